@@ -1,0 +1,65 @@
+"""The application: its verbs, and what becomes of errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from fast_style import __version__
+from fast_style.errors import FastStyleError
+
+DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
+
+app = App(
+    name="fast-style",
+    help="Fast neural style transfer: train a style on one painting, prove its ONNX export equal, run it anywhere.",
+    version=__version__,
+)
+# Each verb is a function of its own name in a module of its own name, imported when it is called.
+VERBS = {
+    "train": "Train a style on a painting and a folder of photos, and export it.",
+    "export": "Write a checkpoint's network as ONNX and prove it equal.",
+    "stylize": "Stylize photos.",
+    "styles": "List the styles that come with fast-style.",
+}
+for _verb, _help in VERBS.items():
+    app.command(f"fast_style.cli.{_verb}:{_verb}", name=_verb, help=_help)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 some inputs failed, 2 bad usage or nothing done."""
+    try:
+        status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except FastStyleError as error:
+        report_error(error)
+        return FAILED
+    except CycloptsError as error:
+        print_error(str(error), f"See '{' '.join(['fast-style', *(error.command_chain or ())])} --help'.")
+        return FAILED
+    except KeyboardInterrupt:
+        print_error("interrupted", None)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does. Python would complain again while closing stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print_error(f"{where}{error.strerror or error}", None)
+        return FAILED
+    return status if isinstance(status, int) else DONE
+
+
+def report_error(error: FastStyleError, *, about: str | None = None) -> None:
+    """Print an error of ours, and its remedy."""
+    print_error(f"{about}: {error}" if about and about not in str(error) else str(error), error.hint)
+
+
+def print_error(message: str, hint: str | None) -> None:
+    """Print ``error:`` and ``hint:`` lines on stderr."""
+    print(f"error: {message}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)

@@ -1,0 +1,164 @@
+"""``fast-style train``."""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from fast_style.cli.app import DONE, INTERRUPTED
+from fast_style.errors import InputError
+
+
+def train(
+    painting: Path,
+    photos: Path,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    name: str | None = None,
+    network: Literal["fast", "tiny", "johnson"] | None = None,
+    steps: int | None = None,
+    size: int | None = None,
+    batch: int | None = None,
+    strength: float | None = None,
+    style_size: int | None = None,
+    vgg: str | None = None,
+    learning_rate: float | None = None,
+    seed: int | None = None,
+    init: Path | None = None,
+    resume: Path | None = None,
+    config: Path | None = None,
+    devices: int = 1,
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
+    precision: Literal["auto", "32", "bf16"] = "auto",
+    workers: int | None = None,
+    preview_every: int | None = None,
+    title: str | None = None,
+    artist: str | None = None,
+    year: str | None = None,
+    licence: str | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Train a style on a painting and a folder of photos, and export it to ONNX.
+
+    Leaves NAME.ckpt (resumes exactly), NAME.onnx (proved equal), NAME.json (the card), NAME.csv (the losses)
+    and previews/ in OUT. Ctrl-C stops after the step at hand and leaves a checkpoint to resume from.
+
+    Args:
+        painting: The style image.
+        photos: A folder of photos, searched at any depth.
+        out: Folder for what the run leaves.
+        name: Of the style; by default the painting's file name.
+        network: fast (the default), tiny or johnson.
+        steps: Optimizer steps.
+        size: Side of the training crops, px.
+        batch: Photos in a step, on each device.
+        strength: 1 is the default look, 0.5 a hint of style, 2 bold.
+        style_size: Long side of the painting in training, px: larger gives larger strokes.
+        vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
+        learning_rate: The peak of the schedule.
+        seed: Of weights, order, crops and flips.
+        init: A checkpoint whose network to start from.
+        resume: A checkpoint to go on from, exactly.
+        config: A TOML file with the recipe; options given here come before it.
+        devices: Processes, one for each device.
+        accelerator: auto, cpu or gpu.
+        precision: bf16 computes in bfloat16; auto does where that is measured to be faster.
+        workers: Processes that decode photos.
+        preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
+        title: Of the painting, for the card.
+        artist: Likewise.
+        year: Likewise.
+        licence: Likewise, such as "public domain".
+        force: Overwrite a style of that name in OUT.
+    """
+    from fast_style.cli.training_progress import TrainingProgress  # imports torch
+    from fast_style.training import Recipe, load_checkpoint, train_style
+
+    if not painting.is_file():
+        raise InputError(f"{painting} is no file; expected the painting")
+    if resume is not None and init is not None:
+        raise InputError("--resume goes on with a run, --init starts a new one; give one of them")
+    kept = out / f"{name or painting.stem}.ckpt"
+    if kept.exists() and not force and (resume is None or resume.resolve() != kept.resolve()):
+        raise InputError(f"{kept} exists", hint="Give --resume to go on with it, --force to overwrite it, or a --name.")
+
+    given: dict[str, Any] = {
+        "network": network,
+        "steps": steps,
+        "size": size,
+        "batch": batch,
+        "style_size": style_size,
+        "vgg": vgg,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    base = load_checkpoint(resume).recipe if resume is not None else Recipe()
+    values = base.as_dict()
+    if config is not None:
+        _merge(values, _read_toml(config), {field.name for field in fields(Recipe)}, config)
+    values |= {key: value for key, value in given.items() if value is not None}
+    recipe = Recipe.from_dict(values)
+    if strength is not None:
+        recipe = replace(recipe, objective=replace(recipe.objective, strength=strength))
+
+    # Lightning reports devices and tips at this level; what a user must know comes as our own words.
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    console = Console(stderr=True)
+    outcome = train_style(
+        painting,
+        photos,
+        out,
+        name=name,
+        recipe=recipe,
+        init=init,
+        resume=resume,
+        devices=devices,
+        accelerator=accelerator,
+        precision=precision,
+        workers=workers,
+        preview_every=preview_every,
+        details={
+            key: value
+            for key, value in {"title": title, "artist": artist, "year": year, "licence": licence}.items()
+            if value is not None
+        },
+        callbacks=[TrainingProgress(console)],
+    )
+    for path in outcome.skipped:
+        console.print(f"skipped {path}: it could not be used", style="yellow", markup=False, highlight=False)
+    if outcome.step < recipe.steps:
+        print(f"interrupted at step {outcome.step}; go on with --resume {outcome.checkpoint}")
+        return INTERRUPTED
+    if outcome.model is not None and outcome.verification is not None:
+        print(f"{outcome.model}  equal to the network within {outcome.verification.largest:.1e}")
+        print(f"{outcome.card}")
+        print(f"{outcome.checkpoint}")
+    return DONE
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no TOML file: {error}") from error
+
+
+def _merge(values: dict[str, Any], changes: dict[str, Any], known: set[str], path: Path) -> None:
+    """Lay a file's values over the recipe's, in place; the table [objective] goes one level down."""
+    for key, value in changes.items():
+        if key not in known:
+            raise InputError(f"{path}: unknown key {key!r}", hint=f"A recipe has {', '.join(sorted(known))}.")
+        if isinstance(values[key], dict):
+            if not isinstance(value, dict):
+                raise InputError(f"{path}: {key} is a table, not {value!r}")
+            _merge(values[key], value, set(values[key]), path)
+        elif isinstance(values[key], str) != isinstance(value, str) or isinstance(value, dict):
+            raise InputError(f"{path}: {key} is {value!r}; expected the like of {values[key]!r}")
+        else:
+            values[key] = value

@@ -1,0 +1,84 @@
+"""Every error fast-style raises on purpose.
+
+The tree::
+
+    FastStyleError                  anything a user can mend; has a remedy in ``hint``
+    ├── InputError                  what was given cannot be used
+    │   ├── ImageError              a picture: not one, damaged, too small, too large
+    │   ├── LayerError              a layer name the perceptual network does not have
+    │   ├── StyleNotFoundError      no shipped style and no file of that name
+    │   └── DatasetError            a folder of photos with nothing usable in it
+    ├── WeightsError                perceptual weights: missing, damaged, unknown source
+    ├── CheckpointError             a .ckpt that is not ours, or holds more than tensors
+    ├── ModelError                  an ONNX file that cannot serve as a style
+    ├── DeviceError                 the device asked for is not the one that would run
+    ├── TrainingDivergedError       the loss or the pictures show that training has failed
+    └── ExportError                 the exported graph differs from the network
+        └── VerificationError       by more than the tolerance, with the figures
+
+The command line prints ``error: <message>`` and ``hint: <hint>`` for these, and a traceback only for what
+is not in this tree: those are our own mistakes.
+"""
+
+from __future__ import annotations
+
+
+class FastStyleError(Exception):
+    """Base of every deliberate error.
+
+    Args:
+        message: What was given and what was expected.
+        hint: What to do about it, one sentence, or None where the message says it all.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class InputError(FastStyleError):
+    """What was given cannot be used."""
+
+
+class ImageError(InputError):
+    """A picture that cannot be read, is damaged, too small or too large."""
+
+
+class LayerError(InputError):
+    """A layer name that the perceptual network does not have."""
+
+
+class StyleNotFoundError(InputError):
+    """No shipped style and no file of that name."""
+
+
+class DatasetError(InputError):
+    """A folder of photos with nothing usable in it."""
+
+
+class WeightsError(FastStyleError):
+    """Perceptual weights that are missing, damaged, or from an unknown source."""
+
+
+class CheckpointError(FastStyleError):
+    """A checkpoint that is not one of ours, is damaged, or holds more than tensors and plain values."""
+
+
+class ModelError(FastStyleError):
+    """An ONNX file that cannot serve as a style."""
+
+
+class DeviceError(FastStyleError):
+    """The device that was asked for is not the one that would run."""
+
+
+class TrainingDivergedError(FastStyleError):
+    """The loss or the pictures show that training has failed."""
+
+
+class ExportError(FastStyleError):
+    """A network could not be exported."""
+
+
+class VerificationError(ExportError):
+    """An exported graph differs from its network by more than the tolerance."""

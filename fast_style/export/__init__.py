@@ -1,0 +1,5 @@
+"""From a trained network to a file that runs anywhere, proved equal."""
+
+from fast_style.export.to_onnx import Verification, export_onnx, verify_onnx
+
+__all__ = ["Verification", "export_onnx", "verify_onnx"]

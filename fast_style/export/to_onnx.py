@@ -1,0 +1,168 @@
+"""Writing a transformer network as ONNX, and proving the file equal to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from fast_style.errors import ExportError, VerificationError
+from fast_style.images import replacing
+from fast_style.networks import TransformerNetwork
+
+OPSET = 18
+INPUT, OUTPUT = "image", "stylized"
+TOLERANCE = 1e-3
+
+# (N, H, W): odd, tiny, wide, tall and a batch of two; none is the size the graph is traced at.
+VERIFY_SHAPES = ((1, 97, 131), (1, 16, 17), (1, 64, 400), (1, 233, 40), (2, 120, 90))
+_TRACE_SHAPE = (2, 3, 72, 88)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far an ONNX file is from its network.
+
+    Attributes:
+        differences: Largest absolute difference in [0, 1] by shape, such as ``1x3x97x131``.
+        tolerance: What was allowed.
+    """
+
+    differences: Mapping[str, float]
+    tolerance: float
+
+    @property
+    def largest(self) -> float:
+        """The largest of the differences."""
+        return max(self.differences.values())
+
+
+class _Clamped(nn.Module):
+    """What is exported: the network and the clamp to [0, 1] that training leaves out."""
+
+    def __init__(self, network: TransformerNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.network(image).clamp(0.0, 1.0)
+
+
+def export_onnx(
+    network: TransformerNetwork, path: str | Path, *, metadata: Mapping[str, str], tolerance: float = TOLERANCE
+) -> Verification:
+    """Write one ONNX file and prove it equal to the network; no file is left where the proof fails.
+
+    The graph takes ``image`` (N, 3, H, W), float32, RGB in [0, 1], any batch and any sides from 16 px, and
+    returns ``stylized`` of the same shape, clamped to [0, 1]. Padding and cropping are inside.
+
+    Args:
+        network: What to export; it is left in the mode it was in.
+        path: Where to write.
+        metadata: Stored in the file beside ``producer`` and the contract's own entries.
+        tolerance: Largest absolute difference allowed.
+
+    Returns:
+        The differences found.
+
+    Raises:
+        ExportError: The exporter or the ONNX checker refused the network.
+        VerificationError: The file differs from the network by more than ``tolerance``.
+        ImageError: The file cannot be written.
+    """
+    was_training = network.training
+    network = network.eval()
+    try:
+        model = _trace(_Clamped(network).eval())
+        contract = {"producer": "fast-style", "range": "0-1", "layout": "NCHW RGB", "stride": str(network.stride)}
+        onnx.helper.set_model_props(model, {**contract, **metadata})
+        with replacing(Path(path)) as partial:
+            onnx.save_model(model, partial)
+            try:
+                onnx.checker.check_model(partial, full_check=True)
+            except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+                raise ExportError(f"the ONNX checker refuses the exported graph: {error}") from error
+            return verify_onnx(network, partial, tolerance=tolerance)
+    finally:
+        network.train(was_training)
+
+
+def verify_onnx(
+    network: TransformerNetwork,
+    path: str | Path,
+    *,
+    shapes: Sequence[tuple[int, int, int]] = VERIFY_SHAPES,
+    tolerance: float = TOLERANCE,
+) -> Verification:
+    """Compare an ONNX file with its network on noise and on smooth pictures at several sizes.
+
+    Args:
+        network: The original, in eval mode.
+        path: The ONNX file.
+        shapes: (N, H, W) of each comparison.
+        tolerance: Largest absolute difference allowed.
+
+    Raises:
+        VerificationError: The difference is larger, or is not a number.
+    """
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    device = next(network.parameters()).device
+    differences: dict[str, float] = {}
+    for n, height, width in shapes:
+        # Half noise, half gradients: noise alone would hide what happens on a flat sky.
+        image = torch.rand(n, 3, height, width, generator=generator)
+        image[..., : width // 2] = torch.linspace(0, 1, height)[:, None]
+        with torch.no_grad():
+            expected = network(image.to(device)).clamp(0.0, 1.0).cpu().numpy()
+        (found,) = session.run([OUTPUT], {INPUT: image.numpy()})
+        if found.shape != expected.shape:
+            raise VerificationError(f"the ONNX file gives {found.shape}, the network {expected.shape}")
+        differences[f"{n}x3x{height}x{width}"] = float(np.abs(found - expected).max())
+    verification = Verification(differences, tolerance)
+    # Written so that a NaN fails.
+    if not all(difference <= tolerance for difference in differences.values()):
+        raise VerificationError(
+            f"the ONNX file differs from the network by up to {verification.largest:.2e}; {tolerance:.0e} is allowed",
+            hint="Very large activations do this: train longer, or with a lower learning rate.",
+        )
+    return verification
+
+
+def _trace(module: nn.Module) -> onnx.ModelProto:
+    device = next(module.parameters()).device
+    try:
+        program = torch.onnx.export(
+            module,
+            (torch.rand(_TRACE_SHAPE, device=device),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},),
+            external_data=False,
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        raise ExportError(f"PyTorch cannot export the network: {error}") from error
+    assert program is not None
+    model = program.model_proto
+    _tidy(model)
+    return model
+
+
+def _tidy(model: onnx.ModelProto) -> None:
+    """Name the free sizes, and drop the exporter's notes on every node: source lines and tracing records."""
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
+            value.type.tensor_type.shape.dim[axis].dim_param = name
+    del model.graph.value_info[:]
+    for holder in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer, model.graph):
+        del holder.metadata_props[:]

@@ -1,0 +1,37 @@
+"""The transformer networks, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from fast_style.errors import InputError
+from fast_style.networks.johnson import JohnsonNetwork, from_pytorch_examples
+from fast_style.networks.normalization import InstanceNormalization
+from fast_style.networks.realtime import RealtimeNetwork, fast, tiny
+from fast_style.networks.transformer import SMALLEST_SIDE, TransformerNetwork
+
+NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {"fast": fast, "tiny": tiny, "johnson": JohnsonNetwork}
+
+__all__ = [
+    "NETWORKS",
+    "SMALLEST_SIDE",
+    "InstanceNormalization",
+    "JohnsonNetwork",
+    "RealtimeNetwork",
+    "TransformerNetwork",
+    "build_network",
+    "from_pytorch_examples",
+]
+
+
+def build_network(name: str) -> TransformerNetwork:
+    """Build a network with fresh weights.
+
+    Raises:
+        InputError: There is no network of that name; the message suggests the nearest.
+    """
+    if name not in NETWORKS:
+        near = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.0)[0]
+        raise InputError(f"no network {name!r}; did you mean {near!r}?", hint=f"There are {', '.join(NETWORKS)}.")
+    return NETWORKS[name]()

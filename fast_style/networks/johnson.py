@@ -1,0 +1,129 @@
+"""The network of Johnson et al., and the door for weights published for pytorch/examples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fast_style.errors import CheckpointError
+from fast_style.networks.normalization import InstanceNormalization
+from fast_style.networks.transformer import TransformerNetwork
+
+
+class ConvLayer(nn.Module):
+    """A convolution after padding by reflection."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.reflection_pad = nn.ReflectionPad2d(kernel // 2)
+        self.conv2d = nn.Conv2d(inputs, outputs, kernel, stride)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        out: Tensor = self.conv2d(self.reflection_pad(features))
+        return out
+
+
+class UpsampleConvLayer(ConvLayer):
+    """Nearest-neighbour upsampling by two, then a convolution: no checkerboard (Odena et al. 2016)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, 2H, 2W)."""
+        return super().forward(F.interpolate(features, scale_factor=2.0, mode="nearest"))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions around which the input is added; no ReLU after the sum (Gross and Wilber 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = ConvLayer(channels, channels, 3)
+        self.in1 = InstanceNormalization(channels)
+        self.conv2 = ConvLayer(channels, channels, 3)
+        self.in2 = InstanceNormalization(channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape."""
+        out = F.relu(self.in1(self.conv1(features)))
+        total: Tensor = features + self.in2(self.conv2(out))
+        return total
+
+
+class JohnsonNetwork(TransformerNetwork):
+    """Johnson's transformer network, 1.68 M parameters, with the attribute names of pytorch/examples.
+
+    Reference:
+        Johnson, Alahi and Fei-Fei 2016, supplementary material, table 1.
+
+    Differs from the paper:
+        Instance instead of batch normalization (Ulyanov et al. 2017), resize-convolutions instead of
+        transposed ones, padding by reflection in every layer instead of 40 px at the input, and a linear end
+        instead of a scaled tanh: all as in pytorch/examples.
+    """
+
+    stride = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = ConvLayer(3, 32, 9)
+        self.in1 = InstanceNormalization(32)
+        self.conv2 = ConvLayer(32, 64, 3, 2)
+        self.in2 = InstanceNormalization(64)
+        self.conv3 = ConvLayer(64, 128, 3, 2)
+        self.in3 = InstanceNormalization(128)
+        self.res1 = ResidualBlock(128)
+        self.res2 = ResidualBlock(128)
+        self.res3 = ResidualBlock(128)
+        self.res4 = ResidualBlock(128)
+        self.res5 = ResidualBlock(128)
+        self.deconv1 = UpsampleConvLayer(128, 64, 3)
+        self.in4 = InstanceNormalization(64)
+        self.deconv2 = UpsampleConvLayer(64, 32, 3)
+        self.in5 = InstanceNormalization(32)
+        self.deconv3 = ConvLayer(32, 3, 9)
+        # Start as a mid-grey picture of low contrast: from a mean of zero half of the pixels would be black.
+        nn.init.constant_(self.deconv3.conv2d.bias, 0.5)  # type: ignore[arg-type]  # Conv2d types its bias as optional
+
+    def transform(self, image: Tensor) -> Tensor:
+        """Stylize; the end is linear, so the result may overshoot [0, 1]."""
+        features = F.relu(self.in1(self.conv1(image)))
+        features = F.relu(self.in2(self.conv2(features)))
+        features = F.relu(self.in3(self.conv3(features)))
+        for block in (self.res1, self.res2, self.res3, self.res4, self.res5):
+            features = block(features)
+        features = F.relu(self.in4(self.deconv1(features)))
+        features = F.relu(self.in5(self.deconv2(features)))
+        out: Tensor = self.deconv3(features)
+        return out
+
+
+def from_pytorch_examples(state: Mapping[str, Tensor]) -> JohnsonNetwork:
+    """Build the network from weights trained with pytorch/examples' ``fast_neural_style``.
+
+    Those map RGB in [0, 255] to RGB in [0, 255]. The conversion is exact and explicit: the first convolution
+    is multiplied by 255, the last one divided by it.
+
+    Args:
+        state: A ``TransformerNet`` state dict; running statistics that old versions saved are dropped.
+
+    Raises:
+        CheckpointError: The names or shapes are not that network's.
+    """
+    converted = {key: value for key, value in state.items() if not re.search(r"\.running_(mean|var)$", key)}
+    network = JohnsonNetwork()
+    try:
+        network.load_state_dict(converted)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"these are not the weights of pytorch/examples' TransformerNet: {error}",
+            hint="Give the .pth or .model file that its neural_style.py train wrote.",
+        ) from error
+    with torch.no_grad():
+        network.conv1.conv2d.weight *= 255.0
+        for parameter in network.deconv3.parameters():
+            parameter /= 255.0
+    return network

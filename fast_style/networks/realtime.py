@@ -1,0 +1,112 @@
+"""The real-time networks: most of the work is done at an eighth of the picture's size."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fast_style.networks.normalization import InstanceNormalization
+from fast_style.networks.transformer import TransformerNetwork
+
+
+class ConvNormBlock(nn.Module):
+    """A convolution with zero padding, instance normalization, and a ReLU unless told otherwise."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, groups: int = 1, relu: bool = True
+    ) -> None:
+        super().__init__()
+        # No bias: the normalization that follows would take it away.
+        padding = (kernel - stride + 1) // 2
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
+        self.norm = InstanceNormalization(outputs)
+        self.relu = relu
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        out: Tensor = self.norm(self.conv(features))
+        return F.relu(out) if self.relu else out
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions around which the input is added."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvNormBlock(channels, channels, 3)
+        self.second = ConvNormBlock(channels, channels, 3, relu=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape."""
+        out: Tensor = features + self.second(self.first(features))
+        return out
+
+
+class RealtimeNetwork(TransformerNetwork):
+    """A strided stem to 1/4, residual blocks at 1/8, back to 1/4 with a skip, and one pixel shuffle by 4.
+
+    Args:
+        quarter: Channels at 1/4 of the size.
+        eighth: Channels at 1/8.
+        blocks: Residual blocks at 1/8.
+    """
+
+    stride = 8
+    margin = 8
+
+    def __init__(self, *, quarter: int, eighth: int, blocks: int) -> None:
+        super().__init__()
+        self.stem = ConvNormBlock(3, quarter, 8, 4)
+        self.down = ConvNormBlock(quarter, eighth, 3, 2)
+        self.blocks = nn.Sequential(*(ResidualBlock(eighth) for _ in range(blocks)))
+        self.up = nn.Conv2d(eighth, quarter, 1)
+        self.merge = ConvNormBlock(quarter, quarter, 3)
+        self.head = nn.Conv2d(quarter, 3 * 4 * 4, 3, padding=1)
+        initialize_smooth_shuffle(self.head, factor=4)
+
+    def transform(self, image: Tensor) -> Tensor:
+        """Stylize; the end is a sigmoid, so the result is within (0, 1)."""
+        quarter = self.stem(image)
+        features = self.up(self.blocks(self.down(quarter)))
+        features = F.interpolate(features, scale_factor=2.0, mode="nearest")
+        features = self.merge(features + quarter)
+        return F.pixel_shuffle(self.head(features), 4).sigmoid()
+
+
+@torch.no_grad()
+def initialize_smooth_shuffle(conv: nn.Conv2d, *, factor: int) -> None:
+    """Start a convolution before a pixel shuffle as a smooth upsampling: no grid to be unlearned.
+
+    Each output pixel reads the low-resolution features at its own place by linear interpolation, through one
+    random mixture of channels that all the pixels of a cell share.
+
+    Reference:
+        Aitken et al. 2017 (ICNR) start all pixels of a cell equal, that is, as nearest-neighbour upsampling.
+    """
+    outputs, inputs, kernel, _ = conv.weight.shape
+    centre = kernel // 2
+    taps = torch.zeros(factor, kernel)
+    for phase in range(factor):
+        position = (phase + 0.5) / factor - 0.5
+        floor = math.floor(position)
+        taps[phase, centre + floor] += 1 - (position - floor)
+        taps[phase, centre + floor + 1] += position - floor
+    mixture = torch.empty(outputs // factor**2, inputs)
+    nn.init.kaiming_uniform_(mixture, a=math.sqrt(5))
+    smooth = torch.einsum("ci,pk,ql->cpqikl", mixture, taps, taps)
+    conv.weight.copy_(smooth.reshape(conv.weight.shape))
+    if conv.bias is not None:
+        conv.bias.zero_()
+
+
+def fast() -> TransformerNetwork:
+    """The default network."""
+    return RealtimeNetwork(quarter=32, eighth=64, blocks=5)
+
+
+def tiny() -> TransformerNetwork:
+    """For small machines."""
+    return RealtimeNetwork(quarter=16, eighth=32, blocks=4)

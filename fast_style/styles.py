@@ -1,0 +1,66 @@
+"""Finding a style: the name of a shipped one, or the path of an ONNX file."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fast_style.errors import StyleNotFoundError
+
+# In a checkout the styles lie beside the package; the wheel carries them inside it (see pyproject.toml).
+_PLACES = (Path(__file__).parent / "checkpoints", Path(__file__).parent.parent / "checkpoints")
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style that can be used.
+
+    Attributes:
+        name: What it is called on the command line.
+        path: Its ONNX file.
+        card: What its training recorded, empty where there is no card.
+    """
+
+    name: str
+    path: Path
+    card: dict[str, Any]
+
+
+def shipped_styles() -> list[Style]:
+    """List the styles that come with fast-style, sorted by name."""
+    found = {path.stem: path for place in _PLACES for path in place.glob("*.onnx")}
+    return [Style(name, path, read_card(path)) for name, path in sorted(found.items())]
+
+
+def find_style(style: str | Path) -> Style:
+    """Resolve a shipped name or a path.
+
+    Raises:
+        StyleNotFoundError: There is neither; the message suggests the nearest name.
+    """
+    for shipped in shipped_styles():
+        if shipped.name == str(style):
+            return shipped
+    path = Path(style)
+    if path.is_file():
+        return Style(path.stem, path, read_card(path))
+    names = [shipped.name for shipped in shipped_styles()]
+    near = difflib.get_close_matches(str(style), names, n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    what = "is a folder, not an ONNX file" if path.is_dir() else "is neither a shipped style nor a file"
+    raise StyleNotFoundError(
+        f"{str(style)!r} {what}{guess}",
+        hint=f"Shipped styles: {', '.join(names) or 'none'}. Train your own with 'fast-style train'.",
+    )
+
+
+def read_card(model: Path) -> dict[str, Any]:
+    """Read the card beside an ONNX file; empty where there is none that can be read."""
+    try:
+        card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) else {}

@@ -1,0 +1,17 @@
+"""Training a style: the recipe, the photos, the Lightning module, and the run that ties them together."""
+
+from fast_style.training.checkpoint import Checkpoint, load_checkpoint
+from fast_style.training.recipe import Precision, Recipe
+from fast_style.training.run import Outcome, export_checkpoint, load_painting, train_style, write_card
+
+__all__ = [
+    "Checkpoint",
+    "Outcome",
+    "Precision",
+    "Recipe",
+    "export_checkpoint",
+    "load_checkpoint",
+    "load_painting",
+    "train_style",
+    "write_card",
+]

@@ -1,0 +1,155 @@
+"""What happens beside the steps: previews, figures, checkpoints and the alarm."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from fast_style.errors import TrainingDivergedError
+from fast_style.images import Picture, replacing, save_image, to_uint8
+from fast_style.training.module import StyleModule
+
+FIGURES = ("total", "content", "style", "tv")
+
+
+class StyleCallback(pl.Callback):
+    """A callback of a :class:`StyleModule` that acts every so many steps."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Call :meth:`act` where it is due."""
+        assert isinstance(pl_module, StyleModule)
+        step = trainer.global_step
+        if step % self.every == 0 or step == trainer.max_steps:
+            self.act(trainer, pl_module, step)
+
+    def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
+        """Do what is due after ``step`` steps."""
+        raise NotImplementedError
+
+
+class DivergenceAlarm(StyleCallback):
+    """Stop a run whose loss is not a number, or whose pictures are of one colour or burnt out.
+
+    It stands before :class:`Checkpoints` in the list of callbacks, so a bad state is never saved.
+    """
+
+    # A picture this even, or with this share of its values at the ends, holds nothing of its photo. Flat
+    # paintings stay far from both: their pictures keep the photo's outlines.
+    SMALLEST_DEVIATION = 2e-3
+    LARGEST_SATURATION = 0.98
+    # Pictures of the first steps are noise of low contrast.
+    GRACE_STEPS = 50
+
+    def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
+        """Look at the latest losses and pictures.
+
+        Raises:
+            TrainingDivergedError: They show that training has failed.
+        """
+        figures = module.figures()
+        reason = None
+        if not all(value < float("inf") for value in figures.values()):
+            reason = f"the loss is {figures['total']}"
+        elif step >= self.GRACE_STEPS and module.latest_output is not None:
+            pictures = module.latest_output
+            burnt = ((pictures <= 0.002) | (pictures >= 0.998)).float().mean().item()
+            if pictures.std().item() < self.SMALLEST_DEVIATION:
+                reason = "the pictures are of one colour"
+            elif burnt > self.LARGEST_SATURATION:
+                reason = f"{burnt:.0%} of the pictures is black or burnt out"
+        if reason:
+            raise TrainingDivergedError(
+                f"training diverged at step {step}: {reason}",
+                hint="Halve --learning-rate, or lower --strength. The last good checkpoint is kept.",
+            )
+
+
+class Checkpoints(StyleCallback):
+    """Save the run, whole or not at all, under one name."""
+
+    def __init__(self, path: Path, *, every: int) -> None:
+        super().__init__(every)
+        self.path = path
+
+    def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
+        """Save."""
+        partial = self.path.with_name(f".{self.path.name}.part")
+        trainer.save_checkpoint(partial)  # on every process: it waits for all of them
+        if trainer.is_global_zero:
+            with partial.open("rb") as file:
+                # On the disk before it takes the old one's place, so that a power cut leaves one or the other.
+                os.fsync(file.fileno())
+            partial.replace(self.path)
+
+
+class Metrics(StyleCallback):
+    """Append the losses to a CSV file; a resumed run first drops the rows it is about to write again."""
+
+    COLUMNS = ("step", *FIGURES, "learning_rate")
+
+    def __init__(self, path: Path, *, every: int) -> None:
+        super().__init__(every)
+        self.path = path
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the rows up to the step that the run starts from."""
+        if not trainer.is_global_zero:
+            return
+        rows: list[list[str]] = []
+        if trainer.global_step and self.path.is_file():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.reader(file) if row and row[0].isdigit()]
+        with replacing(self.path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([self.COLUMNS, *(row for row in rows if int(row[0]) <= trainer.global_step)])
+
+    def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
+        """Write a row, and the same to TensorBoard where it is in use."""
+        if not trainer.is_global_zero:
+            return
+        figures = module.figures()
+        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow([step, *(f"{figures[name]:.6g}" for name in FIGURES), f"{rate:.3g}"])
+        for logger in trainer.loggers:
+            logger.log_metrics({**figures, "learning_rate": rate}, step=step)
+
+
+class Previews(StyleCallback):
+    """Write a picture of a few photos beside their results.
+
+    Args:
+        folder: Where ``step-000200.png`` and the like go.
+        photos: Each (1, 3, S, S), RGB in [0, 1].
+        every: Steps between previews.
+    """
+
+    def __init__(self, folder: Path, photos: list[Tensor], *, every: int) -> None:
+        super().__init__(every)
+        self.folder = folder
+        self.photos = photos
+
+    def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
+        """Stylize the photos with the averaged weights."""
+        if not trainer.is_global_zero:
+            return
+        rows = []
+        with torch.no_grad():
+            for photo in self.photos:
+                result = module.average(photo.to(module.device)).clamp(0.0, 1.0).float().cpu()
+                rows.append(torch.cat([photo, result], dim=-1))
+        # Two pairs side by side, so that four photos make a square.
+        pairs = [torch.cat(rows[first : first + 2], dim=-1) for first in range(0, len(rows) - len(rows) % 2, 2)]
+        sheet = torch.cat(pairs or rows, dim=-2)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_image(Picture(to_uint8(sheet.numpy())), self.folder / f"step-{step:06d}.png")

@@ -1,0 +1,86 @@
+"""Reading checkpoints, which are hostile until proven."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fast_style.errors import CheckpointError
+from fast_style.networks import TransformerNetwork, build_network
+from fast_style.perceptual import Calibration
+from fast_style.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training run as saved.
+
+    Attributes:
+        path: Its file.
+        step: Steps done.
+        recipe: What was being trained and how.
+        calibration: What raw photos score.
+        card: Values about the style: name, painting, licence.
+        losses: Of the last step.
+        average: State dict of the averaged network: the one to export.
+    """
+
+    path: Path
+    step: int
+    recipe: Recipe
+    calibration: Calibration | None
+    card: dict[str, Any]
+    losses: dict[str, float]
+    average: dict[str, Tensor]
+
+    def network(self) -> TransformerNetwork:
+        """Build the averaged network, in eval mode.
+
+        Raises:
+            CheckpointError: The weights do not fit the network the recipe names.
+        """
+        network = build_network(self.recipe.network)
+        try:
+            network.load_state_dict(self.average)
+        except RuntimeError as error:
+            raise CheckpointError(f"{self.path} does not hold the weights of {self.recipe.network!r}: {error}") from error
+        return network.eval()
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint without running any code in it.
+
+    Raises:
+        CheckpointError: It is missing, damaged, not ours, or holds anything but tensors and plain values.
+    """
+    path = Path(path)
+    hint = "Give a .ckpt file that 'fast-style train' wrote."
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path} holds more than tensors and plain values; it was not run", hint=hint) from error
+    except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
+        raise CheckpointError(f"{path} is damaged or no checkpoint: {str(error).splitlines()[0]}", hint=hint) from error
+    if not isinstance(stored, dict) or "fast_style" not in stored or "state_dict" not in stored:
+        raise CheckpointError(f"{path} is no checkpoint of fast-style", hint=hint)
+    ours = stored["fast_style"]
+    prefix = "average."
+    calibration = ours.get("calibration")
+    return Checkpoint(
+        path=path,
+        step=int(stored.get("global_step", 0)),
+        recipe=Recipe.from_dict(ours.get("recipe", {})),
+        calibration=Calibration(**calibration) if calibration else None,
+        card=dict(ours.get("card", {})),
+        losses=dict(ours.get("losses", {})),
+        average={
+            key.removeprefix(prefix): value for key, value in stored["state_dict"].items() if key.startswith(prefix)
+        },
+    )

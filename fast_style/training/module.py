@@ -1,0 +1,97 @@
+"""The Lightning module: a transformer network, its running average, and the perceptual loss it learns from."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+from fast_style import __version__
+from fast_style.networks import build_network
+from fast_style.perceptual import LossTerms, PerceptualLoss
+from fast_style.training.recipe import Recipe
+
+
+class StyleModule(pl.LightningModule):
+    """Train one transformer network on one style.
+
+    The checkpoint holds the network, the average of its weights, the optimizer and the recipe; the perceptual
+    network keeps itself out, having neither parameters nor persistent buffers.
+
+    Args:
+        recipe: What to train and how.
+        loss: Built for the painting, calibrated.
+        card: Plain values about the style that go into the checkpoint: name, painting, licence.
+    """
+
+    def __init__(self, recipe: Recipe, loss: PerceptualLoss, *, card: dict[str, Any]) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.card = card
+        self.network = build_network(recipe.network)
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.loss = loss
+        self.latest: LossTerms | None = None
+        self.latest_output: Tensor | None = None
+        self.skipped: set[str] = set()
+
+    def training_step(self, batch: tuple[Tensor, list[str]], batch_idx: int) -> Tensor:
+        """Stylize a batch and score it."""
+        photos, skipped = batch
+        self.skipped.update(skipped)
+        photos = photos.contiguous(memory_format=torch.channels_last)
+        output = self.network(photos).float()
+        terms: LossTerms = self.loss(output, self.loss.content_targets(photos))
+        # Kept as tensors: reading a figure would make a GPU wait, so callbacks do it only now and then.
+        self.latest = LossTerms(terms.total.detach(), terms.content.detach(), terms.style.detach(), terms.tv.detach())
+        self.latest_output = output.detach()
+        return terms.total
+
+    def figures(self) -> dict[str, float]:
+        """The latest step's losses as numbers; empty before the first step."""
+        if self.latest is None:
+            return {}
+        return {name: float(getattr(self.latest, name)) for name in ("total", "content", "style", "tv")}
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Move the average towards the weights, faster in the first steps, which start from noise."""
+        step = self.global_step
+        decay = min(self.recipe.averaging, step / (step + 10))
+        with torch.no_grad():
+            for average, weight in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                average.lerp_(weight, 1.0 - decay)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Adam with a linear warm-up and a cosine to zero."""
+        recipe = self.recipe
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=recipe.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=recipe.weight_decay,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _learning_rate_factor(self, step: int) -> float:
+        warmup = max(1.0, self.recipe.warmup * self.recipe.steps)
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        progress = (step - warmup) / max(1.0, self.recipe.steps - warmup)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what is needed to go on and to export, as plain values."""
+        calibration = self.loss.calibration
+        checkpoint["fast_style"] = {
+            "version": __version__,
+            "recipe": self.recipe.as_dict(),
+            "calibration": calibration.as_dict() if calibration else None,
+            "card": self.card,
+            "losses": self.figures(),
+        }

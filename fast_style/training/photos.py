@@ -1,0 +1,189 @@
+"""The photos: found in any folder tree, cropped at random, and the same for the same seed and step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from fast_style.errors import DatasetError, ImageError
+from fast_style.images import find_images, load_image, to_float
+
+# Crops take this share of a photo's short side, so that subjects come in several sizes.
+CROP_SCALE = (0.6, 1.0)
+# Photos are decoded no larger than this many times the crop: a JPEG of 12 Mpx then opens eight times as fast.
+_DECODE_FACTOR = 4
+# How many other photos are tried in the place of one that cannot be read.
+_TRIES = 100
+
+
+class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
+    """An endless, reproducible sequence of random crops: draw n is a function of the seed and n alone.
+
+    So a resumed run, or one of several processes, sees exactly the photos it would have seen otherwise.
+
+    Args:
+        paths: The photos.
+        size: Side of the crops, px.
+        seed: Of order, crops and flips.
+    """
+
+    def __init__(self, paths: list[Path], *, size: int, seed: int) -> None:
+        self.paths = paths
+        self.size = size
+        self.seed = seed
+
+    def __getitem__(self, draw: int) -> tuple[Tensor, list[str]]:
+        """Return a crop (3, size, size), RGB in [0, 1], and the paths that had to be skipped to get it.
+
+        Raises:
+            DatasetError: A hundred photos in a row could not be used.
+        """
+        skipped: list[str] = []
+        epoch, position = divmod(draw, len(self.paths))
+        order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.paths))
+        random = np.random.default_rng([self.seed, 1, draw])
+        for attempt in range(min(_TRIES, len(self.paths))):
+            path = self.paths[order[(position + attempt) % len(self.paths)]]
+            try:
+                return random_crop(load_photo(path, at_least=self.size), self.size, random), skipped
+            except ImageError:
+                skipped.append(str(path))
+        raise DatasetError(
+            f"none of {len(skipped)} photos could be used, the first being {skipped[0]}",
+            hint=f"Photos must be readable and at least {self.size // 2} px on each side.",
+        )
+
+
+def load_photo(path: Path, *, at_least: int) -> Tensor:
+    """Read a photo as (3, H, W), RGB in [0, 1], shrunk where it is far larger than needed.
+
+    Raises:
+        ImageError: It cannot be read, or a side is under half of ``at_least`` px.
+    """
+    pixels = load_image(path, size=at_least * _DECODE_FACTOR).pixels
+    if min(pixels.shape[:2]) < at_least // 2:
+        raise ImageError(f"{path} of {pixels.shape[1]}×{pixels.shape[0]} px is too small for crops of {at_least} px")
+    return torch.from_numpy(to_float(pixels)[0])
+
+
+def random_crop(photo: Tensor, size: int, random: np.random.Generator) -> Tensor:
+    """Cut a random square, mirror it half of the time, and resample it to (3, size, size)."""
+    height, width = photo.shape[-2:]
+    side = max(1, round(min(height, width) * random.uniform(*CROP_SCALE)))
+    side = min(max(side, size), height, width)
+    top, left = random.integers(0, height - side + 1), random.integers(0, width - side + 1)
+    crop = _resample(photo[:, top : top + side, left : left + side], size)
+    return crop.flip(-1) if random.random() < 0.5 else crop
+
+
+def center_crop(photo: Tensor, size: int) -> Tensor:
+    """Cut the middle square of (3, H, W) and resample it to (3, size, size)."""
+    height, width = photo.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return _resample(photo[:, top : top + side, left : left + side], size)
+
+
+def _resample(crop: Tensor, size: int) -> Tensor:
+    if crop.shape[-1] == size:
+        return crop.contiguous()
+    resized = F.interpolate(crop[None], size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    return resized[0].clamp(0.0, 1.0)
+
+
+class DrawSampler(Sampler[int]):
+    """Count draws from a step onwards, for ever; of several processes, each takes its own share of every step."""
+
+    def __init__(self, *, first_step: int, batch: int, rank: int, world: int) -> None:
+        self.first_step = first_step
+        self.batch = batch
+        self.rank = rank
+        self.world = world
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the numbers of the draws."""
+        step = self.first_step
+        while True:
+            first = (step * self.world + self.rank) * self.batch
+            yield from range(first, first + self.batch)
+            step += 1
+
+
+class PhotoData(pl.LightningDataModule):
+    """Photos for training, a few for calibrating the loss and a few for previews.
+
+    Args:
+        folder: Searched at any depth for JPEG, PNG, WebP, BMP and TIFF.
+        size: Side of the crops, px.
+        batch: Photos in a step, on each device.
+        seed: Of order, crops and flips.
+        workers: Processes that decode; None takes one for each two cores, eight at most.
+
+    Raises:
+        DatasetError: The folder does not exist or holds no photos.
+    """
+
+    def __init__(self, folder: Path, *, size: int, batch: int, seed: int, workers: int | None = None) -> None:
+        super().__init__()
+        if not folder.is_dir():
+            raise DatasetError(f"{folder} is no folder of photos")
+        self.paths = find_images(folder)
+        if not self.paths:
+            raise DatasetError(f"{folder} holds no photos", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
+        self.draws = PhotoDraws(self.paths, size=size, seed=seed)
+        self.batch = batch
+        self.workers = min(8, max(1, (os.cpu_count() or 2) // 2)) if workers is None else workers
+        self.skipped: set[str] = set()
+
+    def sample(self, count: int, *, size: int) -> list[Tensor]:
+        """Return the middle squares (1, 3, size, size) of the first usable photos of the shuffled order.
+
+        Raises:
+            DatasetError: Not one photo could be used.
+        """
+        order = np.random.default_rng([self.draws.seed, 2]).permutation(len(self.paths))
+        found: list[Tensor] = []
+        for index in order:
+            if len(found) == count:
+                break
+            try:
+                photo = load_photo(self.paths[index], at_least=size)
+            except ImageError:
+                self.skipped.add(str(self.paths[index]))
+                continue
+            found.append(center_crop(photo, size)[None])
+        if not found:
+            raise DatasetError(
+                f"none of {len(self.paths)} photos could be used, the first being {self.paths[0]}",
+                hint=f"Photos must be readable and at least {size // 2} px on each side.",
+            )
+        return found
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, list[str]]]:
+        """Load from the step the trainer is at, so that a resumed run goes on with the photos that come next."""
+        trainer = self.trainer
+        assert trainer is not None
+        sampler = DrawSampler(
+            first_step=trainer.global_step, batch=self.batch, rank=trainer.global_rank, world=trainer.world_size
+        )
+        return DataLoader(
+            self.draws,
+            batch_size=self.batch,
+            sampler=sampler,
+            num_workers=self.workers,
+            collate_fn=_collate,
+            pin_memory=torch.cuda.is_available(),
+            prefetch_factor=4 if self.workers else None,
+        )
+
+
+def _collate(draws: list[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[str]]:
+    return torch.stack([photo for photo, _ in draws]), [path for _, skipped in draws for path in skipped]

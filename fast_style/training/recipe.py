@@ -1,0 +1,75 @@
+"""The recipe: everything that decides what a training run makes, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from fast_style.errors import CheckpointError, InputError
+from fast_style.perceptual import Objective
+
+Precision = Literal["auto", "32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a style is trained. The command line, the TOML file and the checkpoint all hold exactly this.
+
+    Attributes:
+        network: Name of the transformer network.
+        steps: Optimizer steps.
+        size: Side of the square training crops, px.
+        batch: Photos in a step, on each device.
+        style_size: Long side the painting is scaled to, px: it sets the size of the strokes.
+        vgg: Where the perceptual weights come from.
+        objective: What is minimised.
+        learning_rate: The peak of the schedule.
+        warmup: Share of the steps in which the learning rate rises; then it falls along a cosine.
+        weight_decay: Of AdamW; 0.0 makes it Adam.
+        gradient_clip: Largest norm of the gradient.
+        averaging: Decay per step of the exponential average of the weights that is exported.
+        seed: Of the weights, the photos' order, the crops and the flips.
+    """
+
+    network: str = "fast"
+    steps: int = 2000
+    size: int = 192
+    batch: int = 4
+    style_size: int = 512
+    vgg: str = "caffe-vgg19"
+    objective: Objective = field(default_factory=Objective)
+    learning_rate: float = 2e-3
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+    gradient_clip: float = 1.0
+    averaging: float = 0.99
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, low in (("steps", 1), ("size", 32), ("batch", 1), ("style_size", 32)):
+            if getattr(self, name) < low:
+                raise InputError(f"{name} is {getattr(self, name)}; expected at least {low}")
+        if not 0 < self.learning_rate < 1:
+            raise InputError(f"learning_rate is {self.learning_rate}; expected a number between 0 and 1")
+        if not 0 <= self.averaging < 1:
+            raise InputError(f"averaging is {self.averaging}; expected a number from 0 up to, not including, 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for checkpoints and cards."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """Read what :meth:`as_dict` wrote.
+
+        Raises:
+            CheckpointError: The values are not a recipe's.
+        """
+        try:
+            objective = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in values["objective"].items()
+            }
+            return cls(**{**values, "objective": Objective(**objective)})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"the recipe in this checkpoint cannot be read: {error}") from error
