@@ -21,7 +21,7 @@ from fast_style.errors import ImageError
 Pixels = NDArray[np.uint8]
 
 # Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
@@ -227,7 +227,12 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
         image.save(target, format=format, **options)
         return
     with replacing(Path(target)) as partial:
-        image.save(partial, format=format, **options)
+        try:
+            image.save(partial, format=format, **options)
+        except ValueError as error:  # beyond the format: WebP ends at 16,383 px, JPEG at 65,535 px a side
+            raise ImageError(
+                f"cannot write {target}: {image.width}×{image.height} px as {format}: {error}", hint="Use .png."
+            ) from error
 
 
 @contextlib.contextmanager

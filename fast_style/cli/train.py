@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tomllib
+import warnings
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -107,6 +108,8 @@ def train(
     if strength is not None:
         recipe = replace(recipe, objective=replace(recipe.objective, strength=strength))
 
+    # Lightning 2.6 calls what torch 2.15 deprecates; a user can do nothing about it.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
     # Lightning reports devices and tips at this level; what a user must know comes as our own words.
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     console = Console(stderr=True)

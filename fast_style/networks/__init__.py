@@ -21,7 +21,9 @@ __all__ = [
     "RealtimeNetwork",
     "TransformerNetwork",
     "build_network",
+    "fast",
     "from_pytorch_examples",
+    "tiny",
 ]
 
 

@@ -7,6 +7,7 @@ from fast_style.perceptual.losses import (
     PerceptualLoss,
     content_loss,
     gram_matrix,
+    pixel_grid,
     style_loss,
     total_variation,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "gram_matrix",
     "layer_names",
     "load_vgg_weights",
+    "pixel_grid",
     "style_loss",
     "total_variation",
 ]

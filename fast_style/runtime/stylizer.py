@@ -151,7 +151,7 @@ def _open_session(path: Path, device: Device, threads: int | None) -> onnxruntim
         )
     if path.stat().st_size > _MAX_MODEL_BYTES:
         raise ModelError(f"{path} has {path.stat().st_size >> 20} MiB; a style has a few")
-    wanted = [name for name in (_AUTO if device == "auto" else (device, "cpu")) if PROVIDERS[name] in available]
+    wanted = [name for name in (_AUTO if device == "auto" else (device,)) if PROVIDERS[name] in available]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # its own messages would stand between ours; failures come as exceptions
     if threads:

@@ -38,6 +38,20 @@ class StyleCallback(pl.Callback):
         raise NotImplementedError
 
 
+class Averaging(StyleCallback):
+    """Update the averaged weights after each step.
+
+    A callback, not a hook of the module: Lightning calls the module's hooks last, after a checkpoint was saved.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(every=1)
+
+    def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
+        """Update."""
+        module.update_average()
+
+
 class DivergenceAlarm(StyleCallback):
     """Stop a run whose loss is not a number, or whose pictures are of one colour or burnt out.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fast_style import __version__
 from fast_style.networks import build_network
-from fast_style.perceptual import LossTerms, PerceptualLoss
+from fast_style.perceptual import LossTerms, PerceptualLoss, pixel_grid
 from fast_style.training.recipe import Recipe
 
 
@@ -50,7 +50,7 @@ class StyleModule(pl.LightningModule):
         # Kept as tensors: reading a figure would make a GPU wait, so callbacks do it only now and then.
         self.latest = LossTerms(terms.total.detach(), terms.content.detach(), terms.style.detach(), terms.tv.detach())
         self.latest_output = output.detach()
-        return terms.total
+        return terms.total + self.recipe.grid_weight * pixel_grid(output, cell=self.network.stride)
 
     def figures(self) -> dict[str, float]:
         """The latest step's losses as numbers; empty before the first step."""
@@ -58,10 +58,9 @@ class StyleModule(pl.LightningModule):
             return {}
         return {name: float(getattr(self.latest, name)) for name in ("total", "content", "style", "tv")}
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def update_average(self) -> None:
         """Move the average towards the weights, faster in the first steps, which start from noise."""
-        step = self.global_step
-        decay = min(self.recipe.averaging, step / (step + 10))
+        decay = min(self.recipe.averaging, self.global_step / (self.global_step + 10))
         with torch.no_grad():
             for average, weight in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 average.lerp_(weight, 1.0 - decay)

@@ -155,7 +155,7 @@ class PhotoData(pl.LightningDataModule):
             if len(found) == count:
                 break
             try:
-                photo = load_photo(self.paths[index], at_least=size)
+                photo = load_photo(self.paths[index], at_least=self.draws.size)
             except ImageError:
                 self.skipped.add(str(self.paths[index]))
                 continue
@@ -163,7 +163,7 @@ class PhotoData(pl.LightningDataModule):
         if not found:
             raise DatasetError(
                 f"none of {len(self.paths)} photos could be used, the first being {self.paths[0]}",
-                hint=f"Photos must be readable and at least {size // 2} px on each side.",
+                hint=f"Photos must be readable and at least {self.draws.size // 2} px on each side.",
             )
         return found
 

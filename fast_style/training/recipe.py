@@ -23,6 +23,8 @@ class Recipe:
         style_size: Long side the painting is scaled to, px: it sets the size of the strokes.
         vgg: Where the perceptual weights come from.
         objective: What is minimised.
+        grid_weight: Weight of :func:`~fast_style.perceptual.pixel_grid` of the network's pictures, over one stride.
+            It keeps the network from drawing a grid; the objective of the picture itself has no such term.
         learning_rate: The peak of the schedule.
         warmup: Share of the steps in which the learning rate rises; then it falls along a cosine.
         weight_decay: Of AdamW; 0.0 makes it Adam.
@@ -35,9 +37,10 @@ class Recipe:
     steps: int = 2000
     size: int = 192
     batch: int = 4
-    style_size: int = 512
+    style_size: int = 640
     vgg: str = "caffe-vgg19"
     objective: Objective = field(default_factory=Objective)
+    grid_weight: float = 300.0
     learning_rate: float = 2e-3
     warmup: float = 0.1
     weight_decay: float = 0.0

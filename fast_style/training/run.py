@@ -25,7 +25,7 @@ from fast_style.errors import CheckpointError, InputError
 from fast_style.export import Verification, export_onnx
 from fast_style.images import Picture, load_image, replacing, resize, to_float
 from fast_style.perceptual import VGG, PerceptualLoss, load_vgg_weights
-from fast_style.training.callbacks import Checkpoints, DivergenceAlarm, Metrics, Previews
+from fast_style.training.callbacks import Averaging, Checkpoints, DivergenceAlarm, Metrics, Previews
 from fast_style.training.checkpoint import Checkpoint, load_checkpoint
 from fast_style.training.module import StyleModule
 from fast_style.training.photos import PhotoData
@@ -139,6 +139,7 @@ def train_style(
         gradient_clip_val=recipe.gradient_clip,
         logger=_loggers(out),
         callbacks=[
+            Averaging(),
             DivergenceAlarm(every=METRICS_EVERY),
             Metrics(out / f"{name}.csv", every=METRICS_EVERY),
             Previews(out / "previews", data.sample(PREVIEW_PHOTOS, size=PREVIEW_SIZE), every=every),

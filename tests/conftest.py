@@ -1,0 +1,99 @@
+"""What tests share: photos that packages carry, and a perceptual network small enough to train against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage
+import sklearn
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from fast_style.export import export_onnx
+from fast_style.networks import build_network
+from fast_style.perceptual import VGGWeights
+
+SKIMAGE = Path(skimage.__file__).parent / "data"
+SKLEARN = Path(sklearn.__file__).parent / "datasets" / "images"
+PHOTOS = {
+    "astronaut": SKIMAGE / "astronaut.png",
+    "chelsea": SKIMAGE / "chelsea.png",
+    "coffee": SKIMAGE / "coffee.png",
+    "rocket": SKIMAGE / "rocket.jpg",
+    "china": SKLEARN / "china.jpg",
+    "flower": SKLEARN / "flower.jpg",
+}
+PAINTING = SKIMAGE / "ihc.png"
+
+
+@pytest.fixture
+def load() -> Callable[..., Tensor]:
+    """Read a packaged photo as (1, 3, H, W) in [0, 1], resized to (width, height)."""
+
+    def read(name: str, size: tuple[int, int] | None = None) -> Tensor:
+        image = Image.open(PHOTOS[name]).convert("RGB")
+        pixels: NDArray[np.float32] = np.array(image.resize(size) if size else image, dtype=np.float32) / 255
+        return torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy())
+
+    return read
+
+
+def random_state(depth: int = 16, *, divisor: int = 16, seed: int = 0) -> dict[str, Tensor]:
+    """A narrow VGG's state dict in torchvision's layout, with random weights that keep activations' size."""
+    generator = torch.Generator().manual_seed(seed)
+    widths = {16: (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)}
+    widths[19] = (64, 64, 0, 128, 128, 0, *(256,) * 4, 0, *(512,) * 4, 0, *(512,) * 4, 0)
+    state: dict[str, Tensor] = {}
+    inputs, index = 3, 0
+    for width in widths[depth]:
+        if not width:
+            index += 1
+            continue
+        outputs = max(2, width // divisor)
+        scale = (2 / (inputs * 9)) ** 0.5
+        state[f"features.{index}.weight"] = torch.randn(outputs, inputs, 3, 3, generator=generator) * scale
+        state[f"features.{index}.bias"] = torch.randn(outputs, generator=generator) * 0.1
+        inputs, index = outputs, index + 2
+    return state
+
+
+@pytest.fixture
+def narrow_weights() -> VGGWeights:
+    """A narrow random VGG-16."""
+    state = random_state()
+    pairs = [(state[key], state[key.replace("weight", "bias")]) for key in state if key.endswith("weight")]
+    return VGGWeights("narrow", 16, tuple(pairs), (0, 1, 2), 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@pytest.fixture
+def narrow_file(tmp_path: Path) -> Path:
+    """The same as a .pth file, for --vgg."""
+    path = tmp_path / "narrow.pth"
+    torch.save(random_state(), path)
+    return path
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """Six packaged photos, small, in a tree with mixed suffixes."""
+    folder = tmp_path / "photos"
+    for index, (name, path) in enumerate(PHOTOS.items()):
+        place = folder / ("a/b" if index % 2 else "")
+        place.mkdir(parents=True, exist_ok=True)
+        suffix = ("png", "JPG", "webp", "bmp", "tiff", "jpeg")[index]
+        Image.open(path).convert("RGB").resize((120, 96)).save(place / f"{name}.{suffix}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network as a style."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "plain.onnx"
+    export_onnx(build_network("tiny"), path, metadata={"style": "plain"})
+    return path

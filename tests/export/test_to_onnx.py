@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+
+from fast_style.errors import VerificationError
+from fast_style.export import export_onnx, verify_onnx
+from fast_style.networks import NETWORKS, TransformerNetwork, build_network
+
+
+@pytest.fixture(scope="module", params=list(NETWORKS))
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("export") / f"{request.param}.onnx"
+    network = build_network(request.param)
+    export_onnx(network, path, metadata={"style": "test", "painting_licence": "public domain"})
+    assert network.training
+    return request.param, path
+
+
+def test_the_graph_keeps_its_contract(exported: tuple[str, Path]) -> None:
+    _, path = exported
+    model = onnx.load(path)
+    (image,), (stylized,) = model.graph.input, model.graph.output
+    assert (image.name, stylized.name) == ("image", "stylized")
+    for value in (image, stylized):
+        dims = value.type.tensor_type.shape.dim
+        assert [dim.dim_param or dim.dim_value for dim in dims] == ["batch", 3, "height", "width"]
+    operators = [node.op_type for node in model.graph.node]
+    assert operators.count("InstanceNormalization") >= 5
+    assert operators[-1] == "Clip"
+    assert not {"ReduceMean", "Sqrt", "Loop", "If"} & set(operators)
+    assert model.opset_import[0].version >= 17
+    assert [entry.domain for entry in model.opset_import] == [""]
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert metadata["producer"] == "fast-style"
+    assert metadata["painting_licence"] == "public domain"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (3, 3, 41, 23), (1, 3, 18, 300)])
+def test_onnx_matches_torch_at_a_size_it_was_not_traced_at(
+    exported: tuple[str, Path], shape: tuple[int, int, int, int]
+) -> None:
+    name, path = exported
+    torch.manual_seed(1)
+    network = build_network(name).eval()
+    image = torch.rand(shape)
+    session = onnxruntime.InferenceSession(path)
+    (found,) = session.run(None, {"image": image.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, network(image).clamp(0, 1).numpy(), atol=1e-4)
+
+
+def test_another_network_fails_the_verification(exported: tuple[str, Path]) -> None:
+    name, path = exported
+    torch.manual_seed(2)
+    with pytest.raises(VerificationError, match="differs from the network by up to"):
+        verify_onnx(build_network(name).eval(), path)
+
+
+class Overshooting(TransformerNetwork):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.tensor(4.0))
+
+    def transform(self, image: Tensor) -> Tensor:
+        return image * self.gain - 1.0
+
+
+def test_the_graph_clamps_what_a_network_overshoots(tmp_path: Path) -> None:
+    path = tmp_path / "over.onnx"
+    assert export_onnx(Overshooting(), path, metadata={}).largest < 1e-6
+    (found,) = onnxruntime.InferenceSession(path).run(None, {"image": np.linspace(0, 1, 768, dtype="f").reshape(1, 3, 16, 16)})
+    assert (found.min(), found.max()) == (0.0, 1.0)
+
+
+class Broken(Overshooting):
+    def transform(self, image: Tensor) -> Tensor:
+        return super().transform(image) * float("nan")
+
+
+def test_a_network_that_gives_nan_is_not_exported(tmp_path: Path) -> None:
+    with pytest.raises(VerificationError):
+        export_onnx(Broken(), tmp_path / "nan.onnx", metadata={})
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from fast_style.errors import CheckpointError, InputError
+from fast_style.networks import NETWORKS, InstanceNormalization, JohnsonNetwork, build_network, from_pytorch_examples
+from fast_style.networks.realtime import initialize_smooth_shuffle
+
+Load = Callable[..., Tensor]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_trains_every_one_of_its_weights(name: str) -> None:
+    network = build_network(name)
+    network(torch.rand(2, 3, 48, 40)).square().sum().backward()
+    untouched = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.any()]
+    assert untouched == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(["fast", "tiny", "johnson"]), st.integers(16, 70), st.integers(16, 70), st.integers(1, 2))
+def test_output_size_is_input_size_from_16_px_up(name: str, height: int, width: int, batch: int) -> None:
+    with torch.no_grad():
+        out = build_network(name)(torch.rand(batch, 3, height, width))
+    assert out.shape == (batch, 3, height, width)
+    assert bool(torch.isfinite(out).all())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_batch_is_stylized_as_each_photo_alone(name: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(name).eval()
+    images = torch.rand(2, 3, 40, 56)
+    with torch.no_grad():
+        alone = torch.cat([network(images[:1]), network(images[1:])])
+        torch.testing.assert_close(network(images), alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["fast", "tiny"])
+def test_an_untrained_realtime_network_gives_a_smooth_picture_without_a_grid(name: str, load: Load) -> None:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        out = build_network(name)(load("astronaut", (128, 128))).mean(1)[0]
+    # Steps across the borders of the 4-px cells that the pixel shuffle makes must be no larger than within.
+    steps = (out[:, 1:] - out[:, :-1]).abs().mean(0)
+    across, within = steps[3::4].mean(), torch.stack([steps[0::4][:31], steps[1::4][:31], steps[2::4][:31]]).mean()
+    assert float(across / within) == pytest.approx(1.0, abs=0.25)
+
+
+def test_smooth_shuffle_upsamples_a_ramp_into_a_ramp() -> None:
+    conv = nn.Conv2d(1, 16, 3, padding=1)
+    torch.manual_seed(0)
+    initialize_smooth_shuffle(conv, factor=4)
+    ramp = torch.arange(8.0).expand(1, 1, 8, 8)
+    with torch.no_grad():
+        out = nn.functional.pixel_shuffle(conv(ramp), 4)[0, 0]
+    inner = out[8:-8, 8:-8]
+    slopes = inner[:, 1:] - inner[:, :-1]
+    torch.testing.assert_close(slopes, slopes[:1, :1].expand_as(slopes), rtol=1e-4, atol=1e-5)
+
+
+def test_instance_normalization_equals_its_formula() -> None:
+    layer = InstanceNormalization(3)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([1.0, 2.0, 0.5]))
+        layer.bias.copy_(torch.tensor([0.0, -1.0, 3.0]))
+        x = torch.rand(2, 3, 5, 7)
+        mean, var = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, correction=0)
+        expected = (x - mean) / (var + 1e-5).sqrt() * layer.weight.view(1, 3, 1, 1) + layer.bias.view(1, 3, 1, 1)
+        torch.testing.assert_close(layer(x), expected)
+
+
+class ExamplesTransformerNet(nn.Module):
+    """What pytorch/examples' fast_neural_style computes, written from its layer table: RGB 0-255 in and out."""
+
+    def __init__(self, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.state = state
+
+    def conv(self, x: Tensor, name: str, kernel: int, stride: int = 1) -> Tensor:
+        x = nn.functional.pad(x, (kernel // 2,) * 4, mode="reflect")
+        return nn.functional.conv2d(x, self.state[f"{name}.conv2d.weight"], self.state[f"{name}.conv2d.bias"], stride)
+
+    def norm(self, x: Tensor, name: str) -> Tensor:
+        return nn.functional.instance_norm(x, weight=self.state[f"{name}.weight"], bias=self.state[f"{name}.bias"])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for index, (kernel, stride) in enumerate([(9, 1), (3, 2), (3, 2)], 1):
+            x = self.norm(self.conv(x, f"conv{index}", kernel, stride), f"in{index}").relu()
+        for index in range(1, 6):
+            y = self.norm(self.conv(x, f"res{index}.conv1", 3), f"res{index}.in1").relu()
+            x = x + self.norm(self.conv(y, f"res{index}.conv2", 3), f"res{index}.in2")
+        for index in (1, 2):
+            x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = self.norm(self.conv(x, f"deconv{index}", 3), f"in{index + 3}").relu()
+        return self.conv(x, "deconv3", 9)
+
+
+def test_weights_of_pytorch_examples_load_and_give_its_pictures(load: Load) -> None:
+    torch.manual_seed(0)
+    state = JohnsonNetwork().state_dict()
+    state["deconv3.conv2d.weight"] = state["deconv3.conv2d.weight"] * 100
+    old = {**state, "in1.running_mean": torch.zeros(32), "res1.in1.running_var": torch.ones(128)}
+    photo = load("chelsea", (64, 48))
+    with torch.no_grad():
+        expected = ExamplesTransformerNet(dict(state))(photo * 255)
+        found = from_pytorch_examples(old)(photo) * 255
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=0.05)
+
+
+def test_other_weights_are_refused_by_name() -> None:
+    with pytest.raises(CheckpointError, match="not the weights of pytorch/examples"):
+        from_pytorch_examples({"fc.weight": torch.zeros(2)})
+
+
+def test_an_unknown_network_suggests_the_nearest() -> None:
+    with pytest.raises(InputError, match="no network 'fats'; did you mean 'fast'"):
+        build_network("fats")

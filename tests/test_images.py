@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from fast_style.errors import ImageError
+from fast_style.images import Picture, blend, find_images, fit, keep_colors, load_image, replacing, save_image, to_float, to_uint8
+
+
+def noise(height: int, width: int, channels: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**16))
+def test_float_and_back_is_the_same_picture(height: int, width: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    image = to_float(pixels)
+    assert image.shape == (1, 3, height, width)
+    assert image.dtype == np.float32
+    np.testing.assert_array_equal(to_uint8(image), pixels)
+
+
+def test_values_outside_the_range_are_clamped() -> None:
+    image = np.array([-0.5, 0.5, 1.5], dtype=np.float32).reshape(1, 3, 1, 1)
+    np.testing.assert_array_equal(to_uint8(image)[0, 0], [0, 128, 255])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_turns_the_picture_upright(tmp_path: Path, orientation: int) -> None:
+    upright = Image.fromarray(noise(6, 4))
+    turned = {
+        1: upright,
+        2: upright.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        3: upright.transpose(Image.Transpose.ROTATE_180),
+        4: upright.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
+        5: upright.transpose(Image.Transpose.TRANSPOSE),
+        6: upright.transpose(Image.Transpose.ROTATE_90),
+        7: upright.transpose(Image.Transpose.TRANSVERSE),
+        8: upright.transpose(Image.Transpose.ROTATE_270),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010E] = "kept"
+    turned.save(tmp_path / "turned.png", exif=exif)
+    picture = load_image(tmp_path / "turned.png")
+    np.testing.assert_array_equal(picture.pixels, np.asarray(upright))
+    save_image(picture, tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as out:
+        assert out.getexif()[0x010E] == "kept"
+        assert 0x0112 not in out.getexif()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "I;16"])
+def test_every_mode_becomes_the_same_rgb(tmp_path: Path, mode: str) -> None:
+    grey = Image.fromarray(np.tile(np.array([0, 255], dtype=np.uint8), (8, 8)))
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    else:
+        image = grey.convert("RGB").convert(mode) if mode != "LA" else grey.convert("LA")
+    path = tmp_path / ("x.tiff" if mode in {"CMYK", "YCbCr"} else "x.png")
+    image.save(path)
+    picture = load_image(path)
+    np.testing.assert_allclose(picture.pixels, np.asarray(grey.convert("RGB")), atol=3)
+    assert (picture.alpha is not None) == (mode in {"RGBA", "LA"})
+
+
+def test_sixteen_bits_are_scaled_not_cut(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "ramp.png").pixels[..., 0], ramp // 257)
+
+
+def test_alpha_profile_and_exif_survive_a_round_trip(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    Image.fromarray(noise(9, 7, 4)).save(tmp_path / "in.png", icc_profile=profile, exif=exif)
+    picture = load_image(tmp_path / "in.png")
+    for name in ("out.png", "out.webp"):
+        save_image(picture, tmp_path / name, quality=100)
+        with Image.open(tmp_path / name) as out:
+            assert out.mode == "RGBA"
+            assert out.info["icc_profile"] == profile
+            assert out.getexif()[0x010F] == "maker"
+
+
+def test_a_jpeg_has_its_transparent_parts_on_white(tmp_path: Path) -> None:
+    picture = Picture(np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8))
+    save_image(picture, tmp_path / "out.jpg")
+    assert load_image(tmp_path / "out.jpg").pixels.min() > 250
+
+
+def test_a_picture_keeps_its_shape_when_it_is_shrunk_and_is_never_enlarged() -> None:
+    picture = Picture(noise(100, 50), noise(100, 50, 1)[..., 0])
+    small = fit(picture, 20)
+    assert small.size == (10, 20)
+    assert small.alpha is not None
+    assert small.alpha.shape == (20, 10)
+    assert fit(picture, 1000) is picture
+    assert fit(Picture(noise(1, 4000)), 16).size == (16, 1)
+
+
+def test_a_stream_is_read_like_a_file(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    save_image(Picture(noise(5, 5)), buffer)
+    buffer.seek(0)
+    np.testing.assert_array_equal(load_image(buffer).pixels, noise(5, 5))
+
+
+def bomb() -> bytes:
+    """A PNG whose header promises 30,000 by 30,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+
+
+def truncated(suffix: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(noise(64, 64)).save(buffer, format=suffix)
+    return buffer.getvalue()[: len(buffer.getvalue()) // 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda: b"just text", "is not a picture"),
+        (lambda: b"", "is not a picture"),
+        (lambda: truncated("JPEG"), "damaged"),
+        (lambda: truncated("PNG"), "damaged"),
+        (bomb, "too large"),
+        (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a picture"),
+    ],
+    ids=["text", "empty", "half a JPEG", "half a PNG", "bomb", "postscript"],
+)
+def test_a_bad_file_is_told_for_what_it_is(tmp_path: Path, content: Callable[[], bytes], message: str) -> None:
+    path = tmp_path / "bad.jpg"
+    path.write_bytes(content())
+    with pytest.raises(ImageError, match=message):
+        load_image(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"]), st.data())
+def test_flipped_bytes_give_a_picture_or_our_error(kind: str, data: st.DataObject) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(noise(24, 20)).save(buffer, format=kind)
+    content = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        assert load_image(io.BytesIO(bytes(content))).pixels.dtype == np.uint8
+    except ImageError:
+        pass
+
+
+def test_a_folder_and_a_missing_file_have_their_own_words(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="is a folder"):
+        load_image(tmp_path)
+    with pytest.raises(ImageError, match="does not exist"):
+        load_image(tmp_path / "none.png")
+
+
+def test_pictures_are_found_at_any_depth_and_in_any_case(tmp_path: Path) -> None:
+    for name in ("a.JPG", "b/c.png", "b/d/e.TiFf", "b/d/f.txt", ".hidden/g.png", "b/.h.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)]
+    assert found == ["a.JPG", "b/c.png", "b/d/e.TiFf"]
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "out.png"
+    target.write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="pulled the plug"), replacing(target) as partial:
+        partial.write_bytes(b"half")
+        raise RuntimeError("pulled the plug")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_picture_beyond_what_webp_can_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"cannot write .*16384"):
+        save_image(Picture(np.zeros((1, 16384, 3), np.uint8)), tmp_path / "wide.webp")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_in_plain_words(tmp_path: Path) -> None:
+    device = Path("/dev/full")
+    if not device.exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(ImageError, match="the disk is full"), replacing(tmp_path / "x.png") as partial:
+        partial.unlink()
+        partial.symlink_to(device)
+        partial.write_bytes(b"x" * 4096)
+
+
+def test_blend_goes_from_the_photo_to_the_style() -> None:
+    photo, styled = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 200, np.uint8)
+    assert blend(photo, styled, 1.0) is styled
+    np.testing.assert_array_equal(blend(photo, styled, 0.0), photo)
+    np.testing.assert_array_equal(blend(photo, styled, 0.25), np.full((2, 2, 3), 50))
+
+
+def test_kept_colors_are_the_photos_and_the_brightness_is_the_styles() -> None:
+    photo = np.full((1, 1, 3), (120, 100, 80), np.uint8)
+    styled = np.full((1, 1, 3), (150, 150, 150), np.uint8)
+    out = keep_colors(photo, styled)[0, 0].astype(int)
+    assert (out[0] - out[1], out[1] - out[2]) == (20, 20)
+    assert out @ [0.299, 0.587, 0.114] == pytest.approx(150, abs=1)

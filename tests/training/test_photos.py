@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fast_style.errors import DatasetError
+from fast_style.images import find_images
+from fast_style.training.photos import DrawSampler, PhotoData, PhotoDraws, center_crop, random_crop
+
+
+def test_a_draw_is_the_same_whenever_it_is_taken(photo_folder: Path) -> None:
+    draws = PhotoDraws(find_images(photo_folder), size=64, seed=3)
+    again = PhotoDraws(find_images(photo_folder), size=64, seed=3)
+    later = [again[index][0] for index in (7, 2)]
+    assert torch.equal(draws[2][0], later[1])
+    assert torch.equal(draws[7][0], later[0])
+    assert not torch.equal(draws[7][0], PhotoDraws(draws.paths, size=64, seed=4)[7][0])
+
+
+def test_every_photo_is_seen_once_before_any_is_seen_twice(tmp_path: Path) -> None:
+    for value in range(6):
+        Image.new("RGB", (64, 64), (value * 40,) * 3).save(tmp_path / f"{value}.png")
+    draws = PhotoDraws(find_images(tmp_path), size=32, seed=0)
+    for epoch in range(3):
+        seen = {round(float(draws[epoch * 6 + index][0].mean()) * 255 / 40) for index in range(6)}
+        assert seen == set(range(6))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(32, 90), st.integers(32, 90), st.sampled_from([32, 48, 64]), st.integers(0, 2**16))
+def test_a_crop_has_the_asked_size_and_stays_in_range(height: int, width: int, size: int, seed: int) -> None:
+    photo = torch.rand(3, height, width)
+    crop = random_crop(photo, size, np.random.default_rng(seed))
+    assert crop.shape == (3, size, size)
+    assert 0.0 <= float(crop.min()) <= float(crop.max()) <= 1.0
+
+
+def test_a_crop_of_the_photos_own_size_is_the_photo() -> None:
+    photo = torch.rand(3, 48, 48)
+    assert torch.equal(center_crop(photo, 48), photo)
+
+
+def test_processes_share_every_step_and_resuming_goes_on_where_it_stopped() -> None:
+    def first(count: int, **kwargs: int) -> list[int]:
+        sampler = iter(DrawSampler(**kwargs))
+        return [next(sampler) for _ in range(count)]
+
+    alone = first(8, first_step=0, batch=4, rank=0, world=1)
+    assert alone == list(range(8))
+    halves = [first(4, first_step=0, batch=2, rank=rank, world=2) for rank in (0, 1)]
+    assert sorted(halves[0] + halves[1]) == alone
+    assert first(4, first_step=1, batch=4, rank=0, world=1) == alone[4:]
+
+
+def test_unusable_photos_are_skipped_and_named(photo_folder: Path) -> None:
+    (photo_folder / "fake.jpg").write_text("text")
+    Image.new("RGB", (8, 8)).save(photo_folder / "small.png")
+    draws = PhotoDraws(find_images(photo_folder), size=64, seed=0)
+    skipped = {Path(path).name for index in range(len(draws.paths)) for path in draws[index][1]}
+    assert skipped == {"fake.jpg", "small.png"}
+
+
+def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "fake.jpg").write_text("text")
+    with pytest.raises(DatasetError, match="could be used"):
+        PhotoDraws(find_images(tmp_path), size=64, seed=0)[0]
+    with pytest.raises(DatasetError, match="could be used"):
+        PhotoData(tmp_path, size=64, batch=2, seed=0).sample(2, size=64)
+    (tmp_path / "fake.jpg").unlink()
+    with pytest.raises(DatasetError, match="holds no photos"):
+        PhotoData(tmp_path, size=64, batch=2, seed=0)
+    with pytest.raises(DatasetError, match="is no folder"):
+        PhotoData(tmp_path / "none", size=64, batch=2, seed=0)

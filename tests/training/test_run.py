@@ -1,0 +1,231 @@
+"""Whole runs, small: real photos, a narrow perceptual network."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+
+from tests.conftest import PAINTING
+from fast_style.cli import main
+from fast_style.errors import CheckpointError, InputError, TrainingDivergedError
+from fast_style.perceptual import Objective
+from fast_style.training import Outcome, Recipe, load_checkpoint, train_style
+
+SMALL = Recipe(network="tiny", steps=8, size=48, batch=2, style_size=64, objective=Objective(tv_weight=0.1))
+
+
+@pytest.fixture
+def recipe(narrow_file: Path) -> Recipe:
+    return Recipe.from_dict({**SMALL.as_dict(), "vgg": str(narrow_file)})
+
+
+def run(photos: Path, out: Path, recipe: Recipe, **options: object) -> Outcome:
+    settings: dict[str, object] = {"accelerator": "cpu", "precision": "32", "workers": 0, "name": "s", **options}
+    return train_style(PAINTING, photos, out, recipe=recipe, **settings)  # type: ignore[arg-type]
+
+
+def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    (photo_folder / "fake.jpg").write_text("text")
+    out = tmp_path / "out"
+    outcome = run(photo_folder, out, recipe, preview_every=4, details={"licence": "public domain"})
+    assert outcome.model is not None
+    assert outcome.verification is not None
+    assert outcome.verification.largest < 1e-3
+    assert [Path(path).name for path in outcome.skipped] == ["fake.jpg"]
+    names = {path.name for path in out.iterdir()} - {"tensorboard"}
+    assert names == {"s.ckpt", "s.onnx", "s.json", "s.csv", "previews"}
+    assert [path.name for path in sorted((out / "previews").iterdir())] == ["step-000004.png", "step-000008.png"]
+    card = json.loads((out / "s.json").read_text())
+    assert card["painting"]["licence"] == "public domain"
+    assert card["recipe"]["steps"] == 8
+    metadata = onnxruntime.InferenceSession(outcome.model).get_modelmeta().custom_metadata_map
+    assert (metadata["style"], metadata["network"], metadata["painting_licence"]) == ("s", "tiny", "public domain")
+
+
+def test_training_lowers_the_objective(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+    longer = Recipe.from_dict({**recipe.as_dict(), "steps": 60})
+    run(photo_folder, tmp_path, longer)
+    with (tmp_path / "s.csv").open() as file:
+        totals = [float(row["total"]) for row in csv.DictReader(file)]
+    assert len(totals) == 6
+    assert totals[-1] < 0.6 * totals[0]
+
+
+def test_checkpoint_holds_no_vgg_weights(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+    outcome = run(photo_folder, tmp_path, recipe)
+    stored = torch.load(outcome.checkpoint, weights_only=True)
+    assert {key.split(".")[0] for key in stored["state_dict"]} == {"network", "average"}
+
+
+def weights_of(path: Path) -> dict[str, Tensor]:
+    return load_checkpoint(path).average
+
+
+def train_command(photos: Path, out: Path, vgg: Path, *more: str) -> list[str]:
+    options = "--network tiny --steps 12 --size 48 --batch 2 --style-size 64 --accelerator cpu --precision 32"
+    command = [sys.executable, "-m", "fast_style", "train", str(PAINTING), str(photos), "-o", str(out), "--name", "s"]
+    return [*command, *options.split(), "--workers", "0", "--preview-every", "4", "--vgg", str(vgg), *more]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_run_killed_and_resumed_reaches_the_weights_of_an_unbroken_one(
+    photo_folder: Path, tmp_path: Path, narrow_file: Path
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run(train_command(photo_folder, whole, narrow_file), check=True, capture_output=True)
+    process = subprocess.Popen(train_command(photo_folder, broken, narrow_file), stderr=subprocess.DEVNULL)
+    wait_for(lambda: (broken / "s.ckpt").exists())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    reached = load_checkpoint(broken / "s.ckpt").step
+    assert 4 <= reached <= 12
+    subprocess.run(
+        train_command(photo_folder, broken, narrow_file, "--resume", str(broken / "s.ckpt")),
+        check=True,
+        capture_output=True,
+    )
+    expected, found = weights_of(whole / "s.ckpt"), weights_of(broken / "s.ckpt")
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    assert (whole / "s.csv").read_text() == (broken / "s.csv").read_text()
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_ctrl_c_leaves_a_checkpoint_that_resumes(photo_folder: Path, tmp_path: Path, narrow_file: Path) -> None:
+    command = train_command(photo_folder, tmp_path / "out", narrow_file)
+    command[command.index("12")] = "100000"
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: (tmp_path / "out" / "s.csv").exists() and (tmp_path / "out" / "s.csv").read_text().count("\n") > 1)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "go on with --resume" in out
+    assert "Traceback" not in errors
+    assert load_checkpoint(tmp_path / "out" / "s.ckpt").step >= 10
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_two_processes_train_and_agree_with_one_of_twice_the_batch(
+    photo_folder: Path, tmp_path: Path, narrow_file: Path
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    environment = {**os.environ, "FAST_STYLE_TEST": "1"}
+    command = train_command(photo_folder, two, narrow_file, "--devices", "2")
+    subprocess.run(command, check=True, capture_output=True, env=environment, timeout=200)
+    single = train_command(photo_folder, one, narrow_file)
+    single[single.index("--batch") + 1] = "4"
+    subprocess.run(single, check=True, capture_output=True)
+    expected, found = weights_of(one / "s.ckpt"), weights_of(two / "s.ckpt")
+    for key in expected:
+        torch.testing.assert_close(found[key], expected[key], rtol=5e-2, atol=5e-3)
+
+
+def test_a_diverged_run_stops_and_keeps_the_last_good_checkpoint(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fast_style.training import module
+
+    original = module.StyleModule.training_step
+
+    def poisoned(self: module.StyleModule, batch: tuple[Tensor, list[str]], batch_idx: int) -> Tensor:
+        loss = original(self, batch, batch_idx)
+        return loss * float("nan") if self.global_step >= 15 else loss
+
+    monkeypatch.setattr(module.StyleModule, "training_step", poisoned)
+    longer = Recipe.from_dict({**recipe.as_dict(), "steps": 40})
+    with pytest.raises(TrainingDivergedError, match="training diverged at step 20: the loss is nan") as caught:
+        run(photo_folder, tmp_path, longer, preview_every=10)
+    assert "learning-rate" in str(caught.value.hint)
+    checkpoint = load_checkpoint(tmp_path / "s.ckpt")
+    assert checkpoint.step == 10
+    assert all(bool(torch.isfinite(value).all()) for value in checkpoint.average.values())
+
+
+def test_init_starts_from_another_styles_weights(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+    first = run(photo_folder, tmp_path / "a", recipe)
+    barely = Recipe.from_dict({**recipe.as_dict(), "steps": 1, "learning_rate": 1e-9})
+    second = run(photo_folder, tmp_path / "b", barely, init=first.checkpoint)
+    expected, found = weights_of(first.checkpoint), weights_of(second.checkpoint)
+    for key in expected:
+        torch.testing.assert_close(found[key], expected[key], rtol=1e-3, atol=1e-5)
+    with pytest.raises(CheckpointError, match="holds the network 'tiny', not 'fast'"):
+        run(photo_folder, tmp_path / "c", Recipe.from_dict({**barely.as_dict(), "network": "fast"}), init=first.checkpoint)
+
+
+def test_resuming_with_another_recipe_is_refused(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+    outcome = run(photo_folder, tmp_path, recipe)
+    with pytest.raises(InputError, match="another batch"):
+        run(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "batch": 3}), resume=outcome.checkpoint)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return (exec, ("import pathlib; pathlib.Path('exploded').touch()",))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(Bomb(), "it was not run"), ({"epoch": 1}, "no checkpoint of fast-style"), (None, "damaged")],
+    ids=["pickle", "another's", "text"],
+)
+def test_a_hostile_or_foreign_checkpoint_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "hostile.ckpt"
+    if content is None:
+        path.write_text("text")
+    else:
+        torch.save(content, path)
+    assert main(["export", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "hint:" in captured.err
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_toml_recipe_is_used_and_a_wrong_key_is_told(
+    photo_folder: Path, tmp_path: Path, narrow_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "recipe.toml"
+    config.write_text(
+        f'network = "tiny"\nsteps = 2\nsize = 48\nbatch = 2\nstyle_size = 64\nvgg = "{narrow_file}"\n'
+        "[objective]\nstrength = 2.0\n"
+    )
+    arguments = ["train", str(PAINTING), str(photo_folder), "-o", str(tmp_path / "out"), "--config", str(config)]
+    more = ["--batch", "1", "--workers", "0", "--accelerator", "cpu", "--precision", "32"]
+    assert main([*arguments, *more]) == 0
+    recipe = load_checkpoint(tmp_path / "out" / "ihc.ckpt").recipe
+    assert (recipe.objective.strength, recipe.steps, recipe.batch) == (2.0, 2, 1)
+    config.write_text("stepz = 3\n")
+    assert main([*arguments, "--force"]) == 2
+    assert "unknown key 'stepz'" in capsys.readouterr().err
