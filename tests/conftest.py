@@ -10,11 +10,11 @@ import pytest
 import skimage
 import sklearn
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from fast_style.export import export_onnx
+from fast_style.images import to_float
 from fast_style.networks import build_network
 from fast_style.perceptual import VGGWeights
 
@@ -37,8 +37,8 @@ def load() -> Callable[..., Tensor]:
 
     def read(name: str, size: tuple[int, int] | None = None) -> Tensor:
         image = Image.open(PHOTOS[name]).convert("RGB")
-        pixels: NDArray[np.float32] = np.array(image.resize(size) if size else image, dtype=np.float32) / 255
-        return torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy())
+        pixels = np.array(image.resize(size) if size else image)
+        return torch.from_numpy(to_float(pixels))
 
     return read
 
@@ -46,7 +46,9 @@ def load() -> Callable[..., Tensor]:
 def random_state(depth: int = 16, *, divisor: int = 16, seed: int = 0) -> dict[str, Tensor]:
     """A narrow VGG's state dict in torchvision's layout, with random weights that keep activations' size."""
     generator = torch.Generator().manual_seed(seed)
-    widths = {16: (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)}
+    widths: dict[int, tuple[int, ...]] = {
+        16: (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
+    }
     widths[19] = (64, 64, 0, 128, 128, 0, *(256,) * 4, 0, *(512,) * 4, 0, *(512,) * 4, 0)
     state: dict[str, Tensor] = {}
     inputs, index = 3, 0

@@ -100,7 +100,9 @@ def test_all_lists_exactly_what_a_room_offers(room: str) -> None:
     offered = {
         name
         for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", "").startswith(here) and not isinstance(value, type(ast))
+        if not name.startswith("_")
+        and getattr(value, "__module__", "").startswith(here)
+        and not isinstance(value, type(ast))
     }
     listed = set(module.__all__) - {"__version__"}
     if room:  # the package itself re-exports from rooms, which all begin with its name

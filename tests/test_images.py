@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -13,7 +14,18 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from fast_style.errors import ImageError
-from fast_style.images import Picture, blend, find_images, fit, keep_colors, load_image, replacing, save_image, to_float, to_uint8
+from fast_style.images import (
+    Picture,
+    blend,
+    find_images,
+    fit,
+    keep_colors,
+    load_image,
+    replacing,
+    save_image,
+    to_float,
+    to_uint8,
+)
 
 
 def noise(height: int, width: int, channels: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -124,7 +136,12 @@ def bomb() -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 def truncated(suffix: str) -> bytes:
@@ -160,10 +177,8 @@ def test_flipped_bytes_give_a_picture_or_our_error(kind: str, data: st.DataObjec
     content = bytearray(buffer.getvalue())
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(ImageError):
         assert load_image(io.BytesIO(bytes(content))).pixels.dtype == np.uint8
-    except ImageError:
-        pass
 
 
 def test_a_folder_and_a_missing_file_have_their_own_words(tmp_path: Path) -> None:
@@ -184,9 +199,14 @@ def test_pictures_are_found_at_any_depth_and_in_any_case(tmp_path: Path) -> None
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "out.png"
     target.write_bytes(b"old")
-    with pytest.raises(RuntimeError, match="pulled the plug"), replacing(target) as partial:
-        partial.write_bytes(b"half")
-        raise RuntimeError("pulled the plug")
+
+    def interrupted() -> None:
+        with replacing(target) as partial:
+            partial.write_bytes(b"half")
+            raise RuntimeError("pulled the plug")
+
+    with pytest.raises(RuntimeError, match="pulled the plug"):
+        interrupted()
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -201,10 +221,15 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path: Path) -> None:
     device = Path("/dev/full")
     if not device.exists():
         pytest.skip("this system has no /dev/full")
-    with pytest.raises(ImageError, match="the disk is full"), replacing(tmp_path / "x.png") as partial:
-        partial.unlink()
-        partial.symlink_to(device)
-        partial.write_bytes(b"x" * 4096)
+
+    def fill() -> None:
+        with replacing(tmp_path / "x.png") as partial:
+            partial.unlink()
+            partial.symlink_to(device)
+            partial.write_bytes(b"x" * 4096)
+
+    with pytest.raises(ImageError, match="the disk is full"):
+        fill()
 
 
 def test_blend_goes_from_the_photo_to_the_style() -> None:

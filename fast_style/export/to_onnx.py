@@ -52,7 +52,8 @@ class _Clamped(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.network(image).clamp(0.0, 1.0)
+        stylized: Tensor = self.network(image)
+        return stylized.clamp(0.0, 1.0)
 
 
 def export_onnx(

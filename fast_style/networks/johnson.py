@@ -125,5 +125,5 @@ def from_pytorch_examples(state: Mapping[str, Tensor]) -> JohnsonNetwork:
     with torch.no_grad():
         network.conv1.conv2d.weight *= 255.0
         for parameter in network.deconv3.parameters():
-            parameter /= 255.0
+            parameter.div_(255.0)
     return network

@@ -35,9 +35,7 @@ class TransformerNetwork(nn.Module):
         """
         height, width = image.shape[-2:]
         margin, stride = self.margin, self.stride
-        padded = F.pad(
-            image, (margin, margin + (-width) % stride, margin, margin + (-height) % stride), mode="reflect"
-        )
+        padded = F.pad(image, (margin, margin + (-width) % stride, margin, margin + (-height) % stride), mode="reflect")
         return self.transform(padded)[..., margin : margin + height, margin : margin + width]
 
     def transform(self, image: Tensor) -> Tensor:

@@ -99,8 +99,8 @@ def pixel_grid(image: Tensor, *, cell: int = 8, window: int = 8) -> Tensor:
     height, width = image.shape[-2] // cell * cell, image.shape[-1] // cell * cell
     places = F.pixel_unshuffle(detail[..., :height, :width], cell)
     window = min(window, *places.shape[-2:])
-    means = F.avg_pool2d(places, window, stride=max(1, window // 2)).unflatten(1, (-1, cell * cell))
-    return means.var(dim=2, correction=0).mean()
+    means = F.avg_pool2d(places, window, stride=max(1, window // 2))
+    return means.reshape(image.shape[0], image.shape[1], cell * cell, -1).var(dim=2, correction=0).mean()
 
 
 @dataclass(frozen=True)

@@ -176,9 +176,7 @@ def _running_device(session: onnxruntime.InferenceSession) -> str:
     return next((name for name, provider in PROVIDERS.items() if provider == first), first)
 
 
-def _check_contract(
-    session: onnxruntime.InferenceSession, path: Path, metadata: dict[str, str]
-) -> tuple[str, str]:
+def _check_contract(session: onnxruntime.InferenceSession, path: Path, metadata: dict[str, str]) -> tuple[str, str]:
     """Return the names of the input and the output of a graph from float RGB in [0, 1] to the same."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if metadata.get("producer") != "fast-style":

@@ -48,7 +48,9 @@ class Checkpoint:
         try:
             network.load_state_dict(self.average)
         except RuntimeError as error:
-            raise CheckpointError(f"{self.path} does not hold the weights of {self.recipe.network!r}: {error}") from error
+            raise CheckpointError(
+                f"{self.path} does not hold the weights of {self.recipe.network!r}: {error}"
+            ) from error
         return network.eval()
 
 

@@ -70,7 +70,7 @@ class Recipe:
             CheckpointError: The values are not a recipe's.
         """
         try:
-            objective = {
+            objective: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value for key, value in values["objective"].items()
             }
             return cls(**{**values, "objective": Objective(**objective)})

@@ -114,7 +114,7 @@ def train_style(
 
     pl.seed_everything(recipe.seed, verbose=False)
     vgg = VGG(load_vgg_weights(recipe.vgg), recipe.objective.layers, pooling=recipe.objective.pooling)
-    vgg = vgg.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch types it for tensors only
+    vgg = vgg.to(memory_format=torch.channels_last)
     loss = PerceptualLoss(vgg, [picture], recipe.objective, calibration=previous.calibration if previous else None)
     if loss.calibration is None and recipe.objective.weighting == "balanced":
         loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
@@ -200,9 +200,7 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
     return export_onnx(checkpoint.network(), path, metadata=metadata)
 
 
-def write_card(
-    checkpoint: Checkpoint, model: Path, verification: Verification, *, training: dict[str, Any]
-) -> Path:
+def write_card(checkpoint: Checkpoint, model: Path, verification: Verification, *, training: dict[str, Any]) -> Path:
     """Write ``NAME.json`` beside an ONNX file: what it is, where it comes from, how it was made and proved."""
     card = {
         **checkpoint.card,
@@ -256,7 +254,7 @@ def _use_bf16(precision: Precision, accelerator: str) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if accelerator != "cpu" and torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return _bf16_is_faster_on_cpu()
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from fast_style.cli import main
 
 
-def run(*arguments: str | Path) -> int:
+def run(*arguments: str | float | Path) -> int:
     return main([str(argument) for argument in arguments])
 
 
@@ -43,7 +43,14 @@ def test_a_folder_keeps_its_tree_and_a_bad_file_does_not_stop_it(
     assert {Path(record["input"]).name for record in records if "error" in record} == {"fake.jpg", "dot.png", "one.png"}
     assert "error:" in captured.err
     written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
-    assert written == {"astronaut.png", "coffee.webp", "china.png", "a/b/chelsea.JPG", "a/b/rocket.png", "a/b/flower.jpeg"}
+    assert written == {
+        "astronaut.png",
+        "coffee.webp",
+        "china.png",
+        "a/b/chelsea.JPG",
+        "a/b/rocket.png",
+        "a/b/flower.jpeg",
+    }
 
 
 def test_nothing_is_overwritten_without_force(
@@ -91,7 +98,11 @@ def test_size_blend_and_colors_are_applied(photo_folder: Path, model_file: Path,
     ],
 )
 def test_bad_usage_is_one_line_and_exit_status_two(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2

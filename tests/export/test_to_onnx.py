@@ -77,7 +77,9 @@ class Overshooting(TransformerNetwork):
 def test_the_graph_clamps_what_a_network_overshoots(tmp_path: Path) -> None:
     path = tmp_path / "over.onnx"
     assert export_onnx(Overshooting(), path, metadata={}).largest < 1e-6
-    (found,) = onnxruntime.InferenceSession(path).run(None, {"image": np.linspace(0, 1, 768, dtype="f").reshape(1, 3, 16, 16)})
+    (found,) = onnxruntime.InferenceSession(path).run(
+        None, {"image": np.linspace(0, 1, 768, dtype="f").reshape(1, 3, 16, 16)}
+    )
     assert (found.min(), found.max()) == (0.0, 1.0)
 
 
