@@ -31,7 +31,7 @@ def train(
     vgg: str | None = None,
     learning_rate: float | None = None,
     seed: int | None = None,
-    init: Path | None = None,
+    init: str | None = None,
     resume: Path | None = None,
     config: Path | None = None,
     devices: int = 1,
@@ -64,7 +64,7 @@ def train(
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         learning_rate: The peak of the schedule.
         seed: Of weights, order, crops and flips.
-        init: A checkpoint whose network to start from.
+        init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from.
         resume: A checkpoint to go on from, exactly.
         config: A TOML file with the recipe; options given here come before it.
         devices: Processes, one for each device.

@@ -1,5 +1,6 @@
 """From a trained network to a file that runs anywhere, proved equal."""
 
+from fast_style.export.from_onnx import network_from_onnx
 from fast_style.export.to_onnx import Verification, export_onnx, verify_onnx
 
-__all__ = ["Verification", "export_onnx", "verify_onnx"]
+__all__ = ["Verification", "export_onnx", "network_from_onnx", "verify_onnx"]

@@ -22,9 +22,10 @@ from torch import Tensor
 
 from fast_style import __version__
 from fast_style.errors import CheckpointError, InputError
-from fast_style.export import Verification, export_onnx
+from fast_style.export import Verification, export_onnx, network_from_onnx
 from fast_style.images import Picture, load_image, replacing, resize, to_float
 from fast_style.perceptual import VGG, PerceptualLoss, load_vgg_weights
+from fast_style.styles import find_style
 from fast_style.training.callbacks import Averaging, Checkpoints, DivergenceAlarm, Metrics, Previews
 from fast_style.training.checkpoint import Checkpoint, load_checkpoint
 from fast_style.training.module import StyleModule
@@ -83,7 +84,7 @@ def train_style(
         out: Folder for the checkpoint, the ONNX file, the card, previews and metrics.
         name: Of the style; the painting's file name where None.
         recipe: What to train and how. When resuming, None or one that differs only in ``steps``.
-        init: A checkpoint whose network to start from.
+        init: A checkpoint, an exported style or the name of a shipped one, whose network to start from.
         resume: A checkpoint to go on from, exactly.
         devices: Processes, one for each device.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
@@ -122,7 +123,7 @@ def train_style(
     card = {"name": name, "painting": _painting_facts(painting, details or {})}
     module = StyleModule(recipe, loss, card=card)
     if init is not None:
-        _start_from(module, load_checkpoint(init))
+        _start_from(module, init)
     module.to(memory_format=torch.channels_last)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -239,14 +240,20 @@ def _painting_facts(painting: Path, details: dict[str, Any]) -> dict[str, Any]:
     return {"file": painting.name, "sha256": hashlib.sha256(painting.read_bytes()).hexdigest(), **details}
 
 
-def _start_from(module: StyleModule, checkpoint: Checkpoint) -> None:
-    if checkpoint.recipe.network != module.recipe.network:
+def _start_from(module: StyleModule, init: str | Path) -> None:
+    """Take over the weights of a checkpoint, an exported style or a shipped one."""
+    if Path(init).suffix == ".ckpt":
+        source = load_checkpoint(init).network()
+    else:
+        source = network_from_onnx(find_style(init).path)
+    weights = source.state_dict()
+    try:
+        module.network.load_state_dict(weights)
+    except RuntimeError as error:
         raise CheckpointError(
-            f"{checkpoint.path} holds the network {checkpoint.recipe.network!r}, not {module.recipe.network!r}",
-            hint=f"Give --network {checkpoint.recipe.network}.",
-        )
-    weights = checkpoint.network().state_dict()
-    module.network.load_state_dict(weights)
+            f"{init} holds another network than {module.recipe.network!r}",
+            hint="Give the --network it was trained with, or another --init.",
+        ) from error
     module.average.load_state_dict(weights)
 
 

@@ -180,11 +180,14 @@ def test_a_diverged_run_stops_and_keeps_the_last_good_checkpoint(
 def test_init_starts_from_another_styles_weights(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
     first = run(photo_folder, tmp_path / "a", recipe)
     barely = Recipe.from_dict({**recipe.as_dict(), "steps": 1, "learning_rate": 1e-9})
-    second = run(photo_folder, tmp_path / "b", barely, init=first.checkpoint)
-    expected, found = weights_of(first.checkpoint), weights_of(second.checkpoint)
-    for key in expected:
-        torch.testing.assert_close(found[key], expected[key], rtol=1e-3, atol=1e-5)
-    with pytest.raises(CheckpointError, match="holds the network 'tiny', not 'fast'"):
+    assert first.model is not None
+    expected = weights_of(first.checkpoint)
+    for number, init in enumerate((first.checkpoint, first.model)):
+        second = run(photo_folder, tmp_path / f"b{number}", barely, init=init)
+        found = weights_of(second.checkpoint)
+        for key in expected:
+            torch.testing.assert_close(found[key], expected[key], rtol=1e-3, atol=1e-5)
+    with pytest.raises(CheckpointError, match="holds another network than 'fast'"):
         run(
             photo_folder,
             tmp_path / "c",

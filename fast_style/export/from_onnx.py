@@ -1,0 +1,47 @@
+"""Reading a network's weights back from an ONNX file that fast-style exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import torch
+from google.protobuf.message import DecodeError
+
+from fast_style.errors import ModelError
+from fast_style.networks import TransformerNetwork, build_network
+
+# The exported graph holds the network as a part called this.
+_PREFIX = "network."
+
+
+def network_from_onnx(path: str | Path) -> TransformerNetwork:
+    """Rebuild the transformer network of an exported style, in eval mode.
+
+    Args:
+        path: A float ONNX file; half weights are widened.
+
+    Raises:
+        ModelError: The file is unreadable, not ours, or its weights are not all there, as in an 8-bit model.
+        InputError: It names a network that this version does not have.
+    """
+    path = Path(path)
+    hint = "Give a file that 'fast-style train' or 'fast-style export' wrote, or a .ckpt."
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (OSError, DecodeError) as error:
+        raise ModelError(f"{path} cannot be read as ONNX: {error}", hint=hint) from error
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if metadata.get("producer") != "fast-style" or "network" not in metadata:
+        raise ModelError(f"{path} was not exported by fast-style", hint=hint)
+    network = build_network(metadata["network"])
+    stored = {
+        tensor.name.removeprefix(_PREFIX): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
+        for tensor in model.graph.initializer
+        if tensor.name.startswith(_PREFIX)
+    }
+    try:
+        network.load_state_dict(stored)
+    except RuntimeError as error:
+        raise ModelError(f"{path} does not hold every weight of {metadata['network']!r}", hint=hint) from error
+    return network.eval()
