@@ -1,0 +1,51 @@
+"""``fast-style sheet``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+from PIL import Image
+
+from fast_style.errors import InputError
+from fast_style.images import Picture, load_image, save_image
+from fast_style.runtime.sheet import lay_out
+from fast_style.runtime.stylizer import Device, Stylizer
+from fast_style.styles import shipped_styles
+
+
+def sheet(
+    photo: Path,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], consume_multiple=True, negative="")] = None,
+    size: int = 512,
+    columns: int | None = None,
+    device: Device = "auto",
+    force: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Lay every style on one photo, labelled.
+
+    Args:
+        photo: The photo.
+        out: The sheet: .png, .jpg or .webp.
+        style: Names or ONNX files; by default every shipped style.
+        size: Long side of each picture, px.
+        columns: Pictures in a row.
+        device: auto, cpu, cuda, ….
+        force: Overwrite a file that exists.
+    """
+    names = style or [shipped.name for shipped in shipped_styles()]
+    if not names:
+        raise InputError("no styles ship with this copy", hint="Give your own with --style.")
+    if out.exists() and not force:
+        raise InputError(f"{out} exists", hint="Give --force to overwrite it.")
+    picture = load_image(photo, size=size)
+    tiles = [("photo", Image.fromarray(picture.pixels))]
+    for name in names:
+        stylizer = Stylizer(name, device=device)
+        tiles.append((stylizer.style.name, Image.fromarray(stylizer.frame(picture.pixels))))
+    drawn = lay_out(tiles, columns=columns)
+    save_image(Picture(np.asarray(drawn)), out)
