@@ -16,7 +16,8 @@ from cyclopts import Parameter
 from fast_style.cli.app import DONE, FAILED, SOME_FAILED, report_error
 from fast_style.errors import FastStyleError, InputError
 from fast_style.images import WRITABLE_SUFFIXES, find_images, load_image, save_image
-from fast_style.runtime.stylizer import Device, Stylizer
+from fast_style.runtime.session import Device
+from fast_style.runtime.stylizer import Stylizer
 
 Format = Literal["png", "jpg", "webp"]
 STREAM = Path("-")
