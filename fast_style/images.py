@@ -20,8 +20,8 @@ from fast_style.errors import ImageError
 
 Pixels = NDArray[np.uint8]
 
-# Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+# Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones. JPEG opens MPO, too.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
@@ -102,6 +102,20 @@ def load_image(source: str | Path | IO[bytes], *, size: int | None = None) -> Pi
         # What Pillow's decoders let escape on damaged files; a SyntaxError is a broken PNG.
         raise ImageError(f"cannot read {name}: the file is damaged ({error})") from error
     return picture if size is None else fit(picture, size)
+
+
+def count_pixels(source: str | Path | IO[bytes], *, size: int | None = None) -> int:
+    """Count a picture's pixels from its header, after shrinking; 0 where :func:`load_image` would say what is wrong."""
+    try:
+        with Image.open(source, formats=FORMATS) as image:
+            width, height = image.size
+    except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
+        return 0
+    finally:
+        if not isinstance(source, str | Path):
+            source.seek(0)
+    scale = 1.0 if size is None else min(1.0, size / max(width, height, 1))
+    return int(width * height * scale * scale)
 
 
 def _too_large(name: str, what: str) -> ImageError:
