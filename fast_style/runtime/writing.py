@@ -77,11 +77,7 @@ class VideoWriter:
     ) -> None:
         self.path = path
         self._gif = path.suffix.lower() == ".gif"
-        if path.suffix.lower() not in WRITABLE_VIDEO_SUFFIXES:
-            raise VideoError(
-                f"{path.name}: no video is written as {path.suffix or 'a file without a suffix'}",
-                hint=f"Give one of {', '.join(sorted(WRITABLE_VIDEO_SUFFIXES))}, or numbered pictures as %05d.png.",
-            )
+        check_video_name(path)
         # Codecs with half the colour resolution take even sides only: the last row or column is repeated.
         self.format = format if self._gif else replace(
             format, width=format.width + format.width % 2, height=format.height + format.height % 2
@@ -253,6 +249,15 @@ class SequenceWriter:
 
     def close(self) -> None:
         """Nothing is left to do."""
+
+
+def check_video_name(path: Path) -> None:
+    """Raise VideoError unless a file of that name can be written as a video."""
+    if path.suffix.lower() not in WRITABLE_VIDEO_SUFFIXES:
+        raise VideoError(
+            f"{path.name}: no video is written as {path.suffix or 'a file without a suffix'}",
+            hint=f"Give one of {', '.join(sorted(WRITABLE_VIDEO_SUFFIXES))}, or numbered pictures as %05d.png.",
+        )
 
 
 def _pixel_format(encoder: Any) -> str:
