@@ -41,6 +41,9 @@ class Capture:
     A file is played at its own pace, once. A camera or a stream that stops giving frames is opened again every
     second until it gives some; meanwhile ``lost`` is True.
 
+    Attributes:
+        first: (H, W, 3) uint8, BGR; the first frame, there before :meth:`start`.
+
     Args:
         source: The number of a camera, a file, or a URL.
 
@@ -58,10 +61,17 @@ class Capture:
         self._device = self._open()
         if self._device is None:
             raise CameraError(f"{self.shown} {_why(source)}", hint=_remedy(source))
+        good, self.first = self._device.read()
+        if not good:
+            self._device.release()
+            raise CameraError(f"{self.shown} gives no frame", hint=_remedy(source))
         self._newest: Shot | None = None
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Begin to capture; until then there is only ``first``, to warm up with."""
         self._thread.start()
 
     def newest(self, *, after: int = 0, timeout: float = 0.1) -> Shot | None:
@@ -115,7 +125,8 @@ class Capture:
     def close(self) -> None:
         """Stop reading. A driver that hangs is left to the end of the process."""
         self._stop.set()
-        self._thread.join(timeout=2.0)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=2.0)
 
     def __enter__(self) -> Capture:
         return self
@@ -129,7 +140,7 @@ class Capture:
 def quiet_opencv() -> None:
     """Keep OpenCV's and FFmpeg's warnings off the terminal: what matters comes in our own words."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.setLogLevel(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def _why(source: str) -> str:

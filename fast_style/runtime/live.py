@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import statistics
 import threading
@@ -35,6 +36,7 @@ HELP = (
     "q Esc  quit",
 )
 _TIME_BASE = Fraction(1, 1000)  # of recordings, which keep the times at which the frames were captured
+_SMALLEST_HEIGHT = 360  # px; smaller frames are shown enlarged, for the text to be read
 _RECENT = 30  # frames over which the figures are taken
 
 
@@ -242,6 +244,9 @@ class Live:
 
     def run(self) -> Figures:
         """Run until the user quits, the file ends, or the time is up."""
+        for stylizer in self.stylizers:
+            stylizer.frame(shrink(self.capture.first, self.options.size))
+        self.capture.start()
         began, number, lost = time.perf_counter(), 0, False
         try:
             while self.options.seconds is None or time.perf_counter() - began < self.options.seconds:
@@ -252,9 +257,6 @@ class Live:
                     lost = self.capture.lost
                     self.say(f"{self.capture.shown} has gone; waiting for it" if lost else f"{self.capture.shown} is back")
                 if shot is not None:
-                    if number == 0:
-                        self._warm_up(shot)
-                        shot = self.capture.newest(after=shot.number) or shot
                     number = shot.number
                     self._frame(shot)
                 if not self._keys():
@@ -262,11 +264,6 @@ class Live:
         finally:
             self._stop_recording()
         return self.figures
-
-    def _warm_up(self, shot: Shot) -> None:
-        small = shrink(shot.pixels, self.options.size)
-        for stylizer in self.stylizers:
-            stylizer.frame(small)
 
     def _frame(self, shot: Shot) -> None:
         view = self.view
@@ -298,7 +295,9 @@ class Live:
         name = self.stylizers[view.style].style.name
         lines = [f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms" + "  REC" * view.recording]
         lines += HELP if view.help else ("h: help",) if self.figures.frames < 3 * _RECENT else ()
-        return write_lines(pixels.copy(), lines)
+        scale = max(1.0, _SMALLEST_HEIGHT / pixels.shape[0])
+        shown = cv2.resize(pixels, None, fx=scale, fy=scale) if scale > 1 else pixels.copy()
+        return write_lines(np.asarray(shown, np.uint8), lines)
 
     def _keys(self) -> bool:
         """Heed a key; False where it quits."""
@@ -376,7 +375,9 @@ class Window:
     def __init__(self, title: str) -> None:
         self._title, self._full = title, False
         self._size: Any = None
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        # The Qt in OpenCV's wheels carries no fonts and says so many times; its toolbar is of no use here.
+        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
     def show(self, pixels: Pixels, view: View) -> None:
         """Show a frame; the window takes the size of the frames, unless it fills the screen."""

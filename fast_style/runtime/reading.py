@@ -145,19 +145,22 @@ class VideoReader:
         self._reformatter = VideoReformatter()
         # The first frame tells the size, the rotation and the colours; what the header says may be wrong.
         self._pending: list[Any] = []
+        self._items = self._decoded()
         first = self._first_frame()
         self.rotation = round(first.rotation / 90) * 90 % 360
         self.colors = _colors(first)
         self._decoded_size = _fitted(first.width, first.height, size)
         width, height = self._decoded_size
         self.width, self.height = (height, width) if self.rotation % 180 else (width, height)
+        aspect = self.stream.sample_aspect_ratio
+        self.aspect: Fraction | None = 1 / aspect if aspect and self.rotation % 180 else aspect
         origin = self.container.start_time
         self._origin = Fraction(origin, av.time_base) if origin is not None else Fraction(0)
         if self.start > 0:
             self._seek()
 
     def _first_frame(self) -> Any:
-        for item in self._decoded():
+        for item in self._items:
             self._pending.append(item)
             if isinstance(item, av.VideoFrame):
                 return item
@@ -172,6 +175,7 @@ class VideoReader:
         self._pending.clear()
         self.stream.codec_context.flush_buffers()
         self._packets = self.container.demux([self.stream, *self.copied])
+        self._items = self._decoded()
 
     @property
     def frames(self) -> int | None:
@@ -232,7 +236,7 @@ class VideoReader:
     def _all(self) -> Iterator[Any]:
         yield from self._pending
         self._pending.clear()
-        yield from self._decoded()
+        yield from self._items
 
     def _decoded(self) -> Iterator[Any]:
         """Decoded frames and the packets of other streams, in the file's order; damage is counted, not raised."""
@@ -364,6 +368,7 @@ class SequenceReader:
         self.losses = Losses()
         self.metadata: dict[str, str] = {}
         self.copied: list[Any] = []
+        self.aspect: Fraction | None = None
         # The planes are RGB already; this is how a video written from them will mean them.
         self.width, self.height = load_image(self._files[0], size=size).size
         hd = self.height >= _HD_HEIGHT

@@ -57,7 +57,7 @@ def open_session(path: Path, *, device: Device, threads: int | None) -> onnxrunt
         )
     if path.stat().st_size > _MAX_MODEL_BYTES:
         raise ModelError(f"{path} has {path.stat().st_size >> 20} MiB; a style has a few")
-    wanted = [name for name in (_AUTO if device == "auto" else (device, "cpu")) if PROVIDERS[name] in available]
+    wanted = [name for name in (_AUTO if device == "auto" else dict.fromkeys((device, "cpu"))) if PROVIDERS[name] in available]
     try:
         session = onnxruntime.InferenceSession(
             path, session_options(threads), providers=[PROVIDERS[name] for name in wanted]

@@ -151,7 +151,7 @@ def _open_writer(
         rate=options.fps or reader.rate,
         time_base=1 / options.fps if options.fps else reader.time_base,
         colors=reader.colors,
-        aspect=getattr(reader, "aspect", None),
+        aspect=reader.aspect,
         codec=options.codec,
         quality=options.quality,
     )
@@ -174,7 +174,7 @@ def _run(
         steady = Steady()
 
     def prepare() -> Iterator[tuple[Frame, Any] | Any]:
-        items = reader if options.fps is None else _at_rate(reader, reader.time_base, options.fps)
+        items = reader if options.fps is None or isinstance(reader, SequenceReader) else _at_rate(reader, reader.time_base, options.fps)
         for item in items:
             if isinstance(item, Frame):
                 moved = None if steady is None else steady.hold(item.planes)
