@@ -78,9 +78,7 @@ def photos(model: str, cores: int, arguments: argparse.Namespace, folder: Path) 
     report(f"{len(files)} photos", images, model, cores, whole, arguments.rounds)
 
 
-def report(
-    name: str, images: list[np.ndarray], model: str, cores: int, whole: Callable[[], None], rounds: int
-) -> None:
+def report(name: str, images: list[np.ndarray], model: str, cores: int, whole: Callable[[], None], rounds: int) -> None:
     """Print the medians of the whole run and of bare sessions: all threads in one, and one thread in each of many."""
     together, apart = bare_session(model, cores), bare_session(model, 1)
     cases = {
@@ -89,12 +87,12 @@ def report(
         f"bare, {cores} at once × 1 thread": lambda: run_bare(apart, images, cores),
     }
     times: dict[str, list[float]] = {case: [] for case in cases}
-    for case in cases.values():
-        case()
+    for once in cases.values():
+        once()
     for _ in range(rounds):
-        for case, run in cases.items():
+        for case, once in cases.items():
             start = time.perf_counter()
-            run()
+            once()
             times[case].append(time.perf_counter() - start)
     for case in cases:
         median = statistics.median(times[case])
@@ -129,8 +127,9 @@ def make_clip(source: Path, target: Path, size: tuple[int, int], count: int) -> 
     width, height = size
     with VideoReader(source, size=max(size)) as reader:
         frames = [item.planes for item in reader if isinstance(item, Frame)][:count]
-        frames = [np.resize(np.pad(frame, ((0, 0), (0, height), (0, width)), "wrap")[:, :height, :width], (3, height, width))
-                  for frame in frames]  # fmt: skip
+        # A clip of other proportions is repeated to fill the frame.
+        wide = [np.pad(frame, ((0, 0), (0, height), (0, width)), "wrap")[:, :height, :width] for frame in frames]
+        frames = [np.ascontiguousarray(frame) for frame in wide]
         writer = VideoWriter(target, VideoFormat(width, height, reader.rate, Fraction(1, 1) / reader.rate))
         for number, frame in enumerate(frames):
             writer.write(writer.pack(frame), number)

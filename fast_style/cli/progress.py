@@ -39,10 +39,12 @@ class FrameProgress:
         self._progress.update(self._task, completed=done, total=total, rate=f"{rate:.1f}")
 
     def __enter__(self) -> FrameProgress:
+        """Enter the block."""
         self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close at the end of the block."""
         self._progress.stop()

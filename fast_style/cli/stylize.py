@@ -6,6 +6,7 @@ import json as json_module
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -90,6 +91,8 @@ def stylize(
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}; expected at least 1")
     began = time.perf_counter()
+    # What is wrong with a picture comes in our own words, or does no harm.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     plan = list(_plan(inputs, out, Path(style).stem, format))
     videos = [job for job in plan if _is_video(job.source, job.target)]
     photos = [job for job in plan if job not in videos] if videos else plan
@@ -208,7 +211,9 @@ def _plan(inputs: tuple[Path, ...], out: Path | None, style: str, format: Format
             elif given == STREAM:
                 target = STREAM if out is None else out / f"stdin.{format or 'png'}"
             elif "%" in source.name and _is_video(source, source):
-                target = (out or source.parent.resolve().with_name(f"{source.parent.resolve().name}-{style}")) / relative
+                target = (
+                    out or source.parent.resolve().with_name(f"{source.parent.resolve().name}-{style}")
+                ) / relative
             else:
                 suffix = f".{format}" if format else source.suffix
                 if source.suffix.lower() in VIDEO_SUFFIXES and not format:
@@ -245,7 +250,7 @@ def _seconds(text: str | None) -> float | None:
             raise ValueError
     except ValueError:
         raise InputError(f"{text!r} is no time; expected seconds or h:mm:ss") from None
-    return sum(part * 60**power for power, part in enumerate(reversed(parts)))
+    return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
 
 
 def _rate(text: str | None) -> Fraction | None:

@@ -50,9 +50,7 @@ def benchmark(style: str | Path, *, device: Device = "auto", seconds: float = 10
     speeds = []
     for name, (width, height) in SIZES.items():
         frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-        speeds.append(
-            Speed(name, width, height, _rate(together, frame, 1, share), _rate(apart, frame, cores, share))
-        )
+        speeds.append(Speed(name, width, height, _rate(together, frame, 1, share), _rate(apart, frame, cores, share)))
     return speeds
 
 

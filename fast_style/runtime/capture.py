@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 import cv2
+import numpy as np
 
 from fast_style.errors import CameraError
 from fast_style.images import Pixels
@@ -92,7 +93,7 @@ class Capture:
     def _read(self) -> None:
         assert self._device is not None
         device: cv2.VideoCapture | None = self._device
-        rate = device.get(cv2.CAP_PROP_FPS)
+        rate = self._device.get(cv2.CAP_PROP_FPS)
         period = 1 / (rate if 0 < rate <= 1000 else _USUAL_RATE)
         number, start = 0, time.perf_counter()
         while not self._stop.is_set():
@@ -106,7 +107,7 @@ class Capture:
                     break
                 with self._changed:
                     self.lost = False
-                    self._newest = Shot(pixels, time.perf_counter(), number)
+                    self._newest = Shot(pixels.astype(np.uint8, copy=False), time.perf_counter(), number)
                     self._changed.notify_all()
             elif self.is_file:
                 break
@@ -129,11 +130,13 @@ class Capture:
             self._thread.join(timeout=2.0)
 
     def __enter__(self) -> Capture:
+        """Enter the block."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close at the end of the block."""
         self.close()
 
 

@@ -159,7 +159,7 @@ class Recorder:
         """Write an (H, W, 3) uint8 BGR frame at the time it was captured."""
         height, width = pixels.shape[:2]
         if (width, height) != self.size:  # side by side was switched on: the file keeps its size
-            pixels = cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA)
+            pixels = np.asarray(cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA), np.uint8)
         self._start = captured if self._start is None else self._start
         pts = max(self._last + 1, round((captured - self._start) / _TIME_BASE))
         try:
@@ -245,7 +245,7 @@ class Live:
     def run(self) -> Figures:
         """Run until the user quits, the file ends, or the time is up."""
         for stylizer in self.stylizers:
-            stylizer.frame(shrink(self.capture.first, self.options.size))
+            stylizer.frame(shrink(np.asarray(self.capture.first, np.uint8), self.options.size))
         self.capture.start()
         began, number, lost = time.perf_counter(), 0, False
         try:
@@ -255,7 +255,9 @@ class Live:
                     break
                 if self.capture.lost != lost:
                     lost = self.capture.lost
-                    self.say(f"{self.capture.shown} has gone; waiting for it" if lost else f"{self.capture.shown} is back")
+                    self.say(
+                        f"{self.capture.shown} has gone; waiting for it" if lost else f"{self.capture.shown} is back"
+                    )
                 if shot is not None:
                     number = shot.number
                     self._frame(shot)
@@ -267,7 +269,7 @@ class Live:
 
     def _frame(self, shot: Shot) -> None:
         view = self.view
-        photo = shrink(shot.pixels, self.options.size)
+        photo: Pixels = shrink(shot.pixels, self.options.size)
         if view.mirror:
             photo = np.ascontiguousarray(photo[:, ::-1])
         start = time.perf_counter()

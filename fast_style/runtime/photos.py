@@ -121,13 +121,16 @@ class _Studio:
         self, style: str | Path, options: PhotoOptions, device: Device, workers: int, threads: int | None, force: bool
     ) -> None:
         self.options, self.workers, self.force = options, workers, force
-        self._open = lambda count: Stylizer(style, device=device, threads=count)
+        self._style, self._device = style, device
         self._threads = threads or max(1, core_count() // workers)
         self._many = self._open(self._threads)
         self._large: Stylizer | None = None
         self._lock = threading.Lock()
         self._budget = Budget(_PIXELS_AT_ONCE)
         self._ledgers: dict[Path, Ledger] = {}
+
+    def _open(self, threads: int) -> Stylizer:
+        return Stylizer(self._style, device=self._device, threads=threads)
 
     def run(self, jobs: list[PhotoJob]) -> Iterator[PhotoOutcome]:
         if len(jobs) == 1:

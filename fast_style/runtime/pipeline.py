@@ -88,5 +88,3 @@ class Budget:
             with self._changed:
                 self._taken -= amount
                 self._changed.notify_all()
-
-

@@ -82,6 +82,7 @@ class Losses:
             self.reasons.append(reason)
 
     def __bool__(self) -> bool:
+        """Whether anything was lost."""
         return bool(self.reasons)
 
 
@@ -195,6 +196,7 @@ class VideoReader:
         return float(max(0.0, (whole if self.end is None else min(whole, self.end)) - self.start))
 
     def __iter__(self) -> Iterator[Frame | Any]:
+        """Read on, from the start that was asked for."""
         first = round((self._origin + Fraction(self.start)) / self.time_base)
         shift = first if self.start > 0 else 0
         last = None if self.end is None else round((self._origin + Fraction(self.end)) / self.time_base)
@@ -299,11 +301,13 @@ class VideoReader:
         self.container.close()
 
     def __enter__(self) -> VideoReader:
+        """Enter the block."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close at the end of the block."""
         self.close()
 
 
@@ -380,6 +384,7 @@ class SequenceReader:
         return len(self._files)
 
     def __iter__(self) -> Iterator[Frame]:
+        """Read on, from the start that was asked for."""
         for index, file in enumerate(self._files):
             try:
                 picture = load_image(file, size=self._size)
@@ -392,13 +397,8 @@ class SequenceReader:
                 continue
             yield Frame(np.ascontiguousarray(picture.pixels.transpose(2, 0, 1)), index)
 
-    def __enter__(self) -> SequenceReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def is_sequence(path: Path) -> bool:

