@@ -81,7 +81,7 @@ def photos(model: str, cores: int, arguments: argparse.Namespace, folder: Path) 
 def report(name: str, images: list[np.ndarray], model: str, cores: int, whole: Callable[[], None], rounds: int) -> None:
     """Print the medians of the whole run and of bare sessions: all threads in one, and one thread in each of many."""
     together, apart = bare_session(model, cores), bare_session(model, 1)
-    cases = {
+    cases: dict[str, Callable[[], None]] = {
         "whole": whole,
         f"bare, 1 at once × {cores} threads": lambda: run_bare(together, images, 1),
         f"bare, {cores} at once × 1 thread": lambda: run_bare(apart, images, cores),

@@ -161,6 +161,8 @@ def _video(
     record: dict[str, Any] = {"input": str(job.source), "output": str(job.target)}
     start = time.perf_counter()
     try:
+        if job.target == STREAM:
+            raise InputError("a video cannot go to standard output", hint="Give a file with -o.")
         if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
             raise InputError(f"{job.source} would be written over itself")
         if (there := existing_outputs(job.target)) and not force:

@@ -17,7 +17,7 @@ from fast_style.runtime.pipeline import overlap
 from fast_style.runtime.reading import DEFAULT_RATE, Frame, Losses, SequenceReader, VideoReader, is_sequence
 from fast_style.runtime.session import core_count
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
-from fast_style.runtime.writing import SequenceWriter, VideoFormat, VideoWriter
+from fast_style.runtime.writing import SequenceWriter, VideoFormat, VideoWriter, check_video_name
 
 # A gap this long is a still picture or a damaged time; --fps does not fill it with repeated frames.
 _LONGEST_FILLED_GAP = 10.0
@@ -114,6 +114,8 @@ def stylize_video(
         ImageError: The frames are too small, or the file cannot be written.
     """
     source, target, options = Path(source), Path(target), options or VideoOptions()
+    if not is_sequence(target):
+        check_video_name(target)  # said of the target's own name, before anything is opened
     with ExitStack() as stack:
         reader: VideoReader | SequenceReader = _open_reader(source, options)
         stack.callback(reader.close)

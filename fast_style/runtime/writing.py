@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -107,6 +108,7 @@ class VideoWriter:
     def _add_streams(self, copied: list[Any]) -> None:
         format, suffix = self.format, self.path.suffix.lower()
         codec = CODECS.get(format.codec or "", format.codec or _BY_SUFFIX.get(suffix, "libx264"))
+        os.environ.setdefault("SVT_LOG", "1")  # errors only; the AV1 encoder heeds no other setting
         try:
             encoder = av.Codec(codec, "w")
             if encoder.type != "video":
