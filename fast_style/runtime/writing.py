@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +26,7 @@ WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".
 
 # The fastest settings with which pictures stay good: an encoder must not take the time that the network needs.
 _SPEED = {
-    "libx264": {"preset": "superfast"},
+    "libx264": {"preset": "ultrafast"},
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
     "libsvtav1": {"preset": "10"},
@@ -101,7 +102,7 @@ class VideoWriter:
         except BaseException:
             self.container.close()
             raise
-        self._reformatter = VideoReformatter()
+        self._own = threading.local()
         self._palette: Any = None
         self._last: int | None = None
 
@@ -157,15 +158,17 @@ class VideoWriter:
     def pack(self, planes: Pixels) -> Any:
         """Make a frame for the encoder from (3, H, W) uint8 RGB planes; the slow part of writing, for any thread."""
         _, height, width = planes.shape
+        # One for each thread, kept: setting a conversion up takes as long as the conversion.
+        reformatter = self._own.__dict__.setdefault("reformatter", VideoReformatter())
         frame = av.VideoFrame(self.format.width, self.format.height, "gbrp")
         for view, plane in zip(plane_views(frame), planes, strict=True):
             view[:height, :width] = plane
             view[height:, :width] = plane[-1:]
             view[:, width:] = view[:, width - 1 : width]
         if self._gif:
-            return VideoReformatter().reformat(frame, format="rgba")
+            return reformatter.reformat(frame, format="rgba")
         colors = self.format.colors
-        return VideoReformatter().reformat(
+        return reformatter.reformat(
             frame,
             format=self._pixel_format,
             src_color_range=ColorRange.JPEG,
