@@ -19,10 +19,6 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from fast_style.errors import FastStyleError, VideoError
 from fast_style.images import MAX_PIXELS, Pixels, load_image
 
-SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"}
-    | {".wmv", ".flv", ".3gp", ".ogv", ".y4m"}
-)
 DEFAULT_RATE = Fraction(25)  # of numbered pictures, which have no times of their own
 
 # Pictures from this height up are taken as HD, and so as BT.709, where a file does not say, as players do.
