@@ -5,12 +5,14 @@ The tree::
     FastStyleError                  anything a user can mend; has a remedy in ``hint``
     ├── InputError                  what was given cannot be used
     │   ├── ImageError              a picture: not one, damaged, too small, too large
+    │   ├── VideoError              a video: not one, damaged, or a codec its file cannot hold
     │   ├── LayerError              a layer name the perceptual network does not have
     │   ├── StyleNotFoundError      no shipped style and no file of that name
     │   └── DatasetError            a folder of photos with nothing usable in it
     ├── WeightsError                perceptual weights: missing, damaged, unknown source
     ├── CheckpointError             a .ckpt that is not ours, or holds more than tensors
     ├── ModelError                  an ONNX file that cannot serve as a style
+    ├── CameraError                 a camera that is absent, busy or gone; a display that is not there
     ├── DeviceError                 the device asked for is not the one that would run
     ├── TrainingDivergedError       the loss or the pictures show that training has failed
     └── ExportError                 the exported graph differs from the network
@@ -44,6 +46,10 @@ class ImageError(InputError):
     """A picture that cannot be read, is damaged, too small or too large."""
 
 
+class VideoError(InputError):
+    """A video that cannot be read, or cannot be written in the way that was asked for."""
+
+
 class LayerError(InputError):
     """A layer name that the perceptual network does not have."""
 
@@ -66,6 +72,10 @@ class CheckpointError(FastStyleError):
 
 class ModelError(FastStyleError):
     """An ONNX file that cannot serve as a style."""
+
+
+class CameraError(FastStyleError):
+    """A camera that is absent, busy or gone, or a display that cannot be opened."""
 
 
 class DeviceError(FastStyleError):

@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +20,7 @@ from fast_style.errors import ImageError
 
 Pixels = NDArray[np.uint8]
 
-# Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones.
+# Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones. JPEG opens MPO, too.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
@@ -104,6 +104,20 @@ def load_image(source: str | Path | IO[bytes], *, size: int | None = None) -> Pi
     return picture if size is None else fit(picture, size)
 
 
+def count_pixels(source: str | Path | IO[bytes], *, size: int | None = None) -> int:
+    """Count a picture's pixels from its header, after shrinking; 0 where :func:`load_image` would say what is wrong."""
+    try:
+        with Image.open(source, formats=FORMATS) as image:
+            width, height = image.size
+    except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
+        return 0
+    finally:
+        if not isinstance(source, str | Path):
+            source.seek(0)
+    scale = 1.0 if size is None else min(1.0, size / max(width, height, 1))
+    return int(width * height * scale * scale)
+
+
 def _too_large(name: str, what: str) -> ImageError:
     return ImageError(
         f"{name}: {what} is too large; at most {MAX_PIXELS // 1_000_000} megapixels are read",
@@ -171,23 +185,42 @@ def to_uint8(image: NDArray[np.float32]) -> Pixels:
     return np.ascontiguousarray(scaled.astype(np.uint8).transpose(1, 2, 0))
 
 
-def blend(photo: Pixels, stylized: Pixels, amount: float) -> Pixels:
-    """Mix: 0.0 is the photo, 1.0 the stylized picture. Both (H, W, 3) uint8."""
-    if amount == 1.0:
-        return stylized
-    mixed = photo.astype(np.float32) * (1.0 - amount) + stylized.astype(np.float32) * amount
-    return (mixed + 0.5).astype(np.uint8)
+def planes_to_float(planes: Sequence[Pixels], out: NDArray[np.float32]) -> None:
+    """Fill a (1, 3, H, W) float32 image in [0, 1] from three (H, W) uint8 planes, views with any strides."""
+    for channel, plane in zip(out[0], planes, strict=True):
+        np.multiply(plane, np.float32(1 / 255), out=channel)
 
 
-def keep_colors(photo: Pixels, stylized: Pixels) -> Pixels:
-    """Brightness from the stylized picture, colours from the photo. Both (H, W, 3) uint8.
+def float_to_planes(image: NDArray[np.float32], planes: Sequence[Pixels]) -> None:
+    """Fill three (H, W) uint8 planes from a (1, 3, H, W) float32 image; rounds, and clamps what lies outside [0, 1]."""
+    scaled = np.empty(image.shape[2:], np.float32)
+    for channel, plane in zip(image[0], planes, strict=True):
+        np.multiply(channel, np.float32(255), out=scaled)
+        scaled += np.float32(0.5)
+        np.clip(scaled, np.float32(0), np.float32(255), out=scaled)
+        np.copyto(plane, scaled, casting="unsafe")
+
+
+def mix(
+    photo: NDArray[np.float32], stylized: NDArray[np.float32], *, blend: float = 1.0, keep_colors: bool = False
+) -> None:
+    """Mix the photo into the stylized picture, in place. Both (1, 3, H, W) float32 in [0, 1].
+
+    Args:
+        photo: What was stylized.
+        stylized: The result, overwritten.
+        blend: 0.0 is the photo, 1.0 the stylized picture.
+        keep_colors: Brightness from the stylized picture, colours from the photo.
 
     Reference:
         Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer", section 3.2.
     """
-    light = photo.astype(np.float32)
-    shift = (stylized.astype(np.float32) - light) @ LUMA
-    return (np.clip(light + shift[..., None], 0, 255) + 0.5).astype(np.uint8)
+    if keep_colors:
+        shift = np.tensordot(LUMA, stylized[0] - photo[0], axes=1)
+        np.clip(photo + shift, 0, 1, out=stylized)
+    if blend < 1.0:
+        stylized *= np.float32(blend)
+        stylized += np.float32(1.0 - blend) * photo
 
 
 def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int = 92, format: str = "PNG") -> None:

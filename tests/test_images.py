@@ -16,11 +16,10 @@ from PIL import Image, ImageCms
 from fast_style.errors import ImageError
 from fast_style.images import (
     Picture,
-    blend,
     find_images,
     fit,
-    keep_colors,
     load_image,
+    mix,
     replacing,
     save_image,
     to_float,
@@ -233,15 +232,17 @@ def test_a_full_disk_is_said_in_plain_words(tmp_path: Path) -> None:
 
 
 def test_blend_goes_from_the_photo_to_the_style() -> None:
-    photo, styled = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 200, np.uint8)
-    assert blend(photo, styled, 1.0) is styled
-    np.testing.assert_array_equal(blend(photo, styled, 0.0), photo)
-    np.testing.assert_array_equal(blend(photo, styled, 0.25), np.full((2, 2, 3), 50))
+    photo = np.zeros((1, 3, 2, 2), np.float32)
+    for amount in (0.0, 0.25, 1.0):
+        styled = np.full((1, 3, 2, 2), 0.8, np.float32)
+        mix(photo, styled, blend=amount)
+        np.testing.assert_allclose(styled, 0.8 * amount, rtol=1e-6)
 
 
 def test_kept_colors_are_the_photos_and_the_brightness_is_the_styles() -> None:
-    photo = np.full((1, 1, 3), (120, 100, 80), np.uint8)
-    styled = np.full((1, 1, 3), (150, 150, 150), np.uint8)
-    out = keep_colors(photo, styled)[0, 0].astype(int)
-    assert (out[0] - out[1], out[1] - out[2]) == (20, 20)
-    assert out @ [0.299, 0.587, 0.114] == pytest.approx(150, abs=1)
+    photo = np.array([0.5, 0.4, 0.3], np.float32).reshape(1, 3, 1, 1)
+    styled = np.full((1, 3, 1, 1), 0.6, np.float32)
+    mix(photo, styled, keep_colors=True)
+    out = styled.ravel()
+    assert (out[0] - out[1], out[1] - out[2]) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert out @ [0.299, 0.587, 0.114] == pytest.approx(0.6)

@@ -22,8 +22,10 @@ app = App(
 VERBS = {
     "train": "Train a style on a painting and a folder of photos, and export it.",
     "export": "Write a checkpoint's network as ONNX and prove it equal.",
-    "stylize": "Stylize photos.",
     "sheet": "Lay every style on one photo, labelled.",
+    "stylize": "Stylize photos and videos.",
+    "webcam": "Stylize what a camera sees, live.",
+    "info": "Show versions, devices and speed.",
     "styles": "List the styles that come with fast-style.",
 }
 for _verb, _help in VERBS.items():

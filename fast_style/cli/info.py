@@ -1,0 +1,109 @@
+"""``fast-style info``."""
+
+from __future__ import annotations
+
+import json as json_module
+import platform
+import sys
+from dataclasses import asdict
+from importlib import metadata
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from fast_style import __version__
+from fast_style.errors import FastStyleError
+from fast_style.runtime.session import PROVIDERS, core_count
+from fast_style.styles import find_style, shipped_styles
+
+PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python", "pyvirtualcam", "torch")
+
+
+def info(
+    *,
+    style: Annotated[str | None, Parameter(name=["--style", "-s"])] = None,
+    benchmark: bool = True,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Show versions, which devices really start, the cores, and how fast a style runs here.
+
+    Args:
+        style: What to measure with; by default the first shipped one.
+        benchmark: Measure for about ten seconds.
+        json: Print it for machines.
+    """
+    names = [found.name for found in shipped_styles()]
+    chosen = find_style(style) if style is not None else find_style(names[0]) if names else None
+    report: dict[str, Any] = {
+        "fast-style": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": core_count(),
+        "packages": _versions(),
+        "providers": _providers(None if chosen is None else str(chosen.path)),
+        "style": None if chosen is None else chosen.name,
+        "speed": None,
+    }
+    if not json:
+        _print_report(report)
+    if chosen is None:
+        if not json:
+            print("no style to measure with; give one with --style", file=sys.stderr)
+    elif benchmark:
+        from fast_style.runtime.benchmark import benchmark as measure
+
+        speeds = measure(chosen.path)
+        report["speed"] = [asdict(speed) for speed in speeds]
+        if not json:
+            table = Table(chosen.name, "live, frames/s", "file, frames/s", box=None)
+            for speed in speeds:
+                table.add_row(f"{speed.name} {speed.width}×{speed.height}", f"{speed.live:.1f}", f"{speed.file:.1f}")
+            Console().print(table)
+    if json:
+        print(json_module.dumps(report))
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    for key in ("fast-style", "python", "system", "cores"):
+        print(f"{key:<12} {report[key]}")
+    for name, version in report["packages"].items():
+        print(f"{name:<12} {version or 'not installed'}")
+    for name, state in report["providers"].items():
+        print(f"{name:<12} {state}")
+
+
+def _versions() -> dict[str, str | None]:
+    """The version of each package that matters; None where it is not there."""
+    found: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _providers(style: str | None) -> dict[str, str]:
+    """What became of starting each provider that this ONNX Runtime has, and of running a picture on it."""
+    import numpy as np
+    import onnxruntime
+
+    from fast_style.runtime.stylizer import Stylizer
+
+    known = {provider: name for name, provider in PROVIDERS.items()}
+    states: dict[str, str] = {}
+    for provider in onnxruntime.get_available_providers():
+        name = known.get(provider)
+        if name is None:
+            states[provider] = "not used by fast-style"
+        elif style is None:
+            states[name] = "not tried: no style"
+        else:
+            try:
+                Stylizer(style, device=name).frame(np.zeros((32, 32, 3), np.uint8))  # type: ignore[arg-type]  # a Device
+                states[name] = "starts"
+            except FastStyleError as error:
+                states[name] = f"does not start: {error}"
+    return states

@@ -1,0 +1,172 @@
+"""``fast-style webcam``."""
+
+from __future__ import annotations
+
+import contextlib
+import json as json_module
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from fast_style.cli.app import DONE, INTERRUPTED
+from fast_style.errors import CameraError, InputError
+from fast_style.runtime.session import Device
+from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
+
+
+def webcam(
+    *,
+    style: Annotated[list[str], Parameter(name=["--style", "-s"], consume_multiple=True)],
+    source: str = "0",
+    size: int | None = 640,
+    blend: float = 1.0,
+    keep_colors: Annotated[bool, Parameter(negative="")] = False,
+    side_by_side: Annotated[bool, Parameter(negative="")] = False,
+    mirror: bool | None = None,
+    record: Path | None = None,
+    stills: Path = Path(),
+    virtual_camera: Annotated[bool, Parameter(negative="")] = False,
+    headless: Annotated[bool, Parameter(negative="")] = False,
+    seconds: float | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Stylize what a camera sees, in a window. Press h there for the keys.
+
+    Args:
+        style: One or more shipped styles or ONNX files; n and p go through them.
+        source: The number of a camera, a video file, which plays at its own pace, or a URL.
+        size: Shrink the long side to this many px.
+        blend: 0 is the camera's picture, 1 the full style.
+        keep_colors: Take only brightness from the style.
+        side_by_side: Show the camera's picture, too.
+        mirror: Swap left and right; cameras do, files do not.
+        record: Record to this video.
+        stills: Folder for the stills that s saves.
+        virtual_camera: Offer the result to other programs as a camera; needs pyvirtualcam.
+        headless: Open no window; stop with Ctrl-C, or when the file ends.
+        seconds: Stop after this long.
+        device: auto, cpu, cuda, …; an error where it is not the one that would run.
+        threads: Of the CPU; without it, all.
+        force: Overwrite the recording where it exists.
+        json: Print figures for machines at the end.
+    """
+    check_blend(blend)
+    if size is not None:
+        check_size(size)
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}; expected at least 1")
+    if seconds is not None and not seconds > 0:
+        raise InputError(f"seconds is {seconds}; expected more than 0")
+    if record is not None and record.exists() and not force:
+        raise InputError(f"{record} exists", hint="Give --force to overwrite it.")
+    if not stills.is_dir():
+        raise InputError(f"{stills} is no folder; expected one for stills")
+    try:
+        import cv2  # noqa: F401  # the check below must come before any window does
+
+        from fast_style.runtime.capture import Capture
+        from fast_style.runtime.live import Live, LiveOptions, View, Window
+        from fast_style.runtime.writing import check_video_name
+    except ImportError as error:
+        raise CameraError(f"{error.name} is not installed", hint='pip install "fast-style[video]"') from error
+    if record is not None:
+        check_video_name(record)
+    if not headless:
+        check_display()
+    stylizers = [Stylizer(name, device=device, threads=threads) for name in style]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a recording is finished then, too
+    with contextlib.ExitStack() as stack:
+        capture = stack.enter_context(Capture(source))
+        window = None
+        if not headless:
+            window = Window("fast-style")
+            stack.callback(window.close)
+        view = View(
+            blend=blend,
+            side_by_side=side_by_side,
+            mirror=not capture.is_file if mirror is None else mirror,
+            keep_colors=keep_colors,
+            recording=record is not None,
+        )
+        live = Live(
+            capture,
+            stylizers,
+            window,
+            view=view,
+            options=LiveOptions(size, record, stills, seconds),
+            say=lambda text: print(text, file=sys.stderr),
+            sinks=[_virtual_camera(stack)] if virtual_camera else [],
+        )
+        status = DONE
+        try:
+            live.run()
+        except KeyboardInterrupt:
+            status = DONE if headless else INTERRUPTED
+    if json:
+        print(json_module.dumps({"frames": live.figures.frames, **live.figures.summary()}))
+    if not live.figures.frames:
+        raise CameraError(f"{capture.shown} gave no frame", hint="Another program may be using it.")
+    return status
+
+
+def check_display() -> None:
+    """Raise CameraError where no window could be opened: without this, the window library ends the process.
+
+    Raises:
+        CameraError: There is no display.
+    """
+    if not sys.platform.startswith("linux") or os.environ.get("WAYLAND_DISPLAY"):
+        return
+    display = os.environ.get("DISPLAY", "")
+    hint = "Give --headless with --record, or run it on a desktop."
+    match = re.fullmatch(r"(?:(?P<host>.*?)/?(?:unix)?)?:(?P<number>\d+)(?:\.\d+)?", display)
+    if match is None:
+        raise CameraError("there is no display to open a window on", hint=hint)
+    try:
+        if match["host"]:
+            socket.create_connection((match["host"], 6000 + int(match["number"])), timeout=3).close()
+            return
+        path = f"/tmp/.X11-unix/X{match['number']}"
+        for address in (f"\0{path}", path):  # Linux's abstract name first, as X libraries do
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(address)
+                return
+        raise OSError("no X server listens there")
+    except OSError as error:
+        raise CameraError(f"the display {display!r} cannot be opened: {error}", hint=hint) from error
+
+
+def _virtual_camera(stack: contextlib.ExitStack) -> Callable[[Any], None]:
+    """Open a virtual camera at the first frame, when the size is known; return what takes the frames."""
+    try:
+        import pyvirtualcam
+    except ImportError as error:
+        raise CameraError("pyvirtualcam is not installed", hint='pip install "fast-style[virtual-camera]"') from error
+    camera: Any = None
+
+    def send(pixels: Any) -> None:
+        nonlocal camera
+        if camera is None:
+            height, width = pixels.shape[:2]
+            try:
+                camera = pyvirtualcam.Camera(width, height, fps=30, fmt=pyvirtualcam.PixelFormat.BGR)
+            except RuntimeError as error:
+                raise CameraError(
+                    f"no virtual camera can be opened: {str(error).splitlines()[0]}",
+                    hint="On Linux load v4l2loopback, on Windows and macOS install OBS.",
+                ) from error
+            stack.callback(camera.close)
+        if pixels.shape == (camera.height, camera.width, 3):
+            camera.send(pixels)
+
+    return send

@@ -1,0 +1,165 @@
+"""The newest frame of a camera, a file at its own pace, or a stream."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from fast_style.errors import CameraError
+from fast_style.images import Pixels
+
+# How long after a camera has gone it is looked for again, seconds.
+_RETRY_SECONDS = 1.0
+# Files without a rate of their own.
+_USUAL_RATE = 25.0
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A captured frame.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, BGR as OpenCV has it.
+        time: When it was captured, seconds of ``time.perf_counter``.
+        number: Counts captured frames, from 1; gaps are frames that nobody took.
+    """
+
+    pixels: Pixels
+    time: float
+    number: int
+
+
+class Capture:
+    """A thread that reads frames and keeps only the newest, so that whoever is slow skips frames and never lags.
+
+    A file is played at its own pace, once. A camera or a stream that stops giving frames is opened again every
+    second until it gives some; meanwhile ``lost`` is True.
+
+    Attributes:
+        first: (H, W, 3) uint8, BGR; the first frame, there before :meth:`start`.
+
+    Args:
+        source: The number of a camera, a file, or a URL.
+
+    Raises:
+        CameraError: The source cannot be opened, or gives no frame.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.is_file = Path(source).is_file()
+        self.ended = False
+        self.lost = False
+        self.shown = f"camera {source}" if source.isdigit() else source
+        quiet_opencv()
+        self._device = self._open()
+        if self._device is None:
+            raise CameraError(f"{self.shown} {_why(source)}", hint=_remedy(source))
+        good, self.first = self._device.read()
+        if not good:
+            self._device.release()
+            raise CameraError(f"{self.shown} gives no frame", hint=_remedy(source))
+        self._newest: Shot | None = None
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Begin to capture; until then there is only ``first``, to warm up with."""
+        self._thread.start()
+
+    def newest(self, *, after: int = 0, timeout: float = 0.1) -> Shot | None:
+        """Wait for a frame that is newer than number ``after``; None where none comes within ``timeout`` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.ended or (self._newest and self._newest.number > after), timeout)
+            return self._newest if self._newest is not None and self._newest.number > after else None
+
+    def _open(self) -> cv2.VideoCapture | None:
+        device = cv2.VideoCapture(int(self.source) if self.source.isdigit() else self.source)
+        if not device.isOpened():
+            device.release()
+            return None
+        # A driver's queue of old frames would be latency. Not every driver heeds this.
+        device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        return device
+
+    def _read(self) -> None:
+        assert self._device is not None
+        device: cv2.VideoCapture | None = self._device
+        rate = self._device.get(cv2.CAP_PROP_FPS)
+        period = 1 / (rate if 0 < rate <= 1000 else _USUAL_RATE)
+        number, start = 0, time.perf_counter()
+        while not self._stop.is_set():
+            pixels = None
+            if device is not None:
+                good, pixels = device.read()
+                pixels = pixels if good else None
+            if pixels is not None and pixels.ndim == 3:
+                number += 1
+                if self.is_file and self._stop.wait(max(0.0, start + number * period - time.perf_counter())):
+                    break
+                with self._changed:
+                    self.lost = False
+                    self._newest = Shot(pixels.astype(np.uint8, copy=False), time.perf_counter(), number)
+                    self._changed.notify_all()
+            elif self.is_file:
+                break
+            else:
+                self.lost = True
+                if device is not None:
+                    device.release()
+                self._stop.wait(_RETRY_SECONDS)
+                device = self._open()
+        if device is not None:
+            device.release()
+        with self._changed:
+            self.ended = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop reading. A driver that hangs is left to the end of the process."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=2.0)
+
+    def __enter__(self) -> Capture:
+        """Enter the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close at the end of the block."""
+        self.close()
+
+
+def quiet_opencv() -> None:
+    """Keep OpenCV's and FFmpeg's warnings off the terminal: what matters comes in our own words."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _why(source: str) -> str:
+    if not source.isdigit():
+        return "cannot be opened as a video"
+    device = Path(f"/dev/video{source}")
+    if not Path("/dev").is_dir() or not device.exists():
+        return "is not there"
+    return "cannot be opened" if os.access(device, os.R_OK | os.W_OK) else "may not be used by this user"
+
+
+def _remedy(source: str) -> str:
+    if not source.isdigit():
+        return "Give --source the number of a camera, a video file, or a URL."
+    cameras = sorted(path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
+    if source in cameras:
+        return "Another program may be using it; on Linux you must be in the group 'video'."
+    here = f"Cameras here: {', '.join(cameras)}." if cameras else "No camera was found."
+    return f"{here} --source also takes a video file or a URL."

@@ -1,0 +1,416 @@
+"""Reading videos: files, animated GIFs and numbered pictures, as upright RGB planes with exact times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from fast_style.errors import FastStyleError, VideoError
+from fast_style.images import MAX_PIXELS, Pixels, load_image
+
+DEFAULT_RATE = Fraction(25)  # of numbered pictures, which have no times of their own
+
+# Pictures from this height up are taken as HD, and so as BT.709, where a file does not say, as players do.
+_HD_HEIGHT = 720
+_MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
+_MATRICES |= {7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
+_CODES = {Colorspace.ITU709: 1, Colorspace.FCC: 4, Colorspace.ITU601: 6, Colorspace.SMPTE240M: 7, Colorspace.BT2020: 9}
+_RGB_MATRIX = 0
+
+
+@dataclass(frozen=True)
+class Colors:
+    """How a video's YCbCr means RGB.
+
+    Attributes:
+        matrix: Of YCbCr.
+        full_range: 0 to 255, as in JPEG, instead of 16 to 235.
+        primaries: ITU-T H.273 code of the primaries; 2 is unknown.
+        transfer: H.273 code of the transfer characteristic; 2 is unknown.
+    """
+
+    matrix: Colorspace = Colorspace.ITU601
+    full_range: bool = False
+    primaries: int = 2
+    transfer: int = 2
+
+    @property
+    def code(self) -> int:
+        """H.273 code of the matrix."""
+        return _CODES[self.matrix]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video.
+
+    Attributes:
+        planes: (3, H, W) uint8, RGB, upright.
+        pts: When it is shown, in units of the video's time base.
+    """
+
+    planes: Pixels
+    pts: int
+
+
+@dataclass
+class Losses:
+    """What could not be read, in the words that a user gets."""
+
+    frames: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, reason: str, *, frames: int = 0) -> None:
+        """Count a loss; each reason is kept once."""
+        self.frames += frames
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+
+    def __bool__(self) -> bool:
+        """Whether anything was lost."""
+        return bool(self.reasons)
+
+
+class VideoReader:
+    """A video file, opened.
+
+    Iterating yields :class:`Frame` for each picture and packets of the other streams as they come. What cannot be
+    decoded is left out and counted in ``losses``; it does not raise.
+
+    Args:
+        path: The file.
+        size: Shrink the long side to this many px, or None.
+        start: Leave out what is before, seconds.
+        end: Stop there, seconds, or None.
+        copied: Kinds of other streams that are passed on: ``audio``, ``subtitle``.
+
+    Raises:
+        VideoError: The file does not exist or is not a video.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: int | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        copied: frozenset[str] = frozenset({"audio", "subtitle"}),
+    ) -> None:
+        self.path = path
+        self.start, self.end = start, end
+        self.losses = Losses()
+        if not path.is_file():
+            raise VideoError(f"{path} {'is a folder; expected a video' if path.is_dir() else 'does not exist'}")
+        try:
+            self.container: Any = av.open(str(path), metadata_errors="replace")
+        except FFmpegError as error:
+            raise VideoError(
+                f"{path} is not a video that can be read ({error.strerror})",
+                hint="If it should be one, it is damaged or was not written to its end.",
+            ) from error
+        try:
+            self._open(size, copied)
+        except BaseException:
+            self.container.close()
+            raise
+
+    def _open(self, size: int | None, copied: frozenset[str]) -> None:
+        videos = [s for s in self.container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not videos or videos[0].codec_context is None:
+            raise VideoError(f"{self.path} holds no video that can be decoded")
+        self.stream = videos[0]
+        self.copied = [s for s in self.container.streams if s.type in copied and s.codec_context is not None]
+        codec = self.stream.codec_context
+        codec.thread_type = "AUTO"
+        codec.options = {"max_pixels": str(MAX_PIXELS)}
+        self.time_base: Fraction = self.stream.time_base or Fraction(1, 1000)
+        self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or DEFAULT_RATE
+        self.metadata: dict[str, str] = dict(self.container.metadata)
+        self._packets: Iterator[Any] = self.container.demux([self.stream, *self.copied])
+        self._reformatter = VideoReformatter()
+        # The first frame tells the size, the rotation and the colours; what the header says may be wrong.
+        self._pending: list[Any] = []
+        self._items = self._decoded()
+        first = self._first_frame()
+        self.rotation = round(first.rotation / 90) * 90 % 360
+        self.colors = _colors(first)
+        self._decoded_size = _fitted(first.width, first.height, size)
+        width, height = self._decoded_size
+        self.width, self.height = (height, width) if self.rotation % 180 else (width, height)
+        aspect = self.stream.sample_aspect_ratio
+        self.aspect: Fraction | None = 1 / aspect if aspect and self.rotation % 180 else aspect
+        origin = self.container.start_time
+        self._origin = Fraction(origin, av.time_base) if origin is not None else Fraction(0)
+        if self.start > 0:
+            self._seek()
+
+    def _first_frame(self) -> Any:
+        for item in self._items:
+            self._pending.append(item)
+            if isinstance(item, av.VideoFrame):
+                return item
+        why = f": {self.losses.reasons[0]}" if self.losses else ""
+        raise VideoError(f"{self.path} holds no frame that can be decoded{why}")
+
+    def _seek(self) -> None:
+        try:
+            self.container.seek(int((self._origin + Fraction(self.start)) * av.time_base))
+        except FFmpegError:
+            return  # not every format can; then everything before the start is decoded and left out
+        self._pending.clear()
+        self.stream.codec_context.flush_buffers()
+        self._packets = self.container.demux([self.stream, *self.copied])
+        self._items = self._decoded()
+
+    @property
+    def frames(self) -> int | None:
+        """How many frames to expect, or None where nothing tells."""
+        rate, length = float(self.rate), self.seconds
+        if self.start == 0 and self.end is None and self.stream.frames:
+            return int(self.stream.frames)
+        return None if length is None else max(1, round(length * rate))
+
+    @property
+    def seconds(self) -> float | None:
+        """How long what will be read is, seconds, or None where nothing tells."""
+        whole = self.container.duration
+        if whole is None or whole < 0:
+            return None if self.end is None else self.end - self.start
+        whole = whole / av.time_base
+        return float(max(0.0, (whole if self.end is None else min(whole, self.end)) - self.start))
+
+    def __iter__(self) -> Iterator[Frame | Any]:
+        """Read on, from the start that was asked for."""
+        first = round((self._origin + Fraction(self.start)) / self.time_base)
+        shift = first if self.start > 0 else 0
+        last = None if self.end is None else round((self._origin + Fraction(self.end)) / self.time_base)
+        previous: int | None = None
+        usual = max(1, round(1 / (self.rate * self.time_base)))
+        read = 0
+        for item in self._all():
+            if isinstance(item, av.VideoFrame):
+                pts = item.pts
+                if pts is None or (previous is not None and pts <= previous):
+                    # A raw stream has no times; damage makes them go back. Either way the next is one frame later.
+                    pts = first if previous is None else previous + usual
+                previous = pts
+                read += 1
+                if pts < first:
+                    continue
+                if last is not None and pts >= last:
+                    return
+                yield Frame(self._planes(item), pts - shift)
+            elif (packet := self._cut(item)) is not None:
+                yield packet
+        self._account(read, previous)
+
+    def _cut(self, packet: Any) -> Any:
+        """A packet of another stream at its new time, or None where it is outside of what is wanted."""
+        base, time = packet.time_base, packet.pts
+        if time is None or base is None:
+            return packet if self.start == 0 else None
+        if self.end is not None and time * base >= self._origin + Fraction(self.end):
+            return None
+        if self.start > 0:
+            shift = round((self._origin + Fraction(self.start)) / base)
+            if time < shift:
+                return None
+            packet.pts = time - shift
+            packet.dts = None if packet.dts is None else packet.dts - shift
+        return packet
+
+    def _all(self) -> Iterator[Any]:
+        yield from self._pending
+        self._pending.clear()
+        yield from self._items
+
+    def _decoded(self) -> Iterator[Any]:
+        """Decoded frames and the packets of other streams, in the file's order; damage is counted, not raised."""
+        while True:
+            try:
+                packet = next(self._packets)
+            except StopIteration:
+                return
+            except FFmpegError as error:
+                self.losses.add(f"reading stopped early: {error.strerror}")
+                return
+            if packet.stream is not self.stream:
+                if packet.dts is not None:
+                    yield packet
+                continue
+            try:
+                frames = packet.decode()
+            except FFmpegError as error:
+                self.losses.add(f"damaged frames: {error.strerror}", frames=1)
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self.losses.add("damaged frames, patched by the decoder", frames=1)
+                yield frame
+
+    def _planes(self, frame: Any) -> Pixels:
+        """Convert one decoded frame to upright RGB planes."""
+        width, height = self._decoded_size
+        rgb = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="gbrp",
+            src_colorspace=self.colors.matrix,
+            src_color_range=ColorRange.JPEG if self.colors.full_range else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+            interpolation="BICUBIC",
+        )
+        planes = np.empty((3, height, width), np.uint8)
+        for plane, view in zip(planes, plane_views(rgb), strict=True):
+            plane[:] = view
+        return np.ascontiguousarray(np.rot90(planes, self.rotation // 90, axes=(1, 2)))
+
+    def _account(self, read: int, last: int | None) -> None:
+        """At the end of the file, compare what came with what its header promised."""
+        promised = self.stream.frames
+        if self.start == 0 and promised and read < promised and not self.losses.frames:
+            self.losses.add(f"the file ends early: {read} of {promised} frames", frames=promised - read)
+            return
+        whole = self.container.duration
+        if promised or last is None or not whole or whole < 0 or self.losses:
+            return
+        missing = float(Fraction(whole, av.time_base) - (last * self.time_base - self._origin))
+        # Audio often runs on a little after the last picture.
+        if missing > max(1.0, 3 / float(self.rate)):
+            self.losses.add(f"the file ends {missing:.1f} s early", frames=round(missing * float(self.rate)))
+
+    def close(self) -> None:
+        """Close the file."""
+        self.container.close()
+
+    def __enter__(self) -> VideoReader:
+        """Enter the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close at the end of the block."""
+        self.close()
+
+
+def plane_views(frame: Any) -> tuple[Pixels, Pixels, Pixels]:
+    """The red, green and blue planes of a ``gbrp`` frame as (H, W) views of its memory, writable."""
+    views = [
+        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        for plane in frame.planes
+    ]
+    return views[2], views[0], views[1]
+
+
+def _fitted(width: int, height: int, size: int | None) -> tuple[int, int]:
+    if size is None or max(width, height) <= size:
+        return width, height
+    scale = size / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _colors(frame: Any) -> Colors:
+    guess = Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
+    rgb = frame.format.is_rgb or int(frame.colorspace) == _RGB_MATRIX
+    full = int(frame.color_range) == int(ColorRange.JPEG) or frame.format.name.startswith("yuvj")
+    return Colors(
+        matrix=guess if rgb else _MATRICES.get(int(frame.colorspace), guess),
+        full_range=full and not rgb,
+        primaries=int(frame.color_primaries),
+        transfer=int(frame.color_trc),
+    )
+
+
+class SequenceReader:
+    """Numbered pictures, such as ``frames/%05d.png``, as a video; the same face as :class:`VideoReader`.
+
+    Pictures of another size than the first are counted as lost, like those that cannot be read.
+
+    Args:
+        path: With one ``%d`` or ``%05d`` in its name.
+        size: Shrink the long side to this many px, or None.
+        rate: Pictures a second.
+        start: Leave out what is before, seconds.
+        end: Stop there, seconds, or None.
+
+    Raises:
+        VideoError: The pattern is none, or there is no such picture.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: int | None = None,
+        rate: Fraction = DEFAULT_RATE,
+        start: float = 0.0,
+        end: float | None = None,
+    ) -> None:
+        self.path, self.rate, self.time_base, self._size = path, rate, 1 / rate, size
+        first, last = round(start * rate), None if end is None else round(end * rate)
+        self._files = numbered_files(path)[first:last]
+        if not self._files:
+            raise VideoError(f"there is no picture named {path}", hint="The numbers may start anywhere.")
+        self.losses = Losses()
+        self.metadata: dict[str, str] = {}
+        self.copied: list[Any] = []
+        self.aspect: Fraction | None = None
+        # The planes are RGB already; this is how a video written from them will mean them.
+        self.width, self.height = load_image(self._files[0], size=size).size
+        hd = self.height >= _HD_HEIGHT
+        self.colors = Colors(Colorspace.ITU709 if hd else Colorspace.ITU601)
+
+    @property
+    def frames(self) -> int:
+        """How many pictures there are."""
+        return len(self._files)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Read on, from the start that was asked for."""
+        for index, file in enumerate(self._files):
+            try:
+                picture = load_image(file, size=self._size)
+            except FastStyleError as error:
+                self.losses.add(str(error), frames=1)
+                continue
+            if picture.size != (self.width, self.height):
+                width, height = picture.size
+                self.losses.add(f"{file} is {width}×{height} px, not {self.width}×{self.height}", frames=1)
+                continue
+            yield Frame(np.ascontiguousarray(picture.pixels.transpose(2, 0, 1)), index)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether a path is a pattern of numbered pictures."""
+    return re.search(r"%0?\d*d", path.name) is not None
+
+
+def numbered_files(pattern: Path) -> list[Path]:
+    """The files that a pattern such as ``frames/%05d.png`` names, by number; gaps are no matter.
+
+    Raises:
+        VideoError: The pattern has more than one number.
+    """
+    parts = re.split(r"%0?\d*d", pattern.name)
+    if len(parts) != 2:
+        raise VideoError(f"{pattern} is not a pattern with one number, such as %05d.png")
+    name = re.compile(rf"{re.escape(parts[0])}(\d+){re.escape(parts[1])}")
+    found = ((name.fullmatch(path.name), path) for path in pattern.parent.glob("*"))
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]

@@ -1,0 +1,115 @@
+"""Opening an ONNX file as a style: which provider runs it, with how many threads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from fast_style.errors import DeviceError, ModelError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Device = Literal["auto", "cpu", "cuda", "tensorrt", "coreml", "directml", "openvino", "rocm"]
+
+PROVIDERS: dict[str, str] = {
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+# Tried in this order by "auto". The others are faster for some fixed sizes but slow to start, so must be asked for.
+_AUTO = ("cuda", "directml", "cpu")
+
+# A style is about 2 MB; Johnson's network 7 MB. Anything this large is something else.
+_MAX_MODEL_BYTES = 256 * 2**20
+
+
+def core_count() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def open_session(path: Path, *, device: Device, threads: int | None) -> onnxruntime.InferenceSession:
+    """Open an ONNX file.
+
+    Args:
+        path: The file.
+        device: ``auto`` takes the best provider that starts; any other must be the one that runs.
+        threads: For one picture on the CPU; None takes every core.
+
+    Raises:
+        ModelError: The file is damaged or no ONNX.
+        DeviceError: The device asked for is not the one that would run.
+    """
+    import onnxruntime  # 0.15 s, so only when a style is opened
+
+    available = onnxruntime.get_available_providers()
+    if device != "auto" and PROVIDERS.get(device) not in available:
+        here = [name for name, provider in PROVIDERS.items() if provider in available]
+        raise DeviceError(
+            f"device {device!r} is not in this ONNX Runtime; it has {', '.join(here)}",
+            hint="pip install onnxruntime-gpu (CUDA), onnxruntime-directml, …, or use --device cpu.",
+        )
+    if path.stat().st_size > _MAX_MODEL_BYTES:
+        raise ModelError(f"{path} has {path.stat().st_size >> 20} MiB; a style has a few")
+    wanted = [
+        name for name in (_AUTO if device == "auto" else dict.fromkeys((device, "cpu"))) if PROVIDERS[name] in available
+    ]
+    try:
+        session = onnxruntime.InferenceSession(
+            path, session_options(threads), providers=[PROVIDERS[name] for name in wanted]
+        )
+    except Exception as error:  # its exceptions share no base but this one
+        raise ModelError(
+            f"{path} cannot be opened as an ONNX model: {str(error).splitlines()[0]}",
+            hint="Give a file that 'fast-style export' or 'fast-style train' wrote.",
+        ) from error
+    if device not in {"auto", running_device(session)}:
+        raise DeviceError(
+            f"device {device!r} was asked for, but ONNX Runtime would run on {running_device(session)!r}",
+            hint="Check the driver and the CUDA libraries, or use --device cpu.",
+        )
+    return session
+
+
+def session_options(threads: int | None) -> onnxruntime.SessionOptions:
+    """The options every session here has; the reasons are measurements, see docs/realtime.md."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # its own messages would stand between ours; failures come as exceptions
+    options.intra_op_num_threads = threads or core_count()
+    # Planning all the memory of a run as one block takes a quarter more of it, and no less time.
+    options.enable_mem_pattern = False
+    # Threads that spin while they wait take the core on which decoding and encoding would run.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def running_device(session: onnxruntime.InferenceSession) -> str:
+    """Our name of the provider that a session runs on."""
+    first = session.get_providers()[0]
+    return next((name for name, provider in PROVIDERS.items() if provider == first), first)
+
+
+def check_contract(session: onnxruntime.InferenceSession, path: Path, metadata: dict[str, str]) -> tuple[str, str]:
+    """Return the names of the input and the output of a graph from float RGB in [0, 1] to the same.
+
+    Raises:
+        ModelError: The graph is something else, or its value range is not known.
+    """
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if metadata.get("producer") != "fast-style":
+        raise ModelError(
+            f"{path} was not exported by fast-style, so its value range is unknown",
+            hint="Give a file that 'fast-style export' or 'fast-style train' wrote.",
+        )
+    ours = len(inputs) == len(outputs) == 1 and inputs[0].type == outputs[0].type == "tensor(float)"
+    if not ours or len(inputs[0].shape) != 4 or inputs[0].shape[1] != 3:
+        raise ModelError(f"{path} does not take one batch of RGB pictures (N, 3, H, W) and return one")
+    return inputs[0].name, outputs[0].name

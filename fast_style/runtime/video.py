@@ -1,0 +1,247 @@
+"""Stylizing videos: reading, the network and writing overlap, in memory that does not grow with the length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fast_style.errors import InputError, VideoError
+from fast_style.images import Pixels, replacing
+from fast_style.runtime.pipeline import overlap
+from fast_style.runtime.reading import DEFAULT_RATE, Frame, Losses, SequenceReader, VideoReader, is_sequence
+from fast_style.runtime.session import core_count
+from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
+from fast_style.runtime.writing import SequenceWriter, VideoFormat, VideoWriter, check_video_name
+
+# A gap this long is a still picture or a damaged time; --fps does not fill it with repeated frames.
+_LONGEST_FILLED_GAP = 10.0
+
+# Networks hold up to about 400 bytes for each pixel; so many pixels at once stay within 2 GiB.
+_PIXELS_AT_ONCE = 5_000_000
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """How a video is stylized.
+
+    Attributes:
+        size: Shrink the long side to this many px, or None.
+        fps: Frames a second of the result; frames are dropped or repeated. None keeps every time as it is.
+        start: Leave out what is before, seconds.
+        end: Stop there, seconds, or None.
+        blend: 0.0 is the original, 1.0 the full style.
+        keep_colors: Take only brightness from the style.
+        side_by_side: The original on the left of the result.
+        steady: Hold still what does not move.
+        audio: Copy the sound.
+        subtitle: Copy the subtitles.
+        codec: See :class:`VideoFormat`.
+        quality: 1 to 100.
+    """
+
+    size: int | None = None
+    fps: Fraction | None = None
+    start: float = 0.0
+    end: float | None = None
+    blend: float = 1.0
+    keep_colors: bool = False
+    side_by_side: bool = False
+    steady: bool = False
+    audio: bool = True
+    subtitle: bool = True
+    codec: str | None = None
+    quality: int = 64
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value out of range."""
+        check_blend(self.blend)
+        if self.size is not None:
+            check_size(self.size)
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise InputError(f"fps is {self.fps}; expected more than 0 and at most 1000")
+        if self.start < 0 or (self.end is not None and self.end <= self.start):
+            raise InputError(f"start is {self.start:g} s and end {self.end} s; expected 0 ≤ start < end")
+        if not 1 <= self.quality <= 100:
+            raise InputError(f"quality is {self.quality}; expected 1 to 100")
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What became of a video.
+
+    Attributes:
+        width: Of the result, px.
+        height: Likewise.
+        frames: How many were written.
+        losses: What could not be read.
+        interrupted: Whether the user stopped it; what was done until then is in the file.
+    """
+
+    width: int
+    height: int
+    frames: int
+    losses: Losses
+    interrupted: bool
+
+
+def stylize_video(
+    source: str | Path,
+    target: str | Path,
+    stylizer: Stylizer,
+    options: VideoOptions | None = None,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> VideoReport:
+    """Stylize a video file, an animated GIF or numbered pictures.
+
+    Args:
+        source: The video, or a pattern such as ``frames/%05d.png``.
+        target: Likewise; the suffix tells the container. It appears when it is whole, or when Ctrl-C ends it early.
+        stylizer: With ``threads=1`` for the highest rate, as frames are stylized side by side.
+        options: See :class:`VideoOptions`.
+        workers: Frames that are stylized at once; by default as many as there are cores, fewer for large frames.
+        progress: Called with the frames done and the frames expected, or None where that is not known.
+
+    Raises:
+        VideoError: The video cannot be read at all, or cannot be written.
+        ImageError: The frames are too small, or the file cannot be written.
+    """
+    source, target, options = Path(source), Path(target), options or VideoOptions()
+    if not is_sequence(target):
+        check_video_name(target)  # said of the target's own name, before anything is opened
+    with ExitStack() as stack:
+        reader: VideoReader | SequenceReader = _open_reader(source, options)
+        stack.callback(reader.close)
+        if is_sequence(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target
+        else:
+            partial = stack.enter_context(replacing(target))
+        writer = _open_writer(partial, reader, options)
+        workers = workers or max(1, min(core_count(), _PIXELS_AT_ONCE // (reader.width * reader.height)))
+        frames, interrupted = _run(reader, writer, stylizer, options, workers, progress)
+        if not frames and not interrupted:
+            raise VideoError(f"{source} has no frame in what was asked for", hint="Check --start and --end.")
+        if not frames:
+            raise KeyboardInterrupt
+        return VideoReport(reader.width, reader.height, frames, reader.losses, interrupted)
+
+
+def _open_reader(source: Path, options: VideoOptions) -> VideoReader | SequenceReader:
+    if is_sequence(source):
+        rate = options.fps or DEFAULT_RATE
+        return SequenceReader(source, size=options.size, rate=rate, start=options.start, end=options.end)
+    kinds = {"audio": options.audio, "subtitle": options.subtitle}
+    copied = frozenset(kind for kind, wanted in kinds.items() if wanted)
+    return VideoReader(source, size=options.size, start=options.start, end=options.end, copied=copied)
+
+
+def _open_writer(
+    target: Path, reader: VideoReader | SequenceReader, options: VideoOptions
+) -> VideoWriter | SequenceWriter:
+    if is_sequence(target):
+        return SequenceWriter(target, quality=options.quality)
+    format = VideoFormat(
+        width=reader.width * (2 if options.side_by_side else 1),
+        height=reader.height,
+        rate=options.fps or reader.rate,
+        time_base=1 / options.fps if options.fps else reader.time_base,
+        colors=reader.colors,
+        aspect=reader.aspect,
+        codec=options.codec,
+        quality=options.quality,
+    )
+    return VideoWriter(target, format, copied=reader.copied, metadata=reader.metadata)
+
+
+def _run(
+    reader: VideoReader | SequenceReader,
+    writer: VideoWriter | SequenceWriter,
+    stylizer: Stylizer,
+    options: VideoOptions,
+    workers: int,
+    progress: Callable[[int, int | None], None] | None,
+) -> tuple[int, bool]:
+    """Run the three stages; return how many frames were written and whether Ctrl-C stopped them."""
+    steady = None
+    if options.steady:
+        from fast_style.runtime.steady import Steady  # OpenCV takes 0.1 s to import
+
+        steady = Steady()
+
+    def prepare() -> Iterator[tuple[Frame, Any] | Any]:
+        items = (
+            reader
+            if options.fps is None or isinstance(reader, SequenceReader)
+            else _at_rate(reader, reader.time_base, options.fps)
+        )
+        for item in items:
+            if isinstance(item, Frame):
+                moved = None if steady is None else steady.hold(item.planes)
+                yield item, moved
+            else:
+                yield item
+
+    def work(item: tuple[Frame, Any] | Any) -> tuple[Any, Any, Any] | Any:
+        if not isinstance(item, tuple):
+            return item
+        frame, moved = item
+        photo = frame.planes if moved is None else moved.held
+        result = np.empty_like(photo)
+        stylizer.planes(photo, result, blend=options.blend, keep_colors=options.keep_colors)
+        return (frame, moved, result) if steady is not None else (frame, None, finish(frame, result))
+
+    def finish(frame: Frame, result: Pixels) -> Any:
+        return writer.pack(np.concatenate([frame.planes, result], axis=2) if options.side_by_side else result)
+
+    done, interrupted = 0, False
+    stages = overlap(prepare(), work, workers=workers)
+    try:
+        try:
+            for item in stages:
+                if not isinstance(item, tuple):
+                    writer.copy(item)
+                    continue
+                frame, moved, result = item
+                if steady is not None:
+                    result = finish(frame, steady.smooth(result, moved))
+                writer.write(result, frame.pts)
+                done += 1
+                if progress:
+                    progress(done, reader.frames if options.fps is None else None)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            stages.close()  # type: ignore[attr-defined]  # a generator, declared as an iterator
+    finally:
+        writer.close()
+    return done, interrupted
+
+
+def _at_rate(items: VideoReader | SequenceReader, time_base: Fraction, fps: Fraction) -> Iterator[Frame | Any]:
+    """Drop or repeat frames so that each comes at a multiple of 1 / fps; times are then counted in that unit."""
+    waiting: Frame | None = None
+    turn: int | None = None
+    longest = max(1, round(_LONGEST_FILLED_GAP * fps))
+    for item in items:
+        if not isinstance(item, Frame):
+            yield item
+            continue
+        due = round(item.pts * time_base * fps)
+        if waiting is not None and turn is not None:
+            if due - turn > longest:
+                yield Frame(waiting.planes, turn)
+            else:
+                for number in range(turn, due):
+                    yield Frame(waiting.planes, number)
+        turn = due
+        waiting = item
+    if waiting is not None and turn is not None:
+        yield Frame(waiting.planes, turn)

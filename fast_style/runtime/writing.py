@@ -1,0 +1,298 @@
+"""Writing videos: files, animated GIFs and numbered pictures."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import ColorRange, VideoReformatter
+
+from fast_style.errors import VideoError
+from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, save_image
+from fast_style.runtime.reading import Colors, is_sequence, numbered_files, plane_views
+
+# Short names for --codec; any other encoder of the FFmpeg libraries may be given by its own name.
+CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
+_BY_SUFFIX = {".webm": "libvpx-vp9", ".gif": "gif", ".avi": "mpeg4"}
+WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"})
+
+# The fastest settings with which pictures stay good: an encoder must not take the time that the network needs.
+_SPEED = {
+    "libx264": {"preset": "ultrafast"},
+    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
+    "libsvtav1": {"preset": "10"},
+}
+_GIF_TIME_BASE = Fraction(1, 100)
+
+
+@dataclass(frozen=True)
+class VideoFormat:
+    """What a video is written as.
+
+    Attributes:
+        width: Of the picture, px.
+        height: Likewise.
+        rate: Frames a second, nominally.
+        time_base: Unit of the times, seconds.
+        colors: How its YCbCr means RGB.
+        aspect: Width of a pixel by its height, or None for square ones.
+        codec: A short name, an encoder's name, or None for what suits the file.
+        quality: 1 to 100.
+    """
+
+    width: int
+    height: int
+    rate: Fraction
+    time_base: Fraction
+    colors: Colors = field(default_factory=Colors)
+    aspect: Fraction | None = None
+    codec: str | None = None
+    quality: int = 64
+
+
+class VideoWriter:
+    """A video file being written.
+
+    :meth:`pack` may be called from several threads, :meth:`write`, :meth:`copy` and :meth:`close` from one.
+
+    Args:
+        path: Where to write; its suffix tells the container.
+        format: Size, times, colours and codec.
+        copied: Streams of a :class:`VideoReader` whose packets :meth:`copy` will pass on.
+        metadata: Title and the like.
+
+    Raises:
+        VideoError: The container or the codec is not known, or the one cannot hold the other.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        format: VideoFormat,
+        *,
+        copied: list[Any] | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        self.path = path
+        self._gif = path.suffix.lower() == ".gif"
+        check_video_name(path)
+        # Codecs with half the colour resolution take even sides only: the last row or column is repeated.
+        self.format = (
+            format
+            if self._gif
+            else replace(format, width=format.width + format.width % 2, height=format.height + format.height % 2)
+        )
+        try:
+            # FFmpeg's own "faststart" would write the file twice.
+            self.container: Any = av.open(str(path), "w", options={"loop": "0"} if self._gif else {})
+        except FFmpegError as error:
+            raise VideoError(f"cannot write {path}: {error.strerror}") from error
+        try:
+            self._add_streams(copied or [])
+            self.container.metadata.update(metadata or {})
+        except BaseException:
+            self.container.close()
+            raise
+        self._own = threading.local()
+        self._palette: Any = None
+        self._last: int | None = None
+
+    def _add_streams(self, copied: list[Any]) -> None:
+        format, suffix = self.format, self.path.suffix.lower()
+        codec = CODECS.get(format.codec or "", format.codec or _BY_SUFFIX.get(suffix, "libx264"))
+        os.environ.setdefault("SVT_LOG", "1")  # errors only; the AV1 encoder heeds no other setting
+        try:
+            encoder = av.Codec(codec, "w")
+            if encoder.type != "video":
+                raise VideoError(f"{format.codec} is no video codec", hint=f"Give one of {', '.join(CODECS)}.")
+            self.stream = self.container.add_stream(codec, rate=format.rate)
+        except (ValueError, FFmpegError) as error:
+            raise VideoError(
+                f"{suffix} cannot be written with codec {codec!r}", hint=f"Give one of {', '.join(CODECS)}, or none."
+            ) from error
+        context = self.stream.codec_context
+        context.width, context.height = format.width, format.height
+        context.time_base = self.stream.time_base = _GIF_TIME_BASE if self._gif else format.time_base
+        self._pixel_format = "pal8" if self._gif else _pixel_format(encoder)
+        context.pix_fmt = self._pixel_format
+        if format.aspect:
+            context.sample_aspect_ratio = format.aspect
+        if not self._gif:
+            self._full_range = format.colors.full_range or self._pixel_format.startswith("yuvj")
+            context.colorspace = format.colors.code
+            context.color_range = ColorRange.JPEG if self._full_range else ColorRange.MPEG
+            context.color_primaries = format.colors.primaries
+            context.color_trc = format.colors.transfer
+            context.options = _SPEED.get(codec, {}) | _quality(codec, format.quality)
+            context.thread_count = 0  # as many as there are cores
+        try:
+            context.open()
+        except (ValueError, FFmpegError) as error:
+            raise VideoError(
+                f"codec {codec!r} cannot write {format.width}×{format.height} px to {suffix}: {error}",
+                hint="Give another --codec or --size.",
+            ) from error
+        self._copies = {} if self._gif else {stream.index: self._add_copy(stream) for stream in copied}
+
+    def _add_copy(self, stream: Any) -> Any:
+        name = stream.codec_context.codec.canonical_name
+        if name not in self.container.supported_codecs:
+            others = ".mp4" if name == "mov_text" else ".mkv"
+            raise VideoError(
+                f"{self.path.suffix} cannot hold the {name} {stream.type} of the input",
+                hint=f"Write {others} instead, or leave it out with --no-{stream.type}.",
+            )
+        copy = self.container.add_stream_from_template(stream)
+        copy.metadata.update(stream.metadata)
+        return copy
+
+    def pack(self, planes: Pixels) -> Any:
+        """Make a frame for the encoder from (3, H, W) uint8 RGB planes; the slow part of writing, for any thread."""
+        _, height, width = planes.shape
+        # One for each thread, kept: setting a conversion up takes as long as the conversion.
+        reformatter = self._own.__dict__.setdefault("reformatter", VideoReformatter())
+        frame = av.VideoFrame(self.format.width, self.format.height, "gbrp")
+        for view, plane in zip(plane_views(frame), planes, strict=True):
+            view[:height, :width] = plane
+            view[height:, :width] = plane[-1:]
+            view[:, width:] = view[:, width - 1 : width]
+        if self._gif:
+            return reformatter.reformat(frame, format="rgba")
+        colors = self.format.colors
+        return reformatter.reformat(
+            frame,
+            format=self._pixel_format,
+            src_color_range=ColorRange.JPEG,
+            dst_colorspace=colors.matrix,
+            dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
+            interpolation="BICUBIC",
+        )
+
+    def write(self, frame: Any, pts: int) -> None:
+        """Encode a packed frame, to be shown from ``pts`` in units of the format's time base.
+
+        Raises:
+            VideoError: The file cannot be written, as on a full disk.
+        """
+        if self._gif:
+            pts = round(pts * self.format.time_base / _GIF_TIME_BASE)
+            if self._last is not None and pts <= self._last:
+                return  # a GIF shows at most 100 frames a second
+            frame = self._with_palette(frame)
+        self._last = pts
+        frame.pts, frame.time_base = pts, self.stream.codec_context.time_base
+        self._mux(self.stream.encode, frame)
+
+    def _with_palette(self, frame: Any) -> Any:
+        """Reduce a frame to the 256 colours that suit it best."""
+        if self._palette is None:
+            graph = av.filter.Graph()
+            source = graph.add_buffer(
+                width=frame.width, height=frame.height, format=av.VideoFormat("rgba"), time_base=_GIF_TIME_BASE
+            )
+            split, make = graph.add("split"), graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
+            use, sink = graph.add("paletteuse", "new=1:dither=sierra2_4a"), graph.add("buffersink")
+            source.link_to(split)
+            split.link_to(use, 0, 0)
+            split.link_to(make, 1, 0)
+            make.link_to(use, 0, 1)
+            use.link_to(sink)
+            graph.configure()
+            self._palette = graph
+        frame.pts = None
+        self._palette.push(frame)
+        return self._palette.pull()
+
+    def copy(self, packet: Any) -> None:
+        """Pass on a packet of another stream."""
+        if packet.stream.index in self._copies:
+            packet.stream = self._copies[packet.stream.index]
+            self._mux(lambda given: [given], packet)
+
+    def _mux(self, encode: Any, item: Any) -> None:
+        try:
+            self.container.mux(encode(item))
+        except (FFmpegError, ValueError) as error:
+            raise VideoError(f"cannot write {self.path.name}: {error}") from error
+
+    def close(self) -> None:
+        """Write what the encoder still holds, and the file's index."""
+        try:
+            if self._last is not None:
+                self._mux(self.stream.encode, None)
+        finally:
+            try:
+                self.container.close()
+            except FFmpegError as error:
+                raise VideoError(f"cannot write {self.path.name}: {error.strerror}") from error
+
+
+class SequenceWriter:
+    """Numbered pictures being written, such as ``frames/%05d.png``; the same face as :class:`VideoWriter`.
+
+    Args:
+        path: The pattern; numbers start at 1.
+        quality: Of JPEG and WebP, 1 to 100.
+    """
+
+    def __init__(self, path: Path, *, quality: int) -> None:
+        if path.suffix.lower() not in WRITABLE_SUFFIXES:
+            raise VideoError(f"no pictures are written as {path.suffix!r}", hint="Give %05d.png or %05d.jpg.")
+        self.path, self.quality, self._number = path, quality, 0
+
+    def pack(self, planes: Pixels) -> Pixels:
+        """Interleave the planes."""
+        return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+    def write(self, frame: Pixels, pts: int) -> None:
+        """Save the next picture."""
+        self._number += 1
+        save_image(Picture(frame), self.path.with_name(self.path.name % self._number), quality=self.quality)
+
+    def copy(self, packet: Any) -> None:
+        """Pictures hold no sound."""
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+def check_video_name(path: Path) -> None:
+    """Raise VideoError unless a file of that name can be written as a video."""
+    if path.suffix.lower() not in WRITABLE_VIDEO_SUFFIXES:
+        raise VideoError(
+            f"{path.name}: no video is written as {path.suffix or 'a file without a suffix'}",
+            hint=f"Give one of {', '.join(sorted(WRITABLE_VIDEO_SUFFIXES))}, or numbered pictures as %05d.png.",
+        )
+
+
+def _pixel_format(encoder: Any) -> str:
+    """The format that every player shows, where the encoder has it."""
+    names = [format.name for format in encoder.video_formats or ()]
+    return next((name for name in ("yuv420p", "yuv422p10le", "yuvj420p") if name in names), (names or ["yuv420p"])[0])
+
+
+def _quality(codec: str, quality: int) -> dict[str, str]:
+    """An encoder's options for a quality from 1 to 100; 64 is x264's CRF 18, taken as visually lossless."""
+    loss = (100 - quality) / 100
+    if codec in {"libx264", "libx265"}:
+        return {"crf": str(round(50 * loss))}
+    if codec in {"libvpx-vp9", "libsvtav1"}:
+        return {"crf": str(max(1, round(63 * loss)))}
+    # Quantizer scale, 2 to 31, times FFmpeg's FF_QP2LAMBDA.
+    return {"flags": "+qscale", "global_quality": str(118 * max(2, round(31 * loss)))}
+
+
+def existing_outputs(path: Path) -> list[Path]:
+    """The files that writing to ``path`` could overwrite."""
+    if is_sequence(path):
+        return numbered_files(path) if path.parent.is_dir() else []
+    return [path] if re.search(r"\S", path.name) and path.exists() else []

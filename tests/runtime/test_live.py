@@ -1,0 +1,201 @@
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ImageGrab
+
+from fast_style import Stylizer
+from fast_style.cli import main
+from fast_style.errors import CameraError
+from fast_style.runtime.capture import Capture
+from fast_style.runtime.live import HELP, Live, LiveOptions, View, press
+from tests.runtime.conftest import moving_square, read_frames
+
+Make = Callable[..., Path]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("n", View(style=1)),
+        ("p", View(style=2)),
+        ("-", View(blend=0.9)),
+        ("+", View()),
+        ("b", View(side_by_side=True)),
+        ("m", View(mirror=True)),
+        ("c", View(keep_colors=True)),
+        ("r", View(recording=True)),
+        ("f", View(full_screen=True)),
+        ("h", View(help=True)),
+        ("z", View()),
+    ],
+)
+def test_each_key_changes_one_thing(key: str, expected: View) -> None:
+    assert press(View(), key, 3) == expected
+
+
+def test_every_key_is_in_the_help() -> None:
+    keys = {key for line in HELP for key in line.split("  ")[0].split()}
+    assert keys == {*"np+-bmcsrfhq", "Esc"}
+
+
+def test_a_file_plays_at_its_own_pace_and_old_frames_are_dropped(make_clip: Make) -> None:
+    with Capture(str(make_clip(frames=moving_square(12)))) as capture:  # 12 frames at 25 a second
+        capture.start()
+        start = time.perf_counter()
+        first = capture.newest(timeout=2.0)
+        assert first is not None
+        time.sleep(0.2)
+        second = capture.newest(after=first.number, timeout=2.0)
+        assert second is not None
+        assert second.number >= first.number + 3
+        assert time.perf_counter() - second.time < 0.1
+        while not capture.ended:
+            capture.newest(after=99, timeout=0.05)
+        assert 0.4 < time.perf_counter() - start < 2.0
+
+
+@pytest.mark.parametrize("source", ["63", "no such file.mp4"])
+def test_a_source_that_is_absent_is_an_error(source: str) -> None:
+    with pytest.raises(CameraError, match=r"is not there|cannot be opened"):
+        Capture(source)
+
+
+class FlakyDevice:
+    """A camera that is unplugged after two frames and comes back."""
+
+    opened = 0
+
+    def __init__(self, source: object) -> None:
+        type(self).opened += 1
+        self.reads = 0
+
+    def isOpened(self) -> bool:
+        return type(self).opened != 2
+
+    def set(self, *_: object) -> bool:
+        return True
+
+    def get(self, _: int) -> float:
+        return 25.0
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.reads += 1
+        time.sleep(0.01)
+        good = type(self).opened > 2 or self.reads <= 2
+        return good, np.zeros((32, 32, 3), np.uint8) if good else None
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_camera_that_comes_back_is_taken_up_again(monkeypatch: pytest.MonkeyPatch, negative: Path) -> None:
+    monkeypatch.setattr("fast_style.runtime.capture.cv2.VideoCapture", FlakyDevice)
+    monkeypatch.setattr("fast_style.runtime.capture._RETRY_SECONDS", 0.15)
+    said: list[str] = []
+    with Capture("0") as capture:
+        live = Live(capture, [Stylizer(negative)], None, view=View(), options=LiveOptions(seconds=1.5), say=said.append)
+        figures = live.run()
+    assert said == ["camera 0 has gone; waiting for it", "camera 0 is back"]
+    assert figures.frames > 5
+
+
+def test_headless_records_what_it_shows(
+    make_clip: Make, negative: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, target = make_clip(frames=moving_square(20)), tmp_path / "rec.mp4"
+    command = ["webcam", "--style", str(negative), "--source", str(clip), "--headless", "--record", str(target)]
+    assert main([*command, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    frames = read_frames(target)
+    assert len(frames) == figures["frames"] > 3
+    assert abs(frames[0].planes[:, 30:].astype(int) - 165).max() < 8
+    assert main(command) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+def test_no_display_is_said_before_the_window_library_ends_the_process(
+    make_clip: Make, negative: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    clip = str(make_clip())
+    for display, said in (("", "no display"), (":973", "':973' cannot be opened")):
+        monkeypatch.setenv("DISPLAY", display)
+        assert main(["webcam", "--style", str(negative), "--source", clip]) == 2
+        assert said in capsys.readouterr().err
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """A virtual X server."""
+    for tool in ("Xvfb", "xdotool"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert server.stdout is not None
+    yield f":{server.stdout.readline().decode().strip()}"
+    server.terminate()
+    server.communicate(timeout=20)
+
+
+def test_keys_in_a_real_window(display: str, make_clip: Make, negative: Path, same: Path, tmp_path: Path) -> None:
+    frame = np.full((3, 240, 320), 40, np.uint8)
+    frame[0] = 220  # red; its negative is cyan
+    clip = make_clip(frames=[frame] * 1500)  # a minute
+    environment = {"DISPLAY": display, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "fast_style", "webcam", "--style", str(same), str(negative)]
+    process = subprocess.Popen(
+        [*command, "--source", str(clip), "--stills", str(tmp_path), "--json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def tool(*command: str) -> str:
+        return subprocess.run(command, env=environment, check=False, capture_output=True, text=True).stdout
+
+    def wait(what: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not what():
+            assert time.monotonic() < deadline, "nothing came"
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.05)
+
+    def color() -> list[int]:
+        """The colour in the lower half of the window, far from any text."""
+        pixel = ImageGrab.grab(xdisplay=display).convert("RGB").getpixel((240, 300))
+        assert isinstance(pixel, tuple)
+        return [int(value) for value in pixel]
+
+    def shows(red: bool) -> bool:
+        pixel = color()
+        return (pixel[0] > 150 > pixel[1]) if red else (pixel[1] > 150 > pixel[0])
+
+    try:
+        wait(lambda: bool(tool("xdotool", "search", "--name", "^fast-style$").strip()))
+        window = tool("xdotool", "search", "--name", "^fast-style$").split()[0]
+        tool("xdotool", "windowfocus", window)
+        wait(lambda: shows(red=True))
+        tool("xdotool", "key", "--window", window, "n")
+        wait(lambda: shows(red=False))
+        tool("xdotool", "key", "--window", window, "s")
+        wait(lambda: any(tmp_path.glob("negative-*.png")))
+        time.sleep(0.2)
+        tool("xdotool", "key", "--window", window, "q")
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0, err
+    assert json.loads(out)["frames"] > 3
+    assert err.splitlines()[-1].startswith("saved ")
+    assert "Qt" not in err

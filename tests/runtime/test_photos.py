@@ -1,0 +1,147 @@
+import json
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fast_style import Stylizer
+from fast_style.cli import main
+from fast_style.errors import FastStyleError, ModelError
+from fast_style.images import find_images, load_image
+from fast_style.runtime.photos import PhotoJob, PhotoOptions, PhotoOutcome, stylize_photos
+from tests.runtime.conftest import write_style
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for number in range(6):
+        place = tmp_path / "in" / ("deep" if number % 2 else "") / f"{number}.png"
+        Image.new("RGB", (20 + number, 30), (number * 30, 10, 200)).save(place)
+    return tmp_path / "in"
+
+
+def run(folder: Path, style: Path, *, force: bool = False, blend: float = 1.0) -> list[PhotoOutcome]:
+    out = folder.with_name("out")
+    jobs = [PhotoJob(path, out / path.relative_to(folder), out) for path in find_images(folder)]
+    return list(stylize_photos(jobs, style, PhotoOptions(blend=blend), jobs_at_once=3, force=force))
+
+
+def test_every_photo_of_a_folder_is_stylized_in_order(folder: Path, negative: Path) -> None:
+    outcomes = run(folder, negative)
+    assert [outcome.job.source for outcome in outcomes] == find_images(folder)
+    for outcome in outcomes:
+        photo, result = load_image(outcome.job.source).pixels, load_image(outcome.job.target).pixels
+        assert (result == 255 - photo).all()
+
+
+def test_a_second_run_makes_only_what_is_new_or_changed(folder: Path, negative: Path) -> None:
+    run(folder, negative)
+    assert all(outcome.skipped for outcome in run(folder, negative))
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(folder / "0.png")
+    Image.new("RGB", (40, 40), (4, 5, 6)).save(folder / "new.png")
+    made = [outcome.job.source.name for outcome in run(folder, negative) if not outcome.skipped]
+    assert made == ["0.png", "new.png"]
+    assert load_image(folder.with_name("out") / "0.png").pixels[0, 0].tolist() == [254, 253, 252]
+    assert not any(outcome.skipped for outcome in run(folder, negative, blend=0.5))
+    assert not any(outcome.skipped for outcome in run(folder, negative, blend=0.5, force=True))
+
+
+def test_a_result_that_someone_else_changed_is_not_overwritten(folder: Path, negative: Path) -> None:
+    run(folder, negative)
+    changed = folder.with_name("out") / "0.png"
+    changed.write_bytes(b"mine")
+    (outcome,) = [outcome for outcome in run(folder, negative) if not outcome.skipped]
+    assert "exists" in str(outcome.error)
+    assert changed.read_bytes() == b"mine"
+
+
+def test_a_damaged_ledger_costs_work_not_results(folder: Path, negative: Path) -> None:
+    run(folder, negative)
+    ledger = folder.with_name("out") / ".fast-style.jsonl"
+    lines = ledger.read_text().splitlines()
+    ledger.write_text("\n".join([*lines[:-1], "[]", "{}", lines[-1][:20]]))
+    outcomes = run(folder, negative)
+    assert sum(outcome.skipped for outcome in outcomes) == 5
+    assert sum(outcome.error is not None for outcome in outcomes) == 1  # it cannot be known to be ours
+
+
+def test_the_command_reports_what_it_did(folder: Path, negative: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    assert main(["stylize", str(folder), "--style", str(negative), "--jobs", "2", "--json"]) == 1
+    records = json.loads(capsys.readouterr().out)
+    assert len(records) == 7
+    assert [record["input"] for record in records if "error" in record] == [str(folder / "bad.jpg")]
+    assert main(["stylize", str(folder), "--style", str(negative)]) == 1
+    assert "0 stylized, 6 done before, 1 failed" in capsys.readouterr().err
+
+
+def test_memory_of_many_large_photos_is_bounded(tmp_path: Path, negative: Path) -> None:
+    from fast_style.runtime import photos, pipeline
+
+    seen: list[int] = []
+
+    class Watched(pipeline.Budget):
+        @contextmanager
+        def spend(self, amount: int) -> Iterator[None]:
+            seen.append(self._taken)
+            with super().spend(amount):
+                yield
+
+    jobs = []
+    for number in range(8):
+        Image.new("RGB", (100, 100)).save(tmp_path / f"{number}.png")
+        jobs.append(PhotoJob(tmp_path / f"{number}.png", tmp_path / f"out-{number}.png"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photos, "Budget", Watched)
+        patch.setattr(photos, "_PIXELS_AT_ONCE", 15_000)
+        outcomes = list(stylize_photos(jobs, negative, PhotoOptions(), jobs_at_once=4))
+    assert [outcome.error for outcome in outcomes] == [None] * 8
+    assert len(seen) == 8
+    assert max(seen) <= 10_000
+
+
+def test_a_network_that_gives_no_numbers_is_an_error(tmp_path: Path) -> None:
+    style = write_style(tmp_path / "nan.onnx", "nan")
+    with pytest.raises(ModelError, match="not numbers"):
+        Stylizer(style).frame(np.full((20, 20, 3), 255, np.uint8))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tif", ".gif"])
+def test_damaged_pictures_are_read_or_refused(suffix: str, tmp_path: Path) -> None:
+    texture = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    whole, bad = tmp_path / f"whole{suffix}", tmp_path / f"bad{suffix}"
+    Image.fromarray(texture).save(whole)
+    data, generator = whole.read_bytes(), random.Random(suffix)
+    said: list[str] = []
+    start = time.monotonic()
+    for _ in range(40):
+        changed = bytearray(data)
+        if generator.random() < 0.4:
+            del changed[generator.randrange(len(data)) :]
+        else:
+            for _ in range(generator.randint(1, 20)):
+                changed[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
+        bad.write_bytes(changed)
+        try:
+            assert load_image(bad).pixels.ndim == 3
+        except FastStyleError as error:
+            said.append(str(error))
+    assert said
+    assert all(bad.name in text for text in said)
+    assert time.monotonic() - start < 30
+
+
+def test_bad_numbers_are_refused(folder: Path, negative: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, said in (("--jobs=0", "jobs is 0"), ("--threads=0", "threads is 0"), ("--start=x", "no time")):
+        video = str(folder / "x.mp4") if "start" in option else str(folder)
+        assert main(["stylize", video, "--style", str(negative), option, "-o", os.devnull + ".mp4"]) == 2
+        capsys_text = capsys.readouterr().err
+        assert said in capsys_text or "cannot all go" in capsys_text
