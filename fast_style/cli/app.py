@@ -24,6 +24,8 @@ VERBS = {
     "export": "Write a checkpoint's network as ONNX and prove it equal.",
     "stylize": "Stylize photos.",
     "styles": "List the styles that come with fast-style.",
+    "info": "Describe a model: what it says of itself, its operators and its cost.",
+    "web": "Write a page that stylizes photos and the camera in the browser.",
 }
 for _verb, _help in VERBS.items():
     app.command(f"fast_style.cli.{_verb}:{_verb}", name=_verb, help=_help)
