@@ -12,6 +12,7 @@ The tree::
     ├── CheckpointError             a .ckpt that is not ours, or holds more than tensors
     ├── ModelError                  an ONNX file that cannot serve as a style
     ├── DeviceError                 the device asked for is not the one that would run
+    ├── WebError                    the page's runtime or address cannot be had
     ├── TrainingDivergedError       the loss or the pictures show that training has failed
     └── ExportError                 the exported graph differs from the network
         └── VerificationError       by more than the tolerance, with the figures
@@ -70,6 +71,10 @@ class ModelError(FastStyleError):
 
 class DeviceError(FastStyleError):
     """The device that was asked for is not the one that would run."""
+
+
+class WebError(FastStyleError):
+    """The page in the browser: its runtime or its address cannot be had."""
 
 
 class TrainingDivergedError(FastStyleError):
