@@ -53,7 +53,7 @@ def write_page(
     out = Path(out)
     if not styles:
         raise InputError("no style for the page", hint="Give names of shipped styles, or ONNX files.")
-    opened = [Stylizer(style, device="cpu", threads=1) for style in styles]
+    opened = [Stylizer(style, threads=1) for style in styles]
     names = [stylizer.style.name for stylizer in opened]
     if len(set(names)) < len(names):
         raise InputError(f"two styles have one name: {', '.join(sorted(names))}", hint="Rename a file.")
