@@ -66,9 +66,7 @@ def to_fp16(model: onnx.ModelProto, photos: Sequence[Image]) -> onnx.ModelProto:
     return half
 
 
-def to_int8(
-    model: onnx.ModelProto, photos: Sequence[Image], *, accept: Callable[[onnx.ModelProto], bool]
-) -> Quantized:
+def to_int8(model: onnx.ModelProto, photos: Sequence[Image], *, accept: Callable[[onnx.ModelProto], bool]) -> Quantized:
     """Return a copy whose convolutions are 8-bit, but for those that cost the most quality for the least work.
 
     Static quantization: uint8 activations with ranges found on ``photos``, int8 weights with a scale for each

@@ -131,9 +131,7 @@ def _picture_for(inputs: list[Any], path: Path) -> tuple[tuple[int, int], dict[s
     shape = inputs[0].shape
     last = shape[3] == 3 and shape[1] != 3  # channels last
     sides = shape[1:3] if last else shape[2:4]
-    height, width = (
-        side if isinstance(side, int) else free for side, free in zip(sides, COST_SIZE[::-1], strict=True)
-    )
+    height, width = (side if isinstance(side, int) else free for side, free in zip(sides, COST_SIZE[::-1], strict=True))
     channels = shape[3 if last else 1]
     channels = channels if isinstance(channels, int) else 3
     concrete = (1, height, width, channels) if last else (1, channels, height, width)

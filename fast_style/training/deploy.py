@@ -136,7 +136,8 @@ def deploy(
     with replacing(path) as partial:
         verification = export_checkpoint(checkpoint, partial, size=size)
         plain = onnx.load(partial)
-        model, fidelity, kept, work = plain, None, (), 0.0
+        model, fidelity, work = plain, None, 0.0
+        kept: tuple[str, ...] = ()
         if precision != "fp32":
             assert photos is not None
             assert painting is not None
@@ -159,7 +160,7 @@ def deploy(
             pixels = pixels_in_and_out(model)
             largest_level = _check_pixels(model, pixels, size)
             model = pixels
-        changed = {"precision": precision}
+        changed: dict[str, str] = {"precision": precision}
         if io == "uint8":
             changed |= {"layout": "NHWC RGB", "range": "0-255"}
         onnx.helper.set_model_props(model, {**{p.key: p.value for p in plain.metadata_props}, **changed})
@@ -213,7 +214,9 @@ def _objective(checkpoint: Checkpoint, painting: Path) -> PerceptualLoss:
     return PerceptualLoss(vgg, [picture], recipe.objective, calibration=checkpoint.calibration)
 
 
-def _compare(plain: onnx.ModelProto, reduced: onnx.ModelProto, photos: Sequence[Image], loss: PerceptualLoss) -> Fidelity:
+def _compare(
+    plain: onnx.ModelProto, reduced: onnx.ModelProto, photos: Sequence[Image], loss: PerceptualLoss
+) -> Fidelity:
     expected, found = run(plain, photos), run(reduced, photos)
     differences = [np.abs(a - b) for a, b in zip(found, expected, strict=True)]
     objective = [0.0, 0.0]
@@ -243,8 +246,9 @@ def _judge(fidelity: Fidelity, precision: Precision) -> None:
     # Written so that a NaN fails.
     if not (fidelity.psnr >= smallest and fidelity.rise <= rise):
         raise VerificationError(
-            f"the {precision} graph is {fidelity.psnr:.1f} dB from float32 on the worst of {fidelity.photos} photos and "
-            f"changes the objective by {fidelity.rise:+.1%}; at least {smallest:.0f} dB and at most {rise:+.0%} are asked",
+            f"the {precision} graph is {fidelity.psnr:.1f} dB from float32 on the worst of {fidelity.photos} photos "
+            f"and changes the objective by {fidelity.rise:+.1%}; "
+            f"at least {smallest:.0f} dB and at most {rise:+.0%} are asked",
             hint="More and more varied photos help an 8-bit graph; else use --precision fp16 or fp32.",
         )
 

@@ -19,6 +19,11 @@ from fast_style.training import Recipe
 SIZES = ((128, 96), (97, 131), (64, 200))  # (width, height), px
 
 
+def packaged(name: str) -> Pixels:
+    """A picture that scikit-image carries."""
+    return np.asarray(getattr(data, name)())
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("deploy")
@@ -27,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def frames() -> list[Pixels]:
     """One photo at each of three sizes, (H, W, 3) uint8."""
-    photos = [data.astronaut(), data.chelsea(), data.coffee()]
+    photos = [packaged("astronaut"), packaged("chelsea"), packaged("coffee")]
     return [np.asarray(Image.fromarray(photo).resize(size)) for photo, size in zip(photos, SIZES, strict=True)]
 
 
@@ -36,7 +41,9 @@ def photos(folder: Path) -> Path:
     """A folder of eight photos."""
     place = folder / "photos"
     place.mkdir()
-    for number, photo in enumerate([data.astronaut(), data.chelsea(), data.coffee(), data.rocket()]):
+    for number, photo in enumerate(
+        [packaged("astronaut"), packaged("chelsea"), packaged("coffee"), packaged("rocket")]
+    ):
         image = Image.fromarray(photo)
         for part, box in enumerate([(0, 0, 200, 200), (150, 100, 350, 300)]):
             image.crop(box).resize((96, 96)).save(place / f"{number}{part}.png")
@@ -46,7 +53,7 @@ def photos(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def painting(folder: Path) -> Path:
     path = folder / "painting.png"
-    Image.fromarray(data.immunohistochemistry()).resize((128, 128)).save(path)
+    Image.fromarray(packaged("immunohistochemistry")).resize((128, 128)).save(path)
     return path
 
 

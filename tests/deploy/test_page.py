@@ -113,7 +113,11 @@ def address(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 
 def test_server_sends_what_threads_and_modules_need(address: str) -> None:
-    for name, kind in (("", "text/html"), ("worker.js", "text/javascript"), ("runtime/ort.wasm.min.mjs", "text/javascript")):
+    for name, kind in (
+        ("", "text/html"),
+        ("worker.js", "text/javascript"),
+        ("runtime/ort.wasm.min.mjs", "text/javascript"),
+    ):
         with urllib.request.urlopen(address + name) as answer:
             assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
             assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from fast_style.cli import main
@@ -20,7 +21,7 @@ from fast_style.training import load_checkpoint
 from fast_style.training.deploy import deploy
 
 
-def psnr(found: list[np.ndarray], expected: list[np.ndarray]) -> float:  # type: ignore[type-arg]
+def psnr(found: list[NDArray[np.float32]], expected: list[NDArray[np.float32]]) -> float:
     return -10 * float(np.log10(max(np.square(a - b).mean() for a, b in zip(found, expected, strict=True))))
 
 
@@ -107,9 +108,7 @@ def test_no_file_is_left_where_the_proof_fails(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pixels_in_and_out_equal_the_rounded_float_graph(
-    model: Path, pixels_model: Path, frames: list[Pixels]
-) -> None:
+def test_pixels_in_and_out_equal_the_rounded_float_graph(model: Path, pixels_model: Path, frames: list[Pixels]) -> None:
     for frame in frames:
         (found,), (stylized,) = run(str(pixels_model), [frame[None]]), run(str(model), [to_float(frame)])
         assert found.shape == (1, *frame.shape)
@@ -149,9 +148,7 @@ def test_another_painting_is_refused(
     assert "is not the painting that" in capsys.readouterr().err
 
 
-def test_info_shows_metadata_operators_and_cost(
-    pixels_model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_info_shows_metadata_operators_and_cost(pixels_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(pixels_model), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     graph = onnx.load(pixels_model)

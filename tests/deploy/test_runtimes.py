@@ -52,9 +52,7 @@ def test_openvino_paints_the_same(model: Path, frames: list[Pixels]) -> None:
         np.testing.assert_allclose(compiled({0: to_float(frame)})[0], expected, atol=1e-4)
 
 
-def test_cpp_example_builds_and_paints_the_same(
-    pixels_model: Path, frames: list[Pixels], tmp_path: Path
-) -> None:
+def test_cpp_example_builds_and_paints_the_same(pixels_model: Path, frames: list[Pixels], tmp_path: Path) -> None:
     openvino_utils = pytest.importorskip("openvino.utils")
     if shutil.which("cmake") is None or shutil.which("g++") is None:
         pytest.skip("cmake or g++ is not installed")
@@ -102,7 +100,9 @@ def test_onnxruntime_web_in_node_paints_the_same(pixels_model: Path, frames: lis
     jobs = []
     for number, frame in enumerate(frames):
         (tmp_path / f"{number}.in").write_bytes(frame.tobytes())
-        jobs.append({"in": str(tmp_path / f"{number}.in"), "out": str(tmp_path / f"{number}.out"), "dims": [1, *frame.shape]})
+        jobs.append(
+            {"in": str(tmp_path / f"{number}.in"), "out": str(tmp_path / f"{number}.out"), "dims": [1, *frame.shape]}
+        )
     subprocess.run([node, NODE_FOLDER / "stylize.mjs", pixels_model, json.dumps(jobs)], check=True, timeout=120)
     for number, (frame, expected) in enumerate(
         zip(frames, run(str(pixels_model), [frame[None] for frame in frames]), strict=True)
