@@ -56,10 +56,10 @@ def to_fp16(model: onnx.ModelProto, photos: Sequence[Image]) -> onnx.ModelProto:
     from onnxruntime.quantization.onnx_model import ONNXModel
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-    half = _copy(model)
-    _rescale_before_normalization(half, photos)
-    half = convert_float_to_float16(
-        half, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, "InstanceNormalization"]
+    rescaled = _copy(model)
+    _rescale_before_normalization(rescaled, photos)
+    half: onnx.ModelProto = convert_float_to_float16(
+        rescaled, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, "InstanceNormalization"]
     )
     del half.graph.value_info[:]
     ONNXModel(half).topological_sort()
