@@ -14,6 +14,7 @@ The tree::
     ├── ModelError                  an ONNX file that cannot serve as a style
     ├── CameraError                 a camera that is absent, busy or gone; a display that is not there
     ├── DeviceError                 the device asked for is not the one that would run
+    ├── WebError                    the page's runtime or address cannot be had
     ├── TrainingDivergedError       the loss or the pictures show that training has failed
     └── ExportError                 the exported graph differs from the network
         └── VerificationError       by more than the tolerance, with the figures
@@ -80,6 +81,10 @@ class CameraError(FastStyleError):
 
 class DeviceError(FastStyleError):
     """The device that was asked for is not the one that would run."""
+
+
+class WebError(FastStyleError):
+    """The page in the browser: its runtime or its address cannot be had."""
 
 
 class TrainingDivergedError(FastStyleError):

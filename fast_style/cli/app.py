@@ -21,12 +21,15 @@ app = App(
 # Each verb is a function of its own name in a module of its own name, imported when it is called.
 VERBS = {
     "train": "Train a style on a painting and a folder of photos, and export it.",
-    "export": "Write a checkpoint's network as ONNX and prove it equal.",
-    "sheet": "Lay every style on one photo, labelled.",
+    "export": "Write a checkpoint's network as ONNX, in full, half or 8-bit precision, and prove it equal.",
     "stylize": "Stylize photos and videos.",
     "webcam": "Stylize what a camera sees, live.",
-    "info": "Show versions, devices and speed.",
+    "web": "Write a page that stylizes photos and the camera in the browser.",
+    "optimize": "Stylize one photo by optimising its pixels: slow, and the reference for quality.",
+    "evaluate": "Measure how good a style is, beside the reference.",
+    "sheet": "Lay every style on one photo, labelled.",
     "styles": "List the styles that come with fast-style.",
+    "info": "Describe a model; or this machine: versions, devices, speed.",
 }
 for _verb, _help in VERBS.items():
     app.command(f"fast_style.cli.{_verb}:{_verb}", name=_verb, help=_help)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fast_style import __version__
+from fast_style.cli.model_description import print_model
 from fast_style.errors import FastStyleError
 from fast_style.runtime.session import PROVIDERS, core_count
 from fast_style.styles import find_style, shipped_styles
@@ -22,18 +23,23 @@ PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-p
 
 
 def info(
+    model: str | None = None,
     *,
     style: Annotated[str | None, Parameter(name=["--style", "-s"])] = None,
     benchmark: bool = True,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Show versions, which devices really start, the cores, and how fast a style runs here.
+    """Describe a model; or, without one, this machine: versions, devices that start, cores, frames a second.
 
     Args:
+        model: The name of a shipped style, or an ONNX file: what it says of itself, its operators and its cost.
         style: What to measure with; by default the first shipped one.
         benchmark: Measure for about ten seconds.
         json: Print it for machines.
     """
+    if model is not None:
+        print_model(find_style(model).path, json=json)
+        return
     names = [found.name for found in shipped_styles()]
     chosen = find_style(style) if style is not None else find_style(names[0]) if names else None
     report: dict[str, Any] = {

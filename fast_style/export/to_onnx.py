@@ -57,7 +57,12 @@ class _Clamped(nn.Module):
 
 
 def export_onnx(
-    network: TransformerNetwork, path: str | Path, *, metadata: Mapping[str, str], tolerance: float = TOLERANCE
+    network: TransformerNetwork,
+    path: str | Path,
+    *,
+    metadata: Mapping[str, str],
+    tolerance: float = TOLERANCE,
+    size: tuple[int, int] | None = None,
 ) -> Verification:
     """Write one ONNX file and prove it equal to the network; no file is left where the proof fails.
 
@@ -69,6 +74,8 @@ def export_onnx(
         path: Where to write.
         metadata: Stored in the file beside ``producer`` and the contract's own entries.
         tolerance: Largest absolute difference allowed.
+        size: (width, height), px, for a graph that takes batches of one of exactly this size and computes no
+            sizes, which some runtimes and converters need; None leaves batch and size free.
 
     Returns:
         The differences found.
@@ -81,7 +88,7 @@ def export_onnx(
     was_training = network.training
     network = network.eval()
     try:
-        model = _trace(_Clamped(network).eval())
+        model = _trace(_Clamped(network).eval(), size)
         contract = {"producer": "fast-style", "range": "0-1", "layout": "NCHW RGB", "stride": str(network.stride)}
         onnx.helper.set_model_props(model, {**contract, **metadata})
         with replacing(Path(path)) as partial:
@@ -90,7 +97,8 @@ def export_onnx(
                 onnx.checker.check_model(partial, full_check=True)
             except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
                 raise ExportError(f"the ONNX checker refuses the exported graph: {error}") from error
-            return verify_onnx(network, partial, tolerance=tolerance)
+            shapes = VERIFY_SHAPES if size is None else ((1, size[1], size[0]),)
+            return verify_onnx(network, partial, shapes=shapes, tolerance=tolerance)
     finally:
         network.train(was_training)
 
@@ -137,17 +145,19 @@ def verify_onnx(
     return verification
 
 
-def _trace(module: nn.Module) -> onnx.ModelProto:
+def _trace(module: nn.Module, size: tuple[int, int] | None) -> onnx.ModelProto:
     device = next(module.parameters()).device
+    shape = _TRACE_SHAPE if size is None else (1, 3, size[1], size[0])
+    free = None if size is not None else ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
     try:
         program = torch.onnx.export(
             module,
-            (torch.rand(_TRACE_SHAPE, device=device),),
+            (torch.rand(shape, device=device),),
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_shapes=({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},),
+            dynamic_shapes=free,
             external_data=False,
             verbose=False,
         )
@@ -156,14 +166,15 @@ def _trace(module: nn.Module) -> onnx.ModelProto:
     assert program is not None
     model = program.model_proto
     _tidy(model)
+    if size is None:
+        for value in (*model.graph.input, *model.graph.output):
+            for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
+                value.type.tensor_type.shape.dim[axis].dim_param = name
     return model
 
 
 def _tidy(model: onnx.ModelProto) -> None:
-    """Name the free sizes, and drop the exporter's notes on every node: source lines and tracing records."""
-    for value in (*model.graph.input, *model.graph.output):
-        for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
-            value.type.tensor_type.shape.dim[axis].dim_param = name
+    """Drop the exporter's notes on every node: source lines and tracing records."""
     del model.graph.value_info[:]
     for holder in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer, model.graph):
         del holder.metadata_props[:]

@@ -186,11 +186,17 @@ def load_painting(path: str | Path, size: int) -> Tensor:
     return torch.from_numpy(to_float(picture.pixels))
 
 
-def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
-    """Export a checkpoint's averaged network, with what is known about it in the metadata; errors as there."""
+def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, int] | None = None) -> Verification:
+    """Export a checkpoint's averaged network, with what is known about it in the metadata; arguments as there.
+
+    The metadata's ``card_sha256`` is the checksum of the card's part that training wrote: see :func:`card_checksum`.
+    """
     painting = checkpoint.card.get("painting", {})
     metadata = {
         "style": str(checkpoint.card.get("name", "")),
+        "precision": "fp32",
+        "licence": str(painting.get("licence", "not stated")),
+        "card_sha256": card_checksum(checkpoint),
         "network": checkpoint.recipe.network,
         "version": __version__,
         "steps": str(checkpoint.step),
@@ -198,22 +204,51 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
         "losses": json.dumps(checkpoint.losses),
         **{f"painting_{key}": str(value) for key, value in painting.items()},
     }
-    return export_onnx(checkpoint.network(), path, metadata=metadata)
+    return export_onnx(checkpoint.network(), path, metadata=metadata, size=size)
 
 
-def write_card(checkpoint: Checkpoint, model: Path, verification: Verification, *, training: dict[str, Any]) -> Path:
-    """Write ``NAME.json`` beside an ONNX file: what it is, where it comes from, how it was made and proved."""
-    card = {
+def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What training alone decides of the card, whatever is exported from it later: the same for every file."""
+    return {
         **checkpoint.card,
         "network": checkpoint.recipe.network,
         "recipe": checkpoint.recipe.as_dict(),
         "calibration": checkpoint.calibration.as_dict() if checkpoint.calibration else None,
+    }
+
+
+def card_checksum(checkpoint: Checkpoint) -> str:
+    """SHA-256 of :func:`training_card` as JSON with sorted keys: ties every exported file to its training."""
+    return hashlib.sha256(json.dumps(training_card(checkpoint), sort_keys=True).encode()).hexdigest()
+
+
+def write_card(
+    checkpoint: Checkpoint,
+    model: Path,
+    verification: Verification,
+    *,
+    training: dict[str, Any],
+    facts: dict[str, Any] | None = None,
+) -> Path:
+    """Write ``NAME.json`` beside an ONNX file: what it is, where it comes from, how it was made and proved.
+
+    Args:
+        checkpoint: What was exported.
+        model: The ONNX file.
+        verification: Its proof.
+        training: Facts about the run.
+        facts: More top-level entries, such as those of a reduced precision.
+    """
+    card = {
+        **training_card(checkpoint),
         "training": {"steps": checkpoint.step, "losses": checkpoint.losses, **training},
         "verification": {"largest_difference": verification.largest, "by_shape": dict(verification.differences)},
+        "card_sha256": card_checksum(checkpoint),
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "bytes": model.stat().st_size,
         "versions": {"fast_style": __version__, "torch": torch.__version__},
         "date": datetime.now(UTC).date().isoformat(),
+        **(facts or {}),
     }
     path = model.with_suffix(".json")
     with replacing(path) as partial:

@@ -1,0 +1,41 @@
+"""``fast-style web``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from fast_style.web import serve_page, write_page
+
+
+def web(
+    *styles: str,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    runtime: Path | None = None,
+    serve: Annotated[bool, Parameter(negative="")] = False,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    force: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Write a page that stylizes photos and the camera in the browser; nothing is uploaded.
+
+    The folder works on any static web server, offline too. Its runtime is the npm package onnxruntime-web.
+
+    Args:
+        styles: Names of shipped styles, or ONNX files. With --serve, none serves the page that OUT holds.
+        out: The folder to write.
+        runtime: A folder with onnxruntime-web; without it, npm fetches the package.
+        serve: Then serve the folder, with the headers that let the browser use threads, until Ctrl-C.
+        host: To listen on; 0.0.0.0 for other devices, whose browsers give the camera to https pages only.
+        port: To listen on; 0 takes any free one.
+        force: Replace a page that exists.
+    """
+    if styles or not serve:
+        write_page(styles, out, runtime=runtime, force=force)
+        print(f"{out}")
+    if serve:
+        with serve_page(out, host=host, port=port) as server:
+            print(f"http://{'localhost' if host == '127.0.0.1' else host}:{server.server_address[1]}/", flush=True)
+            server.serve_forever()

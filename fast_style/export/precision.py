@@ -1,0 +1,220 @@
+"""Half and 8-bit versions of an exported graph."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from fast_style.errors import ExportError
+
+Precision = Literal["fp32", "fp16", "int8"]
+Image = NDArray[np.float32]  # (N, 3, H, W), RGB in [0, 1]
+
+# Convolution outputs are brought to this magnitude: 512 times below where half precision overflows (65504).
+_HALF_PEAK = 128.0
+# Values of each tensor kept from each photo when looking for its 8-bit range.
+_SAMPLES = 4096
+# Shares of the full range tried as the 8-bit range: outliers are clipped where that serves the rest.
+_CLIPS = np.linspace(0.3, 1.0, 36)
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An 8-bit graph and what it left in float.
+
+    Attributes:
+        model: The graph, with QuantizeLinear and DequantizeLinear around each 8-bit convolution.
+        kept: Names of the convolutions that stay float32.
+        work: Share of the multiplications that are 8-bit, 0 to 1.
+    """
+
+    model: onnx.ModelProto
+    kept: tuple[str, ...]
+    work: float
+
+
+def to_fp16(model: onnx.ModelProto, photos: Sequence[Image]) -> onnx.ModelProto:
+    """Return a copy that computes in half precision, but for instance normalization and the float32 ends.
+
+    Normalization undoes any scale of the convolution before it, so each of those is first multiplied by the
+    power of two that brings its outputs on ``photos`` well inside half precision's range. That is exact: epsilon
+    is multiplied by its square.
+
+    Args:
+        model: A float32 graph as ``export_onnx`` writes it; it is not changed.
+        photos: Each (N, 3, H, W), RGB in [0, 1].
+    """
+    from onnxruntime.quantization.onnx_model import ONNXModel
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+
+    rescaled = _copy(model)
+    _rescale_before_normalization(rescaled, photos)
+    half: onnx.ModelProto = convert_float_to_float16(
+        rescaled, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, "InstanceNormalization"]
+    )
+    del half.graph.value_info[:]
+    ONNXModel(half).topological_sort()
+    return half
+
+
+def to_int8(model: onnx.ModelProto, photos: Sequence[Image], *, accept: Callable[[onnx.ModelProto], bool]) -> Quantized:
+    """Return a copy whose convolutions are 8-bit, but for those that cost the most quality for the least work.
+
+    Static quantization: uint8 activations with ranges found on ``photos``, int8 weights with a scale for each
+    output channel. Each convolution is first made 8-bit alone and its error measured; then all are, and the one
+    with the largest error for its multiplications goes back to float until ``accept`` is content.
+
+    Args:
+        model: A float32 graph as ``export_onnx`` writes it; it is not changed.
+        photos: For the ranges, each (N, 3, H, W), RGB in [0, 1].
+        accept: Whether a candidate is good enough.
+
+    Raises:
+        ExportError: No convolution can be 8-bit within what ``accept`` demands.
+    """
+    convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
+    ranges, work = _observe(model, photos)
+    expected = run(model, photos[:2])
+    regret: dict[str, float] = {}
+    for name in convolutions:
+        found = run(_quantize(model, ranges, [name]), photos[:2])
+        error = sum(float(np.square(a - b).mean()) for a, b in zip(found, expected, strict=True))
+        regret[name] = error / work[name]
+    quantized = sorted(convolutions, key=regret.__getitem__)
+    while quantized:
+        candidate = _quantize(model, ranges, quantized)
+        if accept(candidate):
+            kept = tuple(name for name in convolutions if name not in quantized)
+            return Quantized(candidate, kept, sum(work[name] for name in quantized) / sum(work.values()))
+        quantized.pop()
+    raise ExportError("no convolution of this network can be 8-bit without a visible loss", hint="Use fp16.")
+
+
+def run(model: onnx.ModelProto | str, photos: Iterable[NDArray[np.generic]]) -> list[NDArray[np.float32]]:
+    """Run a graph of one input and one output on the CPU, once for each photo."""
+    session = open_session(model)
+    (name,) = (value.name for value in session.get_inputs())
+    return [session.run(None, {name: photo})[0] for photo in photos]
+
+
+def open_session(model: onnx.ModelProto | str) -> onnxruntime.InferenceSession:
+    """Open a graph, or a file, on the CPU."""
+    source = model if isinstance(model, str) else model.SerializeToString()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def _rescale_before_normalization(model: onnx.ModelProto, photos: Sequence[Image]) -> None:
+    graph = model.graph
+    makers = {output: node for node in graph.node for output in node.output}
+    uses = Counter(name for node in graph.node for name in node.input)
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    pairs = [
+        (makers[node.input[0]], node)
+        for node in graph.node
+        if node.op_type == "InstanceNormalization"
+        and node.input[0] in makers
+        and makers[node.input[0]].op_type == "Conv"
+        and uses[node.input[0]] == 1
+        and all(uses[name] == 1 and name in weights for name in makers[node.input[0]].input[1:])
+    ]
+    ranges, _ = _observe(model, photos)
+    for convolution, normalization in pairs:
+        peak = max(abs(bound) for bound in ranges[convolution.output[0]].full)
+        factor = 2.0 ** math.floor(math.log2(_HALF_PEAK / max(peak, 1e-6)))
+        for name in convolution.input[1:]:
+            scaled = numpy_helper.to_array(weights[name]) * np.float32(factor)
+            weights[name].CopyFrom(numpy_helper.from_array(scaled, name))
+        epsilon = next(attribute for attribute in normalization.attribute if attribute.name == "epsilon")
+        epsilon.f *= factor**2
+
+
+@dataclass(frozen=True)
+class _Range:
+    """What a tensor was seen to hold: its full range, and the one that quantizes it best."""
+
+    full: tuple[float, float]
+    best: tuple[float, float]
+
+
+def _observe(model: onnx.ModelProto, photos: Sequence[Image]) -> tuple[Mapping[str, _Range], Mapping[str, float]]:
+    """Find the ranges of every convolution's input and output, and each one's multiplications a photo."""
+    graph = model.graph
+    nodes = [node for node in graph.node if node.op_type == "Conv"]
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    names = list(dict.fromkeys(name for node in nodes for name in (node.input[0], node.output[0])))
+    watched = _copy(model)
+    own = {value.name for value in (*graph.input, *graph.output)}
+    watched.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names if name not in own
+    )
+    session = open_session(watched)
+    source = session.get_inputs()[0].name
+    random = np.random.default_rng(0)
+    samples: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+    work = {node.name: 0.0 for node in nodes}
+    for photo in photos:
+        found = {source: photo, **dict(zip(names, session.run(names, {source: photo}), strict=True))}
+        for name in names:
+            flat = found[name].ravel()
+            samples[name] += [random.choice(flat, _SAMPLES), np.array([flat.min(), flat.max()])]
+        for node in nodes:
+            work[node.name] += found[node.output[0]].size * math.prod(shapes[node.input[1]][1:]) / len(photos)
+    return {name: _best_range(np.concatenate(values)) for name, values in samples.items()}, work
+
+
+def _best_range(values: NDArray[np.float32]) -> _Range:
+    """Find the uint8 range of least squared error: as given, or with both ends drawn in by the same share."""
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 1e-6)
+    errors = []
+    for clip in _CLIPS:
+        step = (high - low) * clip / 255
+        zero = round(-low * clip / step)
+        codes = np.clip(np.round(values / step) + zero, 0, 255)
+        errors.append(float(np.square((codes - zero) * step - values).mean()))
+    clip = float(_CLIPS[int(np.argmin(errors))])
+    return _Range((low, high), (low * clip, high * clip))
+
+
+def _quantize(model: onnx.ModelProto, ranges: Mapping[str, _Range], names: Sequence[str]) -> onnx.ModelProto:
+    """Make the named convolutions 8-bit, with ONNX Runtime's own quantizer."""
+    from onnxruntime.quantization import CalibrationMethod, QuantType
+    from onnxruntime.quantization.calibrate import TensorData, TensorsData
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    tensors = {
+        name: TensorData(lowest=np.float32(found.best[0]), highest=np.float32(found.best[1]))
+        for name, found in ranges.items()
+    }
+    quantizer = QDQQuantizer(
+        _copy(model),
+        True,
+        False,
+        QuantType.QInt8,
+        QuantType.QUInt8,
+        TensorsData(CalibrationMethod.MinMax, tensors),
+        list(names),
+        [],
+        ["Conv"],
+        {"WeightSymmetric": True, "ActivationSymmetric": False},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    quantized: onnx.ModelProto = quantizer.model.model
+    return quantized
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy

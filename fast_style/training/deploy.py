@@ -1,0 +1,288 @@
+"""Exporting a checkpoint for a place: in fewer bits, with pixels in and out, or for one size; proved each time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from fast_style.errors import DatasetError, ExportError, ImageError, InputError, VerificationError
+from fast_style.export.pixels import pixels_in_and_out
+from fast_style.export.precision import Image, Precision, open_session, run, to_fp16, to_int8
+from fast_style.export.to_onnx import Verification
+from fast_style.images import Picture, find_images, fit, load_image, replacing, resize, to_float, to_uint8
+from fast_style.perceptual import VGG, PerceptualLoss, load_vgg_weights
+from fast_style.training.checkpoint import Checkpoint
+from fast_style.training.run import export_checkpoint, load_painting
+
+IO = Literal["float", "uint8"]
+
+# Smallest peak signal-to-noise ratio against float32 on any held-out photo, dB.
+SMALLEST_PSNR: dict[Precision, float] = {"fp16": 50.0, "int8": 30.0}
+# Largest rise of the objective that training minimised, as a share of it.
+LARGEST_RISE: dict[Precision, float] = {"fp16": 0.01, "int8": 0.05}
+# 8-bit convolutions are chosen on the calibration photos, so leave room for the held-out ones, dB.
+_PSNR_MARGIN = 3.0
+
+CALIBRATION_PHOTOS = 16
+HELD_OUT_PHOTOS = 12
+PHOTO_SIZE = 256
+SPEED_SIZE = (640, 480)
+_SPEED_ROUNDS = 7
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """What a reduced precision costs, on photos that were not used to make it.
+
+    Attributes:
+        psnr: Against float32, of the worst photo, dB.
+        largest: Largest absolute difference, in [0, 1].
+        mean: Mean absolute difference, in [0, 1].
+        objective: Mean of what training minimised, float32.
+        objective_reduced: The same for the reduced graph.
+        photos: How many.
+    """
+
+    psnr: float
+    largest: float
+    mean: float
+    objective: float
+    objective_reduced: float
+    photos: int
+
+    @property
+    def rise(self) -> float:
+        """Change of the objective as a share of it; negative is better."""
+        return self.objective_reduced / self.objective - 1
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What an export found.
+
+    Attributes:
+        verification: Of the float32 graph against the network.
+        fidelity: Of the reduced graph against the float32 one, or None for float32.
+        kept: Convolutions that an 8-bit graph leaves in float.
+        work: Share of the multiplications that are 8-bit.
+        largest_level: Largest difference between pixels out and the float graph, rounded; None for float io.
+        bytes: Size of the file and of the float32 one.
+        milliseconds: For one 640×480 picture (or the fixed size) on this CPU, the file and the float32 one.
+    """
+
+    verification: Verification
+    fidelity: Fidelity | None
+    kept: tuple[str, ...]
+    work: float
+    largest_level: int | None
+    bytes: tuple[int, int]
+    milliseconds: tuple[float, float] | None
+
+    def facts(self, precision: Precision, io: IO) -> dict[str, Any]:
+        """Plain values for the card."""
+        facts: dict[str, Any] = {"precision": precision, "io": io}
+        if self.fidelity is not None:
+            facts["fidelity"] = {**asdict(self.fidelity), "rise": self.fidelity.rise}
+        if precision == "int8":
+            facts |= {"float_convolutions": list(self.kept), "share_of_work_in_int8": round(self.work, 4)}
+        return facts
+
+
+def deploy(
+    checkpoint: Checkpoint,
+    path: Path,
+    *,
+    precision: Precision = "fp32",
+    io: IO = "float",
+    size: tuple[int, int] | None = None,
+    photos: Path | None = None,
+    painting: Path | None = None,
+) -> Deployment:
+    """Write a checkpoint's network as ONNX and prove it; no file is left where the proof fails.
+
+    Args:
+        checkpoint: Whose averaged network is exported.
+        path: Where to write.
+        precision: ``fp16`` and ``int8`` need photos and the painting.
+        io: ``uint8`` takes and gives (N, H, W, 3) pixels.
+        size: (width, height) px for a graph of one fixed size; None for any.
+        photos: Folder of photos; some set the ranges, others judge.
+        painting: The painting it was trained on, for the objective.
+
+    Raises:
+        InputError: Photos or painting are missing, or it is another painting.
+        DatasetError: Too few usable photos.
+        VerificationError: The reduced graph differs too much; the message has the figures.
+        ExportError: The graph cannot be written or made 8-bit.
+    """
+    if precision != "fp32" and (photos is None or painting is None):
+        raise InputError(
+            f"{precision} is proved on photos and with the training's objective, so it needs both",
+            hint="Give --photos FOLDER and --painting FILE.",
+        )
+    if size is not None and min(size) < 16:
+        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least 16 on each side")
+    with replacing(path) as partial:
+        verification = export_checkpoint(checkpoint, partial, size=size)
+        plain = onnx.load(partial)
+        model, fidelity, work = plain, None, 0.0
+        kept: tuple[str, ...] = ()
+        if precision != "fp32":
+            assert photos is not None
+            assert painting is not None
+            calibration, held_out = _load_photos(photos, size)
+            loss = _objective(checkpoint, painting)
+            if precision == "fp16":
+                model = to_fp16(plain, calibration)
+            else:
+                chosen = calibration[:4]
+                expected = run(plain, chosen)
+                enough = SMALLEST_PSNR["int8"] + _PSNR_MARGIN
+                quantized = to_int8(
+                    plain, calibration, accept=lambda candidate: _psnr(run(candidate, chosen), expected) >= enough
+                )
+                model, kept, work = quantized.model, quantized.kept, quantized.work
+            fidelity = _compare(plain, model, held_out, loss)
+            _judge(fidelity, precision)
+        largest_level = None
+        if io == "uint8":
+            pixels = pixels_in_and_out(model)
+            largest_level = _check_pixels(model, pixels, size)
+            model = pixels
+        changed: dict[str, str] = {"precision": precision}
+        if io == "uint8":
+            changed |= {"layout": "NHWC RGB", "range": "0-255"}
+        onnx.helper.set_model_props(model, {**{p.key: p.value for p in plain.metadata_props}, **changed})
+        onnx.save_model(model, partial)
+        try:
+            onnx.checker.check_model(partial, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise ExportError(f"the ONNX checker refuses the {precision} graph: {error}") from error
+        speed = None if model is plain else _time(model, plain, size or SPEED_SIZE)
+        return Deployment(
+            verification, fidelity, kept, work, largest_level, (model.ByteSize(), plain.ByteSize()), speed
+        )
+
+
+def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image], list[Image]]:
+    """Read the calibration photos and the held-out ones, drawn in a fixed random order."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is no folder of photos")
+    paths = find_images(folder)
+    found: list[Image] = []
+    for index in np.random.default_rng(0).permutation(len(paths)):
+        try:
+            picture = load_image(paths[index], size=2 * PHOTO_SIZE)
+        except ImageError:
+            continue
+        picture = resize(picture, size) if size is not None else fit(picture, PHOTO_SIZE)
+        if min(picture.size) >= 16:
+            found.append(to_float(picture.pixels))
+        if len(found) == CALIBRATION_PHOTOS + HELD_OUT_PHOTOS:
+            break
+    if len(found) < 4:
+        raise DatasetError(
+            f"{folder} holds {len(found)} usable photos; at least 4 are needed", hint="A few dozen are better."
+        )
+    held_out = min(HELD_OUT_PHOTOS, len(found) // 2)
+    return found[held_out:], found[:held_out]
+
+
+def _objective(checkpoint: Checkpoint, painting: Path) -> PerceptualLoss:
+    known = checkpoint.card.get("painting", {}).get("sha256")
+    try:
+        found = hashlib.sha256(painting.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ImageError(f"cannot read {painting}: {error.strerror or error}") from error
+    if known is not None and found != known:
+        name = checkpoint.card["painting"].get("file", "another file")
+        raise InputError(f"{painting} is not the painting that {checkpoint.path} was trained on, which was {name}")
+    recipe = checkpoint.recipe
+    vgg = VGG(load_vgg_weights(recipe.vgg), recipe.objective.layers, pooling=recipe.objective.pooling)
+    picture = load_painting(painting, recipe.style_size)
+    return PerceptualLoss(vgg, [picture], recipe.objective, calibration=checkpoint.calibration)
+
+
+def _compare(
+    plain: onnx.ModelProto, reduced: onnx.ModelProto, photos: Sequence[Image], loss: PerceptualLoss
+) -> Fidelity:
+    expected, found = run(plain, photos), run(reduced, photos)
+    differences = [np.abs(a - b) for a, b in zip(found, expected, strict=True)]
+    objective = [0.0, 0.0]
+    with torch.no_grad():
+        for photo, *pictures in zip(photos, expected, found, strict=True):
+            targets = loss.content_targets(torch.from_numpy(photo))
+            for index, picture in enumerate(pictures):
+                objective[index] += loss(torch.from_numpy(picture), targets).total.item() / len(photos)
+    return Fidelity(
+        psnr=_psnr(found, expected),
+        largest=max(float(difference.max()) for difference in differences),
+        mean=statistics.fmean(float(difference.mean()) for difference in differences),
+        objective=objective[0],
+        objective_reduced=objective[1],
+        photos=len(photos),
+    )
+
+
+def _psnr(found: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.float32]]) -> float:
+    """Peak signal-to-noise ratio of the worst picture, dB; the peak is 1."""
+    worst = max(float(np.square(a - b).mean()) for a, b in zip(found, expected, strict=True))
+    return -10 * math.log10(max(worst, 1e-12)) if math.isfinite(worst) else -math.inf
+
+
+def _judge(fidelity: Fidelity, precision: Precision) -> None:
+    smallest, rise = SMALLEST_PSNR[precision], LARGEST_RISE[precision]
+    # Written so that a NaN fails.
+    if not (fidelity.psnr >= smallest and fidelity.rise <= rise):
+        raise VerificationError(
+            f"the {precision} graph is {fidelity.psnr:.1f} dB from float32 on the worst of {fidelity.photos} photos "
+            f"and changes the objective by {fidelity.rise:+.1%}; "
+            f"at least {smallest:.0f} dB and at most {rise:+.0%} are asked",
+            hint="More and more varied photos help an 8-bit graph; else use --precision fp16 or fp32.",
+        )
+
+
+def _check_pixels(model: onnx.ModelProto, pixels: onnx.ModelProto, size: tuple[int, int] | None) -> int:
+    """Compare pixels in and out with the float graph and the runtime's own rounding: one level is allowed."""
+    random = np.random.default_rng(0)
+    largest = 0
+    for width, height in [size] if size is not None else [(131, 97), (16, 17), (64, 40)]:
+        frame = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        frame[:, : width // 2] = np.linspace(0, 255, height)[:, None, None].astype(np.uint8)
+        (expected,), (found,) = run(model, [to_float(frame)]), run(pixels, [frame[None]])
+        if found.shape != (1, *frame.shape) or found.dtype != np.uint8:
+            raise VerificationError(f"the uint8 graph gives {found.shape} {found.dtype} for {frame.shape} uint8")
+        levels = np.abs(found[0].astype(int) - to_uint8(expected).astype(int))
+        largest = max(largest, int(levels.max()))
+    if largest > 1:
+        raise VerificationError(f"the uint8 graph differs from the float graph by {largest} levels; 1 is allowed")
+    return largest
+
+
+def _time(model: onnx.ModelProto, plain: onnx.ModelProto, size: tuple[int, int]) -> tuple[float, float]:
+    """Median times for one picture, ms; the two graphs take turns."""
+    frame: Picture = Picture(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    runs = []
+    for session in (open_session(model), open_session(plain)):
+        source = session.get_inputs()[0]
+        feed = frame.pixels[None] if source.type == "tensor(uint8)" else to_float(frame.pixels)
+        runs.append((session, {source.name: feed}))
+    times: list[list[float]] = [[], []]
+    for _ in range(_SPEED_ROUNDS):
+        for index, (session, feeds) in enumerate(runs):
+            start = time.perf_counter()
+            session.run(None, feeds)
+            times[index].append((time.perf_counter() - start) * 1000)
+    # The first round warms up.
+    return statistics.median(times[0][1:]), statistics.median(times[1][1:])

@@ -1,0 +1,209 @@
+"""Writing the page's folder, and serving it with the headers that threads in a browser need."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from fast_style.errors import InputError, WebError
+from fast_style.runtime.stylizer import Stylizer
+
+# The page is tested with this version of onnxruntime-web, and only with it.
+RUNTIME_VERSION = "1.30.0"
+# One script and its module and binary with WebGPU, and the smaller three without it; a browser loads one set.
+RUNTIME_FILES = (
+    "ort.webgpu.min.mjs",
+    "ort-wasm-simd-threaded.asyncify.mjs",
+    "ort-wasm-simd-threaded.asyncify.wasm",
+    "ort.wasm.min.mjs",
+    "ort-wasm-simd-threaded.mjs",
+    "ort-wasm-simd-threaded.wasm",
+)
+_NPM_SECONDS = 600
+
+
+def write_page(
+    styles: Sequence[str | Path], out: str | Path, *, runtime: str | Path | None = None, force: bool = False
+) -> Path:
+    """Write a static folder with the page, the styles and the browser's runtime; it appears whole or not at all.
+
+    Args:
+        styles: Names of shipped styles, or ONNX files with float input and output.
+        out: The folder.
+        runtime: Folder of an unpacked onnxruntime-web (or its ``dist``); None fetches it with npm.
+        force: Replace a page that exists. A folder that is no page of ours is never replaced.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: No style, two of one name, or the folder exists.
+        StyleNotFoundError: There is no such style.
+        ModelError: A file is no style with float input and output.
+        WebError: The runtime's files cannot be had.
+    """
+    out = Path(out)
+    if not styles:
+        raise InputError("no style for the page", hint="Give names of shipped styles, or ONNX files.")
+    opened = [Stylizer(style, threads=1) for style in styles]
+    names = [stylizer.style.name for stylizer in opened]
+    if len(set(names)) < len(names):
+        raise InputError(f"two styles have one name: {', '.join(sorted(names))}", hint="Rename a file.")
+    if out.exists() and not _is_empty(out):
+        if not _is_page(out):
+            raise InputError(f"{out} exists and is no page of fast-style", hint="Give another folder with -o.")
+        if not force:
+            raise InputError(f"{out} exists", hint="Give --force to replace the page, or another -o.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+        page = Path(temporary) / "page"
+        with as_file(files("fast_style.web") / "static") as static:
+            shutil.copytree(static, page)
+        _place_runtime(page / "runtime", None if runtime is None else Path(runtime), Path(temporary))
+        (page / "styles").mkdir()
+        for stylizer in opened:
+            shutil.copyfile(stylizer.style.path, page / "styles" / f"{stylizer.style.name}.onnx")
+        listing = [_entry(stylizer) for stylizer in opened]
+        (page / "styles.json").write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if out.exists():
+            out.rename(Path(temporary) / "previous")
+        page.rename(out)
+    return out
+
+
+def serve_page(folder: str | Path, *, host: str = "127.0.0.1", port: int = 8000) -> ThreadingHTTPServer:
+    """Make a server for a page; ``serve_forever`` starts it.
+
+    Its headers isolate the page from other origins, for which browsers give WebAssembly its threads.
+
+    Args:
+        folder: What :func:`write_page` wrote.
+        host: Address to listen on; the default is reached from this machine only.
+        port: 0 takes any free one.
+
+    Raises:
+        InputError: The folder is no page.
+        WebError: The address cannot be used.
+    """
+    folder = Path(folder)
+    if not _is_page(folder):
+        raise InputError(f"{folder} is no page of fast-style", hint="Write one with 'fast-style web STYLE -o FOLDER'.")
+
+    class Handler(_Handler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(folder))
+
+    try:
+        return ThreadingHTTPServer((host, port), Handler)
+    except (OSError, OverflowError) as error:
+        raise WebError(f"cannot listen on {host}:{port}: {error}", hint="Give another --port.") from error
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    extensions_map = {  # noqa: RUF012 # the base class declares it as an instance's
+        **SimpleHTTPRequestHandler.extensions_map,
+        # Some systems' registries say text/plain, with which browsers refuse modules and streaming WebAssembly.
+        ".js": "text/javascript",
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",
+        ".onnx": "application/octet-stream",
+    }
+
+    def end_headers(self) -> None:
+        """Add what makes the page ``crossOriginIsolated``."""
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the command line says where the page is."""
+
+
+def _entry(stylizer: Stylizer) -> dict[str, str]:
+    card, metadata = stylizer.style.card, stylizer.metadata
+    painting = card.get("painting", {})
+    name = stylizer.style.name
+    title = painting.get("title") or metadata.get("painting_title") or name.replace("-", " ")
+    artist = painting.get("artist") or metadata.get("painting_artist") or ""
+    return {"name": name, "file": f"styles/{name}.onnx", "title": str(title), "artist": str(artist)}
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def _is_page(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in ("index.html", "worker.js", "styles.json"))
+
+
+def _place_runtime(target: Path, source: Path | None, temporary: Path) -> None:
+    source = _fetch_runtime(temporary) if source is None else source
+    version = _package_version(source)
+    if version is not None and version != RUNTIME_VERSION:
+        raise WebError(
+            f"{source} holds onnxruntime-web {version}; the page is made for {RUNTIME_VERSION}",
+            hint=f"npm install onnxruntime-web@{RUNTIME_VERSION}",
+        )
+    dist = source / "dist" if (source / "dist").is_dir() else source
+    missing = [name for name in RUNTIME_FILES if not (dist / name).is_file()]
+    if missing:
+        raise WebError(
+            f"{source} lacks {', '.join(missing)} of onnxruntime-web {RUNTIME_VERSION}",
+            hint="Give the folder node_modules/onnxruntime-web that npm installed.",
+        )
+    target.mkdir()
+    for name in RUNTIME_FILES:
+        shutil.copyfile(dist / name, target / name)
+
+
+def _package_version(folder: Path) -> str | None:
+    for place in (folder, folder.parent):
+        try:
+            package = json.loads((place / "package.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(package, dict) and package.get("name") == "onnxruntime-web":
+            return str(package.get("version"))
+    return None
+
+
+def _fetch_runtime(temporary: Path) -> Path:
+    """Let npm download the package, whose checksum it verifies, and unpack what the page needs; runs no script."""
+    package = f"onnxruntime-web@{RUNTIME_VERSION}"
+    remedy = "Get the package another way and give its folder with --runtime FOLDER."
+    npm = shutil.which("npm")
+    if npm is None:
+        raise WebError(f"npm is not installed, and {package} comes from it", hint=f"Install Node.js. Or: {remedy}")
+    try:
+        done = subprocess.run(
+            [npm, "pack", package, "--ignore-scripts", "--loglevel=error"],
+            cwd=temporary,
+            capture_output=True,
+            text=True,
+            timeout=_NPM_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise WebError(f"npm did not fetch {package} within {_NPM_SECONDS} s", hint=remedy) from error
+    archives = list(temporary.glob("*.tgz"))
+    if done.returncode != 0 or len(archives) != 1:
+        reason = (done.stderr or done.stdout).strip().splitlines()
+        raise WebError(f"npm cannot fetch {package}: {reason[-1] if reason else 'no archive came'}", hint=remedy)
+    try:
+        with tarfile.open(archives[0]) as archive:
+            wanted = {"package/package.json", *(f"package/dist/{name}" for name in RUNTIME_FILES)}
+            for member in archive.getmembers():
+                if member.name in wanted:
+                    archive.extract(member, temporary, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise WebError(f"what npm fetched for {package} is damaged: {error}", hint=remedy) from error
+    return temporary / "package"

@@ -1,0 +1,206 @@
+// The page: takes a photo or the camera, hands frames to the worker, shows what comes back.
+
+const $ = (id) => document.getElementById(id);
+const canvas = $("canvas");
+const context = canvas.getContext("2d");
+const scratch = document.createElement("canvas");
+const AUTOMATIC = { photo: 960, camera: 320 };
+
+let source = null; // {kind: "photo" | "camera", element, width, height, name}
+let worker, stream, recorder;
+let photoNumber = 0; // names a photo, so that the worker knows the one it has
+let busy = false; // one frame at a time is with the worker
+let again = false; // something changed meanwhile
+let shown = []; // when the last frames were shown, ms
+
+main().catch((error) => say(error.message, true));
+
+async function main() {
+  const missing = [
+    ["WebAssembly", typeof WebAssembly === "object"],
+    ["createImageBitmap", "createImageBitmap" in window],
+    ["workers", "Worker" in window],
+  ].filter(([, there]) => !there).map(([name]) => name);
+  if (missing.length) {
+    $("unsupported").textContent = `This browser is too old for this page: it lacks ${missing.join(", ")}. Please update it.`;
+    return;
+  }
+  $("unsupported").remove();
+  const answer = await fetch("styles.json");
+  if (!answer.ok) throw new Error("The list of styles is missing from this server.");
+  for (const style of await answer.json()) {
+    $("style").add(new Option(style.artist ? `${style.title} (${style.artist})` : style.title, style.file));
+  }
+  $("controls").hidden = false;
+  say("Starting …");
+  worker = new Worker("worker.js", { type: "module" });
+  worker.onmessage = ({ data }) => receive(data);
+  worker.onerror = () => say("The engine could not be started. Please update this browser, or reload the page.", true);
+  wire();
+}
+
+function wire() {
+  $("controls").addEventListener("submit", (event) => event.preventDefault());
+  $("file").addEventListener("change", () => openPhoto($("file").files[0]));
+  $("camera").addEventListener("click", () => (stream ? stopCamera() : startCamera()));
+  $("blend").addEventListener("input", () => { $("blend-value").textContent = `${$("blend").value} %`; refresh(); });
+  for (const id of ["style", "size"]) $(id).addEventListener("change", () => { photoNumber++; refresh(); });
+  $("colors").addEventListener("change", refresh);
+  $("save").addEventListener("click", save);
+  $("record").addEventListener("click", () => (recorder ? recorder.stop() : record()));
+  $("fullscreen").hidden = !document.fullscreenEnabled;
+  $("fullscreen").addEventListener("click", () => $("stage").requestFullscreen());
+  addEventListener("dragover", (event) => { event.preventDefault(); $("stage").classList.add("over"); });
+  addEventListener("dragleave", () => $("stage").classList.remove("over"));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    $("stage").classList.remove("over");
+    openPhoto(event.dataTransfer.files[0]);
+  });
+  addEventListener("paste", (event) => event.clipboardData.files[0] && openPhoto(event.clipboardData.files[0]));
+}
+
+async function openPhoto(file) {
+  if (!file) return;
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file); // turns it upright, too
+  } catch {
+    say(`${file.name} is not a picture that this browser can read. JPEG, PNG and WebP are.`, true);
+    return;
+  }
+  stopCamera();
+  source?.element.close?.();
+  source = { kind: "photo", element: bitmap, width: bitmap.width, height: bitmap.height, name: file.name.replace(/\.[^.]*$/, "") };
+  photoNumber++;
+  $("file").value = ""; // so that the same file can be chosen again
+  refresh();
+}
+
+async function startCamera() {
+  if (!navigator.mediaDevices) {
+    say("The browser gives the camera only to https pages and to localhost.", true);
+    return;
+  }
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" } });
+  } catch (error) {
+    const reasons = {
+      NotAllowedError: "The camera was not allowed. Allow it in the browser's settings for this page, then try again.",
+      NotFoundError: "There is no camera. Connect one, or choose a photo.",
+      NotReadableError: "The camera is in use by another program.",
+    };
+    say(reasons[error.name] ?? `The camera did not start: ${error.message}`, true);
+    return;
+  }
+  stream.getVideoTracks()[0].addEventListener("ended", stopCamera);
+  const video = $("video");
+  video.srcObject = stream;
+  await video.play();
+  source = { kind: "camera", element: video, width: video.videoWidth, height: video.videoHeight, name: "camera" };
+  shown = [];
+  press("camera", true, "Stop the camera");
+  $("record").disabled = !("MediaRecorder" in window);
+  refresh();
+}
+
+function stopCamera() {
+  if (!stream) return;
+  recorder?.stop();
+  for (const track of stream.getTracks()) track.stop();
+  stream = null;
+  source = null;
+  press("camera", false, "Start the camera");
+  $("record").disabled = true;
+}
+
+/** Send the picture at hand to the worker, or remember to when it is back. */
+function refresh() {
+  if (!source) return;
+  if (busy) { again = true; return; }
+  const limit = $("size").value === "auto" ? AUTOMATIC[source.kind] : Number($("size").value);
+  const scale = Math.min(1, limit / Math.max(source.width, source.height));
+  const width = Math.max(1, Math.round(source.width * scale));
+  const height = Math.max(1, Math.round(source.height * scale));
+  [scratch.width, scratch.height] = [width, height];
+  const brush = scratch.getContext("2d", { willReadFrequently: true });
+  brush.fillStyle = "white"; // under transparent parts
+  brush.fillRect(0, 0, width, height);
+  brush.imageSmoothingQuality = "high";
+  brush.drawImage(source.element, 0, 0, width, height);
+  const pixels = brush.getImageData(0, 0, width, height).data.buffer;
+  busy = true;
+  if (source.kind === "photo") say("Painting …");
+  const key = source.kind === "photo" ? photoNumber : null;
+  const id = { kind: source.kind, width, height };
+  const blend = Number($("blend").value) / 100;
+  worker.postMessage({ id, style: $("style").value, key, pixels, width, height, blend, colors: $("colors").checked }, [pixels]);
+}
+
+function receive(message) {
+  if (message.ready) { $("device").textContent = message.ready; if (!source) say("Ready."); return; }
+  if (message.failed) { say(`The engine could not be started: ${message.failed}`, true); return; }
+  busy = false;
+  if (message.error) {
+    again = false;
+    if (message.id.kind === "camera") stopCamera();
+    say(`This picture could not be painted: ${message.error}`, true);
+    return;
+  }
+  const { kind, width, height } = message.id;
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  context.putImageData(new ImageData(new Uint8ClampedArray(message.pixels), width, height), 0, 0);
+  $("invitation").hidden = true;
+  $("save").disabled = false;
+  canvas.setAttribute("aria-label", `${source?.name ?? "Picture"} painted as ${$("style").selectedOptions[0].text}, ${width} by ${height} pixels`);
+  if (kind === "camera") {
+    shown = [...shown, performance.now()].slice(-20);
+    const seconds = (shown.at(-1) - shown[0]) / 1000;
+    $("speed").textContent = seconds ? `${((shown.length - 1) / seconds).toFixed(1)} frames a second, ${width}×${height},` : "";
+    if (shown.length === 1) say("The camera runs.");
+  } else {
+    $("speed").textContent = `${Math.round(message.milliseconds)} ms, ${width}×${height},`;
+    say("Done.");
+  }
+  if (source?.kind === "camera") requestAnimationFrame(refresh);
+  else if (again) { again = false; refresh(); }
+}
+
+function save() {
+  const jpeg = $("quality").value !== "png";
+  canvas.toBlob((blob) => download(blob, jpeg ? "jpg" : "png"), jpeg ? "image/jpeg" : "image/png", Number($("quality").value) || undefined);
+}
+
+function record() {
+  const chunks = [];
+  recorder = new MediaRecorder(canvas.captureStream());
+  recorder.ondataavailable = ({ data }) => chunks.push(data);
+  recorder.onstop = () => {
+    const type = recorder.mimeType.split(";")[0];
+    recorder = null;
+    press("record", false, "Record");
+    if (chunks.length) download(new Blob(chunks, { type }), type.includes("mp4") ? "mp4" : "webm");
+  };
+  recorder.start(1000);
+  press("record", true, "Stop recording");
+  say("Recording …");
+}
+
+function download(blob, suffix) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = `${source?.name ?? "picture"}-${$("style").value.replace(/^.*\/|\.onnx$/g, "")}.${suffix}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  say(`Saved ${link.download}.`);
+}
+
+function press(id, on, text) {
+  $(id).setAttribute("aria-pressed", String(on));
+  $(id).textContent = text;
+}
+
+function say(text, error = false) {
+  $("status").textContent = text;
+  $("status").classList.toggle("error", error);
+}

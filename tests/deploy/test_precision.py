@@ -1,0 +1,191 @@
+"""Fewer bits, pixels in and out, fixed sizes: each against the float32 graph."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from fast_style.cli import main
+from fast_style.errors import ExportError, VerificationError
+from fast_style.export.pixels import pixels_in_and_out
+from fast_style.export.precision import run, to_fp16, to_int8
+from fast_style.images import Pixels, to_float, to_uint8
+from fast_style.training import deploy as deploy_module
+from fast_style.training import load_checkpoint
+from fast_style.training.deploy import deploy
+
+
+def psnr(found: list[NDArray[np.float32]], expected: list[NDArray[np.float32]]) -> float:
+    return -10 * float(np.log10(max(np.square(a - b).mean() for a, b in zip(found, expected, strict=True))))
+
+
+@pytest.mark.parametrize(("precision", "least", "share"), [("fp16", 50.0, 0.75), ("int8", 30.0, 0.6)])
+def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
+    precision: str,
+    least: float,
+    share: float,
+    checkpoint: Path,
+    model: Path,
+    photos: Path,
+    painting: Path,
+    frames: list[Pixels],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "reduced.onnx"
+    command = ["export", str(checkpoint), "-o", str(out), "--precision", precision]
+    assert main([*command, "--photos", str(photos), "--painting", str(painting)]) == 0
+    said = capsys.readouterr().out
+    assert f"{precision} against fp32 on 4 held-out photos" in said
+    assert "times as fast" in said
+    images = [to_float(frame) for frame in frames]
+    assert psnr(run(str(out), images), run(str(model), images)) >= least - 3  # other photos, other sizes
+    assert out.stat().st_size < share * model.stat().st_size
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["precision"] == precision
+    assert card["fidelity"]["psnr"] >= least
+    metadata = {entry.key: entry.value for entry in onnx.load(out).metadata_props}
+    assert metadata["precision"] == precision
+    assert metadata["licence"] == "CC0"
+    assert metadata["card_sha256"] == card["card_sha256"]
+
+
+def test_fp16_rescales_convolutions_that_would_overflow_exactly(model: Path, frames: list[Pixels]) -> None:
+    graph = onnx.load(model)
+    normalized = {node.input[0] for node in graph.graph.node if node.op_type == "InstanceNormalization"}
+    first = next(node for node in graph.graph.node if node.op_type == "Conv" and node.output[0] in normalized)
+    weight = next(tensor for tensor in graph.graph.initializer if tensor.name == first.input[1])
+    huge = numpy_helper.to_array(weight) * np.float32(2.0**20)
+    weight.CopyFrom(numpy_helper.from_array(huge, weight.name))
+    images = [to_float(frame) for frame in frames]
+    half = to_fp16(graph, images)
+    stored = next(tensor for tensor in half.graph.initializer if tensor.name == weight.name)
+    assert stored.data_type == onnx.TensorProto.FLOAT16
+    ratio = huge.astype(np.float64) / numpy_helper.to_array(stored).astype(np.float64).clip(-6e4, 6e4)
+    power = np.log2(np.median(ratio))
+    assert power == pytest.approx(round(power), abs=1e-3)
+    assert psnr(run(half, images), run(graph, images)) >= 50
+
+
+def test_int8_gives_the_costliest_convolutions_back_to_float_until_it_is_content(
+    model: Path, frames: list[Pixels]
+) -> None:
+    graph = onnx.load(model)
+    images = [to_float(frame) for frame in frames]
+    expected = run(graph, images)
+    tried: list[float] = []
+
+    def accept(candidate: onnx.ModelProto) -> bool:
+        tried.append(psnr(run(candidate, images), expected))
+        return len(tried) == 4
+
+    quantized = to_int8(graph, images, accept=accept)
+    assert len(quantized.kept) == 3
+    assert 0 < quantized.work < 1
+    assert tried[-1] > tried[0]
+    by_name = {node.name: node for node in quantized.model.graph.node if node.op_type == "Conv"}
+    dequantized = {node.output[0] for node in quantized.model.graph.node if node.op_type == "DequantizeLinear"}
+    assert all((node.input[0] in dequantized) != (name in quantized.kept) for name, node in by_name.items())
+
+
+def test_int8_that_never_suffices_is_an_error(model: Path, frames: list[Pixels]) -> None:
+    with pytest.raises(ExportError, match="no convolution of this network can be 8-bit"):
+        to_int8(onnx.load(model), [to_float(frames[0])], accept=lambda candidate: False)
+
+
+def test_no_file_is_left_where_the_proof_fails(
+    checkpoint: Path, photos: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(deploy_module.SMALLEST_PSNR, "fp16", 200.0)
+    with pytest.raises(VerificationError, match=r"the fp16 graph is \d+\.\d dB from float32 on the worst of 4 photos"):
+        deploy(load_checkpoint(checkpoint), tmp_path / "x.onnx", precision="fp16", photos=photos, painting=painting)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pixels_in_and_out_equal_the_rounded_float_graph(model: Path, pixels_model: Path, frames: list[Pixels]) -> None:
+    for frame in frames:
+        (found,), (stylized,) = run(str(pixels_model), [frame[None]]), run(str(model), [to_float(frame)])
+        assert found.shape == (1, *frame.shape)
+        assert np.abs(found[0].astype(int) - to_uint8(stylized).astype(int)).max() <= 1
+
+
+def test_pixels_graph_keeps_the_original_as_it_was(model: Path) -> None:
+    graph = onnx.load(model)
+    before = graph.SerializeToString(deterministic=True)
+    pixels_in_and_out(graph)
+    assert graph.SerializeToString(deterministic=True) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--precision", "int8"], "int8 is proved on photos and with the training's objective"),
+        (["--size", "wide"], "expected WIDTHxHEIGHT"),
+        (["--size", "8x640"], "expected at least 16 on each side"),
+        (["--precision", "fp16", "--photos", "nowhere", "--painting", "nothing"], "nowhere is no folder of photos"),
+    ],
+)
+def test_bad_arguments_name_what_is_wrong_and_leave_nothing(
+    arguments: list[str], message: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(checkpoint), "-o", str(tmp_path / "x.onnx"), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_painting_is_refused(
+    checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = photos / "00.png"
+    command = ["export", str(checkpoint), "-o", str(tmp_path / "x.onnx"), "--precision", "fp16"]
+    assert main([*command, "--photos", str(photos), "--painting", str(other)]) == 2
+    assert "is not the painting that" in capsys.readouterr().err
+
+
+def test_info_shows_metadata_operators_and_cost(pixels_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(pixels_model), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    graph = onnx.load(pixels_model)
+    assert found["metadata"] == {entry.key: entry.value for entry in graph.metadata_props}
+    assert found["metadata"]["layout"] == "NHWC RGB"
+    assert found["inputs"] == {"image": "uint8 (batch, height, width, 3)"}
+    assert sum(found["operators"].values()) == len(graph.graph.node)
+    weights = {tensor.name: np.prod(tensor.dims) for tensor in graph.graph.initializer}
+    used = [name for node in graph.graph.node if node.op_type == "Conv" for name in node.input[1:]]
+    assert found["cost"]["parameters"] == sum(weights[name] for name in used)
+    assert main(["info", str(pixels_model)]) == 0
+    assert "multiply-adds at 640×480" in capsys.readouterr().out
+
+
+def test_multiplications_of_one_convolution_are_counted_by_the_formula(tmp_path: Path) -> None:
+    from fast_style.runtime.describe import describe_model
+
+    make = onnx.helper.make_tensor_value_info
+    weight = numpy_helper.from_array(np.zeros((4, 3, 3, 3), np.float32), "w")
+    node = onnx.helper.make_node("Conv", ["image", "w"], ["out"], pads=[1, 1, 1, 1], strides=[2, 2])
+    graph = onnx.helper.make_graph(
+        [node],
+        "one",
+        [make("image", onnx.TensorProto.FLOAT, [1, 3, 32, 48])],
+        [make("out", onnx.TensorProto.FLOAT, None)],
+        [weight],
+    )
+    path = tmp_path / "one.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), path)
+    found = describe_model(path)
+    assert found.size == (48, 32)
+    assert found.parameters == 4 * 27
+    assert found.multiplications == 16 * 24 * 4 * 27
+
+
+def test_info_of_something_else_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.onnx"
+    path.write_bytes(b"no model")
+    assert main(["info", str(path)]) == 2
+    assert "cannot be opened as an ONNX model" in capsys.readouterr().err

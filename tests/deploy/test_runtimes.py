@@ -1,0 +1,111 @@
+"""Other people's runtimes take the exported files and paint the same pictures, at three sizes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fast_style.cli import main
+from fast_style.export.precision import run
+from fast_style.images import Pixels, to_float
+from tests.deploy.conftest import SIZES
+
+ROOT = Path(__file__).parents[2]
+# `npm install` in this folder brings onnxruntime-web for Node.
+NODE_FOLDER = Path(__file__).parent
+
+
+def test_opencv_paints_the_same(model: Path, frames: list[Pixels]) -> None:
+    cv2 = pytest.importorskip("cv2")
+    if int(cv2.__version__.split(".")[0]) < 5:
+        pytest.skip("only OpenCV 5 has been seen to take graphs that compute sizes")
+    network = cv2.dnn.readNetFromONNX(str(model))
+    for frame, expected in zip(frames, run(str(model), map(to_float, frames)), strict=True):
+        network.setInput(to_float(frame))
+        np.testing.assert_allclose(network.forward(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES[:1])
+def test_opencv_takes_a_fixed_size(
+    size: tuple[int, int], checkpoint: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    cv2 = pytest.importorskip("cv2")
+    path = tmp_path / "fixed.onnx"
+    assert main(["export", str(checkpoint), "-o", str(path), "--size", f"{size[0]}x{size[1]}"]) == 0
+    network = cv2.dnn.readNetFromONNX(str(path))
+    network.setInput(to_float(frames[0]))
+    np.testing.assert_allclose(network.forward(), run(str(path), [to_float(frames[0])])[0], atol=1e-4)
+
+
+def test_openvino_paints_the_same(model: Path, frames: list[Pixels]) -> None:
+    openvino = pytest.importorskip("openvino")
+    # Its own choice is bfloat16 where the CPU has it: faster, and up to 0.02 away.
+    compiled = openvino.Core().compile_model(str(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    for frame, expected in zip(frames, run(str(model), map(to_float, frames)), strict=True):
+        np.testing.assert_allclose(compiled({0: to_float(frame)})[0], expected, atol=1e-4)
+
+
+def test_cpp_example_builds_and_paints_the_same(pixels_model: Path, frames: list[Pixels], tmp_path: Path) -> None:
+    openvino_utils = pytest.importorskip("openvino.utils")
+    if shutil.which("cmake") is None or shutil.which("g++") is None:
+        pytest.skip("cmake or g++ is not installed")
+    build = tmp_path / "build"
+    places = [f"-DOpenVINO_DIR={openvino_utils.get_cmake_path()}", "-DCMAKE_BUILD_TYPE=Debug"]
+    subprocess.run(["cmake", "-S", ROOT / "examples/cpp", "-B", build, *places], check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", build], check=True, capture_output=True)
+    for frame in frames:
+        Image.fromarray(frame).save(tmp_path / "in.ppm")
+        out = tmp_path / "out.ppm"
+        subprocess.run([build / "stylize", pixels_model, tmp_path / "in.ppm", out], check=True)
+        (expected,) = run(str(pixels_model), [frame[None]])
+        assert np.abs(np.asarray(Image.open(out)).astype(int) - expected[0].astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_ncnn_paints_the_same_with_a_fixed_size(
+    size: tuple[int, int], checkpoint: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    ncnn = pytest.importorskip("ncnn")
+    pnnx = Path(sys.executable).with_name("pnnx")
+    if not pnnx.exists():
+        pytest.skip("pnnx, which converts for ncnn, is not installed")
+    path = tmp_path / "fixed.onnx"
+    assert main(["export", str(checkpoint), "-o", str(path), "--size", f"{size[0]}x{size[1]}"]) == 0
+    subprocess.run([pnnx, path.name, "fp16=0"], cwd=tmp_path, check=True, capture_output=True)
+    network = ncnn.Net()
+    for option in ("use_fp16_storage", "use_fp16_packed", "use_fp16_arithmetic", "use_bf16_storage"):
+        setattr(network.opt, option, False)
+    assert network.load_param(str(tmp_path / "fixed.ncnn.param")) == 0
+    assert network.load_model(str(tmp_path / "fixed.ncnn.bin")) == 0
+    image = to_float(frames[SIZES.index(size)])
+    extractor = network.create_extractor()
+    # A Mat borrows numpy's memory, so it is copied; ncnn aligns each channel, so the copy also pads.
+    extractor.input("in0", ncnn.Mat(image[0]).clone())
+    status, found = extractor.extract("out0")
+    assert status == 0
+    np.testing.assert_allclose(np.array(found), run(str(path), [image])[0][0], atol=1e-4)
+
+
+def test_onnxruntime_web_in_node_paints_the_same(pixels_model: Path, frames: list[Pixels], tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None or not (NODE_FOLDER / "node_modules/onnxruntime-web").is_dir():
+        pytest.skip("needs Node.js and 'npm install' in tests/deploy")
+    jobs = []
+    for number, frame in enumerate(frames):
+        (tmp_path / f"{number}.in").write_bytes(frame.tobytes())
+        jobs.append(
+            {"in": str(tmp_path / f"{number}.in"), "out": str(tmp_path / f"{number}.out"), "dims": [1, *frame.shape]}
+        )
+    subprocess.run([node, NODE_FOLDER / "stylize.mjs", pixels_model, json.dumps(jobs)], check=True, timeout=120)
+    for number, (frame, expected) in enumerate(
+        zip(frames, run(str(pixels_model), [frame[None] for frame in frames]), strict=True)
+    ):
+        found = np.frombuffer((tmp_path / f"{number}.out").read_bytes(), np.uint8).reshape(frame.shape)
+        assert np.abs(found.astype(int) - expected[0].astype(int)).max() <= 1
