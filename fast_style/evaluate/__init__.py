@@ -1,0 +1,1 @@
+"""How good a style is: objective against the reference, quality, speed, flicker, and the report."""
