@@ -23,6 +23,8 @@ VERBS = {
     "train": "Train a style on a painting and a folder of photos, and export it.",
     "export": "Write a checkpoint's network as ONNX and prove it equal.",
     "stylize": "Stylize photos.",
+    "optimize": "Optimise one picture after Gatys et al.: the slow reference.",
+    "evaluate": "Measure trained styles against the reference, and write a report.",
     "styles": "List the styles that come with fast-style.",
 }
 for _verb, _help in VERBS.items():
