@@ -124,9 +124,9 @@ class Reference:
         score = Scorer(self.loss, self.loss.content_targets(content), precision=self.precision)
         terms = [list(self.score(to_float(photo), photo).values())]
         pictures: dict[int, Pixels] = {}
-        image = content.contiguous()
+        image = start_image = content.contiguous()
         start = time.perf_counter()
-        for iteration, (image, _, _) in enumerate(islice(lbfgs(score, image), self.iterations), 1):
+        for iteration, (image, _, _) in enumerate(islice(lbfgs(score, start_image), self.iterations), 1):
             terms.append(list(score.terms.values()))
             if iteration in CHECKPOINTS or iteration == self.iterations:
                 pictures[iteration] = to_uint8(image.numpy())
