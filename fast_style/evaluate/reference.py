@@ -36,7 +36,7 @@ class Course:
     Attributes:
         terms: (N + 1, 4), total, content, style and tv after 0 (the photo itself) to N iterations.
         pictures: Iteration to (H, W, 3) uint8.
-        seconds: An iteration's, when it was computed.
+        seconds: The median iteration's, when it was computed.
         cached: Whether it was read from the cache.
     """
 
@@ -125,12 +125,13 @@ class Reference:
         terms = [list(self.score(to_float(photo), photo).values())]
         pictures: dict[int, Pixels] = {}
         image = start_image = content.contiguous()
-        start = time.perf_counter()
+        ends = [time.perf_counter()]
         for iteration, (image, _, _) in enumerate(islice(lbfgs(score, start_image), self.iterations), 1):
+            ends.append(time.perf_counter())
             terms.append(list(score.terms.values()))
             if iteration in CHECKPOINTS or iteration == self.iterations:
                 pictures[iteration] = to_uint8(image.numpy())
-        seconds = (time.perf_counter() - start) / max(1, len(terms) - 1)
+        seconds = float(np.median(np.diff(ends))) if len(ends) > 1 else 0.0
         for iteration in {*(i for i in CHECKPOINTS if i <= self.iterations), self.iterations} - set(pictures):
             pictures[iteration] = to_uint8(image.numpy())  # nothing improved any more before this one
         terms += [terms[-1]] * (self.iterations + 1 - len(terms))
