@@ -162,7 +162,8 @@ def _write(path: Path, course: Course) -> None:
 def _read(path: Path, iterations: int) -> Course | None:
     """Read a course of at least so many iterations; None where there is none or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here because numpy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             terms, at, pictures = stored["terms"], stored["iterations"].tolist(), stored["pictures"]
             seconds = float(stored["seconds"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
