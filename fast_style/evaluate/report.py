@@ -18,9 +18,9 @@ COLORS = ("#c8553d", "#2a7ab9", "#3d8f5f", "#8a5fb0", "#b5892b", "#555555")
 _GAP, _LABEL = 6, 22
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1180px;padding:32px 24px;color:#222;background:#fdfcfa}
+body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1280px;padding:32px 24px;color:#222;background:#fdfcfa}
 h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 8px}p{max-width:760px}.soft{color:#777}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:5px 12px 5px 0;text-align:right}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:5px 12px 5px 0;text-align:right;white-space:nowrap}
 th{font-weight:600;border-bottom:1px solid #ccc;font-size:13px}th:first-child,td:first-child{text-align:left}
 tr.model td{font-weight:600}.sheet{overflow-x:auto}.sheet td{padding:0 6px 6px 0;text-align:center;font-size:13px}
 .sheet img{width:210px;border-radius:3px;display:block}.curves{display:flex;flex-wrap:wrap;gap:18px}
@@ -75,8 +75,8 @@ def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: S
 
 def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """The figures as text: the head, and a row for each result."""
-    head = ["", "total", "content", "style", "tv", "≙ iterations", "ms", "ratio", "640×480 ms"]
-    head += ["ssim", "burnt", "dead", "colours", "border", "grid 2", "4", "8"]
+    head = ["", "total", "content", "style", "tv", "= iterations", "ms", "ratio", "640×480 ms"]
+    head += ["ssim", "burnt", "dead", "colours", "border", "grid 2", "grid 4", "grid 8"]
     rows = []
     for result in (*evaluation.baselines, *evaluation.models):
         quality = result.quality

@@ -52,6 +52,7 @@ def write_curve(steps: Sequence[Step], path: Path) -> None:
         if before.scale != after.scale:
             axes.axvline(number + 0.5, color="#bbbbbb", linewidth=0.8)
     axes.set(xlabel="iteration", ylabel="loss", yscale="log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25, which="both")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
