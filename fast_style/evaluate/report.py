@@ -20,7 +20,8 @@ _GAP, _LABEL = 6, 22
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1280px;padding:32px 24px;color:#222;background:#fdfcfa}
 h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 8px}p{max-width:760px}.soft{color:#777}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:5px 12px 5px 0;text-align:right;white-space:nowrap}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:5px 12px 5px 0;text-align:right}
+th,td{white-space:nowrap}
 th{font-weight:600;border-bottom:1px solid #ccc;font-size:13px}th:first-child,td:first-child{text-align:left}
 tr.model td{font-weight:600}.sheet{overflow-x:auto}.sheet td{padding:0 6px 6px 0;text-align:center;font-size:13px}
 .sheet img{width:210px;border-radius:3px;display:block}.curves{display:flex;flex-wrap:wrap;gap:18px}
