@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fast_style.errors import InputError
 from fast_style.perceptual.vgg import VGG, Pooling
 
-Weighting = Literal["balanced", "classic"]
+Weighting = Literal["balanced", "classic", "gatys"]
 
 # Guards a division by the score of raw photos where they happen to score zero: a flat style on flat photos.
 _SMALLEST_SCALE = 1e-12
@@ -107,17 +107,21 @@ def pixel_grid(image: Tensor, *, cell: int = 8, window: int = 8) -> Tensor:
 class Objective:
     """What is minimised: layers, pooling and weights.
 
-    Two ways to weigh. ``balanced`` measures each term against what unstyled photos score on it, so that one
+    Three ways to weigh. ``balanced`` measures each term against what unstyled photos score on it, so that one
     set of weights, and the one human number ``strength``, serves every painting::
 
         content = Σ w · |f − f_photo|² / Var(f_photo)
         style   = Σ w · |G − G_style|² / E_photos |G − G_style|²       (1.0: not styled at all)
         tv      = TV / E_photos TV                                     (1.0: as rough as a photo)
 
-    ``classic`` takes the papers' normalisations as they are, and needs its weights found for each painting.
+    ``classic`` takes Johnson's normalisations as they are, and needs its weights found for each painting.
+    ``gatys`` takes those of Gatys et al., half a sum for content and a quarter for style::
+
+        content = Σ w · ½ Σ (f − f_photo)²            (equation 1)
+        style   = Σ w · ¼ Σ (G − G_style)²            (equation 4, with each Gram over its own number of positions)
 
     Attributes:
-        weighting: ``balanced`` or ``classic``.
+        weighting: ``balanced``, ``classic`` or ``gatys``.
         strength: Multiplies the style term. 1.0 is the default look, 0.5 a hint, 2.0 bold.
         content_layers: Where the photo is compared.
         style_layers: Where Gram matrices are compared.
@@ -173,7 +177,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What unstyled photos score: the units in which ``balanced`` weighs. All ones for ``classic``.
+    """What unstyled photos score: the units in which ``balanced`` weighs. All ones where it is not.
 
     Attributes:
         content: Variance of the features, by content layer.
@@ -302,13 +306,19 @@ class PerceptualLoss(nn.Module):
         """
         objective = self.objective
         units = self._units()
+        gatys = objective.weighting == "gatys"
         features = self.vgg(image, objective.layers)
         content = image.new_zeros((), dtype=torch.float32)
         for layer, share in objective.shares("content").items():
-            content = content + share * content_loss(features[layer], targets[layer]) / units.content.get(layer, 1.0)
+            distance = content_loss(features[layer], targets[layer])
+            if gatys:
+                distance = distance * (0.5 * targets[layer].numel() / len(targets[layer]))
+            content = content + share * distance / units.content.get(layer, 1.0)
         style = image.new_zeros((), dtype=torch.float32)
         for layer, share in objective.shares("style").items():
             distance = style_loss(gram_matrix(features[layer]), self.style_target(layer))
+            if gatys:
+                distance = distance * 0.25
             style = style + share * distance / units.style.get(layer, 1.0)
         tv = total_variation(image) / units.tv
         total = (
@@ -319,7 +329,7 @@ class PerceptualLoss(nn.Module):
         return LossTerms(total, content, style, tv)
 
     def _units(self) -> Calibration:
-        if self.objective.weighting == "classic":
+        if self.objective.weighting != "balanced":
             return Calibration()
         if self.calibration is None:
             raise InputError("the balanced loss has no units yet", hint="Call calibrate(photos) first.")

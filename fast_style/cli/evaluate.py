@@ -1,0 +1,259 @@
+"""``fast-style evaluate``."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from fast_style.cli.app import DONE, SOME_FAILED, report_error
+from fast_style.errors import DatasetError, FastStyleError, ImageError, InputError, ModelError
+from fast_style.images import (
+    Picture,
+    Pixels,
+    find_images,
+    load_image,
+    replacing,
+    resize,
+    save_image,
+    to_float,
+    to_uint8,
+)
+
+if TYPE_CHECKING:
+    from fast_style.evaluate.evaluation import Evaluation
+    from fast_style.evaluate.models import Model
+
+SMALLEST = 128
+
+
+def evaluate(
+    *models: str,
+    style: Path,
+    photos: Path,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("evaluation"),
+    size: int = 256,
+    limit: int = 8,
+    iterations: int = 200,
+    style_size: int = 512,
+    preset: Literal["balanced", "gatys", "johnson", "d2l"] = "balanced",
+    vgg: str = "caffe-vgg19",
+    precision: Literal["32", "bf16"] = "32",
+    value_range: Literal["0-1", "0-255", "-1-1"] | None = None,
+    video: Path | None = None,
+    frames: int = 30,
+    stereo: Annotated[bool, Parameter(negative="")] = False,
+    cache: Path | None = None,
+    force: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Measure trained styles against the per-image reference, on photos they have not seen.
+
+    Leaves report.html, report.json and sheet.png in OUT. The reference's pictures are cached, so that the first
+    evaluation is slow and the next ones are quick.
+
+    Args:
+        models: Shipped names, .onnx and .ckpt files.
+        style: The painting they were trained on.
+        photos: A folder; use photos that were not trained on.
+        out: Folder for the report.
+        size: Side of the squares cut from the photos' middles, px.
+        limit: How many photos, evenly spread over the folder.
+        iterations: How far the reference goes.
+        style_size: Long side of the painting, px: the one of the training.
+        preset: The objective.
+        vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
+        precision: bf16 computes the reference in bfloat16; scores are always in float32.
+        value_range: Of an ONNX file that fast-style did not export.
+        video: A clip to measure flicker on.
+        frames: Of the clip.
+        stereo: Measure flicker on scikit-image's stereo pair, whose correspondence is exactly known.
+        cache: Folder of the reference's pictures; by default one in the user's cache.
+        force: Overwrite a report in OUT.
+        json: Print the report for machines.
+    """
+    if not models:
+        raise InputError("no model was given", hint="fast-style evaluate MODEL… --style PAINTING --photos DIR")
+    for name, value, low in (("size", size, SMALLEST), ("limit", limit, 1), ("frames", frames, 2)):
+        if value < low:
+            raise InputError(f"{name} is {value}; expected at least {low}")
+    if (out / "report.json").exists() and not force:
+        raise InputError(f"{out} holds a report", hint="Give --force to overwrite it, or another -o.")
+    pictures, skipped = _load_photos(photos, size=size, limit=limit)
+    for error in skipped:
+        report_error(error)
+
+    # These import torch.
+    from fast_style.evaluate.evaluation import evaluate as evaluate_models
+    from fast_style.evaluate.models import check_size, open_model
+    from fast_style.evaluate.reference import Course, Reference, default_cache
+    from fast_style.optimize import preset as find_preset
+    from fast_style.optimize.run import scaled
+
+    opened: list[Model] = []
+    failures: list[FastStyleError] = []
+    for given in models:
+        try:
+            model = open_model(given, value_range=value_range)
+            check_size(model, size)
+            model.stylize(to_float(next(iter(pictures.values()))))  # fails now, not after the reference's minutes
+            opened.append(model)
+        except FastStyleError as error:
+            failures.append(error)
+            report_error(error)
+    if not opened:
+        raise ModelError("none of the models can be evaluated")
+    opened = _distinct(opened)
+
+    console = Console(stderr=True)
+    painting = scaled(load_image(style).pixels, style_size)
+    reference = Reference(
+        painting,
+        list(pictures.values()),
+        objective=find_preset(preset),
+        vgg=vgg,
+        iterations=iterations,
+        precision=precision,
+        cache=cache or default_cache(),
+    )
+    done = 0
+
+    def on_photo(name: str, course: Course) -> None:
+        nonlocal done
+        done += 1
+        how = "from the cache" if course.cached else f"{course.seconds * iterations:.0f} s"
+        console.print(f"reference {done}/{len(pictures)}  {name}  {how}", highlight=False, markup=False)
+
+    evaluation = evaluate_models(opened, pictures, reference, on_photo=on_photo)
+    flicker = _measure_flicker(opened, video, frames, stereo)
+    record = {
+        "style": str(style),
+        "settings": {
+            "size": size,
+            "style_size": style_size,
+            "iterations": iterations,
+            "preset": preset,
+            "vgg": vgg,
+            "precision": precision,
+        },
+        **evaluation.as_dict(),
+        "flicker": flicker,
+        "failed": [str(error) for error in (*failures, *skipped)],
+    }
+    _write(out, evaluation, painting, record)
+    if json:
+        print(json_module.dumps(record))
+    else:
+        _print(evaluation, flicker)
+        print(out / "report.html")
+    return SOME_FAILED if failures or skipped else DONE
+
+
+def _load_photos(folder: Path, *, size: int, limit: int) -> tuple[dict[str, Pixels], list[ImageError]]:
+    """Cut the middle squares of photos spread over a folder."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is no folder of photos")
+    paths = find_images(folder)
+    if not paths:
+        raise DatasetError(f"{folder} holds no photos", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
+    count = min(limit, len(paths))
+    chosen = [paths[index * len(paths) // count] for index in range(count)]
+    found: dict[str, Pixels] = {}
+    errors: list[ImageError] = []
+    for path in chosen:
+        try:
+            pixels = load_image(path).pixels
+            height, width = pixels.shape[:2]
+            side = min(height, width)
+            if side < size // 2:
+                raise ImageError(f"{path} of {width}×{height} px is too small for squares of {size} px")
+            top, left = (height - side) // 2, (width - side) // 2
+            square = Picture(pixels[top : top + side, left : left + side].copy())
+            found[str(path.relative_to(folder))] = resize(square, (size, size)).pixels
+        except ImageError as error:
+            errors.append(error)
+    if not found:
+        raise DatasetError(f"none of {len(chosen)} photos in {folder} could be used: {errors[0]}")
+    return found, errors
+
+
+def _distinct(models: list[Model]) -> list[Model]:
+    """Name apart what would have one name in the report: x.onnx and x.ckpt."""
+    names = [model.name for model in models]
+    apart = [replace(m, name=f"{m.name}.{m.kind}") if names.count(m.name) > 1 else m for m in models]
+    names = [model.name for model in apart]
+    return [replace(m, name=str(m.path)) if names.count(m.name) > 1 else m for m in apart]
+
+
+def _measure_flicker(models: list[Model], video: Path | None, frames: int, stereo: bool) -> dict[str, Any]:
+    from fast_style.evaluate.flicker import measure_flicker, measure_stereo, motorcycle, read_clip
+
+    found: dict[str, Any] = {}
+    clip = read_clip(video, frames=frames, size=640) if video is not None else None
+    pair = motorcycle() if stereo else None
+    for model in models:
+
+        def stylize(pixels: Pixels, model: Model = model) -> Pixels:
+            return to_uint8(model.stylize(to_float(pixels)))
+
+        if clip is not None:
+            measured = measure_flicker(stylize, clip)
+            found.setdefault("video", {})[model.name] = {**vars(measured), "relative": measured.relative}
+        if pair is not None:
+            measured = measure_stereo(stylize, *pair)
+            found.setdefault("stereo", {})[model.name] = {**vars(measured), "relative": measured.relative}
+    return found
+
+
+def _flicker_lines(flicker: dict[str, Any]) -> list[str]:
+    return [
+        f"Flicker of {name} on the {kind}: {m['error']:.2f} levels inside the mask ({m['covered']:.0%} of the area, "
+        f"{m['pairs']} pairs), the photos' own {m['photos']:.2f}; relative to contrast {m['relative']:.2f} times"
+        for kind, by_model in flicker.items()
+        for name, m in by_model.items()
+    ]
+
+
+def _write(out: Path, evaluation: Evaluation, painting: Pixels, record: dict[str, Any]) -> None:
+    from fast_style.evaluate.report import draw_sheet, write_html
+
+    out.mkdir(parents=True, exist_ok=True)
+    settings = ", ".join(f"{key} {value}" for key, value in record["settings"].items())
+    notes = [
+        f"Settings: {settings}.",
+        f"The reference took {evaluation.reference_seconds:.2f} s an iteration when it was computed.",
+        *_flicker_lines(record["flicker"]),
+    ]
+    page = write_html(evaluation, painting, title=f"Evaluation of {Path(record['style']).stem}", notes=notes)
+    with replacing(out / "report.html") as partial:
+        partial.write_text(page, encoding="utf-8")
+    save_image(Picture(draw_sheet(evaluation)), out / "sheet.png")
+    with replacing(out / "report.json") as partial:
+        partial.write_text(json_module.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _print(evaluation: Evaluation, flicker: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from fast_style.evaluate.report import table_rows, verdict
+
+    head, rows = table_rows(evaluation)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in head:
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=240)
+    console.print(table, highlight=False)
+    for model in evaluation.models:
+        print(f"{model.name} {verdict(model, len(evaluation.curve) - 1)}")
+        for fault in model.warnings:
+            print(f"{model.name} shows {fault}")
+    for line in _flicker_lines(flicker):
+        print(line)

@@ -1,0 +1,229 @@
+"""What can be wrong with a stylized picture whatever its style: grids, borders, burnt and dead colours.
+
+Pure functions of (H, W, 3) uint8 pixels; none of them looks at a style, and none needs torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fast_style.errors import ImageError
+from fast_style.images import LUMA, Pixels
+
+Floats = NDArray[np.float64]
+
+GRID_PERIODS = (2, 4, 8)
+BORDER_WIDTHS = (2, 4, 8, 16)
+
+# Windows of the local spectrum: 64 px resolve 1/64 cycle a px, so that a grid of period 8 has neighbours to be
+# compared with on both sides; and a grid whose sign wanders over the picture keeps its energy within a window.
+_WINDOW = 64
+# A grid is called visible where its bins hold this many times what their neighbours do, and where its amplitude
+# reaches this many of 255 levels. See docs/evaluate.md for what photos and known grids measure.
+GRID_RATIO = 4.0
+GRID_LEVELS = 0.5
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How much of a picture is a pattern of one period.
+
+    Attributes:
+        period: Of the pattern, px.
+        levels: Root mean square of the pattern alone, in 1/255 of the range, above what the neighbouring
+            frequencies hold: 0.0 where there is no pattern.
+        ratio: Energy at the pattern's frequencies to that of their neighbours, at the strongest of them. About
+            1 where there is no pattern.
+    """
+
+    period: int
+    levels: float
+    ratio: float
+
+    @property
+    def visible(self) -> bool:
+        """Whether the pattern stands out of the picture and is strong enough to be seen."""
+        return self.ratio >= GRID_RATIO and self.levels >= GRID_LEVELS
+
+
+def grids(pixels: Pixels) -> dict[int, Grid]:
+    """Measure patterns of 2, 4 and 8 px: what strided and shuffled layers leave behind.
+
+    The mean power spectrum of overlapping windows is compared, at the frequencies of each period, with the
+    frequencies beside them on the same row and column: edges make rows and columns strong as a whole, a grid
+    makes single frequencies strong. A frequency counts for the shortest period that has it.
+
+    Args:
+        pixels: (H, W, 3) uint8, sides of at least 64 px.
+
+    Returns:
+        Period to measurement.
+
+    Raises:
+        ImageError: The picture is too small.
+    """
+    if min(pixels.shape[:2]) < _WINDOW:
+        raise ImageError(
+            f"a picture of {pixels.shape[1]}×{pixels.shape[0]} px is too small to look for grids",
+            hint=f"Each side needs at least {_WINDOW} px.",
+        )
+    spectrum = _spectrum(pixels)
+    # A Hann window spreads each frequency over three bins; together they hold all of its energy.
+    energy = np.sum([np.roll(spectrum, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0)
+    # 3 and 4 bins away: clear of the frequency itself and of the next one of the same period, 8 away.
+    beside = [np.mean([np.roll(energy, shift, axis) for shift in (-4, -3, 3, 4)], axis=0) for axis in (0, 1)]
+    background = np.maximum(beside[0], beside[1])
+    found = {}
+    taken = {(0, 0)}
+    for period in GRID_PERIODS:
+        steps = range(0, _WINDOW, _WINDOW // period)
+        bins = {(i, j) for i in steps for j in steps} - taken
+        taken |= bins
+        rows, columns = (np.array(axis) for axis in zip(*sorted(bins), strict=True))
+        here, around = energy[rows, columns], background[rows, columns]
+        excess = np.maximum(here - around, 0.0).sum()
+        # What rounding to 8 bits leaves in one frequency keeps a flat picture from dividing by zero.
+        floor = 9.0 / _WINDOW**2 / 12.0
+        found[period] = Grid(period, float(np.sqrt(excess)), float(((here + floor) / (around + floor)).max()))
+    return found
+
+
+def _spectrum(pixels: Pixels) -> Floats:
+    """Mean power of windows (64, 64), levels squared; a sinusoid's bins sum to its mean square. Over RGB."""
+    taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW)
+    window = taper[:, None] * taper[None, :]
+    power = np.zeros((_WINDOW, _WINDOW))
+    tops, lefts = (_starts(side) for side in pixels.shape[:2])
+    for top in tops:
+        for left in lefts:
+            patch = pixels[top : top + _WINDOW, left : left + _WINDOW].astype(np.float64)
+            patch -= patch.mean(axis=(0, 1))
+            power += (np.abs(np.fft.fft2(patch * window[..., None], axes=(0, 1))) ** 2).mean(axis=2)
+    mean: Floats = power / (len(tops) * len(lefts) * _WINDOW**2 * (window**2).sum())
+    return mean
+
+
+def _starts(side: int) -> list[int]:
+    """Where windows begin: every half window, and one that ends with the picture."""
+    return sorted({*range(0, side - _WINDOW + 1, _WINDOW // 2), side - _WINDOW})
+
+
+def border_contrast(pixels: Pixels, *, widths: tuple[int, ...] = BORDER_WIDTHS) -> float:
+    """Compare the step between a picture's outermost strip and the next one with the steps inside it.
+
+    Strips run along each of the four sides; of each, the mean colour and the mean detail (difference of
+    neighbouring pixels along the strip) are compared. 1.0 is a border like any other place of the picture;
+    photos measure 0.5 to 2, a band left by padding several times that.
+
+    Args:
+        pixels: (H, W, 3) uint8, sides of at least eight times the widest strip.
+        widths: Of the strips, px; the largest of the results counts.
+
+    Returns:
+        Root mean square of the border's steps over that of the steps inside, for the worst width.
+
+    Raises:
+        ImageError: The picture is too small.
+    """
+    if min(pixels.shape[:2]) < 8 * max(widths):
+        raise ImageError(
+            f"a picture of {pixels.shape[1]}×{pixels.shape[0]} px is too small to look at its border",
+            hint=f"Each side needs at least {8 * max(widths)} px.",
+        )
+    image = pixels.astype(np.float64)
+    lines = [_line_features(image), _line_features(image.swapaxes(0, 1))]
+    worst = 0.0
+    for width in widths:
+        border, inside = np.zeros(4), np.zeros(4)
+        for features in lines:
+            sums = np.concatenate([np.zeros((1, 4)), features.cumsum(axis=0)])
+            strips = (sums[width:] - sums[:-width]) / width
+            steps = (strips[width:] - strips[:-width]) ** 2
+            border += steps[0] + steps[-1]
+            inside += 2 * steps[2 * width : -2 * width].mean(axis=0)
+        # A quarter of a level squared: steps that nobody could see are no border.
+        worst = max(worst, float((border.sum() + 0.25) / (inside.sum() + 0.25)))
+    return float(np.sqrt(worst))
+
+
+def _line_features(image: Floats) -> Floats:
+    """Of each row of (H, W, 3): its mean colour and its mean detail, (H, 4)."""
+    detail = np.abs(np.diff(image, axis=1)).mean(axis=(1, 2))
+    return np.concatenate([image.mean(axis=1), detail[:, None]], axis=1)
+
+
+def saturation(pixels: Pixels) -> float:
+    """Share of values, 0 to 1, that are black or burnt out: within one level of an end of the range."""
+    return float(((pixels <= 1) | (pixels >= 254)).mean())
+
+
+def dead_area(pixels: Pixels, *, block: int = 8) -> float:
+    """Share of a picture, 0 to 1, without any structure: blocks whose values differ by two levels at most.
+
+    Args:
+        pixels: (H, W, 3) uint8, sides of at least one block.
+        block: Side of the blocks, px.
+
+    Raises:
+        ImageError: The picture is smaller than a block.
+    """
+    rows, columns = pixels.shape[0] // block, pixels.shape[1] // block
+    if not rows or not columns:
+        raise ImageError(f"a picture of {pixels.shape[1]}×{pixels.shape[0]} px is smaller than a block of {block} px")
+    blocks = pixels[: rows * block, : columns * block].reshape(rows, block, columns, block, 3)
+    spread = blocks.max(axis=(1, 3)).astype(np.int16) - blocks.min(axis=(1, 3))
+    return float((spread.max(axis=-1) <= 2).mean())
+
+
+def color_count(pixels: Pixels) -> float:
+    """How many colours a picture effectively has: the exponential of the entropy over 16×16×16 cells of RGB.
+
+    1.0 for one colour, 4096 at most. A network whose channels died shows far fewer than its reference.
+    """
+    cells = (pixels.reshape(-1, 3).astype(np.int64) >> 4) @ np.array([256, 16, 1])
+    shares = np.bincount(cells, minlength=4096) / cells.size
+    shares = shares[shares > 0]
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def smallest_channel_spread(pixels: Pixels) -> float:
+    """Standard deviation, 0 to 127.5 levels, of the flattest of the three channels: near 0, a channel is dead."""
+    return float(pixels.reshape(-1, 3).std(axis=0).min())
+
+
+def structural_similarity(first: Pixels, second: Pixels) -> float:
+    """Mean structural similarity of two pictures' brightness: 1.0 for equal ones, about 0 for unrelated ones.
+
+    Args:
+        first: (H, W, 3) uint8, sides of at least 11 px.
+        second: Likewise, of the same size.
+
+    Raises:
+        ImageError: The sizes differ or are too small.
+
+    Reference:
+        Wang, Bovik, Sheikh and Simoncelli 2004, equation 13, with their 11×11 Gaussian of deviation 1.5.
+    """
+    if first.shape != second.shape or min(first.shape[:2]) < 11:
+        raise ImageError(f"expected two pictures of one size from 11×11 px up, got {first.shape} and {second.shape}")
+    x, y = (pixels.astype(np.float64) @ LUMA.astype(np.float64) for pixels in (first, second))
+    mean_x, mean_y = _gaussian(x), _gaussian(y)
+    var_x, var_y = _gaussian(x * x) - mean_x**2, _gaussian(y * y) - mean_y**2
+    covariance = _gaussian(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similarity = ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / (
+        (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
+    )
+    return float(similarity.mean())
+
+
+def _gaussian(plane: Floats) -> Floats:
+    """Blur (H, W) to (H - 10, W - 10) with a Gaussian of deviation 1.5 and eleven taps."""
+    taps = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    taps /= taps.sum()
+    rows: Floats = np.lib.stride_tricks.sliding_window_view(plane, 11, axis=0) @ taps
+    both: Floats = np.lib.stride_tricks.sliding_window_view(rows, 11, axis=1) @ taps
+    return both

@@ -1,0 +1,174 @@
+"""The reference's course on each photo, cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fast_style.errors import InputError
+from fast_style.images import Pixels, replacing, to_float, to_uint8
+from fast_style.optimize import Scorer, lbfgs
+from fast_style.optimize.descent import TERMS, Precision
+from fast_style.perceptual import VGG, Objective, PerceptualLoss, load_vgg_weights
+
+CHECKPOINTS = (5, 10, 20, 50, 100, 200)
+
+# Raised whenever the same inputs would give other numbers.
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Course:
+    """What the reference does on one photo.
+
+    Attributes:
+        terms: (N + 1, 4), total, content, style and tv after 0 (the photo itself) to N iterations.
+        pictures: Iteration to (H, W, 3) uint8.
+        seconds: The median iteration's, when it was computed.
+        cached: Whether it was read from the cache.
+    """
+
+    terms: NDArray[np.float64]
+    pictures: dict[int, Pixels]
+    seconds: float
+    cached: bool
+
+
+class Reference:
+    """The reference and the units, for one painting and one set of photos.
+
+    All models and the reference are scored in the same units: what these photos score unstyled.
+
+    Args:
+        painting: (H, W, 3) uint8, at the size that sets the strokes.
+        photos: Likewise, all that will be evaluated.
+        objective: What is minimised.
+        vgg: Where the perceptual weights come from.
+        iterations: How far to go.
+        precision: Of the perceptual network while optimising; scores are always measured in float32.
+        cache: Folder of earlier courses, or None.
+
+    Raises:
+        InputError: There are no photos, or no iterations.
+        WeightsError: The perceptual weights cannot be had.
+    """
+
+    def __init__(
+        self,
+        painting: Pixels,
+        photos: Sequence[Pixels],
+        *,
+        objective: Objective | None = None,
+        vgg: str = "caffe-vgg19",
+        iterations: int = 200,
+        precision: Precision = "32",
+        cache: Path | None = None,
+    ) -> None:
+        if iterations < 1:
+            raise InputError(f"iterations is {iterations}; expected at least 1")
+        self.objective = objective or Objective()
+        self.iterations = iterations
+        self.precision = precision
+        self.cache = cache
+        network = VGG(load_vgg_weights(vgg), self.objective.layers, pooling=self.objective.pooling)
+        network = network.to(memory_format=torch.channels_last)
+        self.loss = PerceptualLoss(network, [_tensor(painting)], self.objective)
+        self.loss.calibrate([_tensor(photo) for photo in photos])
+        # The units depend on all photos; their figures may differ in the last digit between runs, so the
+        # pictures are hashed and not the figures.
+        everything = sorted(hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos)
+        facts = [_VERSION, asdict(self.objective), vgg, precision, painting.shape, everything]
+        self._context = json.dumps(facts).encode() + painting.tobytes()
+
+    @torch.no_grad()
+    def score(self, image: NDArray[np.float32], photo: Pixels) -> dict[str, float]:
+        """Score (1, 3, H, W) in [0, 1] as a stylization of a photo: total, content, style, tv."""
+        picture = torch.from_numpy(image).contiguous(memory_format=torch.channels_last)
+        terms = self.loss(picture, self.loss.content_targets(_tensor(photo)))
+        return {name: float(getattr(terms, name)) for name in TERMS}
+
+    def course(self, photo: Pixels) -> Course:
+        """Optimise a photo, or read from the cache what that gave before.
+
+        Raises:
+            ImageError: The cache cannot be written, or the photo is too small.
+            TrainingDivergedError: The objective became infinite or no number.
+        """
+        path = None
+        if self.cache is not None:
+            key = hashlib.sha256(self._context + repr(photo.shape).encode() + photo.tobytes()).hexdigest()
+            path = self.cache / f"{key[:32]}.npz"
+            known = _read(path, self.iterations)
+            if known is not None:
+                return known
+        course = self._compute(photo)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, course)
+        return course
+
+    def _compute(self, photo: Pixels) -> Course:
+        content = _tensor(photo)
+        score = Scorer(self.loss, self.loss.content_targets(content), precision=self.precision)
+        terms = [list(self.score(to_float(photo), photo).values())]
+        pictures: dict[int, Pixels] = {}
+        image = start_image = content.contiguous()
+        ends = [time.perf_counter()]
+        for iteration, (image, _, _) in enumerate(islice(lbfgs(score, start_image), self.iterations), 1):
+            ends.append(time.perf_counter())
+            terms.append(list(score.terms.values()))
+            if iteration in CHECKPOINTS or iteration == self.iterations:
+                pictures[iteration] = to_uint8(image.numpy())
+        seconds = float(np.median(np.diff(ends))) if len(ends) > 1 else 0.0
+        for iteration in {*(i for i in CHECKPOINTS if i <= self.iterations), self.iterations} - set(pictures):
+            pictures[iteration] = to_uint8(image.numpy())  # nothing improved any more before this one
+        terms += [terms[-1]] * (self.iterations + 1 - len(terms))
+        return Course(np.array(terms), dict(sorted(pictures.items())), seconds, cached=False)
+
+
+def default_cache() -> Path:
+    """Where courses are kept between evaluations: a folder of the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "fast-style" / "reference"
+
+
+def _tensor(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(to_float(pixels)).contiguous(memory_format=torch.channels_last)
+
+
+def _write(path: Path, course: Course) -> None:
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            terms=course.terms,
+            seconds=np.float64(course.seconds),
+            iterations=np.array(list(course.pictures), dtype=np.int64),
+            pictures=np.stack(list(course.pictures.values())),
+        )
+
+
+def _read(path: Path, iterations: int) -> Course | None:
+    """Read a course of at least so many iterations; None where there is none or it is damaged."""
+    try:
+        # Opened here because numpy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            terms, at, pictures = stored["terms"], stored["iterations"].tolist(), stored["pictures"]
+            seconds = float(stored["seconds"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # computed anew, and then written over
+    if terms.ndim != 2 or terms.shape[1] != len(TERMS) or len(pictures) != len(at) or iterations not in at:
+        return None
+    kept = {int(i): picture for i, picture in zip(at, pictures, strict=True) if i <= iterations}
+    return Course(terms[: iterations + 1], kept, seconds, cached=True)

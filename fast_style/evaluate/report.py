@@ -1,0 +1,199 @@
+"""The report: one page that needs nothing beside it, and one sheet of pictures."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from fast_style.evaluate.evaluation import Evaluation, Result
+from fast_style.images import Picture, Pixels, fit, save_image
+
+COLORS = ("#c8553d", "#2a7ab9", "#3d8f5f", "#8a5fb0", "#b5892b", "#555555")
+_GAP, _LABEL = 6, 22
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1280px;padding:32px 24px;color:#222;background:#fdfcfa}
+h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 8px}p{max-width:760px}.soft{color:#777}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:5px 12px 5px 0;text-align:right}
+th,td{white-space:nowrap}
+th{font-weight:600;border-bottom:1px solid #ccc;font-size:13px}th:first-child,td:first-child{text-align:left}
+tr.model td{font-weight:600}.sheet{overflow-x:auto}.sheet td{padding:0 6px 6px 0;text-align:center;font-size:13px}
+.sheet img{width:210px;border-radius:3px;display:block}.curves{display:flex;flex-wrap:wrap;gap:18px}
+li{margin:2px 0}.bad{color:#a3311a}.lead{font-size:18px}img.painting{max-height:150px;border-radius:3px}
+@media(prefers-color-scheme:dark){body{background:#191817;color:#e6e2dc}th{border-color:#555}.bad{color:#ff9a80}}
+"""
+
+
+def verdict(result: Result, last: int) -> str:
+    """Say in words what a model reaches."""
+    if result.iterations is None:
+        return f"reaches more than the reference does after {last} iterations"
+    if result.iterations == 0:
+        return "is no better than the unstyled photo"
+    return f"reaches what the reference reaches after {result.iterations:.1f} iterations"
+
+
+def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: Sequence[str] = ()) -> str:
+    """Return the page: figures, curves, pictures and faults, with every picture inside.
+
+    Args:
+        evaluation: What was measured.
+        painting: (H, W, 3) uint8.
+        title: Plain text.
+        notes: Sentences of plain text: the settings, the machine, the flicker.
+    """
+    last = len(evaluation.curve) - 1
+    parts = [
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>",
+        "<meta name=viewport content='width=device-width'>",
+        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>",
+        f"<p class=soft>{len(evaluation.photos)} photos, objective in units of what they score unstyled</p>",
+        f"<img class=painting alt='the painting' src='{_embed(painting, 400)}'>",
+    ]
+    for model in evaluation.models:
+        speed = f", {model.ratio:,.0f} times as fast" if model.ratio else ""
+        parts.append(f"<p class=lead><b>{html.escape(model.name)}</b> {verdict(model, last)}{speed}.</p>")
+    parts += ["<h2>Figures</h2>", _table(evaluation)]
+    faults = [(model.name, fault) for model in evaluation.models for fault in model.warnings]
+    if faults:
+        rows = "".join(f"<li class=bad>{html.escape(name)}: {html.escape(fault)}" for name, fault in faults)
+        parts.append(f"<h2>What is wrong</h2><ul>{rows}</ul>")
+    else:
+        parts.append("<p>No grid, border, burnt or dead colours beyond the reference's were found.</p>")
+    parts.append("<h2>The reference's course, and where the models stand</h2><div class=curves>")
+    parts += [_curve(evaluation, index, name) for index, name in enumerate(("total", "content", "style"))]
+    parts += ["</div><h2>Pictures</h2><div class=sheet>", _pictures(evaluation), "</div>"]
+    if notes:
+        parts.append("<h2>How this was measured</h2><ul>" + "".join(f"<li>{html.escape(n)}" for n in notes) + "</ul>")
+    return "\n".join(parts) + "\n"
+
+
+def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """The figures as text: the head, and a row for each result."""
+    head = ["", "total", "content", "style", "tv", "= iterations", "ms", "ratio", "640×480 ms"]
+    head += ["ssim", "burnt", "dead", "colours", "border", "grid 2", "grid 4", "grid 8"]
+    rows = []
+    for result in (*evaluation.baselines, *evaluation.models):
+        quality = result.quality
+        model = result in evaluation.models
+        reached = f"> {len(evaluation.curve) - 1}" if result.iterations is None else f"{result.iterations:.1f}"
+        rows.append(
+            [
+                result.name,
+                *(f"{result.terms[name]:.3f}" for name in ("total", "content", "style", "tv")),
+                reached if model else "",
+                "" if result.milliseconds is None else f"{result.milliseconds:,.0f}",
+                "" if result.ratio is None else f"{result.ratio:,.0f}",
+                "" if result.frame_milliseconds is None else f"{result.frame_milliseconds:.0f}",
+                f"{quality['ssim']:.2f}",
+                f"{quality['saturation']:.1%}",
+                f"{quality['dead_area']:.1%}",
+                f"{quality['colors']:.0f}",
+                f"{quality['border']:.1f}",
+                *(f"{quality[f'grid_{p}_levels']:.2f} ({quality[f'grid_{p}_ratio']:.1f})" for p in (2, 4, 8)),
+            ]
+        )
+    return head, rows
+
+
+def _table(evaluation: Evaluation) -> str:
+    head, rows = table_rows(evaluation)
+    names = {model.name for model in evaluation.models}
+    body = "".join(
+        f"<tr{' class=model' if row[0] in names else ''}>" + "".join(f"<td>{html.escape(c)}" for c in row)
+        for row in rows
+    )
+    note = (
+        "<p class=soft>Lower is better for the objective and its parts. Grids: levels of 255 (and how many times the "
+        "neighbouring frequencies). Times are this machine's, for a picture of the evaluated size; the reference's "
+        "are for all of its iterations. Ratio: the reference's time to the same objective over the model's.</p>"
+    )
+    return f"<table><tr>{''.join(f'<th>{html.escape(c)}' for c in head)}{body}</table>{note}"
+
+
+def _curve(evaluation: Evaluation, index: int, name: str) -> str:
+    """One panel: the reference's mean term over its iterations, and a level line for each model."""
+    width, height, left, bottom, top = 360, 250, 46, 34, 24
+    values = evaluation.curve[:, index]
+    levels = [model.terms[name] for model in evaluation.models]
+    everything = np.array([value for value in [*values, *levels] if value > 0] or [1.0])
+    low, high = math.log(everything.min() * 0.9), math.log(everything.max() * 1.1)
+
+    def x(iteration: float) -> float:
+        return left + (width - left - 10) * math.log1p(iteration) / math.log1p(len(values) - 1)
+
+    def y(value: float) -> float:
+        share = (math.log(max(value, 1e-12)) - low) / (high - low)
+        return height - bottom - (height - bottom - top) * min(max(share, 0.0), 1.0)
+
+    out = [f"<svg viewBox='0 0 {width} {height}' width={width} height={height} font-size=11 fill=currentColor>"]
+    out.append(f"<text x={left} y=14 font-size=13 font-weight=600>{name}</text>")
+    ticks = [i for i in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if i < len(values)]
+    out += [f"<text x={x(i):.1f} y={height - 16} text-anchor=middle>{i}</text>" for i in ticks]
+    out.append(f"<text x={width - 10} y={height - 2} text-anchor=end opacity=.6>iterations of the reference</text>")
+    for tick in np.geomspace(math.exp(low), math.exp(high), 5)[1:-1]:
+        out.append(f"<text x={left - 6} y={y(tick) + 4:.1f} text-anchor=end>{tick:.2g}</text>")
+        line = f"x1={left} x2={width - 10} y1={y(tick):.1f} y2={y(tick):.1f}"
+        out.append(f"<line {line} stroke=currentColor opacity=.12 />")
+    points = " ".join(f"{x(i):.1f},{y(value):.1f}" for i, value in enumerate(values))
+    out.append(f"<polyline points='{points}' fill=none stroke=currentColor stroke-width=2 />")
+    for number, model in enumerate(evaluation.models):
+        color, height_at = COLORS[number % len(COLORS)], y(model.terms[name])
+        line = f"x1={left} x2={width - 10} y1={height_at:.1f} y2={height_at:.1f}"
+        out.append(f"<line {line} stroke='{color}' stroke-width=1.5 stroke-dasharray='5 3' />")
+        label = f"x={width - 12} y={height_at - 4:.1f} text-anchor=end fill='{color}'"
+        out.append(f"<text {label}>{html.escape(model.name)}</text>")
+        if name == "total" and model.iterations:
+            out.append(f"<circle cx={x(model.iterations):.1f} cy={height_at:.1f} r=4 fill='{color}' />")
+    return "".join(out) + "</svg>"
+
+
+def _columns(evaluation: Evaluation) -> list[Result]:
+    """What is shown: the photo, three stages of the reference, the models."""
+    unstyled, *stages = evaluation.baselines
+    shown = [stages[index] for index in sorted({len(stages) // 3, (2 * len(stages)) // 3, len(stages) - 1})]
+    return [unstyled, *shown, *evaluation.models]
+
+
+def _pictures(evaluation: Evaluation) -> str:
+    columns = _columns(evaluation)
+    out = ["<table><tr>", *(f"<th>{html.escape(column.name)}" for column in columns)]
+    for number, name in enumerate(evaluation.names):
+        out.append("<tr>")
+        for column in columns:
+            alt = html.escape(f"{name}, {column.name}", quote=True)
+            out.append(f"<td><img alt='{alt}' title='{alt}' src='{_embed(column.pictures[number], 420)}'>")
+    return "".join([*out, "</table>"])
+
+
+def _embed(pixels: Pixels, size: int) -> str:
+    """A data address with the picture as JPEG of that long side at most."""
+    buffer = io.BytesIO()
+    save_image(fit(Picture(pixels), size), buffer, quality=88, format="JPEG")
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def draw_sheet(evaluation: Evaluation) -> Pixels:
+    """Lay all pictures out: a row for each photo, a column for each way; (H, W, 3) uint8."""
+    columns = _columns(evaluation)
+    height, width = evaluation.photos[0].shape[:2]
+    size = (
+        _GAP + len(columns) * (width + _GAP),
+        _LABEL + _GAP + len(evaluation.photos) * (height + _GAP),
+    )
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(14)
+    for column, result in enumerate(columns):
+        left = _GAP + column * (width + _GAP)
+        label = f"{result.name}  {result.terms['total']:.2f}"
+        draw.text((left, 5), label, fill="black", font=font)
+        for row, pixels in enumerate(result.pictures):
+            sheet.paste(Image.fromarray(pixels), (left, _LABEL + _GAP + row * (height + _GAP)))
+    return np.asarray(sheet)

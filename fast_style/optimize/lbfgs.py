@@ -1,0 +1,115 @@
+"""L-BFGS for one picture: every iteration lowers the objective, and the picture stays within [0, 1].
+
+``torch.optim.LBFGS`` is not used because it can only be watched an iteration at a time at the price of a second
+evaluation in each, because its fixed step does not always descend, and because it knows no bounds: pixels leave
+[0, 1], and the picture that is saved is not the one that was scored.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+# Armijo's constant and the bounds within which a step is cut: Nocedal and Wright 2006, sections 3.1 and 3.5.
+_SUFFICIENT = 1e-4
+_CUT = (0.1, 0.5)
+_LONGEST_SEARCH = 20
+# The first step knows no curvature: the pixel with the largest gradient moves this far.
+_FIRST_STEP = 0.1
+# Pairs whose curvature is lost in float32's rounding would spoil the direction.
+_SMALLEST_CURVATURE = 1e-10
+
+Evaluate = Callable[[Tensor], tuple[float, Tensor]]
+
+
+def lbfgs(
+    evaluate: Evaluate, image: Tensor, *, history: int = 10, bounds: tuple[float, float] | None = (0.0, 1.0)
+) -> Iterator[tuple[Tensor, float, int]]:
+    """Minimise, one iteration a step, until no step lowers the objective any more.
+
+    Args:
+        evaluate: From a picture to its objective and the gradient there.
+        image: Where to start, any shape; not changed.
+        history: How many past steps make up the estimate of the curvature.
+        bounds: What no value may leave, or None.
+
+    Yields:
+        The new picture, its objective, and how many evaluations this iteration took; the objective falls
+        strictly. The picture must not be changed.
+
+    Reference:
+        Nocedal and Wright 2006, algorithm 7.4 (two loops) with backtracking by interpolation (section 3.5) in
+        place of Wolfe's second condition; Schmidt et al. 2009 ("projected quasi-Newton") for the bounds.
+    """
+
+    def project(values: Tensor) -> Tensor:
+        return values if bounds is None else values.clamp(*bounds)
+
+    image = project(image.detach())
+    value, gradient = evaluate(image)
+    evaluations = 1
+    pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
+    while True:
+        free = _free(image, gradient, bounds)
+        direction = _direction(gradient * free, pairs) * free
+        slope = _dot(gradient, direction)
+        if not slope < 0:  # the estimate has gone bad: start again from the gradient
+            pairs.clear()
+            direction = -gradient * free
+            slope = _dot(gradient, direction)
+            if not slope < 0:
+                return
+        step = 1.0 if pairs else _FIRST_STEP / direction.abs().max().item()
+        for _ in range(_LONGEST_SEARCH):
+            candidate = project(image + step * direction)
+            moved = candidate - image
+            new_value, new_gradient = evaluate(candidate)
+            evaluations += 1
+            if new_value < value and new_value <= value + _SUFFICIENT * min(0.0, _dot(gradient, moved)):
+                break
+            # The minimum of the parabola through the value, the slope and the new value.
+            curvature = 2 * (new_value - value - step * slope)
+            best = -slope * step / curvature if curvature > 0 else _CUT[1]
+            step *= min(max(best, _CUT[0]), _CUT[1])
+        else:
+            if not pairs:
+                return
+            pairs.clear()
+            continue
+        change = new_gradient - gradient
+        product = _dot(moved, change)
+        if product > _SMALLEST_CURVATURE * _dot(change, change):
+            pairs.append((moved, change, product))
+        image, value, gradient = candidate, new_value, new_gradient
+        yield image, value, evaluations
+        evaluations = 0
+
+
+def _free(image: Tensor, gradient: Tensor, bounds: tuple[float, float] | None) -> Tensor:
+    """Mask, 1.0 or 0.0: values that are not held at a bound by their gradient."""
+    if bounds is None:
+        return torch.ones_like(image)
+    held = ((image <= bounds[0]) & (gradient > 0)) | ((image >= bounds[1]) & (gradient < 0))
+    return (~held).to(image.dtype)
+
+
+def _direction(gradient: Tensor, pairs: deque[tuple[Tensor, Tensor, float]]) -> Tensor:
+    """Minus the inverse Hessian's estimate times the gradient."""
+    direction = -gradient
+    factors: list[float] = []
+    for moved, change, product in reversed(pairs):
+        factors.append(_dot(moved, direction) / product)
+        direction = direction - factors[-1] * change
+    if pairs:
+        _, change, product = pairs[-1]
+        direction = direction * (product / _dot(change, change))
+    for (moved, change, product), factor in zip(pairs, reversed(factors), strict=True):
+        direction = direction + moved * (factor - _dot(change, direction) / product)
+    return direction
+
+
+def _dot(first: Tensor, second: Tensor) -> float:
+    return torch.dot(first.flatten(), second.flatten()).item()

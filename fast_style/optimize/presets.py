@@ -1,0 +1,59 @@
+"""Objectives by name: the trainer's own, and those of the papers."""
+
+from __future__ import annotations
+
+import difflib
+from types import MappingProxyType
+
+from fast_style.errors import InputError
+from fast_style.perceptual import Objective
+
+_GATYS_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+_D2L_STYLE = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+_JOHNSON_STYLE = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+
+PRESETS = MappingProxyType(
+    {
+        # What `fast-style train` minimises, to the letter.
+        "balanced": Objective(),
+        # Gatys, Ecker and Bethge 2016, section 3: content conv4_2, style conv1_1 … conv5_1 with weights of 1/5,
+        # alpha/beta = 1e-3, average pooling. Caffe applies ReLU in place, so their conv4_2 is our relu4_2.
+        "gatys": Objective(
+            weighting="gatys",
+            content_layers=("relu4_2",),
+            style_layers=_GATYS_STYLE,
+            content_weight=1.0,
+            style_weight=1e3,
+            tv_weight=0.0,
+        ),
+        # Johnson et al. 2016, section 4.1: relu3_3 and relu1_2 … relu4_3, max pooling; weights 1 and 5 for each
+        # layer (their fast-neural-style/train.lua; four layers, whose shares here sum to one, make 20) and total
+        # variation 1e-6 as a sum over 256 by 256 px in 0-255: 1e-6 · 3 · 256² · 255² as the mean of [0, 1].
+        # Their VGG-16 has layers of the same names in VGG-19.
+        "johnson": Objective(
+            weighting="classic",
+            content_layers=("relu3_3",),
+            style_layers=_JOHNSON_STYLE,
+            content_weight=1.0,
+            style_weight=20.0,
+            tv_weight=12_784.0,
+            pooling="max",
+        ),
+        # Zhang et al., "Dive into Deep Learning", section 14.12: torchvision's VGG-19, layers 25 and 0, 5, 10,
+        # 19, 28. Their weights 1 : 1e4 : 10 hold for torchvision's weights, 512 px and their means over C²;
+        # here the terms are balanced, so that the preset serves any weights, and the total variation is squared.
+        "d2l": Objective(content_layers=("conv4_4",), style_layers=_D2L_STYLE, pooling="max"),
+    }
+)
+
+
+def preset(name: str) -> Objective:
+    """Return an objective by name.
+
+    Raises:
+        InputError: There is none of that name; the message suggests the nearest.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.0)[0]
+        raise InputError(f"no preset {name!r}; did you mean {near!r}?", hint=f"There are {', '.join(PRESETS)}.")
+    return PRESETS[name]

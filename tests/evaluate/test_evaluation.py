@@ -1,0 +1,201 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import skimage.data
+import sklearn.datasets
+
+from fast_style.cli import main
+from fast_style.errors import InputError, ModelError, StyleNotFoundError
+from fast_style.evaluate.evaluation import equivalent_iterations, evaluate, find_faults
+from fast_style.evaluate.models import Model, check_size, open_model
+from fast_style.evaluate.reference import Reference
+from fast_style.evaluate.report import write_html
+from fast_style.images import Picture, resize, save_image
+from fast_style.optimize.descent import TERMS
+from fast_style.perceptual import Objective
+
+SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
+
+
+def square(pixels, size=128):
+    side = min(pixels.shape[:2])
+    return resize(Picture(pixels[:side, :side].copy()), (size, size)).pixels
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return {
+        "chelsea": square(skimage.data.chelsea()),
+        "flower": square(sklearn.datasets.load_sample_images().images[1]),
+    }
+
+
+@pytest.fixture(scope="module")
+def painting():
+    return square(skimage.data.immunohistochemistry())
+
+
+def write_graph(path, nodes, *, shape=("n", 3, "h", "w"), kind=onnx.TensorProto.FLOAT, metadata=None, constants=()):
+    """Save a small ONNX graph from ``image`` to ``out``."""
+    graph = onnx.helper.make_graph(
+        nodes,
+        "test",
+        [onnx.helper.make_tensor_value_info("image", kind, shape)],
+        [onnx.helper.make_tensor_value_info("out", kind, shape)],
+        [onnx.numpy_helper.from_array(np.array(value, dtype=np.float32), name) for name, value in constants],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    onnx.helper.set_model_props(model, metadata or {})
+    onnx.save_model(model, path)
+    return path
+
+
+def node(kind, *inputs):
+    return onnx.helper.make_node(kind, list(inputs), ["out"])
+
+
+def test_reference_ranks_unstyled_below_ten_below_fifty_iterations(photos, painting):
+    reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=50)
+    course = reference.course(square(photos["chelsea"], 64))
+    totals = course.terms[:, 0]
+    assert totals[0] > totals[10] > totals[50]
+    assert (np.diff(totals) <= 0).all()
+    assert sorted(course.pictures) == [5, 10, 20, 50]
+
+
+def test_unstyled_photos_score_one_in_style_and_tv_and_zero_in_content(photos, painting):
+    reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=1)
+    scores = [reference.score(p.transpose(2, 0, 1)[None].astype(np.float32) / 255, p) for p in photos.values()]
+    assert np.mean([s["style"] for s in scores]) == pytest.approx(1.0, rel=1e-5)
+    assert np.mean([s["tv"] for s in scores]) == pytest.approx(1.0, rel=1e-5)
+    assert np.mean([s["content"] for s in scores]) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_second_course_comes_from_the_cache_and_is_equal(photos, painting, tmp_path):
+    everything = list(photos.values())
+    first, second = (
+        Reference(painting, everything, objective=SMALL, iterations=5, cache=tmp_path).course(everything[0])
+        for _ in range(2)
+    )
+    assert (first.cached, second.cached) == (False, True)
+    assert np.array_equal(first.terms, second.terms)
+    assert np.array_equal(first.pictures[5], second.pictures[5])
+    other = Reference(255 - painting, everything, objective=SMALL, iterations=5, cache=tmp_path)
+    assert not other.course(everything[0]).cached
+
+
+def test_damaged_cache_is_computed_anew(photos, painting, tmp_path):
+    everything = list(photos.values())
+    reference = Reference(painting, everything, objective=SMALL, iterations=1, cache=tmp_path)
+    reference.course(everything[0])
+    (stored,) = tmp_path.iterdir()
+    stored.write_bytes(stored.read_bytes()[:100])
+    assert not reference.course(everything[0]).cached
+    assert reference.course(everything[0]).cached
+
+
+def test_equivalent_iterations_interpolate():
+    curve = np.array([10.0, 4.0, 2.0, 1.0])
+    assert equivalent_iterations(curve, 11.0) == 0.0
+    assert equivalent_iterations(curve, 7.0) == pytest.approx(0.5)
+    assert equivalent_iterations(curve, 2.0) == pytest.approx(2.0)
+    assert equivalent_iterations(curve, 1.25) == pytest.approx(2.75)
+    assert equivalent_iterations(curve, 0.5) is None
+
+
+def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos, painting):
+    reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=5)
+    pictures = {photo.tobytes(): reference.course(photo).pictures[5] for photo in photos.values()}
+
+    def replay(image):
+        pixels = np.rint(image[0].transpose(1, 2, 0) * 255).astype(np.uint8)
+        made = pictures.get(pixels.tobytes(), pixels)
+        return made.transpose(2, 0, 1)[None].astype(np.float32) / 255
+
+    found = evaluate([Model("replay", Path("replay"), "onnx", replay)], photos, reference)
+    (model,) = found.models
+    assert model.iterations is None or model.iterations == pytest.approx(5.0, abs=0.1)
+    assert model.terms["total"] == pytest.approx(found.curve[5, 0], rel=0.01)
+    assert model.warnings == ()
+    assert [result.name for result in found.baselines] == ["unstyled", "reference 5"]
+    page = write_html(found, painting, title="<script>")
+    assert "<script>" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("data:image/jpeg;base64,") == 1 + 2 * 3
+
+
+def test_faults_are_found_against_the_reference():
+    fine = {"border": 1.0, "saturation": 0.01, "dead_area": 0.0, "channel_spread": 40.0, "colors": 90.0}
+    fine |= {f"grid_{p}_{kind}": value for p in (2, 4, 8) for kind, value in (("levels", 0.1), ("ratio", 1.0))}
+    assert find_faults(fine, fine) == []
+    bad = fine | {"grid_4_levels": 6.0, "grid_4_ratio": 30.0, "border": 9.0, "saturation": 0.5, "dead_area": 0.4}
+    bad |= {"channel_spread": 1.0, "colors": 3.0}
+    words = ("a grid of 4 px", "a border", "burnt", "flat", "a dead channel", "dead colours")
+    assert [fault.startswith(word) for fault, word in zip(find_faults(bad, fine), words, strict=True)] == [True] * 6
+
+
+@pytest.mark.parametrize(
+    ("value_range", "bias", "expected"), [("0-1", 0.25, 0.5), ("0-255", 63.75, 0.5), ("-1-1", 0.5, 0.5)]
+)
+def test_onnx_from_elsewhere_is_run_in_its_range(value_range, bias, expected, tmp_path):
+    path = write_graph(tmp_path / "m.onnx", [node("Add", "image", "b")], constants=[("b", bias)])
+    out = open_model(path, value_range=value_range).stylize(np.full((1, 3, 4, 5), 0.25, dtype=np.float32))
+    assert out == pytest.approx(np.full((1, 3, 4, 5), expected), abs=1e-6)
+
+
+def test_onnx_from_elsewhere_must_have_its_range_said(tmp_path):
+    path = write_graph(tmp_path / "m.onnx", [node("Identity", "image")])
+    with pytest.raises(ModelError, match="its value range is unknown") as caught:
+        open_model(path)
+    assert "--value-range" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("kind", [onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT16])
+def test_other_types_and_channels_last_work(kind, tmp_path):
+    path = write_graph(tmp_path / "m.onnx", [node("Identity", "image")], kind=kind, shape=(1, "h", "w", 3))
+    image = np.random.default_rng(0).random((1, 3, 6, 7), dtype=np.float32)
+    assert open_model(path, value_range="0-255").stylize(image) == pytest.approx(image, abs=3e-3)
+
+
+def test_fixed_size_is_refused_at_another_size(tmp_path):
+    path = write_graph(tmp_path / "m.onnx", [node("Identity", "image")], shape=(1, 3, 224, 224))
+    model = open_model(path, value_range="0-1")
+    check_size(model, 224)
+    with pytest.raises(InputError, match=r"takes only pictures of 224×224 px"):
+        check_size(model, 256)
+
+
+def test_onnx_that_changes_the_shape_is_an_error(tmp_path):
+    path = write_graph(tmp_path / "m.onnx", [onnx.helper.make_node("ReduceMax", ["image"], ["out"])])
+    with pytest.raises(ModelError, match="returned shape"):
+        open_model(path, value_range="0-1").stylize(np.zeros((1, 3, 8, 8), dtype=np.float32))
+
+
+def test_missing_model_is_an_error():
+    with pytest.raises(StyleNotFoundError):
+        open_model("nowhere.onnx")
+
+
+def test_command_leaves_a_report_and_lists_what_failed(tmp_path, photos, painting, capsys):
+    (tmp_path / "photos").mkdir()
+    for name, pixels in photos.items():
+        save_image(Picture(pixels), tmp_path / "photos" / f"{name}.png")
+    save_image(Picture(painting), tmp_path / "painting.png")
+    good = write_graph(tmp_path / "good.onnx", [node("Identity", "image")], metadata={"producer": "fast-style"})
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    arguments = ["evaluate", str(good), str(tmp_path / "bad.onnx"), "--style", str(tmp_path / "painting.png")]
+    arguments += ["--photos", str(tmp_path / "photos"), "-o", str(tmp_path / "out"), "--size", "128"]
+    arguments += ["--iterations", "2", "--style-size", "128", "--cache", str(tmp_path / "cache")]
+    assert main(arguments) == 1
+    shown = capsys.readouterr()
+    assert "bad.onnx cannot be opened as an ONNX model" in shown.err
+    assert "good is no better than the unstyled photo" in shown.out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html", "report.json", "sheet.png"}
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["models"][0]["terms"]["total"] == pytest.approx(report["baselines"][0]["terms"]["total"], rel=1e-4)
+    assert set(report["models"][0]["terms"]) == set(TERMS)
+    assert main(arguments) == 2
+    assert "holds a report" in capsys.readouterr().err

@@ -1,0 +1,73 @@
+import itertools
+
+import pytest
+import torch
+
+from fast_style.optimize import adam, lbfgs
+
+
+def quadratic(matrix, target):
+    def evaluate(x):
+        gradient = matrix @ (x - target)
+        return 0.5 * torch.dot(x - target, gradient).item(), gradient
+
+    return evaluate
+
+
+def rosenbrock(x):
+    x = x.detach().double().requires_grad_()
+    value = (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+    (gradient,) = torch.autograd.grad(value, x)
+    return value.item(), gradient
+
+
+def test_minimum_of_a_quadratic_is_found():
+    random = torch.Generator().manual_seed(0)
+    root = torch.randn(12, 12, generator=random, dtype=torch.double)
+    target = torch.rand(12, generator=random, dtype=torch.double)
+    *_, (x, value, _) = lbfgs(quadratic(root @ root.T + torch.eye(12), target), torch.zeros_like(target), bounds=None)
+    assert torch.allclose(x, target, atol=1e-4)
+    assert value < 1e-8
+
+
+def test_minimum_of_rosenbrocks_valley_is_found():
+    *_, (x, _, _) = lbfgs(rosenbrock, torch.zeros(6, dtype=torch.double), bounds=None)
+    assert torch.allclose(x, torch.ones(6, dtype=torch.double), atol=1e-3)
+
+
+def test_minimum_outside_the_bounds_is_found_on_them():
+    target = torch.tensor([2.0, 0.5, -1.0], dtype=torch.double)
+    evaluate = quadratic(torch.eye(3, dtype=torch.double), target)
+    *_, (x, _, _) = lbfgs(evaluate, torch.full((3,), 0.5, dtype=torch.double))
+    assert torch.allclose(x, torch.tensor([1.0, 0.5, 0.0], dtype=torch.double), atol=1e-6)
+
+
+def test_objective_falls_strictly_and_every_picture_is_within_bounds():
+    start, _ = rosenbrock(torch.full((6,), 0.2))
+    values = [start]
+    for x, value, evaluations in lbfgs(rosenbrock, torch.full((6,), 0.2, dtype=torch.double)):
+        assert x.min() >= 0.0
+        assert x.max() <= 1.0
+        assert evaluations >= 1
+        values.append(value)
+    assert all(after < before for before, after in itertools.pairwise(values))
+
+
+def test_minimum_is_left_alone():
+    evaluate = quadratic(torch.eye(3), torch.full((3,), 0.5))
+    assert list(lbfgs(evaluate, torch.full((3,), 0.5))) == []
+
+
+@pytest.mark.parametrize("optimizer", [lbfgs, adam])
+def test_start_is_not_changed(optimizer):
+    start = torch.full((3,), 0.5)
+    next(iter(optimizer(quadratic(torch.eye(3), torch.zeros(3)), start)))
+    assert torch.equal(start, torch.full((3,), 0.5))
+
+
+def test_adam_moves_by_its_learning_rate_and_stays_within_bounds():
+    evaluate = quadratic(torch.eye(2), torch.tensor([-1.0, 0.0]))
+    steps = adam(evaluate, torch.tensor([0.015, 0.5]), learning_rate=0.02)
+    x, value, _ = next(steps)
+    assert torch.allclose(x, torch.tensor([0.0, 0.48]), atol=1e-4)
+    assert value == pytest.approx(evaluate(x)[0])

@@ -1,0 +1,204 @@
+import csv
+import itertools
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+
+from fast_style.cli import main
+from fast_style.errors import DeviceError, InputError, TrainingDivergedError
+from fast_style.images import Picture, fit, load_image, save_image
+from fast_style.optimize import Scorer, Settings, optimize_picture, preset, scale_sizes
+from fast_style.optimize.run import find_device
+from fast_style.perceptual import VGG, Objective, PerceptualLoss, load_vgg_weights
+
+SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return fit(Picture(skimage.data.chelsea()), 64).pixels
+
+
+@pytest.fixture(scope="module")
+def painting():
+    return fit(Picture(skimage.data.immunohistochemistry()), 64).pixels
+
+
+def settings(**changes):
+    return Settings(**{"objective": SMALL, "iterations": 4, "size": 64, "style_size": 64, "device": "cpu", **changes})
+
+
+def record(photo, painting, **changes):
+    steps = []
+    outcome = optimize_picture(photo, [painting], settings(**changes), on_step=steps.append)
+    return outcome, steps
+
+
+def tensor(pixels):
+    return torch.from_numpy(pixels.astype(np.float32).transpose(2, 0, 1)[None] / 255)
+
+
+@pytest.mark.parametrize("name", ["balanced", "gatys", "johnson", "d2l"])
+def test_every_preset_lowers_its_objective_monotonically_on_a_photo(name, photo, painting):
+    _, steps = record(photo, painting, objective=preset(name), iterations=5)
+    totals = [step.terms["total"] for step in steps]
+    assert len(totals) == 5
+    assert all(after < before for before, after in itertools.pairwise(totals))
+    assert all(step.image.min() >= 0.0 and step.image.max() <= 1.0 for step in steps)
+
+
+def test_optimizer_scores_as_the_trainer_to_the_last_digit(photo, painting):
+    torch.use_deterministic_algorithms(True)
+    try:
+        vgg = VGG(load_vgg_weights(), SMALL.layers)
+        loss = PerceptualLoss(vgg, [tensor(painting)], SMALL)
+        content = tensor(photo).contiguous(memory_format=torch.channels_last)
+        loss.calibrate([content])
+        image = torch.rand(content.shape, generator=torch.Generator().manual_seed(0))
+        targets = loss.content_targets(content)
+        score = Scorer(loss, targets)
+        total, gradient = score(image)
+        # What StyleModule.training_step does with a network's output.
+        output = image.clone().contiguous(memory_format=torch.channels_last).requires_grad_()
+        terms = loss(output, targets)
+        terms.total.backward()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert total == terms.total.item()
+    assert torch.equal(gradient, output.grad)
+    assert score.terms["style"] == terms.style.item()
+
+
+def test_default_objective_is_the_trainers():
+    from fast_style.training import Recipe
+
+    assert preset("balanced") == Recipe().objective == Settings().objective
+
+
+def test_perceptual_network_is_frozen_and_targets_are_detached(photo, painting):
+    vgg = VGG(load_vgg_weights(), SMALL.layers)
+    loss = PerceptualLoss(vgg, [tensor(painting)], SMALL)
+    loss.calibrate([tensor(photo)])
+    before = {name: buffer.clone() for name, buffer in vgg.named_buffers()}
+    score = Scorer(loss, loss.content_targets(tensor(photo).requires_grad_()))
+    score(tensor(photo))
+    assert list(vgg.parameters()) == []
+    assert all(not buffer.requires_grad and buffer.grad is None for buffer in loss.buffers())
+    assert all(not target.requires_grad for target in score.targets.values())
+    assert all(torch.equal(before[name], buffer) for name, buffer in vgg.named_buffers())
+
+
+def test_gatys_weighing_is_half_a_sum_and_a_quarter(photo, painting):
+    classic = Objective(weighting="classic", content_layers=("relu2_1",), style_layers=("relu1_1",))
+    gatys = Objective(weighting="gatys", content_layers=("relu2_1",), style_layers=("relu1_1",))
+    vgg = VGG(load_vgg_weights(), classic.layers)
+    found = []
+    for objective in (classic, gatys):
+        loss = PerceptualLoss(vgg, [tensor(painting)], objective)
+        found.append(loss(tensor(photo).flip(-1), loss.content_targets(tensor(photo))))
+    values = vgg(tensor(photo), ["relu2_1"])["relu2_1"].numel()
+    assert found[1].content.item() == pytest.approx(found[0].content.item() * values / 2, rel=1e-5)
+    assert found[1].style.item() == pytest.approx(found[0].style.item() / 4, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("size", "scales", "expected"),
+    [(512, None, [512]), (1024, None, [512, 1024]), (700, None, [350, 700]), (256, 3, [64, 128, 256])],
+)
+def test_scales_double_up_to_the_size(size, scales, expected):
+    assert scale_sizes(size, scales) == expected
+
+
+def test_coarse_to_fine_ends_at_the_photos_size(photo, painting):
+    outcome, steps = record(photo, painting, scales=2)
+    assert [step.scale for step in steps] == [1, 1, 1, 1, 2, 2]
+    assert outcome.pixels.shape == photo.shape
+
+
+@pytest.mark.parametrize("init", ["photo", "noise", "style"])
+def test_every_start_works_and_improves(init, photo, painting):
+    _, steps = record(photo, painting, init=init)
+    assert steps[-1].terms["total"] < steps[0].terms["total"]
+
+
+def test_noise_is_the_same_for_the_same_seed(photo, painting):
+    first, second, other = (record(photo, painting, init="noise", seed=s, iterations=1)[0].pixels for s in (1, 1, 2))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_interruption_keeps_the_best_so_far(photo, painting):
+    def interrupt(step):
+        if step.iteration == 2:
+            raise KeyboardInterrupt
+
+    outcome = optimize_picture(photo, [painting], settings(), on_step=interrupt)
+    assert outcome.interrupted
+    assert len(outcome.steps) == 2
+    assert not np.array_equal(outcome.pixels, photo)
+
+
+def test_objective_that_overflows_says_what_to_change(photo, painting):
+    huge = Objective(weighting="classic", content_layers=("relu2_1",), style_layers=("relu1_1",), style_weight=3e38)
+    with pytest.raises(TrainingDivergedError, match=r"iteration 1: the objective is inf") as caught:
+        record(photo, painting, objective=huge)
+    assert "Lower the weights" in (caught.value.hint or "")
+
+
+def test_kept_colors_are_the_photos(photo, painting):
+    outcome = optimize_picture(photo, [painting], settings(iterations=2), colors=True)
+    shift = outcome.pixels.astype(int) - photo
+    inside = (outcome.pixels > 0).all(axis=-1) & (outcome.pixels < 255).all(axis=-1)
+    assert np.ptp(shift[inside], axis=-1).max() <= 1
+
+
+def test_shares_of_paintings_matter(photo, painting):
+    other = skimage.data.astronaut()[:64, :64]
+    one = optimize_picture(photo, [painting, other], settings(iterations=2), style_shares=(1, 0))
+    alone = optimize_picture(photo, [painting], settings(iterations=2))
+    assert np.array_equal(one.pixels, alone.pixels)
+
+
+def test_unknown_preset_suggests_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'gatys'"):
+        preset("gatis")
+
+
+def test_unknown_device_is_an_error():
+    with pytest.raises(DeviceError, match="cannot use the device 'warp'"):
+        find_device("warp")
+
+
+def test_command_writes_picture_snapshots_and_curve(tmp_path, photo, painting, capsys):
+    save_image(Picture(photo), tmp_path / "photo.png")
+    save_image(Picture(painting), tmp_path / "painting.png")
+    arguments = ["optimize", str(tmp_path / "photo.png"), str(tmp_path / "painting.png"), "-o", str(tmp_path / "o.png")]
+    arguments += ["--iterations", "4", "--style-size", "64", "--style-layers", "relu1_1", "--content-layers", "relu2_1"]
+    arguments += ["--snapshots", str(tmp_path / "s"), "--snapshot-every", "2"]
+    assert main(arguments) == 0
+    assert load_image(tmp_path / "o.png").pixels.shape == photo.shape
+    assert {path.name for path in (tmp_path / "s").iterdir()} == {"00002.png", "00004.png", "losses.csv", "losses.png"}
+    rows = list(csv.DictReader((tmp_path / "s" / "losses.csv").read_text().splitlines()))
+    assert [row["iteration"] for row in rows] == ["1", "2", "3", "4"]
+    assert main(arguments) == 2
+    assert "o.png exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--style-layers", "relu9_9"], "no layer 'relu9_9'"),
+        (["--style-shares", "1,x"], "expected numbers separated by commas"),
+        (["--style-shares", "1,1"], "2 shares for 1 paintings"),
+        (["--iterations", "0"], "iterations is 0"),
+        (["--vgg", "nowhere"], "unknown VGG weights"),
+    ],
+)
+def test_bad_options_are_errors_without_a_picture(arguments, message, tmp_path, photo, capsys):
+    save_image(Picture(photo), tmp_path / "p.png")
+    picture = str(tmp_path / "p.png")
+    assert main(["optimize", picture, picture, "-o", str(tmp_path / "o.png"), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "o.png").exists()
