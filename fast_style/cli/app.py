@@ -24,6 +24,7 @@ VERBS = {
     "export": "Write a checkpoint's network as ONNX and prove it equal.",
     "stylize": "Stylize photos.",
     "styles": "List the styles that come with fast-style.",
+    "inspect": "Look inside the perceptual network.",
 }
 for _verb, _help in VERBS.items():
     app.command(f"fast_style.cli.{_verb}:{_verb}", name=_verb, help=_help)

