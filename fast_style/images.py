@@ -20,8 +20,8 @@ from fast_style.errors import ImageError
 
 Pixels = NDArray[np.uint8]
 
-# Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+# Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones. JPEG opens MPO too.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 

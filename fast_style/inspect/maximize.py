@@ -55,7 +55,7 @@ class Growth:
     iterations: int = 20
     rate: float = 0.4
     intensity: float = 0.1
-    edges: float = 0.1
+    edges: float = 1.0
     jitter: int = 0
     rotation: float = 0.0
     seed: int = 0
