@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from fast_style.cli.inspect import (
     ColorName,
@@ -151,8 +154,9 @@ def _grid(
     ((name, maps),) = found.items()
     scaled = normalize_maps(maps[chosen[name]], normalize)
     shape = "×".join(map(str, maps.shape))
+    thumb = drawing.within(photo, tile)
     tiles = [
-        drawing.Tile(drawing.within(drawing.colorize(values, colors), tile), f"{name} ch {channel}")
+        drawing.Tile(_like(drawing.colorize(values, colors), thumb), f"{name} ch {channel}")
         for channel, values in zip(chosen[name], scaled, strict=True)
     ]
     heading = f"{name} of {model}, {shape} (channels × height × width); {_HOW[normalize]}"
@@ -174,15 +178,25 @@ def _strip(
     """A column for each layer, and the photo before them."""
     from fast_style.inspect import drawing, normalize_maps
 
-    strips = [drawing.grid([drawing.Tile(drawing.within(photo, tile), f"the photo\n{model}")])]
+    thumb = drawing.within(photo, tile)
+    columns_of_tiles = []
     for name, maps in found.items():
         scaled = normalize_maps(maps[chosen[name]], normalize)
-        shape = "×".join(map(str, maps.shape))
-        tiles = [
-            drawing.Tile(
-                drawing.within(drawing.colorize(values, colors), tile), f"{name} ch {channel}\n{shape if first else ''}"
-            )
-            for first, channel, values in zip([True] + [False] * len(scaled), chosen[name], scaled, strict=False)
-        ]
-        strips.append(drawing.grid(tiles, columns=1))
-    return drawing.beside(*strips)
+        columns_of_tiles.append(
+            [
+                drawing.Tile(_like(drawing.colorize(values, colors), thumb), f"{name} ch {channel}")
+                for channel, values in zip(chosen[name], scaled, strict=True)
+            ]
+        )
+    blank = drawing.Tile(np.full_like(thumb, 255))
+    rows = itertools.zip_longest(*columns_of_tiles, fillvalue=blank)
+    heading = f"{model}: " + ", ".join(f"{name} {'×'.join(map(str, maps.shape))}" for name, maps in found.items())
+    sheet = drawing.grid([shown for row in rows for shown in row], columns=len(found), heading=heading)
+    return drawing.beside(drawing.grid([drawing.Tile(thumb, "the photo")]), sheet)
+
+
+def _like(pixels: Pixels, thumb: Pixels) -> Pixels:
+    """Bring a map to the photo's shape in the sheet: borders and odd sizes make theirs differ by a pixel."""
+    from fast_style.inspect import drawing
+
+    return drawing.resized(pixels, (thumb.shape[1], thumb.shape[0]))
