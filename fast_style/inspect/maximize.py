@@ -66,8 +66,8 @@ class Growth:
             if getattr(self, name) < low:
                 raise InputError(f"{name} is {getattr(self, name)}; expected {low} or more")
         for name in ("rate", "intensity", "edges"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 up")
+            if not 0 <= getattr(self, name) <= 1e6:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 to a million")
         if not 1 <= self.factor <= 2:
             raise InputError(f"factor is {self.factor}; expected 1 to 2")
         if not 0 <= self.rotation <= 180:
@@ -91,13 +91,15 @@ class Maximized:
     Attributes:
         channels: One for each picture.
         pictures: (N, 3, H, W), RGB in [0, 1].
-        scores: Root mean square of each channel on its finished picture, as the network sees it.
+        scores: Root mean square of each channel on its finished picture, clamped to [0, 1].
+        reached: The same before the picture was clamped: what the optimizer saw.
         growth: The pictures at some earlier sizes, smallest first, the finished ones last; each (N, 3, h, w).
     """
 
     channels: tuple[int, ...]
     pictures: Pictures
     scores: tuple[float, ...]
+    reached: tuple[float, ...]
     growth: tuple[Pictures, ...] = field(repr=False)
 
 
@@ -181,7 +183,7 @@ def maximize(
             if not torch.isfinite(loss):
                 raise TrainingDivergedError(
                     f"the picture for {layer} became infinite or NaN at {size} px, step {iteration + 1}",
-                    hint=f"Give a smaller --rate than {growth.rate:g}.",
+                    hint=f"Give a smaller --rate than {growth.rate:g}; if that does not help, check the weights.",
                 )
             loss.backward()  # type: ignore[no-untyped-call] # torch ships it untyped
             optimizer.step()
@@ -191,8 +193,11 @@ def maximize(
         if number in kept:
             stages.append(_to_rgb(picture).clamp(0, 1).cpu().numpy())
     with torch.no_grad():
-        shown = _to_rgb(picture).clamp(0, 1)
-        scores = tuple(_energy(activations(network, shown, [layer])[layer], channels).sqrt().tolist())
+        raw = _to_rgb(picture)
+        scores, reached = (
+            tuple(_energy(activations(network, image, [layer])[layer], channels).sqrt().tolist())
+            for image in (raw.clamp(0, 1), raw)
+        )
     if not np.isfinite(stages[-1]).all():
         raise TrainingDivergedError(
             f"the picture for {layer} became NaN in its last step", hint=f"Give a smaller --rate than {growth.rate:g}."
@@ -202,7 +207,7 @@ def maximize(
             f"channel {', '.join(map(str, channels))} of {layer} stays silent",
             hint="Give another --seed, a larger --start, or the convolution before the layer.",
         )
-    return Maximized(tuple(channels), stages[-1], scores, tuple(stages))
+    return Maximized(tuple(channels), stages[-1], scores, reached, tuple(stages))
 
 
 def dream(
@@ -214,7 +219,7 @@ def dream(
     octaves: int = 4,
     scale: float = 1.4,
     iterations: int = 20,
-    rate: float = 0.02,
+    rate: float = 0.005,
     jitter: int = 16,
     seed: int = 0,
     progress: Progress | None = None,
@@ -246,8 +251,11 @@ def dream(
     Reference:
         Mordvintsev, Olah and Tyka 2015, "Inceptionism: Going Deeper into Neural Networks".
     """
-    if octaves < 1 or iterations < 1 or jitter < 0 or not 1 < scale <= 4 or not 0 <= rate < float("inf"):
-        raise InputError("expected octaves and iterations from 1 up, a scale over 1 and up to 4, a rate from 0 up")
+    if not (1 <= octaves <= 32 and iterations >= 1 and jitter >= 0 and seed >= 0 and 1 < scale <= 4 and 0 <= rate <= 1):
+        raise InputError(
+            "expected 1 to 32 octaves, iterations from 1 up, a jitter and a seed from 0 up, "
+            "a scale over 1 and up to 4, and a rate of 0 to 1"
+        )
     generator = torch.Generator().manual_seed(seed)
     height, width = photo.shape[-2:]
     sides = [(round(height / scale**o), round(width / scale**o)) for o in reversed(range(octaves))]

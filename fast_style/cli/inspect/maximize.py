@@ -64,7 +64,7 @@ def maximize(
         steps: How often it grows (45).
         factor: By how much each time (1.05).
         iterations: Optimizer steps at each size (20).
-        rate: Of Adam (0.4), or of the dream, per step (0.02).
+        rate: Of Adam (0.4), or of the dream, per step (0.005).
         intensity: Penalty on pixels far from grey.
         edges: Penalty on image gradients.
         jitter: Random shift in each step, px (0; a dream: 16).
@@ -122,15 +122,20 @@ def maximize(
         record = {
             "size": growth.sizes[-1],
             "channels": [
-                {"channel": c, "rms": round(score, 6)} for c, score in zip(result.channels, result.scores, strict=True)
+                {"channel": c, "rms": round(score, 6), "rms_unclamped": round(reached, 6)}
+                for c, score, reached in zip(result.channels, result.scores, result.reached, strict=True)
             ],
         }
     if json:
         print(json_module.dumps({"model": model, "layer": layer, **record, "output": str(out)}))
     else:
         for row in record.get("channels", []):
-            print(f"{layer} channel {row['channel']}: root mean square {row['rms']:.4g}")
+            print(f"{layer} channel {row['channel']}: root mean square {_short(row['rms'])}")
         print(out)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +186,7 @@ def _sheet(result: Maximized, layer: str, model: str, strip: bool, photo: Pictur
         ]
         return drawing.grid(tiles, columns=len(result.growth), heading=f"{model}: growing from noise")
     tiles = [
-        drawing.Tile(to_uint8(result.pictures[row : row + 1]), f"{layer} channel {channel}\nrms {score:.3g}")
+        drawing.Tile(to_uint8(result.pictures[row : row + 1]), f"{layer} channel {channel}\nrms {_short(score)}")
         for row, (channel, score) in enumerate(zip(result.channels, result.scores, strict=True))
     ]
     if photo is None:
@@ -197,6 +202,7 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
