@@ -134,11 +134,11 @@ def layer_table(network: Network, *, size: int = 224) -> list[Layer]:
         size: Side of the picture, px.
 
     Raises:
-        InputError: The size is not positive.
+        InputError: The size is not from 1 to 4096.
         ImageError: The network cannot take that size.
     """
-    if size < 1:
-        raise InputError(f"size is {size}; expected 1 px or more")
+    if not 1 <= size <= 4096:
+        raise InputError(f"size is {size}; expected 1 to 4096 px")
     image = torch.rand(1, 3, size, size, device=network.device)
     tracer = _Tracer(image)
     modules = network.layers

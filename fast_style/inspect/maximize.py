@@ -62,9 +62,10 @@ class Growth:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, low in {"start": 1, "steps": 0, "iterations": 1, "jitter": 0, "seed": 0}.items():
-            if getattr(self, name) < low:
-                raise InputError(f"{name} is {getattr(self, name)}; expected {low} or more")
+        ranges = {"start": (1, 4096), "steps": (0, 1000), "iterations": (1, 10_000), "jitter": (0, 4096)}
+        for name, (low, high) in (ranges | {"seed": (0, 2**63 - 1)}).items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name} is {getattr(self, name)}; expected {low} to {high}")
         for name in ("rate", "intensity", "edges"):
             if not 0 <= getattr(self, name) <= 1e6:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 to a million")
@@ -251,11 +252,9 @@ def dream(
     Reference:
         Mordvintsev, Olah and Tyka 2015, "Inceptionism: Going Deeper into Neural Networks".
     """
-    if not (1 <= octaves <= 32 and iterations >= 1 and jitter >= 0 and seed >= 0 and 1 < scale <= 4 and 0 <= rate <= 1):
-        raise InputError(
-            "expected 1 to 32 octaves, iterations from 1 up, a jitter and a seed from 0 up, "
-            "a scale over 1 and up to 4, and a rate of 0 to 1"
-        )
+    if not (1 <= octaves <= 32 and 1 < scale <= 4 and 0 <= rate <= 1):
+        raise InputError("expected 1 to 32 octaves, a scale over 1 and up to 4, and a rate of 0 to 1")
+    Growth(iterations=iterations, jitter=jitter, seed=seed)  # refuses what is out of range
     generator = torch.Generator().manual_seed(seed)
     height, width = photo.shape[-2:]
     sides = [(round(height / scale**o), round(width / scale**o)) for o in reversed(range(octaves))]

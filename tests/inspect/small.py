@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
+from typing import Any
 
+import skimage
 import torch
 from torch import Tensor, nn
 
 from fast_style.inspect import Network
 from fast_style.perceptual import VGG, VGGWeights
 
+CAT = Path(skimage.__file__).parent / "data" / "chelsea.png"
 LABELS = ("left", "right", "green mamba")
 
 
@@ -46,3 +50,8 @@ def random_vgg(*layers: str) -> Network:
     )
     weights = VGGWeights("random", 16, convolutions, (0, 1, 2), 1.0, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     return network(VGG(weights, layers), labels=())
+
+
+def inside(small: Network) -> Any:
+    """Its module, of whose parts the type checker knows nothing."""
+    return small.module

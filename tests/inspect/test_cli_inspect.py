@@ -1,33 +1,38 @@
+from __future__ import annotations
+
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
-import skimage.data
 from PIL import Image
 
 from fast_style.cli import main
+from fast_style.images import load_image, resize, save_image
+from tests.inspect.small import CAT
 
 
 @pytest.fixture(scope="module")
-def photo(tmp_path_factory):
+def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("photos") / "cat.jpg"
-    Image.fromarray(skimage.data.chelsea()).resize((150, 100)).save(path)
+    save_image(resize(load_image(CAT), (150, 100)), path)
     return str(path)
 
 
-def opened(path):
+def opened(path: Path) -> Image.Image:
     with Image.open(path) as image:
         return image.copy()
 
 
-def run(capsys, *arguments):
+def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
     status = main(["inspect", *map(str, arguments)])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
 
-def test_help_lists_the_verbs_and_loads_no_torch():
+def test_help_lists_the_verbs_and_loads_no_torch() -> None:
     code = (
         "import sys; from fast_style.cli import main; s = main(['inspect', '--help']); "
         "main(['--help']); print(s, 'torch' in sys.modules)"
@@ -38,7 +43,7 @@ def test_help_lists_the_verbs_and_loads_no_torch():
     assert out.endswith("0 False\n")
 
 
-def test_features_writes_a_grid_and_reports(capsys, photo, tmp_path):
+def test_features_writes_a_grid_and_reports(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
     arguments = ("features", photo, "--layer", "relu2_1", "--channels", "top:3", "-o", out, "--json")
     status, text, _ = run(capsys, *arguments)
@@ -55,7 +60,9 @@ def test_features_writes_a_grid_and_reports(capsys, photo, tmp_path):
 
 
 @pytest.mark.parametrize(("extra", "size"), [((), (75, 50)), (("--photo-size",), (150, 100))])
-def test_one_channel_alone_is_grey_at_its_own_size_or_the_photos(capsys, photo, tmp_path, extra, size):
+def test_one_channel_alone_is_grey_at_its_own_size_or_the_photos(
+    capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path, extra: tuple[str, ...], size: tuple[int, int]
+) -> None:
     out = tmp_path / "map.png"
     base = ("features", photo, "--layer", "relu2_1", "--channels", "5", "--show", "map", "-o", out)
     assert run(capsys, *base, *extra)[0] == 0
@@ -65,7 +72,7 @@ def test_one_channel_alone_is_grey_at_its_own_size_or_the_photos(capsys, photo, 
     assert red.tobytes() == green.tobytes() == blue.tobytes()
 
 
-def test_several_layers_make_a_strip(capsys, photo, tmp_path):
+def test_several_layers_make_a_strip(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
     out = tmp_path / "strip.png"
     status, text, _ = run(capsys, "features", photo, "--layer", "relu1_1,relu2_1", "--layer", "relu3_1", "-o", out)
     assert status == 0
@@ -73,7 +80,7 @@ def test_several_layers_make_a_strip(capsys, photo, tmp_path):
     assert out.exists()
 
 
-def test_classify_prints_a_table_json_and_bars(capsys, photo, tmp_path):
+def test_classify_prints_a_table_json_and_bars(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
     status, text, _ = run(capsys, "classify", photo, "-o", tmp_path / "bars.png")
     assert status == 0
     assert "Egyptian cat" in text
@@ -83,7 +90,7 @@ def test_classify_prints_a_table_json_and_bars(capsys, photo, tmp_path):
 
 
 @pytest.mark.parametrize("show", ["row", "overlay", "heat"])
-def test_gradcam_draws_each_way(capsys, photo, tmp_path, show):
+def test_gradcam_draws_each_way(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path, show: str) -> None:
     out = tmp_path / "cam.png"
     arguments = ("gradcam", photo, "--class", "tabby", "--show", show, "--size", "64", "-o", out, "--json")
     status, text, _ = run(capsys, *arguments)
@@ -94,7 +101,9 @@ def test_gradcam_draws_each_way(capsys, photo, tmp_path, show):
     assert opened(out).size == (64, 43) if show != "row" else opened(out).width > 128
 
 
-def test_maximize_from_noise_by_photo_and_as_a_dream(capsys, photo, tmp_path):
+def test_maximize_from_noise_by_photo_and_as_a_dream(
+    capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path
+) -> None:
     quick = ("--start", "16", "--steps", "1", "--iterations", "2", "--layer", "conv1_2")
     status, text, _ = run(capsys, "maximize", "--channel", 3, *quick, "--strip", "-o", tmp_path / "n.png", "--json")
     assert status == 0
@@ -106,7 +115,9 @@ def test_maximize_from_noise_by_photo_and_as_a_dream(capsys, photo, tmp_path):
     assert opened(tmp_path / "d.png").size == (150, 100)
 
 
-def test_layers_prints_the_table_and_compares_a_painting(capsys, photo, tmp_path):
+def test_layers_prints_the_table_and_compares_a_painting(
+    capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path
+) -> None:
     status, text, _ = run(capsys, "layers", "--size", "32", "--json")
     assert status == 0
     assert json.loads(text)["layers"][0]["receptive_field"] == [3, 3]
@@ -138,7 +149,14 @@ def test_layers_prints_the_table_and_compares_a_painting(capsys, photo, tmp_path
         (("fetures",), "fetures"),
     ],
 )
-def test_a_mistake_is_an_error_line_and_leaves_nothing(capsys, photo, tmp_path, monkeypatch, arguments, message):
+def test_a_mistake_is_an_error_line_and_leaves_nothing(
+    capsys: pytest.CaptureFixture[str],
+    photo: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
     monkeypatch.chdir(tmp_path)
     status, _, err = run(capsys, *[photo if a == "PHOTO" else a for a in arguments])
     assert status == 2
