@@ -8,7 +8,7 @@ import torch
 
 from fast_style.errors import DeviceError, ImageError, InputError, LayerError, WeightsError
 from fast_style.inspect import Network, activations, catch, find_layers, load_network, pick_device
-from tests.inspect.small import inside, pooled, random_vgg
+from tests.inspect.small_networks import inside, pooled, random_vgg
 
 
 def hook_count(network: Network) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from fast_style.errors import InputError, LayerError
 from fast_style.images import Picture, load_image
 from fast_style.inspect import Network, classify, find_class, grad_cam, last_convolution, load_network
-from tests.inspect.small import CAT, inside, network, pooled, random_vgg
+from tests.inspect.small_networks import CAT, inside, network, pooled, random_vgg
 
 
 @pytest.fixture(scope="module")

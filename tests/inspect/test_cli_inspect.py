@@ -11,7 +11,7 @@ from PIL import Image
 
 from fast_style.cli import main
 from fast_style.images import load_image, resize, save_image
-from tests.inspect.small import CAT
+from tests.inspect.small_networks import CAT
 
 
 @pytest.fixture(scope="module")

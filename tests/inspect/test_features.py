@@ -6,7 +6,7 @@ import torch
 
 from fast_style.errors import InputError, LayerError
 from fast_style.inspect import feature_maps, normalize_maps, parse_channels, rank_channels
-from tests.inspect.small import inside, pooled
+from tests.inspect.small_networks import inside, pooled
 
 MAPS = np.array([[[0, 1], [2, 4]], [[10, 10], [10, 10]], [[-1, 0], [0, 3]]], dtype=np.float32)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from fast_style.errors import ImageError, InputError
 from fast_style.images import load_image, resize
 from fast_style.inspect import gram_differences, layer_table, load_network, to_tensor
-from tests.inspect.small import CAT, inside, network, random_vgg
+from tests.inspect.small_networks import CAT, inside, network, random_vgg
 
 
 def test_vgg19_has_the_known_sizes() -> None:

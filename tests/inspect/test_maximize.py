@@ -9,7 +9,7 @@ import torch
 
 from fast_style.errors import ImageError, InputError, LayerError, TrainingDivergedError
 from fast_style.inspect import Growth, Network, activations, dream, load_network, maximize, scharr
-from tests.inspect.small import inside, random_vgg
+from tests.inspect.small_networks import inside, random_vgg
 
 QUICK = Growth(start=16, steps=2, factor=1.25, iterations=4)
 
