@@ -30,6 +30,7 @@ VERBS = {
     "sheet": "Lay every style on one photo, labelled.",
     "styles": "List the styles that come with fast-style.",
     "info": "Describe a model; or this machine: versions, devices, speed.",
+    "inspect": "Look inside the perceptual network.",
 }
 for _verb, _help in VERBS.items():
     app.command(f"fast_style.cli.{_verb}:{_verb}", name=_verb, help=_help)

@@ -1,0 +1,61 @@
+"""``fast-style inspect classify``."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fast_style.cli.inspect import DeviceName, Flag, OptionalTarget, check_target, save
+from fast_style.errors import InputError
+from fast_style.images import load_image
+
+
+def classify(
+    photo: Path,
+    *,
+    model: str = "efficientnet-lite0",
+    top: int = 5,
+    out: OptionalTarget = None,
+    device: DeviceName = "auto",
+    force: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Name what is in a photo.
+
+    Args:
+        photo: The photo.
+        model: efficientnet-lite0 (no download), or a torchvision classifier such as googlenet.
+        top: How many classes.
+        out: A picture with bars to write.
+        device: auto, cpu, cuda or mps.
+        force: Overwrite OUT.
+        json: Print the classes for machines.
+    """
+    if out is not None:
+        check_target(out, force)
+    if top < 1:
+        raise InputError(f"--top is {top}; expected 1 or more")
+    picture = load_image(photo)
+
+    from fast_style import inspect as look  # imports torch
+    from fast_style.inspect import drawing
+
+    network = look.load_network(model, device=look.pick_device(device))
+    network.require_classes()
+    (found,) = look.classify(network, network.class_input(picture), top=top)
+    if out is not None:
+        rows = [(p.label, p.probability, f"{p.probability:.1%}") for p in found]
+        shown = drawing.Tile(drawing.within(picture.pixels, 256), photo.name)
+        save(drawing.beside(drawing.grid([shown]), drawing.bars(rows, heading=f"classes by {model}")), out)
+    if json:
+        print(json_module.dumps({"photo": str(photo), "model": model, "classes": [p.as_dict() for p in found]}))
+        return
+    table = Table("class", "number", "probability", box=None)
+    for prediction in found:
+        table.add_row(prediction.label, str(prediction.index), f"{prediction.probability:.1%}")
+    Console().print(table)
+    if out is not None:
+        print(out)

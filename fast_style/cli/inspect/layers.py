@@ -1,0 +1,109 @@
+"""``fast-style inspect layers``."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from fast_style.cli.inspect import DeviceName, Flag, OptionalTarget, PoolingName, check_target, save, split_names
+from fast_style.errors import InputError
+from fast_style.images import load_image
+
+
+def layers(
+    *,
+    model: str = "caffe-vgg19",
+    size: int | None = None,
+    style: Path | None = None,
+    photo: Path | None = None,
+    style_size: int = 512,
+    layer: Annotated[list[str] | None, Parameter(name="--layer")] = None,
+    out: OptionalTarget = None,
+    pooling: PoolingName = "avg",
+    device: DeviceName = "auto",
+    force: Flag = False,
+    json: Flag = False,
+) -> None:
+    """List the layers that can be asked for; or, with --style and --photo, how the two differ at each.
+
+    The difference is that of their Gram matrices, |P - S|² / (|P|² + |S|²): 0 is equal, 1 nothing in common.
+
+    Args:
+        model: caffe-vgg19, efficientnet-lite0, a VGG's .pth, or a torchvision classifier.
+        size: Side of the picture that the table is for, px (224); with a photo, its long side (512).
+        style: A painting.
+        photo: A photo.
+        style_size: Shrink the painting's long side to this many px.
+        layer: Layers to compare at; several as --layer A --layer B or --layer A,B. By default every ReLU of a VGG,
+            every convolution of another network.
+        out: A picture with bars to write.
+        pooling: avg or max, of the VGG.
+        device: auto, cpu, cuda or mps.
+        force: Overwrite OUT.
+        json: Print the figures for machines.
+    """
+    if (style is None) != (photo is None):
+        raise InputError("--style and --photo go together", hint="Give both, or neither for the table.")
+    if (size is not None and size < 1) or style_size < 1:
+        raise InputError("expected a --size and a --style-size of 1 px or more")
+    if style is None or photo is None:
+        if out is not None or layer:
+            raise InputError("the table of layers is text; -o and --layer are for --style and --photo")
+        _table(model, size or 224, pooling, device, json)
+        return
+    if out is not None:
+        check_target(out, force)
+    painting, picture = load_image(style, size=style_size), load_image(photo, size=size or 512)
+
+    from fast_style import inspect as look  # imports torch
+    from fast_style.inspect import drawing
+
+    names = split_names(layer or [])
+    network = look.load_network(model, layers=names, pooling=pooling, device=look.pick_device(device))
+    differences = look.gram_differences(
+        network,
+        look.to_tensor(picture, network.device),
+        look.to_tensor(painting, network.device),
+        names or None,
+    )
+    if out is not None:
+        rows = [(name, value, f"{value:.3f}") for name, value in differences.items()]
+        tiles = [
+            drawing.Tile(drawing.within(picture.pixels, 200), f"{photo.name}, {max(picture.size)} px"),
+            drawing.Tile(drawing.within(painting.pixels, 200), f"{style.name}, {max(painting.size)} px"),
+        ]
+        heading = f"how far their Gram matrices are apart ({model})"
+        save(drawing.beside(drawing.grid(tiles, columns=1), drawing.bars(rows, heading=heading)), out)
+    if json:
+        record = {"model": model, "style": str(style), "photo": str(photo), "differences": differences}
+        print(json_module.dumps(record))
+        return
+    table = Table("layer", "difference", box=None)
+    for name, value in differences.items():
+        table.add_row(name, f"{value:.3f}")
+    Console().print(table)
+    if out is not None:
+        print(out)
+
+
+def _table(model: str, size: int, pooling: PoolingName, device: DeviceName, json: bool) -> None:
+    from fast_style import inspect as look  # imports torch
+
+    # Random weights will do: shapes do not depend on them, and nothing need be downloaded.
+    network = look.load_network(model, pooling=pooling, pretrained=False, device=look.pick_device(device))
+    rows = look.layer_table(network, size=size)
+    if json:
+        print(json_module.dumps({"model": model, "size": size, "layers": [row.as_dict() for row in rows]}))
+        return
+    table = Table("layer", "kind", "output", "sees, px", "parameters", "M multiply-adds", box=None)
+    for row in rows:
+        sees = "all" if row.receptive_field is None else "×".join(map(str, dict.fromkeys(row.receptive_field)))
+        table.add_row(
+            row.name, row.kind, "×".join(map(str, row.shape)), sees, f"{row.parameters:,}", f"{row.macs / 1e6:,.1f}"
+        )
+    Console().print(table)

@@ -1,0 +1,77 @@
+"""Classification: what a network says is in a photo."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fast_style.errors import InputError
+from fast_style.inspect.network import Network
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and its probability, from 0 to 1."""
+
+    index: int
+    label: str
+    probability: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+@torch.no_grad()
+def classify(network: Network, image: Tensor, *, top: int = 5) -> list[list[Prediction]]:
+    """Name the most probable classes of each picture of a batch.
+
+    Args:
+        network: One that classifies.
+        image: (N, 3, H, W), RGB in [0, 1]; see :meth:`Network.class_input`.
+        top: How many; all there are where there are fewer.
+
+    Returns:
+        For each picture its classes, the most probable first.
+
+    Raises:
+        InputError: The network does not classify, or ``top`` is not positive.
+    """
+    network.require_classes()
+    if top < 1:
+        raise InputError(f"top is {top}; expected 1 or more")
+    probabilities = network(image).float().softmax(dim=1)
+    values, indices = probabilities.topk(min(top, probabilities.shape[1]), dim=1)
+    return [
+        [Prediction(i, network.labels[i], p) for i, p in zip(row_i, row_p, strict=True)]
+        for row_i, row_p in zip(indices.tolist(), values.tolist(), strict=True)
+    ]
+
+
+def find_class(network: Network, wanted: str) -> int:
+    """Find a class by index or name; case, spaces, hyphens and underscores do not matter.
+
+    Raises:
+        InputError: The network does not classify or has no such class; the message suggests the nearest.
+    """
+    network.require_classes()
+    if wanted.isdecimal():
+        if int(wanted) >= len(network.labels):
+            raise InputError(f"{network.name} has no class {wanted}; its classes are 0 to {len(network.labels) - 1}")
+        return int(wanted)
+    plain = [_plain(label) for label in network.labels]
+    if _plain(wanted) in plain:
+        return plain.index(_plain(wanted))  # two names occur twice in ImageNet: crane and maillot
+    near = difflib.get_close_matches(_plain(wanted), plain, n=1, cutoff=0.0)[0]
+    raise InputError(
+        f"{network.name} has no class {wanted!r}; did you mean {network.labels[plain.index(near)]!r}?",
+        hint="'fast-style inspect classify PHOTO --top 1000' lists them with their numbers.",
+    )
+
+
+def _plain(label: str) -> str:
+    return "".join(letter for letter in label.casefold() if letter.isalnum())

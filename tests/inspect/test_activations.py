@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fast_style.errors import DeviceError, ImageError, InputError, LayerError, WeightsError
+from fast_style.inspect import Network, activations, catch, find_layers, load_network, pick_device
+from tests.inspect.small_networks import inside, pooled, random_vgg
+
+
+def hook_count(network: Network) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.module.modules())
+
+
+def test_an_in_place_relu_does_not_change_what_was_caught() -> None:
+    network = pooled()
+    image = torch.rand(1, 3, 4, 4)
+    caught = activations(network, image, ["conv"])["conv"]
+    assert caught.min() < 0  # a ReLU has run behind it in other runs
+    with catch(find_layers(network, ["conv", "relu"])) as both:
+        network(image)
+    torch.testing.assert_close(both["conv"], inside(network).conv(image))
+    torch.testing.assert_close(both["relu"], both["conv"].relu())
+
+
+def test_catching_does_not_change_the_result() -> None:
+    network = pooled()
+    image = torch.rand(2, 3, 4, 4)
+    expected = network(image)
+    with catch(network.layers):
+        torch.testing.assert_close(network(image), expected)
+
+
+def test_hooks_are_gone_after_success_and_after_an_error() -> None:
+    network = pooled()
+    activations(network, torch.rand(1, 3, 4, 4), ["conv"])
+    assert hook_count(network) == 0
+    with catch(network.layers):
+        assert hook_count(network) == 4
+    with pytest.raises(ImageError), catch(network.layers):
+        network(torch.rand(1, 5, 4, 4))  # five channels
+    assert hook_count(network) == 0
+
+
+def test_nothing_deeper_than_the_layer_runs() -> None:
+    network = pooled()
+    inside(network).fc.register_forward_hook(lambda *_: pytest.fail("ran too deep"))
+    activations(network, torch.rand(1, 3, 4, 4), ["relu"])
+
+
+def test_a_batch_gives_each_picture_what_it_gives_alone() -> None:
+    network = random_vgg("relu3_1")
+    images = torch.rand(3, 3, 16, 16)
+    together = activations(network, images, ["relu3_1"])["relu3_1"]
+    alone = torch.cat([activations(network, image[None], ["relu3_1"])["relu3_1"] for image in images])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_unknown_layer_suggests_the_nearest_name() -> None:
+    with pytest.raises(LayerError, match="did you mean 'conv'"):
+        activations(pooled(), torch.rand(1, 3, 4, 4), ["convv"])
+    with pytest.raises(LayerError, match="did you mean 'relu3_1'"):
+        load_network("caffe-vgg19", layers=["relu3_9_1"])
+
+
+def test_a_layer_without_positions_says_so() -> None:
+    with pytest.raises(LayerError, match=r"no map: its output is \(1, 3\)"):
+        activations(pooled(), torch.rand(1, 3, 4, 4), ["fc"])
+
+
+def test_unknown_network_suggests_the_nearest_name() -> None:
+    with pytest.raises(InputError, match="did you mean 'googlenet'"):
+        load_network("goglenet")
+
+
+def test_weights_that_cannot_be_downloaded_name_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+
+    def offline(*_args: Any, **_kwargs: Any) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torch.hub.urlopen", offline)
+    with pytest.raises(WeightsError, match="weights of squeezenet1_1: no route") as caught:
+        load_network("squeezenet1_1")
+    assert "efficientnet-lite0" in str(caught.value.hint)
+
+
+def test_weights_in_torchvisions_cache_are_used_and_code_in_them_is_not_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
+
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    cached = tmp_path / "checkpoints" / SqueezeNet1_1_Weights.DEFAULT.url.rsplit("/", 1)[1]
+    cached.parent.mkdir()
+    model = squeezenet1_1()
+    torch.save(model.state_dict(), cached)
+    network = load_network("squeezenet1_1")
+    torch.testing.assert_close(inside(network).features[0].weight, model.features[0].weight.detach())
+    assert network.labels[283] == "Persian cat"
+    assert not any(parameter.requires_grad for parameter in network.module.parameters())
+    torch.save(model, cached)  # a whole module: reading it would run code
+    with pytest.raises(WeightsError):
+        load_network("squeezenet1_1")
+
+
+def test_a_missing_package_is_an_error_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(WeightsError, match="efficientnet-lite0") as caught:
+        load_network("efficientnet-lite0")
+    assert "fast-style[train,inspect]" in str(caught.value.hint)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_device_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(DeviceError, match="no cuda device"):
+        pick_device("cuda")

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from fast_style.cli import main
+from fast_style.images import load_image, resize, save_image
+from tests.inspect.small_networks import CAT
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("photos") / "cat.jpg"
+    save_image(resize(load_image(CAT), (150, 100)), path)
+    return str(path)
+
+
+def opened(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.copy()
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
+    status = main(["inspect", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_help_lists_the_verbs_and_loads_no_torch() -> None:
+    code = (
+        "import sys; from fast_style.cli import main; s = main(['inspect', '--help']); "
+        "main(['--help']); print(s, 'torch' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for verb in ("features", "maximize", "classify", "gradcam", "layers"):
+        assert f" {verb} " in out
+    assert out.endswith("0 False\n")
+
+
+def test_features_writes_a_grid_and_reports(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
+    out = tmp_path / "grid.png"
+    arguments = ("features", photo, "--layer", "relu2_1", "--channels", "top:3", "-o", out, "--json")
+    status, text, _ = run(capsys, *arguments)
+    found = json.loads(text)["layers"]["relu2_1"]
+    assert status == 0
+    assert found["shape"] == [128, 50, 75]
+    means = [row["mean"] for row in found["channels"]]
+    assert means == sorted(means, reverse=True)
+    assert opened(out).width > 3 * 128
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert "exists" in err
+    assert "--force" in err
+
+
+@pytest.mark.parametrize(("extra", "size"), [((), (75, 50)), (("--photo-size",), (150, 100))])
+def test_one_channel_alone_is_grey_at_its_own_size_or_the_photos(
+    capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path, extra: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    out = tmp_path / "map.png"
+    base = ("features", photo, "--layer", "relu2_1", "--channels", "5", "--show", "map", "-o", out)
+    assert run(capsys, *base, *extra)[0] == 0
+    picture = opened(out)
+    assert picture.size == size
+    red, green, blue = picture.split()
+    assert red.tobytes() == green.tobytes() == blue.tobytes()
+
+
+def test_several_layers_make_a_strip(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
+    out = tmp_path / "strip.png"
+    status, text, _ = run(capsys, "features", photo, "--layer", "relu1_1,relu2_1", "--layer", "relu3_1", "-o", out)
+    assert status == 0
+    assert "relu3_1: 256×25×37" in text
+    assert out.exists()
+
+
+def test_classify_prints_a_table_json_and_bars(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
+    status, text, _ = run(capsys, "classify", photo, "-o", tmp_path / "bars.png")
+    assert status == 0
+    assert "Egyptian cat" in text
+    status, text, _ = run(capsys, "classify", photo, "--top", "2", "--json")
+    assert json.loads(text)["classes"][0]["index"] in {281, 282, 285}
+    assert opened(tmp_path / "bars.png").width > 500
+
+
+@pytest.mark.parametrize("show", ["row", "overlay", "heat"])
+def test_gradcam_draws_each_way(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path, show: str) -> None:
+    out = tmp_path / "cam.png"
+    arguments = ("gradcam", photo, "--class", "tabby", "--show", show, "--size", "64", "-o", out, "--json")
+    status, text, _ = run(capsys, *arguments)
+    (row,) = json.loads(text)["classes"]
+    assert status == 0
+    assert row["label"] == "tabby"
+    assert all(0 <= part <= 1 for part in row["hottest"])
+    assert opened(out).size == (64, 43) if show != "row" else opened(out).width > 128
+
+
+def test_maximize_from_noise_by_photo_and_as_a_dream(
+    capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path
+) -> None:
+    quick = ("--start", "16", "--steps", "1", "--iterations", "2", "--layer", "conv1_2")
+    status, text, _ = run(capsys, "maximize", "--channel", 3, *quick, "--strip", "-o", tmp_path / "n.png", "--json")
+    assert status == 0
+    assert json.loads(text)["channels"][0]["channel"] == 3
+    status, text, _ = run(capsys, "maximize", photo, "--units", 2, *quick, "-o", tmp_path / "p.png", "--json")
+    assert len(json.loads(text)["channels"]) == 2
+    dreaming = ("--dream", "--bare", "--octaves", 2, "--iterations", 2, "--layer", "conv1_2")
+    assert run(capsys, "maximize", photo, *dreaming, "-o", tmp_path / "d.png")[0] == 0
+    assert opened(tmp_path / "d.png").size == (150, 100)
+
+
+def test_layers_prints_the_table_and_compares_a_painting(
+    capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path
+) -> None:
+    status, text, _ = run(capsys, "layers", "--size", "32", "--json")
+    assert status == 0
+    assert json.loads(text)["layers"][0]["receptive_field"] == [3, 3]
+    both = ("--style", photo, "--photo", photo, "--layer", "relu1_1", "-o", tmp_path / "bars.png", "--json")
+    status, text, _ = run(capsys, "layers", *both)
+    assert json.loads(text)["differences"] == {"relu1_1": 0.0}
+    assert (tmp_path / "bars.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("features", "PHOTO", "--layer", "relu9_1", "-o", "OUT.png"), "did you mean"),
+        (("features", "PHOTO", "--layer", "relu1_1", "--channels", "64", "-o", "OUT.png"), "no channel 64"),
+        (("features", "PHOTO", "--layer", "relu1_1", "-o", "OUT.bmp"), "cannot write"),
+        (("features", "PHOTO", "--layer", ",", "-o", "OUT.png"), "no layer"),
+        (("features", "PHOTO", "--layer", "relu1_1", "-o", "nowhere/OUT.png"), "no folder"),
+        (("features", "none.jpg", "--layer", "relu1_1", "-o", "OUT.png"), "does not exist"),
+        (("maximize", "--layer", "conv1_1", "-o", "OUT.png"), "nothing to maximise"),
+        (("maximize", "--layer", "conv1_1", "--channel", "64", "-o", "OUT.png"), "no channel 64"),
+        (("maximize", "--layer", "conv1_1", "--channel", "1", "--rate", "-1", "-o", "OUT.png"), "rate is -1"),
+        (("classify", "PHOTO", "--model", "caffe-vgg19"), "no classes"),
+        (("classify", "PHOTO", "--top", "0"), "1 or more"),
+        (("gradcam", "PHOTO", "--class", "tabbi", "-o", "OUT.png"), "did you mean 'tabby'"),
+        (("gradcam", "PHOTO", "--layer", "_fc", "-o", "OUT.png"), "has no map"),
+        (("layers", "--style", "PHOTO"), "go together"),
+        (("layers", "--model", "resnet18", "--pooling", "max"), "pools as it was made"),
+        (("layers", "--model", "weights.pth"), "no VGG weights"),
+        (("fetures",), "fetures"),
+    ],
+)
+def test_a_mistake_is_an_error_line_and_leaves_nothing(
+    capsys: pytest.CaptureFixture[str],
+    photo: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, _, err = run(capsys, *[photo if a == "PHOTO" else a for a in arguments])
+    assert status == 2
+    assert err.startswith("error: ")
+    assert message in err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fast_style.errors import InputError, LayerError
+from fast_style.inspect import feature_maps, normalize_maps, parse_channels, rank_channels
+from tests.inspect.small_networks import inside, pooled
+
+MAPS = np.array([[[0, 1], [2, 4]], [[10, 10], [10, 10]], [[-1, 0], [0, 3]]], dtype=np.float32)
+
+
+def test_feature_maps_are_the_convolution() -> None:
+    network = pooled()
+    image = torch.rand(2, 3, 4, 5)
+    maps = feature_maps(network, image, "conv")["conv"]
+    weight, bias = inside(network).conv.weight[:, :, 0, 0].numpy(), inside(network).conv.bias.numpy()
+    expected = np.einsum("oc,nchw->nohw", weight, image.numpy()) + bias[:, None, None]
+    np.testing.assert_allclose(maps, expected, atol=1e-6)
+
+
+def test_each_map_is_stretched_on_its_own_and_a_constant_one_is_zero() -> None:
+    scaled = normalize_maps(MAPS, "each")
+    np.testing.assert_allclose(scaled[0], MAPS[0] / 4)
+    assert not scaled[1].any()
+    np.testing.assert_allclose(scaled[2], [[0, 0.25], [0.25, 1]])
+
+
+def test_joint_scaling_keeps_the_order_of_channels() -> None:
+    np.testing.assert_allclose(normalize_maps(MAPS, "joint"), (MAPS + 1) / 11, rtol=1e-6)
+
+
+def test_logistic_scaling_is_the_sigmoid_of_the_standardized_map() -> None:
+    scaled = normalize_maps(MAPS, "logistic")
+    z = (MAPS[0] - MAPS[0].mean()) / MAPS[0].std()
+    np.testing.assert_allclose(scaled[0], 1 / (1 + np.exp(-z)), rtol=1e-6)
+    np.testing.assert_array_equal(scaled[1], np.full((2, 2), 0.5))
+
+
+def test_activations_that_are_not_finite_are_an_error() -> None:
+    with pytest.raises(InputError, match="not finite"):
+        normalize_maps(np.full((1, 2, 2), np.nan, dtype=np.float32))
+
+
+def test_channels_are_ranked_by_mean_activation() -> None:
+    assert rank_channels(MAPS) == [1, 0, 2]
+    assert parse_channels("top:2", MAPS, "x") == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("all", [0, 1, 2]), ("1", [1]), ("0-2", [0, 1, 2]), ("2,0-1,2", [2, 0, 1])]
+)
+def test_channels_are_read(text: str, expected: list[int]) -> None:
+    assert parse_channels(text, MAPS, "x") == expected
+
+
+@pytest.mark.parametrize("text", ["", "top:0", "top:x", "3-1", "-1", "1;2", "1-"])
+def test_channels_that_cannot_be_read_are_an_error(text: str) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        parse_channels(text, MAPS, "x")
+
+
+def test_a_channel_the_layer_lacks_is_an_error_at_once() -> None:
+    with pytest.raises(LayerError, match="x has no channel 99999999999; its channels are 0 to 2"):
+        parse_channels("0-99999999999", MAPS, "x")
