@@ -39,7 +39,7 @@ def evaluate(
     size: int = 256,
     limit: int = 8,
     iterations: int = 200,
-    style_size: int = 512,
+    style_size: int = 640,
     preset: Literal["balanced", "gatys", "johnson", "d2l"] = "balanced",
     vgg: str = "caffe-vgg19",
     precision: Literal["32", "bf16"] = "32",
