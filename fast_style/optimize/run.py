@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fast_style.errors import DeviceError, InputError, TrainingDivergedError
-from fast_style.images import Picture, Pixels, fit, keep_colors, resize, to_float, to_uint8
+from fast_style.images import Picture, Pixels, fit, mix, resize, to_float, to_uint8
 from fast_style.optimize.descent import Precision, Scorer, adam
 from fast_style.optimize.lbfgs import lbfgs
 from fast_style.perceptual import VGG, Objective, PerceptualLoss, load_vgg_weights
@@ -218,7 +218,9 @@ def optimize_picture(
     if pixels.shape != finest.pixels.shape:  # interrupted at a coarse scale
         pixels = resize(Picture(pixels), finest.size).pixels
     if colors:
-        pixels = keep_colors(finest.pixels, pixels)
+        mixed = to_float(pixels)
+        mix(to_float(finest.pixels), mixed, keep_colors=True)
+        pixels = to_uint8(mixed)
     return Outcome(pixels, tuple(steps), interrupted)
 
 

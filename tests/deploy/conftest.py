@@ -5,23 +5,17 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from skimage import data
 
 from fast_style.cli import main
-from fast_style.images import Pixels
+from fast_style.images import Pixels, load_image, resize
 from fast_style.networks import build_network
 from fast_style.training import Recipe
+from tests.conftest import PAINTING, PHOTOS
 
 SIZES = ((128, 96), (97, 131), (64, 200))  # (width, height), px
-
-
-def packaged(name: str) -> Pixels:
-    """A picture that scikit-image carries."""
-    return np.asarray(getattr(data, name)())
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +26,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def frames() -> list[Pixels]:
     """One photo at each of three sizes, (H, W, 3) uint8."""
-    photos = [packaged("astronaut"), packaged("chelsea"), packaged("coffee")]
-    return [np.asarray(Image.fromarray(photo).resize(size)) for photo, size in zip(photos, SIZES, strict=True)]
+    names = ("astronaut", "chelsea", "coffee")
+    return [resize(load_image(PHOTOS[name]), size).pixels for name, size in zip(names, SIZES, strict=True)]
 
 
 @pytest.fixture(scope="session")
@@ -41,10 +35,8 @@ def photos(folder: Path) -> Path:
     """A folder of eight photos."""
     place = folder / "photos"
     place.mkdir()
-    for number, photo in enumerate(
-        [packaged("astronaut"), packaged("chelsea"), packaged("coffee"), packaged("rocket")]
-    ):
-        image = Image.fromarray(photo)
+    for number, name in enumerate(("astronaut", "chelsea", "coffee", "rocket")):
+        image = Image.open(PHOTOS[name])
         for part, box in enumerate([(0, 0, 200, 200), (150, 100, 350, 300)]):
             image.crop(box).resize((96, 96)).save(place / f"{number}{part}.png")
     return place
@@ -53,7 +45,7 @@ def photos(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def painting(folder: Path) -> Path:
     path = folder / "painting.png"
-    Image.fromarray(packaged("immunohistochemistry")).resize((128, 128)).save(path)
+    Image.open(PAINTING).convert("RGB").resize((128, 128)).save(path)
     return path
 
 

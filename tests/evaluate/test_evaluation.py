@@ -1,44 +1,49 @@
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-import skimage.data
-import sklearn.datasets
 
 from fast_style.cli import main
 from fast_style.errors import InputError, ModelError, StyleNotFoundError
 from fast_style.evaluate.evaluation import equivalent_iterations, evaluate, find_faults
-from fast_style.evaluate.models import Model, check_size, open_model
+from fast_style.evaluate.models import Image, Model, ValueRange, check_size, open_model
 from fast_style.evaluate.reference import Reference
 from fast_style.evaluate.report import write_html
-from fast_style.images import Picture, resize, save_image
+from fast_style.images import Picture, Pixels, load_image, resize, save_image, to_float
 from fast_style.optimize.descent import TERMS
 from fast_style.perceptual import Objective
+from tests.conftest import PAINTING, PHOTOS
 
 SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
 
 
-def square(pixels, size=128):
+def square(pixels: Pixels, size: int = 128) -> Pixels:
     side = min(pixels.shape[:2])
     return resize(Picture(pixels[:side, :side].copy()), (size, size)).pixels
 
 
 @pytest.fixture(scope="module")
-def photos():
-    return {
-        "chelsea": square(skimage.data.chelsea()),
-        "flower": square(sklearn.datasets.load_sample_images().images[1]),
-    }
+def photos() -> dict[str, Pixels]:
+    return {name: square(load_image(PHOTOS[name]).pixels) for name in ("chelsea", "flower")}
 
 
 @pytest.fixture(scope="module")
-def painting():
-    return square(skimage.data.immunohistochemistry())
+def painting() -> Pixels:
+    return square(load_image(PAINTING).pixels)
 
 
-def write_graph(path, nodes, *, shape=("n", 3, "h", "w"), kind=onnx.TensorProto.FLOAT, metadata=None, constants=()):
+def write_graph(
+    path: Path,
+    nodes: Sequence[onnx.NodeProto],
+    *,
+    shape: Sequence[str | int] = ("n", 3, "h", "w"),
+    kind: int = onnx.TensorProto.FLOAT,
+    metadata: dict[str, str] | None = None,
+    constants: Sequence[tuple[str, float]] = (),
+) -> Path:
     """Save a small ONNX graph from ``image`` to ``out``."""
     graph = onnx.helper.make_graph(
         nodes,
@@ -53,11 +58,11 @@ def write_graph(path, nodes, *, shape=("n", 3, "h", "w"), kind=onnx.TensorProto.
     return path
 
 
-def node(kind, *inputs):
+def node(kind: str, *inputs: str) -> onnx.NodeProto:
     return onnx.helper.make_node(kind, list(inputs), ["out"])
 
 
-def test_reference_ranks_unstyled_below_ten_below_fifty_iterations(photos, painting):
+def test_reference_ranks_unstyled_below_ten_below_fifty_iterations(photos: dict[str, Pixels], painting: Pixels) -> None:
     reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=50)
     course = reference.course(square(photos["chelsea"], 64))
     totals = course.terms[:, 0]
@@ -66,15 +71,19 @@ def test_reference_ranks_unstyled_below_ten_below_fifty_iterations(photos, paint
     assert sorted(course.pictures) == [5, 10, 20, 50]
 
 
-def test_unstyled_photos_score_one_in_style_and_tv_and_zero_in_content(photos, painting):
+def test_unstyled_photos_score_one_in_style_and_tv_and_zero_in_content(
+    photos: dict[str, Pixels], painting: Pixels
+) -> None:
     reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=1)
-    scores = [reference.score(p.transpose(2, 0, 1)[None].astype(np.float32) / 255, p) for p in photos.values()]
+    scores = [reference.score(to_float(p), p) for p in photos.values()]
     assert np.mean([s["style"] for s in scores]) == pytest.approx(1.0, rel=1e-5)
     assert np.mean([s["tv"] for s in scores]) == pytest.approx(1.0, rel=1e-5)
     assert np.mean([s["content"] for s in scores]) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_second_course_comes_from_the_cache_and_is_equal(photos, painting, tmp_path):
+def test_second_course_comes_from_the_cache_and_is_equal(
+    photos: dict[str, Pixels], painting: Pixels, tmp_path: Path
+) -> None:
     everything = list(photos.values())
     first, second = (
         Reference(painting, everything, objective=SMALL, iterations=5, cache=tmp_path).course(everything[0])
@@ -87,7 +96,7 @@ def test_second_course_comes_from_the_cache_and_is_equal(photos, painting, tmp_p
     assert not other.course(everything[0]).cached
 
 
-def test_damaged_cache_is_computed_anew(photos, painting, tmp_path):
+def test_damaged_cache_is_computed_anew(photos: dict[str, Pixels], painting: Pixels, tmp_path: Path) -> None:
     everything = list(photos.values())
     reference = Reference(painting, everything, objective=SMALL, iterations=1, cache=tmp_path)
     reference.course(everything[0])
@@ -97,7 +106,7 @@ def test_damaged_cache_is_computed_anew(photos, painting, tmp_path):
     assert reference.course(everything[0]).cached
 
 
-def test_equivalent_iterations_interpolate():
+def test_equivalent_iterations_interpolate() -> None:
     curve = np.array([10.0, 4.0, 2.0, 1.0])
     assert equivalent_iterations(curve, 11.0) == 0.0
     assert equivalent_iterations(curve, 7.0) == pytest.approx(0.5)
@@ -106,14 +115,14 @@ def test_equivalent_iterations_interpolate():
     assert equivalent_iterations(curve, 0.5) is None
 
 
-def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos, painting):
+def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos: dict[str, Pixels], painting: Pixels) -> None:
     reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=5)
     pictures = {photo.tobytes(): reference.course(photo).pictures[5] for photo in photos.values()}
 
-    def replay(image):
+    def replay(image: Image) -> Image:
         pixels = np.rint(image[0].transpose(1, 2, 0) * 255).astype(np.uint8)
         made = pictures.get(pixels.tobytes(), pixels)
-        return made.transpose(2, 0, 1)[None].astype(np.float32) / 255
+        return to_float(made)
 
     found = evaluate([Model("replay", Path("replay"), "onnx", replay)], photos, reference)
     (model,) = found.models
@@ -127,7 +136,7 @@ def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos, painting):
     assert page.count("data:image/jpeg;base64,") == 1 + 2 * 3
 
 
-def test_faults_are_found_against_the_reference():
+def test_faults_are_found_against_the_reference() -> None:
     fine = {"border": 1.0, "saturation": 0.01, "dead_area": 0.0, "channel_spread": 40.0, "colors": 90.0}
     fine |= {f"grid_{p}_{kind}": value for p in (2, 4, 8) for kind, value in (("levels", 0.1), ("ratio", 1.0))}
     assert find_faults(fine, fine) == []
@@ -140,13 +149,15 @@ def test_faults_are_found_against_the_reference():
 @pytest.mark.parametrize(
     ("value_range", "bias", "expected"), [("0-1", 0.25, 0.5), ("0-255", 63.75, 0.5), ("-1-1", 0.5, 0.5)]
 )
-def test_onnx_from_elsewhere_is_run_in_its_range(value_range, bias, expected, tmp_path):
+def test_onnx_from_elsewhere_is_run_in_its_range(
+    value_range: ValueRange, bias: float, expected: float, tmp_path: Path
+) -> None:
     path = write_graph(tmp_path / "m.onnx", [node("Add", "image", "b")], constants=[("b", bias)])
     out = open_model(path, value_range=value_range).stylize(np.full((1, 3, 4, 5), 0.25, dtype=np.float32))
     assert out == pytest.approx(np.full((1, 3, 4, 5), expected), abs=1e-6)
 
 
-def test_onnx_from_elsewhere_must_have_its_range_said(tmp_path):
+def test_onnx_from_elsewhere_must_have_its_range_said(tmp_path: Path) -> None:
     path = write_graph(tmp_path / "m.onnx", [node("Identity", "image")])
     with pytest.raises(ModelError, match="its value range is unknown") as caught:
         open_model(path)
@@ -154,13 +165,13 @@ def test_onnx_from_elsewhere_must_have_its_range_said(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT16])
-def test_other_types_and_channels_last_work(kind, tmp_path):
+def test_other_types_and_channels_last_work(kind: int, tmp_path: Path) -> None:
     path = write_graph(tmp_path / "m.onnx", [node("Identity", "image")], kind=kind, shape=(1, "h", "w", 3))
     image = np.random.default_rng(0).random((1, 3, 6, 7), dtype=np.float32)
     assert open_model(path, value_range="0-255").stylize(image) == pytest.approx(image, abs=3e-3)
 
 
-def test_fixed_size_is_refused_at_another_size(tmp_path):
+def test_fixed_size_is_refused_at_another_size(tmp_path: Path) -> None:
     path = write_graph(tmp_path / "m.onnx", [node("Identity", "image")], shape=(1, 3, 224, 224))
     model = open_model(path, value_range="0-1")
     check_size(model, 224)
@@ -168,18 +179,20 @@ def test_fixed_size_is_refused_at_another_size(tmp_path):
         check_size(model, 256)
 
 
-def test_onnx_that_changes_the_shape_is_an_error(tmp_path):
+def test_onnx_that_changes_the_shape_is_an_error(tmp_path: Path) -> None:
     path = write_graph(tmp_path / "m.onnx", [onnx.helper.make_node("ReduceMax", ["image"], ["out"])])
     with pytest.raises(ModelError, match="returned shape"):
         open_model(path, value_range="0-1").stylize(np.zeros((1, 3, 8, 8), dtype=np.float32))
 
 
-def test_missing_model_is_an_error():
+def test_missing_model_is_an_error() -> None:
     with pytest.raises(StyleNotFoundError):
         open_model("nowhere.onnx")
 
 
-def test_command_leaves_a_report_and_lists_what_failed(tmp_path, photos, painting, capsys):
+def test_command_leaves_a_report_and_lists_what_failed(
+    tmp_path: Path, photos: dict[str, Pixels], painting: Pixels, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "photos").mkdir()
     for name, pixels in photos.items():
         save_image(Picture(pixels), tmp_path / "photos" / f"{name}.png")

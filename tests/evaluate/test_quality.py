@@ -1,8 +1,6 @@
 import numpy as np
 import pytest
-import skimage.data
 import skimage.metrics
-import sklearn.datasets
 
 from fast_style.errors import ImageError
 from fast_style.evaluate.quality import (
@@ -14,40 +12,36 @@ from fast_style.evaluate.quality import (
     smallest_channel_spread,
     structural_similarity,
 )
+from fast_style.images import Pixels, load_image
+from tests.conftest import PHOTOS
 
-PHOTOS = {
-    "astronaut": skimage.data.astronaut,
-    "chelsea": skimage.data.chelsea,
-    "coffee": skimage.data.coffee,
-    "china": lambda: sklearn.datasets.load_sample_images().images[0],
-    "flower": lambda: sklearn.datasets.load_sample_images().images[1],
-}
+NAMES = ("astronaut", "chelsea", "coffee", "china", "flower")
 
 
-def with_grid(photo, period, levels, phase=0):
+def with_grid(photo: Pixels, period: int, levels: float, phase: int = 0) -> Pixels:
     """Add a checkerboard of the period whose root mean square is ``levels``."""
     y, x = np.mgrid[: photo.shape[0], : photo.shape[1]] + phase
     sign = np.where((x // (period // 2) + y // (period // 2)) % 2, 1.0, -1.0)
     return np.clip(np.rint(photo + levels * sign[..., None]), 0, 255).astype(np.uint8)
 
 
-def noise(seed=0, size=(160, 192)):
+def noise(seed: int = 0, size: tuple[int, int] = (160, 192)) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (*size, 3)).astype(np.uint8)
 
 
-def grey(size=(128, 128), value=128):
+def grey(size: tuple[int, int] = (128, 128), value: int = 128) -> Pixels:
     return np.full((*size, 3), value, dtype=np.uint8)
 
 
 @pytest.mark.parametrize("period", [2, 4, 8])
 @pytest.mark.parametrize("phase", [0, 1, 3])
-def test_grid_on_grey_is_measured_at_its_period_and_amplitude(period, phase):
+def test_grid_on_grey_is_measured_at_its_period_and_amplitude(period: int, phase: int) -> None:
     found = grids(with_grid(grey(), period, 5.0, phase))
     assert found[period].visible
     assert found[period].levels == pytest.approx(5.0, rel=0.01)
 
 
-def test_cosine_of_period_four_has_its_mean_square_as_energy():
+def test_cosine_of_period_four_has_its_mean_square_as_energy() -> None:
     wave = 128 + 20 * np.cos(2 * np.pi * np.arange(128) / 4)
     found = grids(np.broadcast_to(np.rint(wave)[None, :, None], (128, 128, 3)).astype(np.uint8))
     assert found[4].levels == pytest.approx(20 / np.sqrt(2), rel=1e-3)
@@ -55,28 +49,28 @@ def test_cosine_of_period_four_has_its_mean_square_as_energy():
     assert found[8].levels == pytest.approx(0.0, abs=1e-6)
 
 
-def test_constant_picture_has_no_grid():
+def test_constant_picture_has_no_grid() -> None:
     assert all(grid.levels == 0.0 and grid.ratio == pytest.approx(1.0) for grid in grids(grey()).values())
 
 
-@pytest.mark.parametrize("name", PHOTOS)
-def test_photos_have_no_visible_grid(name):
-    assert not any(grid.visible for grid in grids(PHOTOS[name]()).values())
+@pytest.mark.parametrize("name", NAMES)
+def test_photos_have_no_visible_grid(name: str) -> None:
+    assert not any(grid.visible for grid in grids(load_image(PHOTOS[name]).pixels).values())
 
 
-@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("period", [2, 4])
-def test_faint_grid_on_a_photo_is_found(name, period):
-    found = grids(with_grid(PHOTOS[name](), period, 4.0))
+def test_faint_grid_on_a_photo_is_found(name: str, period: int) -> None:
+    found = grids(with_grid(load_image(PHOTOS[name]).pixels, period, 4.0))
     assert found[period].visible
     assert found[period].levels == pytest.approx(4.0, rel=0.25)
 
 
-def test_white_noise_is_no_grid():
+def test_white_noise_is_no_grid() -> None:
     assert not any(grid.visible for grid in grids(noise()).values())
 
 
-def test_grid_whose_sign_wanders_is_found():
+def test_grid_whose_sign_wanders_is_found() -> None:
     steady = with_grid(grey((256, 256)), 4, 6.0).astype(int) - 128
     sign = np.where(np.arange(256) < 128, 1, -1)[None, :, None]
     folded = np.stack([(steady * sign)[i::4, j::4].mean() for i in range(4) for j in range(4)])
@@ -84,16 +78,16 @@ def test_grid_whose_sign_wanders_is_found():
     assert grids((128 + steady * sign).astype(np.uint8))[4].visible
 
 
-def test_picture_too_small_for_grids_is_an_error():
+def test_picture_too_small_for_grids_is_an_error() -> None:
     with pytest.raises(ImageError, match="40×63 px is too small to look for grids"):
         grids(grey((63, 40)))
 
 
-def test_border_of_white_noise_is_like_its_inside():
+def test_border_of_white_noise_is_like_its_inside() -> None:
     assert 0.3 < np.mean([border_contrast(noise(seed)) for seed in range(5)]) < 2.5
 
 
-def test_band_along_the_border_is_found():
+def test_band_along_the_border_is_found() -> None:
     picture = noise()
     band = np.ones(picture.shape[:2], dtype=bool)
     band[8:-8, 8:-8] = False
@@ -101,37 +95,37 @@ def test_band_along_the_border_is_found():
     assert border_contrast(darker) > 5 * border_contrast(picture)
 
 
-def test_band_in_the_middle_is_no_border():
+def test_band_in_the_middle_is_no_border() -> None:
     picture = noise(size=(256, 256))
     striped = picture.copy()
     striped[120:128] //= 2
     assert border_contrast(striped) < border_contrast(picture)
 
 
-def test_border_of_a_constant_picture_is_one_by_definition():
+def test_border_of_a_constant_picture_is_one_by_definition() -> None:
     assert border_contrast(grey()) == 1.0
 
 
-def test_saturation_counts_values_at_the_ends():
+def test_saturation_counts_values_at_the_ends() -> None:
     picture = grey()
     picture[:32] = 255
     picture[32:64, :, 0] = 0
     assert saturation(picture) == pytest.approx(0.25 + 0.25 / 3)
 
 
-def test_half_a_flat_picture_is_half_dead():
+def test_half_a_flat_picture_is_half_dead() -> None:
     picture = noise(size=(64, 64))
     picture[:32] = 90
     assert dead_area(picture) == pytest.approx(0.5)
 
 
-def test_color_count_of_equal_shares_is_their_number():
+def test_color_count_of_equal_shares_is_their_number() -> None:
     picture = np.repeat(np.array([[0, 0, 0], [64, 0, 0], [0, 64, 0], [0, 0, 255]], dtype=np.uint8), 16, axis=0)
     assert color_count(picture.reshape(8, 8, 3)) == pytest.approx(4.0)
     assert color_count(grey()) == pytest.approx(1.0)
 
 
-def test_dead_channel_has_no_spread():
+def test_dead_channel_has_no_spread() -> None:
     picture = noise()
     picture[..., 1] = 77
     assert smallest_channel_spread(picture) == 0.0
@@ -139,8 +133,8 @@ def test_dead_channel_has_no_spread():
     assert smallest_channel_spread(checker) == pytest.approx(50.0)
 
 
-def test_structural_similarity_equals_scikit_image():
-    photo = skimage.data.chelsea()[:120, :150]
+def test_structural_similarity_equals_scikit_image() -> None:
+    photo = load_image(PHOTOS["chelsea"]).pixels[:120, :150]
     other = np.clip(photo * 0.7 + noise(size=(120, 150)) * 0.2, 0, 255).astype(np.uint8)
     luma = np.array([0.299, 0.587, 0.114])
     expected = skimage.metrics.structural_similarity(
@@ -149,10 +143,10 @@ def test_structural_similarity_equals_scikit_image():
     assert structural_similarity(photo, other) == pytest.approx(expected, abs=1e-4)
 
 
-def test_picture_is_wholly_similar_to_itself():
+def test_picture_is_wholly_similar_to_itself() -> None:
     assert structural_similarity(noise(), noise()) == pytest.approx(1.0)
 
 
-def test_structural_similarity_of_different_sizes_is_an_error():
+def test_structural_similarity_of_different_sizes_is_an_error() -> None:
     with pytest.raises(ImageError, match="one size"):
         structural_similarity(grey((20, 20)), grey((20, 21)))

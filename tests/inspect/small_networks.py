@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
-import skimage
 import torch
 from torch import Tensor, nn
 
 from fast_style.inspect import Network
 from fast_style.perceptual import VGG, VGGWeights
+from tests.conftest import PHOTOS
 
-CAT = Path(skimage.__file__).parent / "data" / "chelsea.png"
+CAT = PHOTOS["chelsea"]
 LABELS = ("left", "right", "green mamba")
 
 

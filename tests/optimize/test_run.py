@@ -1,47 +1,50 @@
 import csv
 import itertools
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import skimage.data
 import torch
+from torch import Tensor
 
 from fast_style.cli import main
 from fast_style.errors import DeviceError, InputError, TrainingDivergedError
-from fast_style.images import Picture, fit, load_image, save_image
-from fast_style.optimize import Scorer, Settings, optimize_picture, preset, scale_sizes
+from fast_style.images import Picture, Pixels, fit, load_image, save_image, to_float
+from fast_style.optimize import Init, Outcome, Scorer, Settings, Step, optimize_picture, preset, scale_sizes
 from fast_style.optimize.run import find_device
 from fast_style.perceptual import VGG, Objective, PerceptualLoss, load_vgg_weights
+from tests.conftest import PAINTING, PHOTOS
 
 SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
 
 
 @pytest.fixture(scope="module")
-def photo():
-    return fit(Picture(skimage.data.chelsea()), 64).pixels
+def photo() -> Pixels:
+    return fit(load_image(PHOTOS["chelsea"]), 64).pixels
 
 
 @pytest.fixture(scope="module")
-def painting():
-    return fit(Picture(skimage.data.immunohistochemistry()), 64).pixels
+def painting() -> Pixels:
+    return fit(load_image(PAINTING), 64).pixels
 
 
-def settings(**changes):
+def settings(**changes: Any) -> Settings:
     return Settings(**{"objective": SMALL, "iterations": 4, "size": 64, "style_size": 64, "device": "cpu", **changes})
 
 
-def record(photo, painting, **changes):
-    steps = []
+def record(photo: Pixels, painting: Pixels, **changes: Any) -> tuple[Outcome, list[Step]]:
+    steps: list[Step] = []
     outcome = optimize_picture(photo, [painting], settings(**changes), on_step=steps.append)
     return outcome, steps
 
 
-def tensor(pixels):
-    return torch.from_numpy(pixels.astype(np.float32).transpose(2, 0, 1)[None] / 255)
+def tensor(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(to_float(pixels))
 
 
 @pytest.mark.parametrize("name", ["balanced", "gatys", "johnson", "d2l"])
-def test_every_preset_lowers_its_objective_monotonically_on_a_photo(name, photo, painting):
+def test_every_preset_lowers_its_objective_monotonically_on_a_photo(name: str, photo: Pixels, painting: Pixels) -> None:
     _, steps = record(photo, painting, objective=preset(name), iterations=5)
     totals = [step.terms["total"] for step in steps]
     assert len(totals) == 5
@@ -49,7 +52,7 @@ def test_every_preset_lowers_its_objective_monotonically_on_a_photo(name, photo,
     assert all(step.image.min() >= 0.0 and step.image.max() <= 1.0 for step in steps)
 
 
-def test_optimizer_scores_as_the_trainer_to_the_last_digit(photo, painting):
+def test_optimizer_scores_as_the_trainer_to_the_last_digit(photo: Pixels, painting: Pixels) -> None:
     torch.use_deterministic_algorithms(True)
     try:
         vgg = VGG(load_vgg_weights(), SMALL.layers)
@@ -67,17 +70,18 @@ def test_optimizer_scores_as_the_trainer_to_the_last_digit(photo, painting):
     finally:
         torch.use_deterministic_algorithms(False)
     assert total == terms.total.item()
+    assert output.grad is not None
     assert torch.equal(gradient, output.grad)
     assert score.terms["style"] == terms.style.item()
 
 
-def test_default_objective_is_the_trainers():
+def test_default_objective_is_the_trainers() -> None:
     from fast_style.training import Recipe
 
     assert preset("balanced") == Recipe().objective == Settings().objective
 
 
-def test_perceptual_network_is_frozen_and_targets_are_detached(photo, painting):
+def test_perceptual_network_is_frozen_and_targets_are_detached(photo: Pixels, painting: Pixels) -> None:
     vgg = VGG(load_vgg_weights(), SMALL.layers)
     loss = PerceptualLoss(vgg, [tensor(painting)], SMALL)
     loss.calibrate([tensor(photo)])
@@ -90,7 +94,7 @@ def test_perceptual_network_is_frozen_and_targets_are_detached(photo, painting):
     assert all(torch.equal(before[name], buffer) for name, buffer in vgg.named_buffers())
 
 
-def test_gatys_weighing_is_half_a_sum_and_a_quarter(photo, painting):
+def test_gatys_weighing_is_half_a_sum_and_a_quarter(photo: Pixels, painting: Pixels) -> None:
     classic = Objective(weighting="classic", content_layers=("relu2_1",), style_layers=("relu1_1",))
     gatys = Objective(weighting="gatys", content_layers=("relu2_1",), style_layers=("relu1_1",))
     vgg = VGG(load_vgg_weights(), classic.layers)
@@ -107,30 +111,30 @@ def test_gatys_weighing_is_half_a_sum_and_a_quarter(photo, painting):
     ("size", "scales", "expected"),
     [(512, None, [512]), (1024, None, [512, 1024]), (700, None, [350, 700]), (256, 3, [64, 128, 256])],
 )
-def test_scales_double_up_to_the_size(size, scales, expected):
+def test_scales_double_up_to_the_size(size: int, scales: int | None, expected: list[int]) -> None:
     assert scale_sizes(size, scales) == expected
 
 
-def test_coarse_to_fine_ends_at_the_photos_size(photo, painting):
+def test_coarse_to_fine_ends_at_the_photos_size(photo: Pixels, painting: Pixels) -> None:
     outcome, steps = record(photo, painting, scales=2)
     assert [step.scale for step in steps] == [1, 1, 1, 1, 2, 2]
     assert outcome.pixels.shape == photo.shape
 
 
 @pytest.mark.parametrize("init", ["photo", "noise", "style"])
-def test_every_start_works_and_improves(init, photo, painting):
+def test_every_start_works_and_improves(init: Init, photo: Pixels, painting: Pixels) -> None:
     _, steps = record(photo, painting, init=init)
     assert steps[-1].terms["total"] < steps[0].terms["total"]
 
 
-def test_noise_is_the_same_for_the_same_seed(photo, painting):
+def test_noise_is_the_same_for_the_same_seed(photo: Pixels, painting: Pixels) -> None:
     first, second, other = (record(photo, painting, init="noise", seed=s, iterations=1)[0].pixels for s in (1, 1, 2))
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
 
 
-def test_interruption_keeps_the_best_so_far(photo, painting):
-    def interrupt(step):
+def test_interruption_keeps_the_best_so_far(photo: Pixels, painting: Pixels) -> None:
+    def interrupt(step: Step) -> None:
         if step.iteration == 2:
             raise KeyboardInterrupt
 
@@ -140,38 +144,40 @@ def test_interruption_keeps_the_best_so_far(photo, painting):
     assert not np.array_equal(outcome.pixels, photo)
 
 
-def test_objective_that_overflows_says_what_to_change(photo, painting):
+def test_objective_that_overflows_says_what_to_change(photo: Pixels, painting: Pixels) -> None:
     huge = Objective(weighting="classic", content_layers=("relu2_1",), style_layers=("relu1_1",), style_weight=3e38)
     with pytest.raises(TrainingDivergedError, match=r"iteration 1: the objective is inf") as caught:
         record(photo, painting, objective=huge)
     assert "Lower the weights" in (caught.value.hint or "")
 
 
-def test_kept_colors_are_the_photos(photo, painting):
+def test_kept_colors_are_the_photos(photo: Pixels, painting: Pixels) -> None:
     outcome = optimize_picture(photo, [painting], settings(iterations=2), colors=True)
     shift = outcome.pixels.astype(int) - photo
     inside = (outcome.pixels > 0).all(axis=-1) & (outcome.pixels < 255).all(axis=-1)
     assert np.ptp(shift[inside], axis=-1).max() <= 1
 
 
-def test_shares_of_paintings_matter(photo, painting):
-    other = skimage.data.astronaut()[:64, :64]
+def test_shares_of_paintings_matter(photo: Pixels, painting: Pixels) -> None:
+    other = load_image(PHOTOS["astronaut"]).pixels[:64, :64]
     one = optimize_picture(photo, [painting, other], settings(iterations=2), style_shares=(1, 0))
     alone = optimize_picture(photo, [painting], settings(iterations=2))
     assert np.array_equal(one.pixels, alone.pixels)
 
 
-def test_unknown_preset_suggests_the_nearest():
+def test_unknown_preset_suggests_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'gatys'"):
         preset("gatis")
 
 
-def test_unknown_device_is_an_error():
+def test_unknown_device_is_an_error() -> None:
     with pytest.raises(DeviceError, match="cannot use the device 'warp'"):
         find_device("warp")
 
 
-def test_command_writes_picture_snapshots_and_curve(tmp_path, photo, painting, capsys):
+def test_command_writes_picture_snapshots_and_curve(
+    tmp_path: Path, photo: Pixels, painting: Pixels, capsys: pytest.CaptureFixture[str]
+) -> None:
     save_image(Picture(photo), tmp_path / "photo.png")
     save_image(Picture(painting), tmp_path / "painting.png")
     arguments = ["optimize", str(tmp_path / "photo.png"), str(tmp_path / "painting.png"), "-o", str(tmp_path / "o.png")]
@@ -196,7 +202,9 @@ def test_command_writes_picture_snapshots_and_curve(tmp_path, photo, painting, c
         (["--vgg", "nowhere"], "unknown VGG weights"),
     ],
 )
-def test_bad_options_are_errors_without_a_picture(arguments, message, tmp_path, photo, capsys):
+def test_bad_options_are_errors_without_a_picture(
+    arguments: list[str], message: str, tmp_path: Path, photo: Pixels, capsys: pytest.CaptureFixture[str]
+) -> None:
     save_image(Picture(photo), tmp_path / "p.png")
     picture = str(tmp_path / "p.png")
     assert main(["optimize", picture, picture, "-o", str(tmp_path / "o.png"), *arguments]) == 2

