@@ -321,7 +321,7 @@ def test_memory_does_not_grow_with_the_length(make_clip: Make, same: Path, tmp_p
 
 
 def test_ctrl_c_leaves_a_file_that_plays(make_clip: Make, same: Path, tmp_path: Path) -> None:
-    frames = noise(20) * 20
+    frames = noise(20) * 150  # long enough to be interrupted: about two seconds of work
     clip, target = make_clip(frames=frames), tmp_path / "out.mp4"
     command = [sys.executable, "-m", "fast_style", "stylize", str(clip), "--style", str(same), "-o", str(target)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
