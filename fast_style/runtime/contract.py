@@ -74,7 +74,11 @@ class Contract:
         if not np.isfinite(found).all():
             raise ModelError(f"{self.path} gave values that are not numbers")
         cut = found[:, :, :height, :width]
-        stylized = np.ascontiguousarray(cut[0].transpose(1, 2, 0)) if self.pixels else to_uint8(cut / self.white)
+        stylized = (
+            np.ascontiguousarray(cut[0].transpose(1, 2, 0))
+            if self.pixels
+            else to_uint8(np.divide(cut, self.white, dtype=np.float32))
+        )
         return _resized(stylized, (frame.shape[0], frame.shape[1]))
 
     def _sides(self, frame: Pixels) -> tuple[int, int]:
