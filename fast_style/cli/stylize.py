@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from fast_style.cli.app import DONE, FAILED, INTERRUPTED, SOME_FAILED, print_error, report_error
 from fast_style.errors import FastStyleError, InputError
 from fast_style.images import WRITABLE_SUFFIXES, find_images
+from fast_style.runtime.contract import Range
 from fast_style.runtime.photos import STREAM, PhotoJob, PhotoOptions, stylize_photos
 from fast_style.runtime.session import Device, core_count
 
@@ -51,6 +52,7 @@ def stylize(
     steady: Annotated[bool, Parameter(negative="")] = False,
     audio: bool = True,
     subtitle: bool = True,
+    value_range: Annotated[Range | None, Parameter(name="--range")] = None,
     device: Device = "auto",
     jobs: Annotated[int | None, Parameter(name=["--jobs", "-j"])] = None,
     threads: int | None = None,
@@ -79,6 +81,7 @@ def stylize(
         steady: Hold still what does not move in a video.
         audio: Copy a video's sound.
         subtitle: Copy a video's subtitles.
+        value_range: Of a model from elsewhere: the values it takes and gives, 0-1 or 0-255.
         device: auto, cpu, cuda, …; an error where it is not the one that would run.
         jobs: Photos or frames at once; without it, one for each core.
         threads: Of the CPU for one photo or frame; without it, the cores are shared out.
@@ -104,8 +107,9 @@ def stylize(
             {"jpg": "JPEG", "webp": "WEBP"}.get(format or "png", "PNG"),
         )  # fmt: skip
         outcomes = stylize_photos(
-            photos, style, options, device=device, jobs_at_once=jobs, threads=threads, force=force
-        )
+            photos, style, options, device=device, value_range=value_range, jobs_at_once=jobs, threads=threads,
+            force=force,
+        )  # fmt: skip
         for outcome in _with_bar(outcomes, len(photos)):
             record: dict[str, Any] = {"input": str(outcome.job.source), "output": str(outcome.job.target)}
             if outcome.error is not None:
@@ -126,7 +130,8 @@ def stylize(
             codec=codec, quality=64 if quality is None else quality,
         )  # fmt: skip
         workers = jobs or max(1, core_count() // (threads or 1))
-        stylizer = Stylizer(style, device=device, threads=threads or max(1, core_count() // workers))
+        share = threads or max(1, core_count() // workers)
+        stylizer = Stylizer(style, device=device, threads=share, value_range=value_range)
         # A service manager stops with SIGTERM: that, too, leaves a video that plays.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         for job in videos:

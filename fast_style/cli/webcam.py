@@ -17,6 +17,7 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, INTERRUPTED
 from fast_style.errors import CameraError, InputError
+from fast_style.runtime.contract import Range
 from fast_style.runtime.session import Device
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
 
@@ -35,6 +36,7 @@ def webcam(
     virtual_camera: Annotated[bool, Parameter(negative="")] = False,
     headless: Annotated[bool, Parameter(negative="")] = False,
     seconds: float | None = None,
+    value_range: Annotated[Range | None, Parameter(name="--range")] = None,
     device: Device = "auto",
     threads: int | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
@@ -55,6 +57,7 @@ def webcam(
         virtual_camera: Offer the result to other programs as a camera; needs pyvirtualcam.
         headless: Open no window; stop with Ctrl-C, or when the file ends.
         seconds: Stop after this long.
+        value_range: Of models from elsewhere: the values they take and give, 0-1 or 0-255.
         device: auto, cpu, cuda, …; an error where it is not the one that would run.
         threads: Of the CPU; without it, all.
         force: Overwrite the recording where it exists.
@@ -83,7 +86,7 @@ def webcam(
         check_video_name(record)
     if not headless:
         check_display()
-    stylizers = [Stylizer(name, device=device, threads=threads) for name in style]
+    stylizers = [Stylizer(name, device=device, threads=threads, value_range=value_range) for name in style]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a recording is finished then, too
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(Capture(source))

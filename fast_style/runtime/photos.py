@@ -6,12 +6,13 @@ import io
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.errors import FastStyleError, InputError
 from fast_style.images import Picture, count_pixels, load_image, save_image
+from fast_style.runtime.contract import Range
 from fast_style.runtime.ledger import Ledger
 from fast_style.runtime.pipeline import Budget, overlap
 from fast_style.runtime.session import Device, core_count
@@ -90,6 +91,7 @@ def stylize_photos(
     options: PhotoOptions,
     *,
     device: Device = "auto",
+    value_range: Range | None = None,
     jobs_at_once: int | None = None,
     threads: int | None = None,
     force: bool = False,
@@ -101,6 +103,7 @@ def stylize_photos(
         style: A shipped name or an ONNX file.
         options: See :class:`PhotoOptions`.
         device: See :class:`Stylizer`.
+        value_range: Likewise.
         jobs_at_once: Photos at once; by default as many as there are cores.
         threads: Of the network for one photo; by default the cores are shared out.
         force: Overwrite results that exist, and make those again that are done.
@@ -111,26 +114,32 @@ def stylize_photos(
     """
     jobs = list(jobs)
     workers = min(len(jobs), jobs_at_once or max(1, core_count() // (threads or 1))) or 1
-    return _Studio(style, options, device, workers, threads, force).run(jobs)
+
+    def open_style(threads: int) -> Stylizer:
+        return Stylizer(style, device=device, threads=threads, value_range=value_range)
+
+    return _Studio(open_style, options, value_range, workers, threads, force).run(jobs)
 
 
 class _Studio:
     """What the workers share: the sessions, the bound on memory, the ledgers."""
 
     def __init__(
-        self, style: str | Path, options: PhotoOptions, device: Device, workers: int, threads: int | None, force: bool
+        self,
+        open_style: Callable[[int], Stylizer],
+        options: PhotoOptions,
+        value_range: Range | None,
+        workers: int,
+        threads: int | None,
+        force: bool,
     ) -> None:
         self.options, self.workers, self.force = options, workers, force
-        self._style, self._device = style, device
-        self._threads = threads or max(1, core_count() // workers)
-        self._many = self._open(self._threads)
+        self._open, self._value_range = open_style, value_range
+        self._many = open_style(threads or max(1, core_count() // workers))
         self._large: Stylizer | None = None
         self._lock = threading.Lock()
         self._budget = Budget(_PIXELS_AT_ONCE)
         self._ledgers: dict[Path, Ledger] = {}
-
-    def _open(self, threads: int) -> Stylizer:
-        return Stylizer(self._style, device=self._device, threads=threads)
 
     def run(self, jobs: list[PhotoJob]) -> Iterator[PhotoOutcome]:
         if len(jobs) == 1:
@@ -185,6 +194,12 @@ class _Studio:
         with self._lock:
             if folder not in self._ledgers:
                 style = self._many.style.path
-                made = (style.resolve(), style.stat().st_size, style.stat().st_mtime_ns, self.options)
+                made = (
+                    style.resolve(),
+                    style.stat().st_size,
+                    style.stat().st_mtime_ns,
+                    self.options,
+                    self._value_range,
+                )
                 self._ledgers[folder] = Ledger(folder, made)
             return self._ledgers[folder]

@@ -95,21 +95,3 @@ def running_device(session: onnxruntime.InferenceSession) -> str:
     """Our name of the provider that a session runs on."""
     first = session.get_providers()[0]
     return next((name for name, provider in PROVIDERS.items() if provider == first), first)
-
-
-def check_contract(session: onnxruntime.InferenceSession, path: Path, metadata: dict[str, str]) -> tuple[str, str]:
-    """Return the names of the input and the output of a graph from float RGB in [0, 1] to the same.
-
-    Raises:
-        ModelError: The graph is something else, or its value range is not known.
-    """
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    if metadata.get("producer") != "fast-style":
-        raise ModelError(
-            f"{path} was not exported by fast-style, so its value range is unknown",
-            hint="Give a file that 'fast-style export' or 'fast-style train' wrote.",
-        )
-    ours = len(inputs) == len(outputs) == 1 and inputs[0].type == outputs[0].type == "tensor(float)"
-    if not ours or len(inputs[0].shape) != 4 or inputs[0].shape[1] != 3:
-        raise ModelError(f"{path} does not take one batch of RGB pictures (N, 3, H, W) and return one")
-    return inputs[0].name, outputs[0].name

@@ -13,8 +13,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.errors import FastStyleError, ImageError, InputError, ModelError
-from fast_style.images import Picture, Pixels, fit, float_to_planes, load_image, mix, planes_to_float
-from fast_style.runtime.session import Device, check_contract, open_session, running_device
+from fast_style.images import (
+    Picture,
+    Pixels,
+    fit,
+    float_to_planes,
+    load_image,
+    mix,
+    planes_to_float,
+    to_float,
+    to_uint8,
+)
+from fast_style.runtime.contract import Range, check_contract
+from fast_style.runtime.session import Device, open_session, running_device
 from fast_style.styles import find_style
 
 SMALLEST_SIDE = 16
@@ -27,28 +38,39 @@ class Stylizer:
     """A finished style, ready for pictures of any size; may be called from several threads at once.
 
     Args:
-        style: A shipped name such as ``starry-night``, or the path of an ONNX file that fast-style exported.
+        style: A shipped name such as ``starry-night``, or the path of an ONNX file.
         device: ``auto`` takes the best provider that starts; any other must be the one that runs.
         threads: For one picture on the CPU; None takes every core. Where several pictures are stylized at once,
             one thread each is faster than all for each in turn.
+        value_range: For a float graph that fast-style did not export, and only for one: the values that it takes
+            and gives, ``0-1`` or ``0-255``. What it gives beyond them is clamped. A graph of one fixed size gets
+            the picture resized to it, and its result is resized back.
 
     Raises:
         StyleNotFoundError: There is no such style.
-        ModelError: The file is damaged, no ONNX, or not a style exported by fast-style.
+        ModelError: The file is damaged, no ONNX, not from one picture to one picture, or ``value_range`` is
+            missing or contradicts it.
         DeviceError: The device asked for is not the one that would run.
 
     Example:
         >>> Stylizer("starry-night")("photo.jpg").save("out.png")  # doctest: +SKIP
     """
 
-    def __init__(self, style: str | Path, *, device: Device = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        style: str | Path,
+        *,
+        device: Device = "auto",
+        threads: int | None = None,
+        value_range: Range | None = None,
+    ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1")
         self.style = find_style(style)
         self._session = open_session(self.style.path, device=device, threads=threads)
         self.device = running_device(self._session)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self._input, self._output = check_contract(self._session, self.style.path, self.metadata)
+        self.contract = check_contract(self._session, self.style.path, self.metadata, value_range)
         self._buffers = threading.local()
 
     def __call__(
@@ -126,6 +148,9 @@ class Stylizer:
                 f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {SMALLEST_SIDE} px."
             )
         try:
+            if not self.contract.is_plain:
+                self._adapted(photo, result, blend, keep_colors)
+                return
             image, stylized, binding = self._bound(height, width)
             planes_to_float(photo, image)
             self._session.run_with_iobinding(binding, self._run_options(height * width))
@@ -140,8 +165,22 @@ class Stylizer:
             # ONNX Runtime raises its own kinds, which share no base but this one; nearly always it is memory.
             raise ImageError(
                 f"a picture of {width}×{height} px could not be stylized: {(str(error).splitlines() or ['?'])[0]}",
-                hint="If memory ran out, give a smaller --size.",
+                hint="If memory ran out, give a smaller --size."
+                + ("" if self.contract.ours else " A model from elsewhere may not take every size."),
             ) from error
+
+    def _adapted(self, photo: Sequence[Pixels], result: Sequence[Pixels], blend: float, keep_colors: bool) -> None:
+        """Stylize with a graph of other values, of pixels, or of one size."""
+        frame = np.stack(photo, axis=-1)
+        feeds = {self.contract.input: self.contract.feed(frame)}
+        (given,) = self._session.run([self.contract.output], feeds, self._run_options(frame.shape[0] * frame.shape[1]))
+        stylized = self.contract.read(given, frame)
+        if blend < 1.0 or keep_colors:
+            mixed = to_float(stylized)
+            mix(to_float(frame), mixed, blend=blend, keep_colors=keep_colors)
+            stylized = to_uint8(mixed)
+        for plane, channel in zip(result, _channels(stylized), strict=True):
+            np.copyto(plane, channel)
 
     def _bound(self, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32], Any]:
         """This thread's input and output buffers, (1, 3, H, W) float32, bound to the session; kept for the next."""
@@ -152,8 +191,8 @@ class Stylizer:
         image = np.empty((1, 3, height, width), np.float32)
         stylized = np.empty_like(image)
         binding = self._session.io_binding()
-        binding.bind_input(self._input, "cpu", 0, np.float32, image.shape, image.ctypes.data)
-        binding.bind_output(self._output, "cpu", 0, np.float32, stylized.shape, stylized.ctypes.data)
+        binding.bind_input(self.contract.input, "cpu", 0, np.float32, image.shape, image.ctypes.data)
+        binding.bind_output(self.contract.output, "cpu", 0, np.float32, stylized.shape, stylized.ctypes.data)
         bound = (image, stylized, binding)
         if height * width <= _KEPT_PIXELS:
             self._buffers.bound = bound

@@ -13,7 +13,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import InputError, WebError
+from fast_style.errors import InputError, ModelError, WebError
 from fast_style.runtime.stylizer import Stylizer
 
 # The page is tested with this version of onnxruntime-web, and only with it.
@@ -47,13 +47,19 @@ def write_page(
     Raises:
         InputError: No style, two of one name, or the folder exists.
         StyleNotFoundError: There is no such style.
-        ModelError: A file is no style with float input and output.
+        ModelError: A file is no style with float input and output and any size.
         WebError: The runtime's files cannot be had.
     """
     out = Path(out)
     if not styles:
         raise InputError("no style for the page", hint="Give names of shipped styles, or ONNX files.")
     opened = [Stylizer(style, threads=1) for style in styles]
+    for stylizer in opened:
+        if not stylizer.contract.is_plain:
+            raise ModelError(
+                f"{stylizer.style.path} is no float graph for pictures of any size, which the page needs",
+                hint="Export it without --io uint8 and --size.",
+            )
     names = [stylizer.style.name for stylizer in opened]
     if len(set(names)) < len(names):
         raise InputError(f"two styles have one name: {', '.join(sorted(names))}", hint="Rename a file.")

@@ -57,6 +57,15 @@ def test_web_writes_a_folder_that_holds_all_it_needs(model: Path, empty_runtime:
     assert (out / "styles/small.onnx").read_bytes() == model.read_bytes()
 
 
+def test_web_refuses_a_style_that_the_page_cannot_feed(
+    pixels_model: Path, empty_runtime: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "page"
+    assert main(["web", str(pixels_model), "-o", str(out), "--runtime", str(empty_runtime)]) == 2
+    assert "is no float graph for pictures of any size" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_web_replaces_only_its_own_folders_and_only_when_forced(
     model: Path, empty_runtime: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,9 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from PIL import Image as PIL
 
+from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import ExportError, VerificationError
 from fast_style.export.pixels import pixels_in_and_out
@@ -113,6 +115,32 @@ def test_pixels_in_and_out_equal_the_rounded_float_graph(model: Path, pixels_mod
         (found,), (stylized,) = run(str(pixels_model), [frame[None]]), run(str(model), [to_float(frame)])
         assert found.shape == (1, *frame.shape)
         assert np.abs(found[0].astype(int) - to_uint8(stylized).astype(int)).max() <= 1
+
+
+def test_the_runtime_takes_our_pixels_graph_and_gives_what_the_float_graph_gives(
+    model: Path, pixels_model: Path, frames: list[Pixels]
+) -> None:
+    pixels, floats = Stylizer(pixels_model, threads=1), Stylizer(model, threads=1)
+    for frame in frames:
+        assert np.abs(pixels.frame(frame).astype(int) - floats.frame(frame).astype(int)).max() <= 1
+
+
+def test_the_command_takes_our_pixels_graph(pixels_model: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    assert main(["stylize", str(photos / "00.png"), "--style", str(pixels_model), "-o", str(out)]) == 0
+    expected = Stylizer(pixels_model)(photos / "00.png")
+    np.testing.assert_array_equal(np.asarray(PIL.open(out)), np.asarray(expected))
+
+
+def test_a_graph_of_one_size_takes_pictures_of_others(checkpoint: Path, tmp_path: Path, frames: list[Pixels]) -> None:
+    path = tmp_path / "fixed.onnx"
+    assert main(["export", str(checkpoint), "-o", str(path), "--size", "64x48"]) == 0
+    stylizer = Stylizer(path, threads=1)
+    small = np.asarray(PIL.fromarray(frames[0]).resize((64, 48), PIL.Resampling.LANCZOS))
+    given = PIL.fromarray(to_uint8(run(str(path), [to_float(small)])[0]))
+    height, width = frames[0].shape[:2]
+    expected = np.asarray(given.resize((width, height), PIL.Resampling.LANCZOS))
+    np.testing.assert_array_equal(stylizer.frame(frames[0]), expected)
 
 
 def test_pixels_graph_keeps_the_original_as_it_was(model: Path) -> None:
