@@ -70,7 +70,7 @@ class StyleModule(pl.LightningModule):
         recipe = self.recipe
         optimizer = torch.optim.AdamW(
             self.network.parameters(),
-            lr=recipe.learning_rate,
+            lr=recipe.peak_learning_rate,
             betas=(0.9, 0.99),
             weight_decay=recipe.weight_decay,
         )

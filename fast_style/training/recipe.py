@@ -25,7 +25,7 @@ class Recipe:
         objective: What is minimised.
         grid_weight: Weight of :func:`~fast_style.perceptual.pixel_grid` of the network's pictures, over one stride.
             It keeps the network from drawing a grid; the objective of the picture itself has no such term.
-        learning_rate: The peak of the schedule.
+        learning_rate: The peak of the schedule; None takes the network's own, see :attr:`peak_learning_rate`.
         warmup: Share of the steps in which the learning rate rises; then it falls along a cosine.
         weight_decay: Of AdamW; 0.0 makes it Adam.
         gradient_clip: Largest norm of the gradient.
@@ -41,7 +41,7 @@ class Recipe:
     vgg: str = "caffe-vgg19"
     objective: Objective = field(default_factory=Objective)
     grid_weight: float = 300.0
-    learning_rate: float = 2e-3
+    learning_rate: float | None = None
     warmup: float = 0.1
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
@@ -53,10 +53,17 @@ class Recipe:
         for name, low in (("steps", 1), ("size", 32), ("batch", 1), ("style_size", 32)):
             if getattr(self, name) < low:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least {low}")
-        if not 0 < self.learning_rate < 1:
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate is {self.learning_rate}; expected a number between 0 and 1")
         if not 0 <= self.averaging < 1:
             raise InputError(f"averaging is {self.averaging}; expected a number from 0 up to, not including, 1")
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The learning rate in use. Johnson's network, deeper and without a bounded end, learns at half the rate."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 1e-3 if self.network == "johnson" else 2e-3
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for checkpoints and cards."""
