@@ -1,4 +1,4 @@
-"""Writing videos: files, animated GIFs and numbered pictures."""
+"""Writing videos and animated GIFs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
-from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, save_image
-from fast_style.runtime.reading import Colors, is_sequence, numbered_files, plane_views
+from fast_style.images import Pixels
+from fast_style.runtime.reading import Colors, plane_views
+from fast_style.runtime.sequence import is_sequence, numbered_files
 
 # Short names for --codec; any other encoder of the FFmpeg libraries may be given by its own name.
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
@@ -234,35 +234,6 @@ class VideoWriter:
                 self.container.close()
             except FFmpegError as error:
                 raise VideoError(f"cannot write {self.path.name}: {error.strerror}") from error
-
-
-class SequenceWriter:
-    """Numbered pictures being written, such as ``frames/%05d.png``; the same face as :class:`VideoWriter`.
-
-    Args:
-        path: The pattern; numbers start at 1.
-        quality: Of JPEG and WebP, 1 to 100.
-    """
-
-    def __init__(self, path: Path, *, quality: int) -> None:
-        if path.suffix.lower() not in WRITABLE_SUFFIXES:
-            raise VideoError(f"no pictures are written as {path.suffix!r}", hint="Give %05d.png or %05d.jpg.")
-        self.path, self.quality, self._number = path, quality, 0
-
-    def pack(self, planes: Pixels) -> Pixels:
-        """Interleave the planes."""
-        return np.ascontiguousarray(planes.transpose(1, 2, 0))
-
-    def write(self, frame: Pixels, pts: int) -> None:
-        """Save the next picture."""
-        self._number += 1
-        save_image(Picture(frame), self.path.with_name(self.path.name % self._number), quality=self.quality)
-
-    def copy(self, packet: Any) -> None:
-        """Pictures hold no sound."""
-
-    def close(self) -> None:
-        """Nothing is left to do."""
 
 
 def check_video_name(path: Path) -> None:

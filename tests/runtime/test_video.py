@@ -20,7 +20,8 @@ from fast_style import Stylizer
 from fast_style.errors import FastStyleError, InputError, VideoError
 from fast_style.images import Pixels
 from fast_style.runtime.pipeline import Budget, overlap
-from fast_style.runtime.reading import Colors, numbered_files
+from fast_style.runtime.reading import Colors
+from fast_style.runtime.sequence import numbered_files
 from fast_style.runtime.video import VideoOptions, stylize_video
 from tests.runtime.conftest import moving_square, read_frames
 
