@@ -158,24 +158,29 @@ class VideoWriter:
     def pack(self, planes: Pixels) -> Any:
         """Make a frame for the encoder from (3, H, W) uint8 RGB planes; the slow part of writing, for any thread."""
         _, height, width = planes.shape
-        # One for each thread, kept: setting a conversion up takes as long as the conversion.
-        reformatter = self._own.__dict__.setdefault("reformatter", VideoReformatter())
-        frame = av.VideoFrame(self.format.width, self.format.height, "gbrp")
+        # Both are kept for each thread: setting a conversion up, or fresh memory, takes as long as the conversion.
+        if not hasattr(self._own, "reformatter"):
+            self._own.reformatter, self._own.frame = VideoReformatter(), None
+        reformatter = self._own.reformatter
+        frame = self._own.frame or av.VideoFrame(self.format.width, self.format.height, "gbrp")
         for view, plane in zip(plane_views(frame), planes, strict=True):
             view[:height, :width] = plane
             view[height:, :width] = plane[-1:]
             view[:, width:] = view[:, width - 1 : width]
         if self._gif:
-            return reformatter.reformat(frame, format="rgba")
-        colors = self.format.colors
-        return reformatter.reformat(
-            frame,
-            format=self._pixel_format,
-            src_color_range=ColorRange.JPEG,
-            dst_colorspace=colors.matrix,
-            dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
-            interpolation="BICUBIC",
-        )
+            packed = reformatter.reformat(frame, format="rgba")
+        else:
+            packed = reformatter.reformat(
+                frame,
+                format=self._pixel_format,
+                src_color_range=ColorRange.JPEG,
+                dst_colorspace=self.format.colors.matrix,
+                dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
+                interpolation="BICUBIC",
+            )
+        # An encoder of this very format gets the frame itself, and keeps it.
+        self._own.frame = None if packed is frame else frame
+        return packed
 
     def write(self, frame: Any, pts: int) -> None:
         """Encode a packed frame, to be shown from ``pts`` in units of the format's time base.
