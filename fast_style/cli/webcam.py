@@ -78,7 +78,8 @@ def webcam(
         import cv2  # noqa: F401  # the check below must come before any window does
 
         from fast_style.runtime.capture import Capture
-        from fast_style.runtime.live import Live, LiveOptions, View, Window
+        from fast_style.runtime.live import Live, LiveOptions
+        from fast_style.runtime.window import View, Window
         from fast_style.runtime.writing import check_video_name
     except ImportError as error:
         raise CameraError(f"{error.name} is not installed", hint='pip install "fast-style[video]"') from error

@@ -1,91 +1,25 @@
-"""Stylizing what a camera sees: the view, what the keys do to it, and the loop."""
+"""A live session: stylizing what a camera sees, showing it, heeding keys."""
 
 from __future__ import annotations
 
-import os
-import queue
 import statistics
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
-from fast_style.errors import FastStyleError
-from fast_style.images import Picture, Pixels, replacing, save_image
+from fast_style.images import Picture, Pixels, save_image
 from fast_style.runtime.capture import Capture, Shot
+from fast_style.runtime.recorder import Recorder, free_name
 from fast_style.runtime.stylizer import SMALLEST_SIDE, Stylizer
-from fast_style.runtime.writing import VideoFormat, VideoWriter
+from fast_style.runtime.window import HELP, Display, View, press, write_lines
 
-HELP = (
-    "n p    next, previous style",
-    "+ -    more, less style",
-    "b      both, side by side",
-    "m      mirror",
-    "c      keep colours",
-    "s      save a still",
-    "r      record, stop recording",
-    "f      full screen",
-    "h      this help",
-    "q Esc  quit",
-)
-_TIME_BASE = Fraction(1, 1000)  # of recordings, which keep the times at which the frames were captured
 _SMALLEST_HEIGHT = 360  # px; smaller frames are shown enlarged, for the text to be read
 _RECENT = 30  # frames over which the figures are taken
-
-
-@dataclass(frozen=True)
-class View:
-    """What is shown, and how.
-
-    Attributes:
-        style: Index of the style.
-        blend: 0.0 is the camera's picture, 1.0 the full style.
-        side_by_side: The camera's picture on the left.
-        mirror: Left and right swapped.
-        keep_colors: Take only brightness from the style.
-        full_screen: Likewise.
-        help: Show the keys.
-        recording: Write what is shown.
-    """
-
-    style: int = 0
-    blend: float = 1.0
-    side_by_side: bool = False
-    mirror: bool = False
-    keep_colors: bool = False
-    full_screen: bool = False
-    help: bool = False
-    recording: bool = False
-
-
-_SWITCHES = {
-    "b": "side_by_side",
-    "m": "mirror",
-    "c": "keep_colors",
-    "f": "full_screen",
-    "h": "help",
-    "r": "recording",
-}
-
-
-def press(view: View, key: str, styles: int) -> View:
-    """The view after a key; the same view for a key that has no meaning."""
-    if key in "np":
-        return replace(view, style=(view.style + (1 if key == "n" else -1)) % styles)
-    if key in "+=-":
-        step = -0.1 if key == "-" else 0.1
-        return replace(view, blend=round(min(1.0, max(0.0, view.blend + step)), 1))
-    if key in _SWITCHES:
-        name = _SWITCHES[key]
-        return replace(view, **{name: not getattr(view, name)})
-    return view
 
 
 @dataclass
@@ -122,78 +56,6 @@ class Figures:
             "latency_ms": round(statistics.median(self.latency) * 1e3, 1),
             "network_ms": round(statistics.median(self.network) * 1e3, 1),
         }
-
-
-class Display(Protocol):
-    """Where frames are shown and keys come from."""
-
-    def show(self, pixels: Pixels, view: View) -> None:
-        """Show an (H, W, 3) uint8 BGR picture."""
-
-    def key(self) -> str | None:
-        """The key that was pressed since last time, ``quit`` where the window was closed, or None."""
-
-
-class Recorder:
-    """A video file written by a thread of its own, so that encoding does not hold up what is shown.
-
-    Where the encoder falls behind, frames are left out of the file, not of the window.
-
-    Args:
-        target: The file; it appears when :meth:`close` is called.
-        width: Of the frames, px.
-        height: Likewise.
-    """
-
-    def __init__(self, target: Path, width: int, height: int) -> None:
-        self.target, self.frames = target, 0
-        self.size = (width, height)
-        self.error: FastStyleError | None = None
-        self._queue: queue.Queue[tuple[Pixels, int] | None] = queue.Queue(maxsize=4)
-        self._start: float | None = None
-        self._last = -1
-        self._thread = threading.Thread(target=self._write, name="record")
-        self._thread.start()
-
-    def add(self, pixels: Pixels, captured: float) -> None:
-        """Write an (H, W, 3) uint8 BGR frame at the time it was captured."""
-        height, width = pixels.shape[:2]
-        if (width, height) != self.size:  # side by side was switched on: the file keeps its size
-            pixels = np.asarray(cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA), np.uint8)
-        self._start = captured if self._start is None else self._start
-        pts = max(self._last + 1, round((captured - self._start) / _TIME_BASE))
-        try:
-            self._queue.put_nowait((pixels, pts))
-            self._last = pts
-        except queue.Full:
-            pass
-
-    def _write(self) -> None:
-        try:
-            with replacing(self.target) as partial:
-                format = VideoFormat(*self.size, rate=Fraction(30), time_base=_TIME_BASE)
-                writer = VideoWriter(partial, format)
-                try:
-                    while (item := self._queue.get()) is not None:
-                        writer.write(writer.pack(np.ascontiguousarray(item[0][..., ::-1].transpose(2, 0, 1))), item[1])
-                        self.frames += 1
-                finally:
-                    writer.close()
-        except FastStyleError as error:
-            self.error = error
-            while self._queue.get() is not None:
-                pass
-
-    def close(self) -> None:
-        """Finish the file.
-
-        Raises:
-            FastStyleError: It could not be written.
-        """
-        self._queue.put(None)
-        self._thread.join()
-        if self.error is not None:
-            raise self.error
 
 
 @dataclass(frozen=True)
@@ -344,61 +206,3 @@ def shrink(pixels: Pixels, size: int | None) -> Pixels:
     scale = size / max(width, height)
     target = (max(SMALLEST_SIDE, round(width * scale)), max(SMALLEST_SIDE, round(height * scale)))
     return np.asarray(cv2.resize(pixels, target, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def write_lines(pixels: Pixels, lines: list[str]) -> Pixels:
-    """Write lines of text into the upper left of a BGR picture, in place, white on a dark rim."""
-    scale = max(0.35, pixels.shape[0] / 900)
-    for number, line in enumerate(lines):
-        place = (int(16 * scale), int((number + 1) * 36 * scale))
-        for color, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-            cv2.putText(
-                pixels, line, place, cv2.FONT_HERSHEY_SIMPLEX, scale, color, max(1, round(width * scale)), cv2.LINE_AA
-            )
-    return pixels
-
-
-def free_name(path: Path) -> Path:
-    """The path, or the first of NAME-2, NAME-3, … that does not exist."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return free
-
-
-class Window:
-    """An OpenCV window.
-
-    Args:
-        title: Of the window.
-    """
-
-    def __init__(self, title: str) -> None:
-        self._title, self._full = title, False
-        self._size: Any = None
-        # The Qt in OpenCV's wheels carries no fonts and says so many times; its toolbar is of no use here.
-        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-
-    def show(self, pixels: Pixels, view: View) -> None:
-        """Show a frame; the window takes the size of the frames, unless it fills the screen."""
-        if view.full_screen != self._full:
-            self._full = view.full_screen
-            full = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
-            cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, full)
-        if pixels.shape != self._size and not self._full:
-            self._size = pixels.shape
-            cv2.resizeWindow(self._title, pixels.shape[1], pixels.shape[0])
-        cv2.imshow(self._title, pixels)
-
-    def key(self) -> str | None:
-        """The key that was pressed, or ``quit`` where the window was closed."""
-        code = cv2.waitKey(1) & 0xFF
-        if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
-            return "quit"
-        return None if code == 0xFF else chr(code)
-
-    def close(self) -> None:
-        """Close the window."""
-        cv2.destroyAllWindows()

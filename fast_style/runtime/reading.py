@@ -1,8 +1,7 @@
-"""Reading videos: files, animated GIFs and numbered pictures, as upright RGB planes with exact times."""
+"""Reading videos and animated GIFs as upright RGB planes with exact times."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,8 +15,8 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from fast_style.errors import FastStyleError, VideoError
-from fast_style.images import MAX_PIXELS, Pixels, load_image
+from fast_style.errors import VideoError
+from fast_style.images import MAX_PIXELS, Pixels
 
 DEFAULT_RATE = Fraction(25)  # of numbered pictures, which have no times of their own
 
@@ -323,8 +322,13 @@ def _fitted(width: int, height: int, size: int | None) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+def usual_matrix(height: int) -> Colorspace:
+    """The matrix of a picture ``height`` px high where nothing tells."""
+    return Colorspace.ITU709 if height >= _HD_HEIGHT else Colorspace.ITU601
+
+
 def _colors(frame: Any) -> Colors:
-    guess = Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
+    guess = usual_matrix(frame.height)
     rgb = frame.format.is_rgb or int(frame.colorspace) == _RGB_MATRIX
     full = int(frame.color_range) == int(ColorRange.JPEG) or frame.format.name.startswith("yuvj")
     return Colors(
@@ -333,84 +337,3 @@ def _colors(frame: Any) -> Colors:
         primaries=int(frame.color_primaries),
         transfer=int(frame.color_trc),
     )
-
-
-class SequenceReader:
-    """Numbered pictures, such as ``frames/%05d.png``, as a video; the same face as :class:`VideoReader`.
-
-    Pictures of another size than the first are counted as lost, like those that cannot be read.
-
-    Args:
-        path: With one ``%d`` or ``%05d`` in its name.
-        size: Shrink the long side to this many px, or None.
-        rate: Pictures a second.
-        start: Leave out what is before, seconds.
-        end: Stop there, seconds, or None.
-
-    Raises:
-        VideoError: The pattern is none, or there is no such picture.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        size: int | None = None,
-        rate: Fraction = DEFAULT_RATE,
-        start: float = 0.0,
-        end: float | None = None,
-    ) -> None:
-        self.path, self.rate, self.time_base, self._size = path, rate, 1 / rate, size
-        first, last = round(start * rate), None if end is None else round(end * rate)
-        self._files = numbered_files(path)[first:last]
-        if not self._files:
-            raise VideoError(f"there is no picture named {path}", hint="The numbers may start anywhere.")
-        self.losses = Losses()
-        self.metadata: dict[str, str] = {}
-        self.copied: list[Any] = []
-        self.aspect: Fraction | None = None
-        # The planes are RGB already; this is how a video written from them will mean them.
-        self.width, self.height = load_image(self._files[0], size=size).size
-        hd = self.height >= _HD_HEIGHT
-        self.colors = Colors(Colorspace.ITU709 if hd else Colorspace.ITU601)
-
-    @property
-    def frames(self) -> int:
-        """How many pictures there are."""
-        return len(self._files)
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Read on, from the start that was asked for."""
-        for index, file in enumerate(self._files):
-            try:
-                picture = load_image(file, size=self._size)
-            except FastStyleError as error:
-                self.losses.add(str(error), frames=1)
-                continue
-            if picture.size != (self.width, self.height):
-                width, height = picture.size
-                self.losses.add(f"{file} is {width}×{height} px, not {self.width}×{self.height}", frames=1)
-                continue
-            yield Frame(np.ascontiguousarray(picture.pixels.transpose(2, 0, 1)), index)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def is_sequence(path: Path) -> bool:
-    """Whether a path is a pattern of numbered pictures."""
-    return re.search(r"%0?\d*d", path.name) is not None
-
-
-def numbered_files(pattern: Path) -> list[Path]:
-    """The files that a pattern such as ``frames/%05d.png`` names, by number; gaps are no matter.
-
-    Raises:
-        VideoError: The pattern has more than one number.
-    """
-    parts = re.split(r"%0?\d*d", pattern.name)
-    if len(parts) != 2:
-        raise VideoError(f"{pattern} is not a pattern with one number, such as %05d.png")
-    name = re.compile(rf"{re.escape(parts[0])}(\d+){re.escape(parts[1])}")
-    found = ((name.fullmatch(path.name), path) for path in pattern.parent.glob("*"))
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]

@@ -14,10 +14,11 @@ import numpy as np
 from fast_style.errors import InputError, VideoError
 from fast_style.images import Pixels, replacing
 from fast_style.runtime.pipeline import overlap
-from fast_style.runtime.reading import DEFAULT_RATE, Frame, Losses, SequenceReader, VideoReader, is_sequence
+from fast_style.runtime.reading import DEFAULT_RATE, Frame, Losses, VideoReader
+from fast_style.runtime.sequence import SequenceReader, SequenceWriter, is_sequence
 from fast_style.runtime.session import core_count
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
-from fast_style.runtime.writing import SequenceWriter, VideoFormat, VideoWriter, check_video_name
+from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name
 
 # A gap this long is a still picture or a damaged time; --fps does not fill it with repeated frames.
 _LONGEST_FILLED_GAP = 10.0

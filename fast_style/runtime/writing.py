@@ -1,4 +1,4 @@
-"""Writing videos: files, animated GIFs and numbered pictures."""
+"""Writing videos and animated GIFs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
-from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, save_image
-from fast_style.runtime.reading import Colors, is_sequence, numbered_files, plane_views
+from fast_style.images import Pixels
+from fast_style.runtime.reading import Colors, plane_views
+from fast_style.runtime.sequence import is_sequence, numbered_files
 
 # Short names for --codec; any other encoder of the FFmpeg libraries may be given by its own name.
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
@@ -158,24 +158,29 @@ class VideoWriter:
     def pack(self, planes: Pixels) -> Any:
         """Make a frame for the encoder from (3, H, W) uint8 RGB planes; the slow part of writing, for any thread."""
         _, height, width = planes.shape
-        # One for each thread, kept: setting a conversion up takes as long as the conversion.
-        reformatter = self._own.__dict__.setdefault("reformatter", VideoReformatter())
-        frame = av.VideoFrame(self.format.width, self.format.height, "gbrp")
+        # Both are kept for each thread: setting a conversion up, or fresh memory, takes as long as the conversion.
+        if not hasattr(self._own, "reformatter"):
+            self._own.reformatter, self._own.frame = VideoReformatter(), None
+        reformatter = self._own.reformatter
+        frame = self._own.frame or av.VideoFrame(self.format.width, self.format.height, "gbrp")
         for view, plane in zip(plane_views(frame), planes, strict=True):
             view[:height, :width] = plane
             view[height:, :width] = plane[-1:]
             view[:, width:] = view[:, width - 1 : width]
         if self._gif:
-            return reformatter.reformat(frame, format="rgba")
-        colors = self.format.colors
-        return reformatter.reformat(
-            frame,
-            format=self._pixel_format,
-            src_color_range=ColorRange.JPEG,
-            dst_colorspace=colors.matrix,
-            dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
-            interpolation="BICUBIC",
-        )
+            packed = reformatter.reformat(frame, format="rgba")
+        else:
+            packed = reformatter.reformat(
+                frame,
+                format=self._pixel_format,
+                src_color_range=ColorRange.JPEG,
+                dst_colorspace=self.format.colors.matrix,
+                dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
+                interpolation="BICUBIC",
+            )
+        # An encoder of this very format gets the frame itself, and keeps it.
+        self._own.frame = None if packed is frame else frame
+        return packed
 
     def write(self, frame: Any, pts: int) -> None:
         """Encode a packed frame, to be shown from ``pts`` in units of the format's time base.
@@ -234,35 +239,6 @@ class VideoWriter:
                 self.container.close()
             except FFmpegError as error:
                 raise VideoError(f"cannot write {self.path.name}: {error.strerror}") from error
-
-
-class SequenceWriter:
-    """Numbered pictures being written, such as ``frames/%05d.png``; the same face as :class:`VideoWriter`.
-
-    Args:
-        path: The pattern; numbers start at 1.
-        quality: Of JPEG and WebP, 1 to 100.
-    """
-
-    def __init__(self, path: Path, *, quality: int) -> None:
-        if path.suffix.lower() not in WRITABLE_SUFFIXES:
-            raise VideoError(f"no pictures are written as {path.suffix!r}", hint="Give %05d.png or %05d.jpg.")
-        self.path, self.quality, self._number = path, quality, 0
-
-    def pack(self, planes: Pixels) -> Pixels:
-        """Interleave the planes."""
-        return np.ascontiguousarray(planes.transpose(1, 2, 0))
-
-    def write(self, frame: Pixels, pts: int) -> None:
-        """Save the next picture."""
-        self._number += 1
-        save_image(Picture(frame), self.path.with_name(self.path.name % self._number), quality=self.quality)
-
-    def copy(self, packet: Any) -> None:
-        """Pictures hold no sound."""
-
-    def close(self) -> None:
-        """Nothing is left to do."""
 
 
 def check_video_name(path: Path) -> None:

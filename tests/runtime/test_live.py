@@ -14,7 +14,8 @@ from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import CameraError
 from fast_style.runtime.capture import Capture
-from fast_style.runtime.live import HELP, Live, LiveOptions, View, press
+from fast_style.runtime.live import Live, LiveOptions
+from fast_style.runtime.window import HELP, View, press
 from tests.runtime.conftest import moving_square, read_frames
 
 Make = Callable[..., Path]

@@ -20,8 +20,10 @@ from fast_style import Stylizer
 from fast_style.errors import FastStyleError, InputError, VideoError
 from fast_style.images import Pixels
 from fast_style.runtime.pipeline import Budget, overlap
-from fast_style.runtime.reading import Colors, numbered_files
+from fast_style.runtime.reading import Colors
+from fast_style.runtime.sequence import numbered_files
 from fast_style.runtime.video import VideoOptions, stylize_video
+from fast_style.runtime.writing import VideoFormat, VideoWriter
 from tests.runtime.conftest import moving_square, read_frames
 
 Make = Callable[..., Path]
@@ -49,6 +51,18 @@ def noise(count: int, width: int = 160, height: int = 120) -> list[Pixels]:
 
 def run(source: Path, target: Path, style: Path, **options: Any) -> Any:
     return stylize_video(source, target, Stylizer(style, threads=1), VideoOptions(**options), workers=2)
+
+
+@pytest.mark.parametrize("own_format", [False, True])
+def test_packed_frames_share_no_memory(own_format: bool, tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "clip.mkv", VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))
+    if own_format:
+        writer._pixel_format = "gbrp"  # of encoders that take what we have without any conversion
+    dark = writer.pack(np.full((3, 48, 64), 40, np.uint8))
+    before = bytes(dark.planes[0])
+    bright = writer.pack(np.full((3, 48, 64), 200, np.uint8))
+    assert bytes(dark.planes[0]) == before != bytes(bright.planes[0])
+    writer.close()
 
 
 def test_results_come_in_order_whatever_each_takes() -> None:

@@ -1,0 +1,133 @@
+"""What a live session shows, what keys do to it, and the window it is shown in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import cv2
+
+from fast_style.images import Pixels
+
+HELP = (
+    "n p    next, previous style",
+    "+ -    more, less style",
+    "b      both, side by side",
+    "m      mirror",
+    "c      keep colours",
+    "s      save a still",
+    "r      record, stop recording",
+    "f      full screen",
+    "h      this help",
+    "q Esc  quit",
+)
+_WIDEST = 1280  # px; OpenCV does not tell the screen's width, and laptops have little more
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown, and how.
+
+    Attributes:
+        style: Index of the style.
+        blend: 0.0 is the camera's picture, 1.0 the full style.
+        side_by_side: The camera's picture on the left.
+        mirror: Left and right swapped.
+        keep_colors: Take only brightness from the style.
+        full_screen: Likewise.
+        help: Show the keys.
+        recording: Write what is shown.
+    """
+
+    style: int = 0
+    blend: float = 1.0
+    side_by_side: bool = False
+    mirror: bool = False
+    keep_colors: bool = False
+    full_screen: bool = False
+    help: bool = False
+    recording: bool = False
+
+
+_SWITCHES = {
+    "b": "side_by_side",
+    "m": "mirror",
+    "c": "keep_colors",
+    "f": "full_screen",
+    "h": "help",
+    "r": "recording",
+}
+
+
+def press(view: View, key: str, styles: int) -> View:
+    """The view after a key; the same view for a key that has no meaning."""
+    if key in "np":
+        return replace(view, style=(view.style + (1 if key == "n" else -1)) % styles)
+    if key in "+=-":
+        step = -0.1 if key == "-" else 0.1
+        return replace(view, blend=round(min(1.0, max(0.0, view.blend + step)), 1))
+    if key in _SWITCHES:
+        name = _SWITCHES[key]
+        return replace(view, **{name: not getattr(view, name)})
+    return view
+
+
+class Display(Protocol):
+    """Where frames are shown and keys come from."""
+
+    def show(self, pixels: Pixels, view: View) -> None:
+        """Show an (H, W, 3) uint8 BGR picture."""
+
+    def key(self) -> str | None:
+        """The key that was pressed since last time, ``quit`` where the window was closed, or None."""
+
+
+class Window:
+    """An OpenCV window.
+
+    Args:
+        title: Of the window.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title, self._full = title, False
+        self._size: Any = None
+        # The Qt in OpenCV's wheels carries no fonts and says so many times; its toolbar is of no use here.
+        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+
+    def show(self, pixels: Pixels, view: View) -> None:
+        """Show a frame; the window takes the size of the frames, as far as a small screen has room for it."""
+        if view.full_screen != self._full:
+            self._full = view.full_screen
+            full = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
+            cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, full)
+        if pixels.shape != self._size and not self._full:
+            self._size = pixels.shape
+            scale = min(1.0, _WIDEST / pixels.shape[1])
+            cv2.resizeWindow(self._title, round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
+        cv2.imshow(self._title, pixels)
+
+    def key(self) -> str | None:
+        """The key that was pressed, or ``quit`` where the window was closed."""
+        code = cv2.waitKey(1) & 0xFF
+        if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+            return "quit"
+        return None if code == 0xFF else chr(code)
+
+    def close(self) -> None:
+        """Close the window."""
+        cv2.destroyAllWindows()
+
+
+def write_lines(pixels: Pixels, lines: list[str]) -> Pixels:
+    """Write lines of text into the upper left of a BGR picture, in place, white on a dark rim."""
+    scale = max(0.35, pixels.shape[0] / 900)
+    for number, line in enumerate(lines):
+        place = (int(16 * scale), int((number + 1) * 36 * scale))
+        for color, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+            cv2.putText(
+                pixels, line, place, cv2.FONT_HERSHEY_SIMPLEX, scale, color, max(1, round(width * scale)), cv2.LINE_AA
+            )
+    return pixels
