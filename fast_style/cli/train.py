@@ -23,6 +23,7 @@ def train(
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     name: str | None = None,
     network: Literal["fast", "tiny", "johnson"] | None = None,
+    tune: Literal["network", "adapter"] | None = None,
     steps: int | None = None,
     size: int | None = None,
     batch: int | None = None,
@@ -56,6 +57,7 @@ def train(
         out: Folder for what the run leaves.
         name: Of the style; by default the painting's file name.
         network: fast (the default), tiny or johnson.
+        tune: network (the default), or adapter: only the scales and shifts of its normalizations, from an --init.
         steps: Optimizer steps.
         size: Side of the training crops, px.
         batch: Photos in a step, on each device.
@@ -91,6 +93,7 @@ def train(
 
     given: dict[str, Any] = {
         "network": network,
+        "tune": tune,
         "steps": steps,
         "size": size,
         "batch": batch,

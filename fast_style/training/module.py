@@ -12,7 +12,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from fast_style import __version__
-from fast_style.networks import build_network
+from fast_style.networks import InstanceNormalization, build_network
 from fast_style.perceptual import LossTerms, PerceptualLoss, pixel_grid
 from fast_style.training.recipe import Recipe
 
@@ -35,6 +35,11 @@ class StyleModule(pl.LightningModule):
         self.card = card
         self.network = build_network(recipe.network)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
+        if recipe.tune == "adapter":
+            self.network.requires_grad_(False)
+            for layer in self.network.modules():
+                if isinstance(layer, InstanceNormalization):
+                    layer.requires_grad_(True)
         self.loss = loss
         self.latest: LossTerms | None = None
         self.latest_output: Tensor | None = None
@@ -69,7 +74,7 @@ class StyleModule(pl.LightningModule):
         """Adam with a linear warm-up and a cosine to zero."""
         recipe = self.recipe
         optimizer = torch.optim.AdamW(
-            self.network.parameters(),
+            [weight for weight in self.network.parameters() if weight.requires_grad],
             lr=recipe.peak_learning_rate,
             betas=(0.9, 0.99),
             weight_decay=recipe.weight_decay,

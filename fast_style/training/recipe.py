@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from fast_style.errors import CheckpointError, InputError
 from fast_style.perceptual import Objective
 
 Precision = Literal["auto", "32", "bf16"]
+Tune = Literal["network", "adapter"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Recipe:
 
     Attributes:
         network: Name of the transformer network.
+        tune: What learns: the whole ``network``, or only an ``adapter``, the scales and shifts of its instance
+            normalizations (Dumoulin et al. 2017, section 2.2), which needs a trained network to start from.
         steps: Optimizer steps.
         size: Side of the square training crops, px.
         batch: Photos in a step, on each device.
@@ -34,6 +37,7 @@ class Recipe:
     """
 
     network: str = "fast"
+    tune: Tune = "network"
     steps: int = 2000
     size: int = 192
     batch: int = 4
@@ -53,6 +57,8 @@ class Recipe:
         for name, low in (("steps", 1), ("size", 32), ("batch", 1), ("style_size", 32)):
             if getattr(self, name) < low:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least {low}")
+        if self.tune not in get_args(Tune):
+            raise InputError(f"tune is {self.tune!r}; expected {' or '.join(get_args(Tune))}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate is {self.learning_rate}; expected a number between 0 and 1")
         if not 0 <= self.averaging < 1:

@@ -109,6 +109,8 @@ def train_style(
     painting, out = Path(painting), Path(out)
     previous = load_checkpoint(resume) if resume is not None else None
     recipe = _settle_recipe(recipe, previous)
+    if recipe.tune == "adapter" and init is None and previous is None:
+        raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for one.")
     name = name or painting.stem
     picture = load_painting(painting, recipe.style_size)
     data = PhotoData(Path(photos), size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)

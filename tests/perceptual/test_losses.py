@@ -69,6 +69,24 @@ def test_gram_is_float32_under_autocast() -> None:
     torch.testing.assert_close(gram, gram_matrix(features))
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("kind", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 2e-3)])
+def test_gradient_of_gram_is_that_of_the_plain_product(
+    kind: torch.dtype, tolerance: float, layout: torch.memory_format
+) -> None:
+    values = torch.rand(2, 6, 5, 7, generator=torch.Generator().manual_seed(0))
+    features = values.to(kind).contiguous(memory_format=layout).requires_grad_()
+    weights = torch.rand(2, 6, 6)
+    (gram_matrix(features) * weights).sum().backward()
+    plain = features.detach().float().requires_grad_()
+    rows = plain.flatten(2)
+    (rows @ rows.transpose(1, 2) / (6 * 5 * 7) * weights).sum().backward()
+    assert features.grad is not None and plain.grad is not None
+    assert features.grad.dtype == kind
+    assert features.grad.is_contiguous(memory_format=layout)
+    torch.testing.assert_close(features.grad.float(), plain.grad, rtol=tolerance, atol=tolerance * 0.05)
+
+
 def test_constant_image_has_zero_total_variation() -> None:
     assert float(total_variation(torch.full((2, 3, 9, 5), 0.3))) == 0.0
 

@@ -196,6 +196,17 @@ def test_init_starts_from_another_styles_weights(photo_folder: Path, tmp_path: P
         )
 
 
+def test_an_adapter_changes_only_the_normalizations(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+    adapter = Recipe.from_dict({**recipe.as_dict(), "tune": "adapter"})
+    with pytest.raises(InputError, match="needs a network to adapt"):
+        run(photo_folder, tmp_path / "a", adapter)
+    first = run(photo_folder, tmp_path / "a", recipe)
+    second = run(photo_folder, tmp_path / "b", adapter, init=first.checkpoint)
+    before, after = weights_of(first.checkpoint), weights_of(second.checkpoint)
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {key for key in before if ".norm." in key}
+
+
 def test_resuming_with_another_recipe_is_refused(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
     outcome = run(photo_folder, tmp_path, recipe)
     with pytest.raises(InputError, match="another batch"):
