@@ -56,7 +56,8 @@ class _Gram(torch.autograd.Function):
         rows = features.to(kind).flatten(2)
         # Whichever product leaves the gradient in the features' memory format.
         back = (rows.mT @ both).mT if rows.stride(1) == 1 else both @ rows
-        return back.reshape(features.shape).to(features.dtype)
+        gradient: Tensor = back.reshape(features.shape).to(features.dtype)
+        return gradient
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:

@@ -81,7 +81,8 @@ def test_gradient_of_gram_is_that_of_the_plain_product(
     plain = features.detach().float().requires_grad_()
     rows = plain.flatten(2)
     (rows @ rows.transpose(1, 2) / (6 * 5 * 7) * weights).sum().backward()
-    assert features.grad is not None and plain.grad is not None
+    assert features.grad is not None
+    assert plain.grad is not None
     assert features.grad.dtype == kind
     assert features.grad.is_contiguous(memory_format=layout)
     torch.testing.assert_close(features.grad.float(), plain.grad, rtol=tolerance, atol=tolerance * 0.05)
