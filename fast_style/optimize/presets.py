@@ -42,7 +42,9 @@ PRESETS = MappingProxyType(
         # Zhang et al., "Dive into Deep Learning", section 14.12: torchvision's VGG-19, layers 25 and 0, 5, 10,
         # 19, 28. Their weights 1 : 1e4 : 10 hold for torchvision's weights, 512 px and their means over C²;
         # here the terms are balanced, so that the preset serves any weights, and the total variation is squared.
-        "d2l": Objective(content_layers=("conv4_4",), style_layers=_D2L_STYLE, pooling="max"),
+        "d2l": Objective(
+            content_layers=("conv4_4",), style_layers=_D2L_STYLE, style_layer_weights=(1.0,) * 5, pooling="max"
+        ),
     }
 )
 

@@ -148,7 +148,8 @@ class Objective:
         style_layers: Where Gram matrices are compared.
         content_layer_weights: One for each content layer, or empty for equal ones. They are used as shares:
             they are divided by their sum.
-        style_layer_weights: Likewise for style.
+        style_layer_weights: Likewise for style; empty are 1, 2, 3, … where the weighing is balanced, since the
+            deeper layers hold the strokes and the first ones the grain of the canvas, and equal otherwise.
         content_weight: Weight of the content term.
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
@@ -165,8 +166,8 @@ class Objective:
     content_layer_weights: tuple[float, ...] = ()
     style_layer_weights: tuple[float, ...] = ()
     content_weight: float = 1.0
-    style_weight: float = 15.0
-    tv_weight: float = 0.2
+    style_weight: float = 40.0
+    tv_weight: float = 0.4
     pooling: Pooling = "avg"
 
     def __post_init__(self) -> None:
@@ -192,7 +193,10 @@ class Objective:
     def shares(self, kind: Literal["content", "style"]) -> dict[str, float]:
         """Weight of each content or style layer; they sum to one."""
         layers: tuple[str, ...] = getattr(self, f"{kind}_layers")
-        weights: tuple[float, ...] = getattr(self, f"{kind}_layer_weights") or (1.0,) * len(layers)
+        weights: tuple[float, ...] = getattr(self, f"{kind}_layer_weights")
+        if not weights:
+            deeper = kind == "style" and self.weighting == "balanced"
+            weights = tuple(1.0 + (depth if deeper else 0) for depth in range(len(layers)))
         return {layer: weight / sum(weights) for layer, weight in zip(layers, weights, strict=True)}
 
 

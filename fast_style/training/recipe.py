@@ -38,13 +38,13 @@ class Recipe:
 
     network: str = "fast"
     tune: Tune = "network"
-    steps: int = 2000
+    steps: int = 3000
     size: int = 192
-    batch: int = 4
+    batch: int = 2
     style_size: int = 640
     vgg: str = "caffe-vgg19"
     objective: Objective = field(default_factory=Objective)
-    grid_weight: float = 300.0
+    grid_weight: float = 800.0
     learning_rate: float | None = None
     warmup: float = 0.1
     weight_decay: float = 0.0
