@@ -42,6 +42,7 @@ def stylize(
     size: int | None = None,
     blend: float = 1.0,
     keep_colors: Annotated[bool, Parameter(negative="")] = False,
+    strokes: float | None = None,
     format: Format | None = None,
     quality: int | None = None,
     fps: str | None = None,
@@ -71,6 +72,7 @@ def stylize(
         size: Shrink the long side to this many px first.
         blend: 0 is the photo, 1 the full style.
         keep_colors: Take only brightness from the style.
+        strokes: Of photos: how much larger than trained, 1 to 16; by default 2 from 2048 px on, 4 from 4096 px on.
         format: Of photos: png, jpg or webp; without it, as the name of OUT says, or as the input.
         quality: 1 to 100, of jpg, webp and videos; 92 for photos and 64 for videos by default.
         fps: Frames a second of a video, such as 30 or 30000/1001; without it, times are kept exactly.
@@ -104,7 +106,7 @@ def stylize(
     if photos:
         options = PhotoOptions(
             size, blend, keep_colors, 92 if quality is None else quality,
-            {"jpg": "JPEG", "webp": "WEBP"}.get(format or "png", "PNG"),
+            {"jpg": "JPEG", "webp": "WEBP"}.get(format or "png", "PNG"), strokes,
         )  # fmt: skip
         outcomes = stylize_photos(
             photos, style, options, device=device, value_range=value_range, jobs_at_once=jobs, threads=threads,

@@ -16,6 +16,7 @@ from fast_style.runtime.contract import Range
 from fast_style.runtime.ledger import Ledger
 from fast_style.runtime.pipeline import Budget, overlap
 from fast_style.runtime.session import Device, core_count
+from fast_style.runtime.strokes import check_strokes
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
 
 STREAM = Path("-")
@@ -49,6 +50,7 @@ class PhotoOptions:
         keep_colors: Take only brightness from the style.
         quality: Of JPEG and WebP, 1 to 100.
         format: Of standard output: PNG, JPEG or WEBP.
+        strokes: How much larger than trained the strokes are; None lets them grow with large photos.
     """
 
     size: int | None = None
@@ -56,10 +58,12 @@ class PhotoOptions:
     keep_colors: bool = False
     quality: int = 92
     format: str = "PNG"
+    strokes: float | None = None
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         check_blend(self.blend)
+        check_strokes(self.strokes)
         if self.size is not None:
             check_size(self.size)
         if not 1 <= self.quality <= 100:
@@ -168,7 +172,10 @@ class _Studio:
         with self._budget.spend(pixels):
             options = self.options
             picture = self._stylizer(pixels).picture(
-                load_image(source, size=options.size), amount=options.blend, colors=options.keep_colors
+                load_image(source, size=options.size),
+                amount=options.blend,
+                colors=options.keep_colors,
+                strokes=options.strokes,
             )
             self._save(picture, job.target)
         if ledger is not None:

@@ -26,6 +26,7 @@ from fast_style.images import (
 )
 from fast_style.runtime.contract import Range, check_contract
 from fast_style.runtime.session import Device, open_session, running_device
+from fast_style.runtime.strokes import check_strokes, natural_strokes, paint
 from fast_style.styles import find_style
 
 SMALLEST_SIDE = 16
@@ -80,6 +81,7 @@ class Stylizer:
         size: int | None = None,
         blend: float = 1.0,
         keep_colors: bool = False,
+        strokes: float | None = None,
     ) -> Image.Image:
         """Stylize one picture.
 
@@ -88,27 +90,45 @@ class Stylizer:
             size: Shrink the long side to this many px first, or None.
             blend: 0.0 is the photo, 1.0 the full style.
             keep_colors: Take only brightness from the style.
+            strokes: How much larger than trained the strokes are, 1.0 to 16.0; None lets them grow with photos of
+                2048 px and more. See :mod:`fast_style.runtime.strokes`.
 
         Returns:
             A new RGB image (RGBA where the picture had alpha), of the picture's size after shrinking.
 
         Raises:
             ImageError: The picture cannot be read, is smaller than 16 px, or too large for the memory.
-            InputError: ``blend`` is outside [0, 1].
+            InputError: ``blend`` is outside [0, 1], or ``strokes`` outside [1, 16].
         """
-        picture = self.picture(_as_picture(image), size=size, amount=blend, colors=keep_colors)
+        picture = self.picture(_as_picture(image), size=size, amount=blend, colors=keep_colors, strokes=strokes)
         out = Image.fromarray(picture.pixels)
         if picture.alpha is not None:
             out.putalpha(Image.fromarray(picture.alpha))
         return out
 
     def picture(
-        self, picture: Picture, *, size: int | None = None, amount: float = 1.0, colors: bool = False
+        self,
+        picture: Picture,
+        *,
+        size: int | None = None,
+        amount: float = 1.0,
+        colors: bool = False,
+        strokes: float | None = None,
     ) -> Picture:
         """Stylize a decoded picture, keeping its alpha, profile and EXIF. Arguments and errors as for a call."""
+        check_blend(amount)
+        check_strokes(strokes)
         if size is not None:
             picture = fit(picture, check_size(size))
-        return replace(picture, pixels=self.frame(picture.pixels, blend=amount, keep_colors=colors))
+        strokes = natural_strokes(*picture.size) if strokes is None else strokes
+        if strokes == 1.0:
+            return replace(picture, pixels=self.frame(picture.pixels, blend=amount, keep_colors=colors))
+        painted = paint(self.frame, picture.pixels, strokes=strokes, smallest=SMALLEST_SIDE)
+        if amount < 1.0 or colors:
+            mixed = to_float(painted)
+            mix(to_float(picture.pixels), mixed, blend=amount, keep_colors=colors)
+            painted = to_uint8(mixed)
+        return replace(picture, pixels=painted)
 
     def frame(self, pixels: Pixels, *, blend: float = 1.0, keep_colors: bool = False) -> Pixels:
         """Stylize an (H, W, 3) uint8 RGB array and return a new one of the same shape.
