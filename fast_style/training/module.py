@@ -16,6 +16,8 @@ from fast_style.networks import InstanceNormalization, build_network
 from fast_style.perceptual import LossTerms, PerceptualLoss, pixel_grid
 from fast_style.training.recipe import Recipe
 
+FIRST_STYLE_SHARE = 0.25
+
 
 class StyleModule(pl.LightningModule):
     """Train one transformer network on one style.
@@ -55,7 +57,14 @@ class StyleModule(pl.LightningModule):
         # Kept as tensors: reading a figure would make a GPU wait, so callbacks do it only now and then.
         self.latest = LossTerms(terms.total.detach(), terms.content.detach(), terms.style.detach(), terms.tv.detach())
         self.latest_output = output.detach()
-        return terms.total + self.recipe.grid_weight * pixel_grid(output, cell=self.network.stride)
+        objective = self.recipe.objective
+        held_back = (1 - self.style_share()) * objective.strength * objective.style_weight * terms.style
+        return terms.total - held_back + self.recipe.grid_weight * pixel_grid(output, cell=self.network.stride)
+
+    def style_share(self) -> float:
+        """Share of the style's weight that counts at this step; see :class:`Recipe`."""
+        rising = self.recipe.style_warmup * self.recipe.steps
+        return min(1.0, FIRST_STYLE_SHARE + (1 - FIRST_STYLE_SHARE) * self.global_step / rising) if rising else 1.0
 
     def figures(self) -> dict[str, float]:
         """The latest step's losses as numbers; empty before the first step."""

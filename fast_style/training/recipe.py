@@ -30,6 +30,9 @@ class Recipe:
             It keeps the network from drawing a grid; the objective of the picture itself has no such term.
         learning_rate: The peak of the schedule; None takes the network's own, see :attr:`peak_learning_rate`.
         warmup: Share of the steps in which the learning rate rises; then it falls along a cosine.
+        style_warmup: Share of the steps in which the style's weight rises from a quarter to the whole. At full
+            weight from the start, a network loses the photo first and finds it again slowly. Runs that start from
+            a trained network do without.
         weight_decay: Of AdamW; 0.0 makes it Adam.
         gradient_clip: Largest norm of the gradient.
         averaging: Decay per step of the exponential average of the weights that is exported.
@@ -44,9 +47,10 @@ class Recipe:
     style_size: int = 640
     vgg: str = "caffe-vgg19"
     objective: Objective = field(default_factory=Objective)
-    grid_weight: float = 800.0
+    grid_weight: float = 600.0
     learning_rate: float | None = None
     warmup: float = 0.1
+    style_warmup: float = 0.6
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     averaging: float = 0.99
@@ -61,6 +65,9 @@ class Recipe:
             raise InputError(f"tune is {self.tune!r}; expected {' or '.join(get_args(Tune))}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate is {self.learning_rate}; expected a number between 0 and 1")
+        for name in ("warmup", "style_warmup"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
         if not 0 <= self.averaging < 1:
             raise InputError(f"averaging is {self.averaging}; expected a number from 0 up to, not including, 1")
 

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -111,6 +111,8 @@ def train_style(
     recipe = _settle_recipe(recipe, previous)
     if recipe.tune == "adapter" and init is None and previous is None:
         raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for one.")
+    if init is not None:
+        recipe = replace(recipe, style_warmup=0.0)
     name = name or painting.stem
     picture = load_painting(painting, recipe.style_size)
     data = PhotoData(Path(photos), size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
