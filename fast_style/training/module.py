@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+from types import EllipsisType
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -17,6 +19,8 @@ from fast_style.perceptual import LossTerms, PerceptualLoss, pixel_grid
 from fast_style.training.recipe import Recipe
 
 FIRST_STYLE_SHARE = 0.25
+# What is scored of a picture is so many px smaller than the picture: two strides of the real-time networks.
+LARGEST_SLACK = 16
 
 
 class StyleModule(pl.LightningModule):
@@ -53,13 +57,24 @@ class StyleModule(pl.LightningModule):
         self.skipped.update(skipped)
         photos = photos.contiguous(memory_format=torch.channels_last)
         output = self.network(photos).float()
-        terms: LossTerms = self.loss(output, self.loss.content_targets(photos))
+        window = self.window(photos.shape[-1])
+        terms: LossTerms = self.loss(output[window], self.loss.content_targets(photos[window]))
         # Kept as tensors: reading a figure would make a GPU wait, so callbacks do it only now and then.
         self.latest = LossTerms(terms.total.detach(), terms.content.detach(), terms.style.detach(), terms.tv.detach())
         self.latest_output = output.detach()
         objective = self.recipe.objective
         held_back = (1 - self.style_share()) * objective.strength * objective.style_weight * terms.style
         return terms.total - held_back + self.recipe.grid_weight * pixel_grid(output, cell=self.network.stride)
+
+    def window(self, side: int) -> tuple[EllipsisType, slice, slice]:
+        """The part of this step's pictures that is scored: a square a little smaller, at a random place.
+
+        The perceptual network pads with zeros, and what it sees at the edge of a picture is best met by a dark
+        line there. Scored at another edge in each step, the network cannot learn to draw it.
+        """
+        slack = min(LARGEST_SLACK, side // 8)
+        top, left = np.random.default_rng([self.recipe.seed, 3, self.global_step]).integers(0, slack + 1, 2)
+        return ..., slice(top, top + side - slack), slice(left, left + side - slack)
 
     def style_share(self) -> float:
         """Share of the style's weight that counts at this step; see :class:`Recipe`."""
