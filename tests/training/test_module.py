@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from fast_style.errors import InputError
+from fast_style.perceptual import VGG, Objective, PerceptualLoss, VGGWeights
+from fast_style.training import Recipe
+from fast_style.training.module import FIRST_STYLE_SHARE, LARGEST_SLACK, StyleModule
+
+
+@pytest.fixture
+def module(narrow_weights: VGGWeights) -> StyleModule:
+    objective = Objective(content_layers=("relu2_2",), style_layers=("relu1_1",))
+    loss = PerceptualLoss(VGG(narrow_weights, objective.layers), [torch.rand(1, 3, 32, 32)], objective)
+    loss.calibrate([torch.rand(1, 3, 32, 32)])
+    return StyleModule(Recipe(network="tiny", steps=1000, style_warmup=0.5, objective=objective), loss, card={})
+
+
+def at(module: StyleModule, step: int) -> StyleModule:
+    module.trainer = SimpleNamespace(global_step=step)  # type: ignore[assignment]
+    return module
+
+
+def test_the_styles_weight_rises_along_a_line_and_stays(module: StyleModule) -> None:
+    shares = [at(module, step).style_share() for step in (0, 250, 500, 999)]
+    assert shares == pytest.approx([FIRST_STYLE_SHARE, (1 + FIRST_STYLE_SHARE) / 2, 1.0, 1.0])
+    module.recipe = replace(module.recipe, style_warmup=0.0)
+    assert at(module, 0).style_share() == 1.0
+
+
+def test_the_step_minimises_the_objective_with_the_styles_share(module: StyleModule) -> None:
+    module.recipe = replace(module.recipe, grid_weight=0.0)
+    photos = torch.rand(1, 3, 64, 64)
+    found = float(at(module, 250).training_step((photos, []), 0).detach())
+    terms, objective = module.latest, module.recipe.objective
+    assert terms is not None
+    expected = terms.content + 0.625 * objective.style_weight * terms.style + objective.tv_weight * terms.tv
+    assert found == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_every_place_of_the_scored_window_comes_up_and_none_outside(module: StyleModule) -> None:
+    places: Counter[int] = Counter()
+    for step in range(400):
+        _, rows, columns = at(module, step).window(192)
+        assert rows.stop - rows.start == columns.stop - columns.start == 192 - LARGEST_SLACK
+        assert rows.stop <= 192
+        places[rows.start] += 1
+    assert set(places) == set(range(LARGEST_SLACK + 1))
+    assert at(module, 7).window(192) == at(module, 7).window(192)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_warmup_beyond_the_run_is_refused(share: float) -> None:
+    with pytest.raises(InputError, match="style_warmup is"):
+        Recipe(style_warmup=share)
