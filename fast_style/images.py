@@ -19,6 +19,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 from fast_style.errors import ImageError
 
 Pixels = NDArray[np.uint8]
+Planes = Sequence[Pixels] | NDArray[np.uint8]  # red, green and blue, each (H, W); or (3, H, W)
 
 # Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones. JPEG opens MPO, too.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
@@ -185,20 +186,27 @@ def to_uint8(image: NDArray[np.float32]) -> Pixels:
     return np.ascontiguousarray(scaled.astype(np.uint8).transpose(1, 2, 0))
 
 
-def planes_to_float(planes: Sequence[Pixels], out: NDArray[np.float32]) -> None:
+def channels(pixels: Pixels) -> list[Pixels]:
+    """The three (H, W) planes of an (H, W, 3) array, as views."""
+    return [pixels[..., channel] for channel in range(3)]
+
+
+def planes_to_float(planes: Planes, out: NDArray[np.float32]) -> None:
     """Fill a (1, 3, H, W) float32 image in [0, 1] from three (H, W) uint8 planes, views with any strides."""
     for channel, plane in zip(out[0], planes, strict=True):
         np.multiply(plane, np.float32(1 / 255), out=channel)
 
 
-def float_to_planes(image: NDArray[np.float32], planes: Sequence[Pixels]) -> None:
-    """Fill three (H, W) uint8 planes from a (1, 3, H, W) float32 image; rounds, and clamps what lies outside [0, 1]."""
-    scaled = np.empty(image.shape[2:], np.float32)
+def float_to_planes(image: NDArray[np.float32], planes: Planes) -> None:
+    """Fill three (H, W) uint8 planes from a (1, 3, H, W) float32 image; rounds, and clamps what lies outside [0, 1].
+
+    The image is used up: it is scaled where it lies, as other memory would have to come into the caches first.
+    """
     for channel, plane in zip(image[0], planes, strict=True):
-        np.multiply(channel, np.float32(255), out=scaled)
-        scaled += np.float32(0.5)
-        np.clip(scaled, np.float32(0), np.float32(255), out=scaled)
-        np.copyto(plane, scaled, casting="unsafe")
+        channel *= np.float32(255)
+        channel += np.float32(0.5)
+        np.clip(channel, np.float32(0), np.float32(255), out=channel)
+        np.copyto(plane, channel, casting="unsafe")
 
 
 def mix(
