@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +46,8 @@ def find_style(style: str | Path) -> Style:
     path = Path(style)
     if path.is_file():
         return Style(path.stem, path, read_card(path))
+    import difflib  # for the error only: 5 ms
+
     names = [shipped.name for shipped in shipped_styles()]
     near = difflib.get_close_matches(str(style), names, n=1)
     guess = f"; did you mean {near[0]!r}?" if near else ""

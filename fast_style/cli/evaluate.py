@@ -46,6 +46,7 @@ def evaluate(
     value_range: Literal["0-1", "0-255", "-1-1"] | None = None,
     video: Path | None = None,
     frames: int = 30,
+    steady: Annotated[bool, Parameter(negative="")] = False,
     stereo: Annotated[bool, Parameter(negative="")] = False,
     cache: Path | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
@@ -71,6 +72,7 @@ def evaluate(
         value_range: Of an ONNX file that fast-style did not export.
         video: A clip to measure flicker on.
         frames: Of the clip.
+        steady: Measure flicker on the clip with the filter of 'stylize --steady', too.
         stereo: Measure flicker on scikit-image's stereo pair, whose correspondence is exactly known.
         cache: Folder of the reference's pictures; by default one in the user's cache.
         force: Overwrite a report in OUT.
@@ -81,6 +83,8 @@ def evaluate(
     for name, value, low in (("size", size, SMALLEST), ("limit", limit, 1), ("frames", frames, 2)):
         if value < low:
             raise InputError(f"{name} is {value}; expected at least {low}")
+    if steady and video is None:
+        raise InputError("--steady is measured on a clip", hint="Give one with --video.")
     if (out / "report.json").exists() and not force:
         raise InputError(f"{out} holds a report", hint="Give --force to overwrite it, or another -o.")
     pictures, skipped = _load_photos(photos, size=size, limit=limit)
@@ -129,7 +133,7 @@ def evaluate(
         console.print(f"reference {done}/{len(pictures)}  {name}  {how}", highlight=False, markup=False)
 
     evaluation = evaluate_models(opened, pictures, reference, on_photo=on_photo)
-    flicker = _measure_flicker(opened, video, frames, stereo)
+    flicker = _measure_flicker(opened, video, frames, stereo=stereo, steady=steady)
     record = {
         "style": str(style),
         "settings": {
@@ -189,8 +193,11 @@ def _distinct(models: list[Model]) -> list[Model]:
     return [replace(m, name=str(m.path)) if names.count(m.name) > 1 else m for m in apart]
 
 
-def _measure_flicker(models: list[Model], video: Path | None, frames: int, stereo: bool) -> dict[str, Any]:
-    from fast_style.evaluate.flicker import measure_flicker, measure_stereo, motorcycle, read_clip
+def _measure_flicker(
+    models: list[Model], video: Path | None, frames: int, *, stereo: bool, steady: bool
+) -> dict[str, Any]:
+    """Figures by what was measured (``video``, ``steady video``, ``stereo``) and by model."""
+    from fast_style.evaluate.flicker import measure_flicker, measure_stereo, motorcycle, read_clip, steadily
 
     found: dict[str, Any] = {}
     clip = read_clip(video, frames=frames, size=640) if video is not None else None
@@ -203,6 +210,9 @@ def _measure_flicker(models: list[Model], video: Path | None, frames: int, stere
         if clip is not None:
             measured = measure_flicker(stylize, clip)
             found.setdefault("video", {})[model.name] = {**vars(measured), "relative": measured.relative}
+            if steady:
+                measured = measure_flicker(steadily(stylize), clip)
+                found.setdefault("steady video", {})[model.name] = {**vars(measured), "relative": measured.relative}
         if pair is not None:
             measured = measure_stereo(stylize, *pair)
             found.setdefault("stereo", {})[model.name] = {**vars(measured), "relative": measured.relative}

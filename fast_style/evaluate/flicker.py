@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import InputError
-from fast_style.images import Picture, Pixels, fit
+from fast_style.images import Picture, Pixels, channels, fit
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -68,6 +68,25 @@ def measure_flicker(stylize: Callable[[Pixels], Pixels], frames: Sequence[Pixels
         parts.append(_compare(warp(before, backward), after, warp(first, backward), second, mask))
         before = after
     return _mean(parts)
+
+
+def steadily(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
+    """The same style with the filter of ``stylize --steady`` around it, for the frames of one clip in their order.
+
+    Raises:
+        InputError: OpenCV is not installed.
+    """
+    _opencv()
+    from fast_style.runtime.steady import Steady
+
+    steady = Steady()
+
+    def steadied(pixels: Pixels) -> Pixels:
+        held = steady.hold(channels(pixels))
+        result = stylize(np.ascontiguousarray(held.held.transpose(1, 2, 0)))
+        return np.ascontiguousarray(steady.smooth(np.stack(channels(result)), held).transpose(1, 2, 0))
+
+    return steadied
 
 
 def measure_stereo(
@@ -162,12 +181,17 @@ def _mean(parts: Sequence[Flicker]) -> Flicker:
     return Flicker(**means, pairs=len(parts))
 
 
-def _dis() -> Any:
+def _opencv() -> Any:
     try:
         import cv2
     except ModuleNotFoundError as error:
         raise InputError("flicker needs OpenCV", hint="pip install 'fast-style[video]'.") from error
-    create: Any = cv2.DISOpticalFlow_create  # type: ignore[attr-defined]  # missing from OpenCV's stubs
+    return cv2
+
+
+def _dis() -> Any:
+    cv2 = _opencv()
+    create: Any = cv2.DISOpticalFlow_create
     return create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 

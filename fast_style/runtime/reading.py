@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,72 +12,13 @@ import av
 import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
-from fast_style.images import MAX_PIXELS, Pixels
-
-DEFAULT_RATE = Fraction(25)  # of numbered pictures, which have no times of their own
-
-# Pictures from this height up are taken as HD, and so as BT.709, where a file does not say, as players do.
-_HD_HEIGHT = 720
-_MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
-_MATRICES |= {7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
-_CODES = {Colorspace.ITU709: 1, Colorspace.FCC: 4, Colorspace.ITU601: 6, Colorspace.SMPTE240M: 7, Colorspace.BT2020: 9}
-_RGB_MATRIX = 0
-
-
-@dataclass(frozen=True)
-class Colors:
-    """How a video's YCbCr means RGB.
-
-    Attributes:
-        matrix: Of YCbCr.
-        full_range: 0 to 255, as in JPEG, instead of 16 to 235.
-        primaries: ITU-T H.273 code of the primaries; 2 is unknown.
-        transfer: H.273 code of the transfer characteristic; 2 is unknown.
-    """
-
-    matrix: Colorspace = Colorspace.ITU601
-    full_range: bool = False
-    primaries: int = 2
-    transfer: int = 2
-
-    @property
-    def code(self) -> int:
-        """H.273 code of the matrix."""
-        return _CODES[self.matrix]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One picture of a video.
-
-    Attributes:
-        planes: (3, H, W) uint8, RGB, upright.
-        pts: When it is shown, in units of the video's time base.
-    """
-
-    planes: Pixels
-    pts: int
-
-
-@dataclass
-class Losses:
-    """What could not be read, in the words that a user gets."""
-
-    frames: int = 0
-    reasons: list[str] = field(default_factory=list)
-
-    def add(self, reason: str, *, frames: int = 0) -> None:
-        """Count a loss; each reason is kept once."""
-        self.frames += frames
-        if reason not in self.reasons:
-            self.reasons.append(reason)
-
-    def __bool__(self) -> bool:
-        """Whether anything was lost."""
-        return bool(self.reasons)
+from fast_style.images import MAX_PIXELS, Planes
+from fast_style.runtime.colors import colors_of
+from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses, plane_views
+from fast_style.runtime.session import core_count
 
 
 class VideoReader:
@@ -133,6 +73,7 @@ class VideoReader:
         self.copied = [s for s in self.container.streams if s.type in copied and s.codec_context is not None]
         codec = self.stream.codec_context
         codec.thread_type = "AUTO"
+        codec.thread_count = max(1, core_count() // 2)  # the network needs the rest, and much more
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 1000)
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or DEFAULT_RATE
@@ -144,7 +85,7 @@ class VideoReader:
         self._items = self._decoded()
         first = self._first_frame()
         self.rotation = round(first.rotation / 90) * 90 % 360
-        self.colors = _colors(first)
+        self.colors = colors_of(first)
         self._decoded_size = _fitted(first.width, first.height, size)
         width, height = self._decoded_size
         self.width, self.height = (height, width) if self.rotation % 180 else (width, height)
@@ -259,8 +200,8 @@ class VideoReader:
                     self.losses.add("damaged frames, patched by the decoder", frames=1)
                 yield frame
 
-    def _planes(self, frame: Any) -> Pixels:
-        """Convert one decoded frame to upright RGB planes."""
+    def _planes(self, frame: Any) -> Planes:
+        """Convert one decoded frame to upright RGB planes, views of the conversion's own memory."""
         width, height = self._decoded_size
         rgb = self._reformatter.reformat(
             frame,
@@ -272,10 +213,7 @@ class VideoReader:
             dst_color_range=ColorRange.JPEG,
             interpolation="BICUBIC",
         )
-        planes = np.empty((3, height, width), np.uint8)
-        for plane, view in zip(planes, plane_views(rgb), strict=True):
-            plane[:] = view
-        return np.ascontiguousarray(np.rot90(planes, self.rotation // 90, axes=(1, 2)))
+        return [np.rot90(view, self.rotation // 90) for view in plane_views(rgb)]
 
     def _account(self, read: int, last: int | None) -> None:
         """At the end of the file, compare what came with what its header promised."""
@@ -306,34 +244,8 @@ class VideoReader:
         self.close()
 
 
-def plane_views(frame: Any) -> tuple[Pixels, Pixels, Pixels]:
-    """The red, green and blue planes of a ``gbrp`` frame as (H, W) views of its memory, writable."""
-    views = [
-        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-        for plane in frame.planes
-    ]
-    return views[2], views[0], views[1]
-
-
 def _fitted(width: int, height: int, size: int | None) -> tuple[int, int]:
     if size is None or max(width, height) <= size:
         return width, height
     scale = size / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def usual_matrix(height: int) -> Colorspace:
-    """The matrix of a picture ``height`` px high where nothing tells."""
-    return Colorspace.ITU709 if height >= _HD_HEIGHT else Colorspace.ITU601
-
-
-def _colors(frame: Any) -> Colors:
-    guess = usual_matrix(frame.height)
-    rgb = frame.format.is_rgb or int(frame.colorspace) == _RGB_MATRIX
-    full = int(frame.color_range) == int(ColorRange.JPEG) or frame.format.name.startswith("yuvj")
-    return Colors(
-        matrix=guess if rgb else _MATRICES.get(int(frame.colorspace), guess),
-        full_range=full and not rgb,
-        primaries=int(frame.color_primaries),
-        transfer=int(frame.color_trc),
-    )

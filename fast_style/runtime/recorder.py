@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from fast_style.errors import FastStyleError
-from fast_style.images import Pixels, replacing
-from fast_style.runtime.writing import VideoFormat, VideoWriter
+from fast_style.images import Pixels, channels, replacing
+from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
 
 _TIME_BASE = Fraction(1, 1000)  # of recordings, which keep the times at which the frames were captured
 
@@ -58,7 +58,7 @@ class Recorder:
                 writer = VideoWriter(partial, format)
                 try:
                     while (item := self._queue.get()) is not None:
-                        writer.write(writer.pack(np.ascontiguousarray(item[0][..., ::-1].transpose(2, 0, 1))), item[1])
+                        writer.write(writer.pack(copying(channels(item[0][..., ::-1]))), item[1])
                         self.frames += 1
                 finally:
                     writer.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from fast_style.errors import FastStyleError, VideoError
-from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, load_image, save_image
-from fast_style.runtime.reading import DEFAULT_RATE, Colors, Frame, Losses, usual_matrix
+from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, Planes, channels, load_image, save_image
+from fast_style.runtime.colors import Colors, usual_matrix
+from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses
 
 
 class SequenceReader:
@@ -70,7 +71,7 @@ class SequenceReader:
                 width, height = picture.size
                 self.losses.add(f"{file} is {width}×{height} px, not {self.width}×{self.height}", frames=1)
                 continue
-            yield Frame(np.ascontiguousarray(picture.pixels.transpose(2, 0, 1)), index)
+            yield Frame(channels(picture.pixels), index)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -81,17 +82,22 @@ class SequenceWriter:
 
     Args:
         path: The pattern; numbers start at 1.
+        width: Of the pictures, px.
+        height: Likewise.
         quality: Of JPEG and WebP, 1 to 100.
     """
 
-    def __init__(self, path: Path, *, quality: int) -> None:
+    def __init__(self, path: Path, width: int, height: int, *, quality: int) -> None:
         if path.suffix.lower() not in WRITABLE_SUFFIXES:
             raise VideoError(f"no pictures are written as {path.suffix!r}", hint="Give %05d.png or %05d.jpg.")
-        self.path, self.quality, self._number = path, quality, 0
+        self.path, self.width, self.height = path, width, height
+        self.quality, self._number = quality, 0
 
-    def pack(self, planes: Pixels) -> Pixels:
-        """Interleave the planes."""
-        return np.ascontiguousarray(planes.transpose(1, 2, 0))
+    def pack(self, draw: Callable[[Planes], None]) -> Pixels:
+        """Make a picture; ``draw`` fills its red, green and blue planes, each (H, W) uint8."""
+        picture = np.empty((self.height, self.width, 3), np.uint8)
+        draw(channels(picture))
+        return picture
 
     def write(self, frame: Pixels, pts: int) -> None:
         """Save the next picture."""

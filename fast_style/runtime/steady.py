@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.images import LUMA, Pixels
+from fast_style.images import LUMA, Pixels, Planes
 
 Map = NDArray[np.float32]
 
@@ -50,16 +50,16 @@ class Steady:
         self._photo: Map | None = None
         self._result: Map | None = None
 
-    def hold(self, planes: Pixels) -> Held:
+    def hold(self, planes: Planes) -> Held:
         """Replace pixels that changed by no more than the camera's noise by what they were.
 
         Args:
-            planes: (3, H, W) uint8, RGB.
+            planes: Red, green and blue, each (H, W) uint8.
         """
-        photo = planes.astype(np.float32)
+        photo = np.stack([*planes]).astype(np.float32)
         if self._photo is None or self._photo.shape != photo.shape:
             self._photo = photo
-            return Held(planes, np.ones(planes.shape[1:], np.float32))
+            return Held(np.stack([*planes]), np.ones(photo.shape[1:], np.float32))
         moved = motion(_light(photo), _light(self._photo))
         _approach(self._photo, photo, np.maximum(moved, np.float32(_HOLD_RATE)))
         return Held((self._photo + np.float32(0.5)).astype(np.uint8), moved)

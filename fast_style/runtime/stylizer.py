@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from fast_style.errors import FastStyleError, ImageError, InputError, ModelError
 from fast_style.images import (
     Picture,
     Pixels,
+    Planes,
+    channels,
     fit,
     float_to_planes,
     load_image,
@@ -140,12 +141,10 @@ class Stylizer:
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
             raise ImageError(f"expected an (H, W, 3) uint8 array, got {pixels.shape} {pixels.dtype}")
         result = np.empty_like(pixels)
-        self.planes(_channels(pixels), _channels(result), blend=blend, keep_colors=keep_colors)
+        self.planes(channels(pixels), channels(result), blend=blend, keep_colors=keep_colors)
         return result
 
-    def planes(
-        self, photo: Sequence[Pixels], result: Sequence[Pixels], *, blend: float = 1.0, keep_colors: bool = False
-    ) -> None:
+    def planes(self, photo: Planes, result: Planes, *, blend: float = 1.0, keep_colors: bool = False) -> None:
         """Stylize three planes into three others: the fast path, on which nothing is copied that need not be.
 
         The planes may be views with any strides: of interleaved RGB or BGR, or of a decoder's own memory.
@@ -189,9 +188,9 @@ class Stylizer:
                 + ("" if self.contract.ours else " A model from elsewhere may not take every size."),
             ) from error
 
-    def _adapted(self, photo: Sequence[Pixels], result: Sequence[Pixels], blend: float, keep_colors: bool) -> None:
+    def _adapted(self, photo: Planes, result: Planes, blend: float, keep_colors: bool) -> None:
         """Stylize with a graph of other values, of pixels, or of one size."""
-        frame = np.stack(photo, axis=-1)
+        frame = np.stack([*photo], axis=-1)
         feeds = {self.contract.input: self.contract.feed(frame)}
         (given,) = self._session.run([self.contract.output], feeds, self._run_options(frame.shape[0] * frame.shape[1]))
         stylized = self.contract.read(given, frame)
@@ -199,7 +198,7 @@ class Stylizer:
             mixed = to_float(stylized)
             mix(to_float(frame), mixed, blend=blend, keep_colors=keep_colors)
             stylized = to_uint8(mixed)
-        for plane, channel in zip(result, _channels(stylized), strict=True):
+        for plane, channel in zip(result, channels(stylized), strict=True):
             np.copyto(plane, channel)
 
     def _bound(self, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32], Any]:
@@ -240,11 +239,6 @@ def check_size(size: int) -> int:
     if size < SMALLEST_SIDE:
         raise InputError(f"size is {size} px; expected at least {SMALLEST_SIDE}")
     return size
-
-
-def _channels(pixels: Pixels) -> list[Pixels]:
-    """The three (H, W) planes of an (H, W, 3) array, as views."""
-    return [pixels[..., channel] for channel in range(3)]
 
 
 def _as_picture(image: str | Path | Image.Image | Pixels) -> Picture:

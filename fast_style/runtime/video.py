@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from fast_style.errors import InputError, VideoError
-from fast_style.images import Pixels, replacing
+from fast_style.images import Planes, replacing
+from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses
 from fast_style.runtime.pipeline import overlap
-from fast_style.runtime.reading import DEFAULT_RATE, Frame, Losses, VideoReader
+from fast_style.runtime.reading import VideoReader
 from fast_style.runtime.sequence import SequenceReader, SequenceWriter, is_sequence
 from fast_style.runtime.session import core_count
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
-from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name
+from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name, copying
 
 # A gap this long is a still picture or a damaged time; --fps does not fill it with repeated frames.
 _LONGEST_FILLED_GAP = 10.0
@@ -147,10 +148,11 @@ def _open_reader(source: Path, options: VideoOptions) -> VideoReader | SequenceR
 def _open_writer(
     target: Path, reader: VideoReader | SequenceReader, options: VideoOptions
 ) -> VideoWriter | SequenceWriter:
+    width = reader.width * (2 if options.side_by_side else 1)
     if is_sequence(target):
-        return SequenceWriter(target, quality=options.quality)
+        return SequenceWriter(target, width, reader.height, quality=options.quality)
     format = VideoFormat(
-        width=reader.width * (2 if options.side_by_side else 1),
+        width=width,
         height=reader.height,
         rate=options.fps or reader.rate,
         time_base=1 / options.fps if options.fps else reader.time_base,
@@ -194,13 +196,24 @@ def _run(
         if not isinstance(item, tuple):
             return item
         frame, moved = item
-        photo = frame.planes if moved is None else moved.held
-        result = np.empty_like(photo)
-        stylizer.planes(photo, result, blend=options.blend, keep_colors=options.keep_colors)
-        return (frame, moved, result) if steady is not None else (frame, None, finish(frame, result))
+        if moved is not None:
+            result = np.empty_like(moved.held)
+            stylize(moved.held, result)
+            return frame, moved, result
+        return frame, None, pack(frame, lambda planes: stylize(frame.planes, planes))
 
-    def finish(frame: Frame, result: Pixels) -> Any:
-        return writer.pack(np.concatenate([frame.planes, result], axis=2) if options.side_by_side else result)
+    def stylize(photo: Planes, result: Planes) -> None:
+        stylizer.planes(photo, result, blend=options.blend, keep_colors=options.keep_colors)
+
+    def pack(frame: Frame, draw: Callable[[Planes], None]) -> Any:
+        if not options.side_by_side:
+            return writer.pack(draw)
+
+        def both(planes: Planes) -> None:
+            copying(frame.planes)([plane[:, : reader.width] for plane in planes])
+            draw([plane[:, reader.width :] for plane in planes])
+
+        return writer.pack(both)
 
     done, interrupted = 0, False
     stages = overlap(prepare(), work, workers=workers)
@@ -212,7 +225,7 @@ def _run(
                     continue
                 frame, moved, result = item
                 if steady is not None:
-                    result = finish(frame, steady.smooth(result, moved))
+                    result = pack(frame, copying(steady.smooth(result, moved)))
                 writer.write(result, frame.pts)
                 done += 1
                 if progress:

@@ -1,12 +1,25 @@
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fast_style.cli import main
+from fast_style.cli.evaluate import _flicker_lines, _measure_flicker
 from fast_style.errors import InputError
-from fast_style.evaluate.flicker import consistent_flow, measure_flicker, measure_stereo, motorcycle, read_clip, warp
-from fast_style.images import Pixels, load_image
+from fast_style.evaluate.flicker import (
+    consistent_flow,
+    measure_flicker,
+    measure_stereo,
+    motorcycle,
+    read_clip,
+    steadily,
+    warp,
+)
+from fast_style.evaluate.models import Model
+from fast_style.images import Pixels, channels, load_image
+from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
 from tests.conftest import PHOTOS
 
 cv2 = pytest.importorskip("cv2")
@@ -87,3 +100,54 @@ def test_file_that_is_no_clip_is_an_error(tmp_path: Path) -> None:
         read_clip(tmp_path / "clip.mp4", frames=2, size=100)
     with pytest.raises(InputError, match="is no file"):
         read_clip(tmp_path / "nowhere.mp4", frames=2, size=100)
+
+
+def sharpened(pixels: Pixels) -> Pixels:
+    """Stands in for a style that makes much of little."""
+    image = pixels.astype(np.float32)
+    return np.asarray(np.clip(3 * image - 2 * cv2.blur(image, (5, 5)), 0, 255), np.uint8)
+
+
+def filmed(frames: int = 12) -> list[Pixels]:
+    """A camera's noise over a scene that stands still."""
+    photo = load_image(PHOTOS["coffee"]).pixels[80:240, 60:300]
+    camera = noisy(3.0)
+    return [camera(photo) for _ in range(frames)]
+
+
+def test_steadily_halves_the_flicker_of_a_still_scene() -> None:
+    frames = filmed()
+    plain, steady = measure_flicker(sharpened, frames), measure_flicker(steadily(sharpened), frames)
+    assert steady.error < 0.5 * plain.error
+    assert steady.photos == plain.photos
+    assert steady.contrast > 0.9 * plain.contrast
+
+
+def test_each_clip_is_steadied_with_a_memory_of_its_own() -> None:
+    first, other = filmed(2), panned(2)
+    one, two = steadily(sharpened), steadily(sharpened)
+    two(first[0])
+    assert np.array_equal(one(other[0]), sharpened(other[0]))
+
+
+def test_evaluate_puts_plain_and_steady_side_by_side(tmp_path: Path) -> None:
+    frames = [np.full((48, 64, 3), 90, np.uint8) + noisy(3.0)(np.full((48, 64, 3), 20, np.uint8)) for _ in range(3)]
+    clip = tmp_path / "clip.mp4"
+    writer = VideoWriter(clip, VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))
+    for number, frame in enumerate(frames):
+        writer.write(writer.pack(copying(channels(frame))), number)
+    writer.close()
+    model = Model("inverse", tmp_path / "inverse.onnx", "onnx", lambda image: 1 - image)
+    found = _measure_flicker([model], clip, 3, stereo=False, steady=True)
+    assert list(found) == ["video", "steady video"]
+    assert found["video"]["inverse"]["pairs"] == found["steady video"]["inverse"]["pairs"] == 2
+    assert [line.split(":")[0] for line in _flicker_lines(found)] == [
+        "Flicker of inverse on the video",
+        "Flicker of inverse on the steady video",
+    ]
+    assert list(_measure_flicker([model], clip, 3, stereo=False, steady=False)) == ["video"]
+
+
+def test_steady_without_a_clip_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "x.onnx", "--style", "x.jpg", "--photos", str(tmp_path), "--steady"]) == 2
+    assert "hint: Give one with --video." in capsys.readouterr().err

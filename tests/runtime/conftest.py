@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -10,8 +11,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from fast_style.images import Pixels
-from fast_style.runtime.reading import Colors, Frame, VideoReader
-from fast_style.runtime.writing import VideoFormat, VideoWriter
+from fast_style.runtime.colors import Colors
+from fast_style.runtime.frames import Frame
+from fast_style.runtime.reading import VideoReader
+from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
 
 
 def write_style(path: Path, expression: str, **metadata: str) -> Path:
@@ -58,7 +61,7 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
         format = VideoFormat(width, height, Fraction(25), time_base, colors, codec=codec, quality=quality)
         writer = VideoWriter(tmp_path / name, format)
         for frame, time in zip(frames, times or range(len(frames)), strict=True):
-            writer.write(writer.pack(frame), time)
+            writer.write(writer.pack(copying(frame)), time)
         writer.close()
         return tmp_path / name
 
@@ -75,6 +78,13 @@ def moving_square(count: int = 12, width: int = 64, height: int = 48) -> list[Pi
     return frames
 
 
-def read_frames(path: Path) -> list[Frame]:
+class Shown(NamedTuple):
+    """A frame that was read: (3, H, W) uint8 RGB, and its time."""
+
+    planes: Pixels
+    pts: int
+
+
+def read_frames(path: Path) -> list[Shown]:
     with VideoReader(path) as reader:
-        return [item for item in reader if isinstance(item, Frame)]
+        return [Shown(np.stack([*item.planes]), item.pts) for item in reader if isinstance(item, Frame)]

@@ -19,11 +19,11 @@ from PIL import Image
 from fast_style import Stylizer
 from fast_style.errors import FastStyleError, InputError, VideoError
 from fast_style.images import Pixels
+from fast_style.runtime.colors import Colors
 from fast_style.runtime.pipeline import Budget, overlap
-from fast_style.runtime.reading import Colors
 from fast_style.runtime.sequence import numbered_files
 from fast_style.runtime.video import VideoOptions, stylize_video
-from fast_style.runtime.writing import VideoFormat, VideoWriter
+from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
 from tests.runtime.conftest import moving_square, read_frames
 
 Make = Callable[..., Path]
@@ -58,9 +58,9 @@ def test_packed_frames_share_no_memory(own_format: bool, tmp_path: Path) -> None
     writer = VideoWriter(tmp_path / "clip.mkv", VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))
     if own_format:
         writer._pixel_format = "gbrp"  # of encoders that take what we have without any conversion
-    dark = writer.pack(np.full((3, 48, 64), 40, np.uint8))
+    dark = writer.pack(copying(np.full((3, 48, 64), 40, np.uint8)))
     before = bytes(dark.planes[0])
-    bright = writer.pack(np.full((3, 48, 64), 200, np.uint8))
+    bright = writer.pack(copying(np.full((3, 48, 64), 200, np.uint8)))
     assert bytes(dark.planes[0]) == before != bytes(bright.planes[0])
     writer.close()
 

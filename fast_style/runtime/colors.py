@@ -1,0 +1,55 @@
+"""How the numbers in a video mean colours: matrix, range, primaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from av.video.reformatter import ColorRange, Colorspace
+
+# Pictures from this height up are taken as HD, and so as BT.709, where a file does not say, as players do.
+_HD_HEIGHT = 720
+_MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
+_MATRICES |= {7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
+_CODES = {Colorspace.ITU709: 1, Colorspace.FCC: 4, Colorspace.ITU601: 6, Colorspace.SMPTE240M: 7, Colorspace.BT2020: 9}
+_RGB_MATRIX = 0
+
+
+@dataclass(frozen=True)
+class Colors:
+    """How a video's YCbCr means RGB.
+
+    Attributes:
+        matrix: Of YCbCr.
+        full_range: 0 to 255, as in JPEG, instead of 16 to 235.
+        primaries: ITU-T H.273 code of the primaries; 2 is unknown.
+        transfer: H.273 code of the transfer characteristic; 2 is unknown.
+    """
+
+    matrix: Colorspace = Colorspace.ITU601
+    full_range: bool = False
+    primaries: int = 2
+    transfer: int = 2
+
+    @property
+    def code(self) -> int:
+        """H.273 code of the matrix."""
+        return _CODES[self.matrix]
+
+
+def usual_matrix(height: int) -> Colorspace:
+    """The matrix of a picture ``height`` px high where nothing tells."""
+    return Colorspace.ITU709 if height >= _HD_HEIGHT else Colorspace.ITU601
+
+
+def colors_of(frame: Any) -> Colors:
+    """How the YCbCr of a decoded frame is meant: as it says, else as players take it."""
+    guess = usual_matrix(frame.height)
+    rgb = frame.format.is_rgb or int(frame.colorspace) == _RGB_MATRIX
+    full = int(frame.color_range) == int(ColorRange.JPEG) or frame.format.name.startswith("yuvj")
+    return Colors(
+        matrix=guess if rgb else _MATRICES.get(int(frame.colorspace), guess),
+        full_range=full and not rgb,
+        primaries=int(frame.color_primaries),
+        transfer=int(frame.color_trc),
+    )
