@@ -82,7 +82,9 @@ class Reference:
         self.iterations = iterations
         self.precision = precision
         self.cache = cache
-        network = VGG(load_vgg_weights(vgg), self.objective.layers, pooling=self.objective.pooling)
+        network = VGG(
+            load_vgg_weights(vgg), self.objective.layers, pooling=self.objective.pooling, padding=self.objective.padding
+        )
         network = network.to(memory_format=torch.channels_last)
         self.loss = PerceptualLoss(network, [_tensor(painting)], self.objective)
         self.loss.calibrate([_tensor(photo) for photo in photos])

@@ -25,6 +25,7 @@ PRESETS = MappingProxyType(
             content_weight=1.0,
             style_weight=1e3,
             tv_weight=0.0,
+            padding="zeros",
         ),
         # Johnson et al. 2016, section 4.1: relu3_3 and relu1_2 … relu4_3, max pooling; weights 1 and 5 for each
         # layer (their fast-neural-style/train.lua; four layers, whose shares here sum to one, make 20) and total
@@ -38,6 +39,7 @@ PRESETS = MappingProxyType(
             style_weight=20.0,
             tv_weight=12_784.0,
             pooling="max",
+            padding="zeros",
         ),
         # Zhang et al., "Dive into Deep Learning", section 14.12: torchvision's VGG-19, layers 25 and 0, 5, 10,
         # 19, 28. Their weights 1 : 1e4 : 10 hold for torchvision's weights, 512 px and their means over C²;

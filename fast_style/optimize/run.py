@@ -164,7 +164,9 @@ def optimize_picture(
     settings = settings or Settings()
     device = find_device(settings.device)
     objective = settings.objective
-    vgg = VGG(load_vgg_weights(settings.vgg), objective.layers, pooling=objective.pooling).to(device)
+    vgg = VGG(
+        load_vgg_weights(settings.vgg), objective.layers, pooling=objective.pooling, padding=objective.padding
+    ).to(device)
     vgg = vgg.to(memory_format=torch.channels_last).eval()
     finest = fit(Picture(photo), settings.size)
     long_side = max(finest.size)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fast_style.errors import InputError
-from fast_style.perceptual.vgg import VGG, Pooling
+from fast_style.perceptual.vgg import VGG, Padding, Pooling
 
 Weighting = Literal["balanced", "classic", "gatys"]
 
@@ -126,7 +126,7 @@ def pixel_grid(image: Tensor, *, cell: int = 8, window: int = 8) -> Tensor:
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised: layers, pooling and weights.
+    """What is minimised: layers, pooling, padding and weights.
 
     Three ways to weigh. ``balanced`` measures each term against what unstyled photos score on it, so that one
     set of weights, and the one human number ``strength``, serves every painting::
@@ -154,6 +154,8 @@ class Objective:
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
         pooling: The perceptual network's pooling.
+        padding: Its padding. Zeros look like an edge, which a picture meets best by being dull and dark towards its
+            border: a frame some 40 px wide.
 
     Raises:
         InputError: A weight is negative or not finite, or the number of layer weights does not match.
@@ -169,6 +171,7 @@ class Objective:
     style_weight: float = 30.0
     tv_weight: float = 0.4
     pooling: Pooling = "avg"
+    padding: Padding = "replicate"
 
     def __post_init__(self) -> None:
         """Check the weights."""
@@ -249,7 +252,8 @@ class PerceptualLoss(nn.Module):
         Johnson, Alahi and Fei-Fei 2016, section 3.2.
 
     Differs from the paper:
-        ``balanced`` weighing, average pooling, and several paintings as the weighted mean of their Grams.
+        ``balanced`` weighing, average pooling, replicate padding, and several paintings as the weighted mean of
+        their Grams.
     """
 
     def __init__(

@@ -14,6 +14,7 @@ from fast_style.errors import ImageError, LayerError
 from fast_style.perceptual.weights import BLOCKS, VGGWeights
 
 Pooling = Literal["avg", "max"]
+Padding = Literal["zeros", "replicate"]
 
 
 def layer_names(depth: int) -> tuple[str, ...]:
@@ -32,17 +33,21 @@ class FrozenConv2d(nn.Module):
     Args:
         weight: (O, I, 3, 3).
         bias: (O,).
+        padding: What lies beyond the edge: ``zeros``, or the edge itself.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, *, padding: Padding = "zeros") -> None:
         super().__init__()
+        self.padding = padding
         self.register_buffer("weight", weight.detach().clone(), persistent=False)
         self.register_buffer("bias", bias.detach().clone(), persistent=False)
         self.weight: Tensor
         self.bias: Tensor
 
     def forward(self, features: Tensor) -> Tensor:
-        """Convolve with zero padding: (N, I, H, W) to (N, O, H, W)."""
+        """Convolve: (N, I, H, W) to (N, O, H, W)."""
+        if self.padding == "replicate":
+            return F.conv2d(F.pad(features, (1, 1, 1, 1), mode="replicate"), self.weight, self.bias)
         return F.conv2d(features, self.weight, self.bias, padding=1)
 
 
@@ -56,6 +61,8 @@ class VGG(nn.Module):
         weights: The convolutions and the input they expect.
         layers: Names of the layers that will be asked for; decides the depth.
         pooling: ``avg`` is smoother and what Gatys et al. prefer; ``max`` is what the network was trained with.
+        padding: ``zeros`` is what the network was trained with. With ``replicate``, which continues features by
+            their edge, a picture's border looks no different from its middle.
 
     Raises:
         LayerError: A layer of that name does not exist; the message suggests the nearest.
@@ -64,13 +71,21 @@ class VGG(nn.Module):
         Simonyan and Zisserman 2015, table 1; Gatys, Ecker and Bethge 2016, section 2 (average pooling).
     """
 
-    def __init__(self, weights: VGGWeights, layers: Sequence[str], *, pooling: Pooling = "avg") -> None:
+    def __init__(
+        self,
+        weights: VGGWeights,
+        layers: Sequence[str],
+        *,
+        pooling: Pooling = "avg",
+        padding: Padding = "zeros",
+    ) -> None:
         super().__init__()
         names = layer_names(weights.depth)
         _check_layers(layers, names, f"VGG-{weights.depth}")
         self.weights_name = weights.name
         self.depth = weights.depth
         self.pooling = pooling
+        self.padding = padding
         self.channel_order = weights.channel_order
         self.scale = weights.scale
         self.register_buffer("mean", torch.tensor(weights.mean).view(1, 3, 1, 1), persistent=False)
@@ -82,7 +97,7 @@ class VGG(nn.Module):
         convolutions = iter(weights.convolutions)
         for name in names[: max(map(names.index, layers)) + 1]:
             if name.startswith("conv"):
-                self.layers[name] = FrozenConv2d(*next(convolutions))
+                self.layers[name] = FrozenConv2d(*next(convolutions), padding=padding)
             elif name.startswith("relu"):
                 self.layers[name] = nn.ReLU()  # never in place: the layer before it may be tapped
             else:

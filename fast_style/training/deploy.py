@@ -209,7 +209,12 @@ def _objective(checkpoint: Checkpoint, painting: Path) -> PerceptualLoss:
         name = checkpoint.card["painting"].get("file", "another file")
         raise InputError(f"{painting} is not the painting that {checkpoint.path} was trained on, which was {name}")
     recipe = checkpoint.recipe
-    vgg = VGG(load_vgg_weights(recipe.vgg), recipe.objective.layers, pooling=recipe.objective.pooling)
+    vgg = VGG(
+        load_vgg_weights(recipe.vgg),
+        recipe.objective.layers,
+        pooling=recipe.objective.pooling,
+        padding=recipe.objective.padding,
+    )
     picture = load_painting(painting, recipe.style_size)
     return PerceptualLoss(vgg, [picture], recipe.objective, calibration=checkpoint.calibration)
 

@@ -118,7 +118,12 @@ def train_style(
     data = PhotoData(Path(photos), size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
 
     pl.seed_everything(recipe.seed, verbose=False)
-    vgg = VGG(load_vgg_weights(recipe.vgg), recipe.objective.layers, pooling=recipe.objective.pooling)
+    vgg = VGG(
+        load_vgg_weights(recipe.vgg),
+        recipe.objective.layers,
+        pooling=recipe.objective.pooling,
+        padding=recipe.objective.padding,
+    )
     vgg = vgg.to(memory_format=torch.channels_last)
     loss = PerceptualLoss(vgg, [picture], recipe.objective, calibration=previous.calibration if previous else None)
     if loss.calibration is None and recipe.objective.weighting == "balanced":
