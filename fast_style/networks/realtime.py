@@ -66,9 +66,9 @@ class InvertedResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""
-        # Padded with the edge, before widening, where it is cheapest. Zeros here, at an eighth of the size, are
-        # seen 80 px into the picture: as frames along its border.
-        padded = F.pad(features, (self.KERNEL // 2,) * 4, mode="replicate")
+        # Padded by reflection, before widening, where it is cheapest. Zeros here, at an eighth of the size, are seen
+        # 80 px into the picture, as frames along its border; and where the edge is repeated, all looks flat.
+        padded = F.pad(features, (self.KERNEL // 2,) * 4, mode="reflect")
         out: Tensor = features + self.narrow(self.look(self.widen(padded)))
         return out
 
@@ -101,7 +101,7 @@ class RealtimeNetwork(TransformerNetwork):
         features = self.down(quarter)
         # The outer ring of cells lies in the margin and has met the zero padding of the two convolutions before
         # it; its neighbours take its place, so that no zero reaches the picture.
-        features = F.pad(features[..., 1:-1, 1:-1], (1, 1, 1, 1), mode="replicate")
+        features = F.pad(features[..., 1:-1, 1:-1], (1, 1, 1, 1), mode="reflect")
         features = self.up(self.blocks(features))
         features = F.interpolate(features, scale_factor=2.0, mode="nearest")
         features = self.merge(features + quarter)

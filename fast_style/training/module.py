@@ -19,8 +19,6 @@ from fast_style.perceptual import LossTerms, PerceptualLoss, pixel_grid
 from fast_style.training.recipe import Recipe
 
 FIRST_STYLE_SHARE = 0.25
-# What is scored of a picture is so many px smaller than the picture: two strides of the real-time networks.
-LARGEST_SLACK = 16
 
 
 class StyleModule(pl.LightningModule):
@@ -67,14 +65,16 @@ class StyleModule(pl.LightningModule):
         return terms.total - held_back + self.recipe.grid_weight * pixel_grid(output, cell=self.network.stride)
 
     def window(self, side: int) -> tuple[EllipsisType, slice, slice]:
-        """The part of this step's pictures that is scored: a square a little smaller, at a random place.
+        """The part of this step's pictures that is scored: a square well inside, at a place that varies a little.
 
-        The perceptual network pads with zeros, and what it sees at the edge of a picture is best met by a dark
-        line there. Scored at another edge in each step, the network cannot learn to draw it.
+        A network can tell where a picture ends. Scored up to there, it puts along the border what the style asks
+        for and the photo has no place for: a frame. The rim, an eighth of the side, it must treat as it does the
+        middle. The place varies, so that it cannot find the edges of the square either.
         """
-        slack = min(LARGEST_SLACK, side // 8)
-        top, left = np.random.default_rng([self.recipe.seed, 3, self.global_step]).integers(0, slack + 1, 2)
-        return ..., slice(top, top + side - slack), slice(left, left + side - slack)
+        rim, slack = side // 8, side // 16
+        top, left = rim + np.random.default_rng([self.recipe.seed, 3, self.global_step]).integers(0, slack + 1, 2)
+        scored = side - 2 * rim - slack
+        return ..., slice(top, top + scored), slice(left, left + scored)
 
     def style_share(self) -> float:
         """Share of the style's weight that counts at this step; see :class:`Recipe`."""

@@ -21,7 +21,7 @@ class Recipe:
         tune: What learns: the whole ``network``, or only an ``adapter``, the scales and shifts of its instance
             normalizations (Dumoulin et al. 2017, section 2.2), which needs a trained network to start from.
         steps: Optimizer steps.
-        size: Side of the square training crops, px.
+        size: Side of the square training crops, px; their inner eleven sixteenths are scored.
         batch: Photos in a step, on each device.
         style_size: Long side the painting is scaled to, px: it sets the size of the strokes.
         vgg: Where the perceptual weights come from.
@@ -41,8 +41,8 @@ class Recipe:
 
     network: str = "fast"
     tune: Tune = "network"
-    steps: int = 3000
-    size: int = 192
+    steps: int = 2400
+    size: int = 256
     batch: int = 2
     style_size: int = 640
     vgg: str = "caffe-vgg19"
