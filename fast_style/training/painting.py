@@ -35,6 +35,10 @@ _STEP_SHARE, _STEP_SHARE_UNEVEN = 0.45, 0.8
 _FLAT, _UNEVEN = 3.5, 10.0
 # The innermost band has about the same colour on all sides; light and shadow change it by less than this.
 _SAME_COLOR = 60.0
+# And the whole of a mat is within this.
+_ONE_COLOR = 20.0
+# The cut goes so much further in: no rim is left where the picture is slightly askew or soft.
+_INSET = 2
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,13 @@ class Canvas:
 
 @dataclass(frozen=True)
 class _Edge:
-    """A straight step along a side: its depth, the colour outside it, and how even all that is outside is."""
+    """A straight step along a side: its depth, the colour just outside it, and how even all that is outside is."""
 
     depth: int
     color: Floats
     spread: float
     share: float
+    one_color: bool
 
 
 def find_canvas(pixels: Pixels) -> Canvas:
@@ -92,7 +97,7 @@ def find_canvas(pixels: Pixels) -> Canvas:
     box = _enlarge(box, (width, height), (pixels.shape[1], pixels.shape[0]))
     left, top, right, bottom = box
     cut = (left, top, pixels.shape[1] - right, pixels.shape[0] - bottom)
-    kind = "a border of one colour" if all(e is None or e.spread < _FLAT for e in edges) else "a frame"
+    kind = "a border of one colour" if all(edge is None or edge.one_color for edge in edges) else "a frame"
     sides = ", ".join(f"{n} px {side}" for n, side in zip(cut, ("left", "top", "right", "bottom"), strict=True) if n)
     return Canvas(box, f"{kind} was cut off: {sides}")
 
@@ -163,7 +168,9 @@ def _find_steps(lines: Floats, variation: float) -> list[_Edge]:
         step = np.abs(inner - outer).max(-1)
         share = float((step > np.clip(3 * outside, _STEP_LOW, _STEP_HIGH)).mean())
         if share >= np.interp(outside, (_FLAT, _UNEVEN), (_STEP_SHARE, _STEP_SHARE_UNEVEN)):
-            edge = _Edge(depth, lines[max(0, depth - 5) : depth - 1].mean((0, 1)), outside, share)
+            border = lines[: max(1, depth - 2)].mean(1)
+            one_color = outside < _FLAT and float(np.abs(border - border[0]).max()) < _ONE_COLOR
+            edge = _Edge(depth, border[-3:].mean(0), outside, share, one_color)
             # Neighbouring depths see the same step; the one that most of it is at stands for it.
             if edges and depth - edges[-1].depth <= 2:
                 if share > edges[-1].share:
@@ -211,7 +218,7 @@ def _are_bars(edges: list[_Edge | None]) -> bool:
         if any(edges[side] for side in others) or not all(bars):
             continue
         if all(
-            edge and edge.spread < _FLAT and edge.share > 0.9 and (edge.color.max() < 40 or edge.color.min() > 225)
+            edge and edge.one_color and edge.share > 0.9 and (edge.color.max() < 40 or edge.color.min() > 225)
             for edge in bars
         ):
             return True
@@ -219,12 +226,15 @@ def _are_bars(edges: list[_Edge | None]) -> bool:
 
 
 def _enlarge(box: Box, look: tuple[int, int], full: tuple[int, int]) -> Box:
-    """From the copy to the picture, one pixel of the copy further in, so that no rim is left."""
+    """From the copy to the picture, a little further in."""
     found = []
     for axis in (0, 1):
         scale = full[axis] / look[axis]
         low, high = box[axis], box[axis + 2]
         found.append(
-            (round((low + 1) * scale) if low else 0, round((high - 1) * scale) if high < look[axis] else full[axis])
+            (
+                round((low + _INSET) * scale) if low else 0,
+                round((high - _INSET) * scale) if high < look[axis] else full[axis],
+            )
         )
     return found[0][0], found[1][0], found[0][1], found[1][1]

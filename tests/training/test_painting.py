@@ -28,7 +28,7 @@ UNFRAMED = [
     ),
     *(SKIMAGE / name for name in ("camera.png", "hubble_deep_field.jpg", "motorcycle_left.png", "phantom.png")),
 ]
-# Of the canvas' long side. The evidence is sought in a copy of 512 px, and the cut goes a pixel of it further in.
+# Of the canvas' long side. The evidence is sought in a copy of 512 px, and the cut goes two pixels of it further in.
 TOLERANCE = 0.015
 
 
@@ -119,6 +119,8 @@ def test_a_frame_is_cut_off_to_the_canvas(frame: str, name: str) -> None:
     found = find_canvas(whole)
     assert found.box is not None
     assert found.note is not None
+    if frame != "hairline":  # which JPEG blurs into the canvas
+        assert found.note.startswith("a frame was" if "frame" in frame else "a border of one colour was")
     allowed = TOLERANCE * max(canvas.shape)
     assert all(abs(a - b) <= allowed for a, b in zip(found.box, expected, strict=True)), (found.box, expected)
     left, top, right, bottom = expected
@@ -133,8 +135,8 @@ def test_the_cut_leaves_nothing_of_an_exact_border() -> None:
     whole = np.full((120, 160, 3), 255, np.uint8)
     whole[20:100, 30:130] = random.integers(0, 200, (80, 100, 3))
     found = find_canvas(whole)
-    assert found.box == (31, 21, 129, 99)  # one pixel further in
-    assert found.note == "a border of one colour was cut off: 31 px left, 21 px top, 31 px right, 21 px bottom"
+    assert found.box == (32, 22, 128, 98)  # two pixels further in
+    assert found.note == "a border of one colour was cut off: 32 px left, 22 px top, 32 px right, 22 px bottom"
 
 
 def test_bars_above_and_below_are_cut_off_but_not_a_sky() -> None:
