@@ -42,6 +42,7 @@ def evaluate(
     style_size: int = 640,
     preset: Literal["balanced", "gatys", "johnson", "d2l"] = "balanced",
     vgg: str = "caffe-vgg19",
+    keep_frame: Annotated[bool, Parameter(negative="")] = False,
     precision: Literal["32", "bf16"] = "32",
     value_range: Literal["0-1", "0-255", "-1-1"] | None = None,
     video: Path | None = None,
@@ -68,6 +69,7 @@ def evaluate(
         style_size: Long side of the painting, px: the one of the training.
         preset: The objective.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
+        keep_frame: The painting was trained with the frame or border around it.
         precision: bf16 computes the reference in bfloat16; scores are always in float32.
         value_range: Of an ONNX file that fast-style did not export.
         video: A clip to measure flicker on.
@@ -97,6 +99,7 @@ def evaluate(
     from fast_style.evaluate.reference import Course, Reference, default_cache
     from fast_style.optimize import preset as find_preset
     from fast_style.optimize.run import scaled
+    from fast_style.training import find_canvas
 
     opened: list[Model] = []
     failures: list[FastStyleError] = []
@@ -114,7 +117,13 @@ def evaluate(
     opened = _distinct(opened)
 
     console = Console(stderr=True)
-    painting = scaled(load_image(style).pixels, style_size)
+    painting = load_image(style).pixels
+    canvas = find_canvas(painting)
+    if canvas.box is not None and not keep_frame:  # as the training does
+        left, top, right, bottom = canvas.box
+        painting = painting[top:bottom, left:right]
+        console.print(f"{style}: {canvas.note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    painting = scaled(painting, style_size)
     reference = Reference(
         painting,
         list(pictures.values()),

@@ -40,6 +40,7 @@ def train(
     precision: Literal["auto", "32", "bf16"] = "auto",
     workers: int | None = None,
     preview_every: int | None = None,
+    keep_frame: Annotated[bool, Parameter(negative="")] = False,
     title: str | None = None,
     artist: str | None = None,
     year: str | None = None,
@@ -74,6 +75,7 @@ def train(
         precision: bf16 computes in bfloat16; auto does where that is measured to be faster.
         workers: Processes that decode photos.
         preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
+        keep_frame: Leave a frame or border around the painting; otherwise it is cut off where one is found.
         title: Of the painting, for the card.
         artist: Likewise.
         year: Likewise.
@@ -129,11 +131,13 @@ def train(
         precision=precision,
         workers=workers,
         preview_every=preview_every,
+        keep_frame=keep_frame,
         details={
             key: value
             for key, value in {"title": title, "artist": artist, "year": year, "licence": licence}.items()
             if value is not None
         },
+        on_note=lambda note: console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True),
         callbacks=[TrainingProgress(console)],
     )
     for path in outcome.skipped:

@@ -23,7 +23,8 @@ from fast_style.export.to_onnx import Verification
 from fast_style.images import Picture, find_images, fit, load_image, replacing, resize, to_float, to_uint8
 from fast_style.perceptual import VGG, PerceptualLoss, load_vgg_weights
 from fast_style.training.checkpoint import Checkpoint
-from fast_style.training.run import export_checkpoint, load_painting
+from fast_style.training.painting import load_painting
+from fast_style.training.run import export_checkpoint
 
 IO = Literal["float", "uint8"]
 
@@ -215,7 +216,7 @@ def _objective(checkpoint: Checkpoint, painting: Path) -> PerceptualLoss:
         pooling=recipe.objective.pooling,
         padding=recipe.objective.padding,
     )
-    picture = load_painting(painting, recipe.style_size)
+    picture = load_painting(painting, recipe.style_size, box=checkpoint.card.get("painting", {}).get("box"))
     return PerceptualLoss(vgg, [picture], recipe.objective, calibration=checkpoint.calibration)
 
 

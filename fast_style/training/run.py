@@ -6,7 +6,7 @@ import hashlib
 import json
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,17 +18,17 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
-from torch import Tensor
 
 from fast_style import __version__
 from fast_style.errors import CheckpointError, InputError
 from fast_style.export import Verification, export_onnx, network_from_onnx
-from fast_style.images import Picture, load_image, replacing, resize, to_float
+from fast_style.images import load_image, replacing
 from fast_style.perceptual import VGG, PerceptualLoss, load_vgg_weights
 from fast_style.styles import find_style
 from fast_style.training.callbacks import Averaging, Checkpoints, DivergenceAlarm, Metrics, Previews
 from fast_style.training.checkpoint import Checkpoint, load_checkpoint
 from fast_style.training.module import StyleModule
+from fast_style.training.painting import Box, find_canvas, load_painting
 from fast_style.training.photos import PhotoData
 from fast_style.training.recipe import Precision, Recipe
 
@@ -73,7 +73,9 @@ def train_style(
     precision: Precision = "auto",
     workers: int | None = None,
     preview_every: int | None = None,
+    keep_frame: bool = False,
     details: dict[str, Any] | None = None,
+    on_note: Callable[[str], None] | None = None,
     callbacks: Sequence[pl.Callback] = (),
 ) -> Outcome:
     """Train a style and export it.
@@ -92,7 +94,10 @@ def train_style(
             is measured to be faster.
         workers: Processes that decode photos.
         preview_every: Steps between previews and checkpoints; a twentieth of the run where None.
+        keep_frame: Take the painting's picture whole; otherwise a frame or border around it is cut off, see
+            :func:`find_canvas`, and the card says where the painting is.
         details: Plain values for the card and the ONNX metadata: title, artist, licence …
+        on_note: Called before the first step with what a user should know of the painting.
         callbacks: Lightning's, such as a progress bar.
 
     Returns:
@@ -114,7 +119,8 @@ def train_style(
     if init is not None:
         recipe = replace(recipe, style_warmup=0.0)
     name = name or painting.stem
-    picture = load_painting(painting, recipe.style_size)
+    box, note = _settle_box(painting, previous, keep_frame=keep_frame)
+    picture = load_painting(painting, recipe.style_size, box=box)
     data = PhotoData(Path(photos), size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
 
     pl.seed_everything(recipe.seed, verbose=False)
@@ -129,7 +135,7 @@ def train_style(
     if loss.calibration is None and recipe.objective.weighting == "balanced":
         loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
 
-    card = {"name": name, "painting": _painting_facts(painting, details or {})}
+    card = {"name": name, "painting": _painting_facts(painting, box, details or {})}
     module = StyleModule(recipe, loss, card=card)
     if init is not None:
         _start_from(module, init)
@@ -161,6 +167,8 @@ def train_style(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+    if note is not None and on_note is not None and trainer.is_global_zero:
+        on_note(note)
     start = time.monotonic()
     with _stopping_gently(trainer):
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
@@ -177,22 +185,6 @@ def train_style(
     facts = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(skipped)}
     card_path = write_card(checkpoint, model, verification, training=facts)
     return Outcome(checkpoints.path, model, card_path, trainer.global_step, skipped, verification)
-
-
-def load_painting(path: str | Path, size: int) -> Tensor:
-    """Read a painting, scaled so that its long side has ``size`` px, never squashed.
-
-    Returns:
-        (1, 3, H, W), RGB in [0, 1].
-
-    Raises:
-        ImageError: It cannot be read.
-    """
-    picture: Picture = load_image(path)
-    width, height = picture.size
-    scale = size / max(width, height)
-    picture = resize(picture, (max(1, round(width * scale)), max(1, round(height * scale))))
-    return torch.from_numpy(to_float(picture.pixels))
 
 
 def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, int] | None = None) -> Verification:
@@ -280,8 +272,25 @@ def _settle_recipe(recipe: Recipe | None, previous: Checkpoint | None) -> Recipe
     return recipe
 
 
-def _painting_facts(painting: Path, details: dict[str, Any]) -> dict[str, Any]:
-    return {"file": painting.name, "sha256": hashlib.sha256(painting.read_bytes()).hexdigest(), **details}
+def _settle_box(painting: Path, previous: Checkpoint | None, *, keep_frame: bool) -> tuple[Box | None, str | None]:
+    """Where the painting is in its picture, and what to tell of it; a resumed run keeps to what it began with."""
+    if previous is None:
+        canvas = find_canvas(load_image(painting).pixels)
+        if keep_frame or canvas.note is None:
+            return None, None
+        hint = "--keep-frame keeps it" if canvas.box else "cut it off with an image editor if it is one"
+        return canvas.box, f"{painting}: {canvas.note}; {hint}"
+    box = previous.card.get("painting", {}).get("box")
+    if box is not None and keep_frame:
+        raise InputError(
+            f"{previous.path} was trained without the frame; resuming goes on so", hint="Leave --keep-frame out."
+        )
+    return box, None
+
+
+def _painting_facts(painting: Path, box: Box | None, details: dict[str, Any]) -> dict[str, Any]:
+    facts = {"file": painting.name, "sha256": hashlib.sha256(painting.read_bytes()).hexdigest(), **details}
+    return facts if box is None else {**facts, "box": list(box)}
 
 
 def _start_from(module: StyleModule, init: str | Path) -> None:

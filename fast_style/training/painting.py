@@ -1,0 +1,240 @@
+"""The painting: found in its picture, freed from a frame or border, and scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fast_style.errors import CheckpointError
+from fast_style.images import Picture, Pixels, fit, load_image, resize, to_float
+
+Box = tuple[int, int, int, int]
+Floats = NDArray[np.float32]
+
+# Frames are looked for in a copy with this long side, px; the figures below are in its pixels and in levels of 255.
+_LOOK_SIZE = 512
+_SMALLEST_SIDE = 48
+# A border may take this share of a side's length. Deeper ones are rare, and their evidence is thin.
+_DEEPEST = 0.36
+# The lines of a border run evenly along it: they deviate by at most this, and this share of what the middle does.
+_EVEN, _EVEN_SHARE = 18.0, 0.55
+# And not suddenly more than the lines before them.
+_EVEN_GROWTH = 4.0
+# So many uneven lines in a row are the painting; fewer are a moulding's edge, slightly askew.
+_UNEVEN_RUN = 3
+# The painting begins with a step of at least so many levels, the lower the calmer the border.
+_STEP_LOW, _STEP_HIGH = 4.0, 10.0
+# Along at least this share of its edge: the first for a border of one colour, the second for a structured one.
+_STEP_SHARE, _STEP_SHARE_UNEVEN = 0.45, 0.8
+_FLAT, _UNEVEN = 3.5, 10.0
+# The innermost band has about the same colour on all sides; light and shadow change it by less than this.
+_SAME_COLOR = 60.0
+# And the whole of a mat is within this.
+_ONE_COLOR = 20.0
+# The cut goes so much further in: no rim is left where the picture is slightly askew or soft.
+_INSET = 2
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where a painting is in its picture.
+
+    Attributes:
+        box: (left, top, right, bottom) of the painting, px; None where the whole picture is kept.
+        note: What a user should know: that something was cut off, or looks as if it should be; None for nothing.
+    """
+
+    box: Box | None
+    note: str | None
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """A straight step along a side: its depth, the colour just outside it, and how even all that is outside is."""
+
+    depth: int
+    color: Floats
+    spread: float
+    share: float
+    one_color: bool
+
+
+def find_canvas(pixels: Pixels) -> Canvas:
+    """Look for a frame or border around a painting: a scan's margin, a mat, a picture frame, a wall behind it.
+
+    All of these run along the picture's sides without change, and end at a straight step; what is inside does
+    not. A painting is cut only where that holds on all four sides, with about the same colour before the step.
+    Bars of one colour above and below, or left and right, are cut as well. Three such sides, or a step that
+    is there for a part of the way, are no proof: then the picture is kept and the note says what was seen.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+    """
+    look = fit(Picture(pixels), _LOOK_SIZE).pixels.astype(np.float32)
+    height, width = look.shape[:2]
+    if min(height, width) < _SMALLEST_SIDE:
+        return Canvas(None, None)
+    box: Box | None = None
+    # First along the middle of each side, where even a deep frame's corners are out of the way; then along the
+    # whole of the sides that were found.
+    for _ in range(2):
+        edges = _agreeing(_find_edges(look, box))
+        depths = [edge.depth if edge else 0 for edge in edges]
+        if all(edges) or _are_bars(edges):
+            box = (depths[0], depths[1], width - depths[2], height - depths[3])
+            continue
+        found = [side for side, edge in zip(("left", "top", "right", "bottom"), edges, strict=True) if edge]
+        if len(found) == 3:
+            return Canvas(None, f"there may be a frame or border ({', '.join(found)}); it is kept, as it is not sure")
+        return Canvas(None, None)
+    assert box is not None
+    box = _enlarge(box, (width, height), (pixels.shape[1], pixels.shape[0]))
+    left, top, right, bottom = box
+    cut = (left, top, pixels.shape[1] - right, pixels.shape[0] - bottom)
+    kind = "a border of one colour" if all(edge is None or edge.one_color for edge in edges) else "a frame"
+    sides = ", ".join(f"{n} px {side}" for n, side in zip(cut, ("left", "top", "right", "bottom"), strict=True) if n)
+    return Canvas(box, f"{kind} was cut off: {sides}")
+
+
+def load_painting(path: str | Path, size: int, *, box: Sequence[int] | None = None) -> Tensor:
+    """Read a painting, scaled so that its long side has ``size`` px, never squashed.
+
+    Args:
+        path: The picture.
+        size: Px.
+        box: (left, top, right, bottom) of the painting in it, px; None takes the whole.
+
+    Returns:
+        (1, 3, H, W), RGB in [0, 1].
+
+    Raises:
+        ImageError: It cannot be read.
+        CheckpointError: The box, which comes from a checkpoint or a card, does not lie in the picture.
+    """
+    picture: Picture = load_image(path)
+    width, height = picture.size
+    if box is not None:
+        if len(box) != 4 or not (0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height):
+            raise CheckpointError(f"{path} of {width}×{height} px has no part {list(box)}")
+        left, top, right, bottom = box
+        picture = Picture(np.ascontiguousarray(picture.pixels[top:bottom, left:right]))
+        width, height = picture.size
+    scale = size / max(width, height)
+    picture = resize(picture, (max(1, round(width * scale)), max(1, round(height * scale))))
+    return torch.from_numpy(to_float(picture.pixels))
+
+
+def _find_edges(look: Floats, box: Box | None) -> list[list[_Edge]]:
+    """Steps on the left, top, right and bottom, the deepest last."""
+    across = look.transpose(1, 0, 2)
+    # How much lines vary in the middle, across or down, whichever is more: a night sky is even in one of them.
+    variation = max(
+        float(np.median(_spread(lines[len(lines) // 4 : len(lines) - len(lines) // 4]))) for lines in (look, across)
+    )
+    found = []
+    for side, lines in enumerate((across, look, across[::-1], look[::-1])):
+        length = lines.shape[1]
+        first, last = int(_DEEPEST * length), length - int(_DEEPEST * length)
+        if box is not None:
+            first, last = (box[1], box[3]) if side % 2 == 0 else (box[0], box[2])
+            margin = (last - first) // 20
+            first, last = first + margin, last - margin
+        found.append(_find_steps(lines[:, first:last], variation))
+    return found
+
+
+def _find_steps(lines: Floats, variation: float) -> list[_Edge]:
+    """Straight steps with nothing but even lines outside; lines are (depth, length, 3), the outermost first."""
+    deepest = int(_DEEPEST * len(lines))
+    spread = _spread(lines[: deepest + 2])
+    limit = min(_EVEN, max(_FLAT, _EVEN_SHARE * variation))
+    edges: list[_Edge] = []
+    run = 0
+    for depth in range(1, deepest):
+        before = float(spread[: max(1, depth - 1)].mean())
+        run = 0 if spread[depth - 1] < min(limit, max(_FLAT, _EVEN_GROWTH * before)) else run + 1
+        if run > _UNEVEN_RUN:
+            break
+        if depth < 2 or run > 1:
+            continue
+        outside = float(spread[:depth].mean())
+        inner, outer = lines[depth : depth + 2].mean(0), lines[depth - 2 : depth].mean(0)
+        step = np.abs(inner - outer).max(-1)
+        share = float((step > np.clip(3 * outside, _STEP_LOW, _STEP_HIGH)).mean())
+        if share >= np.interp(outside, (_FLAT, _UNEVEN), (_STEP_SHARE, _STEP_SHARE_UNEVEN)):
+            border = lines[: max(1, depth - 2)].mean(1)
+            one_color = outside < _FLAT and float(np.abs(border - border[0]).max()) < _ONE_COLOR
+            edge = _Edge(depth, border[-3:].mean(0), outside, share, one_color)
+            # Neighbouring depths see the same step; the one that most of it is at stands for it.
+            if edges and depth - edges[-1].depth <= 2:
+                if share > edges[-1].share:
+                    edges[-1] = edge
+            else:
+                edges.append(edge)
+    return edges
+
+
+def _spread(lines: Floats) -> Floats:
+    """Mean deviation of each line from the straight line through its values: light falls off along a wall."""
+    position = np.linspace(-1, 1, lines.shape[1], dtype=np.float32)[None, :, None]
+    mean = lines.mean(1, keepdims=True)
+    slope = (lines * position).mean(1, keepdims=True) / max(float(np.square(position).mean()), 1e-6)
+    deviation: Floats = np.abs(lines - mean - slope * position).mean((1, 2))
+    return deviation
+
+
+def _agreeing(edges: list[list[_Edge]]) -> list[_Edge | None]:
+    """The deepest step of each side with about the same colour before it; where that fails, as on the outermost."""
+    left = [list(side) for side in edges]
+    while any(left):
+        deepest = [side[-1] if side else None for side in left]
+        middle = np.median([edge.color for edge in deepest if edge], axis=0)
+        away = [_distance(edge, middle) if edge else 0.0 for edge in deepest]
+        if max(away) <= _SAME_COLOR:
+            if all(edges) and not all(left):
+                break
+            return deepest
+        left[int(np.argmax(away))].pop()
+    if not any(edges):
+        return [None] * len(edges)
+    middle = np.median([side[0].color for side in edges if side], axis=0)
+    return [next((edge for edge in side[::-1] if _distance(edge, middle) <= _SAME_COLOR), None) for side in edges]
+
+
+def _distance(edge: _Edge, color: Floats) -> float:
+    return float(np.abs(edge.color - color).max())
+
+
+def _are_bars(edges: list[_Edge | None]) -> bool:
+    """Two opposite sides, and only they, have a margin of one colour, black or white, along all of it."""
+    for pair, others in (((0, 2), (1, 3)), ((1, 3), (0, 2))):
+        bars = [edges[side] for side in pair]
+        if any(edges[side] for side in others) or not all(bars):
+            continue
+        if all(
+            edge and edge.one_color and edge.share > 0.9 and (edge.color.max() < 40 or edge.color.min() > 225)
+            for edge in bars
+        ):
+            return True
+    return False
+
+
+def _enlarge(box: Box, look: tuple[int, int], full: tuple[int, int]) -> Box:
+    """From the copy to the picture, a little further in."""
+    found = []
+    for axis in (0, 1):
+        scale = full[axis] / look[axis]
+        low, high = box[axis], box[axis + 2]
+        found.append(
+            (
+                round((low + _INSET) * scale) if low else 0,
+                round((high - _INSET) * scale) if high < look[axis] else full[axis],
+            )
+        )
+    return found[0][0], found[1][0], found[0][1], found[1][1]

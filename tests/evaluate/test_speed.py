@@ -1,0 +1,146 @@
+"""The figures of scripts/benchmark: arithmetic by closed forms, times with a clock that is not the machine's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from fast_style.errors import ModelError
+from fast_style.evaluate.speed import (
+    count_macs,
+    peak_feed,
+    peak_graph,
+    peak_macs,
+    prepare,
+    ratio,
+    read_network,
+    time_in_turn,
+)
+from fast_style.runtime.describe import COST_SIZE, describe_model
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark"
+
+
+def save_convolution(path: Path, *, strides: int = 1, groups: int = 1, transposed: bool = False) -> Path:
+    weight = np.ones((3, 4, 5, 5) if transposed else (6, 3 // groups, 5, 5), np.float32)
+    node = helper.make_node(
+        "ConvTranspose" if transposed else "Conv",
+        ["image", "w"],
+        ["out"],
+        strides=[strides] * 2,
+        pads=[2] * 4,
+        group=groups,
+    )
+    graph = helper.make_graph(
+        [node],
+        "one",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", None, None, None])],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )
+    onnx.save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "macs"),
+    [
+        ({}, 40 * 24 * 6 * 3 * 25),
+        ({"strides": 2}, 20 * 12 * 6 * 3 * 25),
+        ({"groups": 3}, 40 * 24 * 6 * 1 * 25),
+        ({"strides": 2, "transposed": True}, 40 * 24 * 3 * 4 * 25),
+    ],
+    ids=["plain", "strided", "by channel", "transposed"],
+)
+def test_multiply_adds_of_one_convolution(tmp_path: Path, options: dict[str, Any], macs: int) -> None:
+    network = read_network(save_convolution(tmp_path / "one.onnx", **options), "one")
+    assert count_macs(network, (40, 24)) == macs
+
+
+def test_multiply_adds_of_a_network_are_those_that_onnx_runtime_ran(model_file: Path) -> None:
+    assert count_macs(read_network(model_file, "tiny"), COST_SIZE) == describe_model(model_file).multiplications
+
+
+def test_multiply_adds_of_the_peak_chain(tmp_path: Path) -> None:
+    path = tmp_path / "peak.onnx"
+    path.write_bytes(peak_graph(3, 16))  # three channels, as a picture has
+    assert count_macs(read_network(path, "peak"), (16, 16)) == peak_macs(3, 16) == 8 * 3 * 3 * 9 * 16 * 16
+    prepare(peak_graph(3, 16), peak_feed(3, 16), threads=1)()
+
+
+def test_how_pictures_go_in_is_read_from_the_graph(tmp_path: Path, model_file: Path) -> None:
+    free = read_network(model_file, "free")
+    assert (free.fixed, free.channels_last, free.uint8, dict(free.others)) == (None, False, False, {})
+    assert free.feed((40, 24))["image"].shape == (1, 3, 24, 40)
+    values = [
+        helper.make_tensor_value_info("style", TensorProto.FLOAT, [4]),
+        helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, 24, 40, 3]),
+    ]
+    node = helper.make_node("Identity", ["pixels"], ["out"])
+    out = helper.make_tensor_value_info("out", TensorProto.UINT8, [1, 24, 40, 3])
+    onnx.save_model(helper.make_model(helper.make_graph([node], "other", values, [out])), tmp_path / "other.onnx")
+    other = read_network(tmp_path / "other.onnx", "other")
+    assert (other.fixed, other.channels_last, other.uint8) == ((40, 24), True, True)
+    feed = other.feed((40, 24))
+    assert feed["pixels"].shape == (1, 24, 40, 3)
+    assert feed["pixels"].dtype == np.uint8
+    assert feed["style"].tolist() == [0.25] * 4
+
+
+def test_what_is_no_network_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("text")
+    with pytest.raises(ModelError, match=r"text\.onnx cannot be read as an ONNX model"):
+        read_network(tmp_path / "text.onnx", "text")
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "none", [value], [value])
+    onnx.save_model(helper.make_model(graph), tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match="no input for a picture"):
+        read_network(tmp_path / "none.onnx", "none")
+
+
+def test_cases_take_turns_and_short_ones_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    order: list[str] = []
+    monkeypatch.setattr("fast_style.evaluate.speed.time.perf_counter", lambda: clock[0])
+
+    def case(name: str, seconds: float) -> Callable[[], None]:
+        def run() -> None:
+            clock[0] += seconds
+            order.append(name)
+
+        return run
+
+    times = time_in_turn({"a": case("a", 0.5), "b": case("b", 0.125)}, rounds=2, seconds=0.25)
+    assert "".join(order) == "ab" + "abb" * 2
+    assert times == {"a": [0.5, 0.5], "b": [0.125, 0.125]}
+    assert ratio(times["b"], times["a"]) == 4.0
+
+
+def test_the_benchmark_writes_its_table_its_figures_and_its_plot(tmp_path: Path, model_file: Path) -> None:
+    command = [sys.executable, str(SCRIPT), str(model_file), "--networks", "--sizes", "64x96", "--rounds", "1"]
+    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, check=True)
+    record = json.loads((tmp_path / "benchmark.json").read_text(encoding="utf-8"))
+    (row,) = [row for row in record["rows"] if row["network"] == "plain" and row["height"] == 64]
+    assert row["gflops"] == pytest.approx(2e-6 * row["macs"] / row["milliseconds"], rel=1e-2)
+    assert row["share"] == pytest.approx(row["gflops"] / record["peak_gflops"], rel=1e-2)
+    assert row["ratio"] is None  # johnson was not asked for
+    assert "| 96×64 | plain |" in (tmp_path / "benchmark.md").read_text(encoding="utf-8")
+    assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
+    assert record["machine"]["cpu"] in done.stdout
+
+
+def test_a_wrong_size_and_a_missing_file_are_told() -> None:
+    for arguments, message in ((["--sizes", "big"], "is no size"), (["none.onnx", "--networks"], "error: ")):
+        done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr

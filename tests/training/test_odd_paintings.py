@@ -1,0 +1,115 @@
+"""The default recipe on pictures that are hardly paintings, against the real perceptual network; only smaller."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fast_style.perceptual import VGG, PerceptualLoss, load_vgg_weights
+from fast_style.training import Recipe, load_painting
+from fast_style.training.callbacks import Averaging, DivergenceAlarm
+from fast_style.training.module import StyleModule
+from fast_style.training.photos import PhotoData
+from tests.conftest import PHOTOS, SKIMAGE
+
+# Everything that decides how large a step is stays as it is: learning rate, weights, layers, clipping, batch.
+RECIPE = Recipe(steps=24, size=48, style_size=128)
+
+
+class Losses(pl.Callback):
+    """Keep the objective of every step."""
+
+    def __init__(self) -> None:
+        self.totals: list[float] = []
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, StyleModule)
+        self.totals.append(pl_module.figures()["total"])
+
+
+def odd_picture(name: str) -> Image.Image:
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:96, :128]
+    match name:
+        case "black and white":
+            return Image.open(SKIMAGE / "horse.png").convert("RGB")
+        case "photograph":
+            return Image.open(PHOTOS["china"]).convert("RGB")
+        case "flat colour":
+            return Image.new("RGB", (128, 96), (200, 30, 60))
+        case "noise":
+            return Image.fromarray(random.integers(0, 256, (96, 128, 3), np.uint8))
+        case "strip of 16 px":
+            return Image.open(PHOTOS["coffee"]).convert("RGB").resize((128, 16))
+        case "text":
+            return Image.open(SKIMAGE / "text.png").convert("RGB")
+        case _:
+            return Image.fromarray(np.stack([x * 2, y * 2, 255 - x * 2], -1).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def vgg() -> VGG:
+    return VGG(load_vgg_weights(RECIPE.vgg), RECIPE.objective.layers, pooling=RECIPE.objective.pooling)
+
+
+@pytest.mark.parametrize(
+    "name", ["black and white", "photograph", "flat colour", "noise", "strip of 16 px", "text", "gradient"]
+)
+def test_default_settings_do_not_diverge_on_odd_paintings(
+    name: str, vgg: VGG, photo_folder: Path, tmp_path: Path
+) -> None:
+    odd_picture(name).save(tmp_path / "odd.png")
+    module, losses, trainer = train(tmp_path / "odd.png", photo_folder, vgg, RECIPE)
+    assert trainer.global_step == RECIPE.steps
+    assert all(np.isfinite(losses.totals))
+    # It learns, and no step throws it back to where it began.
+    first = float(np.mean(losses.totals[:3]))
+    assert max(losses.totals[3:]) < 2 * first
+    assert np.mean(losses.totals[-3:]) < 0.9 * first
+    photo = PhotoData(photo_folder, size=48, batch=1, seed=0).sample(1, size=96)[0]
+    with torch.no_grad():
+        picture: Tensor = module.average(photo)
+    assert bool(torch.isfinite(picture).all())
+    assert 0 <= float(picture.min()) < float(picture.max()) <= 1
+
+
+def test_far_too_large_steps_do_show(vgg: VGG, photo_folder: Path, tmp_path: Path) -> None:
+    odd_picture("noise").save(tmp_path / "odd.png")
+    reckless = Recipe.from_dict({**RECIPE.as_dict(), "learning_rate": 0.5})
+    _, losses, _ = train(tmp_path / "odd.png", photo_folder, vgg, reckless)
+    first = float(np.mean(losses.totals[:3]))
+    assert not (max(losses.totals[3:]) < 2 * first and np.mean(losses.totals[-3:]) < 0.9 * first)
+
+
+def train(painting: Path, photos: Path, vgg: VGG, recipe: Recipe) -> tuple[StyleModule, Losses, pl.Trainer]:
+    """Train as a run does, but for files, previews and the export."""
+    pl.seed_everything(recipe.seed, verbose=False)
+    data = PhotoData(photos, size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=0)
+    loss = PerceptualLoss(vgg, [load_painting(painting, recipe.style_size)], recipe.objective)
+    loss.calibrate(data.sample(6, size=recipe.size))
+    module, losses = StyleModule(recipe, loss, card={}), Losses()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_steps=recipe.steps,
+        max_epochs=-1,
+        gradient_clip_val=recipe.gradient_clip,
+        callbacks=[Averaging(), DivergenceAlarm(every=1), losses],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(module, datamodule=data)
+    return module, losses, trainer

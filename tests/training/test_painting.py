@@ -1,0 +1,203 @@
+"""Frames and borders: cut off to the canvas where they are, and never where they are not."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from fast_style.cli import main
+from fast_style.errors import CheckpointError
+from fast_style.images import Pixels, load_image
+from fast_style.training import find_canvas, load_painting
+from tests.conftest import PAINTING, PHOTOS, SKIMAGE
+
+Box = tuple[int, int, int, int]
+Framed = tuple[Pixels, Box]
+UNFRAMED = [
+    *PHOTOS.values(),
+    *(
+        SKIMAGE / f"{name}.png"
+        for name in ("ihc", "brick", "grass", "gravel", "coins", "horse", "page", "text", "moon")
+    ),
+    *(SKIMAGE / name for name in ("camera.png", "hubble_deep_field.jpg", "motorcycle_left.png", "phantom.png")),
+]
+# Of the canvas' long side. The evidence is sought in a copy of 512 px, and the cut goes two pixels of it further in.
+TOLERANCE = 0.015
+
+
+def picture(name: str) -> Pixels:
+    image = Image.open(PHOTOS[name]).convert("RGB")
+    image.thumbnail((420, 420))
+    return np.array(image)
+
+
+def surround(canvas: Pixels, width: int, values: Callable[[int, int], NDArray[np.float64]]) -> Framed:
+    """Lay a canvas on what ``values`` makes for (height, width), and compress it as a scan is."""
+    height, wide = canvas.shape[0] + 2 * width, canvas.shape[1] + 2 * width
+    whole = np.clip(values(height, wide), 0, 255).astype(np.uint8)
+    whole[width:-width, width:-width] = canvas
+    file = io.BytesIO()
+    Image.fromarray(whole).save(file, "JPEG", quality=85)
+    return np.array(Image.open(file)), (width, width, wide - width, height - width)
+
+
+def border(canvas: Pixels, width: int, color: tuple[int, int, int]) -> Framed:
+    random = np.random.default_rng(0)
+    return surround(canvas, width, lambda h, w: np.array(color) + random.normal(0, 2, (h, w, 3)))
+
+
+def wooden_frame(canvas: Pixels) -> Framed:
+    """A rounded moulding, mitred and lit from above, with grain along its length."""
+    random = np.random.default_rng(0)
+    width = canvas.shape[1] // 12
+
+    def values(height: int, wide: int) -> NDArray[np.float64]:
+        y, x = np.mgrid[:height, :wide]
+        down, across = np.minimum(y, height - 1 - y), np.minimum(x, wide - 1 - x)
+        profile = 90 + 70 * np.sin(np.pi * np.clip(np.minimum(down, across) / width, 0, 1))
+        grain = np.where(down <= across, random.normal(0, 8, (height, 1)), random.normal(0, 8, (1, wide)))
+        light = np.where(down <= across, np.where(y < height / 2, 15, -20), 0)
+        wood = profile + grain + light + random.normal(0, 6, (height, wide))
+        return wood[..., None] * np.array([1.0, 0.68, 0.38])
+
+    return surround(canvas, width, values)
+
+
+def on_a_wall(canvas: Pixels) -> Framed:
+    """The wooden frame on a grey wall that gets darker downwards, with a soft shadow to the lower right."""
+    framed, inner = wooden_frame(canvas)
+    width = canvas.shape[1] // 7
+
+    def values(height: int, wide: int) -> NDArray[np.float64]:
+        shadow = Image.new("L", (wide, height), 0)
+        shadow.paste(110, (width + 12, width + 12, wide - width + 12, height - width + 12))
+        light = 1 - np.asarray(shadow.filter(ImageFilter.GaussianBlur(9))) / 255
+        wall = 190 - 25 * np.arange(height)[:, None] / height + np.random.default_rng(1).normal(0, 4, (height, wide))
+        return (wall * light)[..., None] * np.array([1.0, 0.99, 0.97])
+
+    whole, _ = surround(framed, width, values)
+    left, top, right, bottom = (edge + width for edge in inner)
+    return whole, (left, top, right, bottom)
+
+
+def matted_and_framed(canvas: Pixels) -> Framed:
+    matted, inner = border(canvas, canvas.shape[1] // 20, (240, 236, 225))
+    whole, outer = wooden_frame(matted)
+    left, top, right, bottom = (edge + outer[0] for edge in inner)
+    return whole, (left, top, right, bottom)
+
+
+FRAMES: dict[str, Callable[[Pixels], Framed]] = {
+    "white mat": lambda canvas: border(canvas, 25, (250, 249, 246)),
+    "black border": lambda canvas: border(canvas, 13, (4, 4, 4)),
+    "hairline": lambda canvas: border(canvas, 3, (255, 255, 255)),
+    "deep grey mat": lambda canvas: border(canvas, 60, (128, 128, 128)),
+    "red border": lambda canvas: border(canvas, 20, (160, 20, 30)),
+    "wooden frame": wooden_frame,
+    "frame on a wall": on_a_wall,
+    "mat in a frame": matted_and_framed,
+}
+
+
+@pytest.mark.parametrize("path", UNFRAMED, ids=lambda path: path.stem)
+def test_a_picture_without_a_frame_is_left_whole(path: Path) -> None:
+    assert find_canvas(load_image(path).pixels).box is None
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "china", "flower"])
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_frame_is_cut_off_to_the_canvas(frame: str, name: str) -> None:
+    canvas = picture(name)
+    whole, expected = FRAMES[frame](canvas)
+    found = find_canvas(whole)
+    assert found.box is not None
+    assert found.note is not None
+    if frame != "hairline":  # which JPEG blurs into the canvas
+        assert found.note.startswith("a frame was" if "frame" in frame else "a border of one colour was")
+    allowed = TOLERANCE * max(canvas.shape)
+    assert all(abs(a - b) <= allowed for a, b in zip(found.box, expected, strict=True)), (found.box, expected)
+    left, top, right, bottom = expected
+    assert found.box[0] >= left
+    assert found.box[1] >= top
+    assert found.box[2] <= right
+    assert found.box[3] <= bottom
+
+
+def test_the_cut_leaves_nothing_of_an_exact_border() -> None:
+    random = np.random.default_rng(0)
+    whole = np.full((120, 160, 3), 255, np.uint8)
+    whole[20:100, 30:130] = random.integers(0, 200, (80, 100, 3))
+    found = find_canvas(whole)
+    assert found.box == (32, 22, 128, 98)  # two pixels further in
+    assert found.note == "a border of one colour was cut off: 32 px left, 22 px top, 32 px right, 22 px bottom"
+
+
+def test_bars_above_and_below_are_cut_off_but_not_a_sky() -> None:
+    canvas = picture("coffee")
+    barred = np.pad(canvas, ((40, 40), (0, 0), (0, 0)))
+    box = find_canvas(barred).box
+    assert box is not None
+    assert (box[0], box[2]) == (0, canvas.shape[1])
+    assert abs(box[1] - 40) <= 2
+    assert abs(box[3] - 40 - canvas.shape[0]) <= 2
+    grey = np.pad(canvas, ((40, 0), (0, 0), (0, 0)), constant_values=128)
+    assert find_canvas(grey).box is None
+
+
+def test_a_frame_on_three_sides_is_told_and_kept() -> None:
+    whole = np.pad(picture("chelsea"), ((30, 0), (30, 30), (0, 0)), constant_values=250)
+    found = find_canvas(whole)
+    assert found.box is None
+    assert found.note == "there may be a frame or border (left, top, right); it is kept, as it is not sure"
+
+
+@pytest.mark.parametrize("make", ["flat", "noise", "gradient", "stripes", "tiny"])
+def test_odd_pictures_are_left_whole(make: str) -> None:
+    y, x = np.mgrid[:200, :260]
+    pictures = {
+        "flat": np.full((200, 260, 3), 90),
+        "noise": np.random.default_rng(0).integers(0, 256, (200, 260, 3)),
+        "gradient": np.stack([x * 255 // 260, y * 255 // 200, x * 0], -1),
+        "stripes": np.repeat((y // 20 % 2 * 255)[..., None], 3, -1),
+        "tiny": np.pad(np.full((8, 8, 3), 9), ((4, 4), (4, 4), (0, 0)), constant_values=255),
+    }
+    assert find_canvas(pictures[make].astype(np.uint8)).box is None
+
+
+def test_a_box_selects_that_part_and_is_checked() -> None:
+    pixels = load_image(PAINTING).pixels
+    half = pixels.shape[1] // 2
+    found = load_painting(PAINTING, 64, box=[half, 0, pixels.shape[1], pixels.shape[0]])
+    assert found.shape == (1, 3, 64, 32)
+    with pytest.raises(CheckpointError, match="has no part"):
+        load_painting(PAINTING, 64, box=[0, 0, pixels.shape[1] + 1, 9])
+
+
+def test_training_tells_of_the_cut_records_it_and_keeps_a_frame_on_demand(
+    photo_folder: Path, tmp_path: Path, narrow_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painting = tmp_path / "framed.png"
+    Image.fromarray(border(picture("chelsea"), 25, (250, 249, 246))[0]).save(painting)
+    options = (
+        "--network tiny --steps 1 --size 48 --batch 1 --style-size 64 --accelerator cpu --precision 32 --workers 0"
+    )
+    command = ["train", str(painting), str(photo_folder), "--vgg", str(narrow_file), *options.split()]
+    assert main([*command, "-o", str(tmp_path / "cut")]) == 0
+    told = capsys.readouterr().err
+    assert "a border of one colour was cut off" in told
+    assert "--keep-frame keeps it" in told
+    box = json.loads((tmp_path / "cut" / "framed.json").read_text())["painting"]["box"]
+    assert all(20 <= edge <= 30 for edge in box[:2])
+    assert main([*command, "-o", str(tmp_path / "kept"), "--keep-frame"]) == 0
+    assert "cut off" not in capsys.readouterr().err
+    assert "box" not in json.loads((tmp_path / "kept" / "framed.json").read_text())["painting"]
+    resumed = ["--resume", str(tmp_path / "cut" / "framed.ckpt"), "--keep-frame"]
+    assert main([*command, "-o", str(tmp_path / "cut"), *resumed]) == 2
+    assert "was trained without the frame" in capsys.readouterr().err
