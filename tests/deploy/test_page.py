@@ -267,7 +267,8 @@ def test_a_screen_reader_finds_names_roles_and_states(page: Any, frames: list[Pi
         assert (role, name) in found, (role, name)
     assert found["button", "Record"]["disabled"]
     # One place speaks; the figures, which change with every frame, do not.
-    assert [props.get("live") for (role, _), props in found.items() if "live" in props] == ["polite"]
+    live = [item["value"]["value"] for node in nodes for item in node.get("properties", []) if item["name"] == "live"]
+    assert live == ["polite"]
 
 
 def test_a_refused_camera_says_what_to_do(browser: Any, address: str) -> None:
