@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,12 @@ PHOTOS = {
     "flower": SKLEARN / "flower.jpg",
 }
 PAINTING = SKIMAGE / "ihc.png"
+
+
+def snippets(page: str, language: str) -> list[str]:
+    """The code blocks of one language in a Markdown page, given from the project's root."""
+    text = (Path(__file__).parents[1] / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from fast_style.cli import main
 from fast_style.export.precision import run
@@ -50,22 +49,6 @@ def test_openvino_paints_the_same(model: Path, frames: list[Pixels]) -> None:
     compiled = openvino.Core().compile_model(str(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for frame, expected in zip(frames, run(str(model), map(to_float, frames)), strict=True):
         np.testing.assert_allclose(compiled({0: to_float(frame)})[0], expected, atol=1e-4)
-
-
-def test_cpp_example_builds_and_paints_the_same(pixels_model: Path, frames: list[Pixels], tmp_path: Path) -> None:
-    openvino_utils = pytest.importorskip("openvino.utils")
-    if shutil.which("cmake") is None or shutil.which("g++") is None:
-        pytest.skip("cmake or g++ is not installed")
-    build = tmp_path / "build"
-    places = [f"-DOpenVINO_DIR={openvino_utils.get_cmake_path()}", "-DCMAKE_BUILD_TYPE=Debug"]
-    subprocess.run(["cmake", "-S", ROOT / "examples/cpp", "-B", build, *places], check=True, capture_output=True)
-    subprocess.run(["cmake", "--build", build], check=True, capture_output=True)
-    for frame in frames:
-        Image.fromarray(frame).save(tmp_path / "in.ppm")
-        out = tmp_path / "out.ppm"
-        subprocess.run([build / "stylize", pixels_model, tmp_path / "in.ppm", out], check=True)
-        (expected,) = run(str(pixels_model), [frame[None]])
-        assert np.abs(np.asarray(Image.open(out)).astype(int) - expected[0].astype(int)).max() <= 1
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -11,9 +11,10 @@ let worker, stream, recorder;
 let photoNumber = 0; // names a photo, so that the worker knows the one it has
 let busy = false; // one frame at a time is with the worker
 let again = false; // something changed meanwhile
+let asking = false; // the browser asks for permission
 let shown = []; // when the last frames were shown, ms
 
-main().catch((error) => say(error.message, true));
+main().catch((error) => { ($("unsupported") ?? $("status")).textContent = error.message; });
 
 async function main() {
   const missing = [
@@ -25,13 +26,13 @@ async function main() {
     $("unsupported").textContent = `This browser is too old for this page: it lacks ${missing.join(", ")}. Please update it.`;
     return;
   }
-  $("unsupported").remove();
   const answer = await fetch("styles.json");
   if (!answer.ok) throw new Error("The list of styles is missing from this server.");
   for (const style of await answer.json()) {
     $("style").add(new Option(style.artist ? `${style.title} (${style.artist})` : style.title, style.file));
   }
-  $("controls").hidden = false;
+  $("unsupported").remove();
+  $("app").hidden = false;
   say("Starting …");
   worker = new Worker("worker.js", { type: "module" });
   worker.onmessage = ({ data }) => receive(data);
@@ -43,19 +44,24 @@ function wire() {
   $("controls").addEventListener("submit", (event) => event.preventDefault());
   $("file").addEventListener("change", () => openPhoto($("file").files[0]));
   $("camera").addEventListener("click", () => (stream ? stopCamera() : startCamera()));
-  $("blend").addEventListener("input", () => { $("blend-value").textContent = `${$("blend").value} %`; refresh(); });
+  $("blend").addEventListener("input", () => { showBlend(); refresh(); });
   for (const id of ["style", "size"]) $(id).addEventListener("change", () => { photoNumber++; refresh(); });
   $("colors").addEventListener("change", refresh);
   $("save").addEventListener("click", save);
   $("record").addEventListener("click", () => (recorder ? recorder.stop() : record()));
   $("fullscreen").hidden = !document.fullscreenEnabled;
-  $("fullscreen").addEventListener("click", () => $("stage").requestFullscreen());
+  $("fullscreen").addEventListener("click", () => {
+    $("stage").requestFullscreen().catch(() => say("The browser did not allow full screen.", true));
+  });
   addEventListener("dragover", (event) => { event.preventDefault(); $("stage").classList.add("over"); });
-  addEventListener("dragleave", () => $("stage").classList.remove("over"));
+  // Every element that is left says so; only the page's own edge matters.
+  addEventListener("dragleave", (event) => event.relatedTarget ?? $("stage").classList.remove("over"));
   addEventListener("drop", (event) => {
     event.preventDefault();
     $("stage").classList.remove("over");
-    openPhoto(event.dataTransfer.files[0]);
+    const file = event.dataTransfer.files[0];
+    if (file) openPhoto(file);
+    else say("That was no file. Save the picture first, then drop its file.", true);
   });
   addEventListener("paste", (event) => event.clipboardData.files[0] && openPhoto(event.clipboardData.files[0]));
 }
@@ -82,9 +88,16 @@ async function startCamera() {
     say("The browser gives the camera only to https pages and to localhost.", true);
     return;
   }
+  const video = $("video");
+  if (asking) return;
+  asking = true;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" } });
+    stream.getVideoTracks()[0].addEventListener("ended", stopCamera);
+    video.srcObject = stream;
+    await video.play();
   } catch (error) {
+    stopCamera();
     const reasons = {
       NotAllowedError: "The camera was not allowed. Allow it in the browser's settings for this page, then try again.",
       NotFoundError: "There is no camera. Connect one, or choose a photo.",
@@ -92,11 +105,10 @@ async function startCamera() {
     };
     say(reasons[error.name] ?? `The camera did not start: ${error.message}`, true);
     return;
+  } finally {
+    asking = false;
   }
-  stream.getVideoTracks()[0].addEventListener("ended", stopCamera);
-  const video = $("video");
-  video.srcObject = stream;
-  await video.play();
+  source?.element.close?.();
   source = { kind: "camera", element: video, width: video.videoWidth, height: video.videoHeight, name: "camera" };
   shown = [];
   press("camera", true, "Stop the camera");
@@ -109,8 +121,10 @@ function stopCamera() {
   recorder?.stop();
   for (const track of stream.getTracks()) track.stop();
   stream = null;
-  source = null;
+  if (source?.kind === "camera") source = null;
   press("camera", false, "Start the camera");
+  $("speed").textContent = "";
+  say("The camera is off.");
   $("record").disabled = true;
 }
 
@@ -149,17 +163,20 @@ function receive(message) {
   }
   const { kind, width, height } = message.id;
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  $("stage").style.setProperty("--aspect", width / height);
   context.putImageData(new ImageData(new Uint8ClampedArray(message.pixels), width, height), 0, 0);
   $("invitation").hidden = true;
-  $("save").disabled = false;
+  $("save").disabled = $("fullscreen").disabled = false;
   canvas.setAttribute("aria-label", `${source?.name ?? "Picture"} painted as ${$("style").selectedOptions[0].text}, ${width} by ${height} pixels`);
-  if (kind === "camera") {
+  if (kind === "camera" && !stream) {
+    // The last frame of a camera that was stopped meanwhile.
+  } else if (kind === "camera") {
     shown = [...shown, performance.now()].slice(-20);
     const seconds = (shown.at(-1) - shown[0]) / 1000;
-    $("speed").textContent = seconds ? `${((shown.length - 1) / seconds).toFixed(1)} frames a second, ${width}×${height},` : "";
+    $("speed").textContent = seconds ? `${((shown.length - 1) / seconds).toFixed(1)} frames a second, ${width}×${height}` : "";
     if (shown.length === 1) say("The camera runs.");
   } else {
-    $("speed").textContent = `${Math.round(message.milliseconds)} ms, ${width}×${height},`;
+    $("speed").textContent = `${Math.round(message.milliseconds)} ms, ${width}×${height}`;
     say("Done.");
   }
   if (source?.kind === "camera") requestAnimationFrame(refresh);
@@ -168,35 +185,51 @@ function receive(message) {
 
 function save() {
   const jpeg = $("quality").value !== "png";
-  canvas.toBlob((blob) => download(blob, jpeg ? "jpg" : "png"), jpeg ? "image/jpeg" : "image/png", Number($("quality").value) || undefined);
+  canvas.toBlob((blob) => download(blob, fileName(jpeg ? "jpg" : "png")), jpeg ? "image/jpeg" : "image/png", Number($("quality").value) || undefined);
 }
 
 function record() {
   const chunks = [];
-  recorder = new MediaRecorder(canvas.captureStream());
+  try {
+    recorder = new MediaRecorder(canvas.captureStream());
+  } catch (error) {
+    say(`This browser cannot record: ${error.message}`, true);
+    return;
+  }
+  const suffix = recorder.mimeType.includes("mp4") ? "mp4" : "webm";
+  const name = fileName(suffix);
   recorder.ondataavailable = ({ data }) => chunks.push(data);
   recorder.onstop = () => {
     const type = recorder.mimeType.split(";")[0];
     recorder = null;
     press("record", false, "Record");
-    if (chunks.length) download(new Blob(chunks, { type }), type.includes("mp4") ? "mp4" : "webm");
+    if (chunks.length) download(new Blob(chunks, { type }), name);
   };
   recorder.start(1000);
   press("record", true, "Stop recording");
   say("Recording …");
 }
 
-function download(blob, suffix) {
+function fileName(suffix) {
+  return `${source?.name ?? "picture"}-${$("style").value.replace(/^.*\/|\.onnx$/g, "")}.${suffix}`;
+}
+
+function download(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
-  link.download = `${source?.name ?? "picture"}-${$("style").value.replace(/^.*\/|\.onnx$/g, "")}.${suffix}`;
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  say(`Saved ${link.download}.`);
+  say(`Saved ${name}.`);
+}
+
+function showBlend() {
+  $("blend-value").textContent = `${$("blend").value} %`;
+  $("blend").setAttribute("aria-valuetext", $("blend-value").textContent);
 }
 
 function press(id, on, text) {
-  $(id).setAttribute("aria-pressed", String(on));
+  $(id).classList.toggle("on", on); // for the eye; the text says it to all
   $(id).textContent = text;
 }
 
