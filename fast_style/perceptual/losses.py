@@ -168,7 +168,7 @@ class Objective:
     content_layer_weights: tuple[float, ...] = ()
     style_layer_weights: tuple[float, ...] = ()
     content_weight: float = 1.0
-    style_weight: float = 30.0
+    style_weight: float = 12.0
     tv_weight: float = 0.4
     pooling: Pooling = "avg"
     padding: Padding = "replicate"

@@ -182,7 +182,9 @@ def train_style(
     checkpoint = load_checkpoint(checkpoints.path)
     model = out / f"{name}.onnx"
     verification = export_checkpoint(checkpoint, model)
-    facts = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(skipped)}
+    facts: dict[str, Any] = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(skipped)}
+    if init is not None:
+        facts["init"] = Path(init).name
     card_path = write_card(checkpoint, model, verification, training=facts)
     return Outcome(checkpoints.path, model, card_path, trainer.global_step, skipped, verification)
 
