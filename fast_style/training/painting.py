@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from fast_style.images import Picture, Pixels, fit, load_image, resize, to_float
 
 Box = tuple[int, int, int, int]
 Floats = NDArray[np.float32]
+
+_SIDES = ("left", "top", "right", "bottom")
 
 # Frames are looked for in a copy with this long side, px; the figures below are in its pixels and in levels of 255.
 _LOOK_SIZE = 512
@@ -33,6 +36,10 @@ _STEP_LOW, _STEP_HIGH = 4.0, 10.0
 # Along at least this share of its edge: the first for a border of one colour, the second for a structured one.
 _STEP_SHARE, _STEP_SHARE_UNEVEN = 0.45, 0.8
 _FLAT, _UNEVEN = 3.5, 10.0
+# And of a bar, for which fewer sides speak, along all of it.
+_BAR_SHARE = 0.9
+# Steps so near to one another are one.
+_SAME_STEP = 4
 # The innermost band has about the same colour on all sides; light and shadow change it by less than this.
 _SAME_COLOR = 60.0
 # And the whole of a mat is within this.
@@ -56,12 +63,13 @@ class Canvas:
 
 @dataclass(frozen=True)
 class _Edge:
-    """A straight step along a side: its depth, the colour just outside it, and how even all that is outside is."""
+    """A straight step along a side: its depth and mean height, and what all outside it is like."""
 
     depth: int
     color: Floats
     spread: float
     share: float
+    height: float
     one_color: bool
 
 
@@ -70,8 +78,8 @@ def find_canvas(pixels: Pixels) -> Canvas:
 
     All of these run along the picture's sides without change, and end at a straight step; what is inside does
     not. A painting is cut only where that holds on all four sides, with about the same colour before the step.
-    Bars of one colour above and below, or left and right, are cut as well. Three such sides, or a step that
-    is there for a part of the way, are no proof: then the picture is kept and the note says what was seen.
+    Black or white bars above and below, or left and right, are cut as well. A border on three sides is no
+    proof: then the picture is kept and the note says what was seen.
 
     Args:
         pixels: (H, W, 3) uint8.
@@ -84,21 +92,23 @@ def find_canvas(pixels: Pixels) -> Canvas:
     # First along the middle of each side, where even a deep frame's corners are out of the way; then along the
     # whole of the sides that were found.
     for _ in range(2):
-        edges = _agreeing(_find_edges(look, box))
-        depths = [edge.depth if edge else 0 for edge in edges]
-        if all(edges) or _are_bars(edges):
+        steps = _find_edges(look, box)
+        edges = _agreeing(steps)
+        kept = edges if all(edges) else _bars(steps)
+        if kept:
+            depths = [edge.depth if edge else 0 for edge in kept]
             box = (depths[0], depths[1], width - depths[2], height - depths[3])
             continue
-        found = [side for side, edge in zip(("left", "top", "right", "bottom"), edges, strict=True) if edge]
+        found = [side for side, edge in zip(_SIDES, edges, strict=True) if edge and _is_plain(edge)]
         if len(found) == 3:
-            return Canvas(None, f"there may be a frame or border ({', '.join(found)}); it is kept, as it is not sure")
+            return Canvas(None, f"there may be a border ({', '.join(found)}); it is kept, as it is not sure")
         return Canvas(None, None)
-    assert box is not None
+    assert box is not None  # each turn of the loop sets it or returns
     box = _enlarge(box, (width, height), (pixels.shape[1], pixels.shape[0]))
     left, top, right, bottom = box
     cut = (left, top, pixels.shape[1] - right, pixels.shape[0] - bottom)
-    kind = "a border of one colour" if all(edge is None or edge.one_color for edge in edges) else "a frame"
-    sides = ", ".join(f"{n} px {side}" for n, side in zip(cut, ("left", "top", "right", "bottom"), strict=True) if n)
+    kind = "a border of one colour" if all(edge is None or edge.one_color for edge in kept) else "a frame"
+    sides = ", ".join(f"{n} px {side}" for n, side in zip(cut, _SIDES, strict=True) if n)
     return Canvas(box, f"{kind} was cut off: {sides}")
 
 
@@ -120,9 +130,12 @@ def load_painting(path: str | Path, size: int, *, box: Sequence[int] | None = No
     picture: Picture = load_image(path)
     width, height = picture.size
     if box is not None:
-        if len(box) != 4 or not (0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height):
+        try:
+            left, top, right, bottom = map(operator.index, box)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{box!r} is no part of a picture; expected left, top, right, bottom") from error
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
             raise CheckpointError(f"{path} of {width}×{height} px has no part {list(box)}")
-        left, top, right, bottom = box
         picture = Picture(np.ascontiguousarray(picture.pixels[top:bottom, left:right]))
         width, height = picture.size
     scale = size / max(width, height)
@@ -170,10 +183,10 @@ def _find_steps(lines: Floats, variation: float) -> list[_Edge]:
         if share >= np.interp(outside, (_FLAT, _UNEVEN), (_STEP_SHARE, _STEP_SHARE_UNEVEN)):
             border = lines[: max(1, depth - 2)].mean(1)
             one_color = outside < _FLAT and float(np.abs(border - border[0]).max()) < _ONE_COLOR
-            edge = _Edge(depth, border[-3:].mean(0), outside, share, one_color)
-            # Neighbouring depths see the same step; the one that most of it is at stands for it.
-            if edges and depth - edges[-1].depth <= 2:
-                if share > edges[-1].share:
+            edge = _Edge(depth, border[-3:].mean(0), outside, share, float(step.mean()), one_color)
+            # Neighbouring depths see the same step, and resampling's ripples beside it; where it is highest it is.
+            if edges and depth - edges[-1].depth <= _SAME_STEP:
+                if edge.height > edges[-1].height:
                     edges[-1] = edge
             else:
                 edges.append(edge)
@@ -211,18 +224,20 @@ def _distance(edge: _Edge, color: Floats) -> float:
     return float(np.abs(edge.color - color).max())
 
 
-def _are_bars(edges: list[_Edge | None]) -> bool:
-    """Two opposite sides, and only they, have a margin of one colour, black or white, along all of it."""
-    for pair, others in (((0, 2), (1, 3)), ((1, 3), (0, 2))):
-        bars = [edges[side] for side in pair]
-        if any(edges[side] for side in others) or not all(bars):
-            continue
-        if all(
-            edge and edge.one_color and edge.share > 0.9 and (edge.color.max() < 40 or edge.color.min() > 225)
-            for edge in bars
-        ):
-            return True
-    return False
+def _bars(edges: list[list[_Edge]]) -> list[_Edge | None]:
+    """Two opposite sides that have a margin of one colour, black or white, where the two others have none; else []."""
+    plain = [next((edge for edge in side[::-1] if _is_plain(edge)), None) for side in edges]
+    for first, second in ((0, 1), (1, 0)):
+        pair, others = plain[first::2], plain[second::2]
+        if all(pair) and not any(others):
+            dark = all(edge and edge.color.max() < 40 for edge in pair)
+            light = all(edge and edge.color.min() > 225 for edge in pair)
+            return plain if dark or light else []
+    return []
+
+
+def _is_plain(edge: _Edge) -> bool:
+    return edge.one_color and edge.share > _BAR_SHARE
 
 
 def _enlarge(box: Box, look: tuple[int, int], full: tuple[int, int]) -> Box:

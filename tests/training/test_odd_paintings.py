@@ -20,7 +20,7 @@ from fast_style.training.photos import PhotoData
 from tests.conftest import PHOTOS, SKIMAGE
 
 # Everything that decides how large a step is stays as it is: learning rate, weights, layers, clipping, batch.
-RECIPE = Recipe(steps=24, size=48, style_size=128)
+RECIPE = Recipe(steps=20, size=40, style_size=128)
 
 
 class Losses(pl.Callback):
@@ -83,7 +83,7 @@ def test_default_settings_do_not_diverge_on_odd_paintings(
 
 
 def test_far_too_large_steps_do_show(vgg: VGG, photo_folder: Path, tmp_path: Path) -> None:
-    odd_picture("noise").save(tmp_path / "odd.png")
+    odd_picture("photograph").save(tmp_path / "odd.png")
     reckless = Recipe.from_dict({**RECIPE.as_dict(), "learning_rate": 0.5})
     _, losses, _ = train(tmp_path / "odd.png", photo_folder, vgg, reckless)
     first = float(np.mean(losses.totals[:3]))

@@ -151,11 +151,11 @@ def test_bars_above_and_below_are_cut_off_but_not_a_sky() -> None:
     assert find_canvas(grey).box is None
 
 
-def test_a_frame_on_three_sides_is_told_and_kept() -> None:
+def test_a_border_on_three_sides_is_told_and_kept() -> None:
     whole = np.pad(picture("chelsea"), ((30, 0), (30, 30), (0, 0)), constant_values=250)
     found = find_canvas(whole)
     assert found.box is None
-    assert found.note == "there may be a frame or border (left, top, right); it is kept, as it is not sure"
+    assert found.note == "there may be a border (left, top, right); it is kept, as it is not sure"
 
 
 @pytest.mark.parametrize("make", ["flat", "noise", "gradient", "stripes", "tiny"])
@@ -178,6 +178,8 @@ def test_a_box_selects_that_part_and_is_checked() -> None:
     assert found.shape == (1, 3, 64, 32)
     with pytest.raises(CheckpointError, match="has no part"):
         load_painting(PAINTING, 64, box=[0, 0, pixels.shape[1] + 1, 9])
+    with pytest.raises(CheckpointError, match="expected left, top, right, bottom"):
+        load_painting(PAINTING, 64, box=[0, 0, 9])
 
 
 def test_training_tells_of_the_cut_records_it_and_keeps_a_frame_on_demand(
