@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fast_style.errors import TrainingDivergedError
 from fast_style.perceptual import VGG, PerceptualLoss, load_vgg_weights
 from fast_style.training import Recipe, load_painting
 from fast_style.training.callbacks import Averaging, DivergenceAlarm
@@ -36,6 +38,12 @@ class Losses(pl.Callback):
         self.totals.append(pl_module.figures()["total"])
 
 
+class EarlyAlarm(DivergenceAlarm):
+    """Looks at the pictures of short runs, too."""
+
+    GRACE_STEPS = 12
+
+
 def odd_picture(name: str) -> Image.Image:
     random = np.random.default_rng(0)
     y, x = np.mgrid[:96, :128]
@@ -54,6 +62,15 @@ def odd_picture(name: str) -> Image.Image:
             return Image.open(SKIMAGE / "text.png").convert("RGB")
         case _:
             return Image.fromarray(np.stack([x * 2, y * 2, 255 - x * 2], -1).astype(np.uint8))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums come out the same on every machine, and small steps need no more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +102,8 @@ def test_default_settings_do_not_diverge_on_odd_paintings(
 def test_far_too_large_steps_do_show(vgg: VGG, photo_folder: Path, tmp_path: Path) -> None:
     odd_picture("photograph").save(tmp_path / "odd.png")
     reckless = Recipe.from_dict({**RECIPE.as_dict(), "learning_rate": 0.5})
-    _, losses, _ = train(tmp_path / "odd.png", photo_folder, vgg, reckless)
-    first = float(np.mean(losses.totals[:3]))
-    assert not (max(losses.totals[3:]) < 2 * first and np.mean(losses.totals[-3:]) < 0.9 * first)
+    with pytest.raises(TrainingDivergedError, match="training diverged at step"):
+        train(tmp_path / "odd.png", photo_folder, vgg, reckless)
 
 
 def train(painting: Path, photos: Path, vgg: VGG, recipe: Recipe) -> tuple[StyleModule, Losses, pl.Trainer]:
@@ -102,7 +118,7 @@ def train(painting: Path, photos: Path, vgg: VGG, recipe: Recipe) -> tuple[Style
         max_steps=recipe.steps,
         max_epochs=-1,
         gradient_clip_val=recipe.gradient_clip,
-        callbacks=[Averaging(), DivergenceAlarm(every=1), losses],
+        callbacks=[Averaging(), EarlyAlarm(every=1), losses],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
