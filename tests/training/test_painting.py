@@ -65,7 +65,7 @@ def wooden_frame(canvas: Pixels) -> Framed:
         grain = np.where(down <= across, random.normal(0, 8, (height, 1)), random.normal(0, 8, (1, wide)))
         light = np.where(down <= across, np.where(y < height / 2, 15, -20), 0)
         wood = profile + grain + light + random.normal(0, 6, (height, wide))
-        return wood[..., None] * np.array([1.0, 0.68, 0.38])
+        return np.asarray(wood[..., None] * np.array([1.0, 0.68, 0.38]), np.float64)
 
     return surround(canvas, width, values)
 
@@ -80,7 +80,7 @@ def on_a_wall(canvas: Pixels) -> Framed:
         shadow.paste(110, (width + 12, width + 12, wide - width + 12, height - width + 12))
         light = 1 - np.asarray(shadow.filter(ImageFilter.GaussianBlur(9))) / 255
         wall = 190 - 25 * np.arange(height)[:, None] / height + np.random.default_rng(1).normal(0, 4, (height, wide))
-        return (wall * light)[..., None] * np.array([1.0, 0.99, 0.97])
+        return np.asarray((wall * light)[..., None] * np.array([1.0, 0.99, 0.97]), np.float64)
 
     whole, _ = surround(framed, width, values)
     left, top, right, bottom = (edge + width for edge in inner)
