@@ -22,7 +22,9 @@ from fast_style.perceptual import VGG, Objective, PerceptualLoss, load_vgg_weigh
 from fast_style.training import Outcome, Recipe, load_checkpoint, load_painting, train_style
 from tests.conftest import PAINTING
 
-SMALL = Recipe(network="tiny", steps=8, size=48, batch=2, style_size=64, objective=Objective(tv_weight=0.1))
+SMALL = Recipe(
+    network="tiny", steps=8, size=48, batch=2, style_size=64, objective=Objective(style_weight=15.0, tv_weight=0.1)
+)
 
 
 @pytest.fixture
@@ -58,7 +60,9 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
 def test_training_lowers_the_objective_of_photos(
     photo_folder: Path, tmp_path: Path, recipe: Recipe, load: Callable[..., Tensor]
 ) -> None:
-    outcome = run(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "steps": 60, "style_warmup": 0.0}))
+    outcome = run(
+        photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "steps": 90, "size": 72, "style_warmup": 0.0})
+    )
     checkpoint = load_checkpoint(outcome.checkpoint)
     vgg = VGG(load_vgg_weights(recipe.vgg), recipe.objective.layers, padding=recipe.objective.padding)
     painting = load_painting(PAINTING, recipe.style_size)
