@@ -21,7 +21,7 @@ from fast_style.errors import InputError
 from fast_style.images import Pixels, replacing, to_float, to_uint8
 from fast_style.optimize import Scorer, lbfgs
 from fast_style.optimize.descent import TERMS, Precision
-from fast_style.perceptual import VGG, Objective, PerceptualLoss, load_vgg_weights
+from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
 
 CHECKPOINTS = (5, 10, 20, 50, 100, 200)
 
@@ -82,10 +82,7 @@ class Reference:
         self.iterations = iterations
         self.precision = precision
         self.cache = cache
-        network = VGG(
-            load_vgg_weights(vgg), self.objective.layers, pooling=self.objective.pooling, padding=self.objective.padding
-        )
-        network = network.to(memory_format=torch.channels_last)
+        network = load_vgg(vgg, self.objective)
         self.loss = PerceptualLoss(network, [_tensor(painting)], self.objective)
         self.loss.calibrate([_tensor(photo) for photo in photos])
         # The units depend on all photos; their figures may differ in the last digit between runs, so the

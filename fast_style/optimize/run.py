@@ -17,7 +17,7 @@ from fast_style.errors import DeviceError, InputError, TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, mix, resize, to_float, to_uint8
 from fast_style.optimize.descent import Precision, Scorer, adam
 from fast_style.optimize.lbfgs import lbfgs
-from fast_style.perceptual import VGG, Objective, PerceptualLoss, load_vgg_weights
+from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
 
 Optimizer = Literal["lbfgs", "adam"]
 Init = Literal["photo", "noise", "style"]
@@ -164,10 +164,7 @@ def optimize_picture(
     settings = settings or Settings()
     device = find_device(settings.device)
     objective = settings.objective
-    vgg = VGG(
-        load_vgg_weights(settings.vgg), objective.layers, pooling=objective.pooling, padding=objective.padding
-    ).to(device)
-    vgg = vgg.to(memory_format=torch.channels_last).eval()
+    vgg = load_vgg(settings.vgg, objective).to(device).eval()
     finest = fit(Picture(photo), settings.size)
     long_side = max(finest.size)
     sizes = scale_sizes(long_side, settings.scales)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from fast_style.errors import InputError
 from fast_style.perceptual.vgg import VGG, Padding, Pooling
+from fast_style.perceptual.weights import load_vgg_weights
 
 Weighting = Literal["balanced", "classic", "gatys"]
 
@@ -154,8 +156,7 @@ class Objective:
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
         pooling: The perceptual network's pooling.
-        padding: Its padding. Zeros look like an edge, which a picture meets best by being dull and dark towards its
-            border: a frame some 40 px wide.
+        padding: Its padding. Zeros look like an edge around every picture; ``replicate`` shows none.
 
     Raises:
         InputError: A weight is negative or not finite, or the number of layer weights does not match.
@@ -201,6 +202,17 @@ class Objective:
             deeper = kind == "style" and self.weighting == "balanced"
             weights = tuple(1.0 + (depth if deeper else 0) for depth in range(len(layers)))
         return {layer: weight / sum(weights) for layer, weight in zip(layers, weights, strict=True)}
+
+
+def load_vgg(source: str | Path, objective: Objective) -> VGG:
+    """Load the perceptual network that an objective looks through; ``source`` as for :func:`load_vgg_weights`.
+
+    Raises:
+        WeightsError: The weights cannot be had.
+        LayerError: The network lacks one of the objective's layers.
+    """
+    vgg = VGG(load_vgg_weights(source), objective.layers, pooling=objective.pooling, padding=objective.padding)
+    return vgg.to(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import Image, Precision, open_session, run, to_fp16, to_int8
 from fast_style.export.to_onnx import Verification
 from fast_style.images import Picture, find_images, fit, load_image, replacing, resize, to_float, to_uint8
-from fast_style.perceptual import VGG, PerceptualLoss, load_vgg_weights
+from fast_style.perceptual import PerceptualLoss, load_vgg
 from fast_style.training.checkpoint import Checkpoint
 from fast_style.training.painting import load_painting
 from fast_style.training.run import export_checkpoint
@@ -210,12 +210,7 @@ def _objective(checkpoint: Checkpoint, painting: Path) -> PerceptualLoss:
         name = checkpoint.card["painting"].get("file", "another file")
         raise InputError(f"{painting} is not the painting that {checkpoint.path} was trained on, which was {name}")
     recipe = checkpoint.recipe
-    vgg = VGG(
-        load_vgg_weights(recipe.vgg),
-        recipe.objective.layers,
-        pooling=recipe.objective.pooling,
-        padding=recipe.objective.padding,
-    )
+    vgg = load_vgg(recipe.vgg, recipe.objective)
     picture = load_painting(painting, recipe.style_size, box=checkpoint.card.get("painting", {}).get("box"))
     return PerceptualLoss(vgg, [picture], recipe.objective, calibration=checkpoint.calibration)
 

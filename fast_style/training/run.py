@@ -23,7 +23,7 @@ from fast_style import __version__
 from fast_style.errors import CheckpointError, InputError
 from fast_style.export import Verification, export_onnx, network_from_onnx
 from fast_style.images import load_image, replacing
-from fast_style.perceptual import VGG, PerceptualLoss, load_vgg_weights
+from fast_style.perceptual import PerceptualLoss, load_vgg
 from fast_style.styles import find_style
 from fast_style.training.callbacks import Averaging, Checkpoints, DivergenceAlarm, Metrics, Previews
 from fast_style.training.checkpoint import Checkpoint, load_checkpoint
@@ -124,18 +124,16 @@ def train_style(
     data = PhotoData(Path(photos), size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
 
     pl.seed_everything(recipe.seed, verbose=False)
-    vgg = VGG(
-        load_vgg_weights(recipe.vgg),
-        recipe.objective.layers,
-        pooling=recipe.objective.pooling,
-        padding=recipe.objective.padding,
-    )
-    vgg = vgg.to(memory_format=torch.channels_last)
+    vgg = load_vgg(recipe.vgg, recipe.objective)
     loss = PerceptualLoss(vgg, [picture], recipe.objective, calibration=previous.calibration if previous else None)
     if loss.calibration is None and recipe.objective.weighting == "balanced":
         loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
 
-    card = {"name": name, "painting": _painting_facts(painting, box, details or {})}
+    card: dict[str, Any] = {"name": name, "painting": _painting_facts(painting, box, details or {})}
+    if init is not None:
+        card["init"] = Path(init).name
+    elif previous is not None and "init" in previous.card:
+        card["init"] = previous.card["init"]
     module = StyleModule(recipe, loss, card=card)
     if init is not None:
         _start_from(module, init)
@@ -182,9 +180,7 @@ def train_style(
     checkpoint = load_checkpoint(checkpoints.path)
     model = out / f"{name}.onnx"
     verification = export_checkpoint(checkpoint, model)
-    facts: dict[str, Any] = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(skipped)}
-    if init is not None:
-        facts["init"] = Path(init).name
+    facts = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(skipped)}
     card_path = write_card(checkpoint, model, verification, training=facts)
     return Outcome(checkpoints.path, model, card_path, trainer.global_step, skipped, verification)
 

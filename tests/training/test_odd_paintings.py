@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from fast_style.errors import TrainingDivergedError
-from fast_style.perceptual import VGG, PerceptualLoss, load_vgg_weights
+from fast_style.perceptual import VGG, PerceptualLoss, load_vgg
 from fast_style.training import Recipe, load_painting
 from fast_style.training.callbacks import Averaging, DivergenceAlarm
 from fast_style.training.module import StyleModule
@@ -76,8 +76,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def vgg() -> VGG:
-    objective = RECIPE.objective
-    return VGG(load_vgg_weights(RECIPE.vgg), objective.layers, pooling=objective.pooling, padding=objective.padding)
+    return load_vgg(RECIPE.vgg, RECIPE.objective)
 
 
 @pytest.mark.parametrize(

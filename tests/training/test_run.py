@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import onnxruntime
@@ -18,7 +19,7 @@ from torch import Tensor
 from fast_style.cli import main
 from fast_style.errors import CheckpointError, InputError, TrainingDivergedError
 from fast_style.networks import TransformerNetwork, build_network
-from fast_style.perceptual import VGG, Objective, PerceptualLoss, load_vgg_weights
+from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
 from fast_style.training import Outcome, Recipe, load_checkpoint, load_painting, train_style
 from tests.conftest import PAINTING
 
@@ -64,7 +65,7 @@ def test_training_lowers_the_objective_of_photos(
         photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "steps": 90, "size": 72, "style_warmup": 0.0})
     )
     checkpoint = load_checkpoint(outcome.checkpoint)
-    vgg = VGG(load_vgg_weights(recipe.vgg), recipe.objective.layers, padding=recipe.objective.padding)
+    vgg = load_vgg(recipe.vgg, recipe.objective)
     painting = load_painting(PAINTING, recipe.style_size)
     loss = PerceptualLoss(vgg, [painting], recipe.objective, calibration=checkpoint.calibration)
     photo = load("astronaut", (48, 48))
@@ -209,6 +210,16 @@ def test_an_adapter_changes_only_the_normalizations(photo_folder: Path, tmp_path
     before, after = weights_of(first.checkpoint), weights_of(second.checkpoint)
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed == {key for key in before if ".norm." in key}
+    assert load_checkpoint(second.checkpoint).card["init"] == first.checkpoint.name
+
+
+def test_a_resumed_run_remembers_what_it_started_from(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+    first = run(photo_folder, tmp_path / "a", recipe)
+    second = run(photo_folder, tmp_path / "b", recipe, init=first.model)
+    more = replace(load_checkpoint(second.checkpoint).recipe, steps=recipe.steps + 1)
+    third = run(photo_folder, tmp_path / "b", more, resume=second.checkpoint)
+    assert third.card is not None
+    assert json.loads(third.card.read_text())["init"] == "s.onnx"
 
 
 def test_resuming_with_another_recipe_is_refused(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
