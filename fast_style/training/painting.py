@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fast_style.errors import CheckpointError
+from fast_style.errors import CheckpointError, ImageError
 from fast_style.images import Picture, Pixels, fit, load_image, resize, to_float
 
 Box = tuple[int, int, int, int]
 Floats = NDArray[np.float32]
 
+_SMALLEST_PAINTING = 16
 _SIDES = ("left", "top", "right", "bottom")
 
 # Frames are looked for in a copy with this long side, px; the figures below are in its pixels and in levels of 255.
@@ -124,7 +125,7 @@ def load_painting(path: str | Path, size: int, *, box: Sequence[int] | None = No
         (1, 3, H, W), RGB in [0, 1].
 
     Raises:
-        ImageError: It cannot be read.
+        ImageError: It cannot be read, or has a side under 16 px.
         CheckpointError: The box, which comes from a checkpoint or a card, does not lie in the picture.
     """
     picture: Picture = load_image(path)
@@ -138,6 +139,11 @@ def load_painting(path: str | Path, size: int, *, box: Sequence[int] | None = No
             raise CheckpointError(f"{path} of {width}×{height} px has no part {list(box)}")
         picture = Picture(np.ascontiguousarray(picture.pixels[top:bottom, left:right]))
         width, height = picture.size
+    if min(width, height) < _SMALLEST_PAINTING:
+        raise ImageError(
+            f"{path} of {width}×{height} px is too small for a painting",
+            hint=f"Each side needs at least {_SMALLEST_PAINTING} px; several hundred show strokes.",
+        )
     scale = size / max(width, height)
     picture = resize(picture, (max(1, round(width * scale)), max(1, round(height * scale))))
     return torch.from_numpy(to_float(picture.pixels))

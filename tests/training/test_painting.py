@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from fast_style.cli import main
-from fast_style.errors import CheckpointError
+from fast_style.errors import CheckpointError, ImageError
 from fast_style.images import Pixels, load_image
 from fast_style.training import find_canvas, load_painting
 from tests.conftest import PAINTING, PHOTOS, SKIMAGE
@@ -203,3 +203,9 @@ def test_training_tells_of_the_cut_records_it_and_keeps_a_frame_on_demand(
     resumed = ["--resume", str(tmp_path / "cut" / "framed.ckpt"), "--keep-frame"]
     assert main([*command, "-o", str(tmp_path / "cut"), *resumed]) == 2
     assert "was trained without the frame" in capsys.readouterr().err
+
+
+def test_a_painting_of_one_pixel_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    with pytest.raises(ImageError, match="1×1 px is too small for a painting"):
+        load_painting(tmp_path / "dot.png", 64)
