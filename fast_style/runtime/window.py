@@ -103,10 +103,16 @@ class Window:
             self._full = view.full_screen
             full = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
             cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, full)
+            # OpenCV would keep the ratio with bars in the desktop's grey.
+            ratio = cv2.WINDOW_FREERATIO if self._full else cv2.WINDOW_KEEPRATIO
+            cv2.setWindowProperty(self._title, cv2.WND_PROP_ASPECT_RATIO, ratio)
         if pixels.shape != self._size and not self._full:
             self._size = pixels.shape
             scale = min(1.0, _WIDEST / pixels.shape[1])
             cv2.resizeWindow(self._title, round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
+        if self._full:
+            _, _, width, height = cv2.getWindowImageRect(self._title)
+            pixels = letterbox(pixels, width, height)
         cv2.imshow(self._title, pixels)
 
     def key(self) -> str | None:
@@ -119,6 +125,16 @@ class Window:
     def close(self) -> None:
         """Close the window."""
         cv2.destroyAllWindows()
+
+
+def letterbox(pixels: Pixels, width: int, height: int) -> Pixels:
+    """Add black bars to an (H, W, 3) picture until its sides relate as ``width`` to ``height``; as is for no area."""
+    if width < 1 or height < 1:
+        return pixels
+    rows, columns = pixels.shape[:2]
+    wide, tall = max(0, round(rows * width / height) - columns), max(0, round(columns * height / width) - rows)
+    bars = (tall // 2, tall - tall // 2, wide // 2, wide - wide // 2)
+    return cv2.copyMakeBorder(pixels, *bars, cv2.BORDER_CONSTANT, value=(0, 0, 0))
 
 
 def write_lines(pixels: Pixels, lines: list[str]) -> Pixels:

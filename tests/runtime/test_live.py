@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from fast_style.cli import main
 from fast_style.errors import CameraError
 from fast_style.runtime.capture import Capture
 from fast_style.runtime.live import Live, LiveOptions
-from fast_style.runtime.window import HELP, View, press
+from fast_style.runtime.window import HELP, View, letterbox, press
 from tests.runtime.conftest import moving_square, read_frames
 
 Make = Callable[..., Path]
@@ -200,3 +201,44 @@ def test_keys_in_a_real_window(display: str, make_clip: Make, negative: Path, sa
     assert json.loads(out)["frames"] > 3
     assert err.splitlines()[-1].startswith("saved ")
     assert "Qt" not in err
+
+
+def test_full_screen_puts_the_frame_between_black_bars(display: str) -> None:
+    if shutil.which("openbox") is None:
+        pytest.skip("openbox is not installed")  # without a window manager no window fills the screen
+    environment = {**os.environ, "DISPLAY": display}
+    manager = subprocess.Popen(["openbox"], env=environment, stderr=subprocess.DEVNULL)
+    code = """
+import numpy as np, sys
+from fast_style.runtime.window import View, Window
+window, frame = Window("fast-style"), np.full((180, 320, 3), (40, 40, 220), np.uint8)
+while window.key() is None:
+    window.show(frame, View(full_screen=True))
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        column: list[object] = []
+        while column != [(0, 0, 0), (220, 40, 40), (220, 40, 40), (220, 40, 40), (0, 0, 0)]:
+            assert time.monotonic() < deadline, column
+            assert process.poll() is None
+            screen = ImageGrab.grab(xdisplay=display).convert("RGB")  # 800 by 600 px; the frame takes 450 rows
+            column = [screen.getpixel((400, y)) for y in (70, 80, 300, 520, 530)]
+            time.sleep(0.05)
+    finally:
+        for running in (process, manager):
+            running.kill()
+            running.communicate()
+
+
+@pytest.mark.parametrize(
+    ("frame", "screen", "shape"),
+    [((180, 320), (800, 600), (240, 320)), ((300, 100), (800, 600), (300, 400)), ((90, 160), (1920, 1080), (90, 160))],
+)
+def test_letterbox_takes_the_ratio_of_the_screen(
+    frame: tuple[int, int], screen: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    boxed = letterbox(np.full((*frame, 3), 200, np.uint8), *screen)
+    assert boxed.shape[:2] == shape
+    assert boxed.astype(int).sum() == 200 * 3 * frame[0] * frame[1]
+    assert (boxed[shape[0] // 2, shape[1] // 2] == 200).all()
