@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -73,6 +74,42 @@ class InvertedResidualBlock(nn.Module):
         return out
 
 
+class Noise(nn.Module):
+    """Add one map of fixed noise to all channels, each to its own learned degree.
+
+    Where a photo is flat, a network that only convolves can do nothing but repeat one cell: dots on a lattice. Noise
+    gives it a reason to begin a stroke here and not there. It is the same for every picture, so a film does not
+    flicker by it.
+
+    Attributes:
+        offset: Rows and columns by which the map is shifted.
+
+    Reference:
+        Karras et al. 2019 ("A style-based generator architecture"), section 3.2.
+
+    Differs from the paper:
+        Uniform in (-1, 1) instead of normal, one tile of 64×64 repeated, and scales that do not begin at zero.
+    """
+
+    SIDE = 64
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.offset = (0, 0)
+        self.scale = nn.Parameter(0.5 * torch.randn(1, channels, 1, 1))
+        # NumPy keeps this generator's numbers the same for ever, so they need not be stored with the weights.
+        tile = np.random.RandomState(0).uniform(-1, 1, (1, 1, self.SIDE, self.SIDE))
+        self.tile: Tensor
+        self.register_buffer("tile", torch.from_numpy(tile).float(), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same shape."""
+        height, width = features.shape[-2:]
+        tile = self.tile if self.offset == (0, 0) else self.tile.roll(self.offset, (2, 3))
+        noise = tile.repeat(1, 1, height // self.SIDE + 1, width // self.SIDE + 1)[..., :height, :width]
+        return features + self.scale * noise
+
+
 class RealtimeNetwork(TransformerNetwork):
     """A strided stem to 1/4, residual blocks at 1/8, back to 1/4 with a skip, and one pixel shuffle by 4.
 
@@ -89,6 +126,7 @@ class RealtimeNetwork(TransformerNetwork):
         super().__init__()
         self.stem = ConvNormBlock(3, quarter, 8, 4)
         self.down = ConvNormBlock(quarter, eighth, 3, 2)
+        self.noise = Noise(eighth)
         self.blocks = nn.Sequential(*(InvertedResidualBlock(eighth) for _ in range(blocks)))
         self.up = nn.Conv2d(eighth, quarter, 1)
         self.merge = ConvNormBlock(quarter, quarter, 3)
@@ -102,10 +140,15 @@ class RealtimeNetwork(TransformerNetwork):
         # The outer ring of cells lies in the margin and has met the zero padding of the two convolutions before
         # it; its neighbours take its place, so that no zero reaches the picture.
         features = F.pad(features[..., 1:-1, 1:-1], (1, 1, 1, 1), mode="reflect")
-        features = self.up(self.blocks(features))
+        features = self.up(self.blocks(self.noise(features)))
         features = F.interpolate(features, scale_factor=2.0, mode="nearest")
         features = self.merge(features + quarter)
         return F.pixel_shuffle(self.head(features), 4).sigmoid()
+
+    def move_noise(self, random: np.random.Generator) -> None:
+        """Shift the map of noise, so that nothing is learned by heart from its values."""
+        down, right = random.integers(0, Noise.SIDE, 2).tolist()
+        self.noise.offset = (down, right)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -41,3 +42,6 @@ class TransformerNetwork(nn.Module):
     def transform(self, image: Tensor) -> Tensor:
         """Stylize a picture whose sides are multiples of ``stride``; same shapes and ranges as :meth:`forward`."""
         raise NotImplementedError
+
+    def move_noise(self, random: np.random.Generator) -> None:
+        """Put the noise that the network adds, if it adds any, elsewhere: for training, before each step."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import cv2
+import numpy as np
 
 from fast_style.images import Pixels
 
@@ -133,8 +134,7 @@ def letterbox(pixels: Pixels, width: int, height: int) -> Pixels:
         return pixels
     rows, columns = pixels.shape[:2]
     wide, tall = max(0, round(rows * width / height) - columns), max(0, round(columns * height / width) - rows)
-    bars = (tall // 2, tall - tall // 2, wide // 2, wide - wide // 2)
-    return cv2.copyMakeBorder(pixels, *bars, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    return np.pad(pixels, ((tall // 2, tall - tall // 2), (wide // 2, wide - wide // 2), (0, 0)))
 
 
 def write_lines(pixels: Pixels, lines: list[str]) -> Pixels:

@@ -49,7 +49,8 @@ class Checkpoint:
             network.load_state_dict(self.average)
         except RuntimeError as error:
             raise CheckpointError(
-                f"{self.path} does not hold the weights of {self.recipe.network!r}: {error}"
+                f"{self.path} does not hold the weights of {self.recipe.network!r}",
+                hint="A version of fast-style whose network was another wrote it, or it was changed: train anew.",
             ) from error
         return network.eval()
 

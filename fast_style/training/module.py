@@ -16,6 +16,7 @@ from torch import Tensor
 from fast_style import __version__
 from fast_style.networks import InstanceNormalization, build_network
 from fast_style.perceptual import LossTerms, PerceptualLoss, pixel_grid
+from fast_style.training.muon import Muon
 from fast_style.training.recipe import Recipe
 
 FIRST_STYLE_SHARE = 0.25
@@ -54,6 +55,7 @@ class StyleModule(pl.LightningModule):
         photos, skipped = batch
         self.skipped.update(skipped)
         photos = photos.contiguous(memory_format=torch.channels_last)
+        self.network.move_noise(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
         output = self.network(photos).float()
         window = self.window(photos.shape[-1])
         terms: LossTerms = self.loss(output[window], self.loss.content_targets(photos[window]))
@@ -95,14 +97,10 @@ class StyleModule(pl.LightningModule):
                 average.lerp_(weight, 1.0 - decay)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam with a linear warm-up and a cosine to zero."""
+        """Muon and Adam with a linear warm-up and a cosine to zero."""
         recipe = self.recipe
-        optimizer = torch.optim.AdamW(
-            [weight for weight in self.network.parameters() if weight.requires_grad],
-            lr=recipe.peak_learning_rate,
-            betas=(0.9, 0.99),
-            weight_decay=recipe.weight_decay,
-        )
+        weights = [weight for weight in self.network.parameters() if weight.requires_grad]
+        optimizer = Muon(weights, recipe.peak_learning_rate, weight_decay=recipe.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

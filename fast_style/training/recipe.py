@@ -33,7 +33,7 @@ class Recipe:
         style_warmup: Share of the steps in which the style's weight rises from a quarter to the whole. At full
             weight from the start, a network loses the photo first and finds it again slowly. Runs that start from
             a trained network do without.
-        weight_decay: Of AdamW; 0.0 makes it Adam.
+        weight_decay: Decoupled, of all weights.
         gradient_clip: Largest norm of the gradient.
         averaging: Decay per step of the exponential average of the weights that is exported.
         seed: Of the weights, the photos' order, the crops and the flips.

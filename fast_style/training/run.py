@@ -113,6 +113,8 @@ def train_style(
     """
     painting, out = Path(painting), Path(out)
     previous = load_checkpoint(resume) if resume is not None else None
+    if previous is not None:
+        previous.network()  # fails here, and clearly, where the weights do not fit
     recipe = _settle_recipe(recipe, previous)
     if recipe.tune == "adapter" and init is None and previous is None:
         raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for one.")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fast_style.errors import CheckpointError, InputError
 from fast_style.networks import NETWORKS, InstanceNormalization, JohnsonNetwork, build_network, from_pytorch_examples
-from fast_style.networks.realtime import initialize_smooth_shuffle
+from fast_style.networks.realtime import Noise, initialize_smooth_shuffle
 
 Load = Callable[..., Tensor]
 
@@ -51,6 +51,42 @@ def test_an_untrained_realtime_network_gives_a_smooth_picture_without_a_grid(nam
     steps = (out[:, 1:] - out[:, :-1]).abs().mean(0)
     across, within = steps[3::4].mean(), torch.stack([steps[0::4][:31], steps[1::4][:31], steps[2::4][:31]]).mean()
     assert float(across / within) == pytest.approx(1.0, abs=0.25)
+
+
+@pytest.mark.parametrize("name", ["fast", "tiny"])
+def test_noise_keeps_a_flat_photo_from_becoming_a_lattice(name: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(name).eval()
+    flat = torch.full((1, 3, 256, 256), 0.5)
+    with torch.no_grad():
+        noisy = cells(network(flat))
+        for layer in network.modules():
+            if isinstance(layer, Noise):
+                layer.scale.zero_()
+        without = cells(network(flat))
+    assert without.std(0).max() < 1e-4
+    assert noisy.std(0).min() > 1e-3
+
+
+def cells(picture: Tensor) -> Tensor:
+    """The 8-px cells of the middle of a picture, (cells, values)."""
+    middle = picture[..., 96:160, 96:160].unfold(2, 8, 8).unfold(3, 8, 8)
+    return middle.permute(0, 2, 3, 1, 4, 5).flatten(0, 2).flatten(1)
+
+
+def test_moved_noise_is_the_same_noise_elsewhere() -> None:
+    noise = Noise(3)
+    features = torch.zeros(1, 3, 64, 64)
+    still = noise(features)
+    noise.offset = (5, 60)
+    torch.testing.assert_close(noise(features), still.roll((5, 60), (2, 3)))
+
+
+def test_noise_repeats_over_large_pictures() -> None:
+    noise = Noise(2)
+    wide = noise(torch.zeros(1, 2, 70, 150))
+    torch.testing.assert_close(wide[..., 64:, :], wide[..., :6, :])
+    torch.testing.assert_close(wide[..., 128:], wide[..., :22])
 
 
 def test_smooth_shuffle_upsamples_a_ramp_into_a_ramp() -> None:

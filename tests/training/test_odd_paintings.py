@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fast_style.errors import TrainingDivergedError
 from fast_style.perceptual import VGG, PerceptualLoss, load_vgg
 from fast_style.training import Recipe, load_painting
 from fast_style.training.callbacks import Averaging, DivergenceAlarm
@@ -89,15 +88,11 @@ def test_default_settings_do_not_diverge_on_odd_paintings(
     module, losses, trainer = train(tmp_path / "odd.png", photo_folder, vgg, RECIPE)
     assert trainer.global_step == RECIPE.steps
     assert all(np.isfinite(losses.totals))
-    # No step throws it back to where it began.
-    assert max(losses.totals[3:]) < 2 * float(np.mean(losses.totals[:3]))
-    # It learns. Steps see other photos each; the same ones tell before from after.
-    photos = torch.cat(PhotoData(photo_folder, size=48, batch=1, seed=0).sample(4, size=96))
-    pl.seed_everything(RECIPE.seed, verbose=False)
-    untrained = StyleModule(RECIPE, module.loss, card={}).network
-    assert objective(module, module.average, photos) < 0.95 * objective(module, untrained, photos)
+    # No step throws it back to where it began, and it learns.
+    assert max(losses.totals) < 2 * losses.totals[0]
+    assert remaining(module, photo_folder) < 0.95
     with torch.no_grad():
-        picture: Tensor = module.average(photos[:1])
+        picture: Tensor = module.average(some_photos(photo_folder)[:1])
     assert bool(torch.isfinite(picture).all())
     assert 0 <= float(picture.min()) < float(picture.max()) <= 1
 
@@ -105,13 +100,24 @@ def test_default_settings_do_not_diverge_on_odd_paintings(
 def test_far_too_large_steps_do_show(vgg: VGG, photo_folder: Path, tmp_path: Path) -> None:
     odd_picture("photograph").save(tmp_path / "odd.png")
     reckless = Recipe.from_dict({**RECIPE.as_dict(), "learning_rate": 0.5})
-    with pytest.raises(TrainingDivergedError, match="training diverged at step"):
-        train(tmp_path / "odd.png", photo_folder, vgg, reckless)
+    module, losses, _ = train(tmp_path / "odd.png", photo_folder, vgg, reckless)
+    assert max(losses.totals) > 2 * losses.totals[0]
+    assert remaining(module, photo_folder) > 1
 
 
 @torch.no_grad()
-def objective(module: StyleModule, network: torch.nn.Module, photos: Tensor) -> float:
-    return float(module.loss(network(photos), module.loss.content_targets(photos)).total)
+def remaining(module: StyleModule, folder: Path) -> float:
+    """The objective after training over that before. Steps see other photos each; these are the same."""
+    photos = some_photos(folder)
+    pl.seed_everything(RECIPE.seed, verbose=False)
+    untrained = StyleModule(RECIPE, module.loss, card={}).network
+    targets = module.loss.content_targets(photos)
+    after, before = (module.loss(network(photos), targets).total for network in (module.average, untrained))
+    return float(after / before)
+
+
+def some_photos(folder: Path) -> Tensor:
+    return torch.cat(PhotoData(folder, size=48, batch=1, seed=0).sample(4, size=96))
 
 
 def train(painting: Path, photos: Path, vgg: VGG, recipe: Recipe) -> tuple[StyleModule, Losses, pl.Trainer]:

@@ -213,6 +213,18 @@ def test_an_adapter_changes_only_the_normalizations(photo_folder: Path, tmp_path
     assert load_checkpoint(second.checkpoint).card["init"] == first.checkpoint.name
 
 
+def test_a_checkpoint_of_another_network_is_refused_before_anything_is_written(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    old = run(photo_folder, tmp_path / "a", recipe).checkpoint
+    stored = torch.load(old, weights_only=True)
+    del stored["state_dict"]["average.noise.scale"]
+    torch.save(stored, old)
+    with pytest.raises(CheckpointError, match="does not hold the weights of 'tiny'"):
+        run(photo_folder, tmp_path / "b", recipe, resume=old)
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_resumed_run_remembers_what_it_started_from(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
     first = run(photo_folder, tmp_path / "a", recipe)
     second = run(photo_folder, tmp_path / "b", recipe, init=first.model)
