@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fast_style.evaluate.models import Model
 
 SMALLEST = 128
+UNIT_PHOTOS = 24
 
 
 def evaluate(
@@ -92,6 +93,8 @@ def evaluate(
     pictures, skipped = _load_photos(photos, size=size, limit=limit)
     for error in skipped:
         report_error(error)
+    # Three smooth photos alone would make roughness count several times what it did in the training.
+    units, _ = _load_photos(photos, size=size, limit=max(limit, UNIT_PHOTOS))
 
     # These import torch.
     from fast_style.evaluate.evaluation import evaluate as evaluate_models
@@ -126,7 +129,7 @@ def evaluate(
     painting = scaled(painting, style_size)
     reference = Reference(
         painting,
-        list(pictures.values()),
+        list(units.values()),
         objective=find_preset(preset),
         vgg=vgg,
         iterations=iterations,

@@ -104,7 +104,7 @@ def evaluate(
 
     Args:
         models: What to evaluate.
-        photos: Name to (H, W, 3) uint8, one size of at least 128 px, the ones the reference was calibrated on.
+        photos: Name to (H, W, 3) uint8, one size of at least 128 px.
         reference: Of the painting.
         on_photo: Called when a photo's reference is there.
 

@@ -47,13 +47,13 @@ class Course:
 
 
 class Reference:
-    """The reference and the units, for one painting and one set of photos.
+    """The reference and the units, for one painting.
 
-    All models and the reference are scored in the same units: what these photos score unstyled.
+    All models and the reference are scored in the same units: what a set of photos scores unstyled.
 
     Args:
         painting: (H, W, 3) uint8, at the size that sets the strokes.
-        photos: Likewise, all that will be evaluated.
+        photos: Likewise, those that set the units: what will be evaluated, or more of its kind.
         objective: What is minimised.
         vgg: Where the perceptual weights come from.
         iterations: How far to go.
