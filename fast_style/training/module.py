@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
@@ -64,7 +65,23 @@ class StyleModule(pl.LightningModule):
         self.latest_output = output.detach()
         objective = self.recipe.objective
         held_back = (1 - self.style_share()) * objective.strength * objective.style_weight * terms.style
-        return terms.total - held_back + self.recipe.grid_weight * pixel_grid(output, cell=self.network.stride)
+        grid = pixel_grid(output, cell=self.network.stride)
+        border = self.border(photos[window], output[window])
+        return terms.total - held_back + self.recipe.grid_weight * grid + self.recipe.border_weight * border
+
+    def border(self, photos: Tensor, inner: Tensor) -> Tensor:
+        """How far the border of a picture is from what is drawn there where the photo goes on.
+
+        Args:
+            photos: (N, 3, S, S), cut out of larger ones.
+            inner: Likewise, cut out of what the network made of the larger ones.
+
+        Returns:
+            The mean square of the difference between the colours of blocks of 16 px: strokes may lie elsewhere.
+        """
+        blocks = min(16, photos.shape[-1])
+        alone = self.network(photos.contiguous(memory_format=torch.channels_last)).float()
+        return F.mse_loss(F.avg_pool2d(alone, blocks), F.avg_pool2d(inner.detach(), blocks))
 
     def window(self, side: int) -> tuple[EllipsisType, slice, slice]:
         """The part of this step's pictures that is scored: a square well inside, at a place that varies a little.

@@ -34,7 +34,7 @@ def test_the_styles_weight_rises_along_a_line_and_stays(module: StyleModule) -> 
 
 
 def test_the_step_minimises_the_objective_with_the_styles_share(module: StyleModule) -> None:
-    module.recipe = replace(module.recipe, grid_weight=0.0)
+    module.recipe = replace(module.recipe, grid_weight=0.0, border_weight=0.0)
     photos = torch.rand(1, 3, 64, 64)
     found = float(at(module, 250).training_step((photos, []), 0).detach())
     terms, objective = module.latest, module.recipe.objective
@@ -51,6 +51,19 @@ def test_the_scored_window_keeps_off_the_rim_and_varies(module: StyleModule) -> 
         places[rows.start] += 1
     assert set(places) == set(range(32, 49))
     assert at(module, 7).window(256) == at(module, 7).window(256)
+
+
+def test_the_border_is_compared_by_colour_and_only_the_border_is_taught(module: StyleModule) -> None:
+    photos = torch.rand(1, 3, 48, 48)
+    with torch.no_grad():
+        alone = module.network(photos)
+    assert module.border(photos, alone).item() == pytest.approx(0.0, abs=1e-9)
+    assert module.border(photos, alone + 0.1).item() == pytest.approx(0.01, rel=1e-3)
+    turned = alone.unflatten(2, (3, 16)).flip(3).flatten(2, 3)  # each block upside down
+    assert module.border(photos, turned).item() == pytest.approx(0.0, abs=1e-9)
+    inner = alone.clone().requires_grad_()
+    module.border(photos, inner).backward()
+    assert inner.grad is None
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
