@@ -81,6 +81,10 @@ class Noise(nn.Module):
     gives it a reason to begin a stroke here and not there. It is the same for every picture, so a film does not
     flicker by it.
 
+    Args:
+        channels: Of the features.
+        scale: Standard deviation of the degrees at first.
+
     Attributes:
         offset: Rows and columns by which the map is shifted.
 
@@ -93,10 +97,10 @@ class Noise(nn.Module):
 
     SIDE = 64
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, scale: float) -> None:
         super().__init__()
         self.offset = (0, 0)
-        self.scale = nn.Parameter(0.5 * torch.randn(1, channels, 1, 1))
+        self.scale = nn.Parameter(scale * torch.randn(1, channels, 1, 1))
         # NumPy keeps this generator's numbers the same for ever, so they need not be stored with the weights.
         tile = np.random.RandomState(0).uniform(-1, 1, (1, 1, self.SIDE, self.SIDE))
         self.tile: Tensor
@@ -111,7 +115,7 @@ class Noise(nn.Module):
 
 
 class RealtimeNetwork(TransformerNetwork):
-    """A strided stem to 1/4, residual blocks at 1/8, back to 1/4 with a skip, and one pixel shuffle by 4.
+    """A strided stem to 1/4, residual blocks at 1/8, a pixel shuffle to 1/4 with a skip, and another by 4.
 
     Args:
         quarter: Channels at 1/4 of the size.
@@ -126,9 +130,12 @@ class RealtimeNetwork(TransformerNetwork):
         super().__init__()
         self.stem = ConvNormBlock(3, quarter, 8, 4)
         self.down = ConvNormBlock(quarter, eighth, 3, 2)
-        self.noise = Noise(eighth)
+        self.noise = Noise(eighth, 0.5)
         self.blocks = nn.Sequential(*(InvertedResidualBlock(eighth) for _ in range(blocks)))
-        self.up = nn.Conv2d(eighth, quarter, 1)
+        self.up = nn.Conv2d(eighth, quarter * 2 * 2, 1)
+        initialize_nearest_shuffle(self.up, factor=2)
+        # Where strokes begin is decided at 1/8, and once more here, or they would begin at every eighth pixel.
+        self.fine_noise = Noise(quarter, 0.3)
         self.merge = ConvNormBlock(quarter, quarter, 3)
         self.head = nn.Conv2d(quarter, 3 * 4 * 4, 3, padding=1)
         initialize_smooth_shuffle(self.head, factor=4)
@@ -140,15 +147,27 @@ class RealtimeNetwork(TransformerNetwork):
         # The outer ring of cells lies in the margin and has met the zero padding of the two convolutions before
         # it; its neighbours take its place, so that no zero reaches the picture.
         features = F.pad(features[..., 1:-1, 1:-1], (1, 1, 1, 1), mode="reflect")
-        features = self.up(self.blocks(self.noise(features)))
-        features = F.interpolate(features, scale_factor=2.0, mode="nearest")
-        features = self.merge(features + quarter)
+        features = F.pixel_shuffle(self.up(self.blocks(self.noise(features))), 2)
+        features = self.merge(self.fine_noise(features + quarter))
         return F.pixel_shuffle(self.head(features), 4).sigmoid()
 
     def move_noise(self, random: np.random.Generator) -> None:
-        """Shift the map of noise, so that nothing is learned by heart from its values."""
-        down, right = random.integers(0, Noise.SIDE, 2).tolist()
-        self.noise.offset = (down, right)
+        """Shift the maps of noise, so that nothing is learned by heart from their values."""
+        for noise in (self.noise, self.fine_noise):
+            down, right = random.integers(0, Noise.SIDE, 2).tolist()
+            noise.offset = (down, right)
+
+
+@torch.no_grad()
+def initialize_nearest_shuffle(conv: nn.Conv2d, *, factor: int) -> None:
+    """Start a convolution before a pixel shuffle as nearest-neighbour upsampling.
+
+    Reference:
+        Aitken et al. 2017 (ICNR).
+    """
+    for values in (conv.weight, conv.bias):
+        if values is not None:
+            values.copy_(values[: len(values) // factor**2].repeat_interleave(factor**2, dim=0))
 
 
 @torch.no_grad()
@@ -158,8 +177,6 @@ def initialize_smooth_shuffle(conv: nn.Conv2d, *, factor: int) -> None:
     Each output pixel reads the low-resolution features at its own place by linear interpolation, through one
     random mixture of channels that all the pixels of a cell share.
 
-    Reference:
-        Aitken et al. 2017 (ICNR) start all pixels of a cell equal, that is, as nearest-neighbour upsampling.
     """
     outputs, inputs, kernel, _ = conv.weight.shape
     centre = kernel // 2

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fast_style.errors import InputError
-from fast_style.perceptual.vgg import VGG, Padding, Pooling
+from fast_style.perceptual.vgg import VGG, Padding, Pooling, layer_stride
 from fast_style.perceptual.weights import load_vgg_weights
 
 Weighting = Literal["balanced", "classic", "gatys"]
@@ -124,6 +124,31 @@ def pixel_grid(image: Tensor, *, cell: int = 8, window: int = 8) -> Tensor:
     window = min(window, *places.shape[-2:])
     means = F.avg_pool2d(places, window, stride=max(1, window // 2))
     return means.reshape(image.shape[0], image.shape[1], cell * cell, -1).var(dim=2, correction=0).mean()
+
+
+def lattice(features: Tensor, *, cell: int) -> Tensor:
+    """How far a layer's mean response depends on the place within a cell, a float32 scalar; 0.0 where it does not.
+
+    What :func:`pixel_grid` does not see: a dot or stroke at the same place of every cell. If some are dark, some
+    light, some missing, they cancel in a mean of pixels, but not in one of features, which answer to any edge or dot.
+    A photo or a painting scores what chance leaves, about one over the number of cells.
+
+    Args:
+        features: (N, C, H, W) activations, sides of at least ``cell``.
+        cell: Its side, in positions of this layer.
+
+    Returns:
+        The variance over the places of a cell of each channel's mean, over the batch and all cells, as a share of
+        the channel's variance; the mean of the channels.
+    """
+    rows, columns = features.shape[-2] // cell, features.shape[-1] // cell
+    features = features[..., : rows * cell, : columns * cell]
+    cells = features.view(*features.shape[:2], rows, cell, columns, cell)
+    means = cells.mean(dim=(0, 2, 4), dtype=torch.float32).flatten(1)
+    variance = features.detach().float().var(dim=(0, 2, 3), correction=0)
+    # Some channels hardly ever respond.
+    share: Tensor = means.var(dim=1, correction=0) / (variance + 0.01 * variance.mean())
+    return share.mean()
 
 
 @dataclass(frozen=True)
@@ -329,18 +354,26 @@ class PerceptualLoss(nn.Module):
         )
         return self.calibration
 
+    def features(self, image: Tensor) -> dict[str, Tensor]:
+        """All of a picture's activations that :meth:`forward` looks at; gradients flow to the picture."""
+        found: dict[str, Tensor] = self.vgg(image, self.objective.layers)
+        return found
+
     @torch.no_grad()
     def content_targets(self, photo: Tensor) -> dict[str, Tensor]:
         """The photo's activations at the content layers: what :meth:`forward` compares with."""
         found: dict[str, Tensor] = self.vgg(photo, self.objective.content_layers)
         return found
 
-    def forward(self, image: Tensor, targets: Mapping[str, Tensor]) -> LossTerms:
+    def forward(
+        self, image: Tensor, targets: Mapping[str, Tensor], *, features: Mapping[str, Tensor] | None = None
+    ) -> LossTerms:
         """Score a picture.
 
         Args:
             image: (N, 3, H, W), RGB in [0, 1]; gradients flow to it.
             targets: :meth:`content_targets` of the photo it was made from.
+            features: :meth:`features` of the picture, if they are at hand.
 
         Raises:
             InputError: The weighing is balanced and nothing was calibrated.
@@ -348,7 +381,7 @@ class PerceptualLoss(nn.Module):
         objective = self.objective
         units = self._units()
         gatys = objective.weighting == "gatys"
-        features = self.vgg(image, objective.layers)
+        features = self.features(image) if features is None else features
         content = image.new_zeros((), dtype=torch.float32)
         for layer, share in objective.shares("content").items():
             distance = content_loss(features[layer], targets[layer])
@@ -368,6 +401,17 @@ class PerceptualLoss(nn.Module):
             + objective.tv_weight * tv
         )
         return LossTerms(total, content, style, tv)
+
+    def lattice(self, features: Mapping[str, Tensor], *, cell: int) -> Tensor:
+        """:func:`lattice` of a picture's style layers, their mean.
+
+        Args:
+            features: :meth:`features` of the picture.
+            cell: Its side, px. Layers with a position a cell, or fewer, cannot tell, and are left out.
+        """
+        sides = {layer: cell // layer_stride(layer) for layer in self.objective.style_layers}
+        found = [lattice(features[layer], cell=side) for layer, side in sides.items() if side > 1]
+        return torch.stack(found).mean() if found else torch.zeros(())
 
     def _units(self) -> Calibration:
         if self.objective.weighting != "balanced":

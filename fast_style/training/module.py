@@ -59,15 +59,21 @@ class StyleModule(pl.LightningModule):
         self.network.move_noise(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
         output = self.network(photos).float()
         window = self.window(photos.shape[-1])
-        terms: LossTerms = self.loss(output[window], self.loss.content_targets(photos[window]))
+        features = self.loss.features(output[window])
+        terms: LossTerms = self.loss(output[window], self.loss.content_targets(photos[window]), features=features)
         # Kept as tensors: reading a figure would make a GPU wait, so callbacks do it only now and then.
         self.latest = LossTerms(terms.total.detach(), terms.content.detach(), terms.style.detach(), terms.tv.detach())
         self.latest_output = output.detach()
         objective = self.recipe.objective
         held_back = (1 - self.style_share()) * objective.strength * objective.style_weight * terms.style
-        grid = pixel_grid(output, cell=self.network.stride)
-        border = self.border(photos[window], output[window])
-        return terms.total - held_back + self.recipe.grid_weight * grid + self.recipe.border_weight * border
+        recipe, cell = self.recipe, self.network.stride
+        return (
+            terms.total
+            - held_back
+            + recipe.grid_weight * pixel_grid(output, cell=cell)
+            + recipe.lattice_weight * self.loss.lattice(features, cell=cell)
+            + recipe.border_weight * self.border(photos[window], output[window])
+        )
 
     def border(self, photos: Tensor, inner: Tensor) -> Tensor:
         """How far the border of a picture is from what is drawn there where the photo goes on.

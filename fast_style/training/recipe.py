@@ -28,6 +28,8 @@ class Recipe:
         objective: What is minimised.
         grid_weight: Weight of :func:`~fast_style.perceptual.pixel_grid` of the network's pictures, over one stride.
             It keeps the network from drawing a grid; the objective of the picture itself has no such term.
+        lattice_weight: Likewise of :meth:`~fast_style.perceptual.PerceptualLoss.lattice`, which keeps it from drawing
+            a dot or a stroke at the same place of every cell.
         border_weight: Weight of :meth:`~fast_style.training.module.StyleModule.border`, which keeps the network from
             drawing a frame.
         learning_rate: The peak of the schedule; None takes the network's own, see :attr:`peak_learning_rate`.
@@ -50,6 +52,7 @@ class Recipe:
     vgg: str = "caffe-vgg19"
     objective: Objective = field(default_factory=Objective)
     grid_weight: float = 600.0
+    lattice_weight: float = 20.0
     border_weight: float = 30.0
     learning_rate: float | None = None
     warmup: float = 0.1

@@ -34,7 +34,7 @@ def test_the_styles_weight_rises_along_a_line_and_stays(module: StyleModule) -> 
 
 
 def test_the_step_minimises_the_objective_with_the_styles_share(module: StyleModule) -> None:
-    module.recipe = replace(module.recipe, grid_weight=0.0, border_weight=0.0)
+    module.recipe = replace(module.recipe, grid_weight=0.0, lattice_weight=0.0, border_weight=0.0)
     photos = torch.rand(1, 3, 64, 64)
     found = float(at(module, 250).training_step((photos, []), 0).detach())
     terms, objective = module.latest, module.recipe.objective
