@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fast_style.errors import CheckpointError, InputError
 from fast_style.networks import NETWORKS, InstanceNormalization, JohnsonNetwork, build_network, from_pytorch_examples
-from fast_style.networks.realtime import Noise, initialize_nearest_shuffle, initialize_smooth_shuffle
+from fast_style.networks.realtime import Noise, initialize_smooth_shuffle
 
 Load = Callable[..., Tensor]
 
@@ -87,15 +87,6 @@ def test_noise_repeats_over_large_pictures() -> None:
     wide = noise(torch.zeros(1, 2, 70, 150))
     torch.testing.assert_close(wide[..., 64:, :], wide[..., :6, :])
     torch.testing.assert_close(wide[..., 128:], wide[..., :22])
-
-
-def test_nearest_shuffle_starts_as_nearest_neighbour_upsampling() -> None:
-    conv = nn.Conv2d(3, 5 * 4, 1)
-    initialize_nearest_shuffle(conv, factor=2)
-    with torch.no_grad():
-        out = nn.functional.pixel_shuffle(conv(torch.rand(1, 3, 4, 6)), 2)
-    assert out.shape == (1, 5, 8, 12)
-    torch.testing.assert_close(out, nn.functional.interpolate(out[..., ::2, ::2], scale_factor=2.0, mode="nearest"))
 
 
 def test_smooth_shuffle_upsamples_a_ramp_into_a_ramp() -> None:
