@@ -87,7 +87,7 @@ def test_javascript_runs(place: Path) -> None:
         'writeFileSync("out.rgb", stylized.data);',
     ]
     Path("snippet.mjs").write_text("\n".join(lines), encoding="utf-8")
-    subprocess.run([node, "snippet.mjs"], check=True, timeout=120)
+    subprocess.run([node, "snippet.mjs"], check=True, timeout=600)
     assert_painted(place, np.frombuffer(Path("out.rgb").read_bytes(), np.uint8).reshape(pixels.shape))
 
 
@@ -122,7 +122,7 @@ def test_the_page_is_written_and_served(place: Path) -> None:
         assert process.stdout is not None
         said = [process.stdout.readline().strip() for _ in range(2)]
         if said[0] == "":
-            errors = process.communicate(timeout=20)[1]
+            errors = process.communicate(timeout=120)[1]
             if "npm cannot fetch" in errors:
                 pytest.skip(f"the registry is out of reach: {errors}")
             pytest.fail(errors)
@@ -131,7 +131,7 @@ def test_the_page_is_written_and_served(place: Path) -> None:
             assert answer.read() == (ROOT / "checkpoints/starry-night.onnx").read_bytes()
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
 
 
 def test_what_could_not_be_run_is_marked() -> None:

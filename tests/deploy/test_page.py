@@ -30,6 +30,7 @@ FLAGS = [
     "--no-first-run",
 ]
 FAKE_CAMERA = "--use-fake-device-for-media-stream"
+PATIENCE = 180_000  # ms; a browser on a busy machine takes its time
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def launch() -> Iterator[Callable[..., Any]]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     with playwright.sync_playwright() as driver:
-        yield lambda *flags: driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        yield lambda *flags: driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags], timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +76,17 @@ def browser(launch: Callable[..., Any]) -> Iterator[Any]:
     browser.close()
 
 
+def open_page(browser: Any, **context: Any) -> Any:
+    """An empty page in a context of its own."""
+    page = browser.new_context(**context).new_page()
+    page.set_default_timeout(PATIENCE)
+    return page
+
+
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
     """The page, loaded, in a window that may use the camera; anything it logs as an error fails the test."""
-    context = browser.new_context(permissions=["camera"])
-    context.set_default_timeout(60_000)
-    page = context.new_page()
+    page = open_page(browser, permissions=["camera"])
     errors: list[str] = []
     addresses: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -89,7 +95,7 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     page.goto(address)
     wait_for(page, "#status", "Ready.")
     yield page
-    context.close()
+    page.context.close()
     assert errors == []
     assert all(line.startswith((f"GET {address}", "GET blob:", "GET data:")) for line in addresses)
 
@@ -128,7 +134,7 @@ def test_blend_and_colours_are_those_of_the_python_runtime(
     page.check("#colors")
     page.locator("#blend").fill("40")
     expected = np.asarray(Stylizer(model)(path, blend=0.4, keep_colors=True)).astype(int)
-    for _ in range(100):
+    for _ in range(PATIENCE // 100):
         if np.abs(shown(page).astype(int) - expected).max() <= 1:
             break
         page.wait_for_timeout(100)
@@ -218,7 +224,7 @@ def test_full_screen_shows_the_whole_picture_and_nothing_else(page: Any, frames:
     bar = round((width - frames[0].shape[1] * scale) / 2)
     assert bar > 2
     assert seen[:, : bar - 1].max() == 0  # black, no controls
-    page.evaluate("document.exitFullscreen()")
+    page.keyboard.press("Escape")
     page.locator("#stage:not(:fullscreen)").wait_for()
     assert page.locator("#controls").is_visible()
 
@@ -272,18 +278,17 @@ def test_a_screen_reader_finds_names_roles_and_states(page: Any, frames: list[Pi
 
 
 def test_a_refused_camera_says_what_to_do(browser: Any, address: str) -> None:
-    context = browser.new_context(permissions=[])  # headless Chromium refuses what was not granted
-    page = context.new_page()
+    page = open_page(browser, permissions=[])  # headless Chromium refuses what was not granted
     page.goto(address)
     page.click("#camera")
     wait_for(page, "#status", "The camera was not allowed. Allow it")
     assert page.locator("#status.error").count() == 1
-    context.close()
+    page.context.close()
 
 
 def test_a_machine_without_a_camera_says_so(launch: Callable[..., Any], address: str) -> None:
     browser = launch()
-    page = browser.new_context(permissions=["camera"]).new_page()
+    page = open_page(browser, permissions=["camera"])
     page.goto(address)
     page.click("#camera")
     wait_for(page, "#status", "There is no camera. Connect one, or choose a photo.")
@@ -291,13 +296,12 @@ def test_a_machine_without_a_camera_says_so(launch: Callable[..., Any], address:
 
 
 def test_a_browser_without_webassembly_gets_a_clear_message(browser: Any, address: str) -> None:
-    context = browser.new_context()
-    page = context.new_page()
+    page = open_page(browser)
     page.add_init_script("delete globalThis.WebAssembly;")  # V8 has no flag for it any more
     page.goto(address)
     wait_for(page, "#unsupported", "too old for this page: it lacks WebAssembly")
     assert not page.locator("#controls").is_visible()
-    context.close()
+    page.context.close()
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 640), (390, 844), (1280, 800)])

@@ -86,7 +86,7 @@ def test_onnxruntime_web_in_node_paints_the_same(pixels_model: Path, frames: lis
         jobs.append(
             {"in": str(tmp_path / f"{number}.in"), "out": str(tmp_path / f"{number}.out"), "dims": [1, *frame.shape]}
         )
-    subprocess.run([node, NODE_FOLDER / "stylize.mjs", pixels_model, json.dumps(jobs)], check=True, timeout=120)
+    subprocess.run([node, NODE_FOLDER / "stylize.mjs", pixels_model, json.dumps(jobs)], check=True, timeout=600)
     for number, (frame, expected) in enumerate(
         zip(frames, run(str(pixels_model), [frame[None] for frame in frames]), strict=True)
     ):

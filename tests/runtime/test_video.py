@@ -350,7 +350,7 @@ def test_ctrl_c_leaves_a_file_that_plays(make_clip: Make, same: Path, tmp_path: 
                 break
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=180)[1]
     assert process.returncode == 130, said
     assert "interrupted" in said
     assert 0 < len(read_frames(target)) < len(frames)
