@@ -65,7 +65,7 @@ def evaluate(
         photos: A folder; use photos that were not trained on.
         out: Folder for the report.
         size: Side of the squares cut from the photos' middles, px.
-        limit: How many photos, evenly spread over the folder.
+        limit: How many photos are scored, evenly spread over the folder. At least 24 set the objective's units.
         iterations: How far the reference goes.
         style_size: Long side of the painting, px: the one of the training.
         preset: The objective.
@@ -90,11 +90,12 @@ def evaluate(
         raise InputError("--steady is measured on a clip", hint="Give one with --video.")
     if (out / "report.json").exists() and not force:
         raise InputError(f"{out} holds a report", hint="Give --force to overwrite it, or another -o.")
-    pictures, skipped = _load_photos(photos, size=size, limit=limit)
+    # Three smooth photos alone would make roughness count several times what it did in the training.
+    units, skipped = _load_photos(photos, size=size, limit=max(limit, UNIT_PHOTOS))
     for error in skipped:
         report_error(error)
-    # Three smooth photos alone would make roughness count several times what it did in the training.
-    units, _ = _load_photos(photos, size=size, limit=max(limit, UNIT_PHOTOS))
+    names = list(units)
+    pictures = {names[index]: units[names[index]] for index in _spread(len(names), limit)}
 
     # These import torch.
     from fast_style.evaluate.evaluation import evaluate as evaluate_models
@@ -169,6 +170,12 @@ def evaluate(
     return SOME_FAILED if failures or skipped else DONE
 
 
+def _spread(total: int, limit: int) -> list[int]:
+    """Indices of at most ``limit`` out of ``total``, evenly spaced."""
+    count = min(limit, total)
+    return [index * total // count for index in range(count)]
+
+
 def _load_photos(folder: Path, *, size: int, limit: int) -> tuple[dict[str, Pixels], list[ImageError]]:
     """Cut the middle squares of photos spread over a folder."""
     if not folder.is_dir():
@@ -176,8 +183,7 @@ def _load_photos(folder: Path, *, size: int, limit: int) -> tuple[dict[str, Pixe
     paths = find_images(folder)
     if not paths:
         raise DatasetError(f"{folder} holds no photos", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
-    count = min(limit, len(paths))
-    chosen = [paths[index * len(paths) // count] for index in range(count)]
+    chosen = [paths[index] for index in _spread(len(paths), limit)]
     found: dict[str, Pixels] = {}
     errors: list[ImageError] = []
     for path in chosen:

@@ -25,6 +25,8 @@ from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
 
 CHECKPOINTS = (5, 10, 20, 50, 100, 200)
 
+LATTICE_CELL = 8  # px, or a divisor of it: what strided and shuffled layers make
+
 # Raised whenever the same inputs would give other numbers.
 _VERSION = 1
 
@@ -97,6 +99,11 @@ class Reference:
         picture = torch.from_numpy(image).contiguous(memory_format=torch.channels_last)
         terms = self.loss(picture, self.loss.content_targets(_tensor(photo)))
         return {name: float(getattr(terms, name)) for name in TERMS}
+
+    @torch.no_grad()
+    def lattice(self, picture: Pixels) -> float:
+        """How far a picture's features depend on the place within cells of 8 px: see the perceptual losses' lattice."""
+        return float(self.loss.lattice(self.loss.features(_tensor(picture)), cell=LATTICE_CELL))
 
     def course(self, photo: Pixels) -> Course:
         """Optimise a photo, or read from the cache what that gave before.

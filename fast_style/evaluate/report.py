@@ -77,7 +77,7 @@ def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: S
 def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """The figures as text: the head, and a row for each result."""
     head = ["", "total", "content", "style", "tv", "= iterations", "ms", "ratio", "640×480 ms"]
-    head += ["ssim", "burnt", "dead", "colours", "border", "grid 2", "grid 4", "grid 8"]
+    head += ["ssim", "burnt", "dead", "colours", "border", "lattice", "grid 2", "grid 4", "grid 8"]
     rows = []
     for result in (*evaluation.baselines, *evaluation.models):
         quality = result.quality
@@ -96,6 +96,7 @@ def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
                 f"{quality['dead_area']:.1%}",
                 f"{quality['colors']:.0f}",
                 f"{quality['border']:.1f}",
+                f"{quality['lattice']:.2%}",
                 *(f"{quality[f'grid_{p}_levels']:.2f} ({quality[f'grid_{p}_ratio']:.1f})" for p in (2, 4, 8)),
             ]
         )
@@ -110,8 +111,9 @@ def _table(evaluation: Evaluation) -> str:
         for row in rows
     )
     note = (
-        "<p class=soft>Lower is better for the objective and its parts. Grids: levels of 255 (and how many times the "
-        "neighbouring frequencies). Times are this machine's, for a picture of the evaluated size; the reference's "
+        "<p class=soft>Lower is better for the objective and its parts. Lattice: share of the features' variance that "
+        "lies in the place within cells of 8 px. Grids: levels of 255 (and how many times the neighbouring "
+        "frequencies). Times are this machine's, for a picture of the evaluated size; the reference's "
         "are for all of its iterations. Ratio: the reference's time to the same objective over the model's.</p>"
     )
     return f"<table><tr>{''.join(f'<th>{html.escape(c)}' for c in head)}{body}</table>{note}"

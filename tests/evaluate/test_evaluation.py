@@ -136,14 +136,25 @@ def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos: dict[str, Pi
     assert page.count("data:image/jpeg;base64,") == 1 + 2 * 3
 
 
+def test_a_photo_dotted_in_every_cell_has_a_lattice(photos: dict[str, Pixels], painting: Pixels) -> None:
+    reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=1)
+    photo = photos["flower"]
+    signs = np.random.default_rng(0).choice([-24, 24], (16, 16, 1))
+    dot = np.zeros((8, 8))
+    dot[3:6, 3:6] = 1
+    dotted = np.clip(photo + np.kron(signs, dot[..., None]), 0, 255).astype(np.uint8)
+    assert reference.lattice(dotted) > 5 * reference.lattice(photo)
+
+
 def test_faults_are_found_against_the_reference() -> None:
     fine = {"border": 1.0, "saturation": 0.01, "dead_area": 0.0, "channel_spread": 40.0, "colors": 90.0}
+    fine["lattice"] = 0.001
     fine |= {f"grid_{p}_{kind}": value for p in (2, 4, 8) for kind, value in (("levels", 0.1), ("ratio", 1.0))}
     assert find_faults(fine, fine) == []
     bad = fine | {"grid_4_levels": 6.0, "grid_4_ratio": 30.0, "border": 9.0, "saturation": 0.5, "dead_area": 0.4}
-    bad |= {"channel_spread": 1.0, "colors": 3.0}
-    words = ("a grid of 4 px", "a border", "burnt", "flat", "a dead channel", "dead colours")
-    assert [fault.startswith(word) for fault, word in zip(find_faults(bad, fine), words, strict=True)] == [True] * 6
+    bad |= {"channel_spread": 1.0, "colors": 3.0, "lattice": 0.02}
+    words = ("a grid of 4 px", "a lattice: 2.0%", "a border", "burnt", "flat", "a dead channel", "dead colours")
+    assert [fault.startswith(word) for fault, word in zip(find_faults(bad, fine), words, strict=True)] == [True] * 7
 
 
 @pytest.mark.parametrize(
