@@ -1,7 +1,5 @@
 """``python -m fast_style``."""
 
-import sys
+from fast_style.cli import run
 
-from fast_style.cli import main
-
-sys.exit(main())
+run()

@@ -1,0 +1,40 @@
+"""The command as a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PHOTOS
+
+FULL = Path("/dev/full")
+# Prints and returns a status, as a command does, without rich between it and the stream.
+PRINTS = """
+import sys
+from fast_style.cli import run
+sys.modules["fast_style.cli.app"].main = lambda: print("x" * 900) or {status}
+run()
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 130])
+def test_a_process_ends_with_the_commands_status_and_all_of_its_output(status: int) -> None:
+    done = subprocess.run([sys.executable, "-c", PRINTS.format(status=status)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "x" * 900 + "\n", "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
+def test_output_that_cannot_be_written_is_an_error() -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run([sys.executable, "-c", PRINTS.format(status=0)], stdout=full, stderr=-1, text=True)
+    assert (done.returncode, done.stderr) == (2, "error: standard output: No space left on device\n")
+
+
+def test_a_picture_is_whole_when_the_process_has_ended(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fast_style", "stylize", str(PHOTOS["chelsea"]), "--style", "starry-night"]
+    subprocess.run([*command, "--size", "128", "-o", str(tmp_path / "out.jpg")], check=True, capture_output=True)
+    piped = subprocess.run([*command, "--size", "128", "-o", "-", "--format", "jpg"], check=True, capture_output=True)
+    assert piped.stdout == (tmp_path / "out.jpg").read_bytes()
