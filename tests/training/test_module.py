@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fast_style.errors import InputError
-from fast_style.perceptual import VGG, Objective, PerceptualLoss, VGGWeights
+from fast_style.perceptual import VGG, Objective, PerceptualLoss, VGGWeights, lattice, pixel_grid
 from fast_style.training import Recipe
 from fast_style.training.module import FIRST_STYLE_SHARE, StyleModule
 
@@ -41,6 +41,28 @@ def test_the_step_minimises_the_objective_with_the_styles_share(module: StyleMod
     assert terms is not None
     expected = terms.content + 0.625 * objective.style_weight * terms.style + objective.tv_weight * terms.tv
     assert found == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_step_adds_each_penalty_by_its_weight(module: StyleModule) -> None:
+    photos = torch.rand(1, 3, 64, 64)
+
+    def step(**weights: float) -> float:
+        none = {"grid_weight": 0.0, "lattice_weight": 0.0, "border_weight": 0.0}
+        module.recipe = replace(module.recipe, **none | weights)
+        return float(at(module, 250).training_step((photos, []), 0).detach())
+
+    plain, output = step(), module.latest_output
+    assert output is not None
+    window = module.window(64)
+    expected = {
+        "grid_weight": pixel_grid(output, cell=8),
+        "lattice_weight": lattice(module.loss.features(output[window])["relu1_1"], cell=8),
+        "border_weight": module.border(photos[window], output[window]),
+    }
+    for name, penalty in expected.items():
+        assert penalty.item() > 0
+        weight = plain / penalty.item()  # so that it counts as much as all the rest
+        assert step(**{name: weight}) == pytest.approx(2 * plain, rel=1e-3)
 
 
 def test_the_scored_window_keeps_off_the_rim_and_varies(module: StyleModule) -> None:
