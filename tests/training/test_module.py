@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def test_the_step_adds_each_penalty_by_its_weight(module: StyleModule) -> None:
     photos = torch.rand(1, 3, 64, 64)
 
     def step(**weights: float) -> float:
-        none = {"grid_weight": 0.0, "lattice_weight": 0.0, "border_weight": 0.0}
+        none: dict[str, Any] = {"grid_weight": 0.0, "lattice_weight": 0.0, "border_weight": 0.0}
         module.recipe = replace(module.recipe, **none | weights)
         return float(at(module, 250).training_step((photos, []), 0).detach())
 
