@@ -138,16 +138,16 @@ def lattice(features: Tensor, *, cell: int) -> Tensor:
         cell: Its side, in positions of this layer.
 
     Returns:
-        The variance over the places of a cell of each channel's mean, over the batch and all cells, as a share of
-        the channel's variance; the mean of the channels.
+        The variance over the places of a cell of each channel's mean over all cells, as a share of the channel's
+        variance; the mean of the channels and pictures.
     """
     rows, columns = features.shape[-2] // cell, features.shape[-1] // cell
     features = features[..., : rows * cell, : columns * cell]
     cells = features.view(*features.shape[:2], rows, cell, columns, cell)
-    means = cells.mean(dim=(0, 2, 4), dtype=torch.float32).flatten(1)
-    variance = features.detach().float().var(dim=(0, 2, 3), correction=0)
+    means = cells.mean(dim=(2, 4), dtype=torch.float32).flatten(2)
+    variance = features.detach().float().var(dim=(2, 3), correction=0)
     # Some channels hardly ever respond.
-    share: Tensor = means.var(dim=1, correction=0) / (variance + 0.01 * variance.mean())
+    share: Tensor = means.var(dim=2, correction=0) / (variance + 0.01 * variance.mean(dim=1, keepdim=True))
     return share.mean()
 
 

@@ -107,7 +107,7 @@ def describe_model(path: str | Path) -> ModelDescription:
             ) from error
         profile = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     nodes = [event["args"] for event in profile if event.get("name", "").endswith("_kernel_time")]
-    costs = [_convolution_cost(node) for node in nodes if node["op_name"] == "Conv"]
+    costs = [_convolution_cost(node) for node in nodes if node["op_name"] in {"Conv", "ConvTranspose"}]
     return ModelDescription(
         path=path,
         bytes=len(content),
@@ -142,6 +142,11 @@ def _convolution_cost(node: dict[str, Any]) -> tuple[int, int]:
     """Parameters and multiply-adds of one convolution in ONNX Runtime's profile."""
     shapes = [next(iter(shape.values())) for shape in node["input_type_shape"]]
     (output,) = (next(iter(shape.values())) for shape in node["output_type_shape"])
+    if node["op_name"] == "ConvTranspose":
+        # The profile leaves out its weights, which are packed. Taken to be as large as the stride: no output overlaps.
+        inputs, channels = shapes[0][1], output[1]
+        kernel = math.prod(output[2:]) // math.prod(shapes[0][2:])
+        return inputs * channels * kernel + channels, math.prod(output) * inputs
     return sum(math.prod(shape) for shape in shapes[1:]), math.prod(output) * math.prod(shapes[1][1:])
 
 

@@ -29,7 +29,8 @@ class Recipe:
         grid_weight: Weight of :func:`~fast_style.perceptual.pixel_grid` of the network's pictures, over one stride.
             It keeps the network from drawing a grid; the objective of the picture itself has no such term.
         lattice_weight: Likewise of :meth:`~fast_style.perceptual.PerceptualLoss.lattice`, which keeps it from drawing
-            a dot or a stroke at the same place of every cell.
+            a dot or a stroke at the same place of every cell. Crops of less than about 128 px hold too few cells to
+            tell that from chance: give 0 there.
         border_weight: Weight of :meth:`~fast_style.training.module.StyleModule.border`, which keeps the network from
             drawing a frame.
         learning_rate: The peak of the schedule; None takes the network's own, see :attr:`peak_learning_rate`.

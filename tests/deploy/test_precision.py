@@ -18,6 +18,7 @@ from fast_style.errors import ExportError, VerificationError
 from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import run, to_fp16, to_int8
 from fast_style.images import Pixels, to_float, to_uint8
+from fast_style.networks.realtime import Noise
 from fast_style.training import deploy as deploy_module
 from fast_style.training import load_checkpoint
 from fast_style.training.deploy import deploy
@@ -48,7 +49,8 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     assert "times as fast" in said
     images = [to_float(frame) for frame in frames]
     assert psnr(run(str(out), images), run(str(model), images)) >= least - 3  # other photos, other sizes
-    assert out.stat().st_size < share * model.stat().st_size
+    noise = 2 * 4 * Noise.SIDE**2  # bytes; no weights, so an 8-bit file keeps them as they are
+    assert out.stat().st_size - noise < share * (model.stat().st_size - noise)
     card = json.loads(out.with_suffix(".json").read_text())
     assert card["precision"] == precision
     assert card["fidelity"]["psnr"] >= least

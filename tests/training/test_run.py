@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fast_style.cli import main
 from fast_style.errors import CheckpointError, InputError, TrainingDivergedError
-from fast_style.networks import TransformerNetwork, build_network
+from fast_style.networks import build_network
 from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
 from fast_style.training import Outcome, Recipe, load_checkpoint, load_painting, train_style
 from tests.conftest import PAINTING
@@ -61,21 +61,23 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
 def test_training_lowers_the_objective_of_photos(
     photo_folder: Path, tmp_path: Path, recipe: Recipe, load: Callable[..., Tensor]
 ) -> None:
-    outcome = run(
-        photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "steps": 90, "size": 72, "style_warmup": 0.0})
-    )
+    # Crops so small hold 36 cells: what the lattice's penalty sees there is mostly chance.
+    changed = {"steps": 160, "size": 72, "style_warmup": 0.0, "lattice_weight": 0.0}
+    outcome = run(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), **changed}))
     checkpoint = load_checkpoint(outcome.checkpoint)
     vgg = load_vgg(recipe.vgg, recipe.objective)
     painting = load_painting(PAINTING, recipe.style_size)
     loss = PerceptualLoss(vgg, [painting], recipe.objective, calibration=checkpoint.calibration)
     photo = load("astronaut", (48, 48))
 
-    def total(network: TransformerNetwork) -> float:
+    def total(picture: Tensor) -> float:
         with torch.no_grad():
-            return float(loss(network(photo), loss.content_targets(photo)).total)
+            return float(loss(picture, loss.content_targets(photo)).total)
 
     torch.manual_seed(recipe.seed)
-    assert total(checkpoint.network()) < 0.5 * total(build_network("tiny"))
+    reached = total(checkpoint.network()(photo))
+    assert reached < 0.2 * total(photo)
+    assert reached < 0.65 * total(build_network("tiny")(photo))  # whose greys score a third of the photo
 
 
 def test_checkpoint_holds_no_vgg_weights(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
