@@ -74,7 +74,7 @@ def _report(done: Deployment, precision: str) -> None:
         )
     if precision == "int8":
         kept = f"; in float: {', '.join(done.kept)}" if done.kept else ""
-        print(f"8-bit: {done.work:.0%} of the multiplications{kept}")
+        print(f"8-bit: {done.work:.0%} of the convolutions' multiplications{kept}")
     if done.largest_level is not None:
         print(f"pixels against the rounded float graph: at most {done.largest_level} level apart")
     if done.milliseconds is not None:

@@ -34,7 +34,8 @@ class Quantized:
     Attributes:
         model: The graph, with QuantizeLinear and DequantizeLinear around each 8-bit convolution.
         kept: Names of the convolutions that stay float32.
-        work: Share of the multiplications that are 8-bit, 0 to 1.
+        work: Share of the convolutions' multiplications that are 8-bit, 0 to 1. Transposed ones stay in float and
+            do not count: in our networks 3 % of all.
     """
 
     model: onnx.ModelProto
