@@ -67,10 +67,12 @@ def run() -> NoReturn:
     """Run the command as a process of its own, and end it."""
     status = main()
     try:
-        sys.stdout.flush()
+        for stream in filter(None, (sys.stderr, sys.stdout)):  # None where it was closed before the start
+            stream.flush()
+    except BrokenPipeError:
+        status = FAILED
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            print_error(f"standard output: {error.strerror}", None)
+        print_error(f"standard output: {error.strerror}", None)
         status = FAILED
     if "torch" not in sys.modules:
         # Nothing is left to be written. Taking the interpreter and ONNX Runtime apart would take a tenth of the time

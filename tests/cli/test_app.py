@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,12 @@ def test_output_that_cannot_be_written_is_an_error(monkeypatch: pytest.MonkeyPat
     with FULL.open("w") as full:
         done = subprocess.run([sys.executable, "-c", PRINTS.format(status=0)], stdout=full, stderr=-1, text=True)
     assert (done.returncode, done.stderr) == (2, "error: standard output: No space left on device\n")
+
+
+def test_a_closed_output_is_no_error() -> None:
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(PRINTS.format(status=1))} >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_picture_is_whole_when_the_process_has_ended(tmp_path: Path) -> None:
