@@ -18,6 +18,7 @@ app = App(
     name="fast-style",
     help="Fast neural style transfer: train a style on one painting, prove its ONNX export equal, run it anywhere.",
     version=__version__,
+    suppress_keyboard_interrupt=False,  # main says what happened
 )
 # Each verb is a function of its own name in a module of its own name, imported when it is called.
 VERBS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -38,4 +39,5 @@ def web(
     if serve:
         with serve_page(out, host=host, port=port) as server:
             print(f"http://{'localhost' if host == '127.0.0.1' else host}:{server.server_address[1]}/", flush=True)
-            server.serve_forever()
+            with suppress(KeyboardInterrupt):
+                server.serve_forever()

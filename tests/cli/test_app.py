@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import PHOTOS
 
@@ -46,3 +49,25 @@ def test_a_picture_is_whole_when_the_process_has_ended(tmp_path: Path) -> None:
     subprocess.run([*command, "--size", "128", "-o", str(tmp_path / "out.jpg")], check=True, capture_output=True)
     piped = subprocess.run([*command, "--size", "128", "-o", "-", "--format", "jpg"], check=True, capture_output=True)
     assert piped.stdout == (tmp_path / "out.jpg").read_bytes()
+
+
+def test_ctrl_c_in_a_folder_is_said_and_leaves_whole_pictures(tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for number in range(500):
+        (photos / f"{number}.png").symlink_to(PHOTOS["chelsea"])
+
+    def heed_interrupts() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell are started deaf to it
+
+    command = [sys.executable, "-m", "fast_style", "stylize", str(photos), "--style", "starry-night", "-o", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as process:
+        while process.poll() is None and not any(out.glob("*.png")):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=180)[1]
+    assert (process.returncode, said.splitlines()[-1]) == (130, "error: interrupted")
+    pictures = sorted(out.glob("*.png"))
+    assert 0 < len(pictures) < 500
+    for path in pictures:
+        Image.open(path).load()
