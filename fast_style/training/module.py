@@ -67,13 +67,14 @@ class StyleModule(pl.LightningModule):
         objective = self.recipe.objective
         held_back = (1 - self.style_share()) * objective.strength * objective.style_weight * terms.style
         recipe, cell = self.recipe, self.network.stride
-        return (
-            terms.total
-            - held_back
-            + recipe.grid_weight * pixel_grid(output, cell=cell)
-            + recipe.lattice_weight * self.loss.lattice(features, cell=cell)
-            + recipe.border_weight * self.border(photos[window], output[window])
-        )
+        total = terms.total - held_back
+        if recipe.grid_weight:
+            total = total + recipe.grid_weight * pixel_grid(output, cell=cell)
+        if recipe.lattice_weight:
+            total = total + recipe.lattice_weight * self.loss.lattice(features, cell=cell)
+        if recipe.border_weight:
+            total = total + recipe.border_weight * self.border(photos[window], output[window])
+        return total
 
     def border(self, photos: Tensor, inner: Tensor) -> Tensor:
         """How far the border of a picture is from what is drawn there where the photo goes on.
