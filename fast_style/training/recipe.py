@@ -80,9 +80,15 @@ class Recipe:
 
     @property
     def peak_learning_rate(self) -> float:
-        """The learning rate in use. Johnson's network, deeper and without a bounded end, learns at half the rate."""
+        """The learning rate in use.
+
+        Johnson's network, deeper and without a bounded end, learns at half the rate; an adapter's scales and shifts,
+        which have far to go, at twenty times the rate.
+        """
         if self.learning_rate is not None:
             return self.learning_rate
+        if self.tune == "adapter":
+            return 4e-2
         return 1e-3 if self.network == "johnson" else 2e-3
 
     def as_dict(self) -> dict[str, Any]:

@@ -92,3 +92,9 @@ def test_the_border_is_compared_by_colour_and_only_the_border_is_taught(module: 
 def test_a_warmup_beyond_the_run_is_refused(share: float) -> None:
     with pytest.raises(InputError, match="style_warmup is"):
         Recipe(style_warmup=share)
+
+
+def test_the_learning_rate_is_the_networks_or_the_adapters_own_unless_it_is_given() -> None:
+    assert Recipe().peak_learning_rate > Recipe(network="johnson").peak_learning_rate
+    assert Recipe(tune="adapter").peak_learning_rate > 10 * Recipe().peak_learning_rate
+    assert Recipe(network="johnson", tune="adapter", learning_rate=3e-4).peak_learning_rate == 3e-4
