@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from fast_style.styles import shipped_styles
 
@@ -22,7 +22,8 @@ def styles(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     if json:
         print(json_module.dumps([{"name": style.name, "path": str(style.path), **style.card} for style in found]))
         return
-    table = Table("style", "painting", "artist", "year", "network", "size", box=None)
+    # In a narrow window the painting's name gives way: the style's is what one types.
+    table = Table(Column("style", no_wrap=True), "painting", "artist", "year", "network", "size", box=None)
     for style in found:
         painting = style.card.get("painting", {})
         table.add_row(

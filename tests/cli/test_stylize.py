@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from fast_style.cli import main
+from fast_style.styles import shipped_styles
 
 
 def run(*arguments: str | float | Path) -> int:
@@ -130,3 +131,12 @@ def test_an_unreadable_photo_and_a_folder_for_a_file_are_told(
 def test_styles_are_listed_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["styles", "--json"]) == 0
     assert isinstance(json.loads(capsys.readouterr().out), list)
+
+
+def test_names_of_styles_are_whole_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    assert main(["styles"]) == 0
+    shown = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert {style.name for style in shipped_styles()} <= shown
