@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,6 +26,8 @@ from fast_style.images import (
 )
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from fast_style.evaluate.evaluation import Evaluation
     from fast_style.evaluate.models import Model
 
@@ -264,21 +267,30 @@ def _write(out: Path, evaluation: Evaluation, painting: Pixels, record: dict[str
         partial.write_text(json_module.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _print(evaluation: Evaluation, flicker: dict[str, Any]) -> None:
+def _tabulate(lines: Sequence[Sequence[str]], width: int) -> Table:
+    """The lines, the first of them the head, as a table; on its side where it would be wider than ``width``."""
     from rich.table import Table
 
+    columns = list(zip(*lines, strict=True))
+    if sum(max(map(len, column)) + 1 for column in columns) > width:
+        lines = columns
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(lines[0][0], no_wrap=True)
+    for name in lines[0][1:]:
+        table.add_column(name, justify="right", overflow="fold")
+    for line in lines[1:]:
+        table.add_row(*line)
+    return table
+
+
+def _print(evaluation: Evaluation, flicker: dict[str, Any]) -> None:
     from fast_style.evaluate.report import table_rows, verdict
 
-    head, rows = table_rows(evaluation)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in head:
-        table.add_column(name, justify="right" if name else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
     console = Console()
     if not console.is_terminal:
         console = Console(width=240)
-    console.print(table, highlight=False)
+    head, rows = table_rows(evaluation)
+    console.print(_tabulate([head, *rows], console.width), highlight=False)
     for model in evaluation.models:
         print(f"{model.name} {verdict(model, len(evaluation.curve) - 1)}")
         for fault in model.warnings:
