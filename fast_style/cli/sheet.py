@@ -50,3 +50,4 @@ def sheet(
         tiles.append((stylizer.style.name, Image.fromarray(stylizer.frame(picture.pixels))))
     drawn = lay_out(tiles, columns=columns)
     save_image(Picture(np.asarray(drawn)), out)
+    print(f"{out}")

@@ -150,6 +150,8 @@ def stylize(
         already = f", {skipped} done before" if skipped else ""
         seconds = time.perf_counter() - began
         print(f"{done} stylized{already}, {failed} failed in {seconds:.1f} s", file=sys.stderr)
+    elif photos and photos[0].target != STREAM and not failed:
+        print(f"{photos[0].target}")
     if interrupted:
         return INTERRUPTED
     if failed and all("error" in record and not record.get("frames") for record in records):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,13 @@ def test_names_of_styles_are_whole_in_a_narrow_terminal(
     assert main(["styles"]) == 0
     shown = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert {style.name for style in shipped_styles()} <= shown
+
+
+def test_one_photo_says_where_its_result_is(
+    photo_folder: Path, model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = shutil.copy(photo_folder / "astronaut.png", tmp_path)
+    assert run("stylize", photo, "--style", model_file) == 0
+    assert Path(capsys.readouterr().out.strip()).is_file()
+    assert run("stylize", photo, "--style", model_file, "-o", tmp_path / "out.png") == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'out.png'}\n"
