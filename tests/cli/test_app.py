@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import subprocess
@@ -49,6 +50,17 @@ def test_a_picture_is_whole_when_the_process_has_ended(tmp_path: Path) -> None:
     subprocess.run([*command, "--size", "128", "-o", str(tmp_path / "out.jpg")], check=True, capture_output=True)
     piped = subprocess.run([*command, "--size", "128", "-o", "-", "--format", "jpg"], check=True, capture_output=True)
     assert piped.stdout == (tmp_path / "out.jpg").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are any bytes on Linux")
+def test_a_file_whose_name_is_no_text_is_stylized(tmp_path: Path) -> None:
+    photo = tmp_path / os.fsdecode(b"a\xff.png")
+    photo.symlink_to(PHOTOS["chelsea"])
+    command = [sys.executable, "-m", "fast_style", "stylize", str(photo), "--style", "starry-night", "--size", "64"]
+    done = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == os.fsencode(tmp_path) + b"/a\\udcff-starry-night.png\n"
+    assert photo.with_name(os.fsdecode(b"a\xff-starry-night.png")).is_file()
 
 
 def test_ctrl_c_in_a_folder_is_said_and_leaves_whole_pictures(tmp_path: Path) -> None:
