@@ -69,7 +69,7 @@ def find_images(folder: Path) -> list[Path]:
     )
 
 
-def load_image(source: str | Path | IO[bytes], *, size: int | None = None) -> Picture:
+def load_image(source: str | Path | IO[bytes], *, size: int | None = None, opaque: bool = False) -> Picture:
     """Decode a picture as upright 8-bit RGB.
 
     EXIF orientation is applied; grey, palette, CMYK and 16-bit pictures are converted; alpha is kept apart.
@@ -77,6 +77,7 @@ def load_image(source: str | Path | IO[bytes], *, size: int | None = None) -> Pi
     Args:
         source: A path or a binary stream.
         size: Shrink the long side to this many px, or None to keep it. Never enlarges.
+        opaque: Lay transparent parts on white, as one sees them; what colours a file hides there is anyone's guess.
 
     Raises:
         ImageError: Not a picture, damaged, unreadable, or larger than ``MAX_PIXELS``.
@@ -89,6 +90,8 @@ def load_image(source: str | Path | IO[bytes], *, size: int | None = None) -> Pi
             if size is not None:
                 image.draft("RGB", (size, size))  # a JPEG decodes at half, quarter or eighth size in that time
             picture = _decode(image)
+            if opaque:
+                picture = _on_white(picture)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name, "the picture") from error
     except UnidentifiedImageError as error:
@@ -157,6 +160,15 @@ def _decode(image: Image.Image) -> Picture:
     # A grey or CMYK profile does not describe the RGB picture that is written; its colour space is at byte 16.
     keep_icc = isinstance(icc, bytes) and icc[16:20] == b"RGB "
     return Picture(pixels, alpha, icc if keep_icc else None, exif.tobytes() if len(exif) else None)
+
+
+def _on_white(picture: Picture) -> Picture:
+    if picture.alpha is None:
+        return picture
+    image = Image.fromarray(picture.pixels)
+    image.putalpha(Image.fromarray(picture.alpha))
+    white = Image.new("RGBA", image.size, "white")
+    return replace(picture, pixels=np.array(Image.alpha_composite(white, image).convert("RGB")), alpha=None)
 
 
 def fit(picture: Picture, size: int) -> Picture:
@@ -256,11 +268,11 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
         if suffix not in WRITABLE_SUFFIXES:
             raise ImageError(f"cannot write {target}: {suffix or 'no suffix'}", hint="Use .png, .jpg or .webp.")
         format = {".png": "PNG", ".webp": "WEBP"}.get(suffix, "JPEG")
+    if format == "JPEG":
+        picture = _on_white(picture)
     image = Image.fromarray(picture.pixels)
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
-        if format == "JPEG":
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     if format == "PNG":
         # Stylized pictures hardly repeat themselves, so runs are all that is worth looking for: a third of the time of
         # level 4, and files of the same size.

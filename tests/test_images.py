@@ -111,6 +111,24 @@ def test_a_jpeg_has_its_transparent_parts_on_white(tmp_path: Path) -> None:
     assert load_image(tmp_path / "out.jpg").pixels.min() > 250
 
 
+@pytest.mark.parametrize("hidden", [0, 90, 255])
+def test_colours_hidden_by_transparency_are_not_seen(tmp_path: Path, hidden: int) -> None:
+    pixels = np.full((32, 32, 4), hidden, np.uint8)
+    pixels[:, :, 3] = 0
+    pixels[8:24, 8:24] = (200, 30, 60, 255)
+    Image.fromarray(pixels).save(tmp_path / "cut-out.png")
+    picture = load_image(tmp_path / "cut-out.png", opaque=True)
+    assert picture.alpha is None
+    seen = np.full((32, 32, 3), 255, np.uint8)
+    seen[8:24, 8:24] = (200, 30, 60)
+    np.testing.assert_array_equal(picture.pixels, seen)
+
+
+def test_half_transparent_parts_are_half_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (16, 16), (0, 0, 0, 51)).save(tmp_path / "veil.png")
+    np.testing.assert_allclose(load_image(tmp_path / "veil.png", opaque=True).pixels, 204, atol=1)
+
+
 def test_a_picture_keeps_its_shape_when_it_is_shrunk_and_is_never_enlarged() -> None:
     picture = Picture(noise(100, 50), noise(100, 50, 1)[..., 0])
     small = fit(picture, 20)

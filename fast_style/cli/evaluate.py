@@ -124,7 +124,7 @@ def evaluate(
     opened = _distinct(opened)
 
     console = Console(stderr=True)
-    painting = load_image(style).pixels
+    painting = load_image(style, opaque=True).pixels
     canvas = find_canvas(painting)
     if canvas.box is not None and not keep_frame:  # as the training does
         left, top, right, bottom = canvas.box
@@ -191,7 +191,7 @@ def _load_photos(folder: Path, *, size: int, limit: int) -> tuple[dict[str, Pixe
     errors: list[ImageError] = []
     for path in chosen:
         try:
-            pixels = load_image(path).pixels
+            pixels = load_image(path, opaque=True).pixels
             height, width = pixels.shape[:2]
             side = min(height, width)
             if side < size // 2:

@@ -99,7 +99,7 @@ def optimize(
     if snapshots is not None and (snapshots / "losses.csv").exists() and not force:
         raise InputError(f"{snapshots} holds another run's snapshots", hint="Give --force to overwrite them.")
     photo = load_image(content)
-    paintings = [load_image(path).pixels for path in styles]
+    paintings = [load_image(path, opaque=True).pixels for path in styles]
 
     # These import torch.
     from fast_style.optimize import Settings, optimize_picture, write_curve, write_losses

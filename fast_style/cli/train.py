@@ -67,7 +67,8 @@ def train(
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         learning_rate: The peak of the schedule.
         seed: Of weights, order, crops and flips.
-        init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from.
+        init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from; "nearest" finds the
+            shipped one.
         resume: A checkpoint to go on from, exactly.
         config: A TOML file with the recipe; options given here come before it.
         devices: Processes, one for each device.

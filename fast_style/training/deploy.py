@@ -184,7 +184,7 @@ def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image
     found: list[Image] = []
     for index in np.random.default_rng(0).permutation(len(paths)):
         try:
-            picture = load_image(paths[index], size=2 * PHOTO_SIZE)
+            picture = load_image(paths[index], size=2 * PHOTO_SIZE, opaque=True)
         except ImageError:
             continue
         picture = resize(picture, size) if size is not None else fit(picture, PHOTO_SIZE)

@@ -128,7 +128,7 @@ def load_painting(path: str | Path, size: int, *, box: Sequence[int] | None = No
         ImageError: It cannot be read, or has a side under 16 px.
         CheckpointError: The box, which comes from a checkpoint or a card, does not lie in the picture.
     """
-    picture: Picture = load_image(path)
+    picture: Picture = load_image(path, opaque=True)
     width, height = picture.size
     if box is not None:
         try:

@@ -68,7 +68,7 @@ def load_photo(path: Path, *, at_least: int) -> Tensor:
     Raises:
         ImageError: It cannot be read, or a side is under half of ``at_least`` px.
     """
-    pixels = load_image(path, size=at_least * _DECODE_FACTOR).pixels
+    pixels = load_image(path, size=at_least * _DECODE_FACTOR, opaque=True).pixels
     if min(pixels.shape[:2]) < at_least // 2:
         raise ImageError(f"{path} of {pixels.shape[1]}×{pixels.shape[0]} px is too small for crops of {at_least} px")
     return torch.from_numpy(to_float(pixels)[0])

@@ -20,19 +20,20 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 
 from fast_style import __version__
-from fast_style.errors import CheckpointError, InputError
-from fast_style.export import Verification, export_onnx, network_from_onnx
+from fast_style.errors import InputError
+from fast_style.export import Verification, export_onnx
 from fast_style.images import load_image, replacing
 from fast_style.perceptual import PerceptualLoss, load_vgg
-from fast_style.styles import find_style
 from fast_style.training.callbacks import Averaging, Checkpoints, DivergenceAlarm, Metrics, Previews
 from fast_style.training.checkpoint import Checkpoint, load_checkpoint
 from fast_style.training.module import StyleModule
 from fast_style.training.painting import Box, find_canvas, load_painting
 from fast_style.training.photos import PhotoData
 from fast_style.training.recipe import Precision, Recipe
+from fast_style.training.start import NEAREST, nearest_style, start_from
 
 CALIBRATION_PHOTOS = 32
+NEARNESS_PHOTOS = 4
 PREVIEW_PHOTOS = 4
 PREVIEW_SIZE = 256
 METRICS_EVERY = 10
@@ -86,7 +87,8 @@ def train_style(
         out: Folder for the checkpoint, the ONNX file, the card, previews and metrics.
         name: Of the style; the painting's file name where None.
         recipe: What to train and how. When resuming, None or one that differs only in ``steps``.
-        init: A checkpoint, an exported style or the name of a shipped one, whose network to start from.
+        init: A checkpoint, an exported style or the name of a shipped one, whose network to start from;
+            ``nearest`` finds the shipped one that is, see :func:`nearest_style`.
         resume: A checkpoint to go on from, exactly.
         devices: Processes, one for each device.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
@@ -97,7 +99,7 @@ def train_style(
         keep_frame: Take the painting's picture whole; otherwise a frame or border around it is cut off, see
             :func:`find_canvas`, and the card says where the painting is.
         details: Plain values for the card and the ONNX metadata: title, artist, licence …
-        on_note: Called before the first step with what a user should know of the painting.
+        on_note: Called before the first step with what a user should know: what was cut off, where the run starts.
         callbacks: Lightning's, such as a progress bar.
 
     Returns:
@@ -131,6 +133,10 @@ def train_style(
     if loss.calibration is None and recipe.objective.weighting == "balanced":
         loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
 
+    notes = [note] if note is not None else []
+    if init == NEAREST:
+        init = nearest_style(loss, data.sample(NEARNESS_PHOTOS, size=recipe.size), network=recipe.network)
+        notes.append(f"starting from {init}, the nearest style")
     card: dict[str, Any] = {"name": name, "painting": _painting_facts(painting, box, details or {})}
     if init is not None:
         card["init"] = Path(init).name
@@ -138,7 +144,7 @@ def train_style(
         card["init"] = previous.card["init"]
     module = StyleModule(recipe, loss, card=card)
     if init is not None:
-        _start_from(module, init)
+        start_from(module, init)
     module.to(memory_format=torch.channels_last)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -167,8 +173,9 @@ def train_style(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    if note is not None and on_note is not None and trainer.is_global_zero:
-        on_note(note)
+    if on_note is not None and trainer.is_global_zero:
+        for told in notes:
+            on_note(told)
     start = time.monotonic()
     with _stopping_gently(trainer):
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
@@ -275,7 +282,7 @@ def _settle_recipe(recipe: Recipe | None, previous: Checkpoint | None) -> Recipe
 def _settle_box(painting: Path, previous: Checkpoint | None, *, keep_frame: bool) -> tuple[Box | None, str | None]:
     """Where the painting is in its picture, and what to tell of it; a resumed run keeps to what it began with."""
     if previous is None:
-        canvas = find_canvas(load_image(painting).pixels)
+        canvas = find_canvas(load_image(painting, opaque=True).pixels)
         if keep_frame or canvas.note is None:
             return None, None
         hint = "--keep-frame keeps it" if canvas.box else "cut it off with an image editor if it is one"
@@ -291,23 +298,6 @@ def _settle_box(painting: Path, previous: Checkpoint | None, *, keep_frame: bool
 def _painting_facts(painting: Path, box: Box | None, details: dict[str, Any]) -> dict[str, Any]:
     facts = {"file": painting.name, "sha256": hashlib.sha256(painting.read_bytes()).hexdigest(), **details}
     return facts if box is None else {**facts, "box": list(box)}
-
-
-def _start_from(module: StyleModule, init: str | Path) -> None:
-    """Take over the weights of a checkpoint, an exported style or a shipped one."""
-    if Path(init).suffix == ".ckpt":
-        source = load_checkpoint(init).network()
-    else:
-        source = network_from_onnx(find_style(init).path)
-    weights = source.state_dict()
-    try:
-        module.network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{init} holds another network than {module.recipe.network!r}",
-            hint="Give the --network it was trained with, or another --init.",
-        ) from error
-    module.average.load_state_dict(weights)
 
 
 def _use_bf16(precision: Precision, accelerator: str) -> bool:

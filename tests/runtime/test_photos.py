@@ -79,7 +79,9 @@ def test_the_command_reports_what_it_did(folder: Path, negative: Path, capsys: p
     assert len(records) == 7
     assert [record["input"] for record in records if "error" in record] == [str(folder / "bad.jpg")]
     assert main(["stylize", str(folder), "--style", str(negative)]) == 1
-    assert "0 stylized, 6 done before, 1 failed" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "0 stylized, 6 done before, 1 failed" in told.err
+    assert told.out == f"{folder.with_name(f'{folder.name}-{negative.stem}')}\n"
 
 
 def test_memory_of_many_large_photos_is_bounded(tmp_path: Path, negative: Path) -> None:

@@ -38,7 +38,7 @@ def classify(
         check_target(out, force)
     if top < 1:
         raise InputError(f"--top is {top}; expected 1 or more")
-    picture = load_image(photo)
+    picture = load_image(photo, opaque=True)
 
     from fast_style import inspect as look  # imports torch
     from fast_style.inspect import drawing

@@ -82,7 +82,7 @@ def features(
     names = split_names(layer)
     if size < 1 or not 16 <= tile <= 1024 or (columns is not None and columns < 1):
         raise InputError("expected a size and columns from 1 up, and a tile of 16 to 1024 px")
-    pixels = load_image(photo, size=size).pixels
+    pixels = load_image(photo, size=size, opaque=True).pixels
 
     from fast_style import inspect as look  # imports torch
     from fast_style.images import Picture

@@ -46,7 +46,7 @@ def gradcam(
     check_target(out, force)
     if top < 1 or not 16 <= size <= 8192:
         raise InputError("expected --top from 1 up and a --size of 16 to 8192 px")
-    picture = load_image(photo)
+    picture = load_image(photo, opaque=True)
 
     import numpy as np
 

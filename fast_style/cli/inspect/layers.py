@@ -58,7 +58,8 @@ def layers(
         return
     if out is not None:
         check_target(out, force)
-    painting, picture = load_image(style, size=style_size), load_image(photo, size=size or 512)
+    painting = load_image(style, size=style_size, opaque=True)
+    picture = load_image(photo, size=size or 512, opaque=True)
 
     from fast_style import inspect as look  # imports torch
     from fast_style.inspect import drawing

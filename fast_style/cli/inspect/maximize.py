@@ -79,7 +79,7 @@ def maximize(
         json: Print the scores for machines.
     """
     check_target(out, force)
-    picture = load_image(photo, size=size) if photo is not None else None
+    picture = load_image(photo, size=size, opaque=True) if photo is not None else None
     if picture is None and (dream or not channel):
         raise InputError("nothing to maximise", hint="Give --channel, or a PHOTO (with --dream to change it).")
     if strip and dream:

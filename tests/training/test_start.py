@@ -1,0 +1,70 @@
+"""What a run starts from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from fast_style.errors import InputError
+from fast_style.export import network_from_onnx
+from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
+from fast_style.styles import find_style, shipped_styles
+from fast_style.training import Recipe, train_style
+from fast_style.training.start import nearest_style
+from tests.conftest import PAINTING
+
+
+@pytest.fixture
+def photo() -> Iterator[Tensor]:
+    state = torch.random.get_rng_state()
+    torch.manual_seed(0)
+    yield torch.rand(1, 3, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    torch.random.set_rng_state(state)
+
+
+@pytest.mark.parametrize("name", ["the-scream-tiny", "wheat-field-tiny", "great-wave-tiny"])
+def test_the_nearest_style_to_a_styles_own_picture_is_that_style(narrow_file: Path, photo: Tensor, name: str) -> None:
+    objective = Objective(weighting="balanced", content_weight=0.0, tv_weight=0.0)
+    with torch.no_grad():
+        picture = network_from_onnx(find_style(name).path)(photo)
+    loss = PerceptualLoss(load_vgg(str(narrow_file), objective), [picture], objective)
+    loss.calibrate([photo])
+    assert nearest_style(loss, [photo], network="tiny") == name
+
+
+def test_a_network_without_shipped_styles_has_no_nearest(narrow_file: Path, photo: Tensor) -> None:
+    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), [photo], Objective())
+    loss.calibrate([photo])
+    with pytest.raises(InputError, match="no style of the network 'johnson' ships"):
+        nearest_style(loss, [photo], network="johnson")
+
+
+def test_a_run_tells_and_records_the_nearest_style_it_started_from(
+    photo_folder: Path, tmp_path: Path, narrow_file: Path
+) -> None:
+    recipe = Recipe(network="tiny", steps=1, size=48, style_size=64, vgg=str(narrow_file), learning_rate=1e-9)
+    notes: list[str] = []
+    outcome = train_style(
+        PAINTING,
+        photo_folder,
+        tmp_path,
+        recipe=recipe,
+        init="nearest",
+        accelerator="cpu",
+        precision="32",
+        workers=0,
+        on_note=notes.append,
+    )
+    assert outcome.card is not None
+    started = json.loads(outcome.card.read_text())["init"]
+    assert started in {style.name for style in shipped_styles() if style.card["network"] == "tiny"}
+    assert notes == [f"starting from {started}, the nearest style"]
+    assert outcome.model is not None
+    expected, found = (network_from_onnx(path).state_dict() for path in (find_style(started).path, outcome.model))
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-5)
