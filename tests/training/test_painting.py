@@ -209,3 +209,15 @@ def test_a_painting_of_one_pixel_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     with pytest.raises(ImageError, match="1×1 px is too small for a painting"):
         load_painting(tmp_path / "dot.png", 64)
+
+
+def test_what_a_transparent_painting_hides_is_not_learned(tmp_path: Path) -> None:
+    with Image.open(SKIMAGE / "coffee.png") as image:
+        pixels = np.dstack([np.asarray(image.convert("RGB")), np.full((image.height, image.width), 255, np.uint8)])
+    pixels[:, :200, 3] = 0
+    paintings = []
+    for hidden in (0, 200):
+        pixels[:, :200, :3] = hidden
+        Image.fromarray(pixels).save(tmp_path / f"{hidden}.png")
+        paintings.append(load_painting(tmp_path / f"{hidden}.png", 128))
+    np.testing.assert_array_equal(*paintings)
