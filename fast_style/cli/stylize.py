@@ -150,9 +150,10 @@ def stylize(
         already = f", {skipped} done before" if skipped else ""
         seconds = time.perf_counter() - began
         print(f"{done} stylized{already}, {failed} failed in {seconds:.1f} s", file=sys.stderr)
-        results = (job for job, record in zip([*photos, *videos], records, strict=False) if "error" not in record)
-        for place in dict.fromkeys(job.folder or job.target.parent for job in results if job.target != STREAM):
-            print(place)
+        if all(job.target != STREAM for job in plan):  # or standard output holds a picture
+            written = [job for job, record in zip([*photos, *videos], records, strict=False) if "error" not in record]
+            for place in dict.fromkeys(job.folder or job.target.parent for job in written):
+                print(place)
     elif photos and photos[0].target != STREAM and not failed:
         print(f"{photos[0].target}")
     if interrupted:

@@ -143,6 +143,19 @@ def test_names_of_styles_are_whole_in_a_narrow_terminal(
     assert {style.name for style in shipped_styles()} <= shown
 
 
+def test_a_picture_on_standard_output_has_nothing_after_it(
+    photo_folder: Path, model_file: Path, tmp_path: Path
+) -> None:
+    photo = shutil.copy(photo_folder / "astronaut.png", tmp_path)
+    command = [sys.executable, "-m", "fast_style", "stylize", "--style", str(model_file)]
+    alone, beside = (
+        subprocess.run([*command, *inputs], input=Path(photo).read_bytes(), capture_output=True, check=True).stdout
+        for inputs in (["-"], ["-", photo])
+    )
+    assert alone.startswith(b"\x89PNG")
+    assert beside == alone
+
+
 def test_one_photo_says_where_its_result_is(
     photo_folder: Path, model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
