@@ -207,6 +207,12 @@ def test_full_screen_puts_the_frame_between_black_bars(display: str) -> None:
         pytest.skip("openbox is not installed")  # without a window manager no window fills the screen
     environment = {**os.environ, "DISPLAY": display}
     manager = subprocess.Popen(["openbox"], env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 180
+    # Nobody hears a window that asks for the full screen before the manager runs, and it asks once.
+    while subprocess.run(["xdotool", "get_num_desktops"], env=environment, check=False, capture_output=True).returncode:
+        assert time.monotonic() < deadline, "openbox does not start"
+        assert manager.poll() is None
+        time.sleep(0.05)
     code = """
 import numpy as np, sys
 from fast_style.runtime.window import View, Window
@@ -216,7 +222,6 @@ while window.key() is None:
 """
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 180
         column: list[object] = []
         while column != [(0, 0, 0), (220, 40, 40), (220, 40, 40), (220, 40, 40), (0, 0, 0)]:
             assert time.monotonic() < deadline, column
