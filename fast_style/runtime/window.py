@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -98,10 +99,11 @@ class Window:
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
         # On a busy machine the first window of a process often stays black on X11, whatever is shown in it (OpenCV
         # 5.0, Qt, seen in more than a third of the starts under load); its successor rarely does.
-        first = f"{title}: starting"
-        cv2.namedWindow(first, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
-        cv2.waitKey(1)
-        cv2.destroyWindow(first)
+        if sys.platform == "linux":
+            first = f"{title}: starting"
+            cv2.namedWindow(first, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
+            cv2.waitKey(1)
+            cv2.destroyWindow(first)
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
     def show(self, pixels: Pixels, view: View) -> None:

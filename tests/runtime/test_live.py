@@ -208,11 +208,6 @@ def test_full_screen_puts_the_frame_between_black_bars(display: str) -> None:
     environment = {**os.environ, "DISPLAY": display}
     manager = subprocess.Popen(["openbox"], env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 180
-    # Nobody hears a window that asks for the full screen before the manager runs, and it asks once.
-    while subprocess.run(["xdotool", "get_num_desktops"], env=environment, check=False, capture_output=True).returncode:
-        assert time.monotonic() < deadline, "openbox does not start"
-        assert manager.poll() is None
-        time.sleep(0.05)
     code = """
 import numpy as np, sys
 from fast_style.runtime.window import View, Window
@@ -220,8 +215,17 @@ window, frame = Window("fast-style"), np.full((180, 320, 3), (40, 40, 220), np.u
 while window.key() is None:
     window.show(frame, View(full_screen=True))
 """
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
+    running = [manager]
     try:
+        # Nobody hears a window that asks for the full screen before the manager runs, and it asks once.
+        while subprocess.run(
+            ["xdotool", "get_num_desktops"], env=environment, check=False, capture_output=True
+        ).returncode:
+            assert time.monotonic() < deadline, "openbox does not start"
+            assert manager.poll() is None
+            time.sleep(0.05)
+        process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
+        running.append(process)
         column: list[object] = []
         while column != [(0, 0, 0), (220, 40, 40), (220, 40, 40), (220, 40, 40), (0, 0, 0)]:
             assert time.monotonic() < deadline, column
@@ -230,9 +234,9 @@ while window.key() is None:
             column = [screen.getpixel((400, y)) for y in (70, 80, 300, 520, 530)]
             time.sleep(0.05)
     finally:
-        for running in (process, manager):
-            running.kill()
-            running.communicate()
+        for started in running:
+            started.kill()
+            started.communicate()
 
 
 @pytest.mark.parametrize(
