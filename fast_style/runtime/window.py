@@ -148,10 +148,13 @@ def letterbox(pixels: Pixels, width: int, height: int) -> Pixels:
 def write_lines(pixels: Pixels, lines: list[str]) -> Pixels:
     """Write lines of text into the upper left of a BGR picture, in place, white on a dark rim."""
     scale = max(0.35, pixels.shape[0] / 900)
+    width, rim = max(1, round(scale)), max(1, round(1.5 * scale))
+    # The rim is the same text moved about: OpenCV 5 sets thicker text wider.
+    around = [(x, y, (0, 0, 0)) for x in (-rim, 0, rim) for y in (-rim, 0, rim)]
     for number, line in enumerate(lines):
-        place = (int(16 * scale), int((number + 1) * 36 * scale))
-        for color, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+        left, bottom = int(16 * scale), int((number + 1) * 36 * scale)
+        for x, y, color in (*around, (0, 0, (255, 255, 255))):
             cv2.putText(
-                pixels, line, place, cv2.FONT_HERSHEY_SIMPLEX, scale, color, max(1, round(width * scale)), cv2.LINE_AA
+                pixels, line, (left + x, bottom + y), cv2.FONT_HERSHEY_SIMPLEX, scale, color, width, cv2.LINE_AA
             )
     return pixels

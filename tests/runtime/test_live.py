@@ -16,7 +16,7 @@ from fast_style.cli import main
 from fast_style.errors import CameraError
 from fast_style.runtime.capture import Capture
 from fast_style.runtime.live import Live, LiveOptions
-from fast_style.runtime.window import HELP, View, letterbox, press
+from fast_style.runtime.window import HELP, View, letterbox, press, write_lines
 from tests.runtime.conftest import moving_square, read_frames
 
 Make = Callable[..., Path]
@@ -250,3 +250,10 @@ def test_letterbox_takes_the_ratio_of_the_screen(
     assert boxed.shape[:2] == shape
     assert boxed.astype(int).sum() == 200 * 3 * frame[0] * frame[1]
     assert (boxed[shape[0] // 2, shape[1] // 2] == 200).all()
+
+
+def test_the_dark_rim_of_text_lies_around_it() -> None:
+    picture = write_lines(np.full((480, 640, 3), 128, np.uint8), ["starry-night  25 frames/s  17 ms"])
+    dark, light = (np.flatnonzero(found.any(axis=(0, 2))) for found in (picture < 100, picture > 200))
+    assert 0 < light[0] - dark[0] <= 3
+    assert 0 < dark[-1] - light[-1] <= 3
