@@ -18,6 +18,7 @@ FLOORS = (
     "errors",
     "images",
     "styles",
+    "graph",
     "runtime",
     "perceptual",
     "networks",
@@ -30,7 +31,7 @@ FLOORS = (
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
-RUNTIME_ROOMS = {"errors", "images", "styles", "runtime", "web"}
+RUNTIME_ROOMS = {"errors", "images", "styles", "graph", "runtime", "web"}
 
 
 def imports_of(path: Path) -> set[str]:

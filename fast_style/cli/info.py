@@ -16,7 +16,7 @@ from rich.table import Table
 from fast_style import __version__
 from fast_style.cli.model_description import print_model
 from fast_style.errors import FastStyleError
-from fast_style.runtime.session import PROVIDERS, core_count
+from fast_style.graph import PROVIDERS, core_count
 from fast_style.styles import find_style, shipped_styles
 
 PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python", "pyvirtualcam", "torch")

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fast_style.runtime.describe import describe_model
+from fast_style.graph.description import describe_model
 
 # Kept for machines; too long to read.
 _LONG = ("recipe", "losses")
@@ -31,12 +31,12 @@ def print_model(path: Path, *, json: bool) -> None:
     for kind, values in (("input", found.inputs), ("output", found.outputs)):
         for name, signature in values.items():
             table.add_row(kind, f"{name}: {signature}")
-    table.add_row("operators", ", ".join(f"{name} {count}" for name, count in found.operators.items()))
+    table.add_row("operators", ", ".join(f"{name} {count}" for name, count in found.cost.operators.items()))
     width, height = found.size
-    table.add_row("parameters", f"{found.parameters:,} in convolutions")
+    table.add_row("parameters", f"{found.cost.parameters:,} in convolutions")
     table.add_row(
         "cost",
-        f"{found.multiplications / 1e9:.2f} G multiply-adds at {width}×{height}, "
+        f"{found.cost.multiplications / 1e9:.2f} G multiply-adds at {width}×{height}, "
         f"{found.multiplications_per_pixel / 1e3:.1f} k a pixel",
     )
     Console(markup=False, highlight=False).print(table)

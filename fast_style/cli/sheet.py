@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from PIL import Image
 
 from fast_style.errors import InputError
+from fast_style.graph import Device
 from fast_style.images import Picture, load_image, save_image
-from fast_style.runtime.session import Device
 from fast_style.runtime.sheet import lay_out
 from fast_style.runtime.stylizer import Stylizer
 from fast_style.styles import shipped_styles

@@ -16,10 +16,10 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, FAILED, INTERRUPTED, SOME_FAILED, print_error, report_error
 from fast_style.errors import FastStyleError, InputError
+from fast_style.graph import Device, core_count
 from fast_style.images import WRITABLE_SUFFIXES, find_images
 from fast_style.runtime.contract import Range
 from fast_style.runtime.photos import STREAM, PhotoJob, PhotoOptions, stylize_photos
-from fast_style.runtime.session import Device, core_count
 
 if TYPE_CHECKING:
     from fast_style.runtime.stylizer import Stylizer

@@ -17,8 +17,8 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, INTERRUPTED
 from fast_style.errors import CameraError, InputError
+from fast_style.graph import Device
 from fast_style.runtime.contract import Range
-from fast_style.runtime.session import Device
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
 
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import InputError, ModelError
+from fast_style.graph import PICTURE_TYPES, Graph, Value, first_line, open_graph
 from fast_style.styles import find_style
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 ValueRange = Literal["0-1", "0-255", "-1-1"]
 Image = NDArray[np.float32]
-
-_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class Model:
         path: Its file.
         kind: ``onnx`` or ``ckpt``.
         stylize: From (1, 3, H, W) float32 RGB in [0, 1] to the same, clamped.
-        fixed: The only height and width it takes, px, or None.
+        fixed: The only (width, height) it takes, px, or None.
     """
 
     name: str
@@ -75,56 +71,38 @@ def _open_checkpoint(path: Path) -> Callable[[Image], Image]:
 
 
 def _open_onnx(name: str, path: Path, value_range: ValueRange | None) -> Model:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # failures come as exceptions
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions share no base but this one
-        raise ModelError(
-            f"{path} cannot be opened as an ONNX model: {str(error).splitlines()[0]}",
-            hint="Give an .onnx or a .ckpt file.",
-        ) from error
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type not in _TYPES or len(inputs[0].shape) != 4:
-        signature = ", ".join(f"{node.name} {node.type} {node.shape}" for node in inputs)
-        raise ModelError(f"{path} takes {signature or 'nothing'}; expected one batch of pictures and one result")
-    metadata = session.get_modelmeta().custom_metadata_map
-    if inputs[0].type == "tensor(uint8)":
+    graph = open_graph(path)
+    inputs, outputs, picture = graph.signature.inputs, graph.signature.outputs, graph.signature.picture
+    if len(inputs) != 1 or len(outputs) != 1 or picture is None:
+        takes = ", ".join(f"{value.name} {value}" for value in inputs)
+        raise ModelError(f"{path} takes {takes or 'nothing'}; expected one batch of pictures and one result")
+    if not picture.channels_last and isinstance(picture.shape[1], int) and picture.shape[1] != 3:
+        raise ModelError(f"{path} takes pictures of {picture}; expected three channels")
+    if picture.type == "uint8":
         value_range = "0-255"
-    elif metadata.get("producer") == "fast-style":
+    elif graph.ours:
         value_range = "0-1"
     elif value_range is None:
         raise ModelError(
             f"{path} was not exported by fast-style, so its value range is unknown",
             hint="Say it with --value-range 0-1, 0-255 or -1-1.",
         )
-    shape = inputs[0].shape
-    channels_last = shape[1] != 3 and shape[3] == 3
-    if not channels_last and isinstance(shape[1], int) and shape[1] != 3:
-        raise ModelError(f"{path} takes pictures of shape {shape}; expected three channels")
-    sides = shape[1:3] if channels_last else shape[2:4]
-    fixed = (sides[0], sides[1]) if all(isinstance(side, int) for side in sides) else None
-    call = _caller(session, path, value_range, channels_last, _TYPES[inputs[0].type])
-    return Model(name, path, "onnx", call, fixed)
+    return Model(name, path, "onnx", _caller(graph, picture, value_range), graph.fixed)
 
 
-def _caller(
-    session: onnxruntime.InferenceSession, path: Path, value_range: ValueRange, channels_last: bool, kind: Any
-) -> Callable[[Image], Image]:
+def _caller(graph: Graph, picture: Value, value_range: ValueRange) -> Callable[[Image], Image]:
+    path, kind = graph.path, PICTURE_TYPES[picture.type]
     scale, shift = {"0-1": (1.0, 0.0), "0-255": (255.0, 0.0), "-1-1": (2.0, -1.0)}[value_range]
-    feed, fetch = session.get_inputs()[0].name, session.get_outputs()[0].name
 
     def stylize(image: Image) -> Image:
         given = image * np.float32(scale) + np.float32(shift)
         given = (np.rint(given) if kind is np.uint8 else given).astype(kind)
-        given = np.ascontiguousarray(given.transpose(0, 2, 3, 1)) if channels_last else given
+        given = np.ascontiguousarray(given.transpose(0, 2, 3, 1)) if picture.channels_last else given
         try:
-            (out,) = session.run([fetch], {feed: given})
+            (out,) = graph.session.run(None, {picture.name: given})
         except Exception as error:  # its exceptions share no base but this one
             raise ModelError(
-                f"{path} failed on a picture of {image.shape[3]}×{image.shape[2]} px: {str(error).splitlines()[0]}"
+                f"{path} failed on a picture of {image.shape[3]}×{image.shape[2]} px: {first_line(error)}"
             ) from error
         if out.ndim != 4 or 3 not in (out.shape[1], out.shape[3]):
             raise ModelError(f"{path} returned shape {out.shape}; expected pictures")
@@ -146,6 +124,6 @@ def check_size(model: Model, size: int) -> None:
         InputError: It takes another.
     """
     if model.fixed is not None and model.fixed != (size, size):
-        height, width = model.fixed
+        width, height = model.fixed
         hint = f"Give --size {height}." if height == width else "Export it with free sides."
         raise InputError(f"{model.path} takes only pictures of {width}×{height} px", hint=hint)

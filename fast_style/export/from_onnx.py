@@ -6,13 +6,13 @@ from pathlib import Path
 
 import onnx
 import torch
-from google.protobuf.message import DecodeError
 
 from fast_style.errors import ModelError
+from fast_style.graph import PRODUCER, read_checked
 from fast_style.networks import TransformerNetwork, build_network
 
 # The exported graph holds the network as a part called this.
-_PREFIX = "network."
+PREFIX = "network."
 
 
 def network_from_onnx(path: str | Path) -> TransformerNetwork:
@@ -27,21 +27,22 @@ def network_from_onnx(path: str | Path) -> TransformerNetwork:
     """
     path = Path(path)
     hint = "Give a file that 'fast-style train' or 'fast-style export' wrote, or a .ckpt."
+    content = read_checked(path)
     try:
-        model = onnx.load(path, load_external_data=False)
-    except (OSError, DecodeError) as error:
+        model = onnx.load_model_from_string(content)
+        metadata = {entry.key: entry.value for entry in model.metadata_props}
+    except Exception as error:  # protobuf's errors share no base but this one
         raise ModelError(f"{path} cannot be read as ONNX: {error}", hint=hint) from error
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    if metadata.get("producer") != "fast-style" or "network" not in metadata:
+    if metadata.get("producer") != PRODUCER or "network" not in metadata:
         raise ModelError(f"{path} was not exported by fast-style", hint=hint)
     network = build_network(metadata["network"])
-    stored = {
-        tensor.name.removeprefix(_PREFIX): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
-        for tensor in model.graph.initializer
-        if tensor.name.startswith(_PREFIX)
-    }
     try:
+        stored = {
+            tensor.name.removeprefix(PREFIX): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
+            for tensor in model.graph.initializer
+            if tensor.name.startswith(PREFIX)
+        }
         network.load_state_dict(stored)
-    except RuntimeError as error:
+    except Exception as error:  # a damaged tensor fails in many ways
         raise ModelError(f"{path} does not hold every weight of {metadata['network']!r}", hint=hint) from error
     return network.eval()

@@ -6,15 +6,20 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from fast_style.errors import ExportError
+from fast_style.graph import measure_cost
+from fast_style.graph import open_session as open_source
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 Precision = Literal["fp32", "fp16", "int8"]
 Image = NDArray[np.float32]  # (N, 3, H, W), RGB in [0, 1]
@@ -108,11 +113,8 @@ def run(model: onnx.ModelProto | str, photos: Iterable[NDArray[np.generic]]) -> 
 
 
 def open_session(model: onnx.ModelProto | str) -> onnxruntime.InferenceSession:
-    """Open a graph, or a file, on the CPU."""
-    source = model if isinstance(model, str) else model.SerializeToString()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    """Open a model, or a file, on the CPU."""
+    return open_source(Path(model) if isinstance(model, str) else model.SerializeToString())
 
 
 def _rescale_before_normalization(model: onnx.ModelProto, photos: Sequence[Image]) -> None:
@@ -152,7 +154,6 @@ def _observe(model: onnx.ModelProto, photos: Sequence[Image]) -> tuple[Mapping[s
     """Find the ranges of every convolution's input and output, and each one's multiplications a photo."""
     graph = model.graph
     nodes = [node for node in graph.node if node.op_type == "Conv"]
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     names = list(dict.fromkeys(name for node in nodes for name in (node.input[0], node.output[0])))
     watched = _copy(model)
     own = {value.name for value in (*graph.input, *graph.output)}
@@ -163,14 +164,16 @@ def _observe(model: onnx.ModelProto, photos: Sequence[Image]) -> tuple[Mapping[s
     source = session.get_inputs()[0].name
     random = np.random.default_rng(0)
     samples: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
-    work = {node.name: 0.0 for node in nodes}
+    work = dict.fromkeys((node.name for node in nodes), 0.0)
+    content = model.SerializeToString()
     for photo in photos:
         found = {source: photo, **dict(zip(names, session.run(names, {source: photo}), strict=True))}
         for name in names:
             flat = found[name].ravel()
             samples[name] += [random.choice(flat, _SAMPLES), np.array([flat.min(), flat.max()])]
-        for node in nodes:
-            work[node.name] += found[node.output[0]].size * math.prod(shapes[node.input[1]][1:]) / len(photos)
+        for node in measure_cost(content, {source: photo}).nodes:
+            if node.name in work:
+                work[node.name] += node.multiplications / len(photos)
     return {name: _best_range(np.concatenate(values)) for name, values in samples.items()}, work
 
 

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.export import Dim
 
 from fast_style.errors import ExportError, VerificationError
+from fast_style.export.from_onnx import PREFIX
+from fast_style.export.writing import write_model
+from fast_style.graph import INPUT, OUTPUT, PRODUCER, open_session
 from fast_style.images import replacing
 from fast_style.networks import TransformerNetwork
 
 OPSET = 18
-INPUT, OUTPUT = "image", "stylized"
 TOLERANCE = 1e-3
 
 # (N, H, W): odd, tiny, wide, tall and a batch of two; none is the size the graph is traced at.
@@ -89,14 +91,10 @@ def export_onnx(
     network = network.eval()
     try:
         model = _trace(_Clamped(network).eval(), size)
-        contract = {"producer": "fast-style", "range": "0-1", "layout": "NCHW RGB", "stride": str(network.stride)}
+        contract = {"producer": PRODUCER, "range": "0-1", "layout": "NCHW RGB", "stride": str(network.stride)}
         onnx.helper.set_model_props(model, {**contract, **metadata})
         with replacing(Path(path)) as partial:
-            onnx.save_model(model, partial)
-            try:
-                onnx.checker.check_model(partial, full_check=True)
-            except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-                raise ExportError(f"the ONNX checker refuses the exported graph: {error}") from error
+            write_model(model, partial)
             shapes = VERIFY_SHAPES if size is None else ((1, size[1], size[0]),)
             return verify_onnx(network, partial, shapes=shapes, tolerance=tolerance)
     finally:
@@ -121,7 +119,7 @@ def verify_onnx(
     Raises:
         VerificationError: The difference is larger, or is not a number.
     """
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(Path(path))
     generator = torch.Generator().manual_seed(0)
     device = next(network.parameters()).device
     differences: dict[str, float] = {}
@@ -165,7 +163,8 @@ def _trace(module: nn.Module, size: tuple[int, int] | None) -> onnx.ModelProto:
         raise ExportError(f"PyTorch cannot export the network: {error}") from error
     assert program is not None
     model = program.model_proto
-    _tidy(model)
+    _tidy(model.graph)
+    _share_equal_constants(model.graph)
     if size is None:
         for value in (*model.graph.input, *model.graph.output):
             for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
@@ -173,8 +172,23 @@ def _trace(module: nn.Module, size: tuple[int, int] | None) -> onnx.ModelProto:
     return model
 
 
-def _tidy(model: onnx.ModelProto) -> None:
+def _tidy(graph: onnx.GraphProto) -> None:
     """Drop the exporter's notes on every node: source lines and tracing records."""
-    del model.graph.value_info[:]
-    for holder in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer, model.graph):
+    del graph.value_info[:]
+    for holder in (*graph.node, *graph.input, *graph.output, *graph.initializer, graph):
         del holder.metadata_props[:]
+
+
+def _share_equal_constants(graph: onnx.GraphProto) -> None:
+    """Keep one of equal constants, such as the tile of noise that two layers add; weights keep their names."""
+    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
+    shared: dict[str, str] = {}
+    for tensor in graph.initializer:
+        if not tensor.name.startswith(PREFIX):
+            key = (tensor.data_type, tuple(tensor.dims), numpy_helper.to_array(tensor).tobytes())
+            shared[tensor.name] = first.setdefault(key, tensor.name)
+    kept = [tensor for tensor in graph.initializer if shared.get(tensor.name, tensor.name) == tensor.name]
+    for node in graph.node:
+        node.input[:] = [shared.get(name, name) for name in node.input]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)

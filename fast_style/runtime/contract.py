@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import ModelError
+from fast_style.graph import Graph, Signature, show_shape
 from fast_style.images import Picture, Pixels, resize, to_float, to_uint8
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 Range = Literal["0-1", "0-255"]
 
@@ -33,7 +31,7 @@ class Contract:
         pixels: It takes and gives (N, H, W, 3) uint8; else (N, 3, H, W) float32.
         white: The value of white, 1.0 or 255.0.
         height: The one height that it takes, px, or None for any.
-        width: Likewise.
+        width: The one width that it takes, px, or None for any.
     """
 
     path: Path
@@ -68,7 +66,7 @@ class Contract:
         surplus = (found.shape[2] - height, found.shape[3] - width) if found.ndim == 4 else (-1, -1)
         if found.shape[:2] != (1, 3) or min(surplus) < 0 or max(surplus) > _LARGEST_SURPLUS:
             raise ModelError(
-                f"{self.path} gave {_shown(result.shape)} for a picture of {width}×{height} px; "
+                f"{self.path} gave {show_shape(result.shape)} for a picture of {width}×{height} px; "
                 f"expected a picture of that size"
             )
         if not np.isfinite(found).all():
@@ -86,37 +84,31 @@ class Contract:
         return self.height or frame.shape[0], self.width or frame.shape[1]
 
 
-def check_contract(
-    session: onnxruntime.InferenceSession, path: Path, metadata: dict[str, str], value_range: Range | None = None
-) -> Contract:
-    """Find out how a graph takes pictures.
+def check_contract(graph: Graph, value_range: Range | None = None) -> Contract:
+    """Find out how a graph takes pictures. Inputs beside the picture are left at the graph's own defaults.
 
     Args:
-        session: The graph.
-        path: Its file.
-        metadata: What it says of itself.
+        graph: The graph.
         value_range: The values that a float graph from elsewhere takes and gives. Nothing guesses them.
 
     Raises:
         ModelError: It takes or gives something other than one RGB picture, or its value range is not known, or
             ``value_range`` contradicts what it says of itself.
     """
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    ours = metadata.get("producer") == "fast-style"
-    wrong = _what_is_wrong(inputs, outputs)
+    path, signature = graph.path, graph.signature
+    wrong = _what_is_wrong(signature)
     if wrong is not None:
-        takes, gives = (
-            ", ".join(f"{value.type} {_shown(value.shape)}" for value in side) for side in (inputs, outputs)
-        )
+        takes, gives = (", ".join(map(str, side)) for side in (signature.inputs, signature.outputs))
         raise ModelError(
             f"{path} cannot serve as a style: {wrong}; it takes {takes or 'nothing'} and gives {gives}",
             hint="One RGB picture in and one out is needed: float (1, 3, H, W) or uint8 (1, H, W, 3).",
         )
-    pixels = inputs[0].type == "tensor(uint8)"
-    own: Range | None = "0-255" if pixels else "0-1" if ours else None
-    if ours and metadata.get("range", own) != own:
+    picture = signature.inputs[0]
+    pixels = picture.type == "uint8"
+    own: Range | None = "0-255" if pixels else "0-1" if graph.ours else None
+    if graph.ours and graph.metadata.get("range", own) != own:
         raise ModelError(
-            f"{path} says that its values are {metadata['range']}, which this version does not know",
+            f"{path} says that its values are {graph.metadata['range']}, which this version does not know",
             hint="Update fast-style, or export the style again.",
         )
     if own is None and value_range is None:
@@ -125,30 +117,29 @@ def check_contract(
             hint="Say which values it takes and gives: stylize and webcam have --range 0-255 and --range 0-1.",
         )
     if own is not None and value_range not in {None, own}:
-        why = "fast-style exported it" if ours else "it takes uint8"
+        why = "fast-style exported it" if graph.ours else "it takes uint8"
         raise ModelError(
             f"range is {value_range}, but {path} takes {own}: {why}", hint="Leave --range out for this file."
         )
-    sides = inputs[0].shape[1:3] if pixels else inputs[0].shape[2:4]
-    height, width = (side if isinstance(side, int) else None for side in sides)
     white = 255.0 if (own or value_range) == "0-255" else 1.0
-    return Contract(path, inputs[0].name, outputs[0].name, ours, pixels, white, height, width)
+    return Contract(path, picture.name, signature.outputs[0].name, graph.ours, pixels, white, *picture.sides)
 
 
-def _what_is_wrong(inputs: list[Any], outputs: list[Any]) -> str | None:
-    """Say why a graph is none from one picture to one picture, or None where it may be."""
+def _what_is_wrong(signature: Signature) -> str | None:
+    """Say why a graph does not make one picture of one picture, or return None if it may."""
+    inputs, outputs = signature.inputs, signature.outputs
     if len(inputs) != 1 or len(outputs) != 1:
         return f"it has {len(inputs)} inputs and {len(outputs)} outputs"
     taken, given = inputs[0], outputs[0]
-    if taken.type not in {"tensor(float)", "tensor(uint8)"} or given.type != taken.type:
+    if taken.type not in {"float", "uint8"} or given.type != taken.type:
         return "these are not both float32 or both uint8"
     if len(taken.shape) != 4:
         return "its input has not the four axes of a batch of pictures"
-    axis = 3 if taken.type == "tensor(uint8)" else 1
+    axis = 3 if taken.type == "uint8" else 1
     if not isinstance(taken.shape[axis], int):
         return "its layout is unknown, as no axis is fixed to three channels"
     if taken.shape[axis] != 3:
-        last = " (they are last, as in TensorFlow)" if axis == 1 and taken.shape[3] == 3 else ""
+        last = " (they are last, as in TensorFlow)" if axis == 1 and taken.channels_last else ""
         return f"axis {axis} of its input holds {taken.shape[axis]}, not the three channels of RGB{last}"
     if isinstance(taken.shape[0], int) and taken.shape[0] != 1:
         return f"it takes {taken.shape[0]} pictures at once, not one"
@@ -161,7 +152,3 @@ def _what_is_wrong(inputs: list[Any], outputs: list[Any]) -> str | None:
 
 def _resized(pixels: Pixels, sides: tuple[int, int]) -> Pixels:
     return pixels if pixels.shape[:2] == sides else resize(Picture(pixels), (sides[1], sides[0])).pixels
-
-
-def _shown(shape: Any) -> str:
-    return f"({', '.join('?' if side is None else str(side) for side in shape)})"

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.errors import FastStyleError, InputError
+from fast_style.graph import Device, core_count
 from fast_style.images import Picture, count_pixels, load_image, save_image
 from fast_style.runtime.contract import Range
 from fast_style.runtime.ledger import Ledger
 from fast_style.runtime.pipeline import Budget, overlap
-from fast_style.runtime.session import Device, core_count
 from fast_style.runtime.strokes import check_strokes
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
 

@@ -15,10 +15,10 @@ from av.stream import Disposition
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
+from fast_style.graph import core_count
 from fast_style.images import MAX_PIXELS, Planes
 from fast_style.runtime.colors import colors_of
 from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses, plane_views
-from fast_style.runtime.session import core_count
 
 
 class VideoReader:

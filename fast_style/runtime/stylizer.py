@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.errors import FastStyleError, ImageError, InputError, ModelError
+from fast_style.graph import Device, open_graph
 from fast_style.images import (
     Picture,
     Pixels,
@@ -26,7 +27,6 @@ from fast_style.images import (
     to_uint8,
 )
 from fast_style.runtime.contract import Range, check_contract
-from fast_style.runtime.session import Device, open_session, running_device
 from fast_style.runtime.strokes import check_strokes, natural_strokes, paint
 from fast_style.styles import find_style
 
@@ -69,10 +69,11 @@ class Stylizer:
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1")
         self.style = find_style(style)
-        self._session = open_session(self.style.path, device=device, threads=threads)
-        self.device = running_device(self._session)
-        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.contract = check_contract(self._session, self.style.path, self.metadata, value_range)
+        graph = open_graph(self.style.path, device=device, threads=threads)
+        self._session = graph.session
+        self.device = graph.device
+        self.metadata = graph.metadata
+        self.contract = check_contract(graph, value_range)
         self._buffers = threading.local()
 
     def __call__(

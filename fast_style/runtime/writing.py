@@ -17,11 +17,11 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
+from fast_style.graph import core_count
 from fast_style.images import Planes
 from fast_style.runtime.colors import Colors
 from fast_style.runtime.frames import plane_views
 from fast_style.runtime.sequence import is_sequence, numbered_files
-from fast_style.runtime.session import core_count
 
 # Short names for --codec; any other encoder of the FFmpeg libraries may be given by its own name.
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}

@@ -16,10 +16,11 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from fast_style.errors import DatasetError, ExportError, ImageError, InputError, VerificationError
+from fast_style.errors import DatasetError, ImageError, InputError, VerificationError
 from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import Image, Precision, open_session, run, to_fp16, to_int8
 from fast_style.export.to_onnx import Verification
+from fast_style.export.writing import write_model
 from fast_style.images import Picture, find_images, fit, load_image, replacing, resize, to_float, to_uint8
 from fast_style.perceptual import PerceptualLoss, load_vgg
 from fast_style.training.checkpoint import Checkpoint
@@ -165,11 +166,7 @@ def deploy(
         if io == "uint8":
             changed |= {"layout": "NHWC RGB", "range": "0-255"}
         onnx.helper.set_model_props(model, {**{p.key: p.value for p in plain.metadata_props}, **changed})
-        onnx.save_model(model, partial)
-        try:
-            onnx.checker.check_model(partial, full_check=True)
-        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-            raise ExportError(f"the ONNX checker refuses the {precision} graph: {error}") from error
+        write_model(model, partial)
         speed = None if model is plain else _time(model, plain, size or SPEED_SIZE)
         return Deployment(
             verification, fidelity, kept, work, largest_level, (model.ByteSize(), plain.ByteSize()), speed

@@ -7,10 +7,12 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import Tensor
 
 from fast_style.errors import VerificationError
 from fast_style.export import export_onnx, verify_onnx
+from fast_style.graph import CHECKSUM_KEY, PRODUCER, read_checked
 from fast_style.networks import NETWORKS, TransformerNetwork, build_network
 
 
@@ -42,6 +44,23 @@ def test_the_graph_keeps_its_contract(exported: tuple[str, Path]) -> None:
     assert metadata["producer"] == "fast-style"
     assert metadata["painting_licence"] == "public domain"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_graph_holds_no_constant_twice_and_every_weight_by_name(exported: tuple[str, Path]) -> None:
+    name, path = exported
+    tensors = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
+    weights = {f"network.{key}" for key in build_network(name).state_dict()}
+    assert weights <= set(tensors)
+    constants = [tensor for key, tensor in tensors.items() if key not in weights]
+    contents = [(*tensor.dims, numpy_helper.to_array(tensor).tobytes(), tensor.data_type) for tensor in constants]
+    assert len(set(contents)) == len(contents)
+
+
+def test_the_file_ends_with_its_checksum(exported: tuple[str, Path]) -> None:
+    _, path = exported
+    assert onnx.load(path).metadata_props[-1].key == CHECKSUM_KEY
+    assert onnx.load(path).producer_name == PRODUCER
+    read_checked(path)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 16, 16), (3, 3, 41, 23), (1, 3, 18, 300)])

@@ -1,4 +1,4 @@
-"""Opening an ONNX file as a style: which provider runs it, with how many threads."""
+"""Opening an ONNX file: which provider runs it, with which options and how many threads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fast_style.errors import DeviceError, ModelError
+from fast_style.graph.checksum import read_checked
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -25,25 +26,29 @@ PROVIDERS: dict[str, str] = {
 # Tried in this order by "auto". The others are faster for some fixed sizes but slow to start, so must be asked for.
 _AUTO = ("cuda", "directml", "cpu")
 
-# A style is about 2 MB; Johnson's network 7 MB. Anything this large is something else.
-_MAX_MODEL_BYTES = 256 * 2**20
-
 
 def core_count() -> int:
     """The cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def open_session(path: Path, *, device: Device, threads: int | None) -> onnxruntime.InferenceSession:
-    """Open an ONNX file.
+def open_session(
+    model: Path | bytes,
+    *,
+    device: Device = "cpu",
+    threads: int | None = None,
+    options: onnxruntime.SessionOptions | None = None,
+) -> onnxruntime.InferenceSession:
+    """Open an ONNX file, whose checksum is checked if it has one, or a serialized model.
 
     Args:
-        path: The file.
+        model: The file or the bytes.
         device: ``auto`` takes the best provider that starts; any other must be the one that runs.
         threads: For one picture on the CPU; None takes every core.
+        options: In place of ``session_options(threads)``.
 
     Raises:
-        ModelError: The file is damaged or no ONNX.
+        ModelError: The file is damaged, or not an ONNX model.
         DeviceError: The device asked for is not the one that would run.
     """
     import onnxruntime  # 0.15 s, so only when a style is opened
@@ -55,20 +60,28 @@ def open_session(path: Path, *, device: Device, threads: int | None) -> onnxrunt
             f"device {device!r} is not in this ONNX Runtime; it has {', '.join(here)}",
             hint="pip install onnxruntime-gpu (CUDA), onnxruntime-directml, …, or use --device cpu.",
         )
-    if path.stat().st_size > _MAX_MODEL_BYTES:
-        raise ModelError(f"{path} has {path.stat().st_size >> 20} MiB; a style has a few")
-    wanted = [
-        name for name in (_AUTO if device == "auto" else dict.fromkeys((device, "cpu"))) if PROVIDERS[name] in available
+    if isinstance(model, Path):
+        read_checked(model)
+    providers = [
+        PROVIDERS[name]
+        for name in (_AUTO if device == "auto" else dict.fromkeys((device, "cpu")))
+        if PROVIDERS[name] in available
     ]
-    try:
-        session = onnxruntime.InferenceSession(
-            path, session_options(threads), providers=[PROVIDERS[name] for name in wanted]
-        )
-    except Exception as error:  # its exceptions share no base but this one
-        raise ModelError(
-            f"{path} cannot be opened as an ONNX model: {str(error).splitlines()[0]}",
-            hint="Give a file that 'fast-style export' or 'fast-style train' wrote.",
-        ) from error
+    options = session_options(threads) if options is None else options
+    while True:
+        try:
+            # By path, so that a model from elsewhere finds the weights that lie beside it. ONNX Runtime's own
+            # fallback to the next provider prints, so it is off.
+            session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
+            break
+        except Exception as error:  # its exceptions share no base but this one
+            providers = providers[1:]
+            if not providers:
+                name = model if isinstance(model, Path) else "the graph"
+                raise ModelError(
+                    f"{name} cannot be opened as an ONNX model: {first_line(error)}",
+                    hint="Give a file that 'fast-style export' or 'fast-style train' wrote.",
+                ) from error
     if device not in {"auto", running_device(session)}:
         raise DeviceError(
             f"device {device!r} was asked for, but ONNX Runtime would run on {running_device(session)!r}",
@@ -89,6 +102,11 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     # Threads that spin while they wait take the core on which decoding and encoding would run.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+def first_line(error: Exception) -> str:
+    """What ONNX Runtime says went wrong, without the trace that may follow."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def running_device(session: onnxruntime.InferenceSession) -> str:
