@@ -2,5 +2,6 @@
 
 from fast_style.export.from_onnx import network_from_onnx
 from fast_style.export.to_onnx import Verification, export_onnx, verify_onnx
+from fast_style.export.writing import write_model
 
-__all__ = ["Verification", "export_onnx", "network_from_onnx", "verify_onnx"]
+__all__ = ["Verification", "export_onnx", "network_from_onnx", "verify_onnx", "write_model"]

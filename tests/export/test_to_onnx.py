@@ -46,13 +46,10 @@ def test_the_graph_keeps_its_contract(exported: tuple[str, Path]) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_the_graph_holds_no_constant_twice_and_every_weight_by_name(exported: tuple[str, Path]) -> None:
-    name, path = exported
-    tensors = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
-    weights = {f"network.{key}" for key in build_network(name).state_dict()}
-    assert weights <= set(tensors)
-    constants = [tensor for key, tensor in tensors.items() if key not in weights]
-    contents = [(*tensor.dims, numpy_helper.to_array(tensor).tobytes(), tensor.data_type) for tensor in constants]
+def test_the_graph_holds_no_constant_twice(exported: tuple[str, Path]) -> None:
+    _, path = exported
+    constants = [tensor for tensor in onnx.load(path).graph.initializer if not tensor.name.startswith("network.")]
+    contents = [(tensor.data_type, *tensor.dims, numpy_helper.to_array(tensor).tobytes()) for tensor in constants]
     assert len(set(contents)) == len(contents)
 
 
