@@ -44,8 +44,7 @@ class TrainingProgress(pl.Callback):
         step = trainer.global_step
         if not trainer.is_global_zero or (step % self.REFRESH_EVERY and step != trainer.max_steps):
             return
-        figures = pl_module.figures()
-        losses = "  ".join(f"{key} {figures[key]:.3f}" for key in ("content", "style", "tv"))
+        losses = "  ".join(f"{name} {value:.3g}" for name, value in pl_module.figures().items())
         self.progress.update(self.task, completed=step, losses=losses)
         every = max(self.REFRESH_EVERY, trainer.max_steps // self.LINES // self.REFRESH_EVERY * self.REFRESH_EVERY)
         if not self.console.is_terminal and step % every == 0:

@@ -24,7 +24,7 @@ from fast_style.evaluate.quality import (
 )
 from fast_style.evaluate.reference import LATTICE_CELL, Course, Reference
 from fast_style.images import Pixels, to_float, to_uint8
-from fast_style.optimize.descent import TERMS
+from fast_style.perceptual import FIGURES
 
 # A lattice is called visible from this share on: at 0.4 % none was seen, at 0.7 % it was, in flat skies.
 LATTICE = 0.007
@@ -89,7 +89,7 @@ class Evaluation:
         return {
             "photos": list(self.names),
             "reference_seconds_per_iteration": self.reference_seconds,
-            "reference_curve": [dict(zip(TERMS, row, strict=True)) for row in self.curve.tolist()],
+            "reference_curve": [dict(zip(FIGURES, row, strict=True)) for row in self.curve.tolist()],
             "baselines": [result.as_dict() for result in self.baselines],
             "models": [result.as_dict() for result in self.models],
         }
@@ -149,7 +149,7 @@ def _evaluate_model(
 ) -> Result:
     made = [model.stylize(to_float(photo)) for photo in photos]
     scores = [reference.score(image, photo) for image, photo in zip(made, photos, strict=True)]
-    terms = {name: float(np.mean([score[name] for score in scores])) for name in TERMS}
+    terms = {name: float(np.mean([score[name] for score in scores])) for name in FIGURES}
     pictures = tuple(to_uint8(image) for image in made)
     quality = _quality(pictures, photos, reference)
     iterations = equivalent_iterations(curve[:, 0], terms["total"])
@@ -217,7 +217,7 @@ def find_faults(quality: Mapping[str, float], reference: Mapping[str, float]) ->
 
 
 def _terms(row: NDArray[np.float64]) -> dict[str, float]:
-    return dict(zip(TERMS, row.tolist(), strict=True))
+    return dict(zip(FIGURES, row.tolist(), strict=True))
 
 
 def _quality(pictures: Sequence[Pixels], photos: Sequence[Pixels], reference: Reference) -> dict[str, float]:

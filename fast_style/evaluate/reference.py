@@ -20,8 +20,8 @@ from torch import Tensor
 from fast_style.errors import InputError
 from fast_style.images import Pixels, replacing, to_float, to_uint8
 from fast_style.optimize import Scorer, lbfgs
-from fast_style.optimize.descent import TERMS, Precision
-from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
+from fast_style.optimize.descent import Precision
+from fast_style.perceptual import FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
 
 CHECKPOINTS = (5, 10, 20, 50, 100, 200)
 
@@ -36,7 +36,7 @@ class Course:
     """What the reference does on one photo.
 
     Attributes:
-        terms: (N + 1, 4), total, content, style and tv after 0 (the photo itself) to N iterations.
+        terms: (N + 1, 4), the perceptual ``FIGURES`` after 0 (the photo itself) to N iterations.
         pictures: Iteration to (H, W, 3) uint8.
         seconds: The median iteration's, when it was computed.
         cached: Whether it was read from the cache.
@@ -95,10 +95,10 @@ class Reference:
 
     @torch.no_grad()
     def score(self, image: NDArray[np.float32], photo: Pixels) -> dict[str, float]:
-        """Score (1, 3, H, W) in [0, 1] as a stylization of a photo: total, content, style, tv."""
+        """Score (1, 3, H, W) in [0, 1] as a stylization of a photo: the total, weighted, and each term, unweighted."""
         picture = torch.from_numpy(image).contiguous(memory_format=torch.channels_last)
-        terms = self.loss(picture, self.loss.content_targets(_tensor(photo)))
-        return {name: float(getattr(terms, name)) for name in TERMS}
+        terms: LossTerms = self.loss(picture, self.loss.content_targets(_tensor(photo)))
+        return terms.figures()
 
     @torch.no_grad()
     def lattice(self, picture: Pixels) -> float:
@@ -128,13 +128,13 @@ class Reference:
     def _compute(self, photo: Pixels) -> Course:
         content = _tensor(photo)
         score = Scorer(self.loss, self.loss.content_targets(content), precision=self.precision)
-        terms = [list(self.score(to_float(photo), photo).values())]
+        terms = [_row(self.score(to_float(photo), photo))]
         pictures: dict[int, Pixels] = {}
         image = start_image = content.contiguous()
         ends = [time.perf_counter()]
         for iteration, (image, _, _) in enumerate(islice(lbfgs(score, start_image), self.iterations), 1):
             ends.append(time.perf_counter())
-            terms.append(list(score.terms.values()))
+            terms.append(_row(score.terms))
             if iteration in CHECKPOINTS or iteration == self.iterations:
                 pictures[iteration] = to_uint8(image.numpy())
         seconds = float(np.median(np.diff(ends))) if len(ends) > 1 else 0.0
@@ -148,6 +148,10 @@ def default_cache() -> Path:
     """Where courses are kept between evaluations: a folder of the user's cache."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "fast-style" / "reference"
+
+
+def _row(terms: dict[str, float]) -> list[float]:
+    return [terms[name] for name in FIGURES]
 
 
 def _tensor(pixels: Pixels) -> Tensor:
@@ -174,7 +178,7 @@ def _read(path: Path, iterations: int) -> Course | None:
             seconds = float(stored["seconds"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # computed anew, and then written over
-    if terms.ndim != 2 or terms.shape[1] != len(TERMS) or len(pictures) != len(at) or iterations not in at:
+    if terms.ndim != 2 or terms.shape[1] != len(FIGURES) or len(pictures) != len(at) or iterations not in at:
         return None
     kept = {int(i): picture for i, picture in zip(at, pictures, strict=True) if i <= iterations}
     return Course(terms[: iterations + 1], kept, seconds, cached=True)

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fast_style.evaluate.evaluation import Evaluation, Result
 from fast_style.images import Picture, Pixels, fit, save_image
+from fast_style.perceptual import FIGURES
 
 COLORS = ("#c8553d", "#2a7ab9", "#3d8f5f", "#8a5fb0", "#b5892b", "#555555")
 _GAP, _LABEL = 6, 22
@@ -76,7 +77,7 @@ def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: S
 
 def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """The figures as text: the head, and a row for each result."""
-    head = ["", "total", "content", "style", "tv", "= iterations", "ms", "ratio", "640×480 ms"]
+    head = ["", *FIGURES, "= iterations", "ms", "ratio", "640×480 ms"]
     head += ["ssim", "burnt", "dead", "colours", "border", "lattice", "grid 2", "grid 4", "grid 8"]
     rows = []
     for result in (*evaluation.baselines, *evaluation.models):
@@ -86,7 +87,7 @@ def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
         rows.append(
             [
                 result.name,
-                *(f"{result.terms[name]:.3f}" for name in ("total", "content", "style", "tv")),
+                *(f"{result.terms[name]:.3f}" for name in FIGURES),
                 reached if model else "",
                 "" if result.milliseconds is None else f"{result.milliseconds:,.0f}",
                 "" if result.ratio is None else f"{result.ratio:,.0f}",

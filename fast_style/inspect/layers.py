@@ -16,7 +16,7 @@ from torch.utils.flop_counter import flop_registry
 from fast_style.errors import InputError
 from fast_style.inspect.activations import activations, hooks
 from fast_style.inspect.network import Network
-from fast_style.perceptual.losses import gram_matrix
+from fast_style.perceptual.gram import gram_matrix
 from fast_style.perceptual.vgg import VGG, FrozenConv2d
 
 aten = torch.ops.aten

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from fast_style.errors import InputError
 from fast_style.images import replacing
+from fast_style.perceptual import FIGURES
 
 if TYPE_CHECKING:
     from fast_style.optimize.run import Step
-
-COLUMNS = ("scale", "size", "iteration", "total", "content", "style", "tv", "evaluations", "seconds")
 
 
 def write_losses(steps: Sequence[Step], path: Path) -> None:
@@ -25,10 +24,11 @@ def write_losses(steps: Sequence[Step], path: Path) -> None:
     """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        names = tuple(steps[0].terms) if steps else FIGURES
+        writer.writerow(["scale", "size", "iteration", *names, "evaluations", "seconds"])
         for step in steps:
             size = f"{step.size[0]}x{step.size[1]}"
-            figures = [f"{step.terms[name]:.6g}" for name in ("total", "content", "style", "tv")]
+            figures = [f"{step.terms[name]:.6g}" for name in names]
             writer.writerow([step.scale, size, step.iteration, *figures, step.evaluations, f"{step.seconds:.3f}"])
 
 

@@ -10,22 +10,21 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import TrainingDivergedError
-from fast_style.perceptual import PerceptualLoss
+from fast_style.perceptual import LossTerms, PerceptualLoss
 
 Precision = Literal["32", "bf16"]
-TERMS = ("total", "content", "style", "tv")
 
 
 class Scorer:
     """The objective of a picture and its gradient, for an optimizer.
 
     Args:
-        loss: The trainer's own loss.
+        loss: The objective that the trainer minimises, too.
         targets: The photo's content targets.
         precision: ``bf16`` runs the perceptual network in bfloat16; losses stay in float32.
 
     Attributes:
-        terms: The parts of the objective at the latest picture.
+        terms: The ``total`` at the latest picture and each term's value, unweighted.
     """
 
     def __init__(self, loss: PerceptualLoss, targets: Mapping[str, Tensor], *, precision: Precision = "32") -> None:
@@ -43,13 +42,13 @@ class Scorer:
         # Convolutions run faster with channels last; optimizers want their vectors contiguous.
         image = image.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
         with torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            terms = self.loss(image, self.targets)
+            terms: LossTerms = self.loss(image, self.targets)
         (gradient,) = torch.autograd.grad(terms.total, image)
-        self.terms = {name: float(getattr(terms, name).detach()) for name in TERMS}
+        self.terms = terms.figures()
         if not math.isfinite(self.terms["total"]) or not bool(torch.isfinite(gradient).all()):
+            parts = ", ".join(f"{name} {value:.3g}" for name, value in self.terms.items() if name != "total")
             raise TrainingDivergedError(
-                f"the objective is {self.terms['total']} (content {self.terms['content']:.3g}, style "
-                f"{self.terms['style']:.3g}, tv {self.terms['tv']:.3g}) or its gradient is not finite",
+                f"the objective is {self.terms['total']} ({parts}) or its gradient is not finite",
                 hint="Lower the weights or --learning-rate, use --precision 32, or --preset balanced.",
             )
         return self.terms["total"], gradient.contiguous()

@@ -83,7 +83,7 @@ class Step:
         scale: Number of the scale, from 1.
         size: Width and height at this scale, px.
         iteration: Number of the iteration at this scale, from 1.
-        terms: ``total``, ``content``, ``style`` and ``tv`` after the iteration.
+        terms: The ``total`` after the iteration, and each term's value, unweighted.
         evaluations: Of the objective, in this iteration.
         seconds: Since the start.
         image: (1, 3, H, W), RGB in [0, 1], after the iteration.

@@ -1,29 +1,42 @@
-"""The perceptual network and the losses measured with it."""
+"""The perceptual network and the loss measured with it: a weighted sum of named terms."""
 
-from fast_style.perceptual.losses import (
-    Calibration,
-    LossTerms,
-    Objective,
-    PerceptualLoss,
-    content_loss,
-    gram_matrix,
-    lattice,
-    load_vgg,
-    pixel_grid,
-    style_loss,
-    total_variation,
-)
+from fast_style.perceptual.border import Border
+from fast_style.perceptual.calibration import Calibration
+from fast_style.perceptual.content import Content, content_loss
+from fast_style.perceptual.gram import gram_matrix
+from fast_style.perceptual.grids import Lattice, PixelGrid, lattice, pixel_grid
+from fast_style.perceptual.loss import FIGURES, LossTerms, PerceptualLoss, WeightedSum, load_vgg
+from fast_style.perceptual.objective import Objective
+from fast_style.perceptual.style import Style, style_loss
+from fast_style.perceptual.term import Seen, Term, Weight
+from fast_style.perceptual.variation import TotalVariation, total_variation
 from fast_style.perceptual.vgg import VGG, layer_names
+from fast_style.perceptual.views import Inside, View, Whole, Window
 from fast_style.perceptual.weights import SOURCES, VGGWeights, load_vgg_weights
 
 __all__ = [
+    "FIGURES",
     "SOURCES",
     "VGG",
+    "Border",
     "Calibration",
+    "Content",
+    "Inside",
+    "Lattice",
     "LossTerms",
     "Objective",
     "PerceptualLoss",
+    "PixelGrid",
+    "Seen",
+    "Style",
+    "Term",
+    "TotalVariation",
     "VGGWeights",
+    "View",
+    "Weight",
+    "WeightedSum",
+    "Whole",
+    "Window",
     "content_loss",
     "gram_matrix",
     "lattice",

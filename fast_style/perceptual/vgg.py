@@ -75,6 +75,9 @@ class VGG(nn.Module):
 
     Reference:
         Simonyan and Zisserman 2015, table 1; Gatys, Ecker and Bethge 2016, section 2 (average pooling).
+
+    Differs from the paper:
+        Gatys et al. rescaled the weights so that each filter's mean activation is one. Here they stay as published.
     """
 
     def __init__(

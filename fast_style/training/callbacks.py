@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,8 @@ from torch import Tensor
 
 from fast_style.errors import TrainingDivergedError
 from fast_style.images import Picture, replacing, save_image, to_uint8
+from fast_style.perceptual import FIGURES
 from fast_style.training.module import StyleModule
-
-FIGURES = ("total", "content", "style", "tv")
 
 
 class StyleCallback(pl.Callback):
@@ -52,52 +53,78 @@ class Averaging(StyleCallback):
         module.update_average()
 
 
-class DivergenceAlarm(StyleCallback):
-    """Stop a run whose loss is not a number, or whose pictures are of one colour or burnt out.
+# A picture this even, or with this share of its values at the ends, holds nothing of its photo. Flat paintings stay
+# far from both: their pictures keep the photo's outlines.
+_SMALLEST_DEVIATION = 2e-3
+_LARGEST_SATURATION = 0.98
+# Pictures of the first steps are noise of low contrast.
+GRACE_STEPS = 50
 
-    It stands before :class:`Checkpoints` in the list of callbacks, so a bad state is never saved.
+
+def assert_healthy(module: StyleModule, step: int, *, grace: int = GRACE_STEPS) -> None:
+    """Look at everything that shows a failed training: the losses, the weights, and the pictures.
+
+    Args:
+        module: In training.
+        step: Steps done.
+        grace: Steps before which the pictures are not looked at.
+
+    Raises:
+        TrainingDivergedError: A loss or a weight is not finite, or the pictures are of one colour or burnt out.
     """
+    figures = module.figures()
+    reason = None
+    if not all(math.isfinite(value) for value in figures.values()):
+        bad = ", ".join(name for name, value in figures.items() if not math.isfinite(value) and name != "total")
+        reason = f"the loss is {figures['total']}" + (f" ({bad})" if bad else "")
+    elif not _finite(module.state_dict().values()):
+        reason = "a weight is not finite"
+    elif step >= grace and module.latest_output is not None:
+        pictures = module.latest_output
+        burnt = ((pictures <= 0.002) | (pictures >= 0.998)).float().mean().item()
+        if pictures.std().item() < _SMALLEST_DEVIATION:
+            reason = "the pictures are of one colour"
+        elif burnt > _LARGEST_SATURATION:
+            reason = f"{burnt:.0%} of the pictures is black or burnt out"
+    if reason:
+        raise TrainingDivergedError(
+            f"training diverged at step {step}: {reason}",
+            hint="Halve --learning-rate, or lower --strength. The last good checkpoint is kept.",
+        )
 
-    # A picture this even, or with this share of its values at the ends, holds nothing of its photo. Flat
-    # paintings stay far from both: their pictures keep the photo's outlines.
-    SMALLEST_DEVIATION = 2e-3
-    LARGEST_SATURATION = 0.98
-    # Pictures of the first steps are noise of low contrast.
-    GRACE_STEPS = 50
+
+def _finite(tensors: Iterable[Tensor]) -> bool:
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
+
+
+class DivergenceAlarm(StyleCallback):
+    """Stop a run that has failed, now and then, so that little time is lost."""
+
+    GRACE_STEPS = GRACE_STEPS
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Look at the latest losses and pictures.
+        """Look.
 
         Raises:
-            TrainingDivergedError: They show that training has failed.
+            TrainingDivergedError: Training has failed.
         """
-        figures = module.figures()
-        reason = None
-        if not all(value < float("inf") for value in figures.values()):
-            reason = f"the loss is {figures['total']}"
-        elif step >= self.GRACE_STEPS and module.latest_output is not None:
-            pictures = module.latest_output
-            burnt = ((pictures <= 0.002) | (pictures >= 0.998)).float().mean().item()
-            if pictures.std().item() < self.SMALLEST_DEVIATION:
-                reason = "the pictures are of one colour"
-            elif burnt > self.LARGEST_SATURATION:
-                reason = f"{burnt:.0%} of the pictures is black or burnt out"
-        if reason:
-            raise TrainingDivergedError(
-                f"training diverged at step {step}: {reason}",
-                hint="Halve --learning-rate, or lower --strength. The last good checkpoint is kept.",
-            )
+        assert_healthy(module, step, grace=self.GRACE_STEPS)
 
 
 class Checkpoints(StyleCallback):
-    """Save the run, whole or not at all, under one name."""
+    """Save the run, whole or not at all, under one name, and never in a bad state."""
 
     def __init__(self, path: Path, *, every: int) -> None:
         super().__init__(every)
         self.path = path
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Save."""
+        """Save, if all is well.
+
+        Raises:
+            TrainingDivergedError: Training has failed; the file of an earlier step stays as it is.
+        """
+        assert_healthy(module, step)
         partial = self.path.with_name(f".{self.path.name}.part")
         trainer.save_checkpoint(partial)  # on every process: it waits for all of them
         if trainer.is_global_zero:
@@ -108,35 +135,49 @@ class Checkpoints(StyleCallback):
 
 
 class Metrics(StyleCallback):
-    """Append the losses to a CSV file; a resumed run first drops the rows it is about to write again."""
+    """Append the losses to a CSV file; a resumed run first drops the rows it is about to write again.
 
-    COLUMNS = ("step", *FIGURES, "learning_rate")
+    ``total`` is what is minimised, the weighted sum; each term stands under its name, in its unit and not weighted.
+    """
 
     def __init__(self, path: Path, *, every: int) -> None:
         super().__init__(every)
         self.path = path
 
+    @staticmethod
+    def columns(module: StyleModule) -> tuple[str, ...]:
+        """Name the columns: those of every run first, then one for each further term."""
+        return ("step", *FIGURES, "learning_rate", *(name for name in module.loss.terms if name not in FIGURES))
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the rows up to the step that the run starts from."""
         if not trainer.is_global_zero:
             return
-        rows: list[list[str]] = []
+        assert isinstance(pl_module, StyleModule)
+        columns = self.columns(pl_module)
+        rows: list[dict[str, str]] = []
         if trainer.global_step and self.path.is_file():
             with self.path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.reader(file) if row and row[0].isdigit()]
+                # By name: an earlier version may have written fewer columns.
+                rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
         with replacing(self.path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([self.COLUMNS, *(row for row in rows if int(row[0]) <= trainer.global_step)])
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(row for row in rows if int(row["step"]) <= trainer.global_step)
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Write a row, and the same to TensorBoard where it is in use."""
-        if not trainer.is_global_zero:
+        """Write a row, and the same to TensorBoard if it is in use, there with each weighted term as well."""
+        if not trainer.is_global_zero or module.latest is None:
             return
         figures = module.figures()
         rate = trainer.optimizers[0].param_groups[0]["lr"]
+        row = {name: f"{value:.6g}" for name, value in figures.items()}
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([step, *(f"{figures[name]:.6g}" for name in FIGURES), f"{rate:.3g}"])
+            writer = csv.DictWriter(file, self.columns(module))
+            writer.writerow({"step": step, "learning_rate": f"{rate:.3g}", **row})
+        weighted = {f"weighted/{name}": float(value) for name, value in module.latest.weighted.items()}
         for logger in trainer.loggers:
-            logger.log_metrics({**figures, "learning_rate": rate}, step=step)
+            logger.log_metrics({**figures, **weighted, "learning_rate": rate}, step=step)
 
 
 class Previews(StyleCallback):

@@ -1,26 +1,44 @@
-"""The Lightning module: a transformer network, its running average, and the perceptual loss it learns from."""
+"""The Lightning module: a transformer network, its running average, and the loss it learns from."""
 
 from __future__ import annotations
 
 import copy
 import math
-from types import EllipsisType
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from fast_style import __version__
 from fast_style.networks import InstanceNormalization, build_network
-from fast_style.perceptual import LossTerms, PerceptualLoss, pixel_grid
+from fast_style.perceptual import Border, Lattice, LossTerms, PerceptualLoss, PixelGrid, WeightedSum, Window
 from fast_style.training.muon import Muon
 from fast_style.training.recipe import Recipe
 
+# The style's weight rises from this share of it: see the recipe's style_warmup.
 FIRST_STYLE_SHARE = 0.25
+
+
+def training_loss(loss: PerceptualLoss, recipe: Recipe, *, cell: int) -> WeightedSum:
+    """Return what a network is trained with: the picture's objective, the style rising, and the network's penalties.
+
+    Args:
+        loss: The objective of a picture, calibrated; its targets are shared.
+        recipe: Has the further weights.
+        cell: The network's stride, px.
+    """
+    style = loss.terms["style"]
+    rising = replace(style.weight, first=FIRST_STYLE_SHARE, until=recipe.style_warmup)
+    penalties = (
+        PixelGrid(recipe.grid_weight, cell=cell),
+        Lattice(recipe.lattice_weight, recipe.objective.style_layers, cell=cell),
+        Border(recipe.border_weight),
+    )
+    return WeightedSum(loss.vgg, [*loss.terms.values(), style.with_weight(rising), *penalties])
 
 
 class StyleModule(pl.LightningModule):
@@ -31,7 +49,7 @@ class StyleModule(pl.LightningModule):
 
     Args:
         recipe: What to train and how.
-        loss: Built for the painting, calibrated.
+        loss: Built for the painting, calibrated; :func:`training_loss` adds to it what only training needs.
         card: Plain values about the style that go into the checkpoint: name, painting, licence.
     """
 
@@ -46,7 +64,8 @@ class StyleModule(pl.LightningModule):
             for layer in self.network.modules():
                 if isinstance(layer, InstanceNormalization):
                     layer.requires_grad_(True)
-        self.loss = loss
+        self.calibration = loss.calibration
+        self.loss = training_loss(loss, recipe, cell=self.network.stride)
         self.latest: LossTerms | None = None
         self.latest_output: Tensor | None = None
         self.skipped: set[str] = set()
@@ -57,40 +76,27 @@ class StyleModule(pl.LightningModule):
         self.skipped.update(skipped)
         photos = photos.contiguous(memory_format=torch.channels_last)
         self.network.move_noise(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
-        output = self.network(photos).float()
+        output = self.draw(photos)
         window = self.window(photos.shape[-1])
-        features = self.loss.features(output[window])
-        terms: LossTerms = self.loss(output[window], self.loss.content_targets(photos[window]), features=features)
+        terms: LossTerms = self.loss(
+            output,
+            self.loss.content_targets(photos, window=window),
+            window=window,
+            photo=photos,
+            draw=self.draw,
+            progress=self.global_step / self.recipe.steps,
+        )
         # Kept as tensors: reading a figure would make a GPU wait, so callbacks do it only now and then.
-        self.latest = LossTerms(terms.total.detach(), terms.content.detach(), terms.style.detach(), terms.tv.detach())
+        self.latest = terms.detach()
         self.latest_output = output.detach()
-        objective = self.recipe.objective
-        held_back = (1 - self.style_share()) * objective.strength * objective.style_weight * terms.style
-        recipe, cell = self.recipe, self.network.stride
-        total = terms.total - held_back
-        if recipe.grid_weight:
-            total = total + recipe.grid_weight * pixel_grid(output, cell=cell)
-        if recipe.lattice_weight:
-            total = total + recipe.lattice_weight * self.loss.lattice(features, cell=cell)
-        if recipe.border_weight:
-            total = total + recipe.border_weight * self.border(photos[window], output[window])
-        return total
+        return terms.total
 
-    def border(self, photos: Tensor, inner: Tensor) -> Tensor:
-        """How far the border of a picture is from what is drawn there where the photo goes on.
+    def draw(self, photos: Tensor) -> Tensor:
+        """Stylize with the network as it is in training; (N, 3, H, W) to the same shape, float32."""
+        pictures: Tensor = self.network(photos.contiguous(memory_format=torch.channels_last))
+        return pictures.float()
 
-        Args:
-            photos: (N, 3, S, S), cut out of larger ones.
-            inner: Likewise, cut out of what the network made of the larger ones.
-
-        Returns:
-            The mean square of the difference between the colours of blocks of 16 px: strokes may lie elsewhere.
-        """
-        blocks = min(16, photos.shape[-1])
-        alone = self.network(photos.contiguous(memory_format=torch.channels_last)).float()
-        return F.mse_loss(F.avg_pool2d(alone, blocks), F.avg_pool2d(inner.detach(), blocks))
-
-    def window(self, side: int) -> tuple[EllipsisType, slice, slice]:
+    def window(self, side: int) -> Window:
         """The part of this step's pictures that is scored: a square well inside, at a place that varies a little.
 
         A network can tell where a picture ends. Scored up to there, it puts along the border what the style asks
@@ -102,16 +108,9 @@ class StyleModule(pl.LightningModule):
         scored = side - 2 * rim - slack
         return ..., slice(top, top + scored), slice(left, left + scored)
 
-    def style_share(self) -> float:
-        """Share of the style's weight that counts at this step; see :class:`Recipe`."""
-        rising = self.recipe.style_warmup * self.recipe.steps
-        return min(1.0, FIRST_STYLE_SHARE + (1 - FIRST_STYLE_SHARE) * self.global_step / rising) if rising else 1.0
-
     def figures(self) -> dict[str, float]:
-        """The latest step's losses as numbers; empty before the first step."""
-        if self.latest is None:
-            return {}
-        return {name: float(getattr(self.latest, name)) for name in ("total", "content", "style", "tv")}
+        """The latest step's ``total``, which is minimised, and each term's value, unweighted; empty before a step."""
+        return self.latest.figures() if self.latest is not None else {}
 
     def update_average(self) -> None:
         """Move the average towards the weights, faster in the first steps, which start from noise."""
@@ -137,11 +136,10 @@ class StyleModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to go on and to export, as plain values."""
-        calibration = self.loss.calibration
         checkpoint["fast_style"] = {
             "version": __version__,
             "recipe": self.recipe.as_dict(),
-            "calibration": calibration.as_dict() if calibration else None,
+            "calibration": self.calibration.as_dict() if self.calibration else None,
             "card": self.card,
             "losses": self.figures(),
         }

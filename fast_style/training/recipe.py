@@ -26,13 +26,12 @@ class Recipe:
         style_size: Long side the painting is scaled to, px: it sets the size of the strokes.
         vgg: Where the perceptual weights come from.
         objective: What is minimised.
-        grid_weight: Weight of :func:`~fast_style.perceptual.pixel_grid` of the network's pictures, over one stride.
-            It keeps the network from drawing a grid; the objective of the picture itself has no such term.
-        lattice_weight: Likewise of :meth:`~fast_style.perceptual.PerceptualLoss.lattice`, which keeps it from drawing
-            a dot or a stroke at the same place of every cell. Crops of less than about 128 px hold too few cells to
-            tell that from chance: give 0 there.
-        border_weight: Weight of :meth:`~fast_style.training.module.StyleModule.border`, which keeps the network from
-            drawing a frame.
+        grid_weight: Weight of :class:`~fast_style.perceptual.PixelGrid`, which keeps the network from drawing a grid;
+            the objective of the picture itself has no such term.
+        lattice_weight: Weight of :class:`~fast_style.perceptual.Lattice`, which keeps it from drawing a dot or a
+            stroke at the same place of every cell. Crops of less than about 128 px hold too few cells to tell that
+            from chance: give 0 there.
+        border_weight: Weight of :class:`~fast_style.perceptual.Border`, which keeps it from drawing a frame.
         learning_rate: The peak of the schedule; None takes the network's own, see :attr:`peak_learning_rate`.
         warmup: Share of the steps in which the learning rate rises; then it falls along a cosine.
         style_warmup: Share of the steps in which the style's weight rises from a quarter to the whole. At full

@@ -13,8 +13,7 @@ from fast_style.evaluate.models import Image, Model, ValueRange, check_size, ope
 from fast_style.evaluate.reference import Reference
 from fast_style.evaluate.report import write_html
 from fast_style.images import Picture, Pixels, load_image, resize, save_image, to_float
-from fast_style.optimize.descent import TERMS
-from fast_style.perceptual import Objective
+from fast_style.perceptual import FIGURES, Objective
 from tests.conftest import PAINTING, PHOTOS
 
 SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
@@ -220,6 +219,6 @@ def test_command_leaves_a_report_and_lists_what_failed(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html", "report.json", "sheet.png"}
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["models"][0]["terms"]["total"] == pytest.approx(report["baselines"][0]["terms"]["total"], rel=1e-4)
-    assert set(report["models"][0]["terms"]) == set(TERMS)
+    assert set(report["models"][0]["terms"]) == set(FIGURES)
     assert main(arguments) == 2
     assert "holds a report" in capsys.readouterr().err

@@ -1,25 +1,34 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d, mse_loss
 
 from fast_style.errors import InputError
-from fast_style.perceptual import VGG, Objective, PerceptualLoss, VGGWeights, lattice, pixel_grid
+from fast_style.perceptual import VGG, Calibration, Objective, PerceptualLoss, VGGWeights, lattice, pixel_grid
 from fast_style.training import Recipe
-from fast_style.training.module import FIRST_STYLE_SHARE, StyleModule
+from fast_style.training.module import FIRST_STYLE_SHARE, StyleModule, training_loss
+
+SHIPPED = Path(__file__).parents[2] / "checkpoints"
 
 
 @pytest.fixture
-def module(narrow_weights: VGGWeights) -> StyleModule:
+def picture_loss(narrow_weights: VGGWeights) -> PerceptualLoss:
     objective = Objective(content_layers=("relu2_2",), style_layers=("relu1_1",))
     loss = PerceptualLoss(VGG(narrow_weights, objective.layers), [torch.rand(1, 3, 32, 32)], objective)
     loss.calibrate([torch.rand(1, 3, 32, 32)])
-    return StyleModule(Recipe(network="tiny", steps=1000, style_warmup=0.5, objective=objective), loss, card={})
+    return loss
+
+
+@pytest.fixture
+def module(picture_loss: PerceptualLoss) -> StyleModule:
+    recipe = Recipe(network="tiny", steps=1000, style_warmup=0.5, objective=picture_loss.objective)
+    return StyleModule(recipe, picture_loss, card={})
 
 
 def at(module: StyleModule, step: int) -> StyleModule:
@@ -28,42 +37,69 @@ def at(module: StyleModule, step: int) -> StyleModule:
 
 
 def test_the_styles_weight_rises_along_a_line_and_stays(module: StyleModule) -> None:
-    shares = [at(module, step).style_share() for step in (0, 250, 500, 999)]
+    style, full = module.loss.terms["style"], module.recipe.objective.style_weight
+    shares = [style.weight_at(progress) / full for progress in (0.0, 0.25, 0.5, 0.999)]
     assert shares == pytest.approx([FIRST_STYLE_SHARE, (1 + FIRST_STYLE_SHARE) / 2, 1.0, 1.0])
-    module.recipe = replace(module.recipe, style_warmup=0.0)
-    assert at(module, 0).style_share() == 1.0
 
 
-def test_the_step_minimises_the_objective_with_the_styles_share(module: StyleModule) -> None:
-    module.recipe = replace(module.recipe, grid_weight=0.0, lattice_weight=0.0, border_weight=0.0)
+def test_without_a_warmup_the_style_counts_in_full_from_the_start(picture_loss: PerceptualLoss) -> None:
+    recipe = Recipe(style_warmup=0.0, objective=picture_loss.objective)
+    assert training_loss(picture_loss, recipe, cell=8).terms["style"].weight_at(0.0) == Objective().style_weight
+
+
+def test_the_figures_total_is_exactly_what_the_step_minimises(module: StyleModule) -> None:
+    minimised = at(module, 250).training_step((torch.rand(1, 3, 64, 64), []), 0)
+    figures, recipe = module.figures(), module.recipe
+    assert figures["total"] == minimised.item()
+    weights = {
+        "content": recipe.objective.content_weight,
+        "style": 0.625 * recipe.objective.style_weight,
+        "tv": recipe.objective.tv_weight,
+        "grid": recipe.grid_weight,
+        "lattice": recipe.lattice_weight,
+        "border": recipe.border_weight,
+    }
+    assert list(figures) == ["total", *weights]
+    assert all(figures[name] > 0 for name in weights)
+    expected = sum(weight * figures[name] for name, weight in weights.items())
+    assert figures["total"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_terms_of_a_step_are_those_of_their_definitions(module: StyleModule) -> None:
     photos = torch.rand(1, 3, 64, 64)
-    found = float(at(module, 250).training_step((photos, []), 0).detach())
-    terms, objective = module.latest, module.recipe.objective
-    assert terms is not None
-    expected = terms.content + 0.625 * objective.style_weight * terms.style + objective.tv_weight * terms.tv
-    assert found == pytest.approx(float(expected), rel=1e-5)
-
-
-def test_the_step_adds_each_penalty_by_its_weight(module: StyleModule) -> None:
-    photos = torch.rand(1, 3, 64, 64)
-
-    def step(**weights: float) -> float:
-        none: dict[str, Any] = {"grid_weight": 0.0, "lattice_weight": 0.0, "border_weight": 0.0}
-        module.recipe = replace(module.recipe, **none | weights)
-        return float(at(module, 250).training_step((photos, []), 0).detach())
-
-    plain, output = step(), module.latest_output
+    at(module, 250).training_step((photos, []), 0)
+    output, figures = module.latest_output, module.figures()
     assert output is not None
     window = module.window(64)
-    expected = {
-        "grid_weight": pixel_grid(output, cell=8),
-        "lattice_weight": lattice(module.loss.features(output[window])["relu1_1"], cell=8),
-        "border_weight": module.border(photos[window], output[window]),
-    }
-    for name, penalty in expected.items():
-        assert penalty.item() > 0
-        weight = plain / penalty.item()  # so that it counts as much as all the rest
-        assert step(**{name: weight}) == pytest.approx(2 * plain, rel=1e-3)
+    features = module.loss.vgg(output[window])
+    with torch.no_grad():
+        alone = module.draw(photos[window])
+    side = min(16, alone.shape[-1])
+    border = mse_loss(avg_pool2d(alone, side), avg_pool2d(output[window], side))
+    assert figures["grid"] == pytest.approx(pixel_grid(output, cell=8).item(), rel=1e-5)
+    assert figures["lattice"] == pytest.approx(lattice(features["relu1_1"], cell=8).item(), rel=1e-5)
+    assert figures["border"] == pytest.approx(border.item(), rel=1e-4)
+    target = module.loss.vgg(photos[window])["relu2_2"]
+    unit = module.loss.terms["content"].units
+    assert unit is not None
+    expected = mse_loss(features["relu2_2"], target).item() / unit["relu2_2"]
+    assert figures["content"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_that_a_module_is_given_stays_the_pictures_own(picture_loss: PerceptualLoss) -> None:
+    recipe = Recipe(network="tiny", objective=picture_loss.objective)
+    module = StyleModule(recipe, picture_loss, card={})
+    assert list(picture_loss.terms) == ["content", "style", "tv"]
+    assert picture_loss.terms["style"].weight_at(0.0) == picture_loss.terms["style"].weight_at(1.0)
+    assert module.loss.terms["style"].get_buffer("gram_relu1_1") is picture_loss.style_target("relu1_1")
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
+def test_the_recipe_and_calibration_of_a_shipped_card_load_and_read_the_same(path: Path) -> None:
+    card = json.loads(path.read_text(encoding="utf-8"))
+    recipe = Recipe.from_dict(card["recipe"])
+    assert json.loads(json.dumps(recipe.as_dict())) == card["recipe"]
+    assert Calibration(**card["calibration"]).as_dict() == card["calibration"]
 
 
 def test_the_scored_window_keeps_off_the_rim_and_varies(module: StyleModule) -> None:
@@ -74,18 +110,6 @@ def test_the_scored_window_keeps_off_the_rim_and_varies(module: StyleModule) -> 
         places[rows.start] += 1
     assert set(places) == set(range(32, 49))
     assert at(module, 7).window(256) == at(module, 7).window(256)
-
-
-def test_the_border_is_compared_by_colour_and_only_the_border_is_taught(module: StyleModule) -> None:
-    photos = torch.rand(1, 3, 48, 48)
-    with torch.no_grad():
-        alone = module.network(photos)
-    assert module.border(photos, alone).item() == pytest.approx(0.0, abs=1e-9)
-    assert module.border(photos, alone + 0.1).item() == pytest.approx(0.01, rel=1e-3)
-    turned = alone.unflatten(2, (3, 16)).flip(3).flatten(2, 3)  # each block upside down
-    assert module.border(photos, turned).item() == pytest.approx(0.0, abs=1e-9)
-    inner = alone.clone().requires_grad_()
-    assert torch.autograd.grad(module.border(photos, inner), inner, allow_unused=True) == (None,)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fast_style.perceptual import VGG, PerceptualLoss, load_vgg
+from fast_style.networks import build_network
+from fast_style.perceptual import FIGURES, VGG, PerceptualLoss, WeightedSum, load_vgg
 from fast_style.training import Recipe, load_painting
 from fast_style.training.callbacks import Averaging, DivergenceAlarm
 from fast_style.training.module import StyleModule
@@ -110,9 +111,10 @@ def remaining(module: StyleModule, folder: Path) -> float:
     """The objective after training over that before. Steps see other photos each; these are the same."""
     photos = some_photos(folder)
     pl.seed_everything(RECIPE.seed, verbose=False)
-    untrained = StyleModule(RECIPE, module.loss, card={}).network
-    targets = module.loss.content_targets(photos)
-    after, before = (module.loss(network(photos), targets).total for network in (module.average, untrained))
+    untrained = build_network(RECIPE.network)
+    objective = WeightedSum(module.loss.vgg, [term for name, term in module.loss.terms.items() if name in FIGURES])
+    targets = objective.content_targets(photos)
+    after, before = (objective(network(photos), targets).total for network in (module.average, untrained))
     return float(after / before)
 
 

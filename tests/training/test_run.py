@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
@@ -182,6 +184,52 @@ def test_a_diverged_run_stops_and_keeps_the_last_good_checkpoint(
     checkpoint = load_checkpoint(tmp_path / "s.ckpt")
     assert checkpoint.step == 10
     assert all(bool(torch.isfinite(value).all()) for value in checkpoint.average.values())
+
+
+class Poison(pl.Callback):
+    """Make one weight NaN after a step, whose losses are fine, and perhaps stop as Ctrl-C does."""
+
+    def __init__(self, step: int, *, stop: bool) -> None:
+        self.step, self.stop = step, stop
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        if trainer.global_step == self.step:
+            with torch.no_grad():
+                next(pl_module.parameters())[0] = float("nan")
+            trainer.should_stop = self.stop
+
+
+@pytest.mark.parametrize(
+    ("stop", "reason"),
+    [(False, "at step 6: the loss is nan"), (True, "at step 4: a weight is not finite")],
+    ids=["at a checkpoint between two looks", "on Ctrl-C"],
+)
+def test_a_state_with_a_bad_weight_is_never_saved(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, stop: bool, reason: str
+) -> None:
+    poison = Poison(4, stop=stop)
+    with pytest.raises(TrainingDivergedError, match=reason):
+        run(photo_folder, tmp_path, recipe, preview_every=2, callbacks=[poison])
+    checkpoint = load_checkpoint(tmp_path / "s.ckpt")
+    assert checkpoint.step == 4
+    stored = torch.load(checkpoint.path, weights_only=True)["state_dict"]
+    assert all(bool(torch.isfinite(value).all()) for value in stored.values())
+
+
+def test_a_resumed_run_goes_on_with_a_table_of_fewer_columns(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    first = run(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "steps": 10}))
+    (tmp_path / "s.csv").write_text("step,total,content,style,tv,learning_rate\n10,2.5,1.5,0.1,0.8,0.001\n")
+    run(photo_folder, tmp_path, replace(load_checkpoint(first.checkpoint).recipe, steps=20), resume=first.checkpoint)
+    with (tmp_path / "s.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:6] == ["step", "total", "content", "style", "tv", "learning_rate"]
+    assert (rows[0]["step"], rows[0]["total"], rows[0]["border"]) == ("10", "2.5", "")
+    assert rows[1]["step"] == "20"
+    assert float(rows[1]["border"]) > 0
 
 
 def test_init_starts_from_another_styles_weights(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:

@@ -1,0 +1,48 @@
+"""The content term: the photo's features are kept."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from fast_style.perceptual.objective import Objective
+from fast_style.perceptual.term import Seen, Term, Weight
+
+
+def content_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of two activations of the same shape, a float32 scalar.
+
+    Reference:
+        Johnson et al. 2016, equation 2.
+    """
+    return F.mse_loss(features.float(), target.float())
+
+
+class Content(Term):
+    """How far the picture's features are from those of its photo, at the content layers.
+
+    An unstyled photo scores zero, so the unit is the variance of its features.
+    """
+
+    name = "content"
+    against = "photo"
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__(
+            Weight(objective.content_weight),
+            objective.shares("content"),
+            layers=objective.content_layers,
+            balanced=objective.weighting == "balanced",
+        )
+        self.gatys = objective.weighting == "gatys"
+
+    def distance(self, part: str, seen: Seen) -> Tensor:
+        """Compare one layer."""
+        target = seen.targets[part]
+        mean = content_loss(seen.features[part], target)
+        # Gatys et al. 2016, equation 1: half a sum, not a mean.
+        return mean * (0.5 * target.numel() / len(target)) if self.gatys else mean
+
+    def unstyled(self, part: str, seen: Seen) -> Tensor:
+        """Return the variance of a photo's features."""
+        return seen.features[part].float().var(dim=(0, 2, 3), correction=0).mean()
