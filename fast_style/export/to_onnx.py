@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from fast_style.errors import ExportError, VerificationError
-from fast_style.images import replacing
+from fast_style.files import replacing
 from fast_style.networks import TransformerNetwork
 
 OPSET = 18
@@ -83,7 +83,7 @@ def export_onnx(
     Raises:
         ExportError: The exporter or the ONNX checker refused the network.
         VerificationError: The file differs from the network by more than ``tolerance``.
-        ImageError: The file cannot be written.
+        FileError: The file cannot be written.
     """
     was_training = network.training
     network = network.eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import TrainingDivergedError
-from fast_style.images import Picture, replacing, save_image, to_uint8
+from fast_style.files import replacing
+from fast_style.images import Picture, save_image, to_uint8
 from fast_style.training.module import StyleModule
 
 FIGURES = ("total", "content", "style", "tv")
@@ -98,13 +99,9 @@ class Checkpoints(StyleCallback):
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
         """Save."""
-        partial = self.path.with_name(f".{self.path.name}.part")
-        trainer.save_checkpoint(partial)  # on every process: it waits for all of them
-        if trainer.is_global_zero:
-            with partial.open("rb") as file:
-                # On the disk before it takes the old one's place, so that a power cut leaves one or the other.
-                os.fsync(file.fileno())
-            partial.replace(self.path)
+        # On every process, as it waits for all of them; the first one writes.
+        with replacing(self.path, durable=True) if trainer.is_global_zero else nullcontext(self.path) as partial:
+            trainer.save_checkpoint(partial)
 
 
 class Metrics(StyleCallback):

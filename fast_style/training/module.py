@@ -15,10 +15,11 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from fast_style import __version__
+from fast_style.checkpoint import CHECKPOINT_FORMAT
 from fast_style.networks import InstanceNormalization, build_network
 from fast_style.perceptual import LossTerms, PerceptualLoss, pixel_grid
+from fast_style.recipe import Recipe
 from fast_style.training.muon import Muon
-from fast_style.training.recipe import Recipe
 
 FIRST_STYLE_SHARE = 0.25
 
@@ -139,6 +140,7 @@ class StyleModule(pl.LightningModule):
         """Add what is needed to go on and to export, as plain values."""
         calibration = self.loss.calibration
         checkpoint["fast_style"] = {
+            "format": CHECKPOINT_FORMAT,
             "version": __version__,
             "recipe": self.recipe.as_dict(),
             "calibration": calibration.as_dict() if calibration else None,
