@@ -4,6 +4,7 @@ The tree::
 
     FastStyleError                  anything a user can mend; has a remedy in ``hint``
     ├── InputError                  what was given cannot be used
+    │   ├── FileError               a file that cannot be written
     │   ├── ImageError              a picture: not one, damaged, too small, too large
     │   ├── VideoError              a video: not one, damaged, or a codec its file cannot hold
     │   ├── LayerError              a layer name the perceptual network does not have
@@ -41,6 +42,10 @@ class FastStyleError(Exception):
 
 class InputError(FastStyleError):
     """What was given cannot be used."""
+
+
+class FileError(InputError):
+    """A file that cannot be written."""
 
 
 class ImageError(InputError):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fast_style.errors import ImageError
+from fast_style.files import replacing
 
 Pixels = NDArray[np.uint8]
 Planes = Sequence[Pixels] | NDArray[np.uint8]  # red, green and blue, each (H, W); or (3, H, W)
@@ -260,7 +258,8 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
         format: Used for a stream only: PNG, JPEG or WEBP.
 
     Raises:
-        ImageError: The suffix is none of those, or the file cannot be written.
+        ImageError: The suffix is none of those, or the picture is too large for the format.
+        FileError: The file cannot be written.
     """
     options: dict[str, Any] = {}
     if isinstance(target, str | Path):
@@ -293,34 +292,3 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
             raise ImageError(
                 f"cannot write {target}: {image.width}×{image.height} px as {format}: {error}", hint="Use .png."
             ) from error
-
-
-@contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside the target that takes its name when the block ends well, else vanishes.
-
-    Raises:
-        ImageError: The disk is full, the folder is missing or not writable, or the target is a folder.
-    """
-    partial: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem[:40]}-", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-        partial = Path(name)
-        yield partial
-        partial.chmod(0o666 & ~_umask())  # mkstemp's files are private; an output is an ordinary file
-        partial.replace(target)
-    except OSError as error:
-        reason = {errno.ENOSPC: "the disk is full", errno.EISDIR: "it is a folder"}.get(
-            error.errno or 0, error.strerror or str(error)
-        )
-        raise ImageError(f"cannot write {target}: {reason}") from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import StyleNotFoundError
+from fast_style.errors import ModelError, StyleNotFoundError
+from fast_style.files import check_format
+
+# What cards say that fast-style writes now; cards of 0.1.0 say nothing.
+CARD_FORMAT = 1
 
 # In a checkout the styles lie beside the package; the wheel carries them inside it (see pyproject.toml).
 _PLACES = (Path(__file__).parent / "checkpoints", Path(__file__).parent.parent / "checkpoints")
@@ -39,6 +43,7 @@ def find_style(style: str | Path) -> Style:
 
     Raises:
         StyleNotFoundError: There is neither; the message suggests the nearest name.
+        ModelError: Its card is of a later version of fast-style.
     """
     for shipped in shipped_styles():
         if shipped.name == str(style):
@@ -59,9 +64,16 @@ def find_style(style: str | Path) -> Style:
 
 
 def read_card(model: Path) -> dict[str, Any]:
-    """Read the card beside an ONNX file; empty where there is none that can be read."""
+    """Read the card beside an ONNX file; empty if there is no card that can be read.
+
+    Raises:
+        ModelError: A later version of fast-style wrote it.
+    """
     try:
         card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return card if isinstance(card, dict) else {}
+    if not isinstance(card, dict):
+        return {}
+    check_format(card.get("card_format"), CARD_FORMAT, model.with_suffix(".json"), ModelError)
+    return card

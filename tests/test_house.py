@@ -16,12 +16,17 @@ ROOT = Path(fast_style.__file__).parent
 # From the ground up: a room imports only from rooms before it, or from itself.
 FLOORS = (
     "errors",
+    "files",
     "images",
     "styles",
     "graph",
     "runtime",
+    "device",
+    "painting",
     "perceptual",
     "networks",
+    "recipe",
+    "checkpoint",
     "export",
     "training",
     "optimize",
@@ -31,7 +36,7 @@ FLOORS = (
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
-RUNTIME_ROOMS = {"errors", "images", "styles", "graph", "runtime", "web"}
+RUNTIME_ROOMS = {"errors", "files", "images", "styles", "graph", "runtime", "web"}
 
 
 def imports_of(path: Path) -> set[str]:

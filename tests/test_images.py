@@ -20,7 +20,6 @@ from fast_style.images import (
     fit,
     load_image,
     mix,
-    replacing,
     save_image,
     to_float,
     to_uint8,
@@ -215,40 +214,10 @@ def test_pictures_are_found_at_any_depth_and_in_any_case(tmp_path: Path) -> None
     assert found == ["a.JPG", "b/c.png", "b/d/e.TiFf"]
 
 
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    target = tmp_path / "out.png"
-    target.write_bytes(b"old")
-
-    def interrupted() -> None:
-        with replacing(target) as partial:
-            partial.write_bytes(b"half")
-            raise RuntimeError("pulled the plug")
-
-    with pytest.raises(RuntimeError, match="pulled the plug"):
-        interrupted()
-    assert target.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [target]
-
-
 def test_a_picture_beyond_what_webp_can_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"cannot write .*16384"):
         save_image(Picture(np.zeros((1, 16384, 3), np.uint8)), tmp_path / "wide.webp")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_is_said_in_plain_words(tmp_path: Path) -> None:
-    device = Path("/dev/full")
-    if not device.exists():
-        pytest.skip("this system has no /dev/full")
-
-    def fill() -> None:
-        with replacing(tmp_path / "x.png") as partial:
-            partial.unlink()
-            partial.symlink_to(device)
-            partial.write_bytes(b"x" * 4096)
-
-    with pytest.raises(ImageError, match="the disk is full"):
-        fill()
 
 
 def test_blend_goes_from_the_photo_to_the_style() -> None:

@@ -13,12 +13,12 @@ from rich.console import Console
 
 from fast_style.cli.app import DONE, SOME_FAILED, report_error
 from fast_style.errors import DatasetError, FastStyleError, ImageError, InputError, ModelError
+from fast_style.files import replacing
 from fast_style.images import (
     Picture,
     Pixels,
     find_images,
     load_image,
-    replacing,
     resize,
     save_image,
     to_float,

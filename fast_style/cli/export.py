@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from fast_style.errors import InputError
 
 if TYPE_CHECKING:
-    from fast_style.training.deploy import Deployment
+    from fast_style.export import Deployment
 
 
 def export(
@@ -37,8 +37,8 @@ def export(
         painting: For fp16 and int8: the painting of the training, to measure the objective.
         force: Overwrite a file that exists.
     """
-    from fast_style.training import load_checkpoint, write_card  # imports torch
-    from fast_style.training.deploy import deploy
+    from fast_style.checkpoint import load_checkpoint
+    from fast_style.export import deploy, write_card  # imports torch
 
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
     target = out or checkpoint.with_name("-".join([checkpoint.stem, *variant]) + ".onnx")

@@ -58,7 +58,7 @@ def open_model(given: str | Path, *, value_range: ValueRange | None = None) -> M
 def _open_checkpoint(path: Path) -> Callable[[Image], Image]:
     import torch
 
-    from fast_style.training import load_checkpoint
+    from fast_style.checkpoint import load_checkpoint
 
     network = load_checkpoint(path).network()
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fast_style.errors import InputError
-from fast_style.images import Pixels, replacing, to_float, to_uint8
+from fast_style.files import replacing
+from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.optimize import Scorer, lbfgs
 from fast_style.optimize.descent import Precision
 from fast_style.perceptual import FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
@@ -109,7 +110,8 @@ class Reference:
         """Optimise a photo, or read from the cache what that gave before.
 
         Raises:
-            ImageError: The cache cannot be written, or the photo is too small.
+            FileError: The cache cannot be written.
+            ImageError: The photo is too small.
             TrainingDivergedError: The objective became infinite or no number.
         """
         path = None

@@ -1,7 +1,19 @@
 """From a trained network to a file that runs anywhere, proved equal."""
 
+from fast_style.export.card import write_card
+from fast_style.export.deployment import Deployment, deploy, export_checkpoint
 from fast_style.export.from_onnx import network_from_onnx
 from fast_style.export.to_onnx import Verification, export_onnx, verify_onnx
 from fast_style.export.writing import write_model
 
-__all__ = ["Verification", "export_onnx", "network_from_onnx", "verify_onnx", "write_model"]
+__all__ = [
+    "Deployment",
+    "Verification",
+    "deploy",
+    "export_checkpoint",
+    "export_onnx",
+    "network_from_onnx",
+    "verify_onnx",
+    "write_card",
+    "write_model",
+]

@@ -16,8 +16,8 @@ from torch.export import Dim
 from fast_style.errors import ExportError, VerificationError
 from fast_style.export.from_onnx import PREFIX
 from fast_style.export.writing import write_model
+from fast_style.files import replacing
 from fast_style.graph import INPUT, OUTPUT, PRODUCER, open_session
-from fast_style.images import replacing
 from fast_style.networks import TransformerNetwork
 
 OPSET = 18
@@ -85,7 +85,7 @@ def export_onnx(
     Raises:
         ExportError: The exporter or the ONNX checker refused the network.
         VerificationError: The file differs from the network by more than ``tolerance``.
-        ImageError: The file cannot be written.
+        FileError: The file cannot be written.
     """
     was_training = network.training
     network = network.eval()

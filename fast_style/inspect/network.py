@@ -9,17 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from fast_style.errors import DeviceError, ImageError, InputError, WeightsError
+from fast_style.errors import ImageError, InputError, WeightsError
 from fast_style.images import Picture, resize, to_float
 from fast_style.perceptual.vgg import VGG, Pooling, layer_names
 from fast_style.perceptual.weights import SOURCES, load_tensors, load_vgg_weights
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
 
 PERCEPTUAL = "caffe-vgg19"
 CLASSIFIER = "efficientnet-lite0"
@@ -110,23 +107,6 @@ class Network:
 def to_tensor(picture: Picture, device: torch.device | str = "cpu") -> Tensor:
     """(1, 3, H, W) float32 RGB in [0, 1]."""
     return torch.from_numpy(to_float(picture.pixels)).to(device)
-
-
-def pick_device(name: Device) -> torch.device:
-    """Find the device asked for; ``auto`` takes CUDA where there is one, else the processor.
-
-    Raises:
-        DeviceError: That device is not there.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return torch.device("cuda" if there["cuda"] else "cpu")
-    if not there[name]:
-        raise DeviceError(
-            f"there is no {name} device; torch sees {', '.join(key for key in there if there[key])}",
-            hint="Use --device auto.",
-        )
-    return torch.device(name)
 
 
 def classifier_names() -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fast_style.errors import InputError
-from fast_style.images import replacing
+from fast_style.files import replacing
 from fast_style.perceptual import FIGURES
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def write_losses(steps: Sequence[Step], path: Path) -> None:
     """Write one row an iteration as CSV.
 
     Raises:
-        ImageError: The file cannot be written.
+        FileError: The file cannot be written.
     """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -37,7 +37,7 @@ def write_curve(steps: Sequence[Step], path: Path) -> None:
 
     Raises:
         InputError: matplotlib is not installed.
-        ImageError: The file cannot be written.
+        FileError: The file cannot be written.
     """
     try:
         from matplotlib.figure import Figure  # 0.3 s, and only where a curve is wanted

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fast_style.errors import DeviceError, InputError, TrainingDivergedError
+from fast_style.device import find_device
+from fast_style.errors import InputError, TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, mix, resize, to_float, to_uint8
 from fast_style.optimize.descent import Precision, Scorer, adam
 from fast_style.optimize.lbfgs import lbfgs
@@ -221,22 +222,6 @@ def optimize_picture(
         mix(to_float(finest.pixels), mixed, keep_colors=True)
         pixels = to_uint8(mixed)
     return Outcome(pixels, tuple(steps), interrupted)
-
-
-def find_device(name: str) -> torch.device:
-    """Resolve ``auto``, ``cpu``, ``cuda`` and the like.
-
-    Raises:
-        DeviceError: torch cannot use it.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(1, device=name).device
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        raise DeviceError(
-            f"torch cannot use the device {name!r}: {str(error).splitlines()[0]}", hint="Use --device cpu."
-        ) from error
 
 
 def scaled(pixels: Pixels, long_side: float) -> Pixels:

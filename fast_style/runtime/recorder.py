@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from fast_style.errors import FastStyleError
-from fast_style.images import Pixels, channels, replacing
+from fast_style.files import replacing
+from fast_style.images import Pixels, channels
 from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
 
 _TIME_BASE = Fraction(1, 1000)  # of recordings, which keep the times at which the frames were captured

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from fast_style.errors import InputError, VideoError
+from fast_style.files import replacing
 from fast_style.graph import core_count
-from fast_style.images import Planes, replacing
+from fast_style.images import Planes
 from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses
 from fast_style.runtime.pipeline import overlap
 from fast_style.runtime.reading import VideoReader
@@ -113,7 +114,8 @@ def stylize_video(
 
     Raises:
         VideoError: The video cannot be read at all, or cannot be written.
-        ImageError: The frames are too small, or the file cannot be written.
+        ImageError: The frames are too small.
+        FileError: The file cannot be written.
     """
     source, target, options = Path(source), Path(target), options or VideoOptions()
     if not is_sequence(target):

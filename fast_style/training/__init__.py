@@ -1,20 +1,29 @@
-"""Training a style: the recipe, the photos, the Lightning module, and the run that ties them together."""
+"""Training a style: prepared, fitted and published."""
 
-from fast_style.training.checkpoint import Checkpoint, load_checkpoint
-from fast_style.training.painting import Canvas, find_canvas, load_painting
-from fast_style.training.recipe import Precision, Recipe
-from fast_style.training.run import Outcome, export_checkpoint, train_style, write_card
+from fast_style.checkpoint import Checkpoint, load_checkpoint
+from fast_style.export import export_checkpoint, write_card
+from fast_style.painting import Canvas, find_canvas, load_painting
+from fast_style.recipe import Precision, Recipe
+from fast_style.training.fit import Fitted, fit
+from fast_style.training.prepare import Prepared, prepare
+from fast_style.training.publish import Outcome, publish
+from fast_style.training.run import train_style
 
 __all__ = [
     "Canvas",
     "Checkpoint",
+    "Fitted",
     "Outcome",
     "Precision",
+    "Prepared",
     "Recipe",
     "export_checkpoint",
     "find_canvas",
+    "fit",
     "load_checkpoint",
     "load_painting",
+    "prepare",
+    "publish",
     "train_style",
     "write_card",
 ]

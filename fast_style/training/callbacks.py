@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import TrainingDivergedError
-from fast_style.images import Picture, replacing, save_image, to_uint8
+from fast_style.files import replacing
+from fast_style.images import Picture, save_image, to_uint8
 from fast_style.perceptual import FIGURES
 from fast_style.training.module import StyleModule
 
@@ -125,13 +126,9 @@ class Checkpoints(StyleCallback):
             TrainingDivergedError: Training has failed; the file of an earlier step stays as it is.
         """
         assert_healthy(module, step)
-        partial = self.path.with_name(f".{self.path.name}.part")
-        trainer.save_checkpoint(partial)  # on every process: it waits for all of them
-        if trainer.is_global_zero:
-            with partial.open("rb") as file:
-                # On the disk before it takes the old one's place, so that a power cut leaves one or the other.
-                os.fsync(file.fileno())
-            partial.replace(self.path)
+        # On every process, as it waits for all of them; the first one writes.
+        with replacing(self.path, durable=True) if trainer.is_global_zero else nullcontext(self.path) as partial:
+            trainer.save_checkpoint(partial)
 
 
 class Metrics(StyleCallback):

@@ -14,10 +14,11 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from fast_style import __version__
+from fast_style.checkpoint import CHECKPOINT_FORMAT
 from fast_style.networks import InstanceNormalization, build_network
 from fast_style.perceptual import Border, Lattice, LossTerms, PerceptualLoss, PixelGrid, WeightedSum, Window
+from fast_style.recipe import Recipe
 from fast_style.training.muon import Muon
-from fast_style.training.recipe import Recipe
 
 # The style's weight rises from this share of it: see the recipe's style_warmup.
 FIRST_STYLE_SHARE = 0.25
@@ -137,6 +138,7 @@ class StyleModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to go on and to export, as plain values."""
         checkpoint["fast_style"] = {
+            "format": CHECKPOINT_FORMAT,
             "version": __version__,
             "recipe": self.recipe.as_dict(),
             "calibration": self.calibration.as_dict() if self.calibration else None,

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from fast_style.checkpoint import load_checkpoint
 from fast_style.errors import CheckpointError, InputError
 from fast_style.export import network_from_onnx
 from fast_style.perceptual import PerceptualLoss
 from fast_style.styles import find_style, shipped_styles
-from fast_style.training.checkpoint import load_checkpoint
 from fast_style.training.module import StyleModule
 
 NEAREST = "nearest"

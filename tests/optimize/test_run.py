@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from fast_style.cli import main
-from fast_style.errors import DeviceError, InputError, TrainingDivergedError
+from fast_style.errors import InputError, TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, load_image, save_image, to_float
 from fast_style.optimize import Init, Outcome, Scorer, Settings, Step, optimize_picture, preset, scale_sizes
-from fast_style.optimize.run import find_device
 from fast_style.perceptual import VGG, Objective, PerceptualLoss, load_vgg_weights
 from tests.conftest import PAINTING, PHOTOS
 
@@ -168,11 +167,6 @@ def test_shares_of_paintings_matter(photo: Pixels, painting: Pixels) -> None:
 def test_unknown_preset_suggests_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'gatys'"):
         preset("gatis")
-
-
-def test_unknown_device_is_an_error() -> None:
-    with pytest.raises(DeviceError, match="cannot use the device 'warp'"):
-        find_device("warp")
 
 
 def test_command_writes_picture_snapshots_and_curve(

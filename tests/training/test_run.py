@@ -19,10 +19,20 @@ import torch
 from torch import Tensor
 
 from fast_style.cli import main
-from fast_style.errors import CheckpointError, InputError, TrainingDivergedError
+from fast_style.errors import CheckpointError, DeviceError, InputError, TrainingDivergedError
 from fast_style.networks import build_network
 from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
-from fast_style.training import Outcome, Recipe, load_checkpoint, load_painting, train_style
+from fast_style.styles import read_card
+from fast_style.training import (
+    Outcome,
+    Recipe,
+    fit,
+    load_checkpoint,
+    load_painting,
+    prepare,
+    publish,
+    train_style,
+)
 from tests.conftest import PAINTING
 
 SMALL = Recipe(
@@ -58,6 +68,25 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
     assert card["recipe"]["steps"] == 8
     metadata = onnxruntime.InferenceSession(outcome.model).get_modelmeta().custom_metadata_map
     assert (metadata["style"], metadata["network"], metadata["painting_licence"]) == ("s", "tiny", "public domain")
+
+
+def test_the_three_parts_of_a_run_work_alone(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+    out = tmp_path / "out"
+    prepared = prepare(PAINTING, photo_folder, name="s", recipe=recipe, workers=0)
+    assert (prepared.name, prepared.notes, prepared.resume) == ("s", (), None)
+    assert prepared.module.loss.calibration is not None
+    assert not out.exists()
+
+    fitted = fit(prepared, out, accelerator="cpu", precision="32")
+    assert (fitted.step, fitted.finished, fitted.photos, fitted.skipped) == (8, True, 6, ())
+    assert fitted.checkpoint == out / "s.ckpt"
+    assert {path.name for path in out.iterdir()} - {"tensorboard"} == {"s.ckpt", "s.csv", "previews"}
+
+    published = publish(replace(fitted, seconds=12.4, skipped=("x.jpg",)))
+    assert published.model == out / "s.onnx"
+    assert published.card is not None
+    training = json.loads(published.card.read_text())["training"]
+    assert (training["photos"], training["seconds_of_this_run"], training["skipped"]) == (6, 12, 1)
 
 
 def test_training_lowers_the_objective_of_photos(
@@ -290,6 +319,40 @@ def test_resuming_with_another_recipe_is_refused(photo_folder: Path, tmp_path: P
         run(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "batch": 3}), resume=outcome.checkpoint)
 
 
+def test_an_accelerator_that_is_not_there_is_told_before_anything_is_written(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    with pytest.raises(DeviceError, match="cannot use the device 'warp'"):
+        run(photo_folder, tmp_path / "out", recipe, accelerator="warp")
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_carry_their_format(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+    outcome = run(photo_folder, tmp_path, recipe)
+    assert torch.load(outcome.checkpoint, weights_only=True)["fast_style"]["format"] == 1
+    assert outcome.model is not None
+    assert read_card(outcome.model)["card_format"] == 1
+
+
+@pytest.mark.parametrize("format", [2, 0, "one", None], ids=str)
+def test_a_checkpoint_of_a_later_format_is_refused_and_one_without_a_format_is_taken(
+    tmp_path: Path, format: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = {"recipe": Recipe(network="tiny").as_dict(), "card": {"name": "old"}}
+    if format is not None:
+        ours["format"] = format  # type: ignore[assignment]
+    weights = {f"average.{key}": value for key, value in build_network("tiny").state_dict().items()}
+    path = tmp_path / "s.ckpt"
+    torch.save({"global_step": 3, "state_dict": weights, "fast_style": ours}, path)
+    if format is None:
+        assert load_checkpoint(path).card == {"name": "old"}
+        return
+    with pytest.raises(CheckpointError, match=f"has the format {format!r}; this version of fast-style reads up to 1"):
+        load_checkpoint(path)
+    assert main(["export", str(path)]) == 2
+    assert "hint: Update fast-style." in capsys.readouterr().err
+
+
 class Bomb:
     def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
         return (exec, ("import pathlib; pathlib.Path('exploded').touch()",))
@@ -297,8 +360,13 @@ class Bomb:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(Bomb(), "it was not run"), ({"epoch": 1}, "no checkpoint of fast-style"), (None, "damaged")],
-    ids=["pickle", "another's", "text"],
+    [
+        (Bomb(), "it was not run"),
+        ({"epoch": 1}, "no checkpoint of fast-style"),
+        ({"fast_style": 1, "state_dict": {}}, "no checkpoint of fast-style"),
+        (None, "damaged"),
+    ],
+    ids=["pickle", "another's", "no facts", "text"],
 )
 def test_a_hostile_or_foreign_checkpoint_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object, message: str, capsys: pytest.CaptureFixture[str]

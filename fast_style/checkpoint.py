@@ -11,9 +11,13 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import CheckpointError
+from fast_style.files import check_format
 from fast_style.networks import TransformerNetwork, build_network
 from fast_style.perceptual import Calibration
-from fast_style.training.recipe import Recipe
+from fast_style.recipe import Recipe
+
+# What checkpoints say that fast-style writes now; those of 0.1.0 say nothing.
+CHECKPOINT_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint without running any code in it.
 
     Raises:
-        CheckpointError: It is missing, damaged, not ours, or holds anything but tensors and plain values.
+        CheckpointError: It is missing, damaged, not ours, of a later version of fast-style, or holds anything but
+            tensors and plain values.
     """
     path = Path(path)
     hint = "Give a .ckpt file that 'fast-style train' wrote."
@@ -71,9 +76,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path} holds more than tensors and plain values; it was not run", hint=hint) from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
         raise CheckpointError(f"{path} is damaged or no checkpoint: {str(error).splitlines()[0]}", hint=hint) from error
-    if not isinstance(stored, dict) or "fast_style" not in stored or "state_dict" not in stored:
+    if not isinstance(stored, dict) or not isinstance(stored.get("fast_style"), dict) or "state_dict" not in stored:
         raise CheckpointError(f"{path} is no checkpoint of fast-style", hint=hint)
     ours = stored["fast_style"]
+    check_format(ours.get("format"), CHECKPOINT_FORMAT, path, CheckpointError)
     prefix = "average."
     calibration = ours.get("calibration")
     return Checkpoint(

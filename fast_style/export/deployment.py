@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import statistics
 import time
@@ -16,16 +17,18 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
+from fast_style import __version__
+from fast_style.checkpoint import Checkpoint
 from fast_style.errors import DatasetError, ImageError, InputError, VerificationError
+from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import Image, Precision, open_session, run, to_fp16, to_int8
-from fast_style.export.to_onnx import Verification
+from fast_style.export.to_onnx import Verification, export_onnx
 from fast_style.export.writing import write_model
-from fast_style.images import Picture, find_images, fit, load_image, replacing, resize, to_float, to_uint8
+from fast_style.files import replacing
+from fast_style.images import Picture, find_images, fit, load_image, resize, to_float, to_uint8
+from fast_style.painting import load_painting
 from fast_style.perceptual import PerceptualLoss, load_vgg
-from fast_style.training.checkpoint import Checkpoint
-from fast_style.training.painting import load_painting
-from fast_style.training.run import export_checkpoint
 
 IO = Literal["float", "uint8"]
 
@@ -99,6 +102,28 @@ class Deployment:
         if precision == "int8":
             facts |= {"float_convolutions": list(self.kept), "share_of_work_in_int8": round(self.work, 4)}
         return facts
+
+
+def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, int] | None = None) -> Verification:
+    """Export a checkpoint's averaged network, with what is known about it in the metadata.
+
+    The metadata's ``card_sha256`` is the checksum of the card's part that training wrote: see
+    :func:`fast_style.export.card.card_checksum`. Arguments and errors as of :func:`export_onnx`.
+    """
+    painting = checkpoint.card.get("painting", {})
+    metadata = {
+        "style": str(checkpoint.card.get("name", "")),
+        "precision": "fp32",
+        "licence": str(painting.get("licence", "not stated")),
+        "card_sha256": card_checksum(checkpoint),
+        "network": checkpoint.recipe.network,
+        "version": __version__,
+        "steps": str(checkpoint.step),
+        "recipe": json.dumps(checkpoint.recipe.as_dict()),
+        "losses": json.dumps(checkpoint.losses),
+        **{f"painting_{key}": str(value) for key, value in painting.items()},
+    }
+    return export_onnx(checkpoint.network(), path, metadata=metadata, size=size)
 
 
 def deploy(

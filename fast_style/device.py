@@ -1,0 +1,34 @@
+"""Choosing the device that computes."""
+
+from __future__ import annotations
+
+import torch
+
+from fast_style.errors import DeviceError
+
+
+def find_device(name: str, *, apple: bool = False) -> torch.device:
+    """Resolve the name of a device.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``mps`` and whatever else torch knows; ``gpu`` for CUDA or Apple's GPU; ``auto`` for
+            CUDA if there is such a device, else the CPU.
+        apple: Let ``auto`` take Apple's GPU as well, before the CPU.
+
+    Raises:
+        DeviceError: There is no such device.
+    """
+    if name in {"auto", "gpu"}:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if (apple or name == "gpu") and torch.backends.mps.is_available():
+            return torch.device("mps")
+        if name == "gpu":
+            raise DeviceError("torch sees no GPU", hint="Use the CPU, or auto.")
+        return torch.device("cpu")
+    try:
+        return torch.empty(1, device=name).device
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        raise DeviceError(
+            f"torch cannot use the device {name!r}: {str(error).splitlines()[0]}", hint="Use the CPU, or auto."
+        ) from error

@@ -1,0 +1,73 @@
+"""The card: what an exported style is, where it comes from, how it was made and proved, as JSON beside its file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fast_style import __version__
+from fast_style.checkpoint import Checkpoint
+from fast_style.export.to_onnx import Verification
+from fast_style.files import replacing
+from fast_style.styles import CARD_FORMAT
+
+
+def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What training alone decides of the card, whatever is exported from it later: the same for every file."""
+    return {
+        **checkpoint.card,
+        "network": checkpoint.recipe.network,
+        "recipe": checkpoint.recipe.as_dict(),
+        "calibration": checkpoint.calibration.as_dict() if checkpoint.calibration else None,
+    }
+
+
+def card_checksum(checkpoint: Checkpoint) -> str:
+    """SHA-256 of :func:`training_card` as JSON with sorted keys: ties every exported file to its training."""
+    return hashlib.sha256(json.dumps(training_card(checkpoint), sort_keys=True).encode()).hexdigest()
+
+
+def write_card(
+    checkpoint: Checkpoint,
+    model: Path,
+    verification: Verification,
+    *,
+    training: dict[str, Any],
+    facts: dict[str, Any] | None = None,
+) -> Path:
+    """Write ``NAME.json`` beside an ONNX file; :func:`fast_style.styles.read_card` reads it.
+
+    Args:
+        checkpoint: What was exported.
+        model: The ONNX file.
+        verification: Its proof.
+        training: Facts about the run.
+        facts: More top-level entries, such as those of a reduced precision.
+
+    Returns:
+        The card's path.
+
+    Raises:
+        FileError: The card cannot be written.
+    """
+    card = {
+        "card_format": CARD_FORMAT,
+        **training_card(checkpoint),
+        "training": {"steps": checkpoint.step, "losses": checkpoint.losses, **training},
+        "verification": {"largest_difference": verification.largest, "by_shape": dict(verification.differences)},
+        "card_sha256": card_checksum(checkpoint),
+        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "bytes": model.stat().st_size,
+        "versions": {"fast_style": __version__, "torch": torch.__version__},
+        "date": datetime.now(UTC).date().isoformat(),
+        **(facts or {}),
+    }
+    path = model.with_suffix(".json")
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,69 @@
+"""Writing files whole or not at all, and refusing files of a format that came later."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from fast_style.errors import FastStyleError, FileError
+
+
+@contextlib.contextmanager
+def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside the target that takes its name when the block ends well, else vanishes.
+
+    Args:
+        target: What is written or replaced.
+        durable: Put the file on the disk before it takes its name, so that a power cut leaves the old one or the new.
+
+    Raises:
+        FileError: The disk is full, the folder is missing or not writable, or the target is a folder.
+    """
+    partial: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem[:40]}-", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        partial = Path(name)
+        yield partial
+        partial.chmod(0o666 & ~_umask())  # mkstemp's files are private; an output is an ordinary file
+        if durable:
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+        partial.replace(target)
+    except OSError as error:
+        reason = {errno.ENOSPC: "the disk is full", errno.EISDIR: "it is a folder"}.get(
+            error.errno or 0, error.strerror or str(error)
+        )
+        raise FileError(f"cannot write {target}: {reason}") from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+
+
+def check_format(found: object, newest: int, path: Path, error: type[FastStyleError]) -> None:
+    """Refuse a file whose format is not one of those from 1 to ``newest``; None stands for files of version 0.1.0.
+
+    Args:
+        found: What the file says of its format.
+        newest: The format that is written today.
+        path: The file.
+        error: What to raise.
+
+    Raises:
+        FastStyleError: This version does not know the format; of the class ``error``.
+    """
+    if found is not None and found not in range(1, newest + 1):
+        raise error(
+            f"{path} has the format {found!r}; this version of fast-style reads up to {newest}",
+            hint="Update fast-style.",
+        )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

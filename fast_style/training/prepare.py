@@ -1,0 +1,127 @@
+"""Before the first step: the painting found, the loss calibrated, the network built and given its first weights."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from fast_style.checkpoint import Checkpoint, load_checkpoint
+from fast_style.errors import InputError
+from fast_style.images import load_image
+from fast_style.painting import Box, find_canvas, load_painting
+from fast_style.perceptual import PerceptualLoss, load_vgg
+from fast_style.recipe import Recipe
+from fast_style.training.module import StyleModule
+from fast_style.training.photos import PhotoData
+from fast_style.training.start import NEAREST, nearest_style, start_from
+
+CALIBRATION_PHOTOS = 32
+NEARNESS_PHOTOS = 4
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can begin.
+
+    Attributes:
+        name: Of the style.
+        module: What is trained; holds the recipe, the loss and the card.
+        data: The photos.
+        resume: The checkpoint that the run goes on from, or None.
+        notes: What a user should know: what was cut off, where the run starts.
+    """
+
+    name: str
+    module: StyleModule
+    data: PhotoData
+    resume: Path | None
+    notes: tuple[str, ...]
+
+
+def prepare(
+    painting: Path,
+    photos: Path,
+    *,
+    name: str | None = None,
+    recipe: Recipe | None = None,
+    init: str | Path | None = None,
+    resume: Path | None = None,
+    workers: int | None = None,
+    keep_frame: bool = False,
+    details: dict[str, Any] | None = None,
+) -> Prepared:
+    """Make a run ready; nothing is written. Arguments and errors as of :func:`fast_style.training.train_style`."""
+    previous = load_checkpoint(resume) if resume is not None else None
+    if previous is not None:
+        previous.network()  # fails here, and clearly, if the weights do not fit
+    recipe = _settle_recipe(recipe, previous)
+    if recipe.tune == "adapter" and init is None and previous is None:
+        raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for one.")
+    if init is not None:
+        recipe = replace(recipe, style_warmup=0.0)
+    box, note = _settle_box(painting, previous, keep_frame=keep_frame)
+    picture = load_painting(painting, recipe.style_size, box=box)
+    data = PhotoData(photos, size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
+
+    pl.seed_everything(recipe.seed, verbose=False)
+    vgg = load_vgg(recipe.vgg, recipe.objective)
+    loss = PerceptualLoss(vgg, [picture], recipe.objective, calibration=previous.calibration if previous else None)
+    if loss.calibration is None and recipe.objective.weighting == "balanced":
+        loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
+
+    notes = [note] if note is not None else []
+    if init == NEAREST:
+        init = nearest_style(loss, data.sample(NEARNESS_PHOTOS, size=recipe.size), network=recipe.network)
+        notes.append(f"starting from {init}, the nearest style")
+    name = name or painting.stem
+    card: dict[str, Any] = {"name": name, "painting": _painting_facts(painting, box, details or {})}
+    if init is not None:
+        card["init"] = Path(init).name
+    elif previous is not None and "init" in previous.card:
+        card["init"] = previous.card["init"]
+    module = StyleModule(recipe, loss, card=card)
+    if init is not None:
+        start_from(module, init)
+    module.to(memory_format=torch.channels_last)
+    return Prepared(name, module, data, resume, tuple(notes))
+
+
+def _settle_recipe(recipe: Recipe | None, previous: Checkpoint | None) -> Recipe:
+    if previous is None:
+        return recipe or Recipe()
+    if recipe is None:
+        return previous.recipe
+    old, new = previous.recipe.as_dict(), recipe.as_dict()
+    changed = [key for key in old if old[key] != new[key] and key != "steps"]
+    if changed:
+        raise InputError(
+            f"{previous.path} was trained with another {', '.join(changed)}; resuming goes on with the same recipe",
+            hint="Leave these options out, or start a new run with --init.",
+        )
+    return recipe
+
+
+def _settle_box(painting: Path, previous: Checkpoint | None, *, keep_frame: bool) -> tuple[Box | None, str | None]:
+    """Where the painting is in its picture, and what to tell of it; a resumed run keeps to what it began with."""
+    if previous is None:
+        canvas = find_canvas(load_image(painting, opaque=True).pixels)
+        if keep_frame or canvas.note is None:
+            return None, None
+        hint = "--keep-frame keeps it" if canvas.box else "cut it off with an image editor if it is one"
+        return canvas.box, f"{painting}: {canvas.note}; {hint}"
+    box = previous.card.get("painting", {}).get("box")
+    if box is not None and keep_frame:
+        raise InputError(
+            f"{previous.path} was trained without the frame; resuming goes on so", hint="Leave --keep-frame out."
+        )
+    return box, None
+
+
+def _painting_facts(painting: Path, box: Box | None, details: dict[str, Any]) -> dict[str, Any]:
+    facts = {"file": painting.name, "sha256": hashlib.sha256(painting.read_bytes()).hexdigest(), **details}
+    return facts if box is None else {**facts, "box": list(box)}

@@ -1,0 +1,51 @@
+"""After the last step: the averaged network exported and proved equal, and its card written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fast_style.checkpoint import load_checkpoint
+from fast_style.export import Verification, export_checkpoint, write_card
+from fast_style.training.fit import Fitted
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left.
+
+    Attributes:
+        checkpoint: ``OUT/NAME.ckpt``.
+        model: ``OUT/NAME.onnx``, or None if the run was interrupted.
+        card: ``OUT/NAME.json``, or None if the run was interrupted.
+        step: Steps done.
+        skipped: Photos that could not be used.
+        verification: Of the ONNX file, or None if the run was interrupted.
+    """
+
+    checkpoint: Path
+    model: Path | None
+    card: Path | None
+    step: int
+    skipped: tuple[str, ...]
+    verification: Verification | None
+
+
+def publish(fitted: Fitted) -> Outcome:
+    """Write the ONNX file and the card beside the checkpoint.
+
+    Raises:
+        CheckpointError: The checkpoint is missing or damaged.
+        ExportError: The ONNX file could not be made, or was not equal.
+        FileError: A file could not be written.
+    """
+    checkpoint = load_checkpoint(fitted.checkpoint)
+    model = fitted.checkpoint.with_suffix(".onnx")
+    verification = export_checkpoint(checkpoint, model)
+    facts = {
+        "photos": fitted.photos,
+        "seconds_of_this_run": round(fitted.seconds),
+        "skipped": len(fitted.skipped),
+    }
+    card = write_card(checkpoint, model, verification, training=facts)
+    return Outcome(fitted.checkpoint, model, card, fitted.step, fitted.skipped, verification)

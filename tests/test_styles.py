@@ -1,0 +1,42 @@
+"""Cards beside styles."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fast_style.cli import main
+from fast_style.errors import ModelError
+from fast_style.styles import find_style, shipped_styles
+
+
+@pytest.fixture
+def style(tmp_path: Path, model_file: Path) -> Path:
+    return Path(shutil.copy(model_file, tmp_path / "mine.onnx"))
+
+
+def test_a_card_of_a_later_format_is_refused_with_the_remedy(style: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    style.with_suffix(".json").write_text(json.dumps({"name": "mine", "card_format": 2}))
+    with pytest.raises(ModelError, match=r"mine\.json has the format 2; this version of fast-style reads up to 1"):
+        find_style(style)
+    assert main(["info", str(style)]) == 2
+    assert "hint: Update fast-style." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("card", [{"name": "mine"}, {"name": "mine", "card_format": 1}], ids=["none", "today's"])
+def test_cards_of_today_and_of_before_there_were_formats_are_read(style: Path, card: dict[str, object]) -> None:
+    style.with_suffix(".json").write_text(json.dumps(card))
+    assert find_style(style).card == card
+
+
+@pytest.mark.parametrize("content", ["{", "[2]", '"text"'])
+def test_a_card_that_is_none_of_ours_is_left_alone(style: Path, content: str) -> None:
+    style.with_suffix(".json").write_text(content)
+    assert find_style(style).card == {}
+
+
+def test_every_shipped_style_has_a_card() -> None:
+    assert all(style.card["name"] == style.name for style in shipped_styles())
