@@ -63,6 +63,8 @@ def webcam(
         force: Overwrite the recording where it exists.
         json: Print figures for machines at the end.
     """
+    if not style:
+        raise InputError("no style was given", hint="See 'fast-style webcam --help'.")
     check_blend(blend)
     if size is not None:
         check_size(size)
@@ -74,15 +76,13 @@ def webcam(
         raise InputError(f"{record} exists", hint="Give --force to overwrite it.")
     if not stills.is_dir():
         raise InputError(f"{stills} is no folder; expected one for stills")
-    try:
-        import cv2  # noqa: F401  # the check below must come before any window does
 
-        from fast_style.runtime.capture import Capture
-        from fast_style.runtime.live import Live, LiveOptions
-        from fast_style.runtime.window import View, Window
-        from fast_style.runtime.writing import check_video_name
-    except ImportError as error:
-        raise CameraError(f"{error.name} is not installed", hint='pip install "fast-style[video]"') from error
+    # These need the extra "video"; whether they load must be known before any window opens.
+    from fast_style.runtime.capture import Capture
+    from fast_style.runtime.live import Live, LiveOptions
+    from fast_style.runtime.window import View, Window
+    from fast_style.runtime.writing import check_video_name
+
     if record is not None:
         check_video_name(record)
     if not headless:
@@ -152,10 +152,8 @@ def check_display() -> None:
 
 def _virtual_camera(stack: contextlib.ExitStack) -> Callable[[Any], None]:
     """Open a virtual camera at the first frame, when the size is known; return what takes the frames."""
-    try:
-        import pyvirtualcam
-    except ImportError as error:
-        raise CameraError("pyvirtualcam is not installed", hint='pip install "fast-style[virtual-camera]"') from error
+    import pyvirtualcam
+
     camera: Any = None
 
     def send(pixels: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +13,7 @@ from fast_style.errors import FastStyleError, VideoError
 from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, Planes, channels, load_image, save_image
 from fast_style.runtime.colors import Colors, usual_matrix
 from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses
+from fast_style.runtime.plan import numbered_files
 
 
 class SequenceReader:
@@ -109,22 +109,3 @@ class SequenceWriter:
 
     def close(self) -> None:
         """Nothing is left to do."""
-
-
-def is_sequence(path: Path) -> bool:
-    """Whether a path is a pattern of numbered pictures."""
-    return re.search(r"%0?\d*d", path.name) is not None
-
-
-def numbered_files(pattern: Path) -> list[Path]:
-    """The files that a pattern such as ``frames/%05d.png`` names, by number; gaps are no matter.
-
-    Raises:
-        VideoError: The pattern has more than one number.
-    """
-    parts = re.split(r"%0?\d*d", pattern.name)
-    if len(parts) != 2:
-        raise VideoError(f"{pattern} is not a pattern with one number, such as %05d.png")
-    name = re.compile(rf"{re.escape(parts[0])}(\d+){re.escape(parts[1])}")
-    found = ((name.fullmatch(path.name), path) for path in pattern.parent.glob("*"))
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,17 @@ class Stylizer:
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1")
+        self._given = partial(Stylizer, style, device=device, threads=threads, value_range=value_range)
         self.style = find_style(style)
         self._session = open_session(self.style.path, device=device, threads=threads)
         self.device = running_device(self._session)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.contract = check_contract(self._session, self.style.path, self.metadata, value_range)
         self._buffers = threading.local()
+
+    def __reduce__(self) -> tuple[partial[Stylizer], tuple[()]]:
+        """Pickle what the style was opened with: it is opened again where it is unpickled."""
+        return self._given, ()
 
     def __call__(
         self,

@@ -15,8 +15,9 @@ from fast_style.errors import InputError, VideoError
 from fast_style.images import Planes, replacing
 from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses
 from fast_style.runtime.pipeline import overlap
+from fast_style.runtime.plan import is_sequence
 from fast_style.runtime.reading import VideoReader
-from fast_style.runtime.sequence import SequenceReader, SequenceWriter, is_sequence
+from fast_style.runtime.sequence import SequenceReader, SequenceWriter
 from fast_style.runtime.session import core_count
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
 from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name, copying

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,6 @@ from fast_style.errors import VideoError
 from fast_style.images import Planes
 from fast_style.runtime.colors import Colors
 from fast_style.runtime.frames import plane_views
-from fast_style.runtime.sequence import is_sequence, numbered_files
 from fast_style.runtime.session import core_count
 
 # Short names for --codec; any other encoder of the FFmpeg libraries may be given by its own name.
@@ -286,10 +284,3 @@ def _quality(codec: str, quality: int) -> dict[str, str]:
         return {"crf": str(max(1, round(63 * loss)))}
     # Quantizer scale, 2 to 31, times FFmpeg's FF_QP2LAMBDA.
     return {"flags": "+qscale", "global_quality": str(118 * max(2, round(31 * loss)))}
-
-
-def existing_outputs(path: Path) -> list[Path]:
-    """The files that writing to ``path`` could overwrite."""
-    if is_sequence(path):
-        return numbered_files(path) if path.parent.is_dir() else []
-    return [path] if re.search(r"\S", path.name) and path.exists() else []

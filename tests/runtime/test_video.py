@@ -21,7 +21,7 @@ from fast_style.errors import FastStyleError, InputError, VideoError
 from fast_style.images import Pixels
 from fast_style.runtime.colors import Colors
 from fast_style.runtime.pipeline import Budget, overlap
-from fast_style.runtime.sequence import numbered_files
+from fast_style.runtime.plan import numbered_files
 from fast_style.runtime.video import VideoOptions, stylize_video
 from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
 from tests.runtime.conftest import moving_square, read_frames
