@@ -57,7 +57,9 @@ def _missing(error: MissingArgumentError) -> str:
     every = error.app.assemble_argument_collection()
     for token in takewhile(lambda token: token != "--", error.unused_tokens or []):
         if token.startswith("-"):  # perhaps a misspelling of what is missing
-            return str(UnknownOptionError(token=Token(keyword=token), argument_collection=every, verbose=False))
+            return str(
+                UnknownOptionError(token=Token(keyword=token, source="cli"), argument_collection=every, verbose=False)
+            )
     required = [argument for argument in every if argument.required]
     first = [argument.name for argument in required].index(error.argument.name)
     names = [_name(a) for a in required[first:] if a.name == error.argument.name or not _is_given(a, given)]

@@ -12,7 +12,7 @@ import numpy as np
 
 from fast_style.errors import FastStyleError
 from fast_style.images import Pixels, channels, replacing
-from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
+from fast_style.runtime.writing import VideoFormat, VideoWriter
 
 _TIME_BASE = Fraction(1, 1000)  # of recordings, which keep the times at which the frames were captured
 
@@ -58,7 +58,7 @@ class Recorder:
                 writer = VideoWriter(partial, format)
                 try:
                     while (item := self._queue.get()) is not None:
-                        writer.write(writer.pack(copying(channels(item[0][..., ::-1]))), item[1])
+                        writer.add(channels(item[0][..., ::-1]), item[1])
                         self.frames += 1
                 finally:
                     writer.close()
