@@ -15,6 +15,7 @@ The tree::
     ├── ModelError                  an ONNX file that cannot serve as a style
     ├── CameraError                 a camera that is absent, busy or gone; a display that is not there
     ├── DeviceError                 the device asked for is not the one that would run
+    ├── MissingExtraError           a library that one of fast-style's extras installs
     ├── WebError                    the page's runtime or address cannot be had
     ├── TrainingDivergedError       the loss or the pictures show that training has failed
     └── ExportError                 the exported graph differs from the network
@@ -86,6 +87,10 @@ class CameraError(FastStyleError):
 
 class DeviceError(FastStyleError):
     """The device that was asked for is not the one that would run."""
+
+
+class MissingExtraError(FastStyleError):
+    """A library that one of fast-style's extras installs is missing."""
 
 
 class WebError(FastStyleError):

@@ -16,6 +16,7 @@ ROOT = Path(fast_style.__file__).parent
 # From the ground up: a room imports only from rooms before it, or from itself.
 FLOORS = (
     "errors",
+    "extras",
     "files",
     "images",
     "styles",
@@ -36,7 +37,7 @@ FLOORS = (
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
-RUNTIME_ROOMS = {"errors", "files", "images", "styles", "graph", "runtime", "web"}
+RUNTIME_ROOMS = {"errors", "extras", "files", "images", "styles", "graph", "runtime", "web"}
 
 
 def imports_of(path: Path) -> set[str]:

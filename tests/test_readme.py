@@ -14,7 +14,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.images import load_image
-from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
+from fast_style.runtime.writing import VideoFormat, VideoWriter
 from tests.conftest import PHOTOS, snippets
 from tests.runtime.conftest import moving_square, write_style
 
@@ -35,7 +35,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     photo.save("holiday/sea/cat.jpg")
     writer = VideoWriter(Path("clip.mp4"), VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))
     for number, frame in enumerate(moving_square(4)):
-        writer.write(writer.pack(copying(frame)), number)
+        writer.add(frame, number)
     writer.close()
     write_style(Path("mine.onnx"), "negative")
     return place

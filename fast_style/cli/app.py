@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 
 from fast_style import __version__
 from fast_style.errors import FastStyleError
+from fast_style.extras import missing_extra
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -43,13 +44,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 some inputs failed, 2 bad usage or nothing done."""
     # Before numpy is loaded: threads for its linear algebra, of which nothing here makes use, cost up to 60 ms of CPU.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    given = sys.argv[1:] if arguments is None else arguments
+    # Path reads "./-" as "-", which cyclopts would take for an option.
+    tokens = ["./-" if argument == "-" else argument for argument in given]
     try:
-        status = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except FastStyleError as error:
         report_error(error)
         return FAILED
     except CycloptsError as error:
-        print_error(str(error), f"See '{' '.join(['fast-style', *(error.command_chain or ())])} --help'.")
+        from fast_style.cli.usage import explain_usage
+
+        print_error(*explain_usage(error))
+        return FAILED
+    except ModuleNotFoundError as error:
+        if (missing := missing_extra(error)) is None:
+            raise
+        report_error(missing)
         return FAILED
     except KeyboardInterrupt:
         print_error("interrupted", None)

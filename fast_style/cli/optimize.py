@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json as json_module
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -17,31 +17,80 @@ if TYPE_CHECKING:
     from fast_style.optimize import Settings, Step
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Changes:
+    """What is changed in the preset; None changes nothing.
+
+    Args:
+        strength: Multiplies the style: 0.5 a hint, 2 bold.
+        content_weight: Instead of the preset's.
+        style_weight: Instead of the preset's.
+        tv_weight: Instead of the preset's; larger is smoother.
+        content_layers: Instead of the preset's, such as relu3_3,relu4_2.
+        style_layers: Likewise.
+        content_layer_weights: One for each content layer.
+        style_layer_weights: One for each style layer.
+        pooling: avg or max, instead of the preset's.
+    """
+
+    strength: float | None = None
+    content_weight: float | None = None
+    style_weight: float | None = None
+    tv_weight: float | None = None
+    content_layers: str | None = None
+    style_layers: str | None = None
+    content_layer_weights: str | None = None
+    style_layer_weights: str | None = None
+    pooling: Literal["avg", "max"] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that were given, as the objective takes them."""
+        values = {key: value for key, value in asdict(self).items() if value is not None}
+        for key in values:
+            if key.endswith("_layers"):
+                values[key] = tuple(name.strip() for name in values[key].split(",") if name.strip())
+            elif key.endswith("_layer_weights"):
+                values[key] = _numbers(values[key], key)
+        return values
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Course:
+    """How the picture is optimised.
+
+    Args:
+        optimizer: lbfgs or adam.
+        iterations: At the coarsest scale; each finer one gets half as many.
+        size: Long side of the result, px; a smaller photo keeps its size.
+        style_size: Long side of the paintings, px: larger gives larger strokes.
+        init: Start from the photo, from noise, or from the painting.
+        scales: How many sizes, each twice the one before; by default above 512 px it starts with half.
+        learning_rate: Adam's.
+        seed: Of the noise.
+    """
+
+    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
+    iterations: int = 200
+    size: int = 512
+    style_size: int = 512
+    init: Literal["photo", "noise", "style"] = "photo"
+    scales: int | None = None
+    learning_rate: float = 0.02
+    seed: int = 0
+
+
 def optimize(
     content: Path,
     /,
     *styles: Path,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     preset: Literal["balanced", "gatys", "johnson", "d2l"] = "balanced",
-    optimizer: Literal["lbfgs", "adam"] = "lbfgs",
-    iterations: int = 200,
-    size: int = 512,
-    style_size: int = 512,
-    init: Literal["photo", "noise", "style"] = "photo",
-    scales: int | None = None,
+    course: Course = Course(),
     style_shares: str | None = None,
-    strength: float | None = None,
-    content_weight: float | None = None,
-    style_weight: float | None = None,
-    tv_weight: float | None = None,
-    content_layers: str | None = None,
-    style_layers: str | None = None,
-    content_layer_weights: str | None = None,
-    style_layer_weights: str | None = None,
+    changes: Changes = Changes(),
     vgg: str = "caffe-vgg19",
-    pooling: Literal["avg", "max"] | None = None,
-    learning_rate: float = 0.02,
-    seed: int = 0,
     precision: Literal["32", "bf16"] = "32",
     device: str = "auto",
     keep_colors: Annotated[bool, Parameter(negative="")] = False,
@@ -59,25 +108,10 @@ def optimize(
         styles: One painting or several.
         out: The picture to write.
         preset: balanced is what 'train' minimises; gatys, johnson and d2l are the papers' and the book's.
-        optimizer: lbfgs or adam.
-        iterations: At the coarsest scale; each finer one gets half as many.
-        size: Long side of the result, px; a smaller photo keeps its size.
-        style_size: Long side of the paintings, px: larger gives larger strokes.
-        init: Start from the photo, from noise, or from the painting.
-        scales: How many sizes, each twice the one before; by default above 512 px it starts with half.
+        course: How the picture is optimised.
         style_shares: Share of each painting, such as 2,1.
-        strength: Multiplies the style: 0.5 a hint, 2 bold.
-        content_weight: Instead of the preset's.
-        style_weight: Instead of the preset's.
-        tv_weight: Instead of the preset's; larger is smoother.
-        content_layers: Instead of the preset's, such as relu3_3,relu4_2.
-        style_layers: Likewise.
-        content_layer_weights: One for each content layer.
-        style_layer_weights: One for each style layer.
+        changes: Of the preset.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
-        pooling: avg or max, instead of the preset's.
-        learning_rate: Adam's.
-        seed: Of the noise.
         precision: bf16 runs the perceptual network in bfloat16.
         device: auto, cpu, cuda, …
         keep_colors: Take only brightness from the style.
@@ -105,35 +139,8 @@ def optimize(
     from fast_style.optimize import Settings, optimize_picture, write_curve, write_losses
     from fast_style.optimize import preset as find_preset
 
-    changes = {
-        "strength": strength,
-        "content_weight": content_weight,
-        "style_weight": style_weight,
-        "tv_weight": tv_weight,
-        "content_layers": _names(content_layers),
-        "style_layers": _names(style_layers),
-        "content_layer_weights": _numbers(content_layer_weights, "content_layer_weights"),
-        "style_layer_weights": _numbers(style_layer_weights, "style_layer_weights"),
-        "pooling": pooling,
-    }
-    objective = replace(
-        find_preset(preset),
-        **{key: value for key, value in changes.items() if value is not None},  # type: ignore[arg-type]  # keys are fields
-    )
-    settings = Settings(
-        objective=objective,
-        vgg=vgg,
-        optimizer=optimizer,
-        iterations=iterations,
-        size=size,
-        style_size=style_size,
-        init=init,
-        scales=scales,
-        learning_rate=learning_rate,
-        seed=seed,
-        precision=precision,
-        device=device,
-    )
+    objective = replace(find_preset(preset), **changes.given())
+    settings = Settings(objective=objective, vgg=vgg, precision=precision, device=device, **asdict(course))
     if snapshots is not None:
         snapshots.mkdir(parents=True, exist_ok=True)
     with _Progress(settings, max(photo.size), snapshots, snapshot_every) as progress:
@@ -211,10 +218,6 @@ class _Progress:
         if self.snapshots is not None and self.done % self.every == 0:
             pixels = to_uint8(step.image.cpu().numpy())
             save_image(Picture(pixels), self.snapshots / f"{self.done:05d}.png")
-
-
-def _names(given: str | None) -> tuple[str, ...] | None:
-    return None if given is None else tuple(name.strip() for name in given.split(",") if name.strip())
 
 
 def _numbers(given: str | None, option: str) -> tuple[float, ...] | None:

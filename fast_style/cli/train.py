@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tomllib
 import warnings
-from dataclasses import fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,35 +16,86 @@ from fast_style.cli.app import DONE, INTERRUPTED
 from fast_style.errors import InputError
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Changes:
+    """What is changed in the recipe; None changes nothing.
+
+    Args:
+        network: fast (the default), tiny or johnson.
+        tune: network (the default), or adapter: only the scales and shifts of its normalizations, from an --init.
+        steps: Optimizer steps.
+        size: Side of the training crops, px.
+        batch: Photos in a step, on each device.
+        strength: 1 is the default look, 0.5 a hint of style, 2 bold.
+        style_size: Long side of the painting in training, px: larger gives larger strokes.
+        vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
+        learning_rate: The peak of the schedule.
+        seed: Of weights, order, crops and flips.
+    """
+
+    network: Literal["fast", "tiny", "johnson"] | None = None
+    tune: Literal["network", "adapter"] | None = None
+    steps: int | None = None
+    size: int | None = None
+    batch: int | None = None
+    strength: float | None = None
+    style_size: int | None = None
+    vgg: str | None = None
+    learning_rate: float | None = None
+    seed: int | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Hardware:
+    """What the training runs on.
+
+    Args:
+        devices: Processes, one for each device.
+        accelerator: auto, cpu or gpu.
+        precision: bf16 computes in bfloat16; auto does where that is measured to be faster.
+        workers: Processes that decode photos.
+    """
+
+    devices: int = 1
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    workers: int | None = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Details:
+    """What the card says of the painting.
+
+    Args:
+        title: Of the painting, for the card.
+        artist: Likewise.
+        year: Likewise.
+        licence: Likewise, such as "public domain".
+    """
+
+    title: str | None = None
+    artist: str | None = None
+    year: str | None = None
+    licence: str | None = None
+
+
 def train(
     painting: Path,
     photos: Path,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     name: str | None = None,
-    network: Literal["fast", "tiny", "johnson"] | None = None,
-    tune: Literal["network", "adapter"] | None = None,
-    steps: int | None = None,
-    size: int | None = None,
-    batch: int | None = None,
-    strength: float | None = None,
-    style_size: int | None = None,
-    vgg: str | None = None,
-    learning_rate: float | None = None,
-    seed: int | None = None,
+    changes: Changes = Changes(),
     init: str | None = None,
     resume: Path | None = None,
     config: Path | None = None,
-    devices: int = 1,
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
-    precision: Literal["auto", "32", "bf16"] = "auto",
-    workers: int | None = None,
+    hardware: Hardware = Hardware(),
     preview_every: int | None = None,
     keep_frame: Annotated[bool, Parameter(negative="")] = False,
-    title: str | None = None,
-    artist: str | None = None,
-    year: str | None = None,
-    licence: str | None = None,
+    details: Details = Details(),
     force: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Train a style on a painting and a folder of photos, and export it to ONNX.
@@ -57,30 +108,15 @@ def train(
         photos: A folder of photos, searched at any depth.
         out: Folder for what the run leaves.
         name: Of the style; by default the painting's file name.
-        network: fast (the default), tiny or johnson.
-        tune: network (the default), or adapter: only the scales and shifts of its normalizations, from an --init.
-        steps: Optimizer steps.
-        size: Side of the training crops, px.
-        batch: Photos in a step, on each device.
-        strength: 1 is the default look, 0.5 a hint of style, 2 bold.
-        style_size: Long side of the painting in training, px: larger gives larger strokes.
-        vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
-        learning_rate: The peak of the schedule.
-        seed: Of weights, order, crops and flips.
+        changes: Of the recipe.
         init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from; "nearest" finds the
             shipped one.
         resume: A checkpoint to go on from, exactly.
         config: A TOML file with the recipe; options given here come before it.
-        devices: Processes, one for each device.
-        accelerator: auto, cpu or gpu.
-        precision: bf16 computes in bfloat16; auto does where that is measured to be faster.
-        workers: Processes that decode photos.
+        hardware: What the training runs on.
         preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
         keep_frame: Leave a frame or border around the painting; otherwise it is cut off where one is found.
-        title: Of the painting, for the card.
-        artist: Likewise.
-        year: Likewise.
-        licence: Likewise, such as "public domain".
+        details: Of the painting.
         force: Overwrite a style of that name in OUT.
     """
     from fast_style.cli.training_progress import TrainingProgress  # imports torch
@@ -94,23 +130,13 @@ def train(
     if kept.exists() and not force and (resume is None or resume.resolve() != kept.resolve()):
         raise InputError(f"{kept} exists", hint="Give --resume to go on with it, --force to overwrite it, or a --name.")
 
-    given: dict[str, Any] = {
-        "network": network,
-        "tune": tune,
-        "steps": steps,
-        "size": size,
-        "batch": batch,
-        "style_size": style_size,
-        "vgg": vgg,
-        "learning_rate": learning_rate,
-        "seed": seed,
-    }
     base = load_checkpoint(resume).recipe if resume is not None else Recipe()
     values = base.as_dict()
     if config is not None:
         _merge(values, _read_toml(config), {field.name for field in fields(Recipe)}, config)
-    values |= {key: value for key, value in given.items() if value is not None}
-    recipe = Recipe.from_dict(values)
+    given = _given(changes)
+    strength = given.pop("strength", None)
+    recipe = Recipe.from_dict(values | given)
     if strength is not None:
         recipe = replace(recipe, objective=replace(recipe.objective, strength=strength))
 
@@ -127,17 +153,10 @@ def train(
         recipe=recipe,
         init=init,
         resume=resume,
-        devices=devices,
-        accelerator=accelerator,
-        precision=precision,
-        workers=workers,
+        **asdict(hardware),
         preview_every=preview_every,
         keep_frame=keep_frame,
-        details={
-            key: value
-            for key, value in {"title": title, "artist": artist, "year": year, "licence": licence}.items()
-            if value is not None
-        },
+        details=_given(details),
         on_note=lambda note: console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True),
         callbacks=[TrainingProgress(console)],
     )
@@ -151,6 +170,10 @@ def train(
         print(f"{outcome.card}")
         print(f"{outcome.checkpoint}")
     return DONE
+
+
+def _given(options: Changes | Details) -> dict[str, Any]:
+    return {key: value for key, value in asdict(options).items() if value is not None}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

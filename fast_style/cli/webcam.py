@@ -10,8 +10,9 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -21,24 +22,75 @@ from fast_style.graph import Device
 from fast_style.runtime.contract import Range
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
 
+if TYPE_CHECKING:
+    from fast_style.runtime.window import View
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Look:
+    """What is shown at first; keys change it.
+
+    Args:
+        size: Shrink the long side to this many px.
+        blend: 0 is the camera's picture, 1 the full style.
+        keep_colors: Take only brightness from the style.
+        side_by_side: Show the camera's picture, too.
+        mirror: Swap left and right; cameras do, files do not.
+    """
+
+    size: int | None = 640
+    blend: float = 1.0
+    keep_colors: Annotated[bool, Parameter(negative="")] = False
+    side_by_side: Annotated[bool, Parameter(negative="")] = False
+    mirror: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value out of range."""
+        check_blend(self.blend)
+        if self.size is not None:
+            check_size(self.size)
+
+    def view(self, *, is_file: bool, recording: bool) -> View:
+        """The view that a live session begins with."""
+        from fast_style.runtime.window import View
+
+        return View(
+            blend=self.blend,
+            side_by_side=self.side_by_side,
+            mirror=not is_file if self.mirror is None else self.mirror,
+            keep_colors=self.keep_colors,
+            recording=recording,
+        )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Engine:
+    """What the network runs on.
+
+    Args:
+        value_range: Of models from elsewhere: the values they take and give, 0-1 or 0-255.
+        device: auto, cpu, cuda, …; an error where it is not the one that would run.
+        threads: Of the CPU; without it, all.
+    """
+
+    value_range: Annotated[Range | None, Parameter(name="--range")] = None
+    device: Device = "auto"
+    threads: int | None = None
+
 
 def webcam(
     *,
     style: Annotated[list[str], Parameter(name=["--style", "-s"], consume_multiple=True)],
     source: str = "0",
-    size: int | None = 640,
-    blend: float = 1.0,
-    keep_colors: Annotated[bool, Parameter(negative="")] = False,
-    side_by_side: Annotated[bool, Parameter(negative="")] = False,
-    mirror: bool | None = None,
+    look: Look = Look(),
     record: Path | None = None,
     stills: Path = Path(),
     virtual_camera: Annotated[bool, Parameter(negative="")] = False,
     headless: Annotated[bool, Parameter(negative="")] = False,
     seconds: float | None = None,
-    value_range: Annotated[Range | None, Parameter(name="--range")] = None,
-    device: Device = "auto",
-    threads: int | None = None,
+    engine: Engine = Engine(),
     force: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -47,47 +99,36 @@ def webcam(
     Args:
         style: One or more shipped styles or ONNX files; n and p go through them.
         source: The number of a camera, a video file, which plays at its own pace, or a URL.
-        size: Shrink the long side to this many px.
-        blend: 0 is the camera's picture, 1 the full style.
-        keep_colors: Take only brightness from the style.
-        side_by_side: Show the camera's picture, too.
-        mirror: Swap left and right; cameras do, files do not.
+        look: What is shown at first.
         record: Record to this video.
         stills: Folder for the stills that s saves.
         virtual_camera: Offer the result to other programs as a camera; needs pyvirtualcam.
         headless: Open no window; stop with Ctrl-C, or when the file ends.
         seconds: Stop after this long.
-        value_range: Of models from elsewhere: the values they take and give, 0-1 or 0-255.
-        device: auto, cpu, cuda, …; an error where it is not the one that would run.
-        threads: Of the CPU; without it, all.
+        engine: What the network runs on.
         force: Overwrite the recording where it exists.
         json: Print figures for machines at the end.
     """
-    check_blend(blend)
-    if size is not None:
-        check_size(size)
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}; expected at least 1")
+    if not style:
+        raise InputError("no style was given", hint="See 'fast-style webcam --help'.")
     if seconds is not None and not seconds > 0:
         raise InputError(f"seconds is {seconds}; expected more than 0")
     if record is not None and record.exists() and not force:
         raise InputError(f"{record} exists", hint="Give --force to overwrite it.")
     if not stills.is_dir():
         raise InputError(f"{stills} is no folder; expected one for stills")
-    try:
-        import cv2  # noqa: F401  # the check below must come before any window does
 
-        from fast_style.runtime.capture import Capture
-        from fast_style.runtime.live import Live, LiveOptions
-        from fast_style.runtime.window import View, Window
-        from fast_style.runtime.writing import check_video_name
-    except ImportError as error:
-        raise CameraError(f"{error.name} is not installed", hint='pip install "fast-style[video]"') from error
+    # These need the extra "video"; whether they load must be known before any window opens.
+    from fast_style.runtime.capture import Capture
+    from fast_style.runtime.live import Live, LiveOptions
+    from fast_style.runtime.window import Window
+    from fast_style.runtime.writing import check_video_name
+
     if record is not None:
         check_video_name(record)
     if not headless:
         check_display()
-    stylizers = [Stylizer(name, device=device, threads=threads, value_range=value_range) for name in style]
+    stylizers = [Stylizer(name, **asdict(engine)) for name in style]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a recording is finished then, too
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(Capture(source))
@@ -95,19 +136,12 @@ def webcam(
         if not headless:
             window = Window("fast-style")
             stack.callback(window.close)
-        view = View(
-            blend=blend,
-            side_by_side=side_by_side,
-            mirror=not capture.is_file if mirror is None else mirror,
-            keep_colors=keep_colors,
-            recording=record is not None,
-        )
         live = Live(
             capture,
             stylizers,
             window,
-            view=view,
-            options=LiveOptions(size, record, stills, seconds),
+            view=look.view(is_file=capture.is_file, recording=record is not None),
+            options=LiveOptions(look.size, record, stills, seconds),
             say=lambda text: print(text, file=sys.stderr),
             sinks=[_virtual_camera(stack)] if virtual_camera else [],
         )
@@ -152,10 +186,8 @@ def check_display() -> None:
 
 def _virtual_camera(stack: contextlib.ExitStack) -> Callable[[Any], None]:
     """Open a virtual camera at the first frame, when the size is known; return what takes the frames."""
-    try:
-        import pyvirtualcam
-    except ImportError as error:
-        raise CameraError("pyvirtualcam is not installed", hint='pip install "fast-style[virtual-camera]"') from error
+    import pyvirtualcam
+
     camera: Any = None
 
     def send(pixels: Any) -> None:

@@ -71,12 +71,7 @@ def measure_flicker(stylize: Callable[[Pixels], Pixels], frames: Sequence[Pixels
 
 
 def steadily(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
-    """The same style with the filter of ``stylize --steady`` around it, for the frames of one clip in their order.
-
-    Raises:
-        InputError: OpenCV is not installed.
-    """
-    _opencv()
+    """The same style with the filter of ``stylize --steady`` around it, for the frames of one clip in their order."""
     from fast_style.runtime.steady import Steady
 
     steady = Steady()
@@ -181,30 +176,21 @@ def _mean(parts: Sequence[Flicker]) -> Flicker:
     return Flicker(**means, pairs=len(parts))
 
 
-def _opencv() -> Any:
-    try:
-        import cv2
-    except ModuleNotFoundError as error:
-        raise InputError("flicker needs OpenCV", hint="pip install 'fast-style[video]'.") from error
-    return cv2
-
-
 def _dis() -> Any:
-    cv2 = _opencv()
-    create: Any = cv2.DISOpticalFlow_create
-    return create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    import cv2
+
+    library: Any = cv2  # its types lack some names
+    return library.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
 
 def read_clip(path: Path, *, frames: int, size: int) -> list[Pixels]:
     """Decode the first frames of a clip, shrunk to a long side of ``size`` px.
 
     Raises:
-        InputError: It does not exist, is no video, or PyAV is not installed.
+        InputError: It does not exist or is not a video.
     """
-    try:
-        import av
-    except ModuleNotFoundError as error:
-        raise InputError("reading a clip needs PyAV", hint="pip install 'fast-style[video]'.") from error
+    import av
+
     if not path.is_file():
         raise InputError(f"{path} is no file; expected a clip")
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fast_style.errors import InputError
 from fast_style.files import replacing
 from fast_style.perceptual import FIGURES
 
@@ -36,14 +35,11 @@ def write_curve(steps: Sequence[Step], path: Path) -> None:
     """Draw the objective and its parts over the iterations as PNG.
 
     Raises:
-        InputError: matplotlib is not installed.
         FileError: The file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure  # 0.3 s, and only where a curve is wanted
-        from matplotlib.ticker import MaxNLocator
-    except ModuleNotFoundError as error:
-        raise InputError("a curve needs matplotlib", hint="pip install 'fast-style[train]'.") from error
+    from matplotlib.figure import Figure  # 0.3 s, and only where a curve is wanted
+    from matplotlib.ticker import MaxNLocator
+
     figure = Figure(figsize=(7.2, 4.2), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     numbers = range(1, len(steps) + 1)

@@ -1,14 +1,20 @@
-"""One picture of a video, and what could not be read of the others."""
+"""What readers of videos give and writers take: frames, packets of other streams, and what could not be read."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
+from av import Packet, VideoFrame
+from av.stream import Stream
 
 from fast_style.images import Pixels, Planes
+
+OtherPacket: TypeAlias = "Packet[Stream]"  # of sound or subtitles, passed on as it is
+Memory = TypeVar("Memory")  # what a writer keeps a picture in
 
 DEFAULT_RATE = Fraction(25)  # of numbered pictures, which have no times of their own
 
@@ -44,10 +50,68 @@ class Losses:
         return bool(self.reasons)
 
 
-def plane_views(frame: Any) -> list[Pixels]:
+@dataclass(frozen=True)
+class Canvas(Generic[Memory]):
+    """A picture to be drawn for a writer.
+
+    Attributes:
+        planes: Where to draw red, green and blue, each (H, W) uint8: views of the memory, so that nothing is copied.
+        memory: The writer's own.
+    """
+
+    planes: Planes
+    memory: Memory
+
+
+class Reader(Protocol):
+    """A video that is read: see :class:`fast_style.runtime.reading.VideoReader`."""
+
+    width: int
+    height: int
+    rate: Fraction
+    time_base: Fraction
+    losses: Losses
+
+    @property
+    def frames(self) -> int | None:
+        """How many frames to expect, or None if nothing tells."""
+
+    def __iter__(self) -> Iterator[Frame | OtherPacket]:
+        """Read on."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+class Writer(Protocol[Memory]):
+    """A video that is written: see :class:`fast_style.runtime.writing.VideoWriter`."""
+
+    def canvas(self) -> Canvas[Memory]:
+        """Get a picture to draw on."""
+
+    def pack(self, canvas: Canvas[Memory]) -> Memory:
+        """Turn what was drawn into what is written; slow, and for any thread."""
+
+    def write(self, frame: Memory, pts: int) -> None:
+        """Write what was packed."""
+
+    def copy(self, packet: OtherPacket) -> None:
+        """Pass on a packet of another stream."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+def copy_planes(source: Planes, target: Planes) -> None:
+    """Copy red, green and blue, each (H, W) uint8, into others of their size."""
+    for plane, there in zip(source, target, strict=True):
+        np.copyto(there, plane)
+
+
+def plane_views(frame: VideoFrame) -> list[Pixels]:
     """The red, green and blue planes of a ``gbrp`` frame as (H, W) views of its memory, writable."""
     views = [
-        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
         for plane in frame.planes
     ]
     return [views[2], views[0], views[1]]

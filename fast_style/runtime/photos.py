@@ -1,4 +1,4 @@
-"""Stylizing many photos at once, in bounded memory."""
+"""Stylizing one photo, anywhere; and many at once in threads, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,32 +12,16 @@ from pathlib import Path
 
 from fast_style.errors import FastStyleError, InputError
 from fast_style.graph import Device, core_count
-from fast_style.images import Picture, count_pixels, load_image, save_image
+from fast_style.images import count_pixels, load_image, save_image
 from fast_style.runtime.contract import Range
 from fast_style.runtime.ledger import Ledger
 from fast_style.runtime.pipeline import Budget, overlap
+from fast_style.runtime.plan import STREAM, Job, is_done
 from fast_style.runtime.strokes import check_strokes
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
 
-STREAM = Path("-")
-
 # So many pixels are in memory at once, decoded, in the network or being encoded: about 1.5 GiB.
 _PIXELS_AT_ONCE = 24_000_000
-
-
-@dataclass(frozen=True)
-class PhotoJob:
-    """One photo and where its result goes.
-
-    Attributes:
-        source: A file, or ``-`` for standard input.
-        target: Likewise, for standard output.
-        folder: Of all the results of a folder of photos, else None.
-    """
-
-    source: Path
-    target: Path
-    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -82,15 +66,44 @@ class PhotoOutcome:
         error: Why there is no result, or None.
     """
 
-    job: PhotoJob
+    job: Job
     seconds: float
     size: tuple[int, int] | None = None
     skipped: bool = False
     error: FastStyleError | None = None
 
 
+def stylize_photo(job: Job, stylizer: Stylizer, options: PhotoOptions) -> PhotoOutcome:
+    """Stylize one photo and save it.
+
+    This depends on its arguments alone, and they and the outcome can be pickled: call it in a thread, another process
+    or on another machine that sees the files.
+
+    Args:
+        job: What to do. A result that exists is overwritten: see :func:`fast_style.runtime.plan.is_done`.
+        stylizer: The style.
+        options: See :class:`PhotoOptions`.
+    """
+    start = time.perf_counter()
+    try:
+        picture = stylizer.picture(
+            load_image(io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source, size=options.size),
+            amount=options.blend,
+            colors=options.keep_colors,
+            strokes=options.strokes,
+        )
+        if job.target == STREAM:
+            save_image(picture, sys.stdout.buffer, quality=options.quality, format=options.format)
+        else:
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+            save_image(picture, job.target, quality=options.quality)
+    except FastStyleError as error:
+        return PhotoOutcome(job, time.perf_counter() - start, error=error)
+    return PhotoOutcome(job, time.perf_counter() - start, picture.size)
+
+
 def stylize_photos(
-    jobs: Iterable[PhotoJob],
+    jobs: Iterable[Job],
     style: str | Path,
     options: PhotoOptions,
     *,
@@ -122,91 +135,48 @@ def stylize_photos(
     def open_style(threads: int) -> Stylizer:
         return Stylizer(style, device=device, threads=threads, value_range=value_range)
 
-    return _Studio(open_style, options, value_range, workers, threads, force).run(jobs)
+    worker = _Worker(open_style, options, workers, threads)
+    path = worker.stylizer.style.path
+    made = (path.resolve(), path.stat().st_size, path.stat().st_mtime_ns, options, value_range)
+    ledgers = {folder: Ledger(folder, made) for folder in {job.folder for job in jobs} if folder is not None}
+
+    def work(job: Job) -> PhotoOutcome:
+        ledger = None if job.folder is None else ledgers[job.folder]
+        try:
+            if is_done(job, ledger, force=force):  # asked as late as can be: someone else may write there, too
+                return PhotoOutcome(job, 0.0, skipped=True)
+        except InputError as error:
+            return PhotoOutcome(job, 0.0, error=error)
+        outcome = worker.do(job)
+        if ledger is not None and outcome.error is None:
+            ledger.add(job.source, job.target)
+        return outcome
+
+    return map(work, jobs) if len(jobs) == 1 else overlap(jobs, work, workers=workers)
 
 
-class _Studio:
-    """What the workers share: the sessions, the bound on memory, the ledgers."""
+class _Worker:
+    """What the threads share: the sessions and the bound on memory."""
 
     def __init__(
-        self,
-        open_style: Callable[[int], Stylizer],
-        options: PhotoOptions,
-        value_range: Range | None,
-        workers: int,
-        threads: int | None,
-        force: bool,
+        self, open_style: Callable[[int], Stylizer], options: PhotoOptions, workers: int, threads: int | None
     ) -> None:
-        self.options, self.workers, self.force = options, workers, force
-        self._open, self._value_range = open_style, value_range
-        self._many = open_style(threads or max(1, core_count() // workers))
+        self._open, self._options, self._workers = open_style, options, workers
+        self.stylizer = open_style(threads or max(1, core_count() // workers))
         self._large: Stylizer | None = None
         self._lock = threading.Lock()
         self._budget = Budget(_PIXELS_AT_ONCE)
-        self._ledgers: dict[Path, Ledger] = {}
 
-    def run(self, jobs: list[PhotoJob]) -> Iterator[PhotoOutcome]:
-        if len(jobs) == 1:
-            yield self._outcome(jobs[0])
-            return
-        yield from overlap(jobs, self._outcome, workers=self.workers)
-
-    def _outcome(self, job: PhotoJob) -> PhotoOutcome:
-        start = time.perf_counter()
-        try:
-            size = self._do(job)
-        except FastStyleError as error:
-            return PhotoOutcome(job, time.perf_counter() - start, error=error)
-        return PhotoOutcome(job, time.perf_counter() - start, size, skipped=size is None)
-
-    def _do(self, job: PhotoJob) -> tuple[int, int] | None:
-        """Stylize one photo; return the size of the result, or None where it is done already."""
-        ledger = None if job.folder is None else self._ledger(job.folder)
-        if job.target != STREAM and job.target.exists() and not self.force:
-            if ledger is None or not ledger.is_ours(job.target):
-                raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
-            if job.source.exists() and ledger.is_done(job.source, job.target):
-                return None
-        source = io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
-        pixels = count_pixels(source, size=self.options.size)
+    def do(self, job: Job) -> PhotoOutcome:
+        # Of standard input nothing is known before it is read.
+        pixels = _PIXELS_AT_ONCE if job.source == STREAM else count_pixels(job.source, size=self._options.size)
         with self._budget.spend(pixels):
-            options = self.options
-            picture = self._stylizer(pixels).picture(
-                load_image(source, size=options.size),
-                amount=options.blend,
-                colors=options.keep_colors,
-                strokes=options.strokes,
-            )
-            self._save(picture, job.target)
-        if ledger is not None:
-            ledger.add(job.source, job.target)
-        return picture.size
+            return stylize_photo(job, self._stylizer_for(pixels), self._options)
 
-    def _save(self, picture: Picture, target: Path) -> None:
-        if target == STREAM:
-            save_image(picture, sys.stdout.buffer, quality=self.options.quality, format=self.options.format)
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        save_image(picture, target, quality=self.options.quality)
-
-    def _stylizer(self, pixels: int) -> Stylizer:
+    def _stylizer_for(self, pixels: int) -> Stylizer:
         """The session for a photo of that size: one thread each, but all for one so large that few fit in memory."""
-        if self.workers == 1 or pixels <= _PIXELS_AT_ONCE // self.workers:
-            return self._many
+        if self._workers == 1 or pixels <= _PIXELS_AT_ONCE // self._workers:
+            return self.stylizer
         with self._lock:
             self._large = self._large or self._open(core_count())
         return self._large
-
-    def _ledger(self, folder: Path) -> Ledger:
-        with self._lock:
-            if folder not in self._ledgers:
-                style = self._many.style.path
-                made = (
-                    style.resolve(),
-                    style.stat().st_size,
-                    style.stat().st_mtime_ns,
-                    self.options,
-                    self._value_range,
-                )
-                self._ledgers[folder] = Ledger(folder, made)
-            return self._ledgers[folder]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 def overlap(
     items: Iterable[Item], work: Callable[[Item], Result], *, workers: int, ahead: int | None = None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield ``work(item)`` for each item, in order, while the next items are read and worked on.
 
     The items are drawn by a thread of their own, ``workers`` threads work on them, and whoever iterates over the

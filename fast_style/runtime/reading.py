@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import av
 import numpy as np
+from av import VideoFrame
 from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.reformatter import ColorRange, VideoReformatter
@@ -18,7 +18,7 @@ from fast_style.errors import VideoError
 from fast_style.graph import core_count
 from fast_style.images import MAX_PIXELS, Planes
 from fast_style.runtime.colors import colors_of
-from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses, plane_views
+from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, plane_views
 
 
 class VideoReader:
@@ -53,7 +53,7 @@ class VideoReader:
         if not path.is_file():
             raise VideoError(f"{path} {'is a folder; expected a video' if path.is_dir() else 'does not exist'}")
         try:
-            self.container: Any = av.open(str(path), metadata_errors="replace")
+            self.container = av.open(str(path), metadata_errors="replace")
         except FFmpegError as error:
             raise VideoError(
                 f"{path} is not a video that can be read ({error.strerror})",
@@ -78,10 +78,10 @@ class VideoReader:
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 1000)
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or DEFAULT_RATE
         self.metadata: dict[str, str] = dict(self.container.metadata)
-        self._packets: Iterator[Any] = self.container.demux([self.stream, *self.copied])
+        self._packets = self.container.demux([self.stream, *self.copied])
         self._reformatter = VideoReformatter()
         # The first frame tells the size, the rotation and the colours; what the header says may be wrong.
-        self._pending: list[Any] = []
+        self._pending: list[VideoFrame | OtherPacket] = []
         self._items = self._decoded()
         first = self._first_frame()
         self.rotation = round(first.rotation / 90) * 90 % 360
@@ -96,10 +96,10 @@ class VideoReader:
         if self.start > 0:
             self._seek()
 
-    def _first_frame(self) -> Any:
+    def _first_frame(self) -> VideoFrame:
         for item in self._items:
             self._pending.append(item)
-            if isinstance(item, av.VideoFrame):
+            if isinstance(item, VideoFrame):
                 return item
         why = f": {self.losses.reasons[0]}" if self.losses else ""
         raise VideoError(f"{self.path} holds no frame that can be decoded{why}")
@@ -125,13 +125,13 @@ class VideoReader:
     @property
     def seconds(self) -> float | None:
         """How long what will be read is, seconds, or None where nothing tells."""
-        whole = self.container.duration
-        if whole is None or whole < 0:
+        duration = self.container.duration
+        if duration is None or duration < 0:
             return None if self.end is None else self.end - self.start
-        whole = whole / av.time_base
+        whole = duration / av.time_base
         return float(max(0.0, (whole if self.end is None else min(whole, self.end)) - self.start))
 
-    def __iter__(self) -> Iterator[Frame | Any]:
+    def __iter__(self) -> Iterator[Frame | OtherPacket]:
         """Read on, from the start that was asked for."""
         first = round((self._origin + Fraction(self.start)) / self.time_base)
         shift = first if self.start > 0 else 0
@@ -140,7 +140,7 @@ class VideoReader:
         usual = max(1, round(1 / (self.rate * self.time_base)))
         read = 0
         for item in self._all():
-            if isinstance(item, av.VideoFrame):
+            if isinstance(item, VideoFrame):
                 pts = item.pts
                 if pts is None or (previous is not None and pts <= previous):
                     # A raw stream has no times; damage makes them go back. Either way the next is one frame later.
@@ -156,7 +156,7 @@ class VideoReader:
                 yield packet
         self._account(read, previous)
 
-    def _cut(self, packet: Any) -> Any:
+    def _cut(self, packet: OtherPacket) -> OtherPacket | None:
         """A packet of another stream at its new time, or None where it is outside of what is wanted."""
         base, time = packet.time_base, packet.pts
         if time is None or base is None:
@@ -171,12 +171,12 @@ class VideoReader:
             packet.dts = None if packet.dts is None else packet.dts - shift
         return packet
 
-    def _all(self) -> Iterator[Any]:
+    def _all(self) -> Iterator[VideoFrame | OtherPacket]:
         yield from self._pending
         self._pending.clear()
         yield from self._items
 
-    def _decoded(self) -> Iterator[Any]:
+    def _decoded(self) -> Iterator[VideoFrame | OtherPacket]:
         """Decoded frames and the packets of other streams, in the file's order; damage is counted, not raised."""
         while True:
             try:
@@ -191,7 +191,7 @@ class VideoReader:
                     yield packet
                 continue
             try:
-                frames = packet.decode()
+                frames = self.stream.decode(packet)
             except FFmpegError as error:
                 self.losses.add(f"damaged frames: {error.strerror}", frames=1)
                 continue
@@ -200,7 +200,7 @@ class VideoReader:
                     self.losses.add("damaged frames, patched by the decoder", frames=1)
                 yield frame
 
-    def _planes(self, frame: Any) -> Planes:
+    def _planes(self, frame: VideoFrame) -> Planes:
         """Convert one decoded frame to upright RGB planes, views of the conversion's own memory."""
         width, height = self._decoded_size
         rgb = self._reformatter.reformat(

@@ -13,7 +13,7 @@ import numpy as np
 from fast_style.errors import FastStyleError
 from fast_style.files import replacing
 from fast_style.images import Pixels, channels
-from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
+from fast_style.runtime.writing import VideoFormat, VideoWriter
 
 _TIME_BASE = Fraction(1, 1000)  # of recordings, which keep the times at which the frames were captured
 
@@ -59,7 +59,7 @@ class Recorder:
                 writer = VideoWriter(partial, format)
                 try:
                     while (item := self._queue.get()) is not None:
-                        writer.write(writer.pack(copying(channels(item[0][..., ::-1]))), item[1])
+                        writer.add(channels(item[0][..., ::-1]), item[1])
                         self.frames += 1
                 finally:
                     writer.close()

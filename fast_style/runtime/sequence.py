@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from av.stream import Stream
 
 from fast_style.errors import FastStyleError, VideoError
-from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, Planes, channels, load_image, save_image
+from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, channels, load_image, save_image
 from fast_style.runtime.colors import Colors, usual_matrix
-from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses
+from fast_style.runtime.frames import DEFAULT_RATE, Canvas, Frame, Losses, OtherPacket
+from fast_style.runtime.plan import numbered_files
 
 
 class SequenceReader:
@@ -48,7 +48,7 @@ class SequenceReader:
             raise VideoError(f"there is no picture named {path}", hint="The numbers may start anywhere.")
         self.losses = Losses()
         self.metadata: dict[str, str] = {}
-        self.copied: list[Any] = []
+        self.copied: list[Stream] = []
         self.aspect: Fraction | None = None
         # The planes are RGB already; this is how a video written from them will mean them.
         self.width, self.height = load_image(self._files[0], size=size).size
@@ -93,38 +93,22 @@ class SequenceWriter:
         self.path, self.width, self.height = path, width, height
         self.quality, self._number = quality, 0
 
-    def pack(self, draw: Callable[[Planes], None]) -> Pixels:
-        """Make a picture; ``draw`` fills its red, green and blue planes, each (H, W) uint8."""
+    def canvas(self) -> Canvas[Pixels]:
+        """Get a picture to draw on."""
         picture = np.empty((self.height, self.width, 3), np.uint8)
-        draw(channels(picture))
-        return picture
+        return Canvas(channels(picture), picture)
+
+    def pack(self, canvas: Canvas[Pixels]) -> Pixels:
+        """Take what was drawn as it is."""
+        return canvas.memory
 
     def write(self, frame: Pixels, pts: int) -> None:
         """Save the next picture."""
         self._number += 1
         save_image(Picture(frame), self.path.with_name(self.path.name % self._number), quality=self.quality)
 
-    def copy(self, packet: Any) -> None:
+    def copy(self, packet: OtherPacket) -> None:
         """Pictures hold no sound."""
 
     def close(self) -> None:
         """Nothing is left to do."""
-
-
-def is_sequence(path: Path) -> bool:
-    """Whether a path is a pattern of numbered pictures."""
-    return re.search(r"%0?\d*d", path.name) is not None
-
-
-def numbered_files(pattern: Path) -> list[Path]:
-    """The files that a pattern such as ``frames/%05d.png`` names, by number; gaps are no matter.
-
-    Raises:
-        VideoError: The pattern has more than one number.
-    """
-    parts = re.split(r"%0?\d*d", pattern.name)
-    if len(parts) != 2:
-        raise VideoError(f"{pattern} is not a pattern with one number, such as %05d.png")
-    name = re.compile(rf"{re.escape(parts[0])}(\d+){re.escape(parts[1])}")
-    found = ((name.fullmatch(path.name), path) for path in pattern.parent.glob("*"))
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]

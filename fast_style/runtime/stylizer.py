@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ class Stylizer:
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1")
+        self._given = partial(Stylizer, style, device=device, threads=threads, value_range=value_range)
         self.style = find_style(style)
         graph = open_graph(self.style.path, device=device, threads=threads)
         self._session = graph.session
@@ -75,6 +77,10 @@ class Stylizer:
         self.metadata = graph.metadata
         self.contract = check_contract(graph, value_range)
         self._buffers = threading.local()
+
+    def __reduce__(self) -> tuple[partial[Stylizer], tuple[()]]:
+        """Pickle what the style was opened with: it is opened again where it is unpickled."""
+        return self._given, ()
 
     def __call__(
         self,

@@ -7,20 +7,34 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
 from fast_style.errors import InputError, VideoError
 from fast_style.files import replacing
 from fast_style.graph import core_count
-from fast_style.images import Planes
-from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses
+from fast_style.images import Pixels, Planes
+from fast_style.runtime.frames import (
+    DEFAULT_RATE,
+    Canvas,
+    Frame,
+    Losses,
+    Memory,
+    OtherPacket,
+    Reader,
+    Writer,
+    copy_planes,
+)
 from fast_style.runtime.pipeline import overlap
+from fast_style.runtime.plan import is_sequence
 from fast_style.runtime.reading import VideoReader
-from fast_style.runtime.sequence import SequenceReader, SequenceWriter, is_sequence
+from fast_style.runtime.sequence import SequenceReader, SequenceWriter
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
-from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name, copying
+from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name
+
+if TYPE_CHECKING:
+    from fast_style.runtime.steady import Held, Steady
 
 # A gap this long is a still picture or a damaged time; --fps does not fill it with repeated frames.
 _LONGEST_FILLED_GAP = 10.0
@@ -121,16 +135,17 @@ def stylize_video(
     if not is_sequence(target):
         check_video_name(target)  # said of the target's own name, before anything is opened
     with ExitStack() as stack:
-        reader: VideoReader | SequenceReader = _open_reader(source, options)
+        reader = _open_reader(source, options)
         stack.callback(reader.close)
+        width = reader.width * (2 if options.side_by_side else 1)
+        workers = workers or max(1, min(core_count(), _PIXELS_AT_ONCE // (reader.width * reader.height)))
         if is_sequence(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target
+            pictures = SequenceWriter(target, width, reader.height, quality=options.quality)
+            frames, interrupted = _run(reader, pictures, stylizer, options, workers, progress)
         else:
-            partial = stack.enter_context(replacing(target))
-        writer = _open_writer(partial, reader, options)
-        workers = workers or max(1, min(core_count(), _PIXELS_AT_ONCE // (reader.width * reader.height)))
-        frames, interrupted = _run(reader, writer, stylizer, options, workers, progress)
+            film = _open_writer(stack.enter_context(replacing(target)), width, reader, options)
+            frames, interrupted = _run(reader, film, stylizer, options, workers, progress)
         if not frames and not interrupted:
             raise VideoError(f"{source} has no frame in what was asked for", hint="Check --start and --end.")
         if not frames:
@@ -147,12 +162,7 @@ def _open_reader(source: Path, options: VideoOptions) -> VideoReader | SequenceR
     return VideoReader(source, size=options.size, start=options.start, end=options.end, copied=copied)
 
 
-def _open_writer(
-    target: Path, reader: VideoReader | SequenceReader, options: VideoOptions
-) -> VideoWriter | SequenceWriter:
-    width = reader.width * (2 if options.side_by_side else 1)
-    if is_sequence(target):
-        return SequenceWriter(target, width, reader.height, quality=options.quality)
+def _open_writer(target: Path, width: int, reader: VideoReader | SequenceReader, options: VideoOptions) -> VideoWriter:
     format = VideoFormat(
         width=width,
         height=reader.height,
@@ -166,91 +176,126 @@ def _open_writer(
     return VideoWriter(target, format, copied=reader.copied, metadata=reader.metadata)
 
 
+@dataclass(frozen=True)
+class _Photo:
+    """A frame before the network; of a steady video with its noise held still."""
+
+    frame: Frame
+    held: Held | None
+
+
+@dataclass(frozen=True)
+class _Unsteady:
+    """A frame of a steady video behind the network; it is smoothed in its turn."""
+
+    frame: Frame
+    held: Held
+    stylized: Pixels
+
+
+@dataclass(frozen=True)
+class _Packed(Generic[Memory]):
+    """A frame that is ready to be written."""
+
+    pts: int
+    memory: Memory
+
+
+class _Stages(Generic[Memory]):
+    """What is done to each item of a video: to prepare it in order, to work on several, to write it in order."""
+
+    def __init__(self, reader: Reader, writer: Writer[Memory], stylizer: Stylizer, options: VideoOptions) -> None:
+        self._reader, self._writer, self._stylizer, self._options = reader, writer, stylizer, options
+        self._steady: Steady | None = None
+        if options.steady:
+            from fast_style.runtime.steady import Steady  # OpenCV takes 0.1 s to import
+
+            self._steady = Steady()
+
+    def prepare(self) -> Iterator[_Photo | OtherPacket]:
+        fps = self._options.fps
+        # Numbered pictures are read at the rate that is asked for.
+        items = self._reader if fps is None or isinstance(self._reader, SequenceReader) else _at_rate(self._reader, fps)
+        for item in items:
+            if isinstance(item, Frame):
+                yield _Photo(item, None if self._steady is None else self._steady.hold(item.planes))
+            else:
+                yield item
+
+    def work(self, item: _Photo | OtherPacket) -> _Unsteady | _Packed[Memory] | OtherPacket:
+        if not isinstance(item, _Photo):
+            return item
+        if item.held is not None:
+            stylized = np.empty_like(item.held.held)
+            self._stylize(item.held.held, stylized)
+            return _Unsteady(item.frame, item.held, stylized)
+        canvas, planes = self._canvas(item.frame)
+        self._stylize(item.frame.planes, planes)
+        return _Packed(item.frame.pts, self._writer.pack(canvas))
+
+    def write(self, item: _Unsteady | _Packed[Memory] | OtherPacket) -> int:
+        """Write what is next; return the number of frames that this was."""
+        if isinstance(item, _Unsteady):
+            assert self._steady is not None
+            canvas, planes = self._canvas(item.frame)
+            copy_planes(self._steady.smooth(item.stylized, item.held), planes)
+            item = _Packed(item.frame.pts, self._writer.pack(canvas))
+        if isinstance(item, _Packed):
+            self._writer.write(item.memory, item.pts)
+            return 1
+        self._writer.copy(item)
+        return 0
+
+    def _canvas(self, frame: Frame) -> tuple[Canvas[Memory], Planes]:
+        """A picture to draw on, and where on it the result goes; the original is on its left if it is asked for."""
+        canvas = self._writer.canvas()
+        if not self._options.side_by_side:
+            return canvas, canvas.planes
+        copy_planes(frame.planes, [plane[:, : self._reader.width] for plane in canvas.planes])
+        return canvas, [plane[:, self._reader.width :] for plane in canvas.planes]
+
+    def _stylize(self, photo: Planes, result: Planes) -> None:
+        self._stylizer.planes(photo, result, blend=self._options.blend, keep_colors=self._options.keep_colors)
+
+
 def _run(
-    reader: VideoReader | SequenceReader,
-    writer: VideoWriter | SequenceWriter,
+    reader: Reader,
+    writer: Writer[Memory],
     stylizer: Stylizer,
     options: VideoOptions,
     workers: int,
     progress: Callable[[int, int | None], None] | None,
 ) -> tuple[int, bool]:
     """Run the three stages; return how many frames were written and whether Ctrl-C stopped them."""
-    steady = None
-    if options.steady:
-        from fast_style.runtime.steady import Steady  # OpenCV takes 0.1 s to import
-
-        steady = Steady()
-
-    def prepare() -> Iterator[tuple[Frame, Any] | Any]:
-        items = (
-            reader
-            if options.fps is None or isinstance(reader, SequenceReader)
-            else _at_rate(reader, reader.time_base, options.fps)
-        )
-        for item in items:
-            if isinstance(item, Frame):
-                moved = None if steady is None else steady.hold(item.planes)
-                yield item, moved
-            else:
-                yield item
-
-    def work(item: tuple[Frame, Any] | Any) -> tuple[Any, Any, Any] | Any:
-        if not isinstance(item, tuple):
-            return item
-        frame, moved = item
-        if moved is not None:
-            result = np.empty_like(moved.held)
-            stylize(moved.held, result)
-            return frame, moved, result
-        return frame, None, pack(frame, lambda planes: stylize(frame.planes, planes))
-
-    def stylize(photo: Planes, result: Planes) -> None:
-        stylizer.planes(photo, result, blend=options.blend, keep_colors=options.keep_colors)
-
-    def pack(frame: Frame, draw: Callable[[Planes], None]) -> Any:
-        if not options.side_by_side:
-            return writer.pack(draw)
-
-        def both(planes: Planes) -> None:
-            copying(frame.planes)([plane[:, : reader.width] for plane in planes])
-            draw([plane[:, reader.width :] for plane in planes])
-
-        return writer.pack(both)
-
     done, interrupted = 0, False
-    stages = overlap(prepare(), work, workers=workers)
     try:
+        stages = _Stages(reader, writer, stylizer, options)
+        items = overlap(stages.prepare(), stages.work, workers=workers)
         try:
-            for item in stages:
-                if not isinstance(item, tuple):
-                    writer.copy(item)
-                    continue
-                frame, moved, result = item
-                if steady is not None:
-                    result = pack(frame, copying(steady.smooth(result, moved)))
-                writer.write(result, frame.pts)
-                done += 1
-                if progress:
-                    progress(done, reader.frames if options.fps is None else None)
+            for item in items:
+                if stages.write(item):
+                    done += 1
+                    if progress:
+                        progress(done, reader.frames if options.fps is None else None)
         except KeyboardInterrupt:
             interrupted = True
         finally:
-            stages.close()  # type: ignore[attr-defined]  # a generator, declared as an iterator
+            items.close()
     finally:
         writer.close()
     return done, interrupted
 
 
-def _at_rate(items: VideoReader | SequenceReader, time_base: Fraction, fps: Fraction) -> Iterator[Frame | Any]:
+def _at_rate(reader: Reader, fps: Fraction) -> Iterator[Frame | OtherPacket]:
     """Drop or repeat frames so that each comes at a multiple of 1 / fps; times are then counted in that unit."""
     waiting: Frame | None = None
     turn: int | None = None
     longest = max(1, round(_LONGEST_FILLED_GAP * fps))
-    for item in items:
+    for item in reader:
         if not isinstance(item, Frame):
             yield item
             continue
-        due = round(item.pts * time_base * fps)
+        due = round(item.pts * reader.time_base * fps)
         if waiting is not None and turn is not None:
             if due - turn > longest:
                 yield Frame(waiting.planes, turn)

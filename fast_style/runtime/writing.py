@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
-import numpy as np
+from av import VideoFrame
 from av.error import FFmpegError
+from av.stream import Stream
 from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.stream import VideoStream
 
 from fast_style.errors import VideoError
 from fast_style.graph import core_count
 from fast_style.images import Planes
 from fast_style.runtime.colors import Colors
-from fast_style.runtime.frames import plane_views
-from fast_style.runtime.sequence import is_sequence, numbered_files
+from fast_style.runtime.frames import Canvas, OtherPacket, copy_planes, plane_views
 
 # Short names for --codec; any other encoder of the FFmpeg libraries may be given by its own name.
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
@@ -66,7 +66,7 @@ class VideoFormat:
 class VideoWriter:
     """A video file being written.
 
-    :meth:`pack` may be called from several threads, :meth:`write`, :meth:`copy` and :meth:`close` from one.
+    :meth:`canvas` and :meth:`pack` may be called from several threads, the other methods from one.
 
     Args:
         path: Where to write; its suffix tells the container.
@@ -83,7 +83,7 @@ class VideoWriter:
         path: Path,
         format: VideoFormat,
         *,
-        copied: list[Any] | None = None,
+        copied: Sequence[Stream] | None = None,
         metadata: dict[str, str] | None = None,
     ) -> None:
         self.path = path
@@ -98,7 +98,7 @@ class VideoWriter:
         )
         try:
             # FFmpeg's own "faststart" would write the file twice.
-            self.container: Any = av.open(str(path), "w", options={"loop": "0"} if self._gif else {})
+            self.container = av.open(str(path), "w", options={"loop": "0"} if self._gif else {})
         except FFmpegError as error:
             raise VideoError(f"cannot write {path}: {error.strerror}") from error
         try:
@@ -108,10 +108,10 @@ class VideoWriter:
             self.container.close()
             raise
         self._own = threading.local()
-        self._palette: Any = None
+        self._palette: av.filter.Graph | None = None
         self._last: int | None = None
 
-    def _add_streams(self, copied: list[Any]) -> None:
+    def _add_streams(self, copied: Sequence[Stream]) -> None:
         format, suffix = self.format, self.path.suffix.lower()
         codec = CODECS.get(format.codec or "", format.codec or _BY_SUFFIX.get(suffix, "libx264"))
         os.environ.setdefault("SVT_LOG", "1")  # errors only; the AV1 encoder heeds no other setting
@@ -119,11 +119,13 @@ class VideoWriter:
             encoder = av.Codec(codec, "w")
             if encoder.type != "video":
                 raise VideoError(f"{format.codec} is no video codec", hint=f"Give one of {', '.join(CODECS)}.")
-            self.stream = self.container.add_stream(codec, rate=format.rate)
+            stream = self.container.add_stream(codec, rate=format.rate)
         except (ValueError, FFmpegError) as error:
             raise VideoError(
                 f"{suffix} cannot be written with codec {codec!r}", hint=f"Give one of {', '.join(CODECS)}, or none."
             ) from error
+        assert isinstance(stream, VideoStream)  # as the encoder is of that type
+        self.stream = stream
         context = self.stream.codec_context
         context.width, context.height = format.width, format.height
         context.time_base = self.stream.time_base = _GIF_TIME_BASE if self._gif else format.time_base
@@ -148,7 +150,7 @@ class VideoWriter:
             ) from error
         self._copies = {} if self._gif else {stream.index: self._add_copy(stream) for stream in copied}
 
-    def _add_copy(self, stream: Any) -> Any:
+    def _add_copy(self, stream: Stream) -> Stream:
         name = stream.codec_context.codec.canonical_name
         if name not in self.container.supported_codecs:
             others = ".mp4" if name == "mov_text" else ".mkv"
@@ -160,22 +162,23 @@ class VideoWriter:
         copy.metadata.update(stream.metadata)
         return copy
 
-    def pack(self, draw: Callable[[Planes], None]) -> Any:
-        """Make a frame for the encoder; the slow part of writing, for any thread.
-
-        Args:
-            draw: Fills the red, green and blue planes that it is given, each (H, W) uint8: the frame's own memory,
-                so that nothing is copied. May raise anything.
-        """
-        # Both are kept for each thread: setting a conversion up, or fresh memory, takes as long as the conversion.
-        if not hasattr(self._own, "reformatter"):
-            self._own.reformatter, self._own.frame = VideoReformatter(), None
-        reformatter = self._own.reformatter
-        frame = self._own.frame or av.VideoFrame(self.format.width, self.format.height, "gbrp")
+    def canvas(self) -> Canvas[VideoFrame]:
+        """Get a picture to draw on, of the format's size before it was made even."""
+        # Kept for each thread: fresh memory takes as long as the conversion.
+        kept: VideoFrame | None = getattr(self._own, "frame", None)
+        frame = kept or VideoFrame(self.format.width, self.format.height, "gbrp")
+        self._own.frame = None
         height, width = self._drawn
-        views = plane_views(frame)
-        draw([view[:height, :width] for view in views])
-        for view in views:
+        return Canvas([view[:height, :width] for view in plane_views(frame)], frame)
+
+    def pack(self, canvas: Canvas[VideoFrame]) -> VideoFrame:
+        """Turn what was drawn into a frame for the encoder; the slow part of writing, for any thread."""
+        if not hasattr(self._own, "reformatter"):  # kept, as setting a conversion up takes as long as the conversion
+            self._own.reformatter = VideoReformatter()
+        reformatter: VideoReformatter = self._own.reformatter
+        frame = canvas.memory
+        height, width = self._drawn
+        for view in plane_views(frame):
             view[height:, :width] = view[height - 1 : height, :width]
             view[:, width:] = view[:, width - 1 : width]
         if self._gif:
@@ -193,7 +196,13 @@ class VideoWriter:
         self._own.frame = None if packed is frame else frame
         return packed
 
-    def write(self, frame: Any, pts: int) -> None:
+    def add(self, planes: Planes, pts: int) -> None:
+        """Write red, green and blue, each (H, W) uint8: draw, pack and write in one."""
+        canvas = self.canvas()
+        copy_planes(planes, canvas.planes)
+        self.write(self.pack(canvas), pts)
+
+    def write(self, frame: VideoFrame, pts: int) -> None:
         """Encode a packed frame, to be shown from ``pts`` in units of the format's time base.
 
         Raises:
@@ -206,9 +215,9 @@ class VideoWriter:
             frame = self._with_palette(frame)
         self._last = pts
         frame.pts, frame.time_base = pts, self.stream.codec_context.time_base
-        self._mux(self.stream.encode, frame)
+        self._encode(frame)
 
-    def _with_palette(self, frame: Any) -> Any:
+    def _with_palette(self, frame: VideoFrame) -> VideoFrame:
         """Reduce a frame to the 256 colours that suit it best."""
         if self._palette is None:
             graph = av.filter.Graph()
@@ -226,17 +235,26 @@ class VideoWriter:
             self._palette = graph
         frame.pts = None
         self._palette.push(frame)
-        return self._palette.pull()
+        reduced = self._palette.pull()
+        assert isinstance(reduced, VideoFrame)
+        return reduced
 
-    def copy(self, packet: Any) -> None:
+    def copy(self, packet: OtherPacket) -> None:
         """Pass on a packet of another stream."""
         if packet.stream.index in self._copies:
             packet.stream = self._copies[packet.stream.index]
-            self._mux(lambda given: [given], packet)
+            with self._muxing():
+                self.container.mux(packet)
 
-    def _mux(self, encode: Any, item: Any) -> None:
+    def _encode(self, frame: VideoFrame | None) -> None:
+        """Write a frame, or with None those that the encoder still holds."""
+        with self._muxing():
+            self.container.mux(self.stream.encode(frame))
+
+    @contextmanager
+    def _muxing(self) -> Iterator[None]:
         try:
-            self.container.mux(encode(item))
+            yield
         except (FFmpegError, ValueError) as error:
             raise VideoError(f"cannot write {self.path.name}: {error}") from error
 
@@ -244,22 +262,12 @@ class VideoWriter:
         """Write what the encoder still holds, and the file's index."""
         try:
             if self._last is not None:
-                self._mux(self.stream.encode, None)
+                self._encode(None)
         finally:
             try:
                 self.container.close()
             except FFmpegError as error:
                 raise VideoError(f"cannot write {self.path.name}: {error.strerror}") from error
-
-
-def copying(planes: Planes) -> Callable[[Planes], None]:
-    """What :meth:`VideoWriter.pack` is given where the picture is there already, each plane (H, W) uint8."""
-
-    def draw(target: Planes) -> None:
-        for there, plane in zip(target, planes, strict=True):
-            np.copyto(there, plane)
-
-    return draw
 
 
 def check_video_name(path: Path) -> None:
@@ -271,7 +279,7 @@ def check_video_name(path: Path) -> None:
         )
 
 
-def _pixel_format(encoder: Any) -> str:
+def _pixel_format(encoder: av.Codec) -> str:
     """The format that every player shows, where the encoder has it."""
     names = [format.name for format in encoder.video_formats or ()]
     return next((name for name in ("yuv420p", "yuv422p10le", "yuvj420p") if name in names), (names or ["yuv420p"])[0])
@@ -286,10 +294,3 @@ def _quality(codec: str, quality: int) -> dict[str, str]:
         return {"crf": str(max(1, round(63 * loss)))}
     # Quantizer scale, 2 to 31, times FFmpeg's FF_QP2LAMBDA.
     return {"flags": "+qscale", "global_quality": str(118 * max(2, round(31 * loss)))}
-
-
-def existing_outputs(path: Path) -> list[Path]:
-    """The files that writing to ``path`` could overwrite."""
-    if is_sequence(path):
-        return numbered_files(path) if path.parent.is_dir() else []
-    return [path] if re.search(r"\S", path.name) and path.exists() else []

@@ -19,7 +19,7 @@ from fast_style.evaluate.flicker import (
 )
 from fast_style.evaluate.models import Model
 from fast_style.images import Pixels, channels, load_image
-from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
+from fast_style.runtime.writing import VideoFormat, VideoWriter
 from tests.conftest import PHOTOS
 
 cv2 = pytest.importorskip("cv2")
@@ -135,7 +135,7 @@ def test_evaluate_puts_plain_and_steady_side_by_side(tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     writer = VideoWriter(clip, VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))
     for number, frame in enumerate(frames):
-        writer.write(writer.pack(copying(channels(frame))), number)
+        writer.add(channels(frame), number)
     writer.close()
     model = Model("inverse", tmp_path / "inverse.onnx", "onnx", lambda image: 1 - image)
     found = _measure_flicker([model], clip, 3, stereo=False, steady=True)

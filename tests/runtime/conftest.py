@@ -14,7 +14,7 @@ from fast_style.images import Pixels
 from fast_style.runtime.colors import Colors
 from fast_style.runtime.frames import Frame
 from fast_style.runtime.reading import VideoReader
-from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
+from fast_style.runtime.writing import VideoFormat, VideoWriter
 
 
 def write_style(path: Path, expression: str, **metadata: str) -> Path:
@@ -61,7 +61,7 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
         format = VideoFormat(width, height, Fraction(25), time_base, colors, codec=codec, quality=quality)
         writer = VideoWriter(tmp_path / name, format)
         for frame, time in zip(frames, times or range(len(frames)), strict=True):
-            writer.write(writer.pack(copying(frame)), time)
+            writer.add(frame, time)
         writer.close()
         return tmp_path / name
 

@@ -19,7 +19,8 @@ from fast_style.errors import ImageError, ModelError
 from fast_style.export.pixels import pixels_in_and_out
 from fast_style.images import Pixels
 from fast_style.runtime.contract import Range
-from fast_style.runtime.photos import PhotoJob, PhotoOptions, stylize_photos
+from fast_style.runtime.photos import PhotoOptions, stylize_photos
+from fast_style.runtime.plan import Job
 from tests.runtime.conftest import read_frames, write_style
 
 FRAME = np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8)
@@ -230,7 +231,7 @@ def test_a_folder_is_made_again_with_another_range(tmp_path: Path) -> None:
     Image.fromarray(FRAME).save(tmp_path / "photo.png")
     model, out = foreign(tmp_path / "x.onnx", white=1.0), tmp_path / "out"
     out.mkdir()
-    job = PhotoJob(tmp_path / "photo.png", out / "photo.png", out)
+    job = Job(tmp_path / "photo.png", out / "photo.png", out)
     given: list[Range] = ["0-255", "0-255", "0-1"]
     outcomes = [next(iter(stylize_photos([job], model, PhotoOptions(), value_range=value))) for value in given]
     assert [outcome.error for outcome in outcomes] == [None] * 3

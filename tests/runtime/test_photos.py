@@ -1,9 +1,13 @@
 import json
 import os
+import pickle
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,8 @@ from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import FastStyleError, ModelError
 from fast_style.images import find_images, load_image
-from fast_style.runtime.photos import PhotoJob, PhotoOptions, PhotoOutcome, stylize_photos
+from fast_style.runtime.photos import PhotoOptions, PhotoOutcome, stylize_photo, stylize_photos
+from fast_style.runtime.plan import Job
 from tests.runtime.conftest import write_style
 
 
@@ -29,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, style: Path, *, force: bool = False, blend: float = 1.0) -> list[PhotoOutcome]:
     out = folder.with_name("out")
-    jobs = [PhotoJob(path, out / path.relative_to(folder), out) for path in find_images(folder)]
+    jobs = [Job(path, out / path.relative_to(folder), out) for path in find_images(folder)]
     return list(stylize_photos(jobs, style, PhotoOptions(blend=blend), jobs_at_once=3, force=force))
 
 
@@ -99,7 +104,7 @@ def test_memory_of_many_large_photos_is_bounded(tmp_path: Path, negative: Path) 
     jobs = []
     for number in range(8):
         Image.new("RGB", (100, 100)).save(tmp_path / f"{number}.png")
-        jobs.append(PhotoJob(tmp_path / f"{number}.png", tmp_path / f"out-{number}.png"))
+        jobs.append(Job(tmp_path / f"{number}.png", tmp_path / f"out-{number}.png"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photos, "Budget", Watched)
         patch.setattr(photos, "_PIXELS_AT_ONCE", 15_000)
@@ -147,3 +152,29 @@ def test_bad_numbers_are_refused(folder: Path, negative: Path, capsys: pytest.Ca
         assert main(["stylize", video, "--style", str(negative), option, "-o", os.devnull + ".mp4"]) == 2
         capsys_text = capsys.readouterr().err
         assert said in capsys_text or "cannot all go" in capsys_text
+
+
+def test_a_stylizer_can_be_sent_elsewhere(negative: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    stylizer = Stylizer(negative, device="cpu", threads=1)
+    sent = pickle.loads(pickle.dumps(stylizer))
+    assert (sent.style, sent.device, sent.contract) == (stylizer.style, stylizer.device, stylizer.contract)
+    np.testing.assert_array_equal(sent.frame(pixels), stylizer.frame(pixels))
+
+
+def test_photos_are_stylized_in_other_processes_as_in_threads(folder: Path, negative: Path) -> None:
+    (folder / "bad.png").write_bytes(b"no picture")
+    here = {outcome.job.source: outcome for outcome in run(folder, negative)}
+    jobs = [Job(path, folder.with_name("elsewhere") / path.relative_to(folder)) for path in find_images(folder)]
+    work = partial(stylize_photo, stylizer=Stylizer(negative, threads=1), options=PhotoOptions())
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        outcomes = list(pool.map(work, jobs, chunksize=4))
+    assert [outcome.job for outcome in outcomes] == jobs
+    for outcome in outcomes:
+        other = here[outcome.job.source]
+        assert (str(outcome.error), outcome.size) == (str(other.error), other.size)
+        if outcome.error is None:
+            assert outcome.job.target.read_bytes() == other.job.target.read_bytes()
+    (bad,) = [outcome for outcome in outcomes if outcome.error is not None]
+    assert bad.error is not None
+    assert bad.error.hint == "JPEG, PNG, WebP, BMP, TIFF and GIF are."

@@ -20,10 +20,11 @@ from fast_style import Stylizer
 from fast_style.errors import FastStyleError, InputError, VideoError
 from fast_style.images import Pixels
 from fast_style.runtime.colors import Colors
+from fast_style.runtime.frames import copy_planes
 from fast_style.runtime.pipeline import Budget, overlap
-from fast_style.runtime.sequence import numbered_files
+from fast_style.runtime.plan import numbered_files
 from fast_style.runtime.video import VideoOptions, stylize_video
-from fast_style.runtime.writing import VideoFormat, VideoWriter, copying
+from fast_style.runtime.writing import VideoFormat, VideoWriter
 from tests.runtime.conftest import moving_square, read_frames
 
 Make = Callable[..., Path]
@@ -58,9 +59,15 @@ def test_packed_frames_share_no_memory(own_format: bool, tmp_path: Path) -> None
     writer = VideoWriter(tmp_path / "clip.mkv", VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))
     if own_format:
         writer._pixel_format = "gbrp"  # of encoders that take what we have without any conversion
-    dark = writer.pack(copying(np.full((3, 48, 64), 40, np.uint8)))
+
+    def packed(level: int) -> av.VideoFrame:
+        canvas = writer.canvas()
+        copy_planes(np.full((3, 48, 64), level, np.uint8), canvas.planes)
+        return writer.pack(canvas)
+
+    dark = packed(40)
     before = bytes(dark.planes[0])
-    bright = writer.pack(copying(np.full((3, 48, 64), 200, np.uint8)))
+    bright = packed(200)
     assert bytes(dark.planes[0]) == before != bytes(bright.planes[0])
     writer.close()
 
@@ -80,7 +87,7 @@ def test_items_in_between_are_bounded() -> None:
         next(stages)
     time.sleep(0.1)
     assert len(drawn) <= 5 + 2 + 3 + 1
-    stages.close()  # type: ignore[attr-defined]
+    stages.close()
 
 
 @pytest.mark.parametrize("where", ["items", "work"])

@@ -1,0 +1,112 @@
+"""What each verb says where the libraries that it needs are not installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fast_style.cli.app import VERBS
+from fast_style.cli.inspect import VERBS as INSPECT_VERBS
+from fast_style.extras import EXTRAS, missing_extra
+from fast_style.web.page import RUNTIME_FILES
+
+ROOT = Path(__file__).parents[2]
+# Runs the command as if some modules were not installed.
+WITHOUT = """
+import sys
+blocked, sys.argv[1:] = set(sys.argv[1].split(",")), sys.argv[2:]
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in blocked:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocker())
+from fast_style.cli import run
+run()
+"""
+ALL = ",".join(module for modules in EXTRAS.values() for module in modules)
+# Enough of each verb for it to import what it needs, and the extra that brings it; None where it needs none.
+COMMANDS = {
+    "train": ("train photo.png photos -o out", "train"),
+    "export": ("export style.ckpt", "train"),
+    "stylize": ("stylize photo.png -s udnie --size 32 -o out.png", None),
+    "stylize a video": ("stylize photo.png clip.mp4 -s udnie -o out", "video"),
+    "webcam": ("webcam -s udnie --headless", "video"),
+    "web": ("web udnie -o page --runtime runtime", None),
+    "optimize": ("optimize photo.png photo.png -o out.png", "train"),
+    "evaluate": ("evaluate udnie --style photo.png --photos photos", "train"),
+    "sheet": ("sheet photo.png -s udnie --size 32 -o out.png", None),
+    "styles": ("styles --json", None),
+    "info": ("info --no-benchmark --json", None),
+    "inspect features": ("inspect features photo.png --layer relu1_1 -o out.png", "train"),
+    "inspect maximize": ("inspect maximize --layer relu1_1 --channel 1 -o out.png", "train"),
+    "inspect classify": ("inspect classify photo.png", "train"),
+    "inspect gradcam": ("inspect gradcam photo.png -o out.png", "train"),
+    "inspect layers": ("inspect layers", "train"),
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "photos").mkdir()
+    for name in ("photo.png", "photos/photo.png"):
+        Image.new("RGB", (160, 160), (30, 90, 150)).save(tmp_path / name)
+    for name in ("style.ckpt", "clip.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "runtime").mkdir()
+    for name in RUNTIME_FILES:
+        (tmp_path / "runtime" / name).write_bytes(b"")
+    return tmp_path
+
+
+def run_without(modules: str, command: str, place: Path) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-c", WITHOUT, modules, *command.split()]
+    return subprocess.run(arguments, capture_output=True, text=True, cwd=place)
+
+
+def test_every_verb_is_run_without_extras() -> None:
+    verbs = {verb for verb in VERBS if verb != "inspect"} | {f"inspect {verb}" for verb in INSPECT_VERBS}
+    assert verbs <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_a_verb_without_its_libraries_says_in_one_line_which_extra_to_install(verb: str, place: Path) -> None:
+    command, extra = COMMANDS[verb]
+    before = sorted(place.rglob("*"))
+    done = run_without(ALL, command, place)
+    if extra is None:
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith(f" is not installed: pip install 'fast-style[{extra}]'")
+    assert sorted(place.rglob("*")) == before  # nothing was done before the import failed
+
+
+def test_a_module_that_no_extra_brings_is_not_hidden(place: Path) -> None:
+    done = run_without("PIL", "stylize photo.png -s udnie", place)
+    assert done.returncode == 1
+    assert "ModuleNotFoundError: No module named 'PIL'" in done.stderr
+    assert "pip install" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["torch._C", "numpy", "fast_style.nothing", None])
+def test_a_broken_installation_is_no_missing_extra(name: str | None) -> None:
+    assert missing_extra(ModuleNotFoundError("", name=name)) is None
+
+
+def test_the_extras_are_those_of_the_project_file() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(declared) - {"dev"}
+    modules = packages_distributions()
+    for extra, names in EXTRAS.items():
+        wanted = {requirement.split(">")[0].split("=")[0] for requirement in declared[extra]}
+        assert {name for module in names for name in modules.get(module, [])} <= wanted, json.dumps(names)
