@@ -162,7 +162,7 @@ class NeutralMeasure:
             wasserstein(painting, own, root=root)
             for painting, own, root in zip(self._painting, self._gaussians(pixels), self._roots, strict=True)
         ]
-        features = self._vgg(_tensor(pixels), (CONTENT_LAYER,))[CONTENT_LAYER][0].flatten(1)
+        features = self._vgg(_tensor(pixels), (CONTENT_LAYER,))[CONTENT_LAYER][0].flatten(1).double()
         content = (features - features.mean(dim=1, keepdim=True)).flatten()
         return _Raw(np.array(distances), float(np.square(color_quantiles(pixels) - self._colors).mean()), content)
 
