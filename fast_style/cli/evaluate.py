@@ -49,6 +49,7 @@ def evaluate(
     keep_frame: Annotated[bool, Parameter(negative="")] = False,
     precision: Literal["32", "bf16"] = "32",
     value_range: Literal["0-1", "0-255", "-1-1"] | None = None,
+    pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
     video: Path | None = None,
     frames: int = 30,
     steady: Annotated[bool, Parameter(negative="")] = False,
@@ -76,6 +77,9 @@ def evaluate(
         keep_frame: The painting was trained with the frame or border around it.
         precision: bf16 computes the reference in bfloat16; scores are always in float32.
         value_range: Of an ONNX file that fast-style did not export.
+        pictures: NAME=FOLDER, once or several times: pictures of the same photos from another program, network or
+            day, to be measured beside the models. Each is named like its photo, or NAME-PHOTO; its middle square is
+            taken, as the photo's.
         video: A clip to measure flicker on.
         frames: Of the clip.
         steady: Measure flicker on the clip with the filter of 'stylize --steady', too.
@@ -84,7 +88,7 @@ def evaluate(
         force: Overwrite a report in OUT.
         json: Print the report for machines.
     """
-    if not models:
+    if not models and not pictures:
         raise InputError("no model was given", hint="fast-style evaluate MODEL… --style PAINTING --photos DIR")
     for name, value, low in (("size", size, SMALLEST), ("limit", limit, 1), ("frames", frames, 2)):
         if value < low:
@@ -98,7 +102,8 @@ def evaluate(
     for error in skipped:
         report_error(error)
     names = list(units)
-    pictures = {names[index]: units[names[index]] for index in _spread(len(names), limit)}
+    chosen = {names[index]: units[names[index]] for index in _spread(len(names), limit)}
+    others = _load_pictures(pictures, list(chosen), size=size)
 
     # These import torch.
     from fast_style.evaluate.evaluation import evaluate as evaluate_models
@@ -114,14 +119,17 @@ def evaluate(
         try:
             model = open_model(given, value_range=value_range)
             check_size(model, size)
-            model.stylize(to_float(next(iter(pictures.values()))))  # fails now, not after the reference's minutes
+            model.stylize(to_float(next(iter(chosen.values()))))  # fails now, not after the reference's minutes
             opened.append(model)
         except FastStyleError as error:
             failures.append(error)
             report_error(error)
-    if not opened:
+    if models and not opened:
         raise ModelError("none of the models can be evaluated")
     opened = _distinct(opened)
+    for model in opened:
+        if model.name in others:
+            raise InputError(f"a model and a folder of pictures are both called {model.name}")
 
     console = Console(stderr=True)
     painting = load_image(style, opaque=True).pixels
@@ -146,9 +154,9 @@ def evaluate(
         nonlocal done
         done += 1
         how = "from the cache" if course.cached else f"{course.seconds * iterations:.0f} s"
-        console.print(f"reference {done}/{len(pictures)}  {name}  {how}", highlight=False, markup=False)
+        console.print(f"reference {done}/{len(chosen)}  {name}  {how}", highlight=False, markup=False)
 
-    evaluation = evaluate_models(opened, pictures, reference, on_photo=on_photo)
+    evaluation = evaluate_models(opened, chosen, reference, pictures=others, on_photo=on_photo)
     flicker = _measure_flicker(opened, video, frames, stereo=stereo, steady=steady)
     record = {
         "style": str(style),
@@ -191,19 +199,51 @@ def _load_photos(folder: Path, *, size: int, limit: int) -> tuple[dict[str, Pixe
     errors: list[ImageError] = []
     for path in chosen:
         try:
-            pixels = load_image(path, opaque=True).pixels
-            height, width = pixels.shape[:2]
-            side = min(height, width)
-            if side < size // 2:
-                raise ImageError(f"{path} of {width}×{height} px is too small for squares of {size} px")
-            top, left = (height - side) // 2, (width - side) // 2
-            square = Picture(pixels[top : top + side, left : left + side].copy())
-            found[str(path.relative_to(folder))] = resize(square, (size, size)).pixels
+            found[str(path.relative_to(folder))] = _middle_square(path, size)
         except ImageError as error:
             errors.append(error)
     if not found:
         raise DatasetError(f"none of {len(chosen)} photos in {folder} could be used: {errors[0]}")
     return found, errors
+
+
+def _middle_square(path: Path, size: int) -> Pixels:
+    """Read a picture's middle square and bring it to a side of ``size`` px."""
+    pixels = load_image(path, opaque=True).pixels
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    if side < size // 2:
+        raise ImageError(f"{path} of {width}×{height} px is too small for squares of {size} px")
+    top, left = (height - side) // 2, (width - side) // 2
+    square = Picture(pixels[top : top + side, left : left + side].copy())
+    return resize(square, (size, size)).pixels
+
+
+def _load_pictures(given: Sequence[str], photos: Sequence[str], *, size: int) -> dict[str, list[Pixels]]:
+    """Read the pictures of each NAME=FOLDER, one for each photo, found by the photo's name without its suffix."""
+    stems = [Path(photo).stem for photo in photos]
+    if given and len(set(stems)) < len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise InputError(f"two photos are called {twice}, so that --pictures cannot be matched to them by name")
+    found: dict[str, list[Pixels]] = {}
+    for entry in given:
+        name, equals, folder = entry.partition("=")
+        if not name or not equals or name in found or not Path(folder).is_dir():
+            raise InputError(
+                f"cannot read the pictures {entry!r}",
+                hint="Give --pictures NAME=FOLDER, each name once and each folder one that exists.",
+            )
+        paths = {path.stem: path for path in find_images(Path(folder))}
+        matched = [paths.get(stem, paths.get(f"{name}-{stem}")) for stem in stems]
+        missing = [stem for stem, path in zip(stems, matched, strict=True) if path is None]
+        if missing:
+            raise InputError(
+                f"{folder} holds no picture of {', '.join(missing)}",
+                hint=f"Name each like its photo: {missing[0]}.png or {name}-{missing[0]}.png. "
+                "--photos and --limit choose the photos.",
+            )
+        found[name] = [_middle_square(path, size) for path in matched if path is not None]
+    return found
 
 
 def _distinct(models: list[Model]) -> list[Model]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,16 +34,17 @@ FRAME = (480, 640)
 
 @dataclass(frozen=True)
 class Result:
-    """One way of making pictures: unstyled, the reference after N iterations, or a model.
+    """One way of making pictures: unstyled, the reference after N iterations, a model, or pictures from elsewhere.
 
     Attributes:
-        name: ``unstyled``, ``reference N``, or the model's name.
+        name: ``unstyled``, ``reference N``, or the name of the model or the pictures.
         terms: Mean over the photos of total, content, style and tv.
+        neutral: Mean over the photos of distance, colours and kept: see the neutral measure.
         quality: Mean over the photos of each measure; the median for grids' ratios and borders.
         pictures: One for each photo.
         iterations: What the reference reaches after so many iterations, this reaches; None where it reaches
             more than the reference did.
-        milliseconds: For a frame of the evaluated size, or None.
+        milliseconds: For a frame of the evaluated size, or None, as for pictures from elsewhere.
         frame_milliseconds: For a frame of 640×480 px, or None.
         ratio: The reference's time to the same objective over this one's time, or None.
         warnings: What is wrong with the pictures, one sentence each.
@@ -51,6 +52,7 @@ class Result:
 
     name: str
     terms: dict[str, float]
+    neutral: dict[str, float]
     quality: dict[str, float]
     pictures: tuple[Pixels, ...]
     iterations: float | None = None
@@ -74,7 +76,7 @@ class Evaluation:
         curve: (N + 1, 4), the reference's mean terms after 0 to N iterations.
         reference_seconds: The reference's time for an iteration.
         baselines: Unstyled, then the reference from few to many iterations.
-        models: The models.
+        models: The models, then the pictures from elsewhere.
     """
 
     photos: tuple[Pixels, ...]
@@ -100,6 +102,7 @@ def evaluate(
     photos: Mapping[str, Pixels],
     reference: Reference,
     *,
+    pictures: Mapping[str, Sequence[Pixels]] | None = None,
     on_photo: Callable[[str, Course], None] | None = None,
 ) -> Evaluation:
     """Score everything on every photo.
@@ -108,6 +111,7 @@ def evaluate(
         models: What to evaluate.
         photos: Name to (H, W, 3) uint8, one size of at least 128 px.
         reference: Of the painting.
+        pictures: Name to pictures from elsewhere, one for each photo, in the photos' order and of their size.
         on_photo: Called when a photo's reference is there.
 
     Raises:
@@ -122,21 +126,26 @@ def evaluate(
             on_photo(name, courses[-1])
     curve = np.mean([course.terms for course in courses], axis=0)
     seconds = float(np.median([course.seconds for course in courses]))
-    baselines = [Result("unstyled", _terms(curve[0]), _quality(pixels, pixels, reference), pixels, iterations=0.0)]
+    unstyled = (_neutral(pixels, pixels, reference), _quality(pixels, pixels, reference))
+    baselines = [Result("unstyled", _terms(curve[0]), *unstyled, pixels, iterations=0.0)]
     for iteration in courses[0].pictures:
         made = tuple(course.pictures[iteration] for course in courses)
         baselines.append(
             Result(
                 f"reference {iteration}",
                 _terms(curve[iteration]),
+                _neutral(made, pixels, reference),
                 _quality(made, pixels, reference),
                 made,
                 iterations=float(iteration),
                 milliseconds=1e3 * seconds * iteration,
             )
         )
-    results = tuple(_evaluate_model(model, pixels, reference, curve, seconds, baselines[-1]) for model in models)
-    return Evaluation(pixels, tuple(photos), curve, seconds, tuple(baselines), results)
+    best = baselines[-1]
+    results = [_evaluate_model(model, pixels, reference, curve, seconds, best) for model in models]
+    for name, given in (pictures or {}).items():
+        results.append(_score(name, [to_float(picture) for picture in given], pixels, reference, curve, best))
+    return Evaluation(pixels, tuple(photos), curve, seconds, tuple(baselines), tuple(results))
 
 
 def _evaluate_model(
@@ -148,22 +157,37 @@ def _evaluate_model(
     best: Result,
 ) -> Result:
     made = [model.stylize(to_float(photo)) for photo in photos]
+    scored = _score(model.name, made, photos, reference, curve, best)
+    taken = _milliseconds(model, photos[0].shape[0], photos[0].shape[1])
+    return replace(
+        scored,
+        milliseconds=taken,
+        frame_milliseconds=None if model.fixed else _milliseconds(model, *FRAME),
+        ratio=None if scored.iterations is None else 1e3 * seconds * scored.iterations / taken,
+    )
+
+
+def _score(
+    name: str,
+    made: Sequence[NDArray[np.float32]],
+    photos: tuple[Pixels, ...],
+    reference: Reference,
+    curve: NDArray[np.float64],
+    best: Result,
+) -> Result:
+    """All but the times of pictures, each (1, 3, H, W) in [0, 1]."""
     scores = [reference.score(image, photo) for image, photo in zip(made, photos, strict=True)]
     terms = {name: float(np.mean([score[name] for score in scores])) for name in FIGURES}
     pictures = tuple(to_uint8(image) for image in made)
     quality = _quality(pictures, photos, reference)
-    iterations = equivalent_iterations(curve[:, 0], terms["total"])
-    taken = _milliseconds(model, photos[0].shape[0], photos[0].shape[1])
     return Result(
-        model.name,
+        name,
         terms,
+        _neutral(pictures, photos, reference),
         quality,
         pictures,
-        iterations,
-        taken,
-        None if model.fixed else _milliseconds(model, *FRAME),
-        None if iterations is None else 1e3 * seconds * iterations / taken,
-        tuple(find_faults(quality, best.quality)),
+        equivalent_iterations(curve[:, 0], terms["total"]),
+        warnings=tuple(find_faults(quality, best.quality)),
     )
 
 
@@ -218,6 +242,11 @@ def find_faults(quality: Mapping[str, float], reference: Mapping[str, float]) ->
 
 def _terms(row: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(FIGURES, row.tolist(), strict=True))
+
+
+def _neutral(pictures: Sequence[Pixels], photos: Sequence[Pixels], reference: Reference) -> dict[str, float]:
+    found = [reference.neutral.measure(photo, picture) for picture, photo in zip(pictures, photos, strict=True)]
+    return {name: float(np.mean([getattr(one, name) for one in found])) for name in ("distance", "colours", "kept")}
 
 
 def _quality(pictures: Sequence[Pixels], photos: Sequence[Pixels], reference: Reference) -> dict[str, float]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fast_style.errors import InputError
+from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.files import replacing
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.optimize import Scorer, lbfgs
@@ -85,6 +86,7 @@ class Reference:
         self.iterations = iterations
         self.precision = precision
         self.cache = cache
+        self.neutral = NeutralMeasure(painting, vgg=vgg)
         network = load_vgg(vgg, self.objective)
         self.loss = PerceptualLoss(network, [_tensor(painting)], self.objective)
         self.loss.calibrate([_tensor(photo) for photo in photos])

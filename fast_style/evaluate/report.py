@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import io
-import math
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from fast_style.evaluate.evaluation import Evaluation, Result
@@ -16,6 +17,7 @@ from fast_style.images import Picture, Pixels, fit, save_image
 from fast_style.perceptual import FIGURES
 
 COLORS = ("#c8553d", "#2a7ab9", "#3d8f5f", "#8a5fb0", "#b5892b", "#555555")
+_LINE = "#222222"
 _GAP, _LABEL = 6, 22
 
 _STYLE = """
@@ -25,7 +27,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:5
 th,td{white-space:nowrap}
 th{font-weight:600;border-bottom:1px solid #ccc;font-size:13px}th:first-child,td:first-child{text-align:left}
 tr.model td{font-weight:600}.sheet{overflow-x:auto}.sheet td{padding:0 6px 6px 0;text-align:center;font-size:13px}
-.sheet img{width:210px;border-radius:3px;display:block}.curves{display:flex;flex-wrap:wrap;gap:18px}
+.sheet img,img.drawing{border-radius:3px;display:block}img.drawing{max-width:100%}
 li{margin:2px 0}.bad{color:#a3311a}.lead{font-size:18px}img.painting{max-height:150px;border-radius:3px}
 @media(prefers-color-scheme:dark){body{background:#191817;color:#e6e2dc}th{border-color:#555}.bad{color:#ff9a80}}
 """
@@ -67,9 +69,9 @@ def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: S
         parts.append(f"<h2>What is wrong</h2><ul>{rows}</ul>")
     else:
         parts.append("<p>No grid, border, burnt or dead colours beyond the reference's were found.</p>")
-    parts.append("<h2>The reference's course, and where the models stand</h2><div class=curves>")
-    parts += [_curve(evaluation, index, name) for index, name in enumerate(("total", "content", "style"))]
-    parts += ["</div><h2>Pictures</h2><div class=sheet>", _pictures(evaluation), "</div>"]
+    parts += ["<h2>Nearer to the painting, or to the photo</h2>", _frontier(evaluation)]
+    parts += ["<h2>The reference's course, and where the models stand</h2>", _curves(evaluation)]
+    parts += ["<h2>Pictures</h2><div class=sheet>", _pictures(evaluation), "</div>"]
     if notes:
         parts.append("<h2>How this was measured</h2><ul>" + "".join(f"<li>{html.escape(n)}" for n in notes) + "</ul>")
     return "\n".join(parts) + "\n"
@@ -78,6 +80,7 @@ def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: S
 def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """The figures as text: the head, and a row for each result."""
     head = ["", *FIGURES, "= iterations", "ms", "ratio", "640×480 ms"]
+    head += ["distance", "colour distance", "kept"]
     head += ["ssim", "burnt", "dead", "colours", "border", "lattice", "grid 2", "grid 4", "grid 8"]
     rows = []
     for result in (*evaluation.baselines, *evaluation.models):
@@ -92,6 +95,7 @@ def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
                 "" if result.milliseconds is None else f"{result.milliseconds:,.0f}",
                 "" if result.ratio is None else f"{result.ratio:,.0f}",
                 "" if result.frame_milliseconds is None else f"{result.frame_milliseconds:.0f}",
+                *(f"{result.neutral[name]:.3f}" for name in ("distance", "colours", "kept")),
                 f"{quality['ssim']:.2f}",
                 f"{quality['saturation']:.1%}",
                 f"{quality['dead_area']:.1%}",
@@ -112,7 +116,10 @@ def _table(evaluation: Evaluation) -> str:
         for row in rows
     )
     note = (
-        "<p class=soft>Lower is better for the objective and its parts. Lattice: share of the features' variance that "
+        "<p class=soft>Lower is better for the objective and its parts. Distance and "
+        "colour distance: what no training here minimises, the Wasserstein distance to the painting's features at "
+        "full, half and quarter size and to its colours, as shares of the photo's; kept: how much of the photo's "
+        "features is still there, 1 for the photo itself. Lattice: share of the features' variance that "
         "lies in the place within cells of 8 px. Grids: levels of 255 (and how many times the neighbouring "
         "frequencies). Times are this machine's, for a picture of the evaluated size; the reference's "
         "are for all of its iterations. Ratio: the reference's time to the same objective over the model's.</p>"
@@ -120,41 +127,62 @@ def _table(evaluation: Evaluation) -> str:
     return f"<table><tr>{''.join(f'<th>{html.escape(c)}' for c in head)}{body}</table>{note}"
 
 
-def _curve(evaluation: Evaluation, index: int, name: str) -> str:
-    """One panel: the reference's mean term over its iterations, and a level line for each model."""
-    width, height, left, bottom, top = 360, 250, 46, 34, 24
-    values = evaluation.curve[:, index]
-    levels = [model.terms[name] for model in evaluation.models]
-    everything = np.array([value for value in [*values, *levels] if value > 0] or [1.0])
-    low, high = math.log(everything.min() * 0.9), math.log(everything.max() * 1.1)
+def _frontier(evaluation: Evaluation) -> str:
+    """How near each model is to the painting, and how much of the photo it keeps; the reference's stages as a line."""
+    figure = _figure(6.4, 4.2)
+    axes = figure.subplots()
+    stages = [(stage.neutral["distance"], stage.neutral["kept"], stage.name) for stage in evaluation.baselines]
+    axes.plot(*zip(*(stage[:2] for stage in stages), strict=True), color=_LINE, marker="o", markersize=3)
+    for distance, kept, name in stages:
+        axes.annotate(name.removeprefix("reference "), (distance, kept), (4, 4), textcoords="offset points", fontsize=7)
+    for color, model in zip(itertools.cycle(COLORS), evaluation.models, strict=False):
+        place = model.neutral["distance"], model.neutral["kept"]
+        axes.plot(*place, color=color, marker="o", markersize=7)
+        axes.annotate(model.name, place, (7, -3), textcoords="offset points", color=color, parse_math=False)
+    axes.set(xlabel="distance to the painting (photo: 1)", ylabel="photo kept (photo: 1)")
+    return _svg(figure, "distance to the painting and photo kept, the reference's iterations as a line")
 
-    def x(iteration: float) -> float:
-        return left + (width - left - 10) * math.log1p(iteration) / math.log1p(len(values) - 1)
 
-    def y(value: float) -> float:
-        share = (math.log(max(value, 1e-12)) - low) / (high - low)
-        return height - bottom - (height - bottom - top) * min(max(share, 0.0), 1.0)
+def _curves(evaluation: Evaluation) -> str:
+    """The reference's mean terms over its iterations, and a level line for each model."""
+    figure = _figure(12.0, 3.4)
+    iterations = np.arange(len(evaluation.curve))
+    for index, (axes, name) in enumerate(zip(figure.subplots(1, 3), ("total", "content", "style"), strict=True)):
+        axes.plot(iterations, evaluation.curve[:, index], color=_LINE)
+        for color, model in zip(itertools.cycle(COLORS), evaluation.models, strict=False):
+            axes.axhline(model.terms[name], color=color, linestyle="--", linewidth=1)
+            axes.annotate(
+                model.name,
+                (1, model.terms[name]),
+                (-2, 2),
+                xycoords=axes.get_yaxis_transform(),
+                textcoords="offset points",
+                ha="right",
+                color=color,
+                fontsize=8,
+                parse_math=False,
+            )
+            if name == "total" and model.iterations:
+                axes.plot(model.iterations, model.terms[name], color=color, marker="o", markersize=5)
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_yscale("log")
+        axes.set(title=name, xlabel="iterations of the reference", xlim=(0, None))
+    return _svg(figure, "total, content and style over the reference's iterations")
 
-    out = [f"<svg viewBox='0 0 {width} {height}' width={width} height={height} font-size=11 fill=currentColor>"]
-    out.append(f"<text x={left} y=14 font-size=13 font-weight=600>{name}</text>")
-    ticks = [i for i in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if i < len(values)]
-    out += [f"<text x={x(i):.1f} y={height - 16} text-anchor=middle>{i}</text>" for i in ticks]
-    out.append(f"<text x={width - 10} y={height - 2} text-anchor=end opacity=.6>iterations of the reference</text>")
-    for tick in np.geomspace(math.exp(low), math.exp(high), 5)[1:-1]:
-        out.append(f"<text x={left - 6} y={y(tick) + 4:.1f} text-anchor=end>{tick:.2g}</text>")
-        line = f"x1={left} x2={width - 10} y1={y(tick):.1f} y2={y(tick):.1f}"
-        out.append(f"<line {line} stroke=currentColor opacity=.12 />")
-    points = " ".join(f"{x(i):.1f},{y(value):.1f}" for i, value in enumerate(values))
-    out.append(f"<polyline points='{points}' fill=none stroke=currentColor stroke-width=2 />")
-    for number, model in enumerate(evaluation.models):
-        color, height_at = COLORS[number % len(COLORS)], y(model.terms[name])
-        line = f"x1={left} x2={width - 10} y1={height_at:.1f} y2={height_at:.1f}"
-        out.append(f"<line {line} stroke='{color}' stroke-width=1.5 stroke-dasharray='5 3' />")
-        label = f"x={width - 12} y={height_at - 4:.1f} text-anchor=end fill='{color}'"
-        out.append(f"<text {label}>{html.escape(model.name)}</text>")
-        if name == "total" and model.iterations:
-            out.append(f"<circle cx={x(model.iterations):.1f} cy={height_at:.1f} r=4 fill='{color}' />")
-    return "".join(out) + "</svg>"
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _svg(figure: Figure, alt: str) -> str:
+    """The figure as an image with its drawing inside."""
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.2)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f"<img class=drawing alt='{html.escape(alt, quote=True)}' src='data:image/svg+xml;base64,{data}'>"
 
 
 def _columns(evaluation: Evaluation) -> list[Result]:
@@ -171,14 +199,15 @@ def _pictures(evaluation: Evaluation) -> str:
         out.append("<tr>")
         for column in columns:
             alt = html.escape(f"{name}, {column.name}", quote=True)
-            out.append(f"<td><img alt='{alt}' title='{alt}' src='{_embed(column.pictures[number], 420)}'>")
+            out.append(f"<td><img alt='{alt}' title='{alt}' src='{_embed(column.pictures[number])}'>")
     return "".join([*out, "</table>"])
 
 
-def _embed(pixels: Pixels, size: int) -> str:
-    """A data address with the picture as JPEG of that long side at most."""
+def _embed(pixels: Pixels, size: int | None = None) -> str:
+    """A data address with the picture as JPEG, at full size or of that long side at most."""
+    picture = Picture(pixels) if size is None else fit(Picture(pixels), size)
     buffer = io.BytesIO()
-    save_image(fit(Picture(pixels), size), buffer, quality=88, format="JPEG")
+    save_image(picture, buffer, quality=88, format="JPEG")
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

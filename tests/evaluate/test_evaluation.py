@@ -11,7 +11,7 @@ from fast_style.errors import InputError, ModelError, StyleNotFoundError
 from fast_style.evaluate.evaluation import equivalent_iterations, evaluate, find_faults
 from fast_style.evaluate.models import Image, Model, ValueRange, check_size, open_model
 from fast_style.evaluate.reference import Reference
-from fast_style.evaluate.report import write_html
+from fast_style.evaluate.report import draw_sheet, write_html
 from fast_style.images import Picture, Pixels, load_image, resize, save_image, to_float
 from fast_style.perceptual import FIGURES, Objective
 from tests.conftest import PAINTING, PHOTOS
@@ -133,6 +133,31 @@ def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos: dict[str, Pi
     assert "<script>" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/jpeg;base64,") == 1 + 2 * 3
+    assert page.count("data:image/svg+xml;base64,") == 2
+    assert found.baselines[0].neutral == pytest.approx({"distance": 1.0, "colours": 1.0, "kept": 1.0})
+    assert model.neutral == pytest.approx(found.baselines[1].neutral)
+
+
+def test_pictures_from_elsewhere_are_scored_as_a_model_would_be_that_makes_them(
+    photos: dict[str, Pixels], painting: Pixels
+) -> None:
+    reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=1)
+    negatives = {"negative": [255 - photo for photo in photos.values()]}
+    model = Model("network", Path("network"), "onnx", lambda image: 1 - image)
+    network, pictures = evaluate([model], photos, reference, pictures=negatives).models
+    assert (pictures.name, pictures.milliseconds, pictures.ratio) == ("negative", None, None)
+    assert pictures.terms == pytest.approx(network.terms, rel=1e-3)
+    assert pictures.neutral == pytest.approx(network.neutral)
+    assert pictures.quality == network.quality
+
+
+def test_a_sheet_shows_every_picture_at_full_size(photos: dict[str, Pixels], painting: Pixels) -> None:
+    reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=1)
+    given = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), np.uint8)
+    sheet = draw_sheet(evaluate([], photos, reference, pictures={"noise": list(given)}))
+    views = np.lib.stride_tricks.sliding_window_view(sheet[..., 0], (128, 128))
+    for picture in given:
+        assert (views[..., 0, :] == picture[0, :, 0]).all(axis=-1).any()
 
 
 def test_a_photo_dotted_in_every_cell_has_a_lattice(photos: dict[str, Pixels], painting: Pixels) -> None:
@@ -212,6 +237,12 @@ def test_command_leaves_a_report_and_lists_what_failed(
     arguments = ["evaluate", str(good), str(tmp_path / "bad.onnx"), "--style", str(tmp_path / "painting.png")]
     arguments += ["--photos", str(tmp_path / "photos"), "-o", str(tmp_path / "out"), "--size", "128"]
     arguments += ["--iterations", "2", "--style-size", "128", "--cache", str(tmp_path / "cache")]
+    (tmp_path / "theirs").mkdir()
+    save_image(Picture(255 - photos["chelsea"]), tmp_path / "theirs" / "chelsea.jpg")
+    arguments += ["--pictures", f"theirs={tmp_path / 'theirs'}"]
+    assert main(arguments) == 2
+    assert "holds no picture of flower" in capsys.readouterr().err
+    save_image(Picture(255 - photos["flower"]), tmp_path / "theirs" / "theirs-flower.png")
     assert main(arguments) == 1
     shown = capsys.readouterr()
     assert "bad.onnx cannot be opened as an ONNX model" in shown.err
@@ -220,5 +251,7 @@ def test_command_leaves_a_report_and_lists_what_failed(
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["models"][0]["terms"]["total"] == pytest.approx(report["baselines"][0]["terms"]["total"], rel=1e-4)
     assert set(report["models"][0]["terms"]) == set(FIGURES)
+    assert [model["name"] for model in report["models"]] == ["good", "theirs"]
+    assert report["models"][0]["neutral"] == pytest.approx({"distance": 1.0, "colours": 1.0, "kept": 1.0}, abs=1e-3)
     assert main(arguments) == 2
     assert "holds a report" in capsys.readouterr().err

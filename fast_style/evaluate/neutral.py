@@ -1,0 +1,182 @@
+"""The neutral measure: how near a picture is to its painting and its photo, in figures that no training minimises."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fast_style.errors import ImageError
+from fast_style.images import Pixels, to_float
+from fast_style.perceptual import VGG, load_vgg_weights
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+CONTENT_LAYER = "relu4_2"
+# Full, half and quarter size: fine grain, strokes, forms.
+SCALES = (1, 2, 4)
+# Directions that the colours are projected on, and values that a sorted projection is read at.
+DIRECTIONS = 64
+QUANTILES = 1024
+
+# A photo that happens to score zero is the painting itself.
+_SMALLEST = 1e-9
+
+
+@dataclass(frozen=True)
+class Neutral:
+    """Three figures of one picture, or their means over several.
+
+    Attributes:
+        distance: Squared Wasserstein distance to the painting's features, as a share of the photo's, the mean over
+            layers and scales: 0.0 is the painting's statistics, 1.0 is as far as the photo.
+        colours: Squared sliced Wasserstein distance to the painting's colours, as a share of the photo's.
+        kept: How much of the photo is still seen: the cosine of the pictures' centred features, 1.0 the photo.
+    """
+
+    distance: float
+    colours: float
+    kept: float
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """A picture's squared distances from the painting, not yet shares, and its centred content features."""
+
+    distances: NDArray[np.float64]
+    colours: float
+    content: Tensor
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """What a layer's activations are described by: the mean (C,) and covariance (C, C) over positions, float64."""
+
+    mean: Tensor
+    covariance: Tensor
+
+
+def gaussian(features: Tensor) -> Gaussian:
+    """Describe the activations (1, C, H, W) of one picture."""
+    rows = features[0].flatten(1).double()
+    mean = rows.mean(dim=1)
+    rows = rows - mean[:, None]
+    return Gaussian(mean, rows @ rows.mT / rows.shape[1])
+
+
+def square_root(covariance: Tensor) -> Tensor:
+    """Return the symmetric S with S S = covariance, (C, C); negative eigenvalues, which rounding makes, are zeros."""
+    values, vectors = torch.linalg.eigh(covariance)
+    root: Tensor = vectors * values.clamp(min=0.0).sqrt() @ vectors.mT
+    return root
+
+
+def wasserstein(first: Gaussian, second: Gaussian, *, root: Tensor | None = None) -> float:
+    """Measure the squared Wasserstein-2 distance between two Gaussians.
+
+    Args:
+        first: One of them.
+        second: The other.
+        root: The square root of the first covariance, if it is known.
+
+    Reference:
+        Dowson and Landau 1982; Olkin and Pukelsheim 1982: W² = |μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁^½ Σ₂ Σ₁^½)^½).
+    """
+    root = square_root(first.covariance) if root is None else root
+    cross = torch.linalg.eigvalsh(root @ second.covariance @ root).clamp(min=0.0).sqrt().sum()
+    spread = first.covariance.trace() + second.covariance.trace() - 2.0 * cross
+    return max(0.0, float((first.mean - second.mean).square().sum() + spread))
+
+
+def color_quantiles(pixels: Pixels) -> NDArray[np.float64]:
+    """Sort a picture's colours along fixed directions.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+
+    Returns:
+        (directions, quantiles): values between 0 and 255·√3, each row rising.
+    """
+    projected = pixels.reshape(-1, 3).astype(np.float64) @ _directions().T
+    return np.quantile(projected, (np.arange(QUANTILES) + 0.5) / QUANTILES, axis=0).T
+
+
+def _directions() -> NDArray[np.float64]:
+    """Unit vectors spread evenly over half of the sphere: a direction and its opposite sort alike."""
+    index = np.arange(DIRECTIONS) + 0.5
+    height = index / DIRECTIONS
+    angle = np.pi * (1.0 + np.sqrt(5.0)) * index
+    radius = np.sqrt(1.0 - height**2)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=1)
+
+
+class NeutralMeasure:
+    """Measures pictures against one painting.
+
+    No training here minimises these figures: the statistics, layers, pooling, padding and scales are others than
+    the objective's. So they also serve for pictures of other programs.
+
+    Args:
+        painting: (H, W, 3) uint8, at a size like the pictures'.
+        vgg: Where the features' weights come from.
+
+    Raises:
+        WeightsError: The weights cannot be had.
+        ImageError: The painting is too small for the deepest layer at the smallest scale.
+    """
+
+    @torch.no_grad()
+    def __init__(self, painting: Pixels, *, vgg: str = "caffe-vgg19") -> None:
+        self._vgg = VGG(load_vgg_weights(vgg), (*STYLE_LAYERS, CONTENT_LAYER), pooling="max")
+        self._painting = self._gaussians(painting)
+        self._roots = [square_root(one.covariance) for one in self._painting]
+        self._colors = color_quantiles(painting)
+        self._photos: dict[bytes, _Raw] = {}
+
+    def measure(self, photo: Pixels, picture: Pixels) -> Neutral:
+        """Measure a picture as a stylization of a photo of the same size; both (H, W, 3) uint8.
+
+        Raises:
+            ImageError: The sizes differ, or are too small for the deepest layer at the smallest scale.
+        """
+        if photo.shape != picture.shape:
+            sizes = [f"{pixels.shape[1]}×{pixels.shape[0]} px" for pixels in (picture, photo)]
+            raise ImageError(f"the picture has {sizes[0]}, its photo {sizes[1]}")
+        key = hashlib.sha256(repr(photo.shape).encode() + photo.tobytes()).digest()
+        if key not in self._photos:  # several models are measured on one photo
+            self._photos[key] = self._measure(photo)
+        own, base = self._measure(picture), self._photos[key]
+        return Neutral(
+            distance=float((own.distances / np.maximum(base.distances, _SMALLEST)).mean()),
+            colours=own.colours / max(base.colours, _SMALLEST),
+            kept=float(F.cosine_similarity(own.content, base.content, dim=0)),
+        )
+
+    @torch.no_grad()
+    def _measure(self, pixels: Pixels) -> _Raw:
+        distances = [
+            wasserstein(painting, own, root=root)
+            for painting, own, root in zip(self._painting, self._gaussians(pixels), self._roots, strict=True)
+        ]
+        features = self._vgg(_tensor(pixels), (CONTENT_LAYER,))[CONTENT_LAYER][0].flatten(1).double()
+        content = (features - features.mean(dim=1, keepdim=True)).flatten()
+        return _Raw(np.array(distances), float(np.square(color_quantiles(pixels) - self._colors).mean()), content)
+
+    def _gaussians(self, pixels: Pixels) -> list[Gaussian]:
+        """One for each layer at the first scale, then at the next."""
+        image = _tensor(pixels)
+        height, width = image.shape[-2:]
+        found = []
+        for scale in SCALES:
+            view = F.interpolate(image, (max(1, height // scale), max(1, width // scale)), mode="area")
+            features = self._vgg(view, STYLE_LAYERS)
+            found += [gaussian(features[layer]) for layer in STYLE_LAYERS]
+        return found
+
+
+def _tensor(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(to_float(pixels)).contiguous(memory_format=torch.channels_last)
