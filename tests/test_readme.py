@@ -129,3 +129,10 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
             assert anchor in map(slug, headings), link
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/networks.md"])
+def test_every_file_of_the_package_that_a_page_names_exists(page: str) -> None:
+    named = re.findall(r"`(fast_style/[\w/.]+)`", (ROOT / page).read_text(encoding="utf-8"))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
