@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +23,11 @@ from tests.runtime.conftest import moving_square, write_style
 ROOT = Path(__file__).parents[1]
 # What needs a display and a camera, minutes, or a checkpoint; their own tests run them.
 ELSEWHERE = ("fast-style webcam", "fast-style train", "fast-style export", "scripts/", "pip install")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "checkpoints/README.md")),
+    *sorted(path for folder in ("docs", "examples") for path in (ROOT / folder).rglob("*.md")),
+]
 LINES = [line for block in snippets("README.md", "sh") for line in block.splitlines()]
 
 
@@ -77,7 +84,55 @@ def test_the_python_runs(place: Path) -> None:
     np.testing.assert_array_equal(np.asarray(Image.open("out.png")), expected)
 
 
-def test_every_verb_that_the_readme_names_is_one() -> None:
+def test_the_readme_names_every_verb_and_no_other() -> None:
     from fast_style.cli.app import VERBS
 
     assert {line.split()[1] for line in LINES if line.startswith("fast-style")} <= set(VERBS)
+    table = [line.split("|")[1] for line in README.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(table))) == sorted(VERBS)
+
+
+def test_every_extra_that_is_installed_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert {"train", "video"} <= set(re.findall(r"'\.\[(\w+)\]'", README)) <= set(extras)
+
+
+def test_the_readme_has_at_most_700_words() -> None:
+    assert len(README.split()) <= 700
+
+
+def test_every_script_and_option_that_the_readme_names_exists() -> None:
+    scripts = set(re.findall(r"scripts/\w+", README))
+    assert {"scripts/demo", "scripts/test"} <= scripts
+    assert [name for name in scripts if not (ROOT / name).is_file()] == []
+    helps = "".join(
+        subprocess.run([sys.executable, "-m", "fast_style", verb, "--help"], capture_output=True, text=True).stdout
+        for verb in ("train", "stylize")
+    )
+    assert [option for option in set(re.findall(r"--[a-z][a-z-]+", README)) if option not in helps] == []
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        target, _, anchor = link.partition("#")
+        path = page.parent / target if target else page
+        assert path.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert anchor in map(slug, headings), link
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/networks.md"])
+def test_every_file_of_the_package_that_a_page_names_exists(page: str) -> None:
+    named = re.findall(r"`(fast_style/[\w/.]+)`", (ROOT / page).read_text(encoding="utf-8"))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []

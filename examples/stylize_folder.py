@@ -1,0 +1,37 @@
+"""Stylize a folder of photos and show how far it is: ``python examples/stylize_folder.py PHOTOS OUT [STYLE]``.
+
+Needs ``pip install fast-style``. ``fast-style stylize PHOTOS -o OUT`` does the same with every core at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.progress import track
+
+from fast_style import FastStyleError, Stylizer
+
+
+def main(photos: Path, out: Path, style: str = "starry-night") -> list[Path]:
+    """Stylize the photos of a folder into another one.
+
+    Returns:
+        The files that were written.
+    """
+    stylizer = Stylizer(style)
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for path in track(sorted(path for path in photos.iterdir() if path.is_file()), description=style):
+        try:
+            picture = stylizer(path, size=1600)
+        except FastStyleError as error:
+            print(f"skipped: {error}", file=sys.stderr)
+            continue
+        written.append(out / f"{path.stem}.png")
+        picture.save(written[-1])
+    return written
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:4])

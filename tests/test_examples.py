@@ -1,0 +1,75 @@
+"""The examples run as they are written."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fast_style import Stylizer
+from tests.conftest import PAINTING, PHOTOS
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def load(name: str) -> dict[str, Any]:
+    """The names that an example defines."""
+    return runpy.run_path(str(EXAMPLES / name))
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.open(PHOTOS["chelsea"]).convert("RGB").resize((150, 100)).save(path)
+    return path
+
+
+def test_every_python_example_is_listed_and_tested() -> None:
+    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    tested = Path(__file__).read_text(encoding="utf-8")
+    names = {path.name for path in EXAMPLES.glob("*.py")}
+    assert names
+    assert [name for name in names if f"]({name})" not in listed or f'"{name}"' not in tested] == []
+
+
+def test_a_folder_is_stylized_and_what_is_not_a_photo_is_reported(
+    photo_folder: Path, model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = photo_folder / "broken.jpg"
+    broken.write_text("not a photo")
+    written = load("stylize_folder.py")["main"](photo_folder, tmp_path / "out", str(model_file))
+    photos = sorted(path for path in photo_folder.iterdir() if path.is_file() and path != broken)
+    assert [path.stem for path in written] == [path.stem for path in photos]
+    for path, result in zip(photos, written, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(result)), np.asarray(Stylizer(model_file)(path)))
+    captured = capsys.readouterr()
+    assert captured.err.startswith("skipped: ")
+    assert "broken.jpg" in captured.err
+
+
+def test_onnx_runtime_alone_gives_the_same_picture(
+    photo: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.png"
+    monkeypatch.setattr(sys, "argv", ["onnx_alone.py", str(model_file), str(photo), str(out)])
+    load("onnx_alone.py")
+    expected = np.asarray(Stylizer(model_file)(photo)).astype(int)
+    assert np.abs(np.asarray(Image.open(out)).astype(int) - expected).max() <= 1
+
+
+def test_onnx_alone_needs_nothing_of_ours() -> None:
+    assert "fast_style" not in (EXAMPLES / "onnx_alone.py").read_text(encoding="utf-8")
+
+
+def test_a_style_is_trained_from_python(photo_folder: Path, narrow_file: Path, tmp_path: Path) -> None:
+    outcome = load("train_style.py")["main"](
+        PAINTING, photo_folder, tmp_path / "run", steps=2, size=32, vgg=str(narrow_file)
+    )
+    assert outcome.step == 2
+    assert outcome.model is not None
+    assert Stylizer(outcome.model).metadata["painting_licence"] == "public domain"
