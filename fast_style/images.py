@@ -1,4 +1,8 @@
-"""Reading, writing and resizing pictures: the only place where uint8 becomes float and back."""
+"""Reading, writing and resizing pictures: the one place where their bytes become a network's floats, and back.
+
+Code that only measures (frames around paintings, steady film, flicker, heat maps) computes in floats of 0 to 255 and
+says so; the ONNX graphs with pixels in and out, and the page's script, repeat :func:`to_float` and :func:`to_uint8`.
+"""
 
 from __future__ import annotations
 

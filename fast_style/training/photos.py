@@ -10,11 +10,12 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fast_style.errors import DatasetError, ImageError
-from fast_style.images import find_images, load_image, to_float
+from fast_style.images import Pixels, find_images, load_image, to_float
 
 # Crops take this share of a photo's short side, so that subjects come in several sizes.
 CROP_SCALE = (0.6, 1.0)
@@ -39,6 +40,7 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
         self.paths = paths
         self.size = size
         self.seed = seed
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def __getitem__(self, draw: int) -> tuple[Tensor, list[str]]:
         """Return a crop (3, size, size), RGB in [0, 1], and the paths that had to be skipped to get it.
@@ -48,7 +50,9 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
         """
         skipped: list[str] = []
         epoch, position = divmod(draw, len(self.paths))
-        order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.paths))
+        if self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.paths))
+        order = self._order[1]
         random = np.random.default_rng([self.seed, 1, draw])
         for attempt in range(min(_TRIES, len(self.paths))):
             path = self.paths[order[(position + attempt) % len(self.paths)]]
@@ -62,8 +66,8 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
         )
 
 
-def load_photo(path: Path, *, at_least: int) -> Tensor:
-    """Read a photo as (3, H, W), RGB in [0, 1], shrunk where it is far larger than needed.
+def load_photo(path: Path, *, at_least: int) -> Pixels:
+    """Read a photo as (H, W, 3) uint8, shrunk if it is far larger than needed.
 
     Raises:
         ImageError: It cannot be read, or a side is under half of ``at_least`` px.
@@ -71,31 +75,32 @@ def load_photo(path: Path, *, at_least: int) -> Tensor:
     pixels = load_image(path, size=at_least * _DECODE_FACTOR, opaque=True).pixels
     if min(pixels.shape[:2]) < at_least // 2:
         raise ImageError(f"{path} of {pixels.shape[1]}×{pixels.shape[0]} px is too small for crops of {at_least} px")
-    return torch.from_numpy(to_float(pixels)[0])
+    return pixels
 
 
-def random_crop(photo: Tensor, size: int, random: np.random.Generator) -> Tensor:
-    """Cut a random square, mirror it half of the time, and resample it to (3, size, size)."""
-    height, width = photo.shape[-2:]
+def random_crop(photo: Pixels, size: int, random: np.random.Generator) -> Tensor:
+    """Cut a random square of (H, W, 3), mirror it half of the time, and resample it to (3, size, size) in [0, 1]."""
+    height, width = photo.shape[:2]
     side = max(1, round(min(height, width) * random.uniform(*CROP_SCALE)))
     side = min(max(side, size), height, width)
     top, left = random.integers(0, height - side + 1), random.integers(0, width - side + 1)
-    crop = _resample(photo[:, top : top + side, left : left + side], size)
+    crop = _resample(photo[top : top + side, left : left + side], size)
     return crop.flip(-1) if random.random() < 0.5 else crop
 
 
-def center_crop(photo: Tensor, size: int) -> Tensor:
-    """Cut the middle square of (3, H, W) and resample it to (3, size, size)."""
-    height, width = photo.shape[-2:]
+def center_crop(photo: Pixels, size: int) -> Tensor:
+    """Cut the middle square of (H, W, 3) and resample it to (3, size, size) in [0, 1]."""
+    height, width = photo.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    return _resample(photo[:, top : top + side, left : left + side], size)
+    return _resample(photo[top : top + side, left : left + side], size)
 
 
-def _resample(crop: Tensor, size: int) -> Tensor:
-    if crop.shape[-1] == size:
-        return crop.contiguous()
-    resized = F.interpolate(crop[None], size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+def _resample(crop: Pixels, size: int) -> Tensor:
+    square = torch.from_numpy(to_float(crop))
+    if crop.shape[0] == size:
+        return square[0]
+    resized = F.interpolate(square, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
     return resized[0].clamp(0.0, 1.0)
 
 

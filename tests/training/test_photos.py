@@ -7,10 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.errors import DatasetError
-from fast_style.images import find_images
+from fast_style.images import Pixels, find_images, to_float
+from fast_style.training import photos
 from fast_style.training.photos import DrawSampler, PhotoData, PhotoDraws, center_crop, random_crop
 
 
@@ -35,15 +37,42 @@ def test_every_photo_is_seen_once_before_any_is_seen_twice(tmp_path: Path) -> No
 @settings(max_examples=40, deadline=None)
 @given(st.integers(32, 90), st.integers(32, 90), st.sampled_from([32, 48, 64]), st.integers(0, 2**16))
 def test_a_crop_has_the_asked_size_and_stays_in_range(height: int, width: int, size: int, seed: int) -> None:
-    photo = torch.rand(3, height, width)
+    photo = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     crop = random_crop(photo, size, np.random.default_rng(seed))
     assert crop.shape == (3, size, size)
     assert 0.0 <= float(crop.min()) <= float(crop.max()) <= 1.0
 
 
 def test_a_crop_of_the_photos_own_size_is_the_photo() -> None:
-    photo = torch.rand(3, 48, 48)
-    assert torch.equal(center_crop(photo, 48), photo)
+    photo = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(center_crop(photo, 48)[None], to_float(photo))
+
+
+def test_the_order_is_drawn_once_an_epoch(photo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draws, drawn = PhotoDraws(find_images(photo_folder), size=64, seed=3), []
+    make = np.random.default_rng
+
+    def counted(seed: list[int]) -> np.random.Generator:
+        drawn.append(tuple(seed))
+        return make(seed)
+
+    monkeypatch.setattr(np.random, "default_rng", counted)
+    for draw in range(12):
+        draws[draw]
+    assert [seed for seed in drawn if seed[1] == 0] == [(3, 0, 0), (3, 0, 1)]
+
+
+def test_only_what_is_cropped_of_a_photo_becomes_float(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (1024, 512)).save(tmp_path / "wide.png")
+    shapes: list[tuple[int, ...]] = []
+
+    def watched(pixels: Pixels) -> NDArray[np.float32]:
+        shapes.append(pixels.shape)
+        return to_float(pixels)
+
+    monkeypatch.setattr(photos, "to_float", watched)
+    PhotoDraws(find_images(tmp_path), size=256, seed=0)[0]
+    assert [height == width <= 512 for height, width, _ in shapes] == [True]
 
 
 def test_processes_share_every_step_and_resuming_goes_on_where_it_stopped() -> None:
