@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 from PIL import Image, ImageDraw, ImageFont
 
 from fast_style.evaluate.evaluation import Evaluation, Result
@@ -153,6 +154,9 @@ def _curves(evaluation: Evaluation) -> str:
     ):
         axes.set(title=name, xlabel="iterations of the reference", yscale="log", xlim=(0, len(values)))
         axes.set_xscale("symlog", linthresh=1)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
         axes.plot(values, color=_LINE)
         # The content of the photo itself is 0, which has no place on a logarithmic axis.
         least = min(values[values > 0], default=1.0)
