@@ -27,6 +27,8 @@ is not in this tree: those are our own mistakes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 
 class FastStyleError(Exception):
     """Base of every deliberate error.
@@ -107,3 +109,19 @@ class ExportError(FastStyleError):
 
 class VerificationError(ExportError):
     """An exported graph differs from its network by more than the tolerance."""
+
+
+def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.0, key: Callable[[str], str] = str) -> str:
+    """End a message about an unknown name: "; did you mean 'starry-night'?".
+
+    Args:
+        name: What was given.
+        known: What could have been given.
+        cutoff: How near the nearest must be, 0 to 1; if it is not, the ending is empty.
+        key: Names are compared by it.
+    """
+    import difflib  # only errors need it, and it takes 5 ms
+
+    names = {key(each): each for each in known}
+    near = difflib.get_close_matches(key(name), names, n=1, cutoff=cutoff)
+    return f"; did you mean {names[near[0]]!r}?" if near else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import ModelError, StyleNotFoundError
+from fast_style.errors import ModelError, StyleNotFoundError, did_you_mean
 from fast_style.files import check_format
 
 # What cards say that fast-style writes now; cards of 0.1.0 say nothing.
@@ -51,11 +51,8 @@ def find_style(style: str | Path) -> Style:
     path = Path(style)
     if path.is_file():
         return Style(path.stem, path, read_card(path))
-    import difflib  # for the error only: 5 ms
-
     names = [shipped.name for shipped in shipped_styles()]
-    near = difflib.get_close_matches(str(style), names, n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else ""
+    guess = did_you_mean(str(style), names, cutoff=0.6)
     what = "is a folder, not an ONNX file" if path.is_dir() else "is neither a shipped style nor a file"
     raise StyleNotFoundError(
         f"{str(style)!r} {what}{guess}",

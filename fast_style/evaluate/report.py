@@ -7,9 +7,11 @@ import html
 import io
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 from PIL import Image, ImageDraw, ImageFont
 
 from fast_style.evaluate.evaluation import Evaluation, Result
@@ -129,49 +131,49 @@ def _table(evaluation: Evaluation) -> str:
 
 def _frontier(evaluation: Evaluation) -> str:
     """How near each model is to the painting, and how much of the photo it keeps; the reference's stages as a line."""
-    figure = _figure(6.4, 4.2)
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
+    axes.set(xlabel="distance to the painting (the photo: 1)", ylabel="photo kept (the photo: 1)")
     stages = [(stage.neutral["distance"], stage.neutral["kept"], stage.name) for stage in evaluation.baselines]
     axes.plot(*zip(*(stage[:2] for stage in stages), strict=True), color=_LINE, marker="o", markersize=3)
+    models = [(model.neutral["distance"], model.neutral["kept"], model.name) for model in evaluation.models]
+    for color, (distance, kept, _) in zip(itertools.cycle(COLORS), models, strict=False):
+        axes.plot(distance, kept, color=color, marker="o", markersize=7)
+    middle = sum(axes.get_xlim()) / 2
+    for color, (distance, kept, name) in zip(itertools.cycle(COLORS), models, strict=False):
+        _label(axes, name, (distance, kept), color, left=distance > middle)
     for distance, kept, name in stages:
-        axes.annotate(name.removeprefix("reference "), (distance, kept), (4, 4), textcoords="offset points", fontsize=7)
-    for color, model in zip(itertools.cycle(COLORS), evaluation.models, strict=False):
-        place = model.neutral["distance"], model.neutral["kept"]
-        axes.plot(*place, color=color, marker="o", markersize=7)
-        axes.annotate(model.name, place, (7, -3), textcoords="offset points", color=color, parse_math=False)
-    axes.set(xlabel="distance to the painting (photo: 1)", ylabel="photo kept (photo: 1)")
+        _label(axes, name.removeprefix("reference "), (distance, kept), _LINE, left=distance > middle)
     return _svg(figure, "distance to the painting and photo kept, the reference's iterations as a line")
 
 
 def _curves(evaluation: Evaluation) -> str:
     """The reference's mean terms over its iterations, and a level line for each model."""
-    figure = _figure(12.0, 3.4)
-    iterations = np.arange(len(evaluation.curve))
-    for index, (axes, name) in enumerate(zip(figure.subplots(1, 3), ("total", "content", "style"), strict=True)):
-        axes.plot(iterations, evaluation.curve[:, index], color=_LINE)
-        for color, model in zip(itertools.cycle(COLORS), evaluation.models, strict=False):
-            axes.axhline(model.terms[name], color=color, linestyle="--", linewidth=1)
-            axes.annotate(
-                model.name,
-                (1, model.terms[name]),
-                (-2, 2),
-                xycoords=axes.get_yaxis_transform(),
-                textcoords="offset points",
-                ha="right",
-                color=color,
-                fontsize=8,
-                parse_math=False,
-            )
-            if name == "total" and model.iterations:
-                axes.plot(model.iterations, model.terms[name], color=color, marker="o", markersize=5)
+    figure = Figure(figsize=(12.0, 3.4), layout="constrained")
+    for axes, name, values in zip(
+        figure.subplots(1, 3), ("total", "content", "style"), evaluation.curve.T, strict=False
+    ):
+        axes.set(title=name, xlabel="iterations of the reference", yscale="log", xlim=(0, len(values)))
         axes.set_xscale("symlog", linthresh=1)
-        axes.set_yscale("log")
-        axes.set(title=name, xlabel="iterations of the reference", xlim=(0, None))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
+        axes.plot(values, color=_LINE)
+        # The content of the photo itself is 0, which has no place on a logarithmic axis.
+        least = min(values[values > 0], default=1.0)
+        for color, model in zip(itertools.cycle(COLORS), evaluation.models, strict=False):
+            level = max(model.terms[name], least)
+            axes.axhline(level, color=color, linestyle="--", linewidth=1)
+            _label(axes, model.name, (len(values), level), color, left=True)
+            if name == "total" and model.iterations:
+                axes.plot(model.iterations, level, color=color, marker="o", markersize=5)
     return _svg(figure, "total, content and style over the reference's iterations")
 
 
-def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), layout="constrained")
+def _label(axes: Any, name: str, place: tuple[float, float], color: str, *, left: bool) -> None:
+    """Write a name beside a point, as it is: a dollar sign is not mathematics."""
+    style = {"ha": "right" if left else "left", "color": color, "fontsize": 8, "parse_math": False}
+    axes.annotate(name, place, (-4 if left else 4, 3), textcoords="offset points", **style).set_in_layout(False)
 
 
 def _svg(figure: Figure, alt: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from fast_style.errors import LayerError
+from fast_style.errors import LayerError, did_you_mean
 from fast_style.inspect.network import Network
 
 
@@ -30,8 +29,7 @@ def find_layers(network: Network, names: Sequence[str]) -> dict[str, nn.Module]:
         raise LayerError(f"no layer of {network.name} was asked for", hint=where)
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-            raise LayerError(f"{network.name} has no layer {name!r}; did you mean {near[0]!r}?", hint=where)
+            raise LayerError(f"{network.name} has no layer {name!r}{did_you_mean(name, known)}", hint=where)
     return {name: known[name] for name in names}
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fast_style.errors import InputError
+from fast_style.errors import InputError, did_you_mean
 from fast_style.inspect.network import Network
 
 
@@ -66,9 +65,8 @@ def find_class(network: Network, wanted: str) -> int:
     plain = [_plain(label) for label in network.labels]
     if _plain(wanted) in plain:
         return plain.index(_plain(wanted))  # two names occur twice in ImageNet: crane and maillot
-    near = difflib.get_close_matches(_plain(wanted), plain, n=1, cutoff=0.0)[0]
     raise InputError(
-        f"{network.name} has no class {wanted!r}; did you mean {network.labels[plain.index(near)]!r}?",
+        f"{network.name} has no class {wanted!r}{did_you_mean(wanted, network.labels, key=_plain)}",
         hint="'fast-style inspect classify PHOTO --top 1000' lists them with their numbers.",
     )
 

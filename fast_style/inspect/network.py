@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fast_style.errors import ImageError, InputError, WeightsError
+from fast_style.errors import ImageError, InputError, WeightsError, did_you_mean
 from fast_style.images import Picture, resize, to_float
 from fast_style.perceptual.vgg import VGG, Pooling, layer_names
 from fast_style.perceptual.weights import SOURCES, load_tensors, load_vgg_weights
@@ -150,9 +149,8 @@ def load_network(
         return _load_lite0(device)
     known = classifier_names()
     if name not in known:
-        near = difflib.get_close_matches(name, [PERCEPTUAL, CLASSIFIER, *known], n=1, cutoff=0.0)
         raise InputError(
-            f"no network is called {name!r}; did you mean {near[0]!r}?",
+            f"no network is called {name!r}{did_you_mean(name, [PERCEPTUAL, CLASSIFIER, *known])}",
             hint=f"Use {', '.join(SOURCES)}, {CLASSIFIER}, or a torchvision classifier: {', '.join(known[:5])}, …",
         )
     return _load_torchvision(name, pretrained, device)

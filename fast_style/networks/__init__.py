@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
-from fast_style.errors import InputError
+from fast_style.errors import InputError, did_you_mean
 from fast_style.networks.johnson import JohnsonNetwork, from_pytorch_examples
 from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.realtime import RealtimeNetwork, fast, tiny
@@ -34,6 +33,5 @@ def build_network(name: str) -> TransformerNetwork:
         InputError: There is no network of that name; the message suggests the nearest.
     """
     if name not in NETWORKS:
-        near = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.0)[0]
-        raise InputError(f"no network {name!r}; did you mean {near!r}?", hint=f"There are {', '.join(NETWORKS)}.")
+        raise InputError(f"no network {name!r}{did_you_mean(name, NETWORKS)}", hint=f"There are {', '.join(NETWORKS)}.")
     return NETWORKS[name]()

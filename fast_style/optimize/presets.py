@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from types import MappingProxyType
 
-from fast_style.errors import InputError
+from fast_style.errors import InputError, did_you_mean
 from fast_style.perceptual import Objective
 
 _GATYS_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -61,6 +60,5 @@ def preset(name: str) -> Objective:
         InputError: There is none of that name; the message suggests the nearest.
     """
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.0)[0]
-        raise InputError(f"no preset {name!r}; did you mean {near!r}?", hint=f"There are {', '.join(PRESETS)}.")
+        raise InputError(f"no preset {name!r}{did_you_mean(name, PRESETS)}", hint=f"There are {', '.join(PRESETS)}.")
     return PRESETS[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -10,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fast_style.errors import ImageError, LayerError
+from fast_style.errors import ImageError, LayerError, did_you_mean
 from fast_style.perceptual.weights import BLOCKS, VGGWeights
 
 Pooling = Literal["avg", "max"]
@@ -158,8 +157,7 @@ def _check_layers(asked: Sequence[str], known: tuple[str, ...], owner: str) -> N
         raise LayerError(f"no layer of {owner} was asked for", hint=f"Its layers are {known[0]} … {known[-1]}.")
     for name in asked:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
             raise LayerError(
-                f"{owner} has no layer {name!r}; did you mean {near[0]!r}?",
+                f"{owner} has no layer {name!r}{did_you_mean(name, known)}",
                 hint=f"Its layers are {known[0]} … {known[-1]}.",
             )

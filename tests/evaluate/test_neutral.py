@@ -73,19 +73,19 @@ def measure(painting: Pixels) -> NeutralMeasure:
     return NeutralMeasure(painting)
 
 
-def test_the_photo_itself_scores_one(measure: NeutralMeasure, photo: Pixels):
+def test_the_photo_itself_scores_one(measure: NeutralMeasure, photo: Pixels) -> None:
     found = measure.measure(photo, photo)
     assert (found.distance, found.colours, found.kept) == pytest.approx((1.0, 1.0, 1.0))
 
 
-def test_the_painting_itself_is_no_distance_away(measure: NeutralMeasure, photo: Pixels, painting: Pixels):
+def test_the_painting_itself_is_no_distance_away(measure: NeutralMeasure, photo: Pixels, painting: Pixels) -> None:
     found = measure.measure(photo, painting)
     assert found.distance == pytest.approx(0.0, abs=1e-3)
     assert found.colours == pytest.approx(0.0, abs=1e-9)
     assert abs(found.kept) < 0.5
 
 
-def test_a_half_mixed_picture_lies_between(measure: NeutralMeasure, photo: Pixels, painting: Pixels):
+def test_a_half_mixed_picture_lies_between(measure: NeutralMeasure, photo: Pixels, painting: Pixels) -> None:
     mixed = (photo // 2 + painting // 2).astype(np.uint8)
     found = measure.measure(photo, mixed)
     assert 0.0 < found.distance < 1.0
@@ -93,6 +93,6 @@ def test_a_half_mixed_picture_lies_between(measure: NeutralMeasure, photo: Pixel
     assert 0.0 < found.kept < 1.0
 
 
-def test_a_picture_of_another_size_than_its_photo_is_refused(measure: NeutralMeasure, photo: Pixels):
+def test_a_picture_of_another_size_than_its_photo_is_refused(measure: NeutralMeasure, photo: Pixels) -> None:
     with pytest.raises(ImageError, match="the picture has 80×90 px, its photo 80×96 px"):
         measure.measure(photo, photo[:90])
