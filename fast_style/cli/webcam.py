@@ -124,6 +124,8 @@ def webcam(
     from fast_style.runtime.window import Window
     from fast_style.runtime.writing import check_video_name
 
+    if virtual_camera:
+        import pyvirtualcam  # noqa: F401  # needs the extra "virtual-camera"
     if record is not None:
         check_video_name(record)
     if not headless:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import threading
 from pathlib import Path
@@ -51,6 +50,8 @@ class Ledger:
         return result.relative_to(self.folder).as_posix()
 
     def _origin(self, source: Path) -> str:
+        import hashlib  # 3 ms that a single photo does not need
+
         state = f"{source.resolve()} {_state(source)} {self._settings}"
         return hashlib.sha256(state.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,6 +33,8 @@ def overlap(
     Raises:
         BaseException: Whatever ``items`` or ``work`` raised, at that item's turn.
     """
+    from concurrent.futures import Future, ThreadPoolExecutor  # 3 ms that a single photo does not need
+
     turns: queue.Queue[Future[Result] | None] = queue.Queue()
     room = threading.Semaphore(workers + (workers if ahead is None else ahead))
     stopped = threading.Event()
