@@ -59,7 +59,7 @@ class Layer:
         return asdict(self)
 
 
-class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch ships it untyped
+class _Tracer(TorchDispatchMode):
     """Follow through every operation how much of the picture a value depends on, and count multiplications.
 
     A tensor's reach is (width, height, step): the receptive field and the px between neighbouring values.

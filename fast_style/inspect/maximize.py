@@ -186,7 +186,7 @@ def maximize(
                     f"the picture for {layer} became infinite or NaN at {size} px, step {iteration + 1}",
                     hint=f"Give a smaller --rate than {growth.rate:g}; if that does not help, check the weights.",
                 )
-            loss.backward()  # type: ignore[no-untyped-call] # torch ships it untyped
+            loss.backward()
             optimizer.step()
             if progress is not None:
                 progress(number * growth.iterations + iteration + 1, len(sizes) * growth.iterations)

@@ -78,10 +78,10 @@ def test_gradient_of_gram_is_that_of_the_plain_product(
     values = torch.rand(2, 6, 5, 7, generator=torch.Generator().manual_seed(0))
     features = values.to(kind).contiguous(memory_format=layout).requires_grad_()
     weights = torch.rand(2, 6, 6)
-    (gram_matrix(features) * weights).sum().backward()  # type: ignore[no-untyped-call]
+    (gram_matrix(features) * weights).sum().backward()
     plain = features.detach().float().requires_grad_()
     rows = plain.flatten(2)
-    (rows @ rows.transpose(1, 2) / (6 * 5 * 7) * weights).sum().backward()  # type: ignore[no-untyped-call]
+    (rows @ rows.transpose(1, 2) / (6 * 5 * 7) * weights).sum().backward()
     assert features.grad is not None
     assert plain.grad is not None
     assert features.grad.dtype == kind
