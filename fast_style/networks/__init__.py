@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Callable
 
 from fast_style.errors import InputError
+from fast_style.networks.condition import Condition, Statistics
 from fast_style.networks.johnson import JohnsonNetwork, from_pytorch_examples
-from fast_style.networks.normalization import InstanceNormalization
+from fast_style.networks.normalization import InstanceNormalization, record_statistics
 from fast_style.networks.realtime import RealtimeNetwork, fast, tiny
 from fast_style.networks.transformer import SMALLEST_SIDE, TransformerNetwork
 
@@ -16,13 +17,16 @@ NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {"fast": fast, "tiny": t
 __all__ = [
     "NETWORKS",
     "SMALLEST_SIDE",
+    "Condition",
     "InstanceNormalization",
     "JohnsonNetwork",
     "RealtimeNetwork",
+    "Statistics",
     "TransformerNetwork",
     "build_network",
     "fast",
     "from_pytorch_examples",
+    "record_statistics",
     "tiny",
 ]
 

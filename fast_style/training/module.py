@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fast_style import __version__
 from fast_style.checkpoint import CHECKPOINT_FORMAT
-from fast_style.networks import InstanceNormalization, build_network
+from fast_style.networks import Condition, InstanceNormalization, build_network
 from fast_style.perceptual import LossTerms, PerceptualLoss, pixel_grid
 from fast_style.recipe import Recipe
 from fast_style.training.muon import Muon
@@ -57,8 +57,8 @@ class StyleModule(pl.LightningModule):
         photos, skipped = batch
         self.skipped.update(skipped)
         photos = photos.contiguous(memory_format=torch.channels_last)
-        self.network.move_noise(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
-        output = self.network(photos).float()
+        condition = self.condition()
+        output = self.network(photos, condition).float()
         window = self.window(photos.shape[-1])
         features = self.loss.features(output[window])
         terms: LossTerms = self.loss(output[window], self.loss.content_targets(photos[window]), features=features)
@@ -74,22 +74,27 @@ class StyleModule(pl.LightningModule):
         if recipe.lattice_weight:
             total = total + recipe.lattice_weight * self.loss.lattice(features, cell=cell)
         if recipe.border_weight:
-            total = total + recipe.border_weight * self.border(photos[window], output[window])
+            total = total + recipe.border_weight * self.border(photos[window], output[window], condition)
         return total
 
-    def border(self, photos: Tensor, inner: Tensor) -> Tensor:
+    def border(self, photos: Tensor, inner: Tensor, condition: Condition | None = None) -> Tensor:
         """How far the border of a picture is from what is drawn there where the photo goes on.
 
         Args:
             photos: (N, 3, S, S), cut out of larger ones.
-            inner: Likewise, cut out of what the network made of the larger ones.
+            inner: (N, 3, S, S), cut out of what the network made of the larger ones.
+            condition: What the network is told beside the photos.
 
         Returns:
             The mean square of the difference between the colours of blocks of 16 px: strokes may lie elsewhere.
         """
         blocks = min(16, photos.shape[-1])
-        alone = self.network(photos.contiguous(memory_format=torch.channels_last)).float()
+        alone = self.network(photos.contiguous(memory_format=torch.channels_last), condition).float()
         return F.mse_loss(F.avg_pool2d(alone, blocks), F.avg_pool2d(inner.detach(), blocks))
+
+    def condition(self) -> Condition:
+        """What the network is told in this step."""
+        return self.network.random_condition(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
 
     def window(self, side: int) -> tuple[EllipsisType, slice, slice]:
         """The part of this step's pictures that is scored: a square well inside, at a place that varies a little.
@@ -115,7 +120,11 @@ class StyleModule(pl.LightningModule):
         return {name: float(getattr(self.latest, name)) for name in ("total", "content", "style", "tv")}
 
     def update_average(self) -> None:
-        """Move the average towards the weights, faster in the first steps, which start from noise."""
+        """Move the average towards the weights, faster in the first steps, which start from noise.
+
+        Not ``torch.optim.swa_utils.AveragedModel``: it keeps its own count of updates and calls the weights
+        ``average.module.*``, so checkpoints of before would have to be translated, for three lines saved.
+        """
         decay = min(self.recipe.averaging, self.global_step / (self.global_step + 10))
         with torch.no_grad():
             for average, weight in zip(self.average.parameters(), self.network.parameters(), strict=True):

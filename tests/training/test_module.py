@@ -58,7 +58,7 @@ def test_the_step_adds_each_penalty_by_its_weight(module: StyleModule) -> None:
     expected = {
         "grid_weight": pixel_grid(output, cell=8),
         "lattice_weight": lattice(module.loss.features(output[window])["relu1_1"], cell=8),
-        "border_weight": module.border(photos[window], output[window]),
+        "border_weight": module.border(photos[window], output[window], module.condition()),
     }
     for name, penalty in expected.items():
         assert penalty.item() > 0
