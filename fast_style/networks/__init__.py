@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fast_style.errors import InputError, did_you_mean
+from fast_style.networks.condition import Condition, Statistics
 from fast_style.networks.johnson import JohnsonNetwork, from_pytorch_examples
-from fast_style.networks.normalization import InstanceNormalization
+from fast_style.networks.normalization import InstanceNormalization, record_statistics
 from fast_style.networks.realtime import RealtimeNetwork, fast, tiny
 from fast_style.networks.transformer import SMALLEST_SIDE, TransformerNetwork
 
@@ -15,13 +16,16 @@ NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {"fast": fast, "tiny": t
 __all__ = [
     "NETWORKS",
     "SMALLEST_SIDE",
+    "Condition",
     "InstanceNormalization",
     "JohnsonNetwork",
     "RealtimeNetwork",
+    "Statistics",
     "TransformerNetwork",
     "build_network",
     "fast",
     "from_pytorch_examples",
+    "record_statistics",
     "tiny",
 ]
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fast_style.errors import CheckpointError
+from fast_style.networks.condition import Condition
 from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.transformer import TransformerNetwork
 
@@ -46,10 +47,11 @@ class ResidualBlock(nn.Module):
         self.conv2 = ConvLayer(channels, channels, 3)
         self.in2 = InstanceNormalization(channels)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, channels, H, W) to the same shape."""
-        out = F.relu(self.in1(self.conv1(features)))
-        total: Tensor = features + self.in2(self.conv2(out))
+        statistics = condition.statistics.get
+        out = F.relu(self.in1(self.conv1(features), statistics("in1")))
+        total: Tensor = features + self.in2(self.conv2(out), statistics("in2"))
         return total
 
 
@@ -62,7 +64,7 @@ class JohnsonNetwork(TransformerNetwork):
     Differs from the paper:
         Instance instead of batch normalization (Ulyanov et al. 2017), resize-convolutions instead of
         transposed ones, padding by reflection in every layer instead of 40 px at the input, and a linear end
-        instead of a scaled tanh: all as in pytorch/examples.
+        instead of a scaled tanh: all as in pytorch/examples. The last bias begins at 0.5, which is ours.
     """
 
     stride = 4
@@ -85,18 +87,20 @@ class JohnsonNetwork(TransformerNetwork):
         self.deconv2 = UpsampleConvLayer(64, 32, 3)
         self.in5 = InstanceNormalization(32)
         self.deconv3 = ConvLayer(32, 3, 9)
-        # Start as a mid-grey picture of low contrast: from a mean of zero half of the pixels would be black.
+        # Differs from the paper and from pytorch/examples, whose bias begins near 0: a mid-grey picture of low
+        # contrast, since from a mean of zero half of the pixels would be black.
         nn.init.constant_(self.deconv3.conv2d.bias, 0.5)  # type: ignore[arg-type]  # Conv2d types its bias as optional
 
-    def transform(self, image: Tensor) -> Tensor:
+    def transform(self, image: Tensor, condition: Condition) -> Tensor:
         """Stylize; the end is linear, so the result may overshoot [0, 1]."""
-        features = F.relu(self.in1(self.conv1(image)))
-        features = F.relu(self.in2(self.conv2(features)))
-        features = F.relu(self.in3(self.conv3(features)))
-        for block in (self.res1, self.res2, self.res3, self.res4, self.res5):
-            features = block(features)
-        features = F.relu(self.in4(self.deconv1(features)))
-        features = F.relu(self.in5(self.deconv2(features)))
+        statistics = condition.statistics.get
+        features = F.relu(self.in1(self.conv1(image), statistics("in1")))
+        features = F.relu(self.in2(self.conv2(features), statistics("in2")))
+        features = F.relu(self.in3(self.conv3(features), statistics("in3")))
+        for number, block in enumerate((self.res1, self.res2, self.res3, self.res4, self.res5), 1):
+            features = block(features, condition.part(f"res{number}"))
+        features = F.relu(self.in4(self.deconv1(features), statistics("in4")))
+        features = F.relu(self.in5(self.deconv2(features), statistics("in5")))
         out: Tensor = self.deconv3(features)
         return out
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from fast_style.networks.condition import Condition, Statistics
 
 
 class InstanceNormalization(nn.Module):
@@ -24,6 +29,35 @@ class InstanceNormalization(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Normalize (N, C, H, W) over H and W."""
-        return F.instance_norm(features, weight=self.weight, bias=self.bias, eps=self.eps)
+    def forward(self, features: Tensor, statistics: Statistics | None = None) -> Tensor:
+        """Normalize (N, C, H, W) over H and W, or by the mean and variance that are given."""
+        if statistics is None:
+            return F.instance_norm(features, weight=self.weight, bias=self.bias, eps=self.eps)
+        scale = self.weight[:, None, None] * (statistics.variance + self.eps).rsqrt()
+        return (features - statistics.mean) * scale + self.bias[:, None, None]
+
+
+def record_statistics(network: nn.Module, image: Tensor, condition: Condition | None = None) -> dict[str, Statistics]:
+    """Run a network on a picture and return what each of its normalization layers found, by the layer's name.
+
+    Args:
+        network: A :class:`~fast_style.networks.TransformerNetwork`.
+        image: (N, 3, H, W), RGB in [0, 1]: the whole picture.
+        condition: What the network is told.
+    """
+    found: dict[str, Statistics] = {}
+
+    def recorder(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            variance, mean = torch.var_mean(inputs[0], (2, 3), correction=0, keepdim=True)
+            found[name] = Statistics(mean, variance)
+
+        return record
+
+    with ExitStack() as hooks:
+        for name, layer in network.named_modules():
+            if isinstance(layer, InstanceNormalization):
+                hooks.callback(layer.register_forward_pre_hook(recorder(name)).remove)
+        with torch.no_grad():
+            network(image, condition)
+    return found

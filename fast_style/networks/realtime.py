@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fast_style.errors import InputError
+from fast_style.networks.condition import Condition, Origin
 from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.transformer import TransformerNetwork
 
@@ -37,9 +39,9 @@ class ConvNormBlock(nn.Module):
         self.norm = InstanceNormalization(outputs)
         self.relu = relu
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
-        out: Tensor = self.norm(self.conv(features))
+        out: Tensor = self.norm(self.conv(features), condition.statistics.get("norm"))
         return F.relu(out) if self.relu else out
 
 
@@ -52,7 +54,8 @@ class InvertedResidualBlock(nn.Module):
         Sandler et al. 2018, section 3.3.
 
     Differs from the paper:
-        Instance normalization, a 5×5 kernel, twice instead of six times the channels.
+        Instance normalization, a 5×5 kernel, twice instead of six times the channels, and ReLU instead of ReLU6,
+        whose bound serves low-precision arithmetic on batch-normalized features.
     """
 
     EXPANSION = 2
@@ -65,12 +68,13 @@ class InvertedResidualBlock(nn.Module):
         self.look = ConvNormBlock(wide, wide, self.KERNEL, padding=0, groups=wide)
         self.narrow = ConvNormBlock(wide, channels, 1, relu=False)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, channels, H, W) to the same shape."""
         # Padded by reflection, before widening, where it is cheapest. Zeros here, at an eighth of the size, are seen
         # 80 px into the picture, as frames along its border; and where the edge is repeated, all looks flat.
         padded = F.pad(features, (self.KERNEL // 2,) * 4, mode="reflect")
-        out: Tensor = features + self.narrow(self.look(self.widen(padded)))
+        wide = self.look(self.widen(padded, condition.part("widen")), condition.part("look"))
+        out: Tensor = features + self.narrow(wide, condition.part("narrow"))
         return out
 
 
@@ -85,9 +89,6 @@ class Noise(nn.Module):
         channels: Of the features.
         scale: Standard deviation of the degrees at first.
 
-    Attributes:
-        offset: Rows and columns by which the map is shifted.
-
     Reference:
         Karras et al. 2019 ("A style-based generator architecture"), section 3.2.
 
@@ -99,17 +100,16 @@ class Noise(nn.Module):
 
     def __init__(self, channels: int, scale: float) -> None:
         super().__init__()
-        self.offset = (0, 0)
         self.scale = nn.Parameter(scale * torch.randn(1, channels, 1, 1))
         # NumPy keeps this generator's numbers the same for ever, so they need not be stored with the weights.
         tile = np.random.RandomState(0).uniform(-1, 1, (1, 1, self.SIDE, self.SIDE))
         self.tile: Tensor
         self.register_buffer("tile", torch.from_numpy(tile).float(), persistent=False)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same shape."""
+    def forward(self, features: Tensor, origin: Origin = (0, 0)) -> Tensor:
+        """(N, channels, H, W), which begin at that row and column of the whole, to the same shape."""
         height, width = features.shape[-2:]
-        tile = self.tile if self.offset == (0, 0) else self.tile.roll(self.offset, (2, 3))
+        tile = self.tile if origin == (0, 0) else self.tile.roll((-origin[0], -origin[1]), (2, 3))
         noise = tile.repeat(1, 1, height // self.SIDE + 1, width // self.SIDE + 1)[..., :height, :width]
         return features + self.scale * noise
 
@@ -142,22 +142,42 @@ class RealtimeNetwork(TransformerNetwork):
         self.head = nn.Conv2d(quarter, 3 * 4 * 4, 3, padding=1)
         initialize_smooth_shuffle(self.head, factor=4)
 
-    def transform(self, image: Tensor) -> Tensor:
-        """Stylize; the end is a sigmoid, so the result is within (0, 1)."""
-        quarter = self.stem(image)
-        features = self.down(quarter)
+    def transform(self, image: Tensor, condition: Condition) -> Tensor:
+        """Stylize; the end is a sigmoid, so the result is within (0, 1).
+
+        Raises:
+            InputError: The origin is not a multiple of the stride.
+        """
+        origin = _cells(condition.origin, self.stride)
+        fine_origin = _cells(condition.fine_origin or condition.origin, self.stride // 2)
+        quarter = self.stem(image, condition.part("stem"))
+        features = self.down(quarter, condition.part("down"))
         # The outer ring of cells lies in the margin and has met the zero padding of the two convolutions before
         # it; its neighbours take its place, so that no zero reaches the picture.
         features = F.pad(features[..., 1:-1, 1:-1], (1, 1, 1, 1), mode="reflect")
-        features = self.up(self.blocks(self.noise(features)))
-        features = self.merge(self.fine_noise(features + quarter))
+        features = self.noise(features, origin)
+        for number, block in enumerate(self.blocks):
+            features = block(features, condition.part(f"blocks.{number}"))
+        features = self.fine_noise(self.up(features) + quarter, fine_origin)
+        features = self.merge(features, condition.part("merge"))
         return F.pixel_shuffle(self.head(features), 4).sigmoid()
 
-    def move_noise(self, random: np.random.Generator) -> None:
-        """Shift the maps of noise, so that nothing is learned by heart from their values."""
-        for noise in (self.noise, self.fine_noise):
+    def random_condition(self, random: np.random.Generator) -> Condition:
+        """Move each map of noise by itself, so that nothing is learned by heart from their values."""
+
+        def somewhere(cell: int) -> Origin:
             down, right = random.integers(0, Noise.SIDE, 2).tolist()
-            noise.offset = (down, right)
+            return -down * cell, -right * cell
+
+        return Condition(origin=somewhere(self.stride), fine_origin=somewhere(self.stride // 2))
+
+
+def _cells(origin: Origin, cell: int) -> Origin:
+    """From px to cells of the features."""
+    row, column = origin
+    if row % cell or column % cell:
+        raise InputError(f"the origin is {origin} px; expected multiples of {cell} px")
+    return row // cell, column // cell
 
 
 @torch.no_grad()

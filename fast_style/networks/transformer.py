@@ -6,6 +6,8 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fast_style.networks.condition import Condition
+
 # Padding by reflection needs more pixels than it adds; the networks here add at most 15 on a side.
 SMALLEST_SIDE = 16
 
@@ -25,11 +27,12 @@ class TransformerNetwork(nn.Module):
     stride: int = 1
     margin: int = 0
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor, condition: Condition | None = None) -> Tensor:
         """Stylize.
 
         Args:
             image: (N, 3, H, W), RGB in [0, 1], sides of at least 16 px.
+            condition: What the network is told beside the picture; None for a whole picture with its own statistics.
 
         Returns:
             (N, 3, H, W), RGB, nominally in [0, 1]; a network may overshoot, which the exported graph clamps.
@@ -37,11 +40,12 @@ class TransformerNetwork(nn.Module):
         height, width = image.shape[-2:]
         margin, stride = self.margin, self.stride
         padded = F.pad(image, (margin, margin + (-width) % stride, margin, margin + (-height) % stride), mode="reflect")
-        return self.transform(padded)[..., margin : margin + height, margin : margin + width]
+        return self.transform(padded, condition or Condition())[..., margin : margin + height, margin : margin + width]
 
-    def transform(self, image: Tensor) -> Tensor:
+    def transform(self, image: Tensor, condition: Condition) -> Tensor:
         """Stylize a picture whose sides are multiples of ``stride``; same shapes and ranges as :meth:`forward`."""
         raise NotImplementedError
 
-    def move_noise(self, random: np.random.Generator) -> None:
-        """Put the noise that the network adds, if it adds any, elsewhere: for training, before each step."""
+    def random_condition(self, random: np.random.Generator) -> Condition:
+        """What a network is told in a step of training: noise elsewhere each time, if it adds any."""
+        return Condition()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fast_style import __version__
 from fast_style.checkpoint import CHECKPOINT_FORMAT
-from fast_style.networks import InstanceNormalization, build_network
+from fast_style.networks import Condition, InstanceNormalization, build_network
 from fast_style.perceptual import Border, Lattice, LossTerms, PerceptualLoss, PixelGrid, WeightedSum, Window
 from fast_style.recipe import Recipe
 from fast_style.training.muon import Muon
@@ -76,7 +76,6 @@ class StyleModule(pl.LightningModule):
         photos, skipped = batch
         self.skipped.update(skipped)
         photos = photos.contiguous(memory_format=torch.channels_last)
-        self.network.move_noise(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
         output = self.draw(photos)
         window = self.window(photos.shape[-1])
         terms: LossTerms = self.loss(
@@ -94,8 +93,12 @@ class StyleModule(pl.LightningModule):
 
     def draw(self, photos: Tensor) -> Tensor:
         """Stylize with the network as it is in training; (N, 3, H, W) to the same shape, float32."""
-        pictures: Tensor = self.network(photos.contiguous(memory_format=torch.channels_last))
+        pictures: Tensor = self.network(photos.contiguous(memory_format=torch.channels_last), self.condition())
         return pictures.float()
+
+    def condition(self) -> Condition:
+        """What the network is told in this step."""
+        return self.network.random_condition(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
 
     def window(self, side: int) -> Window:
         """The part of this step's pictures that is scored: a square well inside, at a place that varies a little.
@@ -114,7 +117,11 @@ class StyleModule(pl.LightningModule):
         return self.latest.figures() if self.latest is not None else {}
 
     def update_average(self) -> None:
-        """Move the average towards the weights, faster in the first steps, which start from noise."""
+        """Move the average towards the weights, faster in the first steps, which start from noise.
+
+        Not ``torch.optim.swa_utils.AveragedModel``: it keeps its own count of updates and calls the weights
+        ``average.module.*``, so checkpoints of before would have to be translated, for three lines saved.
+        """
         decay = min(self.recipe.averaging, self.global_step / (self.global_step + 10))
         with torch.no_grad():
             for average, weight in zip(self.average.parameters(), self.network.parameters(), strict=True):

@@ -13,7 +13,7 @@ from torch import Tensor
 from fast_style.errors import VerificationError
 from fast_style.export import export_onnx, verify_onnx
 from fast_style.graph import CHECKSUM_KEY, PRODUCER, read_checked
-from fast_style.networks import NETWORKS, TransformerNetwork, build_network
+from fast_style.networks import NETWORKS, Condition, TransformerNetwork, build_network
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
@@ -86,7 +86,7 @@ class Overshooting(TransformerNetwork):
         super().__init__()
         self.gain = torch.nn.Parameter(torch.tensor(4.0))
 
-    def transform(self, image: Tensor) -> Tensor:
+    def transform(self, image: Tensor, condition: Condition) -> Tensor:
         return image * self.gain - 1.0
 
 
@@ -100,8 +100,8 @@ def test_the_graph_clamps_what_a_network_overshoots(tmp_path: Path) -> None:
 
 
 class Broken(Overshooting):
-    def transform(self, image: Tensor) -> Tensor:
-        return super().transform(image) * float("nan")
+    def transform(self, image: Tensor, condition: Condition) -> Tensor:
+        return super().transform(image, condition) * float("nan")
 
 
 def test_a_network_that_gives_nan_is_not_exported(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +10,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fast_style.errors import CheckpointError, InputError
-from fast_style.networks import NETWORKS, InstanceNormalization, JohnsonNetwork, build_network, from_pytorch_examples
+from fast_style.networks import (
+    NETWORKS,
+    Condition,
+    InstanceNormalization,
+    JohnsonNetwork,
+    build_network,
+    from_pytorch_examples,
+    record_statistics,
+)
 from fast_style.networks.realtime import Noise, initialize_smooth_shuffle
 
 Load = Callable[..., Tensor]
@@ -74,12 +83,69 @@ def cells(picture: Tensor) -> Tensor:
     return middle.permute(0, 2, 3, 1, 4, 5).flatten(0, 2).flatten(1)
 
 
-def test_moved_noise_is_the_same_noise_elsewhere() -> None:
+def test_noise_lies_still_in_the_whole_picture() -> None:
     noise = Noise(3, 0.5)
-    features = torch.zeros(1, 3, 64, 64)
-    still = noise(features)
-    noise.offset = (5, 60)
-    torch.testing.assert_close(noise(features), still.roll((5, 60), (2, 3)))
+    whole = noise(torch.zeros(1, 3, 160, 160))
+    for row, column in ((5, 60), (70, 0), (64, 128)):
+        tile = noise(torch.zeros(1, 3, 30, 30), (row, column))
+        assert torch.equal(tile, whole[..., row : row + 30, column : column + 30])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_tile_with_its_origin_and_the_wholes_statistics_equals_its_place_in_the_whole(name: str) -> None:
+    torch.manual_seed(0)
+    network = build_network(name).eval()
+    whole = torch.rand(1, 3, 46, 42).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    # Multiples of the stride; and around what is compared, more than the network looks.
+    row, column, margin = 40, 24, 136
+    tile = whole[..., row : row + 320, column : column + 304]
+    inner = (..., slice(margin, 320 - margin), slice(margin, 304 - margin))
+    with torch.no_grad():
+        expected = network(whole)[..., row : row + 320, column : column + 304][inner]
+        held = record_statistics(network, whole)
+        found = network(tile, Condition(origin=(row, column), statistics=held))[inner]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(network(tile, Condition(origin=(row, column)))[inner], expected, atol=1e-3)
+        if name != "johnson":  # which adds no noise
+            assert not torch.allclose(network(tile, Condition(statistics=held))[inner], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_pictures_own_statistics_change_nothing(name: str) -> None:
+    network = build_network(name).eval()
+    images = torch.rand(2, 3, 48, 40)
+    with torch.no_grad():
+        held = record_statistics(network, images)
+        assert held.keys() == {key for key, part in network.named_modules() if isinstance(part, InstanceNormalization)}
+        found = network(images, Condition(statistics=held))
+        torch.testing.assert_close(found, network(images), rtol=1e-4, atol=1e-5)
+    assert not any(part._forward_pre_hooks for part in network.modules())
+
+
+def test_an_origin_between_two_cells_is_refused() -> None:
+    with pytest.raises(InputError, match=r"the origin is \(8, 12\) px; expected multiples of 8 px"):
+        build_network("tiny")(torch.rand(1, 3, 32, 32), Condition(origin=(8, 12)))
+
+
+def test_a_condition_leaves_no_trace_in_the_network() -> None:
+    network = build_network("tiny").eval()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        before = network(image)
+        moved = network(image, network.random_condition(np.random.default_rng(0)))
+        assert not torch.allclose(moved, before, atol=1e-3)
+        assert torch.equal(network(image), before)
+
+
+def test_training_moves_each_map_of_noise_by_itself() -> None:
+    random, features = np.random.default_rng(5), torch.zeros(1, 3, 64, 64)
+    coarse, fine = (tuple(random.integers(0, 64, 2).tolist()) for _ in range(2))
+    condition = build_network("fast").random_condition(np.random.default_rng(5))
+    assert condition.fine_origin is not None
+    noise = Noise(3, 0.5)
+    for shift, origin, cell in ((coarse, condition.origin, 8), (fine, condition.fine_origin, 4)):
+        cells = (origin[0] // cell, origin[1] // cell)
+        assert torch.equal(noise(features, cells), noise(features).roll(shift, (2, 3)))
 
 
 def test_noise_repeats_over_large_pictures() -> None:
