@@ -8,6 +8,18 @@ from typing import Any, Literal, get_args
 from fast_style.errors import CheckpointError, InputError
 from fast_style.perceptual import Objective
 
+# What the larger network learns: large forms, rare colours, and a photo that is kept at a deeper layer.
+BOLD = Objective(
+    content_layers=("relu4_2",),
+    style_layer_weights=(1.0, 1.0, 1.0, 1.0),
+    content_weight=1.5,
+    style_weight=6.0,
+    tv_weight=0.1,
+    coarse_weight=6.0,
+    spread_weight=3.0,
+    colour_weight=1.0,
+)
+
 Precision = Literal["auto", "32", "bf16"]
 Tune = Literal["network", "adapter"]
 
@@ -21,7 +33,8 @@ class Recipe:
         tune: What learns: the whole ``network``, or only an ``adapter``, the scales and shifts of its instance
             normalizations (Dumoulin et al. 2017, section 2.2), which needs a trained network to start from.
         steps: Optimizer steps.
-        size: Side of the square training crops, px; their inner eleven sixteenths are scored.
+        size: Side of the square training crops, px.
+        rim: Width of the crop's border that is not scored, px; None takes an eighth of the crop.
         batch: Photos in a step, on each device.
         style_size: Long side the painting is scaled to, px: it sets the size of the strokes.
         vgg: Where the perceptual weights come from.
@@ -47,6 +60,7 @@ class Recipe:
     tune: Tune = "network"
     steps: int = 2400
     size: int = 256
+    rim: int | None = None
     batch: int = 2
     style_size: int = 640
     vgg: str = "caffe-vgg19"
@@ -67,6 +81,8 @@ class Recipe:
         for name, low in (("steps", 1), ("size", 32), ("batch", 1), ("style_size", 32)):
             if getattr(self, name) < low:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least {low}")
+        if self.rim is not None and not 0 <= self.rim <= self.size // 4:
+            raise InputError(f"rim is {self.rim}; expected 0 to a quarter of the crop, {self.size // 4}")
         if self.tune not in get_args(Tune):
             raise InputError(f"tune is {self.tune!r}; expected {' or '.join(get_args(Tune))}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
@@ -76,6 +92,23 @@ class Recipe:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
         if not 0 <= self.averaging < 1:
             raise InputError(f"averaging is {self.averaging}; expected a number from 0 up to, not including, 1")
+
+    @classmethod
+    def of(cls, network: str) -> Recipe:
+        """Return the recipe that a network is trained with unless told otherwise."""
+        if network != "fine":
+            return cls(network=network)
+        return cls(
+            network=network,
+            size=384,
+            rim=32,
+            batch=1,
+            objective=BOLD,
+            grid_weight=100.0,
+            lattice_weight=5.0,
+            border_weight=4.0,
+            style_warmup=0.4,
+        )
 
     @property
     def peak_learning_rate(self) -> float:

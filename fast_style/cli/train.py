@@ -22,7 +22,7 @@ class Changes:
     """What is changed in the recipe; None changes nothing.
 
     Args:
-        network: fast (the default), tiny or johnson.
+        network: fast (the default), tiny for small machines, fine for the best pictures, or johnson.
         tune: network (the default), or adapter: only the scales and shifts of its normalizations, from an --init.
         steps: Optimizer steps.
         size: Side of the training crops, px.
@@ -34,7 +34,7 @@ class Changes:
         seed: Of weights, order, crops and flips.
     """
 
-    network: Literal["fast", "tiny", "johnson"] | None = None
+    network: Literal["fast", "tiny", "fine", "johnson"] | None = None
     tune: Literal["network", "adapter"] | None = None
     steps: int | None = None
     size: int | None = None
@@ -130,10 +130,12 @@ def train(
     if kept.exists() and not force and (resume is None or resume.resolve() != kept.resolve()):
         raise InputError(f"{kept} exists", hint="Give --resume to go on with it, --force to overwrite it, or a --name.")
 
-    base = load_checkpoint(resume).recipe if resume is not None else Recipe()
+    read = _read_toml(config) if config is not None else {}
+    network = changes.network or read.get("network", "fast")
+    base = load_checkpoint(resume).recipe if resume is not None else Recipe.of(str(network))
     values = base.as_dict()
     if config is not None:
-        _merge(values, _read_toml(config), {field.name for field in fields(Recipe)}, config)
+        _merge(values, read, {field.name for field in fields(Recipe)}, config)
     given = _given(changes)
     strength = given.pop("strength", None)
     recipe = Recipe.from_dict(values | given)
@@ -192,7 +194,9 @@ def _merge(values: dict[str, Any], changes: dict[str, Any], known: set[str], pat
             if not isinstance(value, dict):
                 raise InputError(f"{path}: {key} is a table, not {value!r}")
             _merge(values[key], value, set(values[key]), path)
-        elif isinstance(values[key], str) != isinstance(value, str) or isinstance(value, dict):
+        elif (values[key] is not None and isinstance(values[key], str) != isinstance(value, str)) or isinstance(
+            value, dict
+        ):
             raise InputError(f"{path}: {key} is {value!r}; expected the like of {values[key]!r}")
         else:
             values[key] = value

@@ -8,10 +8,15 @@ from fast_style.errors import InputError, did_you_mean
 from fast_style.networks.condition import Condition, Statistics
 from fast_style.networks.johnson import JohnsonNetwork, from_pytorch_examples
 from fast_style.networks.normalization import InstanceNormalization, record_statistics
-from fast_style.networks.realtime import RealtimeNetwork, fast, tiny
+from fast_style.networks.realtime import RealtimeNetwork, fast, fine, tiny
 from fast_style.networks.transformer import SMALLEST_SIDE, TransformerNetwork
 
-NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {"fast": fast, "tiny": tiny, "johnson": JohnsonNetwork}
+NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {
+    "fast": fast,
+    "tiny": tiny,
+    "fine": fine,
+    "johnson": JohnsonNetwork,
+}
 
 __all__ = [
     "NETWORKS",
@@ -24,6 +29,7 @@ __all__ = [
     "TransformerNetwork",
     "build_network",
     "fast",
+    "fine",
     "from_pytorch_examples",
     "record_statistics",
     "tiny",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fast_style.errors import InputError
 from fast_style.networks.condition import Condition, Origin
+from fast_style.networks.depthwise import depthwise
 from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.transformer import TransformerNetwork
 
@@ -41,7 +42,8 @@ class ConvNormBlock(nn.Module):
 
     def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
-        out: Tensor = self.norm(self.conv(features), condition.statistics.get("norm"))
+        convolved = self.conv(features) if self.conv.groups == 1 else depthwise(features, self.conv)
+        out: Tensor = self.norm(convolved, condition.statistics.get("norm"))
         return F.relu(out) if self.relu else out
 
 
@@ -214,3 +216,8 @@ def fast() -> TransformerNetwork:
 def tiny() -> TransformerNetwork:
     """For small machines."""
     return RealtimeNetwork(quarter=16, eighth=32, blocks=4)
+
+
+def fine() -> TransformerNetwork:
+    """For the best pictures: six times the arithmetic of ``fast``."""
+    return RealtimeNetwork(quarter=80, eighth=160, blocks=8)

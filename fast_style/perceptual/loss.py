@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from fast_style.errors import InputError
 from fast_style.perceptual.calibration import Calibration
+from fast_style.perceptual.colour import Colour
 from fast_style.perceptual.content import Content
 from fast_style.perceptual.grids import Lattice
 from fast_style.perceptual.objective import Objective
-from fast_style.perceptual.style import Style
+from fast_style.perceptual.spread import Spread
+from fast_style.perceptual.style import CoarseStyle, Style
 from fast_style.perceptual.term import Seen, Term
 from fast_style.perceptual.variation import TotalVariation
 from fast_style.perceptual.vgg import VGG
@@ -24,7 +26,7 @@ from fast_style.perceptual.weights import load_vgg_weights
 
 # The terms of a picture's objective, in the order in which they are summed, shown and written. A new term goes here;
 # it counts if the objective gives it a weight.
-PICTURE_TERMS: tuple[Callable[[Objective], Term], ...] = (Content, Style, TotalVariation)
+PICTURE_TERMS: tuple[Callable[[Objective], Term], ...] = (Content, Style, TotalVariation, CoarseStyle, Spread, Colour)
 
 # The figures that every picture has, even of a term without weight: columns of tables, keys of cards.
 FIGURES = ("total", Content.name, Style.name, TotalVariation.name)
@@ -276,6 +278,13 @@ def load_vgg(source: str | Path, objective: Objective) -> VGG:
         WeightsError: The weights cannot be had.
         LayerError: The network lacks one of the objective's layers.
     """
-    layers = list(dict.fromkeys(layer for term in picture_terms(objective) for layer in term.layers))
+    layers = list(
+        dict.fromkeys(
+            layer
+            for term in picture_terms(objective)
+            if term.weight.value or term.name in FIGURES
+            for layer in term.layers
+        )
+    )
     vgg = VGG(load_vgg_weights(source), layers, pooling=objective.pooling, padding=objective.padding)
     return vgg.to(memory_format=torch.channels_last)

@@ -41,6 +41,10 @@ class Objective:
         content_weight: Weight of the content term.
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
+        coarse_layers: Where Gram matrices of the picture and the painting at half size are compared: large forms.
+        coarse_weight: Weight of that; 0 leaves it out.
+        spread_weight: Weight of the features' means and deviations at the style layers, which see what is rare.
+        colour_weight: Weight of the distance of the colours, whatever lies where.
         pooling: The perceptual network's pooling.
         padding: Its padding. Zeros look like an edge around every picture; ``replicate`` shows none.
 
@@ -61,12 +65,24 @@ class Objective:
     content_weight: float = 1.0
     style_weight: float = 12.0
     tv_weight: float = 0.4
+    coarse_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    coarse_weight: float = 0.0
+    spread_weight: float = 0.0
+    colour_weight: float = 0.0
     pooling: Pooling = "avg"
     padding: Padding = "replicate"
 
     def __post_init__(self) -> None:
         """Check the weights."""
-        for name in ("strength", "content_weight", "style_weight", "tv_weight"):
+        for name in (
+            "strength",
+            "content_weight",
+            "style_weight",
+            "tv_weight",
+            "coarse_weight",
+            "spread_weight",
+            "colour_weight",
+        ):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise InputError(f"{name} is {value}; expected a number from 0 up")

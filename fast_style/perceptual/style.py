@@ -9,6 +9,7 @@ from torch import Tensor
 from fast_style.perceptual.gram import gram_matrix
 from fast_style.perceptual.objective import Objective
 from fast_style.perceptual.term import Seen, Term, Weight
+from fast_style.perceptual.views import Inside
 
 
 def style_loss(gram: Tensor, target: Tensor) -> Tensor:
@@ -62,3 +63,28 @@ class Style(Term):
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Compare one layer."""
         return style_loss(gram_matrix(seen.features[part]), self.target(part)) * self.factor
+
+
+class CoarseStyle(Style):
+    """The same at half size, where strokes are grain and forms are strokes: it asks for large forms.
+
+    Reference:
+        Snelgrove 2017 ("High-resolution multi-scale neural texture synthesis"), section 3.
+
+    Differs from the paper:
+        Two octaves instead of four or five, and all layers weigh the same.
+    """
+
+    name = "coarse_style"
+    view = Inside(2)
+
+    def __init__(self, objective: Objective) -> None:
+        layers = objective.coarse_layers
+        Term.__init__(
+            self,
+            Weight(objective.strength * objective.coarse_weight),
+            dict.fromkeys(layers, 1 / len(layers)),
+            layers=layers,
+            balanced=objective.weighting == "balanced",
+        )
+        self.factor = 1.0

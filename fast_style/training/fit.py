@@ -66,12 +66,15 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     every = preview_every or max(25, recipe.steps // 20)
     checkpoints = Checkpoints(out / f"{run.name}.ckpt", every=every)
+    bf16 = _use_bf16(precision, device)
+    if bf16:
+        run.module.loss.vgg.compute_in(torch.bfloat16)
     trainer = pl.Trainer(
         accelerator=device.type,
         devices=devices,
         # Every process has the perceptual network's buffers already; sending them at each step would cost 80 MB.
         strategy=DDPStrategy(broadcast_buffers=False) if devices > 1 else "auto",
-        precision="bf16-mixed" if _use_bf16(precision, device) else "32-true",
+        precision="bf16-mixed" if bf16 else "32-true",
         max_steps=recipe.steps,
         max_epochs=-1,
         gradient_clip_val=recipe.gradient_clip,

@@ -32,14 +32,17 @@ def training_loss(loss: PerceptualLoss, recipe: Recipe, *, cell: int) -> Weighte
         recipe: Has the further weights.
         cell: The network's stride, px.
     """
-    style = loss.terms["style"]
-    rising = replace(style.weight, first=FIRST_STYLE_SHARE, until=recipe.style_warmup)
+    rising = [
+        term.with_weight(replace(term.weight, first=FIRST_STYLE_SHARE, until=recipe.style_warmup))
+        for term in loss.terms.values()
+        if term.against == "painting"
+    ]
     penalties = (
         PixelGrid(recipe.grid_weight, cell=cell),
         Lattice(recipe.lattice_weight, recipe.objective.style_layers, cell=cell),
         Border(recipe.border_weight),
     )
-    return WeightedSum(loss.vgg, [*loss.terms.values(), style.with_weight(rising), *penalties])
+    return WeightedSum(loss.vgg, [*loss.terms.values(), *rising, *penalties])
 
 
 class StyleModule(pl.LightningModule):
@@ -107,7 +110,7 @@ class StyleModule(pl.LightningModule):
         for and the photo has no place for: a frame. The rim, an eighth of the side, it must treat as it does the
         middle. The place varies, so that it cannot find the edges of the square either.
         """
-        rim, slack = side // 8, side // 16
+        rim, slack = side // 8 if self.recipe.rim is None else self.recipe.rim, side // 16
         top, left = rim + np.random.default_rng([self.recipe.seed, 3, self.global_step]).integers(0, slack + 1, 2)
         scored = side - 2 * rim - slack
         return ..., slice(top, top + scored), slice(left, left + scored)
