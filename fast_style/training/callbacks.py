@@ -195,7 +195,12 @@ class Previews(StyleCallback):
         self.photos = photos
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Stylize the photos with the averaged weights."""
+        """Stylize the photos with the averaged weights.
+
+        Raises:
+            TrainingDivergedError: Training has failed, so that there is nothing to show.
+        """
+        assert_healthy(module, step)
         if not trainer.is_global_zero:
             return
         rows = []
