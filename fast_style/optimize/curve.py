@@ -40,7 +40,7 @@ def write_curve(steps: Sequence[Step], path: Path) -> None:
         ImageError: The file cannot be written.
     """
     try:
-        from matplotlib.figure import Figure  # 0.3 s, and only where a curve is wanted
+        from matplotlib.figure import Figure  # 0.3 s, and only needed for a curve
         from matplotlib.ticker import MaxNLocator
     except ModuleNotFoundError as error:
         raise InputError("a curve needs matplotlib", hint="pip install 'fast-style[train]'.") from error

@@ -58,7 +58,7 @@ def preset(name: str) -> Objective:
     """Return an objective by name.
 
     Raises:
-        InputError: There is none of that name; the message suggests the nearest.
+        InputError: The name is unknown; the message suggests the nearest.
     """
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.0)[0]
