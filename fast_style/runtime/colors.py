@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
 # Pictures from this height up are taken as HD, and so as BT.709, where a file does not say, as players do.
@@ -42,7 +42,7 @@ def usual_matrix(height: int) -> Colorspace:
     return Colorspace.ITU709 if height >= _HD_HEIGHT else Colorspace.ITU601
 
 
-def colors_of(frame: Any) -> Colors:
+def colors_of(frame: VideoFrame) -> Colors:
     """How the YCbCr of a decoded frame is meant: as it says, else as players take it."""
     guess = usual_matrix(frame.height)
     rgb = frame.format.is_rgb or int(frame.colorspace) == _RGB_MATRIX
