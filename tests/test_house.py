@@ -19,6 +19,7 @@ FLOORS = (
     "images",
     "styles",
     "runtime",
+    "benchmark",
     "perceptual",
     "networks",
     "export",
@@ -30,7 +31,7 @@ FLOORS = (
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
-RUNTIME_ROOMS = {"errors", "images", "styles", "runtime", "web"}
+RUNTIME_ROOMS = {"errors", "images", "styles", "runtime", "benchmark", "web"}
 
 
 def imports_of(path: Path) -> set[str]:
