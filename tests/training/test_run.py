@@ -74,7 +74,7 @@ def test_the_three_parts_of_a_run_work_alone(photo_folder: Path, tmp_path: Path,
     out = tmp_path / "out"
     prepared = prepare(PAINTING, photo_folder, name="s", recipe=recipe, workers=0)
     assert (prepared.name, prepared.notes, prepared.resume) == ("s", (), None)
-    assert prepared.module.loss.calibration is not None
+    assert prepared.module.calibration is not None
     assert not out.exists()
 
     fitted = fit(prepared, out, accelerator="cpu", precision="32")

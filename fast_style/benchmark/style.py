@@ -36,7 +36,7 @@ class Speed:
     file: float
 
 
-def benchmark(style: str | Path, *, device: Device = "auto", seconds: float = 10.0) -> list[Speed]:
+def measure_style(style: str | Path, *, device: Device = "auto", seconds: float = 10.0) -> list[Speed]:
     """Measure a style at 360p, 480p, 720p and 1080p.
 
     Args:
