@@ -44,7 +44,7 @@ class Picture:
 
     Attributes:
         pixels: (H, W, 3) uint8, RGB, turned upright.
-        alpha: (H, W) uint8, or None where the file had none.
+        alpha: (H, W) uint8, or None if the file had none.
         icc_profile: The RGB colour profile, or None.
         exif: EXIF without the orientation, or None.
     """
@@ -114,7 +114,7 @@ def load_image(source: str | Path | IO[bytes], *, size: int | None = None, opaqu
 
 
 def count_pixels(source: str | Path | IO[bytes], *, size: int | None = None) -> int:
-    """Count a picture's pixels from its header, after shrinking; 0 where :func:`load_image` would say what is wrong."""
+    """Count a picture's pixels from its header, after shrinking; 0 if :func:`load_image` would say what is wrong."""
     try:
         with Image.open(source, formats=FORMATS) as image:
             width, height = image.size
@@ -262,7 +262,7 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
         format: Used for a stream only: PNG, JPEG or WEBP.
 
     Raises:
-        ImageError: The suffix is none of those, or the picture is too large for the format.
+        ImageError: The suffix is another, or the picture is too large for the format.
         FileError: The file cannot be written.
     """
     options: dict[str, Any] = {}

@@ -190,7 +190,7 @@ def _spread(total: int, limit: int) -> list[int]:
 def _load_photos(folder: Path, *, size: int, limit: int) -> tuple[dict[str, Pixels], list[ImageError]]:
     """Cut the middle squares of photos spread over a folder."""
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is no folder of photos")
+        raise DatasetError(f"{folder} is not a folder of photos")
     paths = find_images(folder)
     if not paths:
         raise DatasetError(f"{folder} holds no photos", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
@@ -308,7 +308,7 @@ def _write(out: Path, evaluation: Evaluation, painting: Pixels, record: dict[str
 
 
 def _tabulate(lines: Sequence[Sequence[str]], width: int) -> Table:
-    """The lines, the first of them the head, as a table; on its side where it would be wider than ``width``."""
+    """The lines, the first of them the head, as a table; on its side if it would be wider than ``width``."""
     from rich.table import Table
 
     columns = list(zip(*lines, strict=True))

@@ -28,7 +28,7 @@ class Changes:
         style_weight: Instead of the preset's.
         tv_weight: Instead of the preset's; larger is smoother.
         content_layers: Instead of the preset's, such as relu3_3,relu4_2.
-        style_layers: Likewise.
+        style_layers: Instead of the preset's, such as relu1_1,relu2_1.
         content_layer_weights: One for each content layer.
         style_layer_weights: One for each style layer.
         pooling: avg or max, instead of the preset's.

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class FrameProgress:
-    """Frames done, frames a second and the time left, on stderr where that is a terminal.
+    """Frames done, frames a second and the time left, on stderr if that is a terminal.
 
     Args:
         name: Of the video.

@@ -114,7 +114,7 @@ class Engine:
 
     Args:
         value_range: Of a model from elsewhere: the values it takes and gives, 0-1 or 0-255.
-        device: auto, cpu, cuda, …; an error where it is not the one that would run.
+        device: auto, cpu, cuda, …; an error if it is not the one that would run.
         jobs: Photos or frames at once; without it, one for each core.
         threads: Of the CPU for one photo or frame; without it, the cores are shared out.
     """
@@ -273,7 +273,7 @@ def _seconds(text: str | None) -> float | None:
         if len(parts) > 3 or any(not 0 <= part < 1e7 for part in parts):
             raise ValueError
     except ValueError:
-        raise InputError(f"{text!r} is no time; expected seconds or h:mm:ss") from None
+        raise InputError(f"{text!r} is not a time; expected seconds or h:mm:ss") from None
     return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
 
 
@@ -284,14 +284,14 @@ def _rate(text: str | None) -> Fraction | None:
     try:
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise InputError(f"{text!r} is no number of frames a second; expected such as 30 or 30000/1001") from None
+        raise InputError(f"{text!r} is not a rate; expected frames a second, such as 30 or 30000/1001") from None
     if not 0 < rate <= 1000 or rate.denominator > 100_000:
         raise InputError(f"fps is {text}; expected more than 0 and at most 1000")
     return rate
 
 
 def _with_bar(outcomes: Iterator[PhotoOutcome], total: int) -> Iterator[PhotoOutcome]:
-    """Pass the outcomes on, with a bar on stderr where there are several."""
+    """Pass the outcomes on, with a bar on stderr if there are several."""
     if total < 2:
         yield from outcomes
         return

@@ -54,7 +54,7 @@ class Hardware:
     Args:
         devices: Processes, one for each device.
         accelerator: auto, cpu or gpu.
-        precision: bf16 computes in bfloat16; auto does where that is measured to be faster.
+        precision: bf16 computes in bfloat16; auto does so if that is measured to be faster.
         workers: Processes that decode photos.
     """
 
@@ -71,9 +71,9 @@ class Details:
 
     Args:
         title: Of the painting, for the card.
-        artist: Likewise.
-        year: Likewise.
-        licence: Likewise, such as "public domain".
+        artist: Who painted it.
+        year: When it was painted.
+        licence: Of the picture, such as "public domain".
     """
 
     title: str | None = None
@@ -115,7 +115,7 @@ def train(
         config: A TOML file with the recipe; options given here come before it.
         hardware: What the training runs on.
         preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
-        keep_frame: Leave a frame or border around the painting; otherwise it is cut off where one is found.
+        keep_frame: Leave a frame or border around the painting; otherwise it is cut off if one is found.
         details: Of the painting.
         force: Overwrite a style of that name in OUT.
     """
@@ -123,7 +123,7 @@ def train(
     from fast_style.training import Recipe, load_checkpoint, train_style
 
     if not painting.is_file():
-        raise InputError(f"{painting} is no file; expected the painting")
+        raise InputError(f"{painting} is not a file; expected the painting")
     if resume is not None and init is not None:
         raise InputError("--resume goes on with a run, --init starts a new one; give one of them")
     kept = out / f"{name or painting.stem}.ckpt"
@@ -180,7 +180,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML file: {error}") from error
+        raise InputError(f"{path} is not a TOML file: {error}") from error
 
 
 def _merge(values: dict[str, Any], changes: dict[str, Any], known: set[str], path: Path) -> None:

@@ -71,7 +71,7 @@ class Engine:
 
     Args:
         value_range: Of models from elsewhere: the values they take and give, 0-1 or 0-255.
-        device: auto, cpu, cuda, …; an error where it is not the one that would run.
+        device: auto, cpu, cuda, …; an error if it is not the one that would run.
         threads: Of the CPU; without it, all.
     """
 
@@ -106,7 +106,7 @@ def webcam(
         headless: Open no window; stop with Ctrl-C, or when the file ends.
         seconds: Stop after this long.
         engine: What the network runs on.
-        force: Overwrite the recording where it exists.
+        force: Overwrite the recording if it exists.
         json: Print figures for machines at the end.
     """
     if not style:
@@ -116,7 +116,7 @@ def webcam(
     if record is not None and record.exists() and not force:
         raise InputError(f"{record} exists", hint="Give --force to overwrite it.")
     if not stills.is_dir():
-        raise InputError(f"{stills} is no folder; expected one for stills")
+        raise InputError(f"{stills} is not a folder; expected one for stills")
 
     # These need the extra "video"; whether they load must be known before any window opens.
     from fast_style.runtime.capture import Capture
@@ -160,7 +160,7 @@ def webcam(
 
 
 def check_display() -> None:
-    """Raise CameraError where no window could be opened: without this, the window library ends the process.
+    """Raise CameraError if no window could be opened: without this, the window library ends the process.
 
     Raises:
         CameraError: There is no display.

@@ -36,7 +36,7 @@ IO = Literal["float", "uint8"]
 SMALLEST_PSNR: dict[Precision, float] = {"fp16": 50.0, "int8": 30.0}
 # Largest rise of the objective that training minimised, as a share of it.
 LARGEST_RISE: dict[Precision, float] = {"fp16": 0.01, "int8": 0.05}
-# 8-bit convolutions are chosen on the calibration photos, so leave room for the held-out ones, dB.
+# 8-bit convolutions are chosen on the calibration photos, so they leave room for the held-out ones, dB.
 _PSNR_MARGIN = 3.0
 
 CALIBRATION_PHOTOS = 16
@@ -136,7 +136,7 @@ def deploy(
     photos: Path | None = None,
     painting: Path | None = None,
 ) -> Deployment:
-    """Write a checkpoint's network as ONNX and prove it; no file is left where the proof fails.
+    """Write a checkpoint's network as ONNX and prove it; no file is left if the proof fails.
 
     Args:
         checkpoint: Whose averaged network is exported.
@@ -201,7 +201,7 @@ def deploy(
 def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image], list[Image]]:
     """Read the calibration photos and the held-out ones, drawn in a fixed random order."""
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is no folder of photos")
+        raise DatasetError(f"{folder} is not a folder of photos")
     paths = find_images(folder)
     found: list[Image] = []
     for index in np.random.default_rng(0).permutation(len(paths)):

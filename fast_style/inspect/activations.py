@@ -93,7 +93,7 @@ def activations(network: Network, image: Tensor, layers: Sequence[str]) -> dict[
 
     Args:
         network: Of :func:`load_network`.
-        image: (N, 3, H, W), RGB in [0, 1]; gradients flow to it where it wants them.
+        image: (N, 3, H, W), RGB in [0, 1]; gradients flow to it if it wants them.
         layers: Names.
 
     Returns:

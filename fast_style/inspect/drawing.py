@@ -48,7 +48,7 @@ def colorize(values: Floats, colors: Colors = "fire") -> Pixels:
 
 
 def enlarge(values: Floats, size: tuple[int, int], *, smooth: bool = True) -> Floats:
-    """Resample (H, W) values to (width, height) px, bilinear, or as blocks where not ``smooth``."""
+    """Resample (H, W) values to (width, height) px, bilinear, or as blocks if not ``smooth``."""
     method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
     return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, method), dtype=np.float32)
 

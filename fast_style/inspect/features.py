@@ -50,7 +50,7 @@ def parse_channels(text: str, maps: Maps, layer: str) -> list[int]:
         layer: Its name, for messages.
 
     Raises:
-        InputError: The text is none of these.
+        InputError: The text is something else.
         LayerError: The layer has fewer channels.
     """
     if text == "all":

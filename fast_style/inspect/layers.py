@@ -42,7 +42,7 @@ class Layer:
         kind: Of module.
         shape: Of its output without the batch: (C, H, W), or (C,).
         receptive_field: Width and height of the part of the picture that one output value depends on, px; borders
-            do not cut it. None where that is everything, as after global pooling or attention.
+            do not cut it. None if that is everything, as after global pooling or attention.
         parameters: How many weights and biases.
         macs: Multiplications with addition that it needs for the picture.
     """
@@ -76,7 +76,7 @@ class _Tracer(TorchDispatchMode):
         self._set(image, (1.0, 1.0, 1.0))
 
     def reach(self, tensor: Tensor) -> tuple[float, float, float] | None:
-        """Receptive field of a tensor, or None where it does not depend on the picture."""
+        """Receptive field of a tensor, or None if it does not depend on the picture."""
         entry = self.kept.get(id(tensor))
         return entry[1] if entry else None
 
@@ -194,7 +194,7 @@ def gram_differences(
     Args:
         network: Of :func:`load_network`.
         photo: (1, 3, H, W), RGB in [0, 1].
-        painting: (1, 3, H', W'), likewise.
+        painting: (1, 3, H', W'), RGB in [0, 1].
         layers: Names; by default :func:`default_style_layers`.
 
     Raises:

@@ -42,7 +42,7 @@ class Growth:
         intensity: Weight of the penalty on pixels far from grey: the mean square.
         edges: Weight of the penalty on image gradients: the mean square of their Scharr magnitude.
         jitter: Shift by up to so many px at random in every step; takes away high frequencies.
-        rotation: Turn by up to so many degrees at random in every step; likewise.
+        rotation: Turn by up to so many degrees at random in every step; takes away high frequencies, too.
         seed: Of noise, jitter and rotation.
 
     Raises:

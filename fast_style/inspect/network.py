@@ -40,7 +40,7 @@ class Network:
         name: As given to ``--model``.
         module: In eval mode, without gradients for its weights.
         preprocess: (N, 3, H, W), RGB in [0, 1], to what ``module`` expects.
-        labels: Names of its classes; empty where it does not classify.
+        labels: Names of its classes; empty if it does not classify.
         size: Side of the pictures it was trained on, px.
         fixed: It takes no other size.
     """

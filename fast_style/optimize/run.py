@@ -45,7 +45,7 @@ class Settings:
         history: Steps that L-BFGS remembers.
         seed: Of the noise.
         precision: Of the perceptual network: ``32`` or ``bf16``.
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, …
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, …
 
     Raises:
         InputError: A number is out of range.
@@ -142,7 +142,7 @@ def optimize_picture(
 
     Args:
         photo: (H, W, 3) uint8.
-        paintings: Likewise, of any sizes; at least one.
+        paintings: (H, W, 3) uint8 each, of any sizes; at least one.
         settings: How.
         style_shares: Share of each painting, or None for equal ones.
         colors: Keep the photo's colours.
@@ -225,7 +225,7 @@ def optimize_picture(
 
 
 def scaled(pixels: Pixels, long_side: float) -> Pixels:
-    """Resample so that the long side has that many px, enlarging where it must; never squashed."""
+    """Resample so that the long side has that many px, enlarging if it must; never squashed."""
     height, width = pixels.shape[:2]
     scale = long_side / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -76,7 +76,7 @@ class Capture:
         self._thread.start()
 
     def newest(self, *, after: int = 0, timeout: float = 0.1) -> Shot | None:
-        """Wait for a frame that is newer than number ``after``; None where none comes within ``timeout`` seconds."""
+        """Wait for a frame that is newer than number ``after``; None if none comes within ``timeout`` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self.ended or (self._newest and self._newest.number > after), timeout)
             return self._newest if self._newest is not None and self._newest.number > after else None

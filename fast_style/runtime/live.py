@@ -64,7 +64,7 @@ class LiveOptions:
 
     Attributes:
         size: Shrink the camera's long side to this many px, or None.
-        record: Record to this file from the start, or where ``r`` is pressed.
+        record: Record to this file from the start, or when ``r`` is pressed.
         stills: Folder for saved stills.
         seconds: Stop after this long, or None.
     """
@@ -164,7 +164,7 @@ class Live:
         return write_lines(np.asarray(shown, np.uint8), lines)
 
     def _keys(self) -> bool:
-        """Heed a key; False where it quits."""
+        """Heed a key; return False if it quits."""
         key = None if self.display is None else self.display.key()
         if key is None:
             return True

@@ -61,7 +61,7 @@ class PhotoOutcome:
     Attributes:
         job: Which.
         seconds: How long it took, beside others.
-        size: Width and height of the result, px, or None where there is none or it was there already.
+        size: Width and height of the result, px; None if there is no result, or if it was there already.
         skipped: It was done already, and neither photo nor settings have changed.
         error: Why there is no result, or None.
     """
@@ -120,7 +120,7 @@ def stylize_photos(
         style: A shipped name or an ONNX file.
         options: See :class:`PhotoOptions`.
         device: See :class:`Stylizer`.
-        value_range: Likewise.
+        value_range: See :class:`Stylizer`.
         jobs_at_once: Photos at once; by default as many as there are cores.
         threads: Of the network for one photo; by default the cores are shared out.
         force: Overwrite results that exist, and make those again that are done.
@@ -168,7 +168,7 @@ class _Worker:
         self._budget = Budget(_PIXELS_AT_ONCE)
 
     def do(self, job: Job) -> PhotoOutcome:
-        # Of standard input nothing is known before it is read.
+        # Nothing is known of standard input before it is read.
         pixels = _PIXELS_AT_ONCE if job.source == STREAM else count_pixels(job.source, size=self._options.size)
         with self._budget.spend(pixels):
             return stylize_photo(job, self._stylizer_for(pixels), self._options)

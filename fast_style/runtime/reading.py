@@ -116,7 +116,7 @@ class VideoReader:
 
     @property
     def frames(self) -> int | None:
-        """How many frames to expect, or None where nothing tells."""
+        """How many frames to expect, or None if nothing tells."""
         rate, length = float(self.rate), self.seconds
         if self.start == 0 and self.end is None and self.stream.frames:
             return int(self.stream.frames)
@@ -124,7 +124,7 @@ class VideoReader:
 
     @property
     def seconds(self) -> float | None:
-        """How long what will be read is, seconds, or None where nothing tells."""
+        """How long what will be read is, seconds, or None if nothing tells."""
         duration = self.container.duration
         if duration is None or duration < 0:
             return None if self.end is None else self.end - self.start
@@ -157,7 +157,7 @@ class VideoReader:
         self._account(read, previous)
 
     def _cut(self, packet: OtherPacket) -> OtherPacket | None:
-        """A packet of another stream at its new time, or None where it is outside of what is wanted."""
+        """A packet of another stream at its new time, or None if it is outside of what is wanted."""
         base, time = packet.time_base, packet.pts
         if time is None or base is None:
             return packet if self.start == 0 else None

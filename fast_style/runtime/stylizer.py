@@ -43,7 +43,7 @@ class Stylizer:
     Args:
         style: A shipped name such as ``starry-night``, or the path of an ONNX file.
         device: ``auto`` takes the best provider that starts; any other must be the one that runs.
-        threads: For one picture on the CPU; None takes every core. Where several pictures are stylized at once,
+        threads: For one picture on the CPU; None takes every core. If several pictures are stylized at once,
             one thread each is faster than all for each in turn.
         value_range: For a float graph that fast-style did not export, and only for one: the values that it takes
             and gives, ``0-1`` or ``0-255``. What it gives beyond them is clamped. A graph of one fixed size gets
@@ -51,7 +51,7 @@ class Stylizer:
 
     Raises:
         StyleNotFoundError: There is no such style.
-        ModelError: The file is damaged, no ONNX, not from one picture to one picture, or ``value_range`` is
+        ModelError: The file is damaged, not ONNX, not from one picture to one picture, or ``value_range`` is
             missing or contradicts it.
         DeviceError: The device asked for is not the one that would run.
 
@@ -102,7 +102,7 @@ class Stylizer:
                 2048 px and more. See :mod:`fast_style.runtime.strokes`.
 
         Returns:
-            A new RGB image (RGBA where the picture had alpha), of the picture's size after shrinking.
+            A new RGB image (RGBA if the picture had alpha), of the picture's size after shrinking.
 
         Raises:
             ImageError: The picture cannot be read, is smaller than 16 px, or too large for the memory.

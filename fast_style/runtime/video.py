@@ -93,8 +93,8 @@ class VideoReport:
     """What became of a video.
 
     Attributes:
-        width: Of the result, px.
-        height: Likewise.
+        width: Width of the result, px.
+        height: Height of the result, px.
         frames: How many were written.
         losses: What could not be read.
         interrupted: Whether the user stopped it; what was done until then is in the file.
@@ -120,11 +120,12 @@ def stylize_video(
 
     Args:
         source: The video, or a pattern such as ``frames/%05d.png``.
-        target: Likewise; the suffix tells the container. It appears when it is whole, or when Ctrl-C ends it early.
+        target: A file, whose suffix tells the container, or such a pattern. A file appears when it is whole, or when
+            Ctrl-C ends it early.
         stylizer: With ``threads=1`` for the highest rate, as frames are stylized side by side.
         options: See :class:`VideoOptions`.
         workers: Frames that are stylized at once; by default as many as there are cores, fewer for large frames.
-        progress: Called with the frames done and the frames expected, or None where that is not known.
+        progress: Called with the frames done and the frames expected, or None if that is not known.
 
     Raises:
         VideoError: The video cannot be read at all, or cannot be written.

@@ -139,7 +139,7 @@ class PhotoData(pl.LightningDataModule):
     def __init__(self, folder: Path, *, size: int, batch: int, seed: int, workers: int | None = None) -> None:
         super().__init__()
         if not folder.is_dir():
-            raise DatasetError(f"{folder} is no folder of photos")
+            raise DatasetError(f"{folder} is not a folder of photos")
         self.paths = find_images(folder)
         if not self.paths:
             raise DatasetError(f"{folder} holds no photos", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")

@@ -47,7 +47,7 @@ def train_style(
         resume: A checkpoint to go on from, exactly.
         devices: Processes, one for each device.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
-        precision: ``bf16`` computes in bfloat16 with float32 weights and losses, ``auto`` does so where that
+        precision: ``bf16`` computes in bfloat16 with float32 weights and losses, ``auto`` does so if that
             is measured to be faster.
         workers: Processes that decode photos.
         preview_every: Steps between previews and checkpoints; None takes a twentieth of the run.

@@ -43,7 +43,7 @@ def check_target(out: Path, force: bool) -> None:
     """Refuse, before any work is done, a picture that could not be written at the end.
 
     Raises:
-        ImageError: The suffix is none that can be written, or there is no such folder.
+        ImageError: No picture can be written with that suffix, or there is no such folder.
         InputError: The file exists and ``force`` was not given.
     """
     if out.suffix.lower() not in WRITABLE_SUFFIXES:
