@@ -18,6 +18,7 @@ from fast_style.images import (
     Picture,
     Pixels,
     find_images,
+    find_photos,
     load_image,
     resize,
     save_image,
@@ -189,11 +190,7 @@ def _spread(total: int, limit: int) -> list[int]:
 
 def _load_photos(folder: Path, *, size: int, limit: int) -> tuple[dict[str, Pixels], list[ImageError]]:
     """Cut the middle squares of photos spread over a folder."""
-    if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder of photos")
-    paths = find_images(folder)
-    if not paths:
-        raise DatasetError(f"{folder} holds no photos", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
+    paths = find_photos(folder)
     chosen = [paths[index] for index in _spread(len(paths), limit)]
     found: dict[str, Pixels] = {}
     errors: list[ImageError] = []

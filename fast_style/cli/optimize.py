@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, INTERRUPTED, print_error
 from fast_style.errors import InputError
-from fast_style.images import WRITABLE_SUFFIXES, Picture, load_image, save_image, to_uint8
+from fast_style.images import Picture, check_target, load_image, save_image, to_uint8
 
 if TYPE_CHECKING:
     from fast_style.optimize import Settings, Step
@@ -122,12 +122,7 @@ def optimize(
     """
     if not styles:
         raise InputError("no painting was given", hint="fast-style optimize PHOTO PAINTING -o OUT.png")
-    if out.suffix.lower() not in WRITABLE_SUFFIXES:
-        raise InputError(f"cannot write {out}: {out.suffix or 'no suffix'}", hint="Use .png, .jpg or .webp.")
-    if out.exists() and not force:
-        raise InputError(f"{out} exists", hint="Give --force to overwrite it.")
-    if not out.parent.is_dir():
-        raise InputError(f"the folder {out.parent} does not exist")
+    check_target(out, force=force)
     if snapshot_every < 1:
         raise InputError(f"snapshot_every is {snapshot_every}; expected at least 1")
     if snapshots is not None and (snapshots / "losses.csv").exists() and not force:

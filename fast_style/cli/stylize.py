@@ -235,7 +235,7 @@ def _video(
     job: Job, stylizer: Stylizer, options: VideoOptions, workers: int | None, force: bool, quiet: bool
 ) -> Record:
     """Stylize one video with a bar; return its record."""
-    from fast_style.cli.progress import FrameProgress
+    from fast_style.cli.progress import frame_progress
     from fast_style.runtime.video import stylize_video
 
     record: Record = {"input": str(job.source), "output": str(job.target)}
@@ -243,7 +243,7 @@ def _video(
     try:
         check_video(job, force=force)
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        with FrameProgress(job.source.name) as progress:
+        with frame_progress(job.source.name) as progress:
             report = stylize_video(job.source, job.target, stylizer, options, workers=workers, progress=progress)
         seconds = time.perf_counter() - start
         record |= {"width": report.width, "height": report.height, "frames": report.frames}

@@ -18,6 +18,7 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, INTERRUPTED
 from fast_style.errors import CameraError, InputError
+from fast_style.files import check_new
 from fast_style.graph import Device
 from fast_style.runtime.contract import Range
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
@@ -48,8 +49,7 @@ class Look:
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         check_blend(self.blend)
-        if self.size is not None:
-            check_size(self.size)
+        check_size(self.size)
 
     def view(self, *, is_file: bool, recording: bool) -> View:
         """The view that a live session begins with."""
@@ -113,8 +113,8 @@ def webcam(
         raise InputError("no style was given", hint="See 'fast-style webcam --help'.")
     if seconds is not None and not seconds > 0:
         raise InputError(f"seconds is {seconds}; expected more than 0")
-    if record is not None and record.exists() and not force:
-        raise InputError(f"{record} exists", hint="Give --force to overwrite it.")
+    if record is not None:
+        check_new(record, force=force)
     if not stills.is_dir():
         raise InputError(f"{stills} is not a folder; expected one for stills")
 

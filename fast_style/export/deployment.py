@@ -22,11 +22,12 @@ from fast_style.checkpoint import Checkpoint
 from fast_style.errors import DatasetError, ImageError, InputError, VerificationError
 from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
-from fast_style.export.precision import Image, Precision, open_session, run, to_fp16, to_int8
+from fast_style.export.precision import Image, Precision, run, to_fp16, to_int8
 from fast_style.export.to_onnx import Verification, export_onnx
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
-from fast_style.images import Picture, find_images, fit, load_image, resize, to_float, to_uint8
+from fast_style.graph import open_session
+from fast_style.images import Picture, find_photos, fit, load_image, resize, to_float, to_uint8
 from fast_style.painting import load_painting
 from fast_style.perceptual import PerceptualLoss, load_vgg
 
@@ -200,9 +201,7 @@ def deploy(
 
 def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image], list[Image]]:
     """Read the calibration photos and the held-out ones, drawn in a fixed random order."""
-    if not folder.is_dir():
-        raise DatasetError(f"{folder} is not a folder of photos")
-    paths = find_images(folder)
+    paths = find_photos(folder)
     found: list[Image] = []
     for index in np.random.default_rng(0).permutation(len(paths)):
         try:
@@ -297,7 +296,7 @@ def _time(model: onnx.ModelProto, plain: onnx.ModelProto, size: tuple[int, int])
     """Median times for one picture, ms; the two graphs take turns."""
     frame: Picture = Picture(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
     runs = []
-    for session in (open_session(model), open_session(plain)):
+    for session in (open_session(graph.SerializeToString()) for graph in (model, plain)):
         source = session.get_inputs()[0]
         feed = frame.pixels[None] if source.type == "tensor(uint8)" else to_float(frame.pixels)
         runs.append((session, {source.name: feed}))

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fast_style.images import Picture, Pixels, save_image
+from fast_style.images import Picture, Pixels, channels, save_image
 from fast_style.runtime.capture import Capture, Shot
 from fast_style.runtime.recorder import Recorder, free_name
 from fast_style.runtime.stylizer import SMALLEST_SIDE, Stylizer
@@ -137,8 +137,8 @@ class Live:
         start = time.perf_counter()
         shown = np.empty_like(photo)
         self.stylizers[view.style].planes(
-            [photo[..., channel] for channel in (2, 1, 0)],
-            [shown[..., channel] for channel in (2, 1, 0)],
+            channels(photo[..., ::-1]),
+            channels(shown[..., ::-1]),
             blend=view.blend,
             keep_colors=view.keep_colors,
         )

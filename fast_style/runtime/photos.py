@@ -18,7 +18,7 @@ from fast_style.runtime.ledger import Ledger
 from fast_style.runtime.pipeline import Budget, overlap
 from fast_style.runtime.plan import STREAM, Job, is_done
 from fast_style.runtime.strokes import check_strokes
-from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
+from fast_style.runtime.stylizer import Stylizer, check_blend, check_quality, check_size
 
 # So many pixels are in memory at once, decoded, in the network or being encoded: about 1.5 GiB.
 _PIXELS_AT_ONCE = 24_000_000
@@ -48,10 +48,8 @@ class PhotoOptions:
         """Raise InputError for a value out of range."""
         check_blend(self.blend)
         check_strokes(self.strokes)
-        if self.size is not None:
-            check_size(self.size)
-        if not 1 <= self.quality <= 100:
-            raise InputError(f"quality is {self.quality}; expected 1 to 100")
+        check_size(self.size)
+        check_quality(self.quality)
 
 
 @dataclass(frozen=True)

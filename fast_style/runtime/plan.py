@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fast_style.errors import InputError, VideoError
-from fast_style.images import WRITABLE_SUFFIXES, find_images
+from fast_style.images import WRITABLE_SUFFIXES, find_photos
 from fast_style.runtime.ledger import Ledger
 
 Format = Literal["png", "jpg", "webp"]
@@ -58,7 +58,7 @@ def plan_jobs(inputs: Sequence[Path], out: Path | None, style: str, format: Form
         format: Of photos; None for as ``out`` says, or as the input.
 
     Raises:
-        InputError: There is nothing to do, a folder holds no pictures, or several results would go to one file.
+        InputError: There is nothing to do, a folder holds no photos, or several results would go to one file.
     """
     if not inputs:
         raise InputError("nothing to stylize", hint="Give a photo, a video, a folder, or - for standard input.")
@@ -131,10 +131,7 @@ def _jobs_of(given: Path, out: Path | None, style: str, format: Format | None, *
     """The jobs of one input: one, or those of a folder's photos."""
     if given.is_dir():
         folder = _beside(given, style) if out is None else out
-        photos = find_images(given)
-        if not photos:
-            raise InputError(f"{given} holds no pictures", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
-        for photo in photos:
+        for photo in find_photos(given):
             yield Job(photo, folder / photo.relative_to(given).with_suffix(_suffix(photo, format)), folder)
         return
     if str(given).startswith("-") and given != STREAM and not given.exists():

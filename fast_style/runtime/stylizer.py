@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.errors import FastStyleError, ImageError, InputError, ModelError
-from fast_style.graph import Device, open_graph
+from fast_style.graph import Device, first_line, open_graph
 from fast_style.images import (
     Picture,
     Pixels,
@@ -126,8 +126,9 @@ class Stylizer:
         """Stylize a decoded picture, keeping its alpha, profile and EXIF. Arguments and errors as for a call."""
         check_blend(amount)
         check_strokes(strokes)
+        check_size(size)
         if size is not None:
-            picture = fit(picture, check_size(size))
+            picture = fit(picture, size)
         strokes = natural_strokes(*picture.size) if strokes is None else strokes
         if strokes == 1.0:
             return replace(picture, pixels=self.frame(picture.pixels, blend=amount, keep_colors=colors))
@@ -190,7 +191,7 @@ class Stylizer:
         except Exception as error:
             # ONNX Runtime raises its own kinds, which share no base but this one; nearly always it is memory.
             raise ImageError(
-                f"a picture of {width}×{height} px could not be stylized: {(str(error).splitlines() or ['?'])[0]}",
+                f"a picture of {width}×{height} px could not be stylized: {first_line(error)}",
                 hint="If memory ran out, give a smaller --size."
                 + ("" if self.contract.ours else " A model from elsewhere may not take every size."),
             ) from error
@@ -241,11 +242,16 @@ def check_blend(blend: float) -> None:
         raise InputError(f"blend is {blend}; expected a number from 0 (the photo) to 1 (the style)")
 
 
-def check_size(size: int) -> int:
-    """Return ``size``, px, or raise InputError where no network takes pictures that small."""
-    if size < SMALLEST_SIDE:
+def check_size(size: int | None) -> None:
+    """Raise InputError if ``size``, px, is less than any network takes; None is no size."""
+    if size is not None and size < SMALLEST_SIDE:
         raise InputError(f"size is {size} px; expected at least {SMALLEST_SIDE}")
-    return size
+
+
+def check_quality(quality: int) -> None:
+    """Raise InputError unless ``quality`` is from 1 to 100."""
+    if not 1 <= quality <= 100:
+        raise InputError(f"quality is {quality}; expected 1 to 100")
 
 
 def _as_picture(image: str | Path | Image.Image | Pixels) -> Picture:

@@ -30,7 +30,7 @@ from fast_style.runtime.pipeline import overlap
 from fast_style.runtime.plan import is_sequence
 from fast_style.runtime.reading import VideoReader
 from fast_style.runtime.sequence import SequenceReader, SequenceWriter
-from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
+from fast_style.runtime.stylizer import Stylizer, check_blend, check_quality, check_size
 from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name
 
 if TYPE_CHECKING:
@@ -78,14 +78,12 @@ class VideoOptions:
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         check_blend(self.blend)
-        if self.size is not None:
-            check_size(self.size)
+        check_size(self.size)
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise InputError(f"fps is {self.fps}; expected more than 0 and at most 1000")
         if self.start < 0 or (self.end is not None and self.end <= self.start):
             raise InputError(f"start is {self.start:g} s and end {self.end} s; expected 0 ≤ start < end")
-        if not 1 <= self.quality <= 100:
-            raise InputError(f"quality is {self.quality}; expected 1 to 100")
+        check_quality(self.quality)
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,11 @@ from fast_style.cli.inspect import (
     Names,
     PoolingName,
     Target,
-    check_target,
     save,
     split_names,
 )
 from fast_style.errors import InputError
-from fast_style.images import Pixels, load_image
+from fast_style.images import Pixels, check_target, load_image
 
 if TYPE_CHECKING:
     from fast_style.inspect.drawing import Tile
@@ -78,7 +77,7 @@ def features(
         force: Overwrite OUT.
         json: Print shapes and means for machines.
     """
-    check_target(out, force)
+    check_target(out, force=force)
     names = split_names(layer)
     if size < 1 or not 16 <= tile <= 1024 or (columns is not None and columns < 1):
         raise InputError("expected a size and columns from 1 up, and a tile of 16 to 1024 px")

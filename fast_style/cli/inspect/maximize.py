@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from fast_style.cli.inspect import DeviceName, Flag, PoolingName, Target, check_target, save
+from fast_style.cli.inspect import DeviceName, Flag, PoolingName, Target, save
 from fast_style.errors import InputError
-from fast_style.images import Picture, Pixels, load_image, to_uint8
+from fast_style.images import Picture, Pixels, check_target, load_image, to_uint8
 
 if TYPE_CHECKING:
     from fast_style.inspect import Maximized, Network
@@ -78,7 +78,7 @@ def maximize(
         force: Overwrite OUT.
         json: Print the scores for machines.
     """
-    check_target(out, force)
+    check_target(out, force=force)
     picture = load_image(photo, size=size, opaque=True) if photo is not None else None
     if picture is None and (dream or not channel):
         raise InputError("nothing to maximise", hint="Give --channel, or a PHOTO (with --dream to change it).")
