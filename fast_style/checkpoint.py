@@ -30,7 +30,7 @@ class Checkpoint:
         recipe: What was being trained and how.
         calibration: What raw photos score.
         card: Values about the style: name, painting, licence.
-        losses: Of the last step.
+        losses: Losses of the last step.
         average: State dict of the averaged network: the one to export.
     """
 

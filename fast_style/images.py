@@ -297,7 +297,7 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
     Args:
         picture: What to write.
         target: A path ending in .png, .jpg, .jpeg or .webp, or a binary stream.
-        quality: Of JPEG and WebP, 1 to 100.
+        quality: Quality of JPEG and WebP, 1 to 100.
         format: Used for a stream only: PNG, JPEG or WEBP.
 
     Raises:

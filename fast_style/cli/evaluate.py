@@ -77,12 +77,12 @@ def evaluate(
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         keep_frame: The painting was trained with the frame or border around it.
         precision: bf16 computes the reference in bfloat16; scores are always in float32.
-        value_range: Of an ONNX file that fast-style did not export.
+        value_range: The values that an ONNX file from elsewhere takes and gives.
         pictures: NAME=FOLDER, once or several times: pictures of the same photos from another program, network or
             day, to be measured beside the models. Each is named like its photo, or NAME-PHOTO; its middle square is
             taken, as the photo's.
         video: A clip to measure flicker on.
-        frames: Of the clip.
+        frames: How many frames of the clip are measured.
         steady: Measure flicker on the clip with the filter of 'stylize --steady', too.
         stereo: Measure flicker on scikit-image's stereo pair, whose correspondence is exactly known.
         cache: Folder of the reference's pictures; by default one in the user's cache.

@@ -62,13 +62,13 @@ class Course:
 
     Args:
         optimizer: lbfgs or adam.
-        iterations: At the coarsest scale; each finer one gets half as many.
+        iterations: Iterations at the coarsest scale; each finer one gets half as many.
         size: Long side of the result, px; a smaller photo keeps its size.
         style_size: Long side of the paintings, px: larger gives larger strokes.
         init: Start from the photo, from noise, or from the painting.
         scales: How many sizes, each twice the one before; by default above 512 px it starts with half.
         learning_rate: Adam's.
-        seed: Of the noise.
+        seed: Seed of the noise.
     """
 
     optimizer: Literal["lbfgs", "adam"] = "lbfgs"
@@ -110,7 +110,7 @@ def optimize(
         preset: balanced is what 'train' minimises; gatys, johnson and d2l are the papers' and the book's.
         course: How the picture is optimised.
         style_shares: Share of each painting, such as 2,1.
-        changes: Of the preset.
+        changes: What is changed in the preset.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         precision: bf16 runs the perceptual network in bfloat16.
         device: auto, cpu, cuda, …

@@ -38,9 +38,9 @@ class Look:
         size: Shrink the long side to this many px first.
         blend: 0 is the photo, 1 the full style.
         keep_colors: Take only brightness from the style.
-        strokes: Of photos: how much larger than trained, 1 to 16; by default 2 from 2048 px on, 4 from 4096 px on.
-        format: Of photos: png, jpg or webp; without it, as the name of OUT says, or as the input.
-        quality: 1 to 100, of jpg, webp and videos; 92 for photos and 64 for videos by default.
+        strokes: How much larger the strokes of photos are, 1 to 16; by default 2 from 2048 px on, 4 from 4096 px on.
+        format: Format of photos: png, jpg or webp; by default that of OUT's name, or the input's.
+        quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
     """
 
     size: int | None = None
@@ -71,7 +71,7 @@ class Film:
         fps: Frames a second of a video, such as 30 or 30000/1001; without it, times are kept exactly.
         start: Leave out what is before in a video: seconds, or h:mm:ss.
         end: Stop there.
-        codec: Of a video: h264, h265, vp9, av1, or an FFmpeg encoder's name.
+        codec: Codec of a video: h264, h265, vp9, av1, or an FFmpeg encoder's name.
         side_by_side: The original on the left of a video's result.
         steady: Hold still what does not move in a video.
         audio: Copy a video's sound.
@@ -113,10 +113,10 @@ class Engine:
     """What the network runs on.
 
     Args:
-        value_range: Of a model from elsewhere: the values it takes and gives, 0-1 or 0-255.
+        value_range: The values that a model from elsewhere takes and gives, 0-1 or 0-255.
         device: auto, cpu, cuda, …; an error if it is not the one that would run.
         jobs: Photos or frames at once; without it, one for each core.
-        threads: Of the CPU for one photo or frame; without it, the cores are shared out.
+        threads: CPU threads for one photo or frame; by default the cores are shared out.
     """
 
     value_range: Annotated[Range | None, Parameter(name="--range")] = None
@@ -151,7 +151,7 @@ def stylize(
         out: A file for one input, a folder for several, or - for standard output. Without it results stand beside
             the inputs as NAME-STYLE.png, or in a folder NAME-STYLE.
         look: What results look like.
-        film: Of videos.
+        film: What concerns videos only.
         engine: What the network runs on.
         force: Overwrite results that exist, and make those again that are done.
         json: Print what was done for machines.

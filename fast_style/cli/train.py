@@ -31,7 +31,7 @@ class Changes:
         style_size: Long side of the painting in training, px: larger gives larger strokes.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         learning_rate: The peak of the schedule.
-        seed: Of weights, order, crops and flips.
+        seed: Seed of weights, order, crops and flips.
     """
 
     network: Literal["fast", "tiny", "johnson"] | None = None
@@ -70,10 +70,10 @@ class Details:
     """What the card says of the painting.
 
     Args:
-        title: Of the painting, for the card.
+        title: Title of the painting.
         artist: Who painted it.
         year: When it was painted.
-        licence: Of the picture, such as "public domain".
+        licence: Licence of the picture, such as "public domain".
     """
 
     title: str | None = None
@@ -107,8 +107,8 @@ def train(
         painting: The style image.
         photos: A folder of photos, searched at any depth.
         out: Folder for what the run leaves.
-        name: Of the style; by default the painting's file name.
-        changes: Of the recipe.
+        name: Name of the style; by default the painting's file name.
+        changes: What is changed in the recipe.
         init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from; "nearest" finds the
             shipped one.
         resume: A checkpoint to go on from, exactly.
@@ -116,7 +116,7 @@ def train(
         hardware: What the training runs on.
         preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
         keep_frame: Leave a frame or border around the painting; otherwise it is cut off if one is found.
-        details: Of the painting.
+        details: What the card says of the painting.
         force: Overwrite a style of that name in OUT.
     """
     from fast_style.cli.training_progress import TrainingProgress  # imports torch
@@ -193,6 +193,6 @@ def _merge(values: dict[str, Any], changes: dict[str, Any], known: set[str], pat
                 raise InputError(f"{path}: {key} is a table, not {value!r}")
             _merge(values[key], value, set(values[key]), path)
         elif isinstance(values[key], str) != isinstance(value, str) or isinstance(value, dict):
-            raise InputError(f"{path}: {key} is {value!r}; expected the like of {values[key]!r}")
+            raise InputError(f"{path}: {key} is {value!r}; expected a value such as {values[key]!r}")
         else:
             values[key] = value

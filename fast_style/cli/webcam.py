@@ -70,9 +70,9 @@ class Engine:
     """What the network runs on.
 
     Args:
-        value_range: Of models from elsewhere: the values they take and give, 0-1 or 0-255.
+        value_range: The values that models from elsewhere take and give, 0-1 or 0-255.
         device: auto, cpu, cuda, …; an error if it is not the one that would run.
-        threads: Of the CPU; without it, all.
+        threads: CPU threads; by default one for each core.
     """
 
     value_range: Annotated[Range | None, Parameter(name="--range")] = None

@@ -57,7 +57,7 @@ class Fidelity:
         mean: Mean absolute difference, in [0, 1].
         objective: Mean of what training minimised, float32.
         objective_reduced: The same for the reduced graph.
-        photos: How many.
+        photos: How many photos these are.
     """
 
     psnr: float
@@ -78,13 +78,13 @@ class Deployment:
     """What an export found.
 
     Attributes:
-        verification: Of the float32 graph against the network.
-        fidelity: Of the reduced graph against the float32 one, or None for float32.
+        verification: Comparison of the float32 graph with the network.
+        fidelity: Comparison of the reduced graph with the float32 one, or None for float32.
         kept: Convolutions that an 8-bit graph leaves in float.
         work: Share of the multiplications that are 8-bit.
         largest_level: Largest difference between pixels out and the float graph, rounded; None for float io.
         bytes: Size of the file and of the float32 one.
-        milliseconds: For one 640×480 picture (or the fixed size) on this CPU, the file and the float32 one.
+        milliseconds: Times for one 640×480 picture (or the fixed size) on this CPU, the file and the float32 one.
     """
 
     verification: Verification

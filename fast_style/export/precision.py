@@ -77,7 +77,7 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Image], *, accept: Callable
 
     Args:
         model: A float32 graph as ``export_onnx`` writes it; it is not changed.
-        photos: For the ranges, each (N, 3, H, W), RGB in [0, 1].
+        photos: Photos to find the ranges on, each (N, 3, H, W), RGB in [0, 1].
         accept: Whether a candidate is good enough.
 
     Raises:

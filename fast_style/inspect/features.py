@@ -23,7 +23,7 @@ def feature_maps(network: Network, image: Tensor, *layers: str) -> dict[str, Map
     """Return the activations of layers as arrays.
 
     Args:
-        network: Of :func:`load_network`.
+        network: A network of :func:`load_network`.
         image: (N, 3, H, W), RGB in [0, 1].
         *layers: Names.
 

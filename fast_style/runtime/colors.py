@@ -20,7 +20,7 @@ class Colors:
     """How a video's YCbCr means RGB.
 
     Attributes:
-        matrix: Of YCbCr.
+        matrix: Matrix of YCbCr.
         full_range: 0 to 255, as in JPEG, instead of 16 to 235.
         primaries: ITU-T H.273 code of the primaries; 2 is unknown.
         transfer: H.273 code of the transfer characteristic; 2 is unknown.

@@ -28,9 +28,9 @@ class Figures:
 
     Attributes:
         shown: When each frame was shown.
-        latency: From capture to display.
-        network: Of that, in the network.
-        frames: All that were shown.
+        latency: Time from capture to display.
+        network: The part of it that the network took.
+        frames: How many were shown in all.
     """
 
     shown: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))

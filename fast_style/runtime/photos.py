@@ -32,8 +32,8 @@ class PhotoOptions:
         size: Shrink the long side to this many px, or None.
         blend: 0.0 is the photo, 1.0 the full style.
         keep_colors: Take only brightness from the style.
-        quality: Of JPEG and WebP, 1 to 100.
-        format: Of standard output: PNG, JPEG or WEBP.
+        quality: Quality of JPEG and WebP, 1 to 100.
+        format: Format of standard output: PNG, JPEG or WEBP.
         strokes: How much larger than trained the strokes are; None lets them grow with large photos.
     """
 
@@ -57,7 +57,7 @@ class PhotoOutcome:
     """What became of one photo.
 
     Attributes:
-        job: Which.
+        job: What was to be done.
         seconds: How long it took, beside others.
         size: Width and height of the result, px; None if there is no result, or if it was there already.
         skipped: It was done already, and neither photo nor settings have changed.
@@ -120,7 +120,7 @@ def stylize_photos(
         device: See :class:`Stylizer`.
         value_range: See :class:`Stylizer`.
         jobs_at_once: Photos at once; by default as many as there are cores.
-        threads: Of the network for one photo; by default the cores are shared out.
+        threads: Threads of the network for one photo; by default the cores are shared out.
         force: Overwrite results that exist, and make those again that are done.
 
     Raises:

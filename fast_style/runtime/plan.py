@@ -33,7 +33,7 @@ class Job:
     Attributes:
         source: A file, a pattern of numbered pictures, or ``-`` for standard input.
         target: A file, a pattern of numbered pictures, or ``-`` for standard output.
-        folder: Of all the results of a folder of photos, else None.
+        folder: Folder of all the results, if a folder of photos is stylized, else None.
     """
 
     source: Path
@@ -53,9 +53,9 @@ def plan_jobs(inputs: Sequence[Path], out: Path | None, style: str, format: Form
 
     Args:
         inputs: Photos, videos, folders of photos, patterns of numbered pictures, or ``-`` for standard input.
-        out: A file for one input, a folder for several, ``-`` for standard output, or None for beside the inputs.
+        out: A file for one input, a folder for several, ``-`` for standard output, or None to write beside the inputs.
         style: The name that results beside the inputs bear.
-        format: Of photos; None for as ``out`` says, or as the input.
+        format: Format of photos; None takes that of ``out``, or the input's.
 
     Raises:
         InputError: There is nothing to do, a folder holds no photos, or several results would go to one file.
@@ -80,8 +80,8 @@ def is_done(job: Job, ledger: Ledger | None, *, force: bool) -> bool:
     """Whether a photo was done before, and neither it nor the settings have changed.
 
     Args:
-        job: Of a photo.
-        ledger: Of the job's folder, or None.
+        job: The job of a photo.
+        ledger: Ledger of the job's folder, or None.
         force: Do everything again, and overwrite what exists.
 
     Raises:

@@ -84,7 +84,7 @@ class SequenceWriter:
         path: The pattern; numbers start at 1.
         width: Width of the pictures, px.
         height: Height of the pictures, px.
-        quality: Of JPEG and WebP, 1 to 100.
+        quality: Quality of JPEG and WebP, 1 to 100.
     """
 
     def __init__(self, path: Path, width: int, height: int, *, quality: int) -> None:

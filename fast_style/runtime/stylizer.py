@@ -43,7 +43,7 @@ class Stylizer:
     Args:
         style: A shipped name such as ``starry-night``, or the path of an ONNX file.
         device: ``auto`` takes the best provider that starts; any other must be the one that runs.
-        threads: For one picture on the CPU; None takes every core. If several pictures are stylized at once,
+        threads: CPU threads for one picture; None takes every core. If several pictures are stylized at once,
             one thread each is faster than all for each in turn.
         value_range: For a float graph that fast-style did not export, and only for one: the values that it takes
             and gives, ``0-1`` or ``0-255``. What it gives beyond them is clamped. A graph of one fixed size gets

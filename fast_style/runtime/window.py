@@ -89,7 +89,7 @@ class Window:
     """An OpenCV window.
 
     Args:
-        title: Of the window.
+        title: Title of the window.
     """
 
     def __init__(self, title: str) -> None:

@@ -33,7 +33,7 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
     Args:
         paths: The photos.
         size: Side of the crops, px.
-        seed: Of order, crops and flips.
+        seed: Seed of order, crops and flips.
     """
 
     def __init__(self, paths: list[Path], *, size: int, seed: int) -> None:
@@ -129,7 +129,7 @@ class PhotoData(pl.LightningDataModule):
         folder: Searched at any depth for JPEG, PNG, WebP, BMP and TIFF.
         size: Side of the crops, px.
         batch: Photos in a step, on each device.
-        seed: Of order, crops and flips.
+        seed: Seed of order, crops and flips.
         workers: Processes that decode; None takes one for each two cores, eight at most.
 
     Raises:

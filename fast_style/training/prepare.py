@@ -29,7 +29,7 @@ class Prepared:
     """A run that can begin.
 
     Attributes:
-        name: Of the style.
+        name: Name of the style.
         module: What is trained; holds the recipe, the loss and the card.
         data: The photos.
         resume: The checkpoint that the run goes on from, or None.

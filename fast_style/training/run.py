@@ -40,7 +40,7 @@ def train_style(
         painting: The style image.
         photos: A folder of photos, searched at any depth.
         out: Folder for the checkpoint, the ONNX file, the card, previews and metrics.
-        name: Of the style; None takes the painting's file name.
+        name: Name of the style; None takes the painting's file name.
         recipe: What to train and how. When resuming, None or one that differs only in ``steps``.
         init: A checkpoint, an exported style or the name of a shipped one, whose network to start from;
             ``nearest`` finds the nearest shipped one, see :func:`fast_style.training.start.nearest_style`.

@@ -70,7 +70,7 @@ def features(
         photo_size: Enlarge a map to the photo's size.
         size: Shrink the photo's long side to this many px first.
         tile: Long side of a map in the grid, px.
-        columns: Of the grid.
+        columns: Columns of the grid.
         model: caffe-vgg19, efficientnet-lite0, a VGG's .pth, or a torchvision classifier.
         pooling: avg or max, of the VGG.
         device: auto, cpu, cuda or mps.

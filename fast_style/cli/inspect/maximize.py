@@ -64,12 +64,12 @@ def maximize(
         steps: How often it grows (45).
         factor: By how much each time (1.05).
         iterations: Optimizer steps at each size (20).
-        rate: Of Adam (0.4), or of the dream, per step (0.005).
+        rate: Learning rate of Adam (0.4), or the dream's step (0.005).
         intensity: Penalty on pixels far from grey.
         edges: Penalty on image gradients.
         jitter: Random shift in each step, px (0; a dream: 16).
         rotation: Random turn in each step, degrees (0).
-        seed: Of the noise (0).
+        seed: Seed of the noise (0).
         octaves: Sizes of a dream (4).
         size: Shrink the photo's long side to this many px first.
         model: caffe-vgg19, efficientnet-lite0, a VGG's .pth, or a torchvision classifier.
