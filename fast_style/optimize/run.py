@@ -24,7 +24,7 @@ Optimizer = Literal["lbfgs", "adam"]
 Init = Literal["photo", "noise", "style"]
 
 # Above this long side, px, a picture is first optimised at half of its size: the receptive field of relu4_1 is
-# 92 px, so a style's larger forms are only found where the picture is small.
+# 92 px, so a style's larger forms are only found in a small picture.
 COARSEST = 512
 
 
@@ -142,14 +142,14 @@ def optimize_picture(
 
     Args:
         photo: (H, W, 3) uint8.
-        paintings: (H, W, 3) uint8 each, of any sizes; at least one.
+        paintings: At least one, each (H, W, 3) uint8, of any size.
         settings: How the picture is optimised.
         style_shares: Share of each painting, or None for equal ones.
         colors: Keep the photo's colours.
         on_step: Called after every iteration.
 
     Raises:
-        InputError: There are no paintings, or another number of shares.
+        InputError: There is no painting, or the number of shares is not that of the paintings.
         ImageError: The photo is too small for the objective's deepest layer.
         WeightsError: The perceptual weights cannot be had.
         LayerError: The objective names a layer that does not exist.
@@ -225,7 +225,7 @@ def optimize_picture(
 
 
 def scaled(pixels: Pixels, long_side: float) -> Pixels:
-    """Resample so that the long side has that many px, enlarging if it must; never squashed."""
+    """Resample so that the long side has that many px, enlarging if needed; never squashed."""
     height, width = pixels.shape[:2]
     scale = long_side / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
