@@ -43,8 +43,8 @@ class Settings:
         scales: How many sizes, each twice the one before; None halves down to 512 px.
         learning_rate: Adam's.
         history: Steps that L-BFGS remembers.
-        seed: Seed of the noise.
-        precision: Precision of the perceptual network: ``32`` or ``bf16``.
+        seed: Of the noise.
+        precision: Of the perceptual network: ``32`` or ``bf16``.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, …
 
     Raises:
@@ -143,7 +143,7 @@ def optimize_picture(
     Args:
         photo: (H, W, 3) uint8.
         paintings: At least one, each (H, W, 3) uint8, of any size.
-        settings: How the picture is optimised.
+        settings: How.
         style_shares: Share of each painting, or None for equal ones.
         colors: Keep the photo's colours.
         on_step: Called after every iteration.
