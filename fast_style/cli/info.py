@@ -81,7 +81,7 @@ def _print_report(report: dict[str, Any]) -> None:
 
 
 def _versions() -> dict[str, str | None]:
-    """The version of each package that matters; None where it is not there."""
+    """The version of each package that matters; None if it is not installed."""
     found: dict[str, str | None] = {}
     for name in PACKAGES:
         try:

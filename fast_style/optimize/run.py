@@ -36,7 +36,7 @@ class Settings:
         objective: What is minimised.
         vgg: Where the perceptual weights come from.
         optimizer: ``lbfgs`` or ``adam``.
-        iterations: At the coarsest scale; each finer one gets half as many.
+        iterations: Iterations at the coarsest scale; each finer one gets half as many.
         size: Long side of the result, px; a smaller photo keeps its size.
         style_size: Long side of the paintings beside a result of ``size``, px: larger gives larger strokes.
         init: Start from the photo, from noise, or from the first painting cut to the photo's shape.
@@ -85,7 +85,7 @@ class Step:
         size: Width and height at this scale, px.
         iteration: Number of the iteration at this scale, from 1.
         terms: The ``total`` after the iteration, and each term's value, unweighted.
-        evaluations: Of the objective, in this iteration.
+        evaluations: How often the objective was computed in this iteration.
         seconds: Since the start.
         image: (1, 3, H, W), RGB in [0, 1], after the iteration.
     """
@@ -153,7 +153,7 @@ def optimize_picture(
         ImageError: The photo is too small for the objective's deepest layer.
         WeightsError: The perceptual weights cannot be had.
         LayerError: The objective names a layer that does not exist.
-        TrainingDivergedError: The objective became infinite or no number.
+        TrainingDivergedError: The objective is no longer finite.
         DeviceError: The device cannot be used.
 
     Reference:

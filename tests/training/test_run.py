@@ -362,8 +362,8 @@ class Bomb:
     ("content", "message"),
     [
         (Bomb(), "it was not run"),
-        ({"epoch": 1}, "no checkpoint of fast-style"),
-        ({"fast_style": 1, "state_dict": {}}, "no checkpoint of fast-style"),
+        ({"epoch": 1}, "is not a checkpoint of fast-style"),
+        ({"fast_style": 1, "state_dict": {}}, "is not a checkpoint of fast-style"),
         (None, "damaged"),
     ],
     ids=["pickle", "another's", "no facts", "text"],
