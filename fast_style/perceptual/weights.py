@@ -99,7 +99,9 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
         raise WeightsError(f"{path} is damaged or not a PyTorch file: {error}") from error
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise WeightsError(f"{path} is not a state dict", hint="Save weights with torch.save(module.state_dict(), path).")
+        raise WeightsError(
+            f"{path} is not a state dict", hint="Save weights with torch.save(module.state_dict(), path)."
+        )
     return loaded
 
 
@@ -161,7 +163,9 @@ def _from_state_dict(name: str, state: dict[str, Tensor]) -> VGGWeights:
     for number in numbers:
         weight, bias = state[f"features.{number}.weight"], state.get(f"features.{number}.bias")
         if weight.ndim != 4 or weight.shape[1:] != (channels, 3, 3) or bias is None or bias.shape != weight.shape[:1]:
-            raise WeightsError(f"{name}: features.{number} is not a 3×3 convolution with a bias over {channels} channels")
+            raise WeightsError(
+                f"{name}: features.{number} is not a 3×3 convolution with a bias over {channels} channels"
+            )
         convolutions.append((weight.float(), bias.float()))
         channels = weight.shape[0]
     # torchvision's classification models: RGB in [0, 1], ImageNet's mean and deviation.
