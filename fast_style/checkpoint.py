@@ -30,7 +30,7 @@ class Checkpoint:
         recipe: What was being trained and how.
         calibration: What raw photos score.
         card: Values about the style: name, painting, licence.
-        losses: Of the last step.
+        losses: Losses of the last step.
         average: State dict of the averaged network: the one to export.
     """
 
@@ -54,7 +54,7 @@ class Checkpoint:
         except RuntimeError as error:
             raise CheckpointError(
                 f"{self.path} does not hold the weights of {self.recipe.network!r}",
-                hint="A version of fast-style whose network was another wrote it, or it was changed: train anew.",
+                hint="Another version of fast-style wrote it, with another network, or it was changed: train anew.",
             ) from error
         return network.eval()
 
@@ -75,9 +75,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} holds more than tensors and plain values; it was not run", hint=hint) from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
-        raise CheckpointError(f"{path} is damaged or no checkpoint: {str(error).splitlines()[0]}", hint=hint) from error
+        raise CheckpointError(
+            f"{path} is damaged or not a checkpoint: {str(error).splitlines()[0]}", hint=hint
+        ) from error
     if not isinstance(stored, dict) or not isinstance(stored.get("fast_style"), dict) or "state_dict" not in stored:
-        raise CheckpointError(f"{path} is no checkpoint of fast-style", hint=hint)
+        raise CheckpointError(f"{path} is not a checkpoint of fast-style", hint=hint)
     ours = stored["fast_style"]
     check_format(ours.get("format"), CHECKPOINT_FORMAT, path, CheckpointError)
     prefix = "average."

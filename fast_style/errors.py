@@ -35,7 +35,7 @@ class FastStyleError(Exception):
 
     Args:
         message: What was given and what was expected.
-        hint: What to do about it, one sentence, or None where the message says it all.
+        hint: What to do about it, one sentence, or None if the message says it all.
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from fast_style.errors import FastStyleError, FileError
+from fast_style.errors import FastStyleError, FileError, InputError
 
 
 @contextlib.contextmanager
@@ -42,6 +42,12 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def check_new(target: Path, *, force: bool, hint: str = "Give --force to overwrite it.") -> None:
+    """Raise InputError, with the hint, if a file exists and ``force`` was not given."""
+    if target.exists() and not force:
+        raise InputError(f"{target} exists", hint=hint)
 
 
 def check_format(found: object, newest: int, path: Path, error: type[FastStyleError]) -> None:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from fast_style.errors import ImageError
-from fast_style.files import replacing
+from fast_style.errors import DatasetError, ImageError
+from fast_style.files import check_new, replacing
 
 Pixels = NDArray[np.uint8]
 Planes = Sequence[Pixels] | NDArray[np.uint8]  # red, green and blue, each (H, W); or (3, H, W)
@@ -44,7 +44,7 @@ class Picture:
 
     Attributes:
         pixels: (H, W, 3) uint8, RGB, turned upright.
-        alpha: (H, W) uint8, or None where the file had none.
+        alpha: (H, W) uint8, or None if the file had none.
         icc_profile: The RGB colour profile, or None.
         exif: EXIF without the orientation, or None.
     """
@@ -69,6 +69,19 @@ def find_images(folder: Path) -> list[Path]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     )
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """List the pictures under a folder that must hold some: see :func:`find_images`.
+
+    Raises:
+        DatasetError: It is not a folder, or it holds none.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is not a folder of photos")
+    if not (found := find_images(folder)):
+        raise DatasetError(f"{folder} holds no photos", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
+    return found
 
 
 def load_image(source: str | Path | IO[bytes], *, size: int | None = None, opaque: bool = False) -> Picture:
@@ -114,7 +127,7 @@ def load_image(source: str | Path | IO[bytes], *, size: int | None = None, opaqu
 
 
 def count_pixels(source: str | Path | IO[bytes], *, size: int | None = None) -> int:
-    """Count a picture's pixels from its header, after shrinking; 0 where :func:`load_image` would say what is wrong."""
+    """Count a picture's pixels from its header, after shrinking; 0 if :func:`load_image` would say what is wrong."""
     try:
         with Image.open(source, formats=FORMATS) as image:
             width, height = image.size
@@ -175,11 +188,16 @@ def _on_white(picture: Picture) -> Picture:
 
 def fit(picture: Picture, size: int) -> Picture:
     """Shrink a picture so that its long side has at most ``size`` px; the aspect ratio is kept."""
-    width, height = picture.size
-    if max(width, height) <= size:
-        return picture
+    fitted = fitted_size(*picture.size, size)
+    return picture if fitted == picture.size else resize(picture, fitted)
+
+
+def fitted_size(width: int, height: int, size: int | None) -> tuple[int, int]:
+    """The sides of a picture, px, after its long side is shrunk to at most ``size`` px; None shrinks nothing."""
+    if size is None or max(width, height) <= size:
+        return width, height
     scale = size / max(width, height)
-    return resize(picture, (max(1, round(width * scale)), max(1, round(height * scale))))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:
@@ -250,6 +268,27 @@ def mix(
         stylized += np.float32(1.0 - blend) * photo
 
 
+def check_target(target: Path, *, force: bool) -> None:
+    """Refuse, before any work is done, a picture that could not be written at the end.
+
+    Raises:
+        ImageError: No picture can be written with that suffix, or there is no such folder.
+        InputError: The file exists and ``force`` was not given.
+    """
+    _format_of(target)
+    if not target.parent.is_dir():
+        raise ImageError(f"cannot write {target}: there is no folder {target.parent}", hint="Make it first.")
+    check_new(target, force=force)
+
+
+def _format_of(target: Path) -> str:
+    """Pillow's name of the format that a file's suffix tells."""
+    suffix = target.suffix.lower()
+    if suffix not in WRITABLE_SUFFIXES:
+        raise ImageError(f"cannot write {target}: {suffix or 'no suffix'}", hint="Use .png, .jpg or .webp.")
+    return {".png": "PNG", ".webp": "WEBP"}.get(suffix, "JPEG")
+
+
 def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int = 92, format: str = "PNG") -> None:
     """Encode a picture; a file appears whole or not at all.
 
@@ -258,19 +297,16 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
     Args:
         picture: What to write.
         target: A path ending in .png, .jpg, .jpeg or .webp, or a binary stream.
-        quality: Of JPEG and WebP, 1 to 100.
+        quality: Quality of JPEG and WebP, 1 to 100.
         format: Used for a stream only: PNG, JPEG or WEBP.
 
     Raises:
-        ImageError: The suffix is none of those, or the picture is too large for the format.
+        ImageError: The suffix is another, or the picture is too large for the format.
         FileError: The file cannot be written.
     """
     options: dict[str, Any] = {}
     if isinstance(target, str | Path):
-        suffix = Path(target).suffix.lower()
-        if suffix not in WRITABLE_SUFFIXES:
-            raise ImageError(f"cannot write {target}: {suffix or 'no suffix'}", hint="Use .png, .jpg or .webp.")
-        format = {".png": "PNG", ".webp": "WEBP"}.get(suffix, "JPEG")
+        format = _format_of(Path(target))
     if format == "JPEG":
         picture = _on_white(picture)
     image = Image.fromarray(picture.pixels)

@@ -45,7 +45,7 @@ _SAME_STEP = 4
 _SAME_COLOR = 60.0
 # And the whole of a mat is within this.
 _ONE_COLOR = 20.0
-# The cut goes so much further in: no rim is left where the picture is slightly askew or soft.
+# The cut goes so much further in: no rim is left if the picture is slightly askew or soft.
 _INSET = 2
 
 
@@ -54,7 +54,7 @@ class Canvas:
     """Where a painting is in its picture.
 
     Attributes:
-        box: (left, top, right, bottom) of the painting, px; None where the whole picture is kept.
+        box: (left, top, right, bottom) of the painting, px; None if the whole picture is kept.
         note: What a user should know: that something was cut off, or looks as if it should be; None for nothing.
     """
 
@@ -134,7 +134,7 @@ def load_painting(path: str | Path, size: int, *, box: Sequence[int] | None = No
         try:
             left, top, right, bottom = map(operator.index, box)
         except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{box!r} is no part of a picture; expected left, top, right, bottom") from error
+            raise CheckpointError(f"{box!r} is not a part of a picture; expected left, top, right, bottom") from error
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
             raise CheckpointError(f"{path} of {width}×{height} px has no part {list(box)}")
         picture = Picture(np.ascontiguousarray(picture.pixels[top:bottom, left:right]))
@@ -209,7 +209,7 @@ def _spread(lines: Floats) -> Floats:
 
 
 def _agreeing(edges: list[list[_Edge]]) -> list[_Edge | None]:
-    """The deepest step of each side with about the same colour before it; where that fails, as on the outermost."""
+    """The deepest step of each side with about the same colour before it; if there is none, on the outermost."""
     left = [list(side) for side in edges]
     while any(left):
         deepest = [side[-1] if side else None for side in left]
@@ -231,7 +231,7 @@ def _distance(edge: _Edge, color: Floats) -> float:
 
 
 def _bars(edges: list[list[_Edge]]) -> list[_Edge | None]:
-    """Two opposite sides that have a margin of one colour, black or white, where the two others have none; else []."""
+    """Two opposite sides that have a margin of one colour, black or white, if the two others have none; else []."""
     plain = [next((edge for edge in side[::-1] if _is_plain(edge)), None) for side in edges]
     for first, second in ((0, 1), (1, 0)):
         pair, others = plain[first::2], plain[second::2]

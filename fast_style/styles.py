@@ -24,7 +24,7 @@ class Style:
     Attributes:
         name: What it is called on the command line.
         path: Its ONNX file.
-        card: What its training recorded, empty where there is no card.
+        card: What its training recorded, empty if there is no card.
     """
 
     name: str

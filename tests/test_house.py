@@ -22,6 +22,7 @@ FLOORS = (
     "styles",
     "graph",
     "runtime",
+    "benchmark",
     "device",
     "painting",
     "perceptual",
@@ -37,7 +38,7 @@ FLOORS = (
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
-RUNTIME_ROOMS = {"errors", "extras", "files", "images", "styles", "graph", "runtime", "web"}
+RUNTIME_ROOMS = {"errors", "extras", "files", "images", "styles", "graph", "runtime", "benchmark", "web"}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -82,7 +82,7 @@ def run() -> NoReturn:
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's: names of files need not be text
     status = main()
     try:
-        for stream in filter(None, (sys.stderr, sys.stdout)):  # None where it was closed before the start
+        for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()
     except BrokenPipeError:
         status = FAILED

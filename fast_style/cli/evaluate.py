@@ -18,6 +18,7 @@ from fast_style.images import (
     Picture,
     Pixels,
     find_images,
+    find_photos,
     load_image,
     resize,
     save_image,
@@ -76,12 +77,12 @@ def evaluate(
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         keep_frame: The painting was trained with the frame or border around it.
         precision: bf16 computes the reference in bfloat16; scores are always in float32.
-        value_range: Of an ONNX file that fast-style did not export.
+        value_range: The values that an ONNX file from elsewhere takes and gives.
         pictures: NAME=FOLDER, once or several times: pictures of the same photos from another program, network or
             day, to be measured beside the models. Each is named like its photo, or NAME-PHOTO; its middle square is
             taken, as the photo's.
         video: A clip to measure flicker on.
-        frames: Of the clip.
+        frames: How many frames of the clip are measured.
         steady: Measure flicker on the clip with the filter of 'stylize --steady', too.
         stereo: Measure flicker on scikit-image's stereo pair, whose correspondence is exactly known.
         cache: Folder of the reference's pictures; by default one in the user's cache.
@@ -189,11 +190,7 @@ def _spread(total: int, limit: int) -> list[int]:
 
 def _load_photos(folder: Path, *, size: int, limit: int) -> tuple[dict[str, Pixels], list[ImageError]]:
     """Cut the middle squares of photos spread over a folder."""
-    if not folder.is_dir():
-        raise DatasetError(f"{folder} is no folder of photos")
-    paths = find_images(folder)
-    if not paths:
-        raise DatasetError(f"{folder} holds no photos", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
+    paths = find_photos(folder)
     chosen = [paths[index] for index in _spread(len(paths), limit)]
     found: dict[str, Pixels] = {}
     errors: list[ImageError] = []
@@ -308,7 +305,7 @@ def _write(out: Path, evaluation: Evaluation, painting: Pixels, record: dict[str
 
 
 def _tabulate(lines: Sequence[Sequence[str]], width: int) -> Table:
-    """The lines, the first of them the head, as a table; on its side where it would be wider than ``width``."""
+    """The lines, the first of them the head, as a table; on its side if it would be wider than ``width``."""
     from rich.table import Table
 
     columns = list(zip(*lines, strict=True))

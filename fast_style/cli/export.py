@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from fast_style.errors import InputError
+from fast_style.files import check_new
 
 if TYPE_CHECKING:
     from fast_style.export import Deployment
@@ -44,8 +45,7 @@ def export(
     target = out or checkpoint.with_name("-".join([checkpoint.stem, *variant]) + ".onnx")
     if target.suffix != ".onnx":
         raise InputError(f"{target} does not end in .onnx")
-    if target.exists() and not force:
-        raise InputError(f"{target} exists", hint="Give --force to overwrite it, or another -o.")
+    check_new(target, force=force, hint="Give --force to overwrite it, or another -o.")
     fixed = None if size is None else _parse_size(size)
     loaded = load_checkpoint(checkpoint)
     done = deploy(loaded, target, precision=precision, io=io, size=fixed, photos=photos, painting=painting)

@@ -58,9 +58,9 @@ def info(
         if not json:
             print("no style to measure with; give one with --style", file=sys.stderr)
     elif benchmark:
-        from fast_style.runtime.benchmark import benchmark as measure
+        from fast_style.benchmark import measure_style
 
-        speeds = measure(chosen.path)
+        speeds = measure_style(chosen.path)
         report["speed"] = [asdict(speed) for speed in speeds]
         if not json:
             table = Table(chosen.name, "live, frames/s", "file, frames/s", box=None)
@@ -81,7 +81,7 @@ def _print_report(report: dict[str, Any]) -> None:
 
 
 def _versions() -> dict[str, str | None]:
-    """The version of each package that matters; None where it is not there."""
+    """The version of each package that matters; None if it is not installed."""
     found: dict[str, str | None] = {}
     for name in PACKAGES:
         try:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, INTERRUPTED, print_error
 from fast_style.errors import InputError
-from fast_style.images import WRITABLE_SUFFIXES, Picture, load_image, save_image, to_uint8
+from fast_style.images import Picture, check_target, load_image, save_image, to_uint8
 
 if TYPE_CHECKING:
     from fast_style.optimize import Settings, Step
@@ -28,7 +28,7 @@ class Changes:
         style_weight: Instead of the preset's.
         tv_weight: Instead of the preset's; larger is smoother.
         content_layers: Instead of the preset's, such as relu3_3,relu4_2.
-        style_layers: Likewise.
+        style_layers: Instead of the preset's, such as relu1_1,relu2_1.
         content_layer_weights: One for each content layer.
         style_layer_weights: One for each style layer.
         pooling: avg or max, instead of the preset's.
@@ -62,13 +62,13 @@ class Course:
 
     Args:
         optimizer: lbfgs or adam.
-        iterations: At the coarsest scale; each finer one gets half as many.
+        iterations: Iterations at the coarsest scale; each finer one gets half as many.
         size: Long side of the result, px; a smaller photo keeps its size.
         style_size: Long side of the paintings, px: larger gives larger strokes.
         init: Start from the photo, from noise, or from the painting.
         scales: How many sizes, each twice the one before; by default above 512 px it starts with half.
         learning_rate: Adam's.
-        seed: Of the noise.
+        seed: Seed of the noise.
     """
 
     optimizer: Literal["lbfgs", "adam"] = "lbfgs"
@@ -110,7 +110,7 @@ def optimize(
         preset: balanced is what 'train' minimises; gatys, johnson and d2l are the papers' and the book's.
         course: How the picture is optimised.
         style_shares: Share of each painting, such as 2,1.
-        changes: Of the preset.
+        changes: What is changed in the preset.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         precision: bf16 runs the perceptual network in bfloat16.
         device: auto, cpu, cuda, …
@@ -122,12 +122,7 @@ def optimize(
     """
     if not styles:
         raise InputError("no painting was given", hint="fast-style optimize PHOTO PAINTING -o OUT.png")
-    if out.suffix.lower() not in WRITABLE_SUFFIXES:
-        raise InputError(f"cannot write {out}: {out.suffix or 'no suffix'}", hint="Use .png, .jpg or .webp.")
-    if out.exists() and not force:
-        raise InputError(f"{out} exists", hint="Give --force to overwrite it.")
-    if not out.parent.is_dir():
-        raise InputError(f"the folder {out.parent} does not exist")
+    check_target(out, force=force)
     if snapshot_every < 1:
         raise InputError(f"snapshot_every is {snapshot_every}; expected at least 1")
     if snapshots is not None and (snapshots / "losses.csv").exists() and not force:

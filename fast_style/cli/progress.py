@@ -3,48 +3,42 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
-class FrameProgress:
-    """Frames done, frames a second and the time left, on stderr where that is a terminal.
+@contextmanager
+def frame_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show frames done, frames a second and the time left, on stderr if that is a terminal.
 
     Args:
-        name: Of the video.
+        name: Name of the video.
+
+    Yields:
+        What moves the bar: it takes the frames done and the frames expected, or None if that is not known.
     """
+    console = Console(stderr=True)
+    progress = Progress(
+        TextColumn(escape(name)),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} frames/s"),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task = progress.add_task("", total=None, rate="–")
+    start = time.perf_counter()
 
-    def __init__(self, name: str) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn(escape(name)),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]} frames/s"),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task("", total=None, rate="–")
-        self._start = time.perf_counter()
-
-    def __call__(self, done: int, expected: int | None) -> None:
-        """Move the bar."""
-        rate = done / max(time.perf_counter() - self._start, 1e-6)
+    def move(done: int, expected: int | None) -> None:
+        rate = done / max(time.perf_counter() - start, 1e-6)
         total = None if expected is None else max(done, expected)
-        self._progress.update(self._task, completed=done, total=total, rate=f"{rate:.1f}")
+        progress.update(task, completed=done, total=total, rate=f"{rate:.1f}")
 
-    def __enter__(self) -> FrameProgress:
-        """Enter the block."""
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close at the end of the block."""
-        self._progress.stop()
+    with progress:
+        yield move

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fast_style.errors import InputError
 from fast_style.graph import Device
-from fast_style.images import Picture, load_image, save_image
+from fast_style.images import Picture, check_target, load_image, save_image
 from fast_style.runtime.sheet import lay_out
 from fast_style.runtime.stylizer import Stylizer
 from fast_style.styles import shipped_styles
@@ -41,8 +41,7 @@ def sheet(
     names = style or [shipped.name for shipped in shipped_styles()]
     if not names:
         raise InputError("no styles ship with this copy", hint="Give your own with --style.")
-    if out.exists() and not force:
-        raise InputError(f"{out} exists", hint="Give --force to overwrite it.")
+    check_target(out, force=force)
     picture = load_image(photo, size=size)
     tiles = [("photo", Image.fromarray(picture.pixels))]
     for name in names:

@@ -38,9 +38,9 @@ class Look:
         size: Shrink the long side to this many px first.
         blend: 0 is the photo, 1 the full style.
         keep_colors: Take only brightness from the style.
-        strokes: Of photos: how much larger than trained, 1 to 16; by default 2 from 2048 px on, 4 from 4096 px on.
-        format: Of photos: png, jpg or webp; without it, as the name of OUT says, or as the input.
-        quality: 1 to 100, of jpg, webp and videos; 92 for photos and 64 for videos by default.
+        strokes: How much larger the strokes of photos are, 1 to 16; by default 2 from 2048 px on, 4 from 4096 px on.
+        format: Format of photos: png, jpg or webp; by default that of OUT's name, or the input's.
+        quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
     """
 
     size: int | None = None
@@ -71,7 +71,7 @@ class Film:
         fps: Frames a second of a video, such as 30 or 30000/1001; without it, times are kept exactly.
         start: Leave out what is before in a video: seconds, or h:mm:ss.
         end: Stop there.
-        codec: Of a video: h264, h265, vp9, av1, or an FFmpeg encoder's name.
+        codec: Codec of a video: h264, h265, vp9, av1, or an FFmpeg encoder's name.
         side_by_side: The original on the left of a video's result.
         steady: Hold still what does not move in a video.
         audio: Copy a video's sound.
@@ -113,10 +113,10 @@ class Engine:
     """What the network runs on.
 
     Args:
-        value_range: Of a model from elsewhere: the values it takes and gives, 0-1 or 0-255.
-        device: auto, cpu, cuda, …; an error where it is not the one that would run.
+        value_range: The values that a model from elsewhere takes and gives, 0-1 or 0-255.
+        device: auto, cpu, cuda, …; an error if it is not the one that would run.
         jobs: Photos or frames at once; without it, one for each core.
-        threads: Of the CPU for one photo or frame; without it, the cores are shared out.
+        threads: CPU threads for one photo or frame; by default the cores are shared out.
     """
 
     value_range: Annotated[Range | None, Parameter(name="--range")] = None
@@ -151,7 +151,7 @@ def stylize(
         out: A file for one input, a folder for several, or - for standard output. Without it results stand beside
             the inputs as NAME-STYLE.png, or in a folder NAME-STYLE.
         look: What results look like.
-        film: Of videos.
+        film: What concerns videos only.
         engine: What the network runs on.
         force: Overwrite results that exist, and make those again that are done.
         json: Print what was done for machines.
@@ -235,7 +235,7 @@ def _video(
     job: Job, stylizer: Stylizer, options: VideoOptions, workers: int | None, force: bool, quiet: bool
 ) -> Record:
     """Stylize one video with a bar; return its record."""
-    from fast_style.cli.progress import FrameProgress
+    from fast_style.cli.progress import frame_progress
     from fast_style.runtime.video import stylize_video
 
     record: Record = {"input": str(job.source), "output": str(job.target)}
@@ -243,7 +243,7 @@ def _video(
     try:
         check_video(job, force=force)
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        with FrameProgress(job.source.name) as progress:
+        with frame_progress(job.source.name) as progress:
             report = stylize_video(job.source, job.target, stylizer, options, workers=workers, progress=progress)
         seconds = time.perf_counter() - start
         record |= {"width": report.width, "height": report.height, "frames": report.frames}
@@ -273,7 +273,7 @@ def _seconds(text: str | None) -> float | None:
         if len(parts) > 3 or any(not 0 <= part < 1e7 for part in parts):
             raise ValueError
     except ValueError:
-        raise InputError(f"{text!r} is no time; expected seconds or h:mm:ss") from None
+        raise InputError(f"{text!r} is not a time; expected seconds or h:mm:ss") from None
     return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
 
 
@@ -284,14 +284,14 @@ def _rate(text: str | None) -> Fraction | None:
     try:
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise InputError(f"{text!r} is no number of frames a second; expected such as 30 or 30000/1001") from None
+        raise InputError(f"{text!r} is not a rate; expected frames a second, such as 30 or 30000/1001") from None
     if not 0 < rate <= 1000 or rate.denominator > 100_000:
         raise InputError(f"fps is {text}; expected more than 0 and at most 1000")
     return rate
 
 
 def _with_bar(outcomes: Iterator[PhotoOutcome], total: int) -> Iterator[PhotoOutcome]:
-    """Pass the outcomes on, with a bar on stderr where there are several."""
+    """Pass the outcomes on, with a bar on stderr if there are several."""
     if total < 2:
         yield from outcomes
         return

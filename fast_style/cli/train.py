@@ -31,7 +31,7 @@ class Changes:
         style_size: Long side of the painting in training, px: larger gives larger strokes.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         learning_rate: The peak of the schedule.
-        seed: Of weights, order, crops and flips.
+        seed: Seed of weights, order, crops and flips.
     """
 
     network: Literal["fast", "tiny", "fine", "johnson"] | None = None
@@ -54,7 +54,7 @@ class Hardware:
     Args:
         devices: Processes, one for each device.
         accelerator: auto, cpu or gpu.
-        precision: bf16 computes in bfloat16; auto does where that is measured to be faster.
+        precision: bf16 computes in bfloat16; auto does so if that is measured to be faster.
         workers: Processes that decode photos.
     """
 
@@ -70,10 +70,10 @@ class Details:
     """What the card says of the painting.
 
     Args:
-        title: Of the painting, for the card.
-        artist: Likewise.
-        year: Likewise.
-        licence: Likewise, such as "public domain".
+        title: Title of the painting.
+        artist: Who painted it.
+        year: When it was painted.
+        licence: Licence of the picture, such as "public domain".
     """
 
     title: str | None = None
@@ -107,23 +107,23 @@ def train(
         painting: The style image.
         photos: A folder of photos, searched at any depth.
         out: Folder for what the run leaves.
-        name: Of the style; by default the painting's file name.
-        changes: Of the recipe.
+        name: Name of the style; by default the painting's file name.
+        changes: What is changed in the recipe.
         init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from; "nearest" finds the
             shipped one.
         resume: A checkpoint to go on from, exactly.
         config: A TOML file with the recipe; options given here come before it.
         hardware: What the training runs on.
         preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
-        keep_frame: Leave a frame or border around the painting; otherwise it is cut off where one is found.
-        details: Of the painting.
+        keep_frame: Leave a frame or border around the painting; otherwise it is cut off if one is found.
+        details: What the card says of the painting.
         force: Overwrite a style of that name in OUT.
     """
     from fast_style.cli.training_progress import TrainingProgress  # imports torch
     from fast_style.training import Recipe, load_checkpoint, train_style
 
     if not painting.is_file():
-        raise InputError(f"{painting} is no file; expected the painting")
+        raise InputError(f"{painting} is not a file; expected the painting")
     if resume is not None and init is not None:
         raise InputError("--resume goes on with a run, --init starts a new one; give one of them")
     kept = out / f"{name or painting.stem}.ckpt"
@@ -182,7 +182,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML file: {error}") from error
+        raise InputError(f"{path} is not a TOML file: {error}") from error
 
 
 def _merge(values: dict[str, Any], changes: dict[str, Any], known: set[str], path: Path) -> None:
@@ -194,9 +194,7 @@ def _merge(values: dict[str, Any], changes: dict[str, Any], known: set[str], pat
             if not isinstance(value, dict):
                 raise InputError(f"{path}: {key} is a table, not {value!r}")
             _merge(values[key], value, set(values[key]), path)
-        elif (values[key] is not None and isinstance(values[key], str) != isinstance(value, str)) or isinstance(
-            value, dict
-        ):
-            raise InputError(f"{path}: {key} is {value!r}; expected the like of {values[key]!r}")
+        elif isinstance(values[key], str) != isinstance(value, str) or isinstance(value, dict):
+            raise InputError(f"{path}: {key} is {value!r}; expected a value such as {values[key]!r}")
         else:
             values[key] = value

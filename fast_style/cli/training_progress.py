@@ -12,7 +12,7 @@ from fast_style.training.module import StyleModule
 
 
 class TrainingProgress(pl.Callback):
-    """A bar with steps, losses and the time left; a line now and then where the output is no terminal."""
+    """A bar with steps, losses and the time left; a line now and then if the output is not a terminal."""
 
     REFRESH_EVERY = 5
     LINES = 20

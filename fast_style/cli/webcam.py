@@ -18,6 +18,7 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, INTERRUPTED
 from fast_style.errors import CameraError, InputError
+from fast_style.files import check_new
 from fast_style.graph import Device
 from fast_style.runtime.contract import Range
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
@@ -48,8 +49,7 @@ class Look:
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         check_blend(self.blend)
-        if self.size is not None:
-            check_size(self.size)
+        check_size(self.size)
 
     def view(self, *, is_file: bool, recording: bool) -> View:
         """The view that a live session begins with."""
@@ -70,9 +70,9 @@ class Engine:
     """What the network runs on.
 
     Args:
-        value_range: Of models from elsewhere: the values they take and give, 0-1 or 0-255.
-        device: auto, cpu, cuda, …; an error where it is not the one that would run.
-        threads: Of the CPU; without it, all.
+        value_range: The values that models from elsewhere take and give, 0-1 or 0-255.
+        device: auto, cpu, cuda, …; an error if it is not the one that would run.
+        threads: CPU threads; by default one for each core.
     """
 
     value_range: Annotated[Range | None, Parameter(name="--range")] = None
@@ -106,17 +106,17 @@ def webcam(
         headless: Open no window; stop with Ctrl-C, or when the file ends.
         seconds: Stop after this long.
         engine: What the network runs on.
-        force: Overwrite the recording where it exists.
+        force: Overwrite the recording if it exists.
         json: Print figures for machines at the end.
     """
     if not style:
         raise InputError("no style was given", hint="See 'fast-style webcam --help'.")
     if seconds is not None and not seconds > 0:
         raise InputError(f"seconds is {seconds}; expected more than 0")
-    if record is not None and record.exists() and not force:
-        raise InputError(f"{record} exists", hint="Give --force to overwrite it.")
+    if record is not None:
+        check_new(record, force=force)
     if not stills.is_dir():
-        raise InputError(f"{stills} is no folder; expected one for stills")
+        raise InputError(f"{stills} is not a folder; expected one for stills")
 
     # These need the extra "video"; whether they load must be known before any window opens.
     from fast_style.runtime.capture import Capture
@@ -160,7 +160,7 @@ def webcam(
 
 
 def check_display() -> None:
-    """Raise CameraError where no window could be opened: without this, the window library ends the process.
+    """Raise CameraError if no window could be opened: without this, the window library ends the process.
 
     Raises:
         CameraError: There is no display.

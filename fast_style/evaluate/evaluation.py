@@ -42,7 +42,7 @@ class Result:
         neutral: Mean over the photos of distance, colours and kept: see the neutral measure.
         quality: Mean over the photos of each measure; the median for grids' ratios and borders.
         pictures: One for each photo.
-        iterations: What the reference reaches after so many iterations, this reaches; None where it reaches
+        iterations: What the reference reaches after so many iterations, this reaches; None if it reaches
             more than the reference did.
         milliseconds: For a frame of the evaluated size, or None, as for pictures from elsewhere.
         frame_milliseconds: For a frame of 640×480 px, or None.
@@ -199,7 +199,7 @@ def equivalent_iterations(curve: NDArray[np.float64], total: float) -> float | N
         total: What to reach.
 
     Returns:
-        0.0 where the objective is no better than the start's, None where the reference never reached it.
+        0.0 if the objective is no better than the start's, None if the reference never reached it.
 
     Reference:
         Johnson et al. 2016, figure 5.

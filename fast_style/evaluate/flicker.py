@@ -92,9 +92,9 @@ def measure_stereo(
     Args:
         stylize: From (H, W, 3) uint8 to the same.
         left: (H, W, 3) uint8.
-        right: Likewise.
+        right: (H, W, 3) uint8, of the size of ``left``.
         disparity: (H, W), px: what is at x in the left picture is at x - disparity in the right one; not finite
-            where unknown.
+            if unknown.
     """
     known = np.isfinite(disparity)
     shift = np.where(known, disparity, 0.0).astype(np.float32)
@@ -192,7 +192,7 @@ def read_clip(path: Path, *, frames: int, size: int) -> list[Pixels]:
     import av
 
     if not path.is_file():
-        raise InputError(f"{path} is no file; expected a clip")
+        raise InputError(f"{path} is not a file; expected a clip")
 
     def decode() -> Iterator[Pixels]:
         with av.open(str(path)) as container:

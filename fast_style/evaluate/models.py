@@ -47,7 +47,7 @@ def open_model(given: str | Path, *, value_range: ValueRange | None = None) -> M
     Raises:
         StyleNotFoundError: There is neither such a style nor such a file.
         CheckpointError: The checkpoint cannot be used.
-        ModelError: The ONNX file is damaged, is no image-to-image network, or does not say its value range.
+        ModelError: The ONNX file is damaged, is not an image-to-image network, or does not say its value range.
     """
     style = find_style(given)
     if style.path.suffix == ".ckpt":

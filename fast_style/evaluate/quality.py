@@ -34,9 +34,9 @@ class Grid:
     Attributes:
         period: Of the pattern, px.
         levels: Root mean square of the pattern alone, in 1/255 of the range, above what the neighbouring
-            frequencies hold: 0.0 where there is no pattern.
+            frequencies hold: 0.0 if there is no pattern.
         ratio: Energy at the pattern's frequencies to that of their neighbours, at the strongest of them. About
-            1 where there is no pattern.
+            1 if there is no pattern.
     """
 
     period: int
@@ -199,7 +199,7 @@ def structural_similarity(first: Pixels, second: Pixels) -> float:
 
     Args:
         first: (H, W, 3) uint8, sides of at least 11 px.
-        second: Likewise, of the same size.
+        second: (H, W, 3) uint8, of the same size.
 
     Raises:
         ImageError: The sizes differ or are too small.

@@ -57,7 +57,7 @@ class Reference:
 
     Args:
         painting: (H, W, 3) uint8, at the size that sets the strokes.
-        photos: Likewise, those that set the units: what will be evaluated, or more of its kind.
+        photos: Each (H, W, 3) uint8. They set the units: what will be evaluated, or more of its kind.
         objective: What is minimised.
         vgg: Where the perceptual weights come from.
         iterations: How far to go.
@@ -174,7 +174,7 @@ def _write(path: Path, course: Course) -> None:
 
 
 def _read(path: Path, iterations: int) -> Course | None:
-    """Read a course of at least so many iterations; None where there is none or it is damaged."""
+    """Read a course of at least so many iterations; None if it is missing or damaged."""
     try:
         # Opened here because numpy leaves a damaged file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:

@@ -1,27 +1,21 @@
-"""How fast networks run beside one another: time, arithmetic, and the share of what the machine can do."""
+"""What scripts/benchmark measures: networks, their arithmetic, and the peak of what the machine can do."""
 
 from __future__ import annotations
 
 import math
-import platform
-import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from fast_style.graph import Feed, Graph, core_count, measure_cost, open_graph, open_session
+from fast_style.graph import Feed, Graph, measure_cost, open_graph, open_session
 
 # Convolutions to find the peak with, as (channels, height and width). Which of them is fastest depends on the
 # caches and the vector width; all are large enough to hide their start, and hold nothing but convolutions.
 PEAK_SHAPES = ((64, 128), (128, 96), (256, 48))
 _PEAK_DEPTH = 8
-# What a network is run for in one round, at least, s: one frame of a fast one is too short to time.
-ROUND_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -131,57 +125,3 @@ def prepare(model: Path | bytes, feed: Feed, *, threads: int) -> Callable[[], No
         session.run(None, feed)
 
     return run
-
-
-def time_in_turn(
-    cases: Mapping[str, Callable[[], None]], *, rounds: int, seconds: float = ROUND_SECONDS
-) -> dict[str, list[float]]:
-    """Time each case in every round, one after the other, so that a slower spell of the machine slows all alike.
-
-    Args:
-        cases: What to run.
-        rounds: How often each gets its turn, after a warm-up.
-        seconds: For how long a turn is repeated, at least once.
-
-    Returns:
-        For each case the median time of one run in each round, s.
-    """
-    times: dict[str, list[float]] = {name: [] for name in cases}
-    for run in cases.values():
-        run()  # the first run allocates
-    for _ in range(rounds):
-        for name, run in cases.items():
-            turns: list[float] = []
-            while not turns or sum(turns) < seconds:
-                start = time.perf_counter()
-                run()
-                turns.append(time.perf_counter() - start)
-            times[name].append(statistics.median(turns))
-    return times
-
-
-def ratio(times: Sequence[float], reference: Sequence[float]) -> float:
-    """How many times as fast as the reference: the median over the rounds of their quotients."""
-    return statistics.median(base / own for own, base in zip(times, reference, strict=True))
-
-
-def machine_facts(threads: int) -> dict[str, str | int]:
-    """Name the machine and what runs on it."""
-    return {
-        "cpu": _cpu_name(),
-        "cores": core_count(),
-        "threads": threads,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "onnxruntime": onnxruntime.__version__,
-    }
-
-
-def _cpu_name() -> str:
-    """The processor's name as the system has it."""
-    listing = Path("/proc/cpuinfo")
-    if listing.is_file():
-        for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.lower().startswith(("model name", "hardware")):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

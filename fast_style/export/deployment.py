@@ -22,11 +22,12 @@ from fast_style.checkpoint import Checkpoint
 from fast_style.errors import DatasetError, ImageError, InputError, VerificationError
 from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
-from fast_style.export.precision import Image, Precision, open_session, run, to_fp16, to_int8
+from fast_style.export.precision import Image, Precision, run, to_fp16, to_int8
 from fast_style.export.to_onnx import Verification, export_onnx
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
-from fast_style.images import Picture, find_images, fit, load_image, resize, to_float, to_uint8
+from fast_style.graph import open_session
+from fast_style.images import Picture, find_photos, fit, load_image, resize, to_float, to_uint8
 from fast_style.painting import load_painting
 from fast_style.perceptual import PerceptualLoss, load_vgg
 
@@ -36,7 +37,7 @@ IO = Literal["float", "uint8"]
 SMALLEST_PSNR: dict[Precision, float] = {"fp16": 50.0, "int8": 30.0}
 # Largest rise of the objective that training minimised, as a share of it.
 LARGEST_RISE: dict[Precision, float] = {"fp16": 0.01, "int8": 0.05}
-# 8-bit convolutions are chosen on the calibration photos, so leave room for the held-out ones, dB.
+# 8-bit convolutions are chosen on the calibration photos, so they leave room for the held-out ones, dB.
 _PSNR_MARGIN = 3.0
 
 CALIBRATION_PHOTOS = 16
@@ -56,7 +57,7 @@ class Fidelity:
         mean: Mean absolute difference, in [0, 1].
         objective: Mean of what training minimised, float32.
         objective_reduced: The same for the reduced graph.
-        photos: How many.
+        photos: How many photos these are.
     """
 
     psnr: float
@@ -77,13 +78,13 @@ class Deployment:
     """What an export found.
 
     Attributes:
-        verification: Of the float32 graph against the network.
-        fidelity: Of the reduced graph against the float32 one, or None for float32.
+        verification: Comparison of the float32 graph with the network.
+        fidelity: Comparison of the reduced graph with the float32 one, or None for float32.
         kept: Convolutions that an 8-bit graph leaves in float.
         work: Share of the multiplications that are 8-bit.
         largest_level: Largest difference between pixels out and the float graph, rounded; None for float io.
         bytes: Size of the file and of the float32 one.
-        milliseconds: For one 640×480 picture (or the fixed size) on this CPU, the file and the float32 one.
+        milliseconds: Times for one 640×480 picture (or the fixed size) on this CPU, the file and the float32 one.
     """
 
     verification: Verification
@@ -136,7 +137,7 @@ def deploy(
     photos: Path | None = None,
     painting: Path | None = None,
 ) -> Deployment:
-    """Write a checkpoint's network as ONNX and prove it; no file is left where the proof fails.
+    """Write a checkpoint's network as ONNX and prove it; no file is left if the proof fails.
 
     Args:
         checkpoint: Whose averaged network is exported.
@@ -200,9 +201,7 @@ def deploy(
 
 def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image], list[Image]]:
     """Read the calibration photos and the held-out ones, drawn in a fixed random order."""
-    if not folder.is_dir():
-        raise DatasetError(f"{folder} is no folder of photos")
-    paths = find_images(folder)
+    paths = find_photos(folder)
     found: list[Image] = []
     for index in np.random.default_rng(0).permutation(len(paths)):
         try:
@@ -297,7 +296,7 @@ def _time(model: onnx.ModelProto, plain: onnx.ModelProto, size: tuple[int, int])
     """Median times for one picture, ms; the two graphs take turns."""
     frame: Picture = Picture(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
     runs = []
-    for session in (open_session(model), open_session(plain)):
+    for session in (open_session(graph.SerializeToString()) for graph in (model, plain)):
         source = session.get_inputs()[0]
         feed = frame.pixels[None] if source.type == "tensor(uint8)" else to_float(frame.pixels)
         runs.append((session, {source.name: feed}))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -15,11 +15,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from fast_style.errors import ExportError
-from fast_style.graph import measure_cost
-from fast_style.graph import open_session as open_source
-
-if TYPE_CHECKING:
-    import onnxruntime
+from fast_style.graph import measure_cost, open_session
 
 Precision = Literal["fp32", "fp16", "int8"]
 Image = NDArray[np.float32]  # (N, 3, H, W), RGB in [0, 1]
@@ -81,7 +77,7 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Image], *, accept: Callable
 
     Args:
         model: A float32 graph as ``export_onnx`` writes it; it is not changed.
-        photos: For the ranges, each (N, 3, H, W), RGB in [0, 1].
+        photos: Photos to find the ranges on, each (N, 3, H, W), RGB in [0, 1].
         accept: Whether a candidate is good enough.
 
     Raises:
@@ -107,14 +103,9 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Image], *, accept: Callable
 
 def run(model: onnx.ModelProto | str, photos: Iterable[NDArray[np.generic]]) -> list[NDArray[np.float32]]:
     """Run a graph of one input and one output on the CPU, once for each photo."""
-    session = open_session(model)
+    session = open_session(Path(model) if isinstance(model, str) else model.SerializeToString())
     (name,) = (value.name for value in session.get_inputs())
     return [session.run(None, {name: photo})[0] for photo in photos]
-
-
-def open_session(model: onnx.ModelProto | str) -> onnxruntime.InferenceSession:
-    """Open a model, or a file, on the CPU."""
-    return open_source(Path(model) if isinstance(model, str) else model.SerializeToString())
 
 
 def _rescale_before_normalization(model: onnx.ModelProto, photos: Sequence[Image]) -> None:
@@ -160,7 +151,7 @@ def _observe(model: onnx.ModelProto, photos: Sequence[Image]) -> tuple[Mapping[s
     watched.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names if name not in own
     )
-    session = open_session(watched)
+    session = open_session(watched.SerializeToString())
     source = session.get_inputs()[0].name
     random = np.random.default_rng(0)
     samples: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}

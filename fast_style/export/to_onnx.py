@@ -66,7 +66,7 @@ def export_onnx(
     tolerance: float = TOLERANCE,
     size: tuple[int, int] | None = None,
 ) -> Verification:
-    """Write one ONNX file and prove it equal to the network; no file is left where the proof fails.
+    """Write one ONNX file and prove it equal to the network; no file is left if the proof fails.
 
     The graph takes ``image`` (N, 3, H, W), float32, RGB in [0, 1], any batch and any sides from 16 px, and
     returns ``stylized`` of the same shape, clamped to [0, 1]. Padding and cropping are inside.

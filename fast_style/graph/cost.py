@@ -25,8 +25,8 @@ class NodeCost:
     """What one node of a graph costs.
 
     Attributes:
-        name: Of the node.
-        operator: Such as ``Conv``.
+        name: Name of the node.
+        operator: Its operator, such as ``Conv``.
         parameters: Weights and biases of a convolution; 0 for other operators.
         multiplications: Multiply-adds of a convolution or matrix product; 0 for other operators.
     """

@@ -22,7 +22,7 @@ class ModelDescription:
     Attributes:
         path: The file.
         bytes: Its size.
-        sha256: Of the whole file.
+        sha256: SHA-256 of the whole file.
         metadata: What its exporter stored: style, network, stride, range, layout, licence, …
         inputs: Name to type and shape; free axes are named.
         outputs: The same for what comes back.

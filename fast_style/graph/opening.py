@@ -55,7 +55,7 @@ class Graph:
         return None if height is None or width is None else (width, height)
 
     def example(self, size: tuple[int, int]) -> Feed:
-        """Make inputs to measure it with: a random picture of (width, height) px where its sides are free.
+        """Make inputs to measure it with: a random picture of (width, height) px if its sides are free.
 
         Raises:
             ModelError: It takes no picture, or something beside it for which nothing can be made up.

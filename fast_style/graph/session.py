@@ -44,7 +44,7 @@ def open_session(
     Args:
         model: The file or the bytes.
         device: ``auto`` takes the best provider that starts; any other must be the one that runs.
-        threads: For one picture on the CPU; None takes every core.
+        threads: CPU threads for one picture; None takes every core.
         options: In place of ``session_options(threads)``.
 
     Raises:

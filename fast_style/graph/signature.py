@@ -22,7 +22,7 @@ class Value:
 
     Attributes:
         name: What it is called.
-        type: Of its elements, such as ``float`` or ``uint8``.
+        type: Type of its elements, such as ``float`` or ``uint8``.
         shape: For each axis its length, or the name of a free one, or None for a free one without a name.
     """
 

@@ -43,7 +43,7 @@ def hooks(
     """Call back whenever one of some modules runs; the hooks are gone after the block, whatever happens in it.
 
     Args:
-        modules: By the name that is given to the callbacks.
+        modules: The modules, by the name that is given to the callbacks.
         after: Called with name and output; what it returns, unless None, is handed on in the output's place.
         before: Called with the name before the module runs.
     """
@@ -68,7 +68,7 @@ def catch(modules: Mapping[str, nn.Module], *, stop: bool = False) -> Iterator[d
     gives its first output; outputs that are no tensors are left out.
 
     Args:
-        modules: By the name to file their outputs under.
+        modules: The modules, by the name to file their outputs under.
         stop: Once all have been caught, end the block quietly: what is deeper does not run.
 
     Yields:
@@ -92,8 +92,8 @@ def activations(network: Network, image: Tensor, layers: Sequence[str]) -> dict[
     """Run a network as far as needed and return what its layers put out.
 
     Args:
-        network: Of :func:`load_network`.
-        image: (N, 3, H, W), RGB in [0, 1]; gradients flow to it where it wants them.
+        network: A network of :func:`load_network`.
+        image: (N, 3, H, W), RGB in [0, 1]; gradients flow to it if it wants them.
         layers: Names.
 
     Returns:

@@ -32,7 +32,7 @@ def classify(network: Network, image: Tensor, *, top: int = 5) -> list[list[Pred
     Args:
         network: One that classifies.
         image: (N, 3, H, W), RGB in [0, 1]; see :meth:`Network.class_input`.
-        top: How many; all there are where there are fewer.
+        top: How many; all that there are if there are fewer.
 
     Returns:
         For each picture its classes, the most probable first.

@@ -48,7 +48,7 @@ def colorize(values: Floats, colors: Colors = "fire") -> Pixels:
 
 
 def enlarge(values: Floats, size: tuple[int, int], *, smooth: bool = True) -> Floats:
-    """Resample (H, W) values to (width, height) px, bilinear, or as blocks where not ``smooth``."""
+    """Resample (H, W) values to (width, height) px, bilinear, or as blocks if not ``smooth``."""
     method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
     return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, method), dtype=np.float32)
 
@@ -78,8 +78,8 @@ def grid(tiles: Sequence[Tile], *, columns: int | None = None, heading: str = ""
     """Set pictures in rows, each under its title.
 
     Args:
-        tiles: Of any sizes; the largest sets the cells.
-        columns: By default such that the whole is about as wide as high.
+        tiles: Tiles of any sizes; the largest sets the cells.
+        columns: Columns of the grid; by default so many that the whole is about as wide as high.
         heading: A line over all.
         text: Height of the letters, px.
     """
@@ -122,7 +122,7 @@ def bars(rows: Sequence[tuple[str, float, str]], *, heading: str = "", width: in
     Args:
         rows: Label, value from 0 up, and the value in words, top to bottom.
         heading: A line over all.
-        width: Of the picture, px.
+        width: Width of the picture, px.
         text: Height of the letters, px.
     """
     font, line = _font(text), round(text * 1.6)

@@ -23,7 +23,7 @@ def feature_maps(network: Network, image: Tensor, *layers: str) -> dict[str, Map
     """Return the activations of layers as arrays.
 
     Args:
-        network: Of :func:`load_network`.
+        network: A network of :func:`load_network`.
         image: (N, 3, H, W), RGB in [0, 1].
         *layers: Names.
 
@@ -50,7 +50,7 @@ def parse_channels(text: str, maps: Maps, layer: str) -> list[int]:
         layer: Its name, for messages.
 
     Raises:
-        InputError: The text is none of these.
+        InputError: The text is something else.
         LayerError: The layer has fewer channels.
     """
     if text == "all":

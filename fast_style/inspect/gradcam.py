@@ -74,7 +74,7 @@ def grad_cam(network: Network, image: Tensor, classes: Sequence[int], *, layer: 
         network: One that classifies.
         image: (N, 3, H, W), RGB in [0, 1]; see :meth:`Network.class_input`.
         classes: Indices.
-        layer: By default :func:`last_convolution`.
+        layer: Name of the layer; by default that of :func:`last_convolution`.
 
     Raises:
         InputError: The network does not classify, or has no class of that index.

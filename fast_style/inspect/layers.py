@@ -39,10 +39,10 @@ class Layer:
 
     Attributes:
         name: To ask for it by.
-        kind: Of module.
-        shape: Of its output without the batch: (C, H, W), or (C,).
+        kind: Kind of module.
+        shape: Shape of its output without the batch: (C, H, W), or (C,).
         receptive_field: Width and height of the part of the picture that one output value depends on, px; borders
-            do not cut it. None where that is everything, as after global pooling or attention.
+            do not cut it. None if that is everything, as after global pooling or attention.
         parameters: How many weights and biases.
         macs: Multiplications with addition that it needs for the picture.
     """
@@ -76,7 +76,7 @@ class _Tracer(TorchDispatchMode):
         self._set(image, (1.0, 1.0, 1.0))
 
     def reach(self, tensor: Tensor) -> tuple[float, float, float] | None:
-        """Receptive field of a tensor, or None where it does not depend on the picture."""
+        """Receptive field of a tensor, or None if it does not depend on the picture."""
         entry = self.kept.get(id(tensor))
         return entry[1] if entry else None
 
@@ -130,7 +130,7 @@ def layer_table(network: Network, *, size: int = 224) -> list[Layer]:
     """List the layers that run on a square picture, in the order in which they finish.
 
     Args:
-        network: Of :func:`load_network`; random weights will do.
+        network: A network of :func:`load_network`; random weights will do.
         size: Side of the picture, px.
 
     Raises:
@@ -192,9 +192,9 @@ def gram_differences(
     that layers can be compared: 0 is equal, 1 has nothing in common.
 
     Args:
-        network: Of :func:`load_network`.
+        network: A network of :func:`load_network`.
         photo: (1, 3, H, W), RGB in [0, 1].
-        painting: (1, 3, H', W'), likewise.
+        painting: (1, 3, H', W'), RGB in [0, 1].
         layers: Names; by default :func:`default_style_layers`.
 
     Raises:

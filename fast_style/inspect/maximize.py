@@ -38,12 +38,12 @@ class Growth:
         steps: How often it grows.
         factor: By how much each time.
         iterations: Optimizer steps at each size.
-        rate: Of Adam, which starts anew at each size.
+        rate: Learning rate of Adam, which starts anew at each size.
         intensity: Weight of the penalty on pixels far from grey: the mean square.
         edges: Weight of the penalty on image gradients: the mean square of their Scharr magnitude.
         jitter: Shift by up to so many px at random in every step; takes away high frequencies.
-        rotation: Turn by up to so many degrees at random in every step; likewise.
-        seed: Of noise, jitter and rotation.
+        rotation: Turn by up to so many degrees at random in every step; takes away high frequencies, too.
+        seed: Seed of noise, jitter and rotation.
 
     Raises:
         InputError: A value is out of its range.
@@ -136,7 +136,7 @@ def maximize(
     channels are grown side by side, each as it would be alone.
 
     Args:
-        network: Of :func:`load_network`.
+        network: A network of :func:`load_network`.
         layer: Its name.
         channels: Their numbers.
         growth: Sizes, optimizer and penalties.
@@ -228,16 +228,16 @@ def dream(
     """Change photos so that a layer, or one channel of it, sees more of what it sees in them.
 
     Args:
-        network: Of :func:`load_network`.
+        network: A network of :func:`load_network`.
         photo: (N, 3, H, W), RGB in [0, 1].
         layer: Its name.
         channel: Or None for all.
         octaves: Sizes that are worked on, the photo's own last.
-        scale: From one to the next.
+        scale: Ratio of the sizes of one octave and the next.
         iterations: Steps at each.
         rate: Mean change of a value in a step, in [0, 1] units.
         jitter: Random shift in every step, px.
-        seed: Of the shifts.
+        seed: Seed of the shifts.
         progress: Called after every step with steps done and steps in all.
 
     Returns:

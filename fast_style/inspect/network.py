@@ -40,7 +40,7 @@ class Network:
         name: As given to ``--model``.
         module: In eval mode, without gradients for its weights.
         preprocess: (N, 3, H, W), RGB in [0, 1], to what ``module`` expects.
-        labels: Names of its classes; empty where it does not classify.
+        labels: Names of its classes; empty if it does not classify.
         size: Side of the pictures it was trained on, px.
         fixed: It takes no other size.
     """
@@ -130,7 +130,7 @@ def load_network(
         name: ``caffe-vgg19`` or another source of VGG weights, the path of a VGG's ``.pth``,
             ``efficientnet-lite0`` (packaged, no download), or a torchvision classifier such as ``googlenet``.
         layers: The layers that will be asked for. A VGG is only built as deep as they need.
-        pooling: Of the project's VGG; the others pool as they were made.
+        pooling: Pooling of the project's VGG; the others pool as they were made.
         pretrained: False gives torchvision's networks random weights, for what only depends on their shape.
         device: Where to put it.
 

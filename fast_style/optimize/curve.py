@@ -37,7 +37,7 @@ def write_curve(steps: Sequence[Step], path: Path) -> None:
     Raises:
         FileError: The file cannot be written.
     """
-    from matplotlib.figure import Figure  # 0.3 s, and only where a curve is wanted
+    from matplotlib.figure import Figure  # 0.3 s, and only needed for a curve
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7.2, 4.2), dpi=120, layout="constrained")

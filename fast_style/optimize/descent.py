@@ -60,7 +60,7 @@ def adam(
     """Minimise with Adam, clamping to [0, 1] after each step; for ever.
 
     Args:
-        evaluate: From a picture to its objective and the gradient there.
+        evaluate: Takes a picture; returns its objective and the gradient there.
         image: Where to start, within [0, 1]; not changed.
         learning_rate: About how far each value moves in a step.
 

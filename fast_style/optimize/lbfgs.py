@@ -31,7 +31,7 @@ def lbfgs(
     """Minimise, one iteration a step, until no step lowers the objective any more.
 
     Args:
-        evaluate: From a picture to its objective and the gradient there.
+        evaluate: Takes a picture; returns its objective and the gradient there.
         image: Where to start, any shape; not changed.
         history: How many past steps make up the estimate of the curvature.
         bounds: What no value may leave, or None.

@@ -57,7 +57,7 @@ def preset(name: str) -> Objective:
     """Return an objective by name.
 
     Raises:
-        InputError: There is none of that name; the message suggests the nearest.
+        InputError: The name is unknown; the message suggests the nearest.
     """
     if name not in PRESETS:
         raise InputError(f"no preset {name!r}{did_you_mean(name, PRESETS)}", hint=f"There are {', '.join(PRESETS)}.")

@@ -24,7 +24,7 @@ Optimizer = Literal["lbfgs", "adam"]
 Init = Literal["photo", "noise", "style"]
 
 # Above this long side, px, a picture is first optimised at half of its size: the receptive field of relu4_1 is
-# 92 px, so a style's larger forms are only found where the picture is small.
+# 92 px, so a style's larger forms are only found in a small picture.
 COARSEST = 512
 
 
@@ -36,7 +36,7 @@ class Settings:
         objective: What is minimised.
         vgg: Where the perceptual weights come from.
         optimizer: ``lbfgs`` or ``adam``.
-        iterations: At the coarsest scale; each finer one gets half as many.
+        iterations: Iterations at the coarsest scale; each finer one gets half as many.
         size: Long side of the result, px; a smaller photo keeps its size.
         style_size: Long side of the paintings beside a result of ``size``, px: larger gives larger strokes.
         init: Start from the photo, from noise, or from the first painting cut to the photo's shape.
@@ -45,7 +45,7 @@ class Settings:
         history: Steps that L-BFGS remembers.
         seed: Of the noise.
         precision: Of the perceptual network: ``32`` or ``bf16``.
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, …
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, …
 
     Raises:
         InputError: A number is out of range.
@@ -85,7 +85,7 @@ class Step:
         size: Width and height at this scale, px.
         iteration: Number of the iteration at this scale, from 1.
         terms: The ``total`` after the iteration, and each term's value, unweighted.
-        evaluations: Of the objective, in this iteration.
+        evaluations: How often the objective was computed in this iteration.
         seconds: Since the start.
         image: (1, 3, H, W), RGB in [0, 1], after the iteration.
     """
@@ -142,18 +142,18 @@ def optimize_picture(
 
     Args:
         photo: (H, W, 3) uint8.
-        paintings: Likewise, of any sizes; at least one.
+        paintings: At least one, each (H, W, 3) uint8, of any size.
         settings: How.
         style_shares: Share of each painting, or None for equal ones.
         colors: Keep the photo's colours.
         on_step: Called after every iteration.
 
     Raises:
-        InputError: There are no paintings, or another number of shares.
+        InputError: There is no painting, or the number of shares is not that of the paintings.
         ImageError: The photo is too small for the objective's deepest layer.
         WeightsError: The perceptual weights cannot be had.
         LayerError: The objective names a layer that does not exist.
-        TrainingDivergedError: The objective became infinite or no number.
+        TrainingDivergedError: The objective is no longer finite.
         DeviceError: The device cannot be used.
 
     Reference:
@@ -225,7 +225,7 @@ def optimize_picture(
 
 
 def scaled(pixels: Pixels, long_side: float) -> Pixels:
-    """Resample so that the long side has that many px, enlarging where it must; never squashed."""
+    """Resample so that the long side has that many px, enlarging if needed; never squashed."""
     height, width = pixels.shape[:2]
     scale = long_side / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

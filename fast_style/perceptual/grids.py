@@ -27,7 +27,7 @@ def pixel_grid(image: Tensor, *, cell: int = 8, window: int = 8) -> Tensor:
         window: Side of a window, in cells.
     """
     image = image.float()
-    # Slow changes, such as a sky's, are no grid: subtract the local mean.
+    # Slow changes, such as a sky's, are not a grid: subtract the local mean.
     detail = image - F.avg_pool2d(F.pad(image, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
     height, width = image.shape[-2] // cell * cell, image.shape[-1] // cell * cell
     places = F.pixel_unshuffle(detail[..., :height, :width], cell)
@@ -37,7 +37,7 @@ def pixel_grid(image: Tensor, *, cell: int = 8, window: int = 8) -> Tensor:
 
 
 def lattice(features: Tensor, *, cell: int) -> Tensor:
-    """How far a layer's mean response depends on the place within a cell, a float32 scalar; 0.0 where it does not.
+    """How far a layer's mean response depends on the place within a cell, a float32 scalar; 0.0 if it does not.
 
     What :func:`pixel_grid` does not see: a dot or stroke at the same place of every cell. If some are dark, some
     light, some missing, they cancel in a mean of pixels, but not in one of features, which answer to any edge or dot.

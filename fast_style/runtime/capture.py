@@ -7,7 +7,6 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -76,7 +75,7 @@ class Capture:
         self._thread.start()
 
     def newest(self, *, after: int = 0, timeout: float = 0.1) -> Shot | None:
-        """Wait for a frame that is newer than number ``after``; None where none comes within ``timeout`` seconds."""
+        """Wait for a frame that is newer than number ``after``; None if none comes within ``timeout`` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self.ended or (self._newest and self._newest.number > after), timeout)
             return self._newest if self._newest is not None and self._newest.number > after else None
@@ -133,9 +132,7 @@ class Capture:
         """Enter the block."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *details: object) -> None:
         """Close at the end of the block."""
         self.close()
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
-# Pictures from this height up are taken as HD, and so as BT.709, where a file does not say, as players do.
+# Pictures from this height up are taken as HD, and so as BT.709, if a file does not say, as players do.
 _HD_HEIGHT = 720
 _MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
 _MATRICES |= {7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
@@ -20,7 +20,7 @@ class Colors:
     """How a video's YCbCr means RGB.
 
     Attributes:
-        matrix: Of YCbCr.
+        matrix: Matrix of YCbCr.
         full_range: 0 to 255, as in JPEG, instead of 16 to 235.
         primaries: ITU-T H.273 code of the primaries; 2 is unknown.
         transfer: H.273 code of the transfer characteristic; 2 is unknown.
@@ -38,11 +38,11 @@ class Colors:
 
 
 def usual_matrix(height: int) -> Colorspace:
-    """The matrix of a picture ``height`` px high where nothing tells."""
+    """The matrix of a picture ``height`` px high if nothing tells."""
     return Colorspace.ITU709 if height >= _HD_HEIGHT else Colorspace.ITU601
 
 
-def colors_of(frame: Any) -> Colors:
+def colors_of(frame: VideoFrame) -> Colors:
     """How the YCbCr of a decoded frame is meant: as it says, else as players take it."""
     guess = usual_matrix(frame.height)
     rgb = frame.format.is_rgb or int(frame.colorspace) == _RGB_MATRIX

@@ -49,7 +49,7 @@ class Contract:
         return self.ours and not self.pixels and self.height is None and self.width is None
 
     def feed(self, frame: Pixels) -> NDArray[Any]:
-        """Turn (H, W, 3) uint8 RGB into what the graph takes, of its size where it has one."""
+        """Turn (H, W, 3) uint8 RGB into what the graph takes, of the graph's size if that is fixed."""
         fitted = _resized(frame, self._sides(frame))
         return fitted[None] if self.pixels else to_float(fitted) * np.float32(self.white)
 
@@ -59,7 +59,7 @@ class Contract:
         Where a graph rounded the sides up to its stride, the surplus is cut off at the right and the bottom.
 
         Raises:
-            ModelError: It is no picture of that size, or holds values that are not numbers.
+            ModelError: It is not a picture of that size, or holds values that are not numbers.
         """
         height, width = self._sides(frame)
         found = result.transpose(0, 3, 1, 2) if self.pixels and result.ndim == 4 else result
@@ -134,7 +134,7 @@ def _what_is_wrong(signature: Signature) -> str | None:
     if taken.type not in {"float", "uint8"} or given.type != taken.type:
         return "these are not both float32 or both uint8"
     if len(taken.shape) != 4:
-        return "its input has not the four axes of a batch of pictures"
+        return "its input does not have the four axes of a batch of pictures"
     axis = 3 if taken.type == "uint8" else 1
     if not isinstance(taken.shape[axis], int):
         return "its layout is unknown, as no axis is fixed to three channels"
@@ -146,7 +146,7 @@ def _what_is_wrong(signature: Signature) -> str | None:
     # Old files leave the output's shape out; what comes is checked each time.
     channels = given.shape[axis] if len(given.shape) == 4 else None
     if len(given.shape) not in {0, 4} or (isinstance(channels, int) and channels != 3):
-        return "its output is no RGB picture of the same layout"
+        return "its output is not an RGB picture of the same layout"
     return None
 
 

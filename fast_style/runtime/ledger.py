@@ -16,7 +16,7 @@ class Ledger:
     Safe to call from several threads. A line that cannot be read counts as none: that result is made again.
 
     Args:
-        folder: Of the results.
+        folder: Folder of the results.
         settings: Everything but the photo that tells what a result looks like.
     """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fast_style.images import Picture, Pixels, save_image
+from fast_style.images import Picture, Pixels, channels, save_image
 from fast_style.runtime.capture import Capture, Shot
 from fast_style.runtime.recorder import Recorder, free_name
 from fast_style.runtime.stylizer import SMALLEST_SIDE, Stylizer
@@ -28,9 +28,9 @@ class Figures:
 
     Attributes:
         shown: When each frame was shown.
-        latency: From capture to display.
-        network: Of that, in the network.
-        frames: All that were shown.
+        latency: Time from capture to display.
+        network: The part of it that the network took.
+        frames: How many were shown in all.
     """
 
     shown: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
@@ -64,7 +64,7 @@ class LiveOptions:
 
     Attributes:
         size: Shrink the camera's long side to this many px, or None.
-        record: Record to this file from the start, or where ``r`` is pressed.
+        record: Record to this file from the start, or when ``r`` is pressed.
         stills: Folder for saved stills.
         seconds: Stop after this long, or None.
     """
@@ -137,8 +137,8 @@ class Live:
         start = time.perf_counter()
         shown = np.empty_like(photo)
         self.stylizers[view.style].planes(
-            [photo[..., channel] for channel in (2, 1, 0)],
-            [shown[..., channel] for channel in (2, 1, 0)],
+            channels(photo[..., ::-1]),
+            channels(shown[..., ::-1]),
             blend=view.blend,
             keep_colors=view.keep_colors,
         )
@@ -164,7 +164,7 @@ class Live:
         return write_lines(np.asarray(shown, np.uint8), lines)
 
     def _keys(self) -> bool:
-        """Heed a key; False where it quits."""
+        """Heed a key; return False if it quits."""
         key = None if self.display is None else self.display.key()
         if key is None:
             return True

@@ -18,7 +18,7 @@ from fast_style.runtime.ledger import Ledger
 from fast_style.runtime.pipeline import Budget, overlap
 from fast_style.runtime.plan import STREAM, Job, is_done
 from fast_style.runtime.strokes import check_strokes
-from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
+from fast_style.runtime.stylizer import Stylizer, check_blend, check_quality, check_size
 
 # So many pixels are in memory at once, decoded, in the network or being encoded: about 1.5 GiB.
 _PIXELS_AT_ONCE = 24_000_000
@@ -32,8 +32,8 @@ class PhotoOptions:
         size: Shrink the long side to this many px, or None.
         blend: 0.0 is the photo, 1.0 the full style.
         keep_colors: Take only brightness from the style.
-        quality: Of JPEG and WebP, 1 to 100.
-        format: Of standard output: PNG, JPEG or WEBP.
+        quality: Quality of JPEG and WebP, 1 to 100.
+        format: Format of standard output: PNG, JPEG or WEBP.
         strokes: How much larger than trained the strokes are; None lets them grow with large photos.
     """
 
@@ -48,10 +48,8 @@ class PhotoOptions:
         """Raise InputError for a value out of range."""
         check_blend(self.blend)
         check_strokes(self.strokes)
-        if self.size is not None:
-            check_size(self.size)
-        if not 1 <= self.quality <= 100:
-            raise InputError(f"quality is {self.quality}; expected 1 to 100")
+        check_size(self.size)
+        check_quality(self.quality)
 
 
 @dataclass(frozen=True)
@@ -59,9 +57,9 @@ class PhotoOutcome:
     """What became of one photo.
 
     Attributes:
-        job: Which.
+        job: What was to be done.
         seconds: How long it took, beside others.
-        size: Width and height of the result, px, or None where there is none or it was there already.
+        size: Width and height of the result, px; None if there is no result, or if it was there already.
         skipped: It was done already, and neither photo nor settings have changed.
         error: Why there is no result, or None.
     """
@@ -120,9 +118,9 @@ def stylize_photos(
         style: A shipped name or an ONNX file.
         options: See :class:`PhotoOptions`.
         device: See :class:`Stylizer`.
-        value_range: Likewise.
+        value_range: See :class:`Stylizer`.
         jobs_at_once: Photos at once; by default as many as there are cores.
-        threads: Of the network for one photo; by default the cores are shared out.
+        threads: Threads of the network for one photo; by default the cores are shared out.
         force: Overwrite results that exist, and make those again that are done.
 
     Raises:
@@ -168,7 +166,7 @@ class _Worker:
         self._budget = Budget(_PIXELS_AT_ONCE)
 
     def do(self, job: Job) -> PhotoOutcome:
-        # Of standard input nothing is known before it is read.
+        # Nothing is known of standard input before it is read.
         pixels = _PIXELS_AT_ONCE if job.source == STREAM else count_pixels(job.source, size=self._options.size)
         with self._budget.spend(pixels):
             return stylize_photo(job, self._stylizer_for(pixels), self._options)

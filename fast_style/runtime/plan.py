@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fast_style.errors import InputError, VideoError
-from fast_style.images import WRITABLE_SUFFIXES, find_images
+from fast_style.images import WRITABLE_SUFFIXES, find_photos
 from fast_style.runtime.ledger import Ledger
 
 Format = Literal["png", "jpg", "webp"]
@@ -33,7 +33,7 @@ class Job:
     Attributes:
         source: A file, a pattern of numbered pictures, or ``-`` for standard input.
         target: A file, a pattern of numbered pictures, or ``-`` for standard output.
-        folder: Of all the results of a folder of photos, else None.
+        folder: Folder of all the results, if a folder of photos is stylized, else None.
     """
 
     source: Path
@@ -53,12 +53,12 @@ def plan_jobs(inputs: Sequence[Path], out: Path | None, style: str, format: Form
 
     Args:
         inputs: Photos, videos, folders of photos, patterns of numbered pictures, or ``-`` for standard input.
-        out: A file for one input, a folder for several, ``-`` for standard output, or None for beside the inputs.
+        out: A file for one input, a folder for several, ``-`` for standard output, or None to write beside the inputs.
         style: The name that results beside the inputs bear.
-        format: Of photos; None for as ``out`` says, or as the input.
+        format: Format of photos; None takes that of ``out``, or the input's.
 
     Raises:
-        InputError: There is nothing to do, a folder holds no pictures, or several results would go to one file.
+        InputError: There is nothing to do, a folder holds no photos, or several results would go to one file.
     """
     if not inputs:
         raise InputError("nothing to stylize", hint="Give a photo, a video, a folder, or - for standard input.")
@@ -80,8 +80,8 @@ def is_done(job: Job, ledger: Ledger | None, *, force: bool) -> bool:
     """Whether a photo was done before, and neither it nor the settings have changed.
 
     Args:
-        job: Of a photo.
-        ledger: Of the job's folder, or None.
+        job: The job of a photo.
+        ledger: Ledger of the job's folder, or None.
         force: Do everything again, and overwrite what exists.
 
     Raises:
@@ -131,10 +131,7 @@ def _jobs_of(given: Path, out: Path | None, style: str, format: Format | None, *
     """The jobs of one input: one, or those of a folder's photos."""
     if given.is_dir():
         folder = _beside(given, style) if out is None else out
-        photos = find_images(given)
-        if not photos:
-            raise InputError(f"{given} holds no pictures", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
-        for photo in photos:
+        for photo in find_photos(given):
             yield Job(photo, folder / photo.relative_to(given).with_suffix(_suffix(photo, format)), folder)
         return
     if str(given).startswith("-") and given != STREAM and not given.exists():

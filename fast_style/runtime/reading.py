@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 
 import av
 import numpy as np
@@ -16,7 +15,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
 from fast_style.graph import core_count
-from fast_style.images import MAX_PIXELS, Planes
+from fast_style.images import MAX_PIXELS, Planes, fitted_size
 from fast_style.runtime.colors import colors_of
 from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, plane_views
 
@@ -86,7 +85,7 @@ class VideoReader:
         first = self._first_frame()
         self.rotation = round(first.rotation / 90) * 90 % 360
         self.colors = colors_of(first)
-        self._decoded_size = _fitted(first.width, first.height, size)
+        self._decoded_size = fitted_size(first.width, first.height, size)
         width, height = self._decoded_size
         self.width, self.height = (height, width) if self.rotation % 180 else (width, height)
         aspect = self.stream.sample_aspect_ratio
@@ -116,7 +115,7 @@ class VideoReader:
 
     @property
     def frames(self) -> int | None:
-        """How many frames to expect, or None where nothing tells."""
+        """How many frames to expect, or None if nothing tells."""
         rate, length = float(self.rate), self.seconds
         if self.start == 0 and self.end is None and self.stream.frames:
             return int(self.stream.frames)
@@ -124,7 +123,7 @@ class VideoReader:
 
     @property
     def seconds(self) -> float | None:
-        """How long what will be read is, seconds, or None where nothing tells."""
+        """How long what will be read is, seconds, or None if nothing tells."""
         duration = self.container.duration
         if duration is None or duration < 0:
             return None if self.end is None else self.end - self.start
@@ -157,7 +156,7 @@ class VideoReader:
         self._account(read, previous)
 
     def _cut(self, packet: OtherPacket) -> OtherPacket | None:
-        """A packet of another stream at its new time, or None where it is outside of what is wanted."""
+        """A packet of another stream at its new time, or None if it is outside of what is wanted."""
         base, time = packet.time_base, packet.pts
         if time is None or base is None:
             return packet if self.start == 0 else None
@@ -237,15 +236,6 @@ class VideoReader:
         """Enter the block."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *details: object) -> None:
         """Close at the end of the block."""
         self.close()
-
-
-def _fitted(width: int, height: int, size: int | None) -> tuple[int, int]:
-    if size is None or max(width, height) <= size:
-        return width, height
-    scale = size / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))

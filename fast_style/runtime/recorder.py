@@ -21,12 +21,12 @@ _TIME_BASE = Fraction(1, 1000)  # of recordings, which keep the times at which t
 class Recorder:
     """A video file written by a thread of its own, so that encoding does not hold up what is shown.
 
-    Where the encoder falls behind, frames are left out of the file, not of the window.
+    If the encoder falls behind, frames are left out of the file, not of the window.
 
     Args:
         target: The file; it appears when :meth:`close` is called.
-        width: Of the frames, px.
-        height: Likewise.
+        width: Width of the frames, px.
+        height: Height of the frames, px.
     """
 
     def __init__(self, target: Path, width: int, height: int) -> None:

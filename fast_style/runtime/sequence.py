@@ -29,7 +29,7 @@ class SequenceReader:
         end: Stop there, seconds, or None.
 
     Raises:
-        VideoError: The pattern is none, or there is no such picture.
+        VideoError: The path is not a pattern with one number, or there is no such picture.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class SequenceWriter:
 
     Args:
         path: The pattern; numbers start at 1.
-        width: Of the pictures, px.
-        height: Likewise.
-        quality: Of JPEG and WebP, 1 to 100.
+        width: Width of the pictures, px.
+        height: Height of the pictures, px.
+        quality: Quality of JPEG and WebP, 1 to 100.
     """
 
     def __init__(self, path: Path, width: int, height: int, *, quality: int) -> None:

@@ -17,7 +17,7 @@ def lay_out(tiles: Sequence[tuple[str, Image.Image]], *, columns: int | None = N
 
     Args:
         tiles: Label and picture; all are cut to the aspect ratio and shrunk to the size of the first.
-        columns: Pictures in a row; about as many as rows where None.
+        columns: Pictures in a row; None for about as many as rows.
 
     Returns:
         An RGB image.

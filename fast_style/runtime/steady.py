@@ -88,7 +88,7 @@ def motion(light: Map, before: Map) -> Map:
 
     Args:
         light: (H, W) float32 brightness, 0 to 255.
-        before: Likewise, of what it is compared with.
+        before: (H, W) float32 brightness, 0 to 255, of the picture that it is compared with.
 
     Returns:
         (H, W) float32 from 0, only noise, to 1, motion.

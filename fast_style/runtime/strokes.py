@@ -27,8 +27,8 @@ def natural_strokes(width: int, height: int) -> float:
     """How much larger strokes should be on a photo of that size: 1, from 2048 px on 2, from 4096 px on 4, ….
 
     Args:
-        width: Of the photo, px.
-        height: Likewise.
+        width: Width of the photo, px.
+        height: Height of the photo, px.
     """
     return min(LARGEST, 2.0 ** max(0, math.floor(math.log2(max(width, height) / NATURAL_SIDE))))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.errors import FastStyleError, ImageError, InputError, ModelError
-from fast_style.graph import Device, open_graph
+from fast_style.graph import Device, first_line, open_graph
 from fast_style.images import (
     Picture,
     Pixels,
@@ -43,7 +43,7 @@ class Stylizer:
     Args:
         style: A shipped name such as ``starry-night``, or the path of an ONNX file.
         device: ``auto`` takes the best provider that starts; any other must be the one that runs.
-        threads: For one picture on the CPU; None takes every core. Where several pictures are stylized at once,
+        threads: CPU threads for one picture; None takes every core. If several pictures are stylized at once,
             one thread each is faster than all for each in turn.
         value_range: For a float graph that fast-style did not export, and only for one: the values that it takes
             and gives, ``0-1`` or ``0-255``. What it gives beyond them is clamped. A graph of one fixed size gets
@@ -51,7 +51,7 @@ class Stylizer:
 
     Raises:
         StyleNotFoundError: There is no such style.
-        ModelError: The file is damaged, no ONNX, not from one picture to one picture, or ``value_range`` is
+        ModelError: The file is damaged, not ONNX, not from one picture to one picture, or ``value_range`` is
             missing or contradicts it.
         DeviceError: The device asked for is not the one that would run.
 
@@ -102,7 +102,7 @@ class Stylizer:
                 2048 px and more. See :mod:`fast_style.runtime.strokes`.
 
         Returns:
-            A new RGB image (RGBA where the picture had alpha), of the picture's size after shrinking.
+            A new RGB image (RGBA if the picture had alpha), of the picture's size after shrinking.
 
         Raises:
             ImageError: The picture cannot be read, is smaller than 16 px, or too large for the memory.
@@ -126,8 +126,9 @@ class Stylizer:
         """Stylize a decoded picture, keeping its alpha, profile and EXIF. Arguments and errors as for a call."""
         check_blend(amount)
         check_strokes(strokes)
+        check_size(size)
         if size is not None:
-            picture = fit(picture, check_size(size))
+            picture = fit(picture, size)
         strokes = natural_strokes(*picture.size) if strokes is None else strokes
         if strokes == 1.0:
             return replace(picture, pixels=self.frame(picture.pixels, blend=amount, keep_colors=colors))
@@ -190,7 +191,7 @@ class Stylizer:
         except Exception as error:
             # ONNX Runtime raises its own kinds, which share no base but this one; nearly always it is memory.
             raise ImageError(
-                f"a picture of {width}×{height} px could not be stylized: {(str(error).splitlines() or ['?'])[0]}",
+                f"a picture of {width}×{height} px could not be stylized: {first_line(error)}",
                 hint="If memory ran out, give a smaller --size."
                 + ("" if self.contract.ours else " A model from elsewhere may not take every size."),
             ) from error
@@ -241,11 +242,16 @@ def check_blend(blend: float) -> None:
         raise InputError(f"blend is {blend}; expected a number from 0 (the photo) to 1 (the style)")
 
 
-def check_size(size: int) -> int:
-    """Return ``size``, px, or raise InputError where no network takes pictures that small."""
-    if size < SMALLEST_SIDE:
+def check_size(size: int | None) -> None:
+    """Raise InputError if ``size``, px, is less than any network takes; None is no size."""
+    if size is not None and size < SMALLEST_SIDE:
         raise InputError(f"size is {size} px; expected at least {SMALLEST_SIDE}")
-    return size
+
+
+def check_quality(quality: int) -> None:
+    """Raise InputError unless ``quality`` is from 1 to 100."""
+    if not 1 <= quality <= 100:
+        raise InputError(f"quality is {quality}; expected 1 to 100")
 
 
 def _as_picture(image: str | Path | Image.Image | Pixels) -> Picture:

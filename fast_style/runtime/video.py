@@ -30,7 +30,7 @@ from fast_style.runtime.pipeline import overlap
 from fast_style.runtime.plan import is_sequence
 from fast_style.runtime.reading import VideoReader
 from fast_style.runtime.sequence import SequenceReader, SequenceWriter
-from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
+from fast_style.runtime.stylizer import Stylizer, check_blend, check_quality, check_size
 from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name
 
 if TYPE_CHECKING:
@@ -78,14 +78,12 @@ class VideoOptions:
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         check_blend(self.blend)
-        if self.size is not None:
-            check_size(self.size)
+        check_size(self.size)
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise InputError(f"fps is {self.fps}; expected more than 0 and at most 1000")
         if self.start < 0 or (self.end is not None and self.end <= self.start):
             raise InputError(f"start is {self.start:g} s and end {self.end} s; expected 0 ≤ start < end")
-        if not 1 <= self.quality <= 100:
-            raise InputError(f"quality is {self.quality}; expected 1 to 100")
+        check_quality(self.quality)
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,8 @@ class VideoReport:
     """What became of a video.
 
     Attributes:
-        width: Of the result, px.
-        height: Likewise.
+        width: Width of the result, px.
+        height: Height of the result, px.
         frames: How many were written.
         losses: What could not be read.
         interrupted: Whether the user stopped it; what was done until then is in the file.
@@ -120,11 +118,12 @@ def stylize_video(
 
     Args:
         source: The video, or a pattern such as ``frames/%05d.png``.
-        target: Likewise; the suffix tells the container. It appears when it is whole, or when Ctrl-C ends it early.
+        target: A file, whose suffix tells the container, or such a pattern. A file appears when it is whole, or when
+            Ctrl-C ends it early.
         stylizer: With ``threads=1`` for the highest rate, as frames are stylized side by side.
         options: See :class:`VideoOptions`.
         workers: Frames that are stylized at once; by default as many as there are cores, fewer for large frames.
-        progress: Called with the frames done and the frames expected, or None where that is not known.
+        progress: Called with the frames done and the frames expected, or None if that is not known.
 
     Raises:
         VideoError: The video cannot be read at all, or cannot be written.

@@ -37,7 +37,7 @@ class View:
         side_by_side: The camera's picture on the left.
         mirror: Left and right swapped.
         keep_colors: Take only brightness from the style.
-        full_screen: Likewise.
+        full_screen: Whether the window fills the screen.
         help: Show the keys.
         recording: Write what is shown.
     """
@@ -82,14 +82,14 @@ class Display(Protocol):
         """Show an (H, W, 3) uint8 BGR picture."""
 
     def key(self) -> str | None:
-        """The key that was pressed since last time, ``quit`` where the window was closed, or None."""
+        """The key that was pressed since last time, ``quit`` if the window was closed, or None."""
 
 
 class Window:
     """An OpenCV window.
 
     Args:
-        title: Of the window.
+        title: Title of the window.
     """
 
     def __init__(self, title: str) -> None:
@@ -125,7 +125,7 @@ class Window:
         cv2.imshow(self._title, pixels)
 
     def key(self) -> str | None:
-        """The key that was pressed, or ``quit`` where the window was closed."""
+        """The key that was pressed, or ``quit`` if the window was closed."""
         code = cv2.waitKey(1) & 0xFF
         if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
             return "quit"

@@ -43,8 +43,8 @@ class VideoFormat:
     """What a video is written as.
 
     Attributes:
-        width: Of the picture, px.
-        height: Likewise.
+        width: Width of the picture, px.
+        height: Height of the picture, px.
         rate: Frames a second, nominally.
         time_base: Unit of the times, seconds.
         colors: How its YCbCr means RGB.
@@ -118,7 +118,7 @@ class VideoWriter:
         try:
             encoder = av.Codec(codec, "w")
             if encoder.type != "video":
-                raise VideoError(f"{format.codec} is no video codec", hint=f"Give one of {', '.join(CODECS)}.")
+                raise VideoError(f"{format.codec} is not a video codec", hint=f"Give one of {', '.join(CODECS)}.")
             stream = self.container.add_stream(codec, rate=format.rate)
         except (ValueError, FFmpegError) as error:
             raise VideoError(
@@ -280,7 +280,7 @@ def check_video_name(path: Path) -> None:
 
 
 def _pixel_format(encoder: av.Codec) -> str:
-    """The format that every player shows, where the encoder has it."""
+    """The format that every player shows, if the encoder has it."""
     names = [format.name for format in encoder.video_formats or ()]
     return next((name for name in ("yuv420p", "yuv422p10le", "yuvj420p") if name in names), (names or ["yuv420p"])[0])
 

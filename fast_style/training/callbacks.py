@@ -29,7 +29,7 @@ class StyleCallback(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Call :meth:`act` where it is due."""
+        """Call :meth:`act` if it is due."""
         assert isinstance(pl_module, StyleModule)
         step = trainer.global_step
         if step % self.every == 0 or step == trainer.max_steps:
@@ -192,7 +192,12 @@ class Previews(StyleCallback):
         self.photos = photos
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Stylize the photos with the averaged weights."""
+        """Stylize the photos with the averaged weights.
+
+        Raises:
+            TrainingDivergedError: Training has failed, so that there is nothing to show.
+        """
+        assert_healthy(module, step)
         if not trainer.is_global_zero:
             return
         rows = []

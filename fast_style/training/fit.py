@@ -33,8 +33,8 @@ class Fitted:
         checkpoint: ``OUT/NAME.ckpt``.
         step: Steps done, over all of the run's parts.
         finished: Whether these are all steps of the recipe.
-        seconds: Of this part of the run.
-        photos: How many the folder holds.
+        seconds: Duration of this part of the run.
+        photos: How many photos the folder holds.
         skipped: Those that could not be used.
     """
 

@@ -15,7 +15,7 @@ class Muon(torch.optim.Optimizer):
     """Muon for full convolutions, AdamW for scales, shifts and depthwise filters.
 
     The momentum of a convolution, seen as a matrix with one row for each output channel, is replaced by the nearest
-    matrix whose singular values are all about 1. Rare directions so get as long a step as common ones.
+    matrix whose singular values are all about 1. So rare directions get as long a step as common ones.
 
     Args:
         weights: What to train.
@@ -55,7 +55,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step; ``closure``, where given, computes the loss and its gradients first."""
+        """Take one step; ``closure``, if given, computes the loss and its gradients first."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fast_style.errors import DatasetError, ImageError
-from fast_style.images import Pixels, find_images, load_image, to_float
+from fast_style.images import Pixels, find_photos, load_image, to_float
 
 # Crops take this share of a photo's short side, so that subjects come in several sizes.
 CROP_SCALE = (0.6, 1.0)
@@ -33,7 +33,7 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
     Args:
         paths: The photos.
         size: Side of the crops, px.
-        seed: Of order, crops and flips.
+        seed: Seed of order, crops and flips.
     """
 
     def __init__(self, paths: list[Path], *, size: int, seed: int) -> None:
@@ -129,7 +129,7 @@ class PhotoData(pl.LightningDataModule):
         folder: Searched at any depth for JPEG, PNG, WebP, BMP and TIFF.
         size: Side of the crops, px.
         batch: Photos in a step, on each device.
-        seed: Of order, crops and flips.
+        seed: Seed of order, crops and flips.
         workers: Processes that decode; None takes one for each two cores, eight at most.
 
     Raises:
@@ -138,11 +138,7 @@ class PhotoData(pl.LightningDataModule):
 
     def __init__(self, folder: Path, *, size: int, batch: int, seed: int, workers: int | None = None) -> None:
         super().__init__()
-        if not folder.is_dir():
-            raise DatasetError(f"{folder} is no folder of photos")
-        self.paths = find_images(folder)
-        if not self.paths:
-            raise DatasetError(f"{folder} holds no photos", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
+        self.paths = find_photos(folder)
         self.draws = PhotoDraws(self.paths, size=size, seed=seed)
         self.batch = batch
         self.workers = min(8, max(1, (os.cpu_count() or 2) // 2)) if workers is None else workers

@@ -29,7 +29,7 @@ class Prepared:
     """A run that can begin.
 
     Attributes:
-        name: Of the style.
+        name: Name of the style.
         module: What is trained; holds the recipe, the loss and the card.
         data: The photos.
         resume: The checkpoint that the run goes on from, or None.
@@ -117,7 +117,7 @@ def _settle_box(painting: Path, previous: Checkpoint | None, *, keep_frame: bool
     box = previous.card.get("painting", {}).get("box")
     if box is not None and keep_frame:
         raise InputError(
-            f"{previous.path} was trained without the frame; resuming goes on so", hint="Leave --keep-frame out."
+            f"{previous.path} was trained without the frame, which stays so", hint="Leave --keep-frame out."
         )
     return box, None
 

@@ -20,7 +20,7 @@ class Outcome:
         card: ``OUT/NAME.json``, or None if the run was interrupted.
         step: Steps done.
         skipped: Photos that could not be used.
-        verification: Of the ONNX file, or None if the run was interrupted.
+        verification: Verification of the ONNX file, or None if the run was interrupted.
     """
 
     checkpoint: Path

@@ -40,14 +40,14 @@ def train_style(
         painting: The style image.
         photos: A folder of photos, searched at any depth.
         out: Folder for the checkpoint, the ONNX file, the card, previews and metrics.
-        name: Of the style; None takes the painting's file name.
+        name: Name of the style; None takes the painting's file name.
         recipe: What to train and how. When resuming, None or one that differs only in ``steps``.
         init: A checkpoint, an exported style or the name of a shipped one, whose network to start from;
             ``nearest`` finds the nearest shipped one, see :func:`fast_style.training.start.nearest_style`.
         resume: A checkpoint to go on from, exactly.
         devices: Processes, one for each device.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
-        precision: ``bf16`` computes in bfloat16 with float32 weights and losses, ``auto`` does so where that
+        precision: ``bf16`` computes in bfloat16 with float32 weights and losses, ``auto`` does so if that
             is measured to be faster.
         workers: Processes that decode photos.
         preview_every: Steps between previews and checkpoints; None takes a twentieth of the run.

@@ -49,7 +49,7 @@ def nearest_style(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: st
     the old ones for hundreds of steps.
 
     Args:
-        loss: Of the painting, calibrated.
+        loss: Loss of the painting, calibrated.
         photos: What is drawn to tell, each (N, 3, H, W), RGB in [0, 1].
         network: Styles of other networks do not count.
 

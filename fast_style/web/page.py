@@ -39,7 +39,7 @@ def write_page(
         styles: Names of shipped styles, or ONNX files with float input and output.
         out: The folder.
         runtime: Folder of an unpacked onnxruntime-web (or its ``dist``); None fetches it with npm.
-        force: Replace a page that exists. A folder that is no page of ours is never replaced.
+        force: Replace a page that exists. A folder that is not a page of ours is never replaced.
 
     Returns:
         The folder.
@@ -47,7 +47,7 @@ def write_page(
     Raises:
         InputError: No style, two of one name, or the folder exists.
         StyleNotFoundError: There is no such style.
-        ModelError: A file is no style with float input and output and any size.
+        ModelError: A file is not a style with float input and output and any size.
         WebError: The runtime's files cannot be had.
     """
     out = Path(out)
@@ -57,7 +57,7 @@ def write_page(
     for stylizer in opened:
         if not stylizer.contract.is_plain:
             raise ModelError(
-                f"{stylizer.style.path} is no float graph for pictures of any size, which the page needs",
+                f"{stylizer.style.path} is not a float graph for pictures of any size, which the page needs",
                 hint="Export it without --io uint8 and --size.",
             )
     names = [stylizer.style.name for stylizer in opened]
@@ -65,7 +65,7 @@ def write_page(
         raise InputError(f"two styles have one name: {', '.join(sorted(names))}", hint="Rename a file.")
     if out.exists() and not _is_empty(out):
         if not _is_page(out):
-            raise InputError(f"{out} exists and is no page of fast-style", hint="Give another folder with -o.")
+            raise InputError(f"{out} exists and is not a page of ours", hint="Give another folder with -o.")
         if not force:
             raise InputError(f"{out} exists", hint="Give --force to replace the page, or another -o.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -96,12 +96,12 @@ def serve_page(folder: str | Path, *, host: str = "127.0.0.1", port: int = 8000)
         port: 0 takes any free one.
 
     Raises:
-        InputError: The folder is no page.
+        InputError: The folder is not a page.
         WebError: The address cannot be used.
     """
     folder = Path(folder)
     if not _is_page(folder):
-        raise InputError(f"{folder} is no page of fast-style", hint="Write one with 'fast-style web STYLE -o FOLDER'.")
+        raise InputError(f"{folder} is not a page of ours", hint="Write one with 'fast-style web STYLE -o FOLDER'.")
 
     class Handler(_Handler):
         def __init__(self, *args: Any) -> None:

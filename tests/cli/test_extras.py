@@ -1,4 +1,4 @@
-"""What each verb says where the libraries that it needs are not installed."""
+"""What each verb says if the libraries that it needs are not installed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from fast_style.cli import run
 run()
 """
 ALL = ",".join(module for modules in EXTRAS.values() for module in modules)
-# Enough of each verb for it to import what it needs, and the extra that brings it; None where it needs none.
+# Enough of each verb for it to import what it needs, and the extra that brings it; None if it needs none.
 COMMANDS = {
     "train": ("train photo.png photos -o out", "train"),
     "export": ("export style.ckpt", "train"),

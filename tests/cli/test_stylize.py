@@ -120,7 +120,7 @@ def test_an_unreadable_photo_and_a_folder_for_a_file_are_told(
 ) -> None:
     (tmp_path / "empty").mkdir()
     assert run("stylize", tmp_path / "empty", "--style", model_file) == 2
-    assert "holds no pictures" in capsys.readouterr().err
+    assert "holds no photos" in capsys.readouterr().err
     secret = photo_folder / "astronaut.png"
     secret.chmod(0)
     if os.access(secret, os.R_OK):

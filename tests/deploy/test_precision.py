@@ -160,7 +160,7 @@ def test_pixels_graph_keeps_the_original_as_it_was(model: Path) -> None:
         (["--precision", "int8"], "int8 is proved on photos and with the training's objective"),
         (["--size", "wide"], "expected WIDTHxHEIGHT"),
         (["--size", "8x640"], "expected at least 16 on each side"),
-        (["--precision", "fp16", "--photos", "nowhere", "--painting", "nothing"], "nowhere is no folder of photos"),
+        (["--precision", "fp16", "--photos", "nowhere", "--painting", "nothing"], "nowhere is not a folder of photos"),
     ],
 )
 def test_bad_arguments_name_what_is_wrong_and_leave_nothing(

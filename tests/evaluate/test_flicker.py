@@ -98,7 +98,7 @@ def test_file_that_is_no_clip_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_text("no clip")
     with pytest.raises(InputError, match="cannot be read as a clip"):
         read_clip(tmp_path / "clip.mp4", frames=2, size=100)
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="is not a file"):
         read_clip(tmp_path / "nowhere.mp4", frames=2, size=100)
 
 

@@ -1,11 +1,10 @@
-"""The figures of scripts/benchmark: arithmetic by closed forms, times with a clock that is not the machine's."""
+"""The figures of scripts/benchmark: arithmetic by closed forms, and what the script writes."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,7 @@ from fast_style.evaluate.speed import (
     peak_graph,
     peak_macs,
     prepare,
-    ratio,
     read_network,
-    time_in_turn,
 )
 from fast_style.graph import COST_SIZE, measure_cost
 from fast_style.networks import build_network
@@ -127,24 +124,6 @@ def test_what_is_no_network_is_told(tmp_path: Path) -> None:
     onnx.save_model(model, tmp_path / "none.onnx")
     with pytest.raises(ModelError, match="no input for a picture"):
         read_network(tmp_path / "none.onnx", "none")
-
-
-def test_cases_take_turns_and_short_ones_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    order: list[str] = []
-    monkeypatch.setattr("fast_style.evaluate.speed.time.perf_counter", lambda: clock[0])
-
-    def case(name: str, seconds: float) -> Callable[[], None]:
-        def run() -> None:
-            clock[0] += seconds
-            order.append(name)
-
-        return run
-
-    times = time_in_turn({"a": case("a", 0.5), "b": case("b", 0.125)}, rounds=2, seconds=0.25)
-    assert "".join(order) == "ab" + "abb" * 2
-    assert times == {"a": [0.5, 0.5], "b": [0.125, 0.125]}
-    assert ratio(times["b"], times["a"]) == 4.0
 
 
 def test_the_benchmark_writes_its_table_its_figures_and_its_plot(tmp_path: Path, model_file: Path) -> None:

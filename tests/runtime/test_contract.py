@@ -168,7 +168,7 @@ def two_inputs(path: Path) -> Path:
     ("write", "message"),
     [
         (two_inputs, "2 inputs and 1 outputs"),
-        (lambda path: foreign(path, [3, 32, 32]), "not the four axes"),
+        (lambda path: foreign(path, [3, 32, 32]), "not have the four axes"),
         (lambda path: foreign(path, [1, 1, 32, 32]), "holds 1, not the three channels"),
         (lambda path: foreign(path, [1, 32, 32, 3]), "last, as in TensorFlow"),
         (lambda path: foreign(path, ["n", "c", "h", "w"]), "layout is unknown"),
@@ -192,7 +192,7 @@ def test_an_output_of_other_channels_is_refused(tmp_path: Path) -> None:
     model = onnx.load(path)
     model.opset_import[0].version = 13  # where the axes are an attribute
     onnx.save(model, path)
-    with pytest.raises(ModelError, match="its output is no RGB picture"):
+    with pytest.raises(ModelError, match="its output is not an RGB picture"):
         Stylizer(path, value_range="0-255")
 
 

@@ -147,7 +147,7 @@ def test_damaged_pictures_are_read_or_refused(suffix: str, tmp_path: Path) -> No
 
 
 def test_bad_numbers_are_refused(folder: Path, negative: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for option, said in (("--jobs=0", "jobs is 0"), ("--threads=0", "threads is 0"), ("--start=x", "no time")):
+    for option, said in (("--jobs=0", "jobs is 0"), ("--threads=0", "threads is 0"), ("--start=x", "not a time")):
         video = str(folder / "x.mp4") if "start" in option else str(folder)
         assert main(["stylize", video, "--style", str(negative), option, "-o", os.devnull + ".mp4"]) == 2
         capsys_text = capsys.readouterr().err

@@ -89,7 +89,7 @@ def test_photos_and_videos_are_told_apart_by_their_names(source: str, target: st
         (["a.jpg", "b.bmp"], "x.png", "several results cannot all go to x.png"),
         (["photos"], "-", "several results cannot all go to -"),
         (["a.jpg", "photos/../a.jpg"], "new", "would both be written to new/a.jpg"),
-        (["empty"], None, "empty holds no pictures"),
+        (["empty"], None, "empty holds no photos"),
         (["-5"], None, "-5 is neither an option nor a file"),
     ],
 )

@@ -104,5 +104,5 @@ def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "fake.jpg").unlink()
     with pytest.raises(DatasetError, match="holds no photos"):
         PhotoData(tmp_path, size=64, batch=2, seed=0)
-    with pytest.raises(DatasetError, match="is no folder"):
+    with pytest.raises(DatasetError, match="is not a folder"):
         PhotoData(tmp_path / "none", size=64, batch=2, seed=0)

@@ -74,7 +74,7 @@ def test_the_three_parts_of_a_run_work_alone(photo_folder: Path, tmp_path: Path,
     out = tmp_path / "out"
     prepared = prepare(PAINTING, photo_folder, name="s", recipe=recipe, workers=0)
     assert (prepared.name, prepared.notes, prepared.resume) == ("s", (), None)
-    assert prepared.module.loss.calibration is not None
+    assert prepared.module.calibration is not None
     assert not out.exists()
 
     fitted = fit(prepared, out, accelerator="cpu", precision="32")
@@ -362,8 +362,8 @@ class Bomb:
     ("content", "message"),
     [
         (Bomb(), "it was not run"),
-        ({"epoch": 1}, "no checkpoint of fast-style"),
-        ({"fast_style": 1, "state_dict": {}}, "no checkpoint of fast-style"),
+        ({"epoch": 1}, "is not a checkpoint of fast-style"),
+        ({"fast_style": 1, "state_dict": {}}, "is not a checkpoint of fast-style"),
         (None, "damaged"),
     ],
     ids=["pickle", "another's", "no facts", "text"],

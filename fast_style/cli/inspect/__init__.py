@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from fast_style.errors import ImageError, InputError
-from fast_style.images import WRITABLE_SUFFIXES, Picture, save_image
+from fast_style.images import Picture, save_image
 
 if TYPE_CHECKING:
     from fast_style.images import Pixels
@@ -37,21 +36,6 @@ for _verb, _help in VERBS.items():
 def split_names(names: list[str]) -> list[str]:
     """Take ``--layer a --layer b`` and ``--layer a,b`` alike; each name once."""
     return list(dict.fromkeys(part.strip() for name in names for part in name.split(",") if part.strip()))
-
-
-def check_target(out: Path, force: bool) -> None:
-    """Refuse, before any work is done, a picture that could not be written at the end.
-
-    Raises:
-        ImageError: The suffix is none that can be written, or there is no such folder.
-        InputError: The file exists and ``force`` was not given.
-    """
-    if out.suffix.lower() not in WRITABLE_SUFFIXES:
-        raise ImageError(f"cannot write {out}: {out.suffix or 'no suffix'}", hint="Use .png, .jpg or .webp.")
-    if not out.parent.is_dir():
-        raise ImageError(f"cannot write {out}: there is no folder {out.parent}", hint="Make it first.")
-    if out.exists() and not force:
-        raise InputError(f"{out} exists", hint="Give --force to overwrite it.")
 
 
 def save(pixels: Pixels, out: Path) -> None:

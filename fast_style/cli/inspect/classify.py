@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fast_style.cli.inspect import DeviceName, Flag, OptionalTarget, check_target, save
+from fast_style.cli.inspect import DeviceName, Flag, OptionalTarget, save
 from fast_style.errors import InputError
-from fast_style.images import load_image
+from fast_style.images import check_target, load_image
 
 
 def classify(
@@ -35,7 +35,7 @@ def classify(
         json: Print the classes for machines.
     """
     if out is not None:
-        check_target(out, force)
+        check_target(out, force=force)
     if top < 1:
         raise InputError(f"--top is {top}; expected 1 or more")
     picture = load_image(photo, opaque=True)

@@ -16,12 +16,11 @@ from fast_style.cli.inspect import (
     Names,
     PoolingName,
     Target,
-    check_target,
     save,
     split_names,
 )
 from fast_style.errors import InputError
-from fast_style.images import Pixels, load_image
+from fast_style.images import Pixels, check_target, load_image
 
 if TYPE_CHECKING:
     from fast_style.inspect.drawing import Tile
@@ -71,14 +70,14 @@ def features(
         photo_size: Enlarge a map to the photo's size.
         size: Shrink the photo's long side to this many px first.
         tile: Long side of a map in the grid, px.
-        columns: Of the grid.
+        columns: Columns of the grid.
         model: caffe-vgg19, efficientnet-lite0, a VGG's .pth, or a torchvision classifier.
         pooling: avg or max, of the VGG.
         device: auto, cpu, cuda or mps.
         force: Overwrite OUT.
         json: Print shapes and means for machines.
     """
-    check_target(out, force)
+    check_target(out, force=force)
     names = split_names(layer)
     if size < 1 or not 16 <= tile <= 1024 or (columns is not None and columns < 1):
         raise InputError("expected a size and columns from 1 up, and a tile of 16 to 1024 px")

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from fast_style.cli.inspect import DeviceName, Flag, Target, check_target, save
+from fast_style.cli.inspect import DeviceName, Flag, Target, save
 from fast_style.errors import InputError
-from fast_style.images import load_image
+from fast_style.images import check_target, load_image
 
 
 def gradcam(
@@ -43,7 +43,7 @@ def gradcam(
         force: Overwrite OUT.
         json: Print classes and the hottest points for machines.
     """
-    check_target(out, force)
+    check_target(out, force=force)
     if top < 1 or not 16 <= size <= 8192:
         raise InputError("expected --top from 1 up and a --size of 16 to 8192 px")
     picture = load_image(photo, opaque=True)

@@ -10,9 +10,9 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from fast_style.cli.inspect import DeviceName, Flag, OptionalTarget, PoolingName, check_target, save, split_names
+from fast_style.cli.inspect import DeviceName, Flag, OptionalTarget, PoolingName, save, split_names
 from fast_style.errors import InputError
-from fast_style.images import load_image
+from fast_style.images import check_target, load_image
 
 
 def layers(
@@ -57,7 +57,7 @@ def layers(
         _table(model, size or 224, pooling, device, json)
         return
     if out is not None:
-        check_target(out, force)
+        check_target(out, force=force)
     painting = load_image(style, size=style_size, opaque=True)
     picture = load_image(photo, size=size or 512, opaque=True)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from fast_style.cli.inspect import DeviceName, Flag, PoolingName, Target, check_target, save
+from fast_style.cli.inspect import DeviceName, Flag, PoolingName, Target, save
 from fast_style.errors import InputError
-from fast_style.images import Picture, Pixels, load_image, to_uint8
+from fast_style.images import Picture, Pixels, check_target, load_image, to_uint8
 
 if TYPE_CHECKING:
     from fast_style.inspect import Maximized, Network
@@ -64,12 +64,12 @@ def maximize(
         steps: How often it grows (45).
         factor: By how much each time (1.05).
         iterations: Optimizer steps at each size (20).
-        rate: Of Adam (0.4), or of the dream, per step (0.005).
+        rate: Learning rate of Adam (0.4), or the dream's step (0.005).
         intensity: Penalty on pixels far from grey.
         edges: Penalty on image gradients.
         jitter: Random shift in each step, px (0; a dream: 16).
         rotation: Random turn in each step, degrees (0).
-        seed: Of the noise (0).
+        seed: Seed of the noise (0).
         octaves: Sizes of a dream (4).
         size: Shrink the photo's long side to this many px first.
         model: caffe-vgg19, efficientnet-lite0, a VGG's .pth, or a torchvision classifier.
@@ -78,7 +78,7 @@ def maximize(
         force: Overwrite OUT.
         json: Print the scores for machines.
     """
-    check_target(out, force)
+    check_target(out, force=force)
     picture = load_image(photo, size=size, opaque=True) if photo is not None else None
     if picture is None and (dream or not channel):
         raise InputError("nothing to maximise", hint="Give --channel, or a PHOTO (with --dream to change it).")

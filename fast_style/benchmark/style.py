@@ -22,7 +22,7 @@ class Speed:
     """How fast frames of one size were stylized, from uint8 to uint8.
 
     Attributes:
-        name: Such as 720p.
+        name: Name of the size, such as 720p.
         width: Px.
         height: Px.
         live: Frames a second, one at a time with every core, as for a camera.
@@ -36,7 +36,7 @@ class Speed:
     file: float
 
 
-def benchmark(style: str | Path, *, device: Device = "auto", seconds: float = 10.0) -> list[Speed]:
+def measure_style(style: str | Path, *, device: Device = "auto", seconds: float = 10.0) -> list[Speed]:
     """Measure a style at 360p, 480p, 720p and 1080p.
 
     Args:
