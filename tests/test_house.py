@@ -17,6 +17,7 @@ ROOT = Path(fast_style.__file__).parent
 FLOORS = (
     "errors",
     "images",
+    "sheet",
     "styles",
     "runtime",
     "benchmark",
@@ -31,7 +32,7 @@ FLOORS = (
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
-RUNTIME_ROOMS = {"errors", "images", "styles", "runtime", "benchmark", "web"}
+RUNTIME_ROOMS = {"errors", "images", "sheet", "styles", "runtime", "benchmark", "web"}
 
 
 def imports_of(path: Path) -> set[str]:
