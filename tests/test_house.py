@@ -19,6 +19,7 @@ FLOORS = (
     "extras",
     "files",
     "images",
+    "sheet",
     "styles",
     "graph",
     "runtime",
@@ -38,7 +39,7 @@ FLOORS = (
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
-RUNTIME_ROOMS = {"errors", "extras", "files", "images", "styles", "graph", "runtime", "benchmark", "web"}
+RUNTIME_ROOMS = {"errors", "extras", "files", "images", "sheet", "styles", "graph", "runtime", "benchmark", "web"}
 
 
 def imports_of(path: Path) -> set[str]:

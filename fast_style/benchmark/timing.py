@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shlex
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +20,17 @@ from fast_style.graph import core_count
 
 # What a fast case is repeated for in one turn, at least, s: one frame of a fast network is too short to time.
 TURN_SECONDS = 0.25
+
+# Between this process and the measured one stands a small one: the peak of a child counts the memory of its parent.
+_LAUNCHER = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+child.returncode = os.waitstatus_to_exitcode(status)
+print(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+sys.exit(child.returncode != 0)
+"""
 
 Case = TypeVar("Case", bound=Hashable)
 Result = TypeVar("Result")
@@ -86,16 +97,14 @@ def run_process(command: Sequence[str]) -> Usage:
     Raises:
         FastStyleError: It failed; the message ends with what it said.
     """
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-        said = child.stderr.read() if child.stderr else b""
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise FastStyleError(f"{shlex.join(command)} failed: {said.decode(errors='replace')}")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command], capture_output=True, text=True, errors="replace"
+    )
+    if done.returncode:
+        raise FastStyleError(f"{shlex.join(command)} failed: {done.stderr}")
+    wall, cpu, peak = map(float, done.stdout.split())
     # Linux counts in KiB, macOS in bytes.
-    unit = 2**20 if platform.system() == "Darwin" else 2**10
-    return Usage(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit)
+    return Usage(wall, cpu, peak / (2**20 if platform.system() == "Darwin" else 2**10))
 
 
 def ratio(times: Sequence[float], reference: Sequence[float]) -> float:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from cyclopts import Parameter
-from PIL import Image
 
 from fast_style.errors import InputError
 from fast_style.graph import Device
 from fast_style.images import Picture, check_target, load_image, save_image
-from fast_style.runtime.sheet import lay_out
 from fast_style.runtime.stylizer import Stylizer
+from fast_style.sheet import Tile, grid
 from fast_style.styles import shipped_styles
 
 
@@ -43,10 +41,9 @@ def sheet(
         raise InputError("no styles ship with this copy", hint="Give your own with --style.")
     check_target(out, force=force)
     picture = load_image(photo, size=size)
-    tiles = [("photo", Image.fromarray(picture.pixels))]
+    tiles = [Tile(picture.pixels, "photo")]
     for name in names:
         stylizer = Stylizer(name, device=device)
-        tiles.append((stylizer.style.name, Image.fromarray(stylizer.frame(picture.pixels))))
-    drawn = lay_out(tiles, columns=columns)
-    save_image(Picture(np.asarray(drawn)), out)
+        tiles.append(Tile(stylizer.frame(picture.pixels), stylizer.style.name))
+    save_image(Picture(grid(tiles, columns=columns, text=18)), out)
     print(f"{out}")

@@ -9,18 +9,16 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
-from PIL import Image, ImageDraw, ImageFont
 
 from fast_style.evaluate.evaluation import Evaluation, Result
 from fast_style.images import Picture, Pixels, fit, save_image
 from fast_style.perceptual import FIGURES
+from fast_style.sheet import Tile, grid
 
 COLORS = ("#c8553d", "#2a7ab9", "#3d8f5f", "#8a5fb0", "#b5892b", "#555555")
 _LINE = "#222222"
-_GAP, _LABEL = 6, 22
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1280px;padding:32px 24px;color:#222;background:#fdfcfa}
@@ -216,18 +214,9 @@ def _embed(pixels: Pixels, size: int | None = None) -> str:
 def draw_sheet(evaluation: Evaluation) -> Pixels:
     """Lay all pictures out: a row for each photo, a column for each way; (H, W, 3) uint8."""
     columns = _columns(evaluation)
-    height, width = evaluation.photos[0].shape[:2]
-    size = (
-        _GAP + len(columns) * (width + _GAP),
-        _LABEL + _GAP + len(evaluation.photos) * (height + _GAP),
-    )
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(14)
-    for column, result in enumerate(columns):
-        left = _GAP + column * (width + _GAP)
-        label = f"{result.name}  {result.terms['total']:.2f}"
-        draw.text((left, 5), label, fill="black", font=font)
-        for row, pixels in enumerate(result.pictures):
-            sheet.paste(Image.fromarray(pixels), (left, _LABEL + _GAP + row * (height + _GAP)))
-    return np.asarray(sheet)
+    tiles = [
+        Tile(column.pictures[row], f"{column.name}  {column.terms['total']:.2f}")
+        for row in range(len(evaluation.photos))
+        for column in columns
+    ]
+    return grid(tiles, columns=len(columns))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fast_style.inspect import drawing
-from fast_style.inspect.drawing import Tile
+from fast_style.sheet import Tile, grid
 
 
 def test_colour_maps_hit_their_anchors_and_clamp() -> None:
@@ -31,16 +31,16 @@ def test_overlay_of_nothing_is_the_photo_and_of_all_the_colours() -> None:
 
 def test_every_tile_of_a_grid_stands_whole_on_the_sheet() -> None:
     tiles = [Tile(np.full((20, 30, 3), shade, np.uint8), f"relu1_1 ch {shade}") for shade in (60, 90, 120)]
-    sheet = drawing.grid(tiles, columns=2, heading="a heading")
+    sheet = grid(tiles, columns=2, heading="a heading")
     for shade in (60, 90, 120):
         assert (sheet == shade).all(axis=2).sum() >= 600
 
 
 def test_titles_leave_ink_and_strange_letters_do_no_harm() -> None:
     tile = Tile(np.full((20, 90, 3), 255, np.uint8), "")
-    blank = drawing.grid([tile])
+    blank = grid([tile])
     assert (blank == 255).all()
-    named = drawing.grid([Tile(tile.pixels, "Ünïcödé 写真 × … a-word-that-is-much-too-long-for-its-cell")])
+    named = grid([Tile(tile.pixels, "Ünïcödé 写真 × … a-word-that-is-much-too-long-for-its-cell")])
     assert (named < 100).any()
 
 

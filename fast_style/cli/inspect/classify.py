@@ -11,6 +11,7 @@ from rich.table import Table
 from fast_style.cli.inspect import DeviceName, Flag, OptionalTarget, save
 from fast_style.errors import InputError
 from fast_style.images import check_target, load_image
+from fast_style.sheet import Tile, beside, grid
 
 
 def classify(
@@ -48,8 +49,8 @@ def classify(
     (found,) = look.classify(network, network.class_input(picture), top=top)
     if out is not None:
         rows = [(p.label, p.probability, f"{p.probability:.1%}") for p in found]
-        shown = drawing.Tile(drawing.within(picture.pixels, 256), photo.name)
-        save(drawing.beside(drawing.grid([shown]), drawing.bars(rows, heading=f"classes by {model}")), out)
+        shown = Tile(drawing.within(picture.pixels, 256), photo.name)
+        save(beside(grid([shown]), drawing.bars(rows, heading=f"classes by {model}")), out)
     if json:
         print(json_module.dumps({"photo": str(photo), "model": model, "classes": [p.as_dict() for p in found]}))
         return

@@ -21,9 +21,9 @@ from fast_style.cli.inspect import (
 )
 from fast_style.errors import InputError
 from fast_style.images import Pixels, check_target, load_image
+from fast_style.sheet import Tile, beside, grid
 
 if TYPE_CHECKING:
-    from fast_style.inspect.drawing import Tile
     from fast_style.inspect.features import Maps
 
 Normalization = Literal["each", "joint", "logistic"]
@@ -115,7 +115,7 @@ def features(
         scaled = look.normalize_maps(found[names[0]][picked[:1]], normalize)[0]
         if show == "overlay":
             over = drawing.overlay(pixels, scaled, colors or "rainbow")
-            sheet = drawing.grid([drawing.Tile(over, f"{names[0]} channel {picked[0]} of {model}")])
+            sheet = grid([Tile(over, f"{names[0]} channel {picked[0]} of {model}")])
         else:
             height, width = pixels.shape[:2]
             sheet = drawing.colorize(
@@ -155,27 +155,23 @@ def _tiles(
 
     scaled = normalize_maps(maps[channels], normalize)
     return [
-        drawing.Tile(_like(drawing.colorize(values, colors), thumb), f"{name} ch {channel}")
+        Tile(_like(drawing.colorize(values, colors), thumb), f"{name} ch {channel}")
         for channel, values in zip(channels, scaled, strict=True)
     ]
 
 
 def _grid(tiles: list[Tile], photo: Pixels, heading: str, *, columns: int | None) -> Pixels:
     """The photo, and beside it the maps of one layer."""
-    from fast_style.inspect import drawing
-
-    left = drawing.grid([drawing.Tile(photo, "the photo")], columns=1)
-    return drawing.beside(left, drawing.grid(tiles, columns=columns or (4 if len(tiles) <= 16 else 8), heading=heading))
+    left = grid([Tile(photo, "the photo")], columns=1)
+    return beside(left, grid(tiles, columns=columns or (4 if len(tiles) <= 16 else 8), heading=heading))
 
 
 def _strip(layers: list[list[Tile]], photo: Pixels, heading: str) -> Pixels:
     """A column for each layer, and the photo before them."""
-    from fast_style.inspect import drawing
-
-    blank = drawing.Tile(np.full_like(photo, 255))
+    blank = Tile(np.full_like(photo, 255))
     rows = itertools.zip_longest(*layers, fillvalue=blank)
-    sheet = drawing.grid([shown for row in rows for shown in row], columns=len(layers), heading=heading)
-    return drawing.beside(drawing.grid([drawing.Tile(photo, "the photo")]), sheet)
+    sheet = grid([shown for row in rows for shown in row], columns=len(layers), heading=heading)
+    return beside(grid([Tile(photo, "the photo")]), sheet)
 
 
 def _like(pixels: Pixels, thumb: Pixels) -> Pixels:

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from fast_style.cli.inspect import DeviceName, Flag, Target, save
 from fast_style.errors import InputError
 from fast_style.images import check_target, load_image
+from fast_style.sheet import Tile, grid
 
 
 def gradcam(
@@ -71,11 +72,11 @@ def gradcam(
     elif show == "overlay":
         sheet = drawing.overlay(pixels, heat.upsampled[0, 0])
     else:
-        tiles = [drawing.Tile(pixels, "the photo")]
+        tiles = [Tile(pixels, "the photo")]
         for prediction, values in zip(found, heat.upsampled[0], strict=True):
             title = f"{prediction.label} {prediction.probability:.1%}"
-            tiles.append(drawing.Tile(drawing.overlay(pixels, values), title))
-        sheet = drawing.grid(tiles, columns=min(len(tiles), 4), heading=f"Grad-CAM at {heat.layer} of {model}")
+            tiles.append(Tile(drawing.overlay(pixels, values), title))
+        sheet = grid(tiles, columns=min(len(tiles), 4), heading=f"Grad-CAM at {heat.layer} of {model}")
     save(sheet, out)
 
     records = []

@@ -13,6 +13,7 @@ from rich.table import Table
 from fast_style.cli.inspect import DeviceName, Flag, OptionalTarget, PoolingName, save, split_names
 from fast_style.errors import InputError
 from fast_style.images import check_target, load_image
+from fast_style.sheet import Tile, beside, grid
 
 
 def layers(
@@ -75,11 +76,11 @@ def layers(
     if out is not None:
         rows = [(name, value, f"{value:.3f}") for name, value in differences.items()]
         tiles = [
-            drawing.Tile(drawing.within(picture.pixels, 200), f"{photo.name}, {max(picture.size)} px"),
-            drawing.Tile(drawing.within(painting.pixels, 200), f"{style.name}, {max(painting.size)} px"),
+            Tile(drawing.within(picture.pixels, 200), f"{photo.name}, {max(picture.size)} px"),
+            Tile(drawing.within(painting.pixels, 200), f"{style.name}, {max(painting.size)} px"),
         ]
         heading = f"how far their Gram matrices are apart ({model})"
-        save(drawing.beside(drawing.grid(tiles, columns=1), drawing.bars(rows, heading=heading)), out)
+        save(beside(grid(tiles, columns=1), drawing.bars(rows, heading=heading)), out)
     if json:
         record = {"model": model, "style": str(style), "photo": str(photo), "differences": differences}
         print(json_module.dumps(record))

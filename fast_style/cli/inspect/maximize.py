@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from fast_style.cli.inspect import DeviceName, Flag, PoolingName, Target, save
 from fast_style.errors import InputError
 from fast_style.images import Picture, Pixels, check_target, load_image, to_uint8
+from fast_style.sheet import Tile, grid
 
 if TYPE_CHECKING:
     from fast_style.inspect import Maximized, Network
@@ -159,15 +160,15 @@ def _dream(
     bare: bool,
     options: dict[str, Any],
 ) -> dict[str, Any]:
-    from fast_style.inspect import drawing, to_tensor
     from fast_style.inspect import dream as dream_of
+    from fast_style.inspect import to_tensor
 
     which = channel[0] if channel else None
     with _progress("dreaming") as progress:
         dreamt = dream_of(network, to_tensor(picture, network.device), layer, which, progress=progress, **options)
     pixels = to_uint8(dreamt)
     title = f"{network.name} dreams of {layer}" + ("" if which is None else f" channel {which}")
-    save(pixels if bare else drawing.grid([drawing.Tile(pixels, title)]), out)
+    save(pixels if bare else grid([Tile(pixels, title)]), out)
     return {"dream": True, "channel": which, "size": list(picture.size)}
 
 
@@ -178,22 +179,20 @@ def _sheet(result: Maximized, layer: str, model: str, strip: bool, photo: Pictur
     if strip:
         side = min(160, result.pictures.shape[-1])
         tiles = [
-            drawing.Tile(
-                drawing.within(to_uint8(stage[row : row + 1]), side), f"{layer} ch {channel}\n{stage.shape[-1]} px"
-            )
+            Tile(drawing.within(to_uint8(stage[row : row + 1]), side), f"{layer} ch {channel}\n{stage.shape[-1]} px")
             for row, channel in enumerate(result.channels)
             for stage in result.growth
         ]
-        return drawing.grid(tiles, columns=len(result.growth), heading=f"{model}: growing from noise")
+        return grid(tiles, columns=len(result.growth), heading=f"{model}: growing from noise")
     tiles = [
-        drawing.Tile(to_uint8(result.pictures[row : row + 1]), f"{layer} channel {channel}\nrms {_short(score)}")
+        Tile(to_uint8(result.pictures[row : row + 1]), f"{layer} channel {channel}\nrms {_short(score)}")
         for row, (channel, score) in enumerate(zip(result.channels, result.scores, strict=True))
     ]
     if photo is None:
-        return drawing.grid(tiles, columns=min(len(tiles), 5), heading=model)
-    shown = drawing.Tile(drawing.within(photo.pixels, result.pictures.shape[-1]), "the photo")
+        return grid(tiles, columns=min(len(tiles), 5), heading=model)
+    shown = Tile(drawing.within(photo.pixels, result.pictures.shape[-1]), "the photo")
     heading = f"{model}: the channels of {layer} most active in the photo"
-    return drawing.grid([shown, *tiles], columns=min(len(tiles) + 1, 6), heading=heading)
+    return grid([shown, *tiles], columns=min(len(tiles) + 1, 6), heading=heading)
 
 
 @contextmanager
