@@ -173,11 +173,25 @@ def _on_white(picture: Picture) -> Picture:
 
 def fit(picture: Picture, size: int) -> Picture:
     """Shrink a picture so that its long side has at most ``size`` px; the aspect ratio is kept."""
-    width, height = picture.size
-    if max(width, height) <= size:
-        return picture
-    scale = size / max(width, height)
-    return resize(picture, (max(1, round(width * scale)), max(1, round(height * scale))))
+    target = fit_size(picture.size, size)
+    return picture if target == picture.size else resize(picture, target)
+
+
+def fit_size(
+    size: tuple[int, int], long_side: float | None, *, enlarge: bool = False, least: int = 1
+) -> tuple[int, int]:
+    """Shrink a size, (width, height) px, to a long side; the aspect ratio is kept.
+
+    Args:
+        size: What is there.
+        long_side: Px, or None to keep the size.
+        enlarge: Bring a smaller size to that long side, too.
+        least: What each side has at least after that, px.
+    """
+    if long_side is None or (max(size) <= long_side and not enlarge):
+        return size
+    scale = long_side / max(size)
+    return max(least, round(size[0] * scale)), max(least, round(size[1] * scale))
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:

@@ -15,7 +15,7 @@ from av.stream import Disposition
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
-from fast_style.images import MAX_PIXELS, Planes
+from fast_style.images import MAX_PIXELS, Planes, fit_size
 from fast_style.runtime.colors import colors_of
 from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses, plane_views
 from fast_style.runtime.session import core_count
@@ -86,7 +86,7 @@ class VideoReader:
         first = self._first_frame()
         self.rotation = round(first.rotation / 90) * 90 % 360
         self.colors = colors_of(first)
-        self._decoded_size = _fitted(first.width, first.height, size)
+        self._decoded_size = fit_size((first.width, first.height), size)
         width, height = self._decoded_size
         self.width, self.height = (height, width) if self.rotation % 180 else (width, height)
         aspect = self.stream.sample_aspect_ratio
@@ -242,10 +242,3 @@ class VideoReader:
     ) -> None:
         """Close at the end of the block."""
         self.close()
-
-
-def _fitted(width: int, height: int, size: int | None) -> tuple[int, int]:
-    if size is None or max(width, height) <= size:
-        return width, height
-    scale = size / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
