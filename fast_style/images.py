@@ -188,16 +188,25 @@ def _on_white(picture: Picture) -> Picture:
 
 def fit(picture: Picture, size: int) -> Picture:
     """Shrink a picture so that its long side has at most ``size`` px; the aspect ratio is kept."""
-    fitted = fitted_size(*picture.size, size)
-    return picture if fitted == picture.size else resize(picture, fitted)
+    target = fit_size(picture.size, size)
+    return picture if target == picture.size else resize(picture, target)
 
 
-def fitted_size(width: int, height: int, size: int | None) -> tuple[int, int]:
-    """The sides of a picture, px, after its long side is shrunk to at most ``size`` px; None shrinks nothing."""
-    if size is None or max(width, height) <= size:
-        return width, height
-    scale = size / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+def fit_size(
+    size: tuple[int, int], long_side: float | None, *, enlarge: bool = False, least: int = 1
+) -> tuple[int, int]:
+    """Shrink a size, (width, height) px, to a long side; the aspect ratio is kept.
+
+    Args:
+        size: What is there.
+        long_side: Px, or None to keep the size.
+        enlarge: Bring a smaller size to that long side, too.
+        least: What each side has at least after that, px.
+    """
+    if long_side is None or (max(size) <= long_side and not enlarge):
+        return size
+    scale = long_side / max(size)
+    return max(least, round(size[0] * scale)), max(least, round(size[1] * scale))
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fast_style.errors import CheckpointError, ImageError
-from fast_style.images import Picture, Pixels, fit, load_image, resize, to_float
+from fast_style.images import Picture, Pixels, fit, fit_size, load_image, resize, to_float
 
 Box = tuple[int, int, int, int]
 Floats = NDArray[np.float32]
@@ -144,8 +144,7 @@ def load_painting(path: str | Path, size: int, *, box: Sequence[int] | None = No
             f"{path} of {width}×{height} px is too small for a painting",
             hint=f"Each side needs at least {_SMALLEST_PAINTING} px; several hundred show strokes.",
         )
-    scale = size / max(width, height)
-    picture = resize(picture, (max(1, round(width * scale)), max(1, round(height * scale))))
+    picture = resize(picture, fit_size(picture.size, size, enlarge=True))
     return torch.from_numpy(to_float(picture.pixels))
 
 

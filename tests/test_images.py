@@ -18,6 +18,7 @@ from fast_style.images import (
     Picture,
     find_images,
     fit,
+    fit_size,
     load_image,
     mix,
     save_image,
@@ -235,3 +236,11 @@ def test_kept_colors_are_the_photos_and_the_brightness_is_the_styles() -> None:
     out = styled.ravel()
     assert (out[0] - out[1], out[1] - out[2]) == (pytest.approx(0.1), pytest.approx(0.1))
     assert out @ [0.299, 0.587, 0.114] == pytest.approx(0.6)
+
+
+def test_a_long_side_is_met_and_nothing_is_enlarged_unless_asked() -> None:
+    assert fit_size((200, 100), 50) == (50, 25)
+    assert fit_size((200, 100), 400) == fit_size((200, 100), None) == (200, 100)
+    assert fit_size((200, 100), 400, enlarge=True) == (400, 200)
+    assert fit_size((1000, 2), 100) == (100, 1)
+    assert fit_size((1000, 2), 100, least=16) == (100, 16)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from fast_style.images import Pixels
+from fast_style.images import Pixels, fit_size
 from fast_style.sheet import GAP, INK, PAPER, cut_text, load_font, text_width, wrap_text
 
 Colors = Literal["fire", "rainbow", "grey"]
@@ -57,9 +57,7 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 def within(pixels: Pixels, side: int) -> Pixels:
     """Bring a picture's long side to ``side`` px, up or down; the aspect ratio is kept."""
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    return resized(pixels, (max(1, round(width * scale)), max(1, round(height * scale))))
+    return resized(pixels, fit_size((pixels.shape[1], pixels.shape[0]), side, enlarge=True))
 
 
 def bars(rows: Sequence[tuple[str, float, str]], *, heading: str = "", width: int = 520, text: int = 14) -> Pixels:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fast_style.device import find_device
 from fast_style.errors import InputError, TrainingDivergedError
-from fast_style.images import Picture, Pixels, fit, mix, resize, to_float, to_uint8
+from fast_style.images import Picture, Pixels, fit, fit_size, mix, resize, to_float, to_uint8
 from fast_style.optimize.descent import Precision, Scorer, adam
 from fast_style.optimize.lbfgs import lbfgs
 from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
@@ -226,10 +226,9 @@ def optimize_picture(
 
 def scaled(pixels: Pixels, long_side: float) -> Pixels:
     """Resample so that the long side has that many px, enlarging if needed; never squashed."""
-    height, width = pixels.shape[:2]
-    scale = long_side / max(width, height)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return pixels if size == (width, height) else resize(Picture(pixels), size).pixels
+    picture = Picture(pixels)
+    size = fit_size(picture.size, long_side, enlarge=True)
+    return pixels if size == picture.size else resize(picture, size).pixels
 
 
 def _tensor(pixels: Pixels, device: torch.device) -> Tensor:

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fast_style.images import Picture, Pixels, channels, save_image
+from fast_style.images import Picture, Pixels, channels, fit_size, save_image
 from fast_style.runtime.capture import Capture, Shot
 from fast_style.runtime.recorder import Recorder, free_name
 from fast_style.runtime.stylizer import SMALLEST_SIDE, Stylizer
@@ -200,9 +200,8 @@ class Live:
 
 def shrink(pixels: Pixels, size: int | None) -> Pixels:
     """Shrink an (H, W, 3) picture so that its long side has at most ``size`` px, and its short side what is needed."""
-    height, width = pixels.shape[:2]
-    if size is None or max(width, height) <= size:
+    width, height = pixels.shape[1], pixels.shape[0]
+    target = fit_size((width, height), size, least=SMALLEST_SIDE)
+    if target == (width, height):
         return pixels
-    scale = size / max(width, height)
-    target = (max(SMALLEST_SIDE, round(width * scale)), max(SMALLEST_SIDE, round(height * scale)))
     return np.asarray(cv2.resize(pixels, target, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
 from fast_style.graph import core_count
-from fast_style.images import MAX_PIXELS, Planes, fitted_size
+from fast_style.images import MAX_PIXELS, Planes, fit_size
 from fast_style.runtime.colors import colors_of
 from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, plane_views
 
@@ -85,7 +85,7 @@ class VideoReader:
         first = self._first_frame()
         self.rotation = round(first.rotation / 90) * 90 % 360
         self.colors = colors_of(first)
-        self._decoded_size = fitted_size(first.width, first.height, size)
+        self._decoded_size = fit_size((first.width, first.height), size)
         width, height = self._decoded_size
         self.width, self.height = (height, width) if self.rotation % 180 else (width, height)
         aspect = self.stream.sample_aspect_ratio
