@@ -105,7 +105,7 @@ class Recipe:
             batch=1,
             objective=BOLD,
             grid_weight=100.0,
-            lattice_weight=5.0,
+            lattice_weight=10.0,
             border_weight=4.0,
             style_warmup=0.4,
         )
