@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
     from fast_style.evaluate.evaluation import Evaluation
     from fast_style.evaluate.models import Model
+
+# A clip's frames; two pictures of one scene and how far each pixel moves from one to the other.
+Scenes = tuple[list[Pixels] | None, tuple[Pixels, Pixels, Any] | None]
 
 SMALLEST = 128
 UNIT_PHOTOS = 24
@@ -98,6 +102,7 @@ def evaluate(
         raise InputError("--steady is measured on a clip", hint="Give one with --video.")
     if (out / "report.json").exists() and not force:
         raise InputError(f"{out} holds a report", hint="Give --force to overwrite it, or another -o.")
+    scenes = _load_scenes(video, frames, stereo=stereo)  # fails now, not after the reference's minutes
     # Three smooth photos alone would make roughness count several times what it did in the training.
     units, skipped = _load_photos(photos, size=size, limit=max(limit, UNIT_PHOTOS))
     for error in skipped:
@@ -158,7 +163,7 @@ def evaluate(
         console.print(f"reference {done}/{len(chosen)}  {name}  {how}", highlight=False, markup=False)
 
     evaluation = evaluate_models(opened, chosen, reference, pictures=others, on_photo=on_photo)
-    flicker = _measure_flicker(opened, video, frames, stereo=stereo, steady=steady)
+    flicker = _measure_flicker(opened, scenes, steady=steady)
     record = {
         "style": str(style),
         "settings": {
@@ -251,15 +256,22 @@ def _distinct(models: list[Model]) -> list[Model]:
     return [replace(m, name=str(m.path)) if names.count(m.name) > 1 else m for m in apart]
 
 
-def _measure_flicker(
-    models: list[Model], video: Path | None, frames: int, *, stereo: bool, steady: bool
-) -> dict[str, Any]:
+def _load_scenes(video: Path | None, frames: int, *, stereo: bool) -> Scenes:
+    """What flicker is measured on: the frames of a clip, and a stereo pair with its correspondence."""
+    from fast_style.evaluate.flicker import motorcycle, read_clip
+
+    if video is not None or stereo:
+        import_module("cv2")  # the measure needs it
+    clip = read_clip(video, frames=frames, size=640) if video is not None else None
+    return clip, motorcycle() if stereo else None
+
+
+def _measure_flicker(models: list[Model], scenes: Scenes, *, steady: bool) -> dict[str, Any]:
     """Figures by what was measured (``video``, ``steady video``, ``stereo``) and by model."""
-    from fast_style.evaluate.flicker import measure_flicker, measure_stereo, motorcycle, read_clip, steadily
+    from fast_style.evaluate.flicker import measure_flicker, measure_stereo, steadily
 
     found: dict[str, Any] = {}
-    clip = read_clip(video, frames=frames, size=640) if video is not None else None
-    pair = motorcycle() if stereo else None
+    clip, pair = scenes
     for model in models:
 
         def stylize(pixels: Pixels, model: Model = model) -> Pixels:

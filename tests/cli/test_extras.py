@@ -70,6 +70,13 @@ def run_without(modules: str, command: str, place: Path) -> subprocess.Completed
     return subprocess.run(arguments, capture_output=True, text=True, cwd=place)
 
 
+def test_evaluate_misses_the_videos_libraries_before_the_reference_is_made(place: Path) -> None:
+    done = run_without("av,cv2", "evaluate udnie --style photo.png --photos photos --video clip.mp4", place)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(" is not installed: pip install 'fast-style[video]'")
+
+
 def test_every_verb_is_run_without_extras() -> None:
     verbs = {verb for verb in VERBS if verb != "inspect"} | {f"inspect {verb}" for verb in INSPECT_VERBS}
     assert verbs <= set(COMMANDS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fast_style.cli import main
-from fast_style.cli.evaluate import _flicker_lines, _measure_flicker
+from fast_style.cli.evaluate import _flicker_lines, _load_scenes, _measure_flicker
 from fast_style.errors import InputError
 from fast_style.evaluate.flicker import (
     consistent_flow,
@@ -138,14 +138,15 @@ def test_evaluate_puts_plain_and_steady_side_by_side(tmp_path: Path) -> None:
         writer.add(channels(frame), number)
     writer.close()
     model = Model("inverse", tmp_path / "inverse.onnx", "onnx", lambda image: 1 - image)
-    found = _measure_flicker([model], clip, 3, stereo=False, steady=True)
+    scenes = _load_scenes(clip, 3, stereo=False)
+    found = _measure_flicker([model], scenes, steady=True)
     assert list(found) == ["video", "steady video"]
     assert found["video"]["inverse"]["pairs"] == found["steady video"]["inverse"]["pairs"] == 2
     assert [line.split(":")[0] for line in _flicker_lines(found)] == [
         "Flicker of inverse on the video",
         "Flicker of inverse on the steady video",
     ]
-    assert list(_measure_flicker([model], clip, 3, stereo=False, steady=False)) == ["video"]
+    assert list(_measure_flicker([model], scenes, steady=False)) == ["video"]
 
 
 def test_steady_without_a_clip_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
