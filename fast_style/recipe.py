@@ -12,12 +12,12 @@ from fast_style.perceptual import Objective
 BOLD = Objective(
     content_layers=("relu4_2",),
     style_layer_weights=(1.0, 1.0, 1.0, 1.0),
-    content_weight=1.5,
+    content_weight=1.2,
     style_weight=6.0,
     tv_weight=0.1,
     coarse_weight=6.0,
     spread_weight=3.0,
-    colour_weight=1.0,
+    colour_weight=4.0,
 )
 
 Precision = Literal["auto", "32", "bf16"]
