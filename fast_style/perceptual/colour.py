@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fast_style.perceptual.objective import Objective
-from fast_style.perceptual.term import Seen, Term, Weight
+from fast_style.perceptual.term import Seen, Term, Weight, mix
 from fast_style.perceptual.views import Inside
 
 _DIRECTIONS = 32
@@ -45,8 +45,9 @@ class Colour(Term):
 
     def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
         """Keep the weighted mean of the paintings' quantiles."""
-        found = [color_quantiles(seen.image) * share for seen, share in zip(paintings, shares, strict=True)]
-        self.register_buffer("target", sum(found[1:], start=found[0]), persistent=False)
+        self.register_buffer(
+            "target", mix([color_quantiles(seen.image) for seen in paintings], shares), persistent=False
+        )
 
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Compare the quantiles."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fast_style.perceptual.objective import Objective
-from fast_style.perceptual.term import Seen, Term, Weight
+from fast_style.perceptual.term import Seen, Term, Weight, mix
 
 # Added to variances, so that the root of a channel that never responds has a gradient.
 _SMALLEST_VARIANCE = 1e-4
@@ -45,11 +45,8 @@ class Spread(Term):
     def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
         """Keep the weighted mean of the paintings' statistics."""
         for layer in self.layers:
-            found = [
-                mean_and_deviation(painting.features[layer])[0] * share
-                for painting, share in zip(paintings, shares, strict=True)
-            ]
-            self.register_buffer(f"target_{layer}", sum(found[1:], start=found[0]), persistent=False)
+            found = [mean_and_deviation(painting.features[layer])[0] for painting in paintings]
+            self.register_buffer(f"target_{layer}", mix(found, shares), persistent=False)
 
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Compare one layer."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fast_style.perceptual.gram import gram_matrix
 from fast_style.perceptual.objective import Objective
-from fast_style.perceptual.term import Seen, Term, Weight
+from fast_style.perceptual.term import Seen, Term, Weight, mix
 from fast_style.perceptual.views import Inside
 
 
@@ -50,11 +50,8 @@ class Style(Term):
     def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
         """Keep the weighted mean of the paintings' Gram matrices."""
         for layer in self.layers:
-            grams = [
-                gram_matrix(painting.features[layer])[0] * share
-                for painting, share in zip(paintings, shares, strict=True)
-            ]
-            self.register_buffer(f"gram_{layer}", sum(grams[1:], start=grams[0]), persistent=False)
+            grams = [gram_matrix(painting.features[layer])[0] for painting in paintings]
+            self.register_buffer(f"gram_{layer}", mix(grams, shares), persistent=False)
 
     def target(self, layer: str) -> Tensor:
         """The painting's Gram matrix at a style layer, (C, C)."""

@@ -134,3 +134,8 @@ class Term(nn.Module):
         other = copy.copy(self)
         other.weight = weight
         return other
+
+
+def mix(targets: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+    """Return the mean of several paintings' targets, weighted by shares that sum to one."""
+    return sum((target * share for target, share in zip(targets, shares, strict=True)), start=targets[0].new_zeros(()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -77,6 +78,15 @@ def test_the_coarse_style_is_the_style_of_the_halved_picture(vgg: VGG) -> None:
     torch.testing.assert_close(found, torch.as_tensor(expected), rtol=1e-4, atol=1e-6)
 
 
-def test_the_strength_multiplies_all_that_asks_for_the_painting() -> None:
+def test_the_strength_multiplies_all_that_asks_for_the_painting(vgg: VGG) -> None:
+    painting = torch.rand(1, 3, 32, 32)
+    plain, bold = (
+        PerceptualLoss(vgg, [painting], replace(OBJECTIVE, strength=strength)).terms for strength in (1.0, 2.0)
+    )
+    ratios = {name: bold[name].weight_at(1.0) / plain[name].weight_at(1.0) for name in plain}
+    assert ratios == {"content": 1.0, "style": 2.0, "tv": 1.0, "coarse_style": 2.0, "spread": 2.0, "colour": 2.0}
+
+
+def test_the_network_fine_has_the_bold_objective_and_the_others_the_default() -> None:
     assert Recipe.of("fine").objective == BOLD
     assert Recipe.of("fast") == Recipe()
