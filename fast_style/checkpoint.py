@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fast_style.errors import CheckpointError
 from fast_style.files import check_format
-from fast_style.networks import TransformerNetwork, build_network
+from fast_style.networks import TransformerNetwork, restore_network
 from fast_style.perceptual import Calibration
 from fast_style.recipe import Recipe
 
@@ -48,15 +48,13 @@ class Checkpoint:
         Raises:
             CheckpointError: The weights do not fit the network the recipe names.
         """
-        network = build_network(self.recipe.network)
         try:
-            network.load_state_dict(self.average)
+            return restore_network(self.recipe.network, self.average).eval()
         except RuntimeError as error:
             raise CheckpointError(
                 f"{self.path} does not hold the weights of {self.recipe.network!r}",
                 hint="Another version of fast-style wrote it, with another network, or it was changed: train anew.",
             ) from error
-        return network.eval()
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

@@ -7,9 +7,9 @@ from pathlib import Path
 import onnx
 import torch
 
-from fast_style.errors import ModelError
+from fast_style.errors import InputError, ModelError
 from fast_style.graph import PRODUCER, read_checked
-from fast_style.networks import TransformerNetwork, build_network
+from fast_style.networks import TransformerNetwork, restore_network
 
 # The exported graph holds the network as a part called this.
 PREFIX = "network."
@@ -35,14 +35,14 @@ def network_from_onnx(path: str | Path) -> TransformerNetwork:
         raise ModelError(f"{path} cannot be read as ONNX: {error}", hint=hint) from error
     if metadata.get("producer") != PRODUCER or "network" not in metadata:
         raise ModelError(f"{path} was not exported by fast-style", hint=hint)
-    network = build_network(metadata["network"])
     try:
         stored = {
             tensor.name.removeprefix(PREFIX): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
             for tensor in model.graph.initializer
             if tensor.name.startswith(PREFIX)
         }
-        network.load_state_dict(stored)
+        return restore_network(metadata["network"], stored).eval()
+    except InputError:
+        raise
     except Exception as error:  # a damaged tensor fails in many ways
         raise ModelError(f"{path} does not hold every weight of {metadata['network']!r}", hint=hint) from error
-    return network.eval()

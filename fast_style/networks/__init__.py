@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
 
 from fast_style.errors import InputError, did_you_mean
 from fast_style.networks.condition import Condition, Statistics
@@ -32,6 +34,7 @@ __all__ = [
     "fine",
     "from_pytorch_examples",
     "record_statistics",
+    "restore_network",
     "tiny",
 ]
 
@@ -45,3 +48,20 @@ def build_network(name: str) -> TransformerNetwork:
     if name not in NETWORKS:
         raise InputError(f"no network {name!r}{did_you_mean(name, NETWORKS)}", hint=f"There are {', '.join(NETWORKS)}.")
     return NETWORKS[name]()
+
+
+def restore_network(name: str, weights: Mapping[str, Tensor]) -> TransformerNetwork:
+    """Build a network around a state dict: of the size that the weights have, if another version made them.
+
+    Raises:
+        InputError: There is no network of that name.
+        RuntimeError: The weights are not those of such a network.
+    """
+    network = build_network(name)
+    if isinstance(network, RealtimeNetwork):
+        try:
+            network = RealtimeNetwork.like(weights)
+        except (KeyError, ValueError) as error:
+            raise RuntimeError(f"a layer of {name!r} is missing: {error}") from error
+    network.load_state_dict(weights)
+    return network

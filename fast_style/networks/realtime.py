@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -116,33 +117,75 @@ class Noise(nn.Module):
         return features + self.scale * noise
 
 
+class HalfSizeEnd(nn.Module):
+    """From 1/4 of the size to the picture through 1/2, where it meets the photo once more: crisp edges.
+
+    A pixel shuffle by 4 alone is linear: all that lies within a cell is a mixture of as many patterns as there are
+    channels. One ReLU at half the size draws an edge at any place of a cell, for a tenth of the arithmetic.
+
+    Args:
+        quarter: Channels at 1/4 of the size.
+        half: Channels at 1/2.
+    """
+
+    def __init__(self, quarter: int, half: int) -> None:
+        super().__init__()
+        self.photo = nn.Conv2d(3, half, 4, 2, 1)
+        self.up = upsampling(quarter, half, bias=False)
+        self.norm = InstanceNormalization(half)
+        self.merge = ConvNormBlock(half, half, 3)
+        self.head = nn.Conv2d(half, 3 * 2 * 2, 3, padding=1)
+        initialize_smooth_shuffle(self.head, factor=2)
+
+    def forward(self, features: Tensor, image: Tensor, condition: Condition) -> Tensor:
+        """(N, quarter, H / 4, W / 4) and the photo, (N, 3, H, W), to (N, 3, H, W) before the sigmoid."""
+        met = self.norm(self.up(features) + self.photo(image), condition.statistics.get("norm"))
+        merged = self.merge(F.relu(met), condition.part("merge"))
+        return F.pixel_shuffle(self.head(merged), 2)
+
+
 class RealtimeNetwork(TransformerNetwork):
-    """A strided stem to 1/4, residual blocks at 1/8, back to 1/4 with a skip, and one pixel shuffle by 4.
+    """A strided stem to 1/4, residual blocks at 1/8, back to 1/4 with a skip, and an end at full size.
+
+    The end is one pixel shuffle by 4, or goes through 1/2.
 
     Args:
         quarter: Channels at 1/4 of the size.
         eighth: Channels at 1/8.
         blocks: Residual blocks at 1/8.
+        half: Channels at 1/2; 0 ends in one shuffle by 4.
     """
 
     stride = 8
     margin = 8
 
-    def __init__(self, *, quarter: int, eighth: int, blocks: int) -> None:
+    def __init__(self, *, quarter: int, eighth: int, blocks: int, half: int = 0) -> None:
         super().__init__()
         self.stem = ConvNormBlock(3, quarter, 8, 4)
         self.down = ConvNormBlock(quarter, eighth, 3, 2)
         self.noise = Noise(eighth, 0.5)
         self.blocks = nn.Sequential(*(InvertedResidualBlock(eighth) for _ in range(blocks)))
-        # A pixel shuffle by another name, which runtimes are faster at. It starts as nearest-neighbour upsampling.
-        self.up = nn.ConvTranspose2d(eighth, quarter, 2, 2)
-        with torch.no_grad():
-            self.up.weight.copy_(self.up.weight[..., :1, :1].clone())
+        self.up = upsampling(eighth, quarter)
         # Where strokes begin is decided at 1/8, and once more here, or they would begin at every eighth pixel.
         self.fine_noise = Noise(quarter, 0.3)
         self.merge = ConvNormBlock(quarter, quarter, 3)
-        self.head = nn.Conv2d(quarter, 3 * 4 * 4, 3, padding=1)
-        initialize_smooth_shuffle(self.head, factor=4)
+        if half:
+            self.end = HalfSizeEnd(quarter, half)
+        else:
+            self.head = nn.Conv2d(quarter, 3 * 4 * 4, 3, padding=1)
+            initialize_smooth_shuffle(self.head, factor=4)
+
+    @classmethod
+    def like(cls, weights: Mapping[str, Tensor]) -> RealtimeNetwork:
+        """Build the network that a state dict is of, with fresh weights: files of before keep their size.
+
+        Raises:
+            KeyError: A layer is missing.
+        """
+        eighth, quarter = weights["down.conv.weight"].shape[:2]
+        blocks = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
+        half = weights["end.head.weight"].shape[1] if "end.head.weight" in weights else 0
+        return cls(quarter=quarter, eighth=eighth, blocks=len(blocks), half=half)
 
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
         """Stylize; the end is a sigmoid, so the result is within (0, 1).
@@ -162,7 +205,11 @@ class RealtimeNetwork(TransformerNetwork):
             features = block(features, condition.part(f"blocks.{number}"))
         features = self.fine_noise(self.up(features) + quarter, fine_origin)
         features = self.merge(features, condition.part("merge"))
-        return F.pixel_shuffle(self.head(features), 4).sigmoid()
+        if hasattr(self, "end"):
+            picture: Tensor = self.end(features, image, condition.part("end"))
+        else:
+            picture = F.pixel_shuffle(self.head(features), 4)
+        return picture.sigmoid()
 
     def random_condition(self, random: np.random.Generator) -> Condition:
         """Move each map of noise by itself, so that nothing is learned by heart from their values."""
@@ -180,6 +227,14 @@ def _cells(origin: Origin, cell: int) -> Origin:
     if row % cell or column % cell:
         raise InputError(f"the origin is {origin} px; expected multiples of {cell} px")
     return row // cell, column // cell
+
+
+@torch.no_grad()
+def upsampling(inputs: int, outputs: int, *, bias: bool = True) -> nn.ConvTranspose2d:
+    """Make a pixel shuffle by 2 by another name, which runtimes are faster at. It starts as nearest-neighbour."""
+    layer = nn.ConvTranspose2d(inputs, outputs, 2, 2, bias=bias)
+    layer.weight.copy_(layer.weight[..., :1, :1].clone())
+    return layer
 
 
 @torch.no_grad()
@@ -219,5 +274,5 @@ def tiny() -> TransformerNetwork:
 
 
 def fine() -> TransformerNetwork:
-    """For bolder pictures: five times the arithmetic of ``fast``."""
-    return RealtimeNetwork(quarter=72, eighth=144, blocks=8)
+    """For bolder pictures: five times the arithmetic of ``fast``, and an end at half the size."""
+    return RealtimeNetwork(quarter=72, eighth=144, blocks=8, half=24)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from fast_style.perceptual.objective import Objective
 from fast_style.perceptual.term import Seen, Term, Weight
+from fast_style.perceptual.views import Inside
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -34,6 +35,7 @@ class Content(Term):
             layers=objective.content_layers,
             balanced=objective.weighting == "balanced",
         )
+        self.view = Inside(objective.content_reduction)
         self.gatys = objective.weighting == "gatys"
 
     def distance(self, part: str, seen: Seen) -> Tensor:

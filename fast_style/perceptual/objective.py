@@ -38,12 +38,14 @@ class Objective:
         style_layer_weights: The same for the style layers. Empty stands for 1, 2, 3, … if the weighing is balanced,
             since the deeper layers hold the strokes and the first ones the grain of the canvas, and for equal
             ones otherwise.
+        content_reduction: 1 compares the photo at full size, 2 at half: forms are freer, at a quarter of the time.
         content_weight: Weight of the content term.
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
         coarse_layers: Where Gram matrices of the picture and the painting at half size are compared: large forms.
         coarse_weight: Weight of that; 0 leaves it out.
-        spread_weight: Weight of the features' means and deviations at the style layers, which see what is rare.
+        spread_layers: Where the features' means and deviations are compared; empty stands for the style layers.
+        spread_weight: Weight of that; it sees what is rare.
         colour_weight: Weight of the distance of the colours, whatever lies where.
         pooling: The perceptual network's pooling.
         padding: Its padding. Zeros look like an edge around every picture; ``replicate`` shows none.
@@ -62,11 +64,13 @@ class Objective:
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
     content_layer_weights: tuple[float, ...] = ()
     style_layer_weights: tuple[float, ...] = ()
+    content_reduction: int = 1
     content_weight: float = 1.0
     style_weight: float = 12.0
     tv_weight: float = 0.4
     coarse_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     coarse_weight: float = 0.0
+    spread_layers: tuple[str, ...] = ()
     spread_weight: float = 0.0
     colour_weight: float = 0.0
     pooling: Pooling = "avg"
@@ -86,6 +90,8 @@ class Objective:
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise InputError(f"{name} is {value}; expected a number from 0 up")
+        if self.content_reduction not in (1, 2, 4):
+            raise InputError(f"content_reduction is {self.content_reduction}; expected 1, 2 or 4")
         for kind in ("content", "style"):
             weights: tuple[float, ...] = getattr(self, f"{kind}_layer_weights")
             layers: tuple[str, ...] = getattr(self, f"{kind}_layers")

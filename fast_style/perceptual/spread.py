@@ -35,10 +35,12 @@ class Spread(Term):
     against = "painting"
 
     def __init__(self, objective: Objective) -> None:
+        layers = objective.spread_layers or objective.style_layers
+        own = dict.fromkeys(layers, 1 / len(layers)) if objective.spread_layers else objective.shares("style")
         super().__init__(
             Weight(objective.strength * objective.spread_weight),
-            objective.shares("style"),
-            layers=objective.style_layers,
+            own,
+            layers=layers,
             balanced=objective.weighting == "balanced",
         )
 

@@ -15,9 +15,11 @@ from fast_style.networks import (
     Condition,
     InstanceNormalization,
     JohnsonNetwork,
+    RealtimeNetwork,
     build_network,
     from_pytorch_examples,
     record_statistics,
+    restore_network,
 )
 from fast_style.networks.realtime import Noise, initialize_smooth_shuffle
 
@@ -51,7 +53,7 @@ def test_a_batch_is_stylized_as_each_photo_alone(name: str) -> None:
         torch.testing.assert_close(network(images), alone, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["fast", "tiny"])
+@pytest.mark.parametrize("name", ["fast", "tiny", "fine"])
 def test_an_untrained_realtime_network_gives_a_smooth_picture_without_a_grid(name: str, load: Load) -> None:
     torch.manual_seed(0)
     with torch.no_grad():
@@ -81,6 +83,37 @@ def cells(picture: Tensor) -> Tensor:
     """The 8-px cells of the middle of a picture, (cells, values)."""
     middle = picture[..., 96:160, 96:160].unfold(2, 8, 8).unfold(3, 8, 8)
     return middle.permute(0, 2, 3, 1, 4, 5).flatten(0, 2).flatten(1)
+
+
+@pytest.mark.parametrize("half", [0, 4])
+def test_weights_of_another_size_are_restored_as_they_were(half: int) -> None:
+    network = RealtimeNetwork(quarter=8, eighth=24, blocks=2, half=half).eval()
+    image = torch.rand(1, 3, 40, 48)
+    with torch.no_grad():
+        assert torch.equal(restore_network("fast", network.state_dict()).eval()(image), network(image))
+
+
+@pytest.mark.parametrize(
+    "lost", ["down.conv.weight", "stem.conv.weight", "end.photo.weight", "blocks.1.widen.norm.bias"]
+)
+def test_weights_with_a_layer_missing_are_not_restored(lost: str) -> None:
+    weights = RealtimeNetwork(quarter=8, eighth=24, blocks=2, half=4).state_dict()
+    del weights[lost]
+    with pytest.raises(RuntimeError, match="issing"):
+        restore_network("fine", weights)
+
+
+def test_the_half_size_end_draws_an_edge_at_any_place_of_a_cell() -> None:
+    # From features that are flat, only the photo's own edge, met at half the size, can tell where it lies.
+    torch.manual_seed(0)
+    end = RealtimeNetwork(quarter=8, eighth=16, blocks=1, half=6).end
+    for column in range(8, 16):
+        photo = torch.zeros(1, 3, 16, 32)
+        photo[..., column:] = 1.0
+        with torch.no_grad():
+            drawn = end(torch.zeros(1, 8, 4, 8), photo, Condition()).mean(dim=(0, 1, 2))
+        steps = drawn.diff().abs()
+        assert abs(int(steps.argmax()) + 1 - column) <= 2
 
 
 def test_noise_lies_still_in_the_whole_picture() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from fast_style.errors import InputError
 from fast_style.perceptual import VGG, Objective, PerceptualLoss, VGGWeights
 from fast_style.perceptual.colour import color_quantiles
 from fast_style.perceptual.gram import gram_matrix
@@ -76,6 +77,23 @@ def test_the_coarse_style_is_the_style_of_the_halved_picture(vgg: VGG) -> None:
     )
     found = loss(picture, loss.content_targets(picture)).values["coarse_style"]
     torch.testing.assert_close(found, torch.as_tensor(expected), rtol=1e-4, atol=1e-6)
+
+
+def test_content_may_be_compared_at_half_the_size(vgg: VGG) -> None:
+    photo, picture = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    loss = PerceptualLoss(vgg, [picture], replace(OBJECTIVE, content_reduction=2))
+    loss.calibrate([photo])
+    (layer,) = OBJECTIVE.content_layers
+    small = [vgg(F.avg_pool2d(image, 2), [layer])[layer] for image in (picture, photo)]
+    expected = F.mse_loss(*small) / small[1].var(dim=(0, 2, 3), correction=0).mean()
+    torch.testing.assert_close(loss(picture, loss.content_targets(photo)).content, expected, rtol=1e-4, atol=1e-6)
+    with pytest.raises(InputError, match="content_reduction is 3; expected 1, 2 or 4"):
+        replace(OBJECTIVE, content_reduction=3)
+
+
+def test_the_spread_may_look_at_layers_of_its_own(vgg: VGG) -> None:
+    one = PerceptualLoss(vgg, [torch.rand(1, 3, 32, 32)], replace(OBJECTIVE, spread_layers=LAYERS[:1]))
+    assert one.terms["spread"].shares == {LAYERS[0]: 1.0}
 
 
 def test_the_strength_multiplies_all_that_asks_for_the_painting(vgg: VGG) -> None:

@@ -1,0 +1,54 @@
+"""The script that trains one network on many paintings, driven as a user would."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fast_style import Stylizer
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_trunk"
+
+
+def train(*words: object) -> str:
+    command = [sys.executable, SCRIPT, *words, "--network", "tiny", "--minutes", "0.05"]
+    run = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    root, random = tmp_path_factory.mktemp("trunk"), np.random.default_rng(0)
+    for folder, names in (("paintings", ("calm", "wild")), ("photos", ("a", "b", "c"))):
+        (root / folder).mkdir()
+        for name in names:
+            blocks = random.integers(0, 255, (12, 12, 3), np.uint8)
+            Image.fromarray(blocks).resize((288, 288)).save(root / folder / f"{name}.jpg")
+    return root / "paintings", root / "photos", root / "out"
+
+
+def test_a_trunk_goes_on_and_a_style_of_it_is_published(folders: tuple[Path, Path, Path]) -> None:
+    paintings, photos, out = folders
+    train(paintings, photos, "-o", out)
+    first = torch.load(out / "trunk.pt", weights_only=True)
+    sets = {key.split(".")[1] for key in first["average"] if key.startswith("sets.")}
+    assert sets == {"calm", "wild"}
+    assert "steps" in train(paintings, photos, "-o", out)
+    assert torch.load(out / "trunk.pt", weights_only=True)["step"] > first["step"]
+    assert not list(out.glob("*.onnx"))
+
+    own = out / "own"
+    train(paintings, photos, "-o", own, "--only", "wild", "--start", out / "trunk.pt", "--cool")
+    card = json.loads((own / "wild-tiny.json").read_text())
+    assert card["init"] == "trunk.pt"
+    assert card["verification"]["largest_difference"] < 1e-3
+    picture = Stylizer(own / "wild-tiny.onnx")(Image.open(photos / "a.jpg"))
+    assert picture.size == (288, 288)
