@@ -99,7 +99,7 @@ def test_the_recipe_and_calibration_of_a_shipped_card_load_and_read_the_same(pat
     card = json.loads(path.read_text(encoding="utf-8"))
     recipe = Recipe.from_dict(card["recipe"])
     read = json.loads(json.dumps(recipe.as_dict()))
-    new = {"coarse_layers", "coarse_weight", "spread_weight", "colour_weight"}
+    new = {"content_reduction", "coarse_layers", "coarse_weight", "spread_layers", "spread_weight", "colour_weight"}
     objective = {
         key: value for key, value in read["objective"].items() if key not in new or key in card["recipe"]["objective"]
     }
