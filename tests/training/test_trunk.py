@@ -52,3 +52,16 @@ def test_a_trunk_goes_on_and_a_style_of_it_is_published(folders: tuple[Path, Pat
     assert card["verification"]["largest_difference"] < 1e-3
     picture = Stylizer(own / "wild-tiny.onnx")(Image.open(photos / "a.jpg"))
     assert picture.size == (288, 288)
+
+
+@pytest.mark.parametrize(
+    ("paintings", "photos", "words"), [("photos", "nowhere", "nowhere"), ("nowhere", "photos", "holds no JPEG")]
+)
+def test_a_folder_without_pictures_is_named(
+    folders: tuple[Path, Path, Path], paintings: str, photos: str, words: str
+) -> None:
+    root = folders[0].parent
+    run = subprocess.run([sys.executable, SCRIPT, root / paintings, root / photos], capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: ")
+    assert words in run.stderr
