@@ -62,6 +62,6 @@ def restore_network(name: str, weights: Mapping[str, Tensor]) -> TransformerNetw
         try:
             network = RealtimeNetwork.like(weights)
         except (KeyError, ValueError) as error:
-            raise RuntimeError(f"a layer of {name!r} is missing: {error}") from error
+            raise RuntimeError(f"these are not the weights of {name!r}, or a layer is missing: {error}") from error
     network.load_state_dict(weights)
     return network

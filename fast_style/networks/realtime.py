@@ -16,6 +16,10 @@ from fast_style.networks.depthwise import depthwise
 from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.transformer import TransformerNetwork
 
+# Bounds of what is built around a file's weights: about 140 million of them.
+_MOST_CHANNELS = 512
+_MOST_BLOCKS = 64
+
 
 class ConvNormBlock(nn.Module):
     """A convolution, instance normalization, and a ReLU unless told otherwise.
@@ -181,11 +185,15 @@ class RealtimeNetwork(TransformerNetwork):
 
         Raises:
             KeyError: A layer is missing.
+            ValueError: A layer has another number of axes, or the network would be larger than any of ours may be.
         """
-        eighth, quarter = weights["down.conv.weight"].shape[:2]
-        blocks = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
-        half = weights["end.head.weight"].shape[1] if "end.head.weight" in weights else 0
-        return cls(quarter=quarter, eighth=eighth, blocks=len(blocks), half=half)
+        eighth, quarter, *_ = weights["down.conv.weight"].shape
+        _, half, *_ = weights["end.head.weight"].shape if "end.head.weight" in weights else (0, 0)
+        blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
+        # A hostile file can claim any shape in a few bytes.
+        if max(eighth, quarter, half) > _MOST_CHANNELS or blocks > _MOST_BLOCKS:
+            raise ValueError(f"{blocks} blocks of {eighth}, {quarter} and {half} channels are too many")
+        return cls(quarter=quarter, eighth=eighth, blocks=blocks, half=half)
 
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
         """Stylize; the end is a sigmoid, so the result is within (0, 1).

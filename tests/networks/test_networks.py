@@ -103,6 +103,15 @@ def test_weights_with_a_layer_missing_are_not_restored(lost: str) -> None:
         restore_network("fine", weights)
 
 
+@pytest.mark.parametrize("shape", [(3,), (1_000_000, 1_000_000, 3, 3)], ids=["one axis", "too large"])
+@pytest.mark.parametrize("layer", ["down.conv.weight", "end.head.weight"])
+def test_weights_of_a_shape_that_no_network_has_are_refused(layer: str, shape: tuple[int, ...]) -> None:
+    weights = RealtimeNetwork(quarter=8, eighth=24, blocks=2, half=4).state_dict()
+    weights[layer] = torch.zeros(1).expand(shape)
+    with pytest.raises(RuntimeError, match="these are not the weights of 'fine'"):
+        restore_network("fine", weights)
+
+
 def test_the_half_size_end_follows_the_photo_by_2_px() -> None:
     # A shuffle by 4 alone can follow by 4 px only. From flat features, only the photo tells where the bar is.
     end = RealtimeNetwork(quarter=8, eighth=16, blocks=1, half=6).end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,18 @@ from fast_style import Stylizer
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_trunk"
 
 
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-u", str(SCRIPT), *map(str, words), "--network", "tiny"]
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), capture_output=True, text=True, check=False)
+
+
 def train(*words: object) -> str:
-    command = [sys.executable, SCRIPT, *words, "--network", "tiny", "--minutes", "0.05"]
-    run = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+    done = run(*words, "--minutes", "0.05")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +69,35 @@ def test_a_folder_without_pictures_is_named(
     folders: tuple[Path, Path, Path], paintings: str, photos: str, words: str
 ) -> None:
     root = folders[0].parent
-    run = subprocess.run([sys.executable, SCRIPT, root / paintings, root / photos], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, SCRIPT, root / paintings, root / photos], capture_output=True, text=True, check=False
+    )
     assert run.returncode == 1
     assert run.stderr.startswith("error: ")
     assert words in run.stderr
+
+
+def test_a_trunk_that_cannot_be_read_is_named(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    trunk = tmp_path / "trunk.pt"
+    trunk.write_text("text")
+    failed = run(*folders[:2], "-o", tmp_path / "out", "--start", trunk)
+    assert failed.returncode == 1
+    assert failed.stderr == f"error: {trunk} cannot be read, or is no trunk of 'tiny'\n"
+
+
+def test_ctrl_c_saves_and_the_same_command_goes_on(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    def stop() -> int:
+        words = command(*folders[:2], "-o", tmp_path)
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            # A run that goes on says from where before.
+            assert any(line.startswith("training") for line in running.stdout)
+            running.send_signal(signal.SIGINT)
+            assert "stopped at step" in running.stderr.read()
+            assert running.wait() == 1
+        step: int = torch.load(tmp_path / "trunk.pt", weights_only=True)["step"]
+        return step
+
+    first = stop()
+    assert stop() >= first
