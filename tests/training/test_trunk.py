@@ -54,8 +54,11 @@ def test_a_trunk_goes_on_and_a_style_of_it_is_published(folders: tuple[Path, Pat
     assert not list(out.glob("*.onnx"))
 
     own = out / "own"
-    train(paintings, photos, "-o", own, "--only", "wild", "--start", out / "trunk.pt", "--cool")
+    facts = out / "facts.toml"
+    facts.write_text('[wild]\ntitle = "Wild"\nlicence = "public domain"\n')
+    train(paintings, photos, "-o", own, "--only", "wild", "--start", out / "trunk.pt", "--cool", "--facts", facts)
     card = json.loads((own / "wild-tiny.json").read_text())
+    assert (card["painting"]["title"], card["painting"]["licence"]) == ("Wild", "public domain")
     assert card["init"] == "trunk.pt"
     assert card["verification"]["largest_difference"] < 1e-3
     picture = Stylizer(own / "wild-tiny.onnx")(Image.open(photos / "a.jpg"))
