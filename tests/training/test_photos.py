@@ -13,7 +13,14 @@ from PIL import Image
 from fast_style.errors import DatasetError
 from fast_style.images import Pixels, find_images, to_float
 from fast_style.training import photos
-from fast_style.training.photos import DrawSampler, PhotoData, PhotoDraws, center_crop, random_crop
+from fast_style.training.photos import (
+    LARGEST_MAGNIFICATION,
+    DrawSampler,
+    PhotoData,
+    PhotoDraws,
+    center_crop,
+    random_crop,
+)
 
 
 def test_a_draw_is_the_same_whenever_it_is_taken(photo_folder: Path) -> None:
@@ -41,6 +48,18 @@ def test_a_crop_has_the_asked_size_and_stays_in_range(height: int, width: int, s
     crop = random_crop(photo, size, np.random.default_rng(seed))
     assert crop.shape == (3, size, size)
     assert 0.0 <= float(crop.min()) <= float(crop.max()) <= 1.0
+
+
+def test_subjects_come_in_several_sizes_and_are_enlarged_at_most_twice() -> None:
+    ramp = np.broadcast_to(np.arange(96, dtype=np.uint8)[None, :, None] * 2, (96, 96, 3)).copy()
+    # The slope of a crop tells how many px of the photo one of its own is.
+    crops = [random_crop(ramp, 64, np.random.default_rng(seed)) for seed in range(200)]
+    steps = np.array([abs(float(crop[0, 32, 40] - crop[0, 32, 24])) / 16 * 255 / 2 for crop in crops])
+    assert steps.min() == pytest.approx(0.6, abs=0.02)  # 0.4 of 96 px, on 64
+    assert steps.max() == pytest.approx(1.5, abs=0.05)
+    small = [random_crop(ramp[:64, :64], 64, np.random.default_rng(seed)) for seed in range(200)]
+    steps = np.array([abs(float(crop[0, 32, 40] - crop[0, 32, 24])) / 16 * 255 / 2 for crop in small])
+    assert steps.min() == pytest.approx(1 / LARGEST_MAGNIFICATION, abs=0.02)
 
 
 def test_a_crop_of_the_photos_own_size_is_the_photo() -> None:
