@@ -88,6 +88,17 @@ def test_a_trunk_that_cannot_be_read_is_named(folders: tuple[Path, Path, Path], 
     assert failed.stderr == f"error: {trunk} cannot be read, or is no trunk of 'tiny'\n"
 
 
+def test_facts_that_cannot_be_read_stop_a_run_before_it_trains(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    facts = tmp_path / "facts.toml"
+    facts.write_text("title =")
+    failed = run(*folders[:2], "-o", tmp_path / "out", "--facts", facts)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith(f"error: {facts} holds no facts")
+    assert not (tmp_path / "out").exists()
+
+
 def test_ctrl_c_saves_and_the_same_command_goes_on(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     def stop() -> int:
         words = command(*folders[:2], "-o", tmp_path)
