@@ -88,11 +88,12 @@ def test_a_trunk_that_cannot_be_read_is_named(folders: tuple[Path, Path, Path], 
     assert failed.stderr == f"error: {trunk} cannot be read, or is no trunk of 'tiny'\n"
 
 
+@pytest.mark.parametrize("text", ["title =", 'wild = "Wild"', "wild = 1"], ids=["broken", "a text", "a number"])
 def test_facts_that_cannot_be_read_stop_a_run_before_it_trains(
-    folders: tuple[Path, Path, Path], tmp_path: Path
+    text: str, folders: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     facts = tmp_path / "facts.toml"
-    facts.write_text("title =")
+    facts.write_text(text)
     failed = run(*folders[:2], "-o", tmp_path / "out", "--facts", facts)
     assert failed.returncode == 1
     assert failed.stderr.startswith(f"error: {facts} holds no facts")
