@@ -138,7 +138,10 @@ def train(
         _merge(values, read, {field.name for field in fields(Recipe)}, config)
     given = _given(changes)
     strength = given.pop("strength", None)
-    recipe = Recipe.from_dict(values | given)
+    values |= given
+    if values["size"] != base.size and "rim" not in read:
+        values["rim"] = None  # the recipe's own is in px of its own crop
+    recipe = Recipe.from_dict(values)
     if strength is not None:
         recipe = replace(recipe, objective=replace(recipe.objective, strength=strength))
 

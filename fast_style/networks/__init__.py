@@ -33,6 +33,7 @@ __all__ = [
     "fast",
     "fine",
     "from_pytorch_examples",
+    "parameter_count",
     "record_statistics",
     "restore_network",
     "tiny",
@@ -65,3 +66,8 @@ def restore_network(name: str, weights: Mapping[str, Tensor]) -> TransformerNetw
             raise RuntimeError(f"these are not the weights of {name!r}, or a layer is missing: {error}") from error
     network.load_state_dict(weights)
     return network
+
+
+def parameter_count(network: TransformerNetwork) -> int:
+    """Count a network's weights."""
+    return sum(weight.numel() for weight in network.parameters())

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fast_style import __version__
 from fast_style.checkpoint import CHECKPOINT_FORMAT
-from fast_style.networks import Condition, InstanceNormalization, build_network
+from fast_style.networks import Condition, InstanceNormalization, TransformerNetwork, build_network
 from fast_style.perceptual import Border, Lattice, LossTerms, PerceptualLoss, PixelGrid, WeightedSum, Window
 from fast_style.recipe import Recipe
 from fast_style.training.muon import Muon
@@ -55,13 +55,21 @@ class StyleModule(pl.LightningModule):
         recipe: What to train and how.
         loss: Built for the painting, calibrated; :func:`training_loss` adds to it what only training needs.
         card: Plain values about the style that go into the checkpoint: name, painting, licence.
+        network: What to train on; None takes the recipe's with fresh weights.
     """
 
-    def __init__(self, recipe: Recipe, loss: PerceptualLoss, *, card: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        loss: PerceptualLoss,
+        *,
+        card: dict[str, Any],
+        network: TransformerNetwork | None = None,
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.card = card
-        self.network = build_network(recipe.network)
+        self.network = build_network(recipe.network) if network is None else network.train()
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         if recipe.tune == "adapter":
             self.network.requires_grad_(False)

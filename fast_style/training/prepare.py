@@ -18,7 +18,7 @@ from fast_style.perceptual import PerceptualLoss, load_vgg
 from fast_style.recipe import Recipe
 from fast_style.training.module import StyleModule
 from fast_style.training.photos import PhotoData
-from fast_style.training.start import NEAREST, nearest_style, start_from
+from fast_style.training.start import NEAREST, nearest_style, starting_network
 
 CALIBRATION_PHOTOS = 32
 NEARNESS_PHOTOS = 4
@@ -57,8 +57,8 @@ def prepare(
 ) -> Prepared:
     """Make a run ready; nothing is written. Arguments and errors as of :func:`fast_style.training.train_style`."""
     previous = load_checkpoint(resume) if resume is not None else None
-    if previous is not None:
-        previous.network()  # fails here, and clearly, if the weights do not fit
+    # Fails here, and clearly, if the weights do not fit.
+    network = None if previous is None else previous.network()
     recipe = _settle_recipe(recipe, previous)
     if recipe.tune == "adapter" and init is None and previous is None:
         raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for one.")
@@ -84,9 +84,9 @@ def prepare(
         card["init"] = Path(init).name
     elif previous is not None and "init" in previous.card:
         card["init"] = previous.card["init"]
-    module = StyleModule(recipe, loss, card=card)
     if init is not None:
-        start_from(module, init)
+        network = starting_network(init, network=recipe.network)
+    module = StyleModule(recipe, loss, card=card, network=network)
     module.to(memory_format=torch.channels_last)
     return Prepared(name, module, data, resume, tuple(notes))
 

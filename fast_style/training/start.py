@@ -11,15 +11,22 @@ from torch import Tensor
 from fast_style.checkpoint import load_checkpoint
 from fast_style.errors import CheckpointError, InputError
 from fast_style.export import network_from_onnx
+from fast_style.graph import open_graph
+from fast_style.networks import TransformerNetwork, build_network, parameter_count
 from fast_style.perceptual import PerceptualLoss
 from fast_style.styles import find_style, shipped_styles
-from fast_style.training.module import StyleModule
 
 NEAREST = "nearest"
 
 
-def start_from(module: StyleModule, init: str | Path) -> None:
-    """Take over the weights of a checkpoint, an exported style or a shipped one.
+def starting_network(init: str | Path, *, network: str) -> TransformerNetwork:
+    """Load the network of a checkpoint, an exported style or a shipped one, to train on.
+
+    It has the size that it was trained with, even if today's networks of that name are larger.
+
+    Args:
+        init: What to load.
+        network: The name that its network must have.
 
     Raises:
         CheckpointError: The checkpoint is unusable, or what is there is another network.
@@ -27,18 +34,18 @@ def start_from(module: StyleModule, init: str | Path) -> None:
         StyleNotFoundError: There is nothing of that name.
     """
     if Path(init).suffix == ".ckpt":
-        source = load_checkpoint(init).network()
+        checkpoint = load_checkpoint(init)
+        name, found = checkpoint.recipe.network, checkpoint.network()
     else:
-        source = network_from_onnx(find_style(init).path)
-    weights = source.state_dict()
-    try:
-        module.network.load_state_dict(weights)
-    except RuntimeError as error:
+        path = find_style(init).path
+        found = network_from_onnx(path)
+        name = open_graph(path).metadata["network"]
+    if name != network:
         raise CheckpointError(
-            f"{init} holds another network than {module.recipe.network!r}",
-            hint="Give the --network it was trained with, or another --init.",
-        ) from error
-    module.average.load_state_dict(weights)
+            f"{init} holds the network {name!r}, not {network!r}",
+            hint=f"Give --network {name}, or another --init.",
+        )
+    return found
 
 
 @torch.no_grad()
@@ -56,13 +63,18 @@ def nearest_style(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: st
     Raises:
         InputError: No style of this network ships.
     """
-    styles = [style for style in shipped_styles() if style.card.get("network") == network]
-    if not styles:
+    networks = {
+        style.name: network_from_onnx(style.path) for style in shipped_styles() if style.card.get("network") == network
+    }
+    if not networks:
         raise InputError(f"no style of the network {network!r} ships, to start from", hint="Leave --init out.")
     targets = [loss.content_targets(photo) for photo in photos]
 
-    def score(path: Path) -> float:
-        paint = network_from_onnx(path)
+    def score(paint: TransformerNetwork) -> float:
         return sum(float(loss(paint(photo), target).total) for photo, target in zip(photos, targets, strict=True))
 
-    return min(styles, key=lambda style: score(style.path)).name
+    # Those of today's size come first: what an earlier version trained is smaller, and stays so.
+    size = parameter_count(build_network(network))
+    current = {name: paint for name, paint in networks.items() if parameter_count(paint) == size}
+    candidates = current or networks
+    return min(candidates, key=lambda name: score(candidates[name]))

@@ -271,7 +271,7 @@ def test_init_starts_from_another_styles_weights(photo_folder: Path, tmp_path: P
         found = weights_of(second.checkpoint)
         for key in expected:
             torch.testing.assert_close(found[key], expected[key], rtol=1e-3, atol=1e-5)
-    with pytest.raises(CheckpointError, match="holds another network than 'fast'"):
+    with pytest.raises(CheckpointError, match="holds the network 'tiny', not 'fast'"):
         run(
             photo_folder,
             tmp_path / "c",

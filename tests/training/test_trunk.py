@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,10 @@ import torch
 from PIL import Image
 
 from fast_style import Stylizer
+from fast_style.export import network_from_onnx
+from fast_style.images import load_image, to_float
+from fast_style.networks import restore_network
+from fast_style.styles import find_style
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_trunk"
 
@@ -63,6 +68,29 @@ def test_a_trunk_goes_on_and_a_style_of_it_is_published(folders: tuple[Path, Pat
     assert card["verification"]["largest_difference"] < 1e-3
     picture = Stylizer(own / "wild-tiny.onnx")(Image.open(photos / "a.jpg"))
     assert picture.size == (288, 288)
+
+
+def test_a_small_network_learns_to_draw_as_a_fine_one(folders: tuple[Path, Path, Path]) -> None:
+    paintings, photos, out = folders
+    (teachers := out / "teachers").mkdir(parents=True)
+    shutil.copy(find_style("udnie-fine").path, teachers / "wild-fine.onnx")
+    arguments = (paintings, photos, "-o", out / "pupil", "--only", "wild", "--teacher", teachers)
+    train(*arguments)
+    photo = torch.from_numpy(to_float(load_image(photos / "a.jpg").pixels))
+    wanted = network_from_onnx(teachers / "wild-fine.onnx")(photo)
+
+    def distance() -> float:
+        stored = torch.load(out / "pupil" / "trunk.pt", weights_only=True)["weights"]
+        weights = {key.removeprefix("shared.").removeprefix("sets.wild."): value for key, value in stored.items()}
+        with torch.no_grad():
+            return float((restore_network("tiny", weights)(photo) - wanted).abs().mean())
+
+    early = distance()
+    run(*arguments, "--minutes", "0.3")
+    assert distance() < 0.9 * early
+    refused = run(*arguments, "--cool")
+    assert refused.returncode == 2
+    assert "--teacher makes a start" in refused.stderr
 
 
 @pytest.mark.parametrize(
