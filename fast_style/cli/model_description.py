@@ -39,4 +39,6 @@ def print_model(path: Path, *, json: bool) -> None:
         f"{found.cost.multiplications / 1e9:.2f} G multiply-adds at {width}×{height}, "
         f"{found.multiplications_per_pixel / 1e3:.1f} k a pixel",
     )
+    if found.reach is not None:
+        table.add_row("reach", f"{max(found.reach.before, found.reach.after)} px around a pixel, given the statistics")
     Console(markup=False, highlight=False).print(table)

@@ -18,11 +18,14 @@ from cyclopts import Parameter
 from fast_style.cli.app import DONE, FAILED, INTERRUPTED, SOME_FAILED, print_error, report_error
 from fast_style.errors import FastStyleError, InputError
 from fast_style.graph import Device, core_count
+from fast_style.images import MAX_PIXELS
 from fast_style.runtime.contract import Range
 from fast_style.runtime.photos import PhotoOptions, PhotoOutcome, stylize_photos
 from fast_style.runtime.plan import STREAM, Format, Job, check_video, plan_jobs
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from fast_style.runtime.stylizer import Stylizer
     from fast_style.runtime.video import VideoOptions
 
@@ -39,8 +42,10 @@ class Look:
         blend: 0 is the photo, 1 the full style.
         keep_colors: Take only brightness from the style.
         strokes: How much larger the strokes of photos are, 1 to 16; by default 2 from 2048 px on, 4 from 4096 px on.
-        format: Format of photos: png, jpg or webp; by default that of OUT's name, or the input's.
+        format: Format of photos: png, jpg, webp or tif; by default that of OUT's name, or the input's. Files of 16 bits
+            a channel stay so as png and tif, with the extra 'large'.
         quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
+        max_megapixels: Refuse larger photos, 89 by default: a small file can pretend to be huge.
     """
 
     size: int | None = None
@@ -49,6 +54,7 @@ class Look:
     strokes: float | None = None
     format: Format | None = None
     quality: int | None = None
+    max_megapixels: int | None = None
 
     def photo_options(self) -> PhotoOptions:
         """What photos are stylized and saved with."""
@@ -57,8 +63,9 @@ class Look:
             blend=self.blend,
             keep_colors=self.keep_colors,
             quality=92 if self.quality is None else self.quality,
-            format={"jpg": "JPEG", "webp": "WEBP"}.get(self.format or "png", "PNG"),
+            format={"jpg": "JPEG", "webp": "WEBP", "tif": "TIFF"}.get(self.format or "png", "PNG"),
             strokes=self.strokes,
+            max_pixels=MAX_PIXELS if self.max_megapixels is None else self.max_megapixels * 1_000_000,
         )
 
 
@@ -165,6 +172,7 @@ def stylize(
     video_options = film.video_options(look) if videos else None
     records: list[Record] = []
     if photos:
+        bar = _LargePhotoBar()
         outcomes = stylize_photos(
             photos,
             style,
@@ -174,8 +182,10 @@ def stylize(
             jobs_at_once=engine.jobs,
             threads=engine.threads,
             force=force,
+            progress=bar.move,
         )
-        records += map(_photo, _with_bar(outcomes, len(photos)))
+        with bar:
+            records += map(_photo, _with_bar(outcomes, len(photos)))
     if video_options is not None:
         records += _videos(videos, style, video_options, engine, force=force, quiet=json)
     failed = sum("error" in record for record in records)
@@ -299,3 +309,30 @@ def _with_bar(outcomes: Iterator[PhotoOutcome], total: int) -> Iterator[PhotoOut
     from rich.progress import track
 
     yield from track(outcomes, description="stylizing", total=total, console=Console(stderr=True))
+
+
+class _LargePhotoBar:
+    """A bar on stderr that appears if a photo is so large that it is drawn in parts."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+
+    def move(self, share: float) -> None:
+        """Show the share that is done, 0.0 to 1.0."""
+        if self._progress is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            console = Console(stderr=True)
+            self._progress = Progress(console=console, disable=not console.is_terminal)
+            self._progress.add_task("stylizing", total=1.0)
+            self._progress.start()
+        self._progress.update(self._progress.task_ids[0], completed=share)
+
+    def __enter__(self) -> None:
+        """Enter the block."""
+
+    def __exit__(self, *details: object) -> None:
+        """Take the bar down."""
+        if self._progress is not None:
+            self._progress.stop()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from fast_style.errors import ExportError, VerificationError
+from fast_style.export.forms import verify_forms
 from fast_style.export.from_onnx import PREFIX
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
@@ -33,7 +34,8 @@ class Verification:
     """How far an ONNX file is from its network.
 
     Attributes:
-        differences: Largest absolute difference in [0, 1] by shape, such as ``1x3x97x131``.
+        differences: Largest absolute difference in [0, 1] by shape, such as ``1x3x97x131``, and by form, as of
+            :func:`fast_style.export.forms.verify_forms`.
         tolerance: What was allowed.
     """
 
@@ -69,7 +71,8 @@ def export_onnx(
     """Write one ONNX file and prove it equal to the network; no file is left if the proof fails.
 
     The graph takes ``image`` (N, 3, H, W), float32, RGB in [0, 1], any batch and any sides from 16 px, and
-    returns ``stylized`` of the same shape, clamped to [0, 1]. Padding and cropping are inside.
+    returns ``stylized`` of the same shape, clamped to [0, 1]. Padding and cropping are inside. The forms that take the
+    statistics of the whole from outside are proved, too.
 
     Args:
         network: What to export; it is left in the mode it was in.
@@ -96,7 +99,10 @@ def export_onnx(
         with replacing(Path(path)) as partial:
             write_model(model, partial)
             shapes = VERIFY_SHAPES if size is None else ((1, size[1], size[0]),)
-            return verify_onnx(network, partial, shapes=shapes, tolerance=tolerance)
+            verification = verify_onnx(network, partial, shapes=shapes, tolerance=tolerance)
+            if size is not None:
+                return verification
+            return _judge(Verification({**verification.differences, **verify_forms(network, partial)}, tolerance))
     finally:
         network.train(was_training)
 
@@ -133,9 +139,13 @@ def verify_onnx(
         if found.shape != expected.shape:
             raise VerificationError(f"the ONNX file gives {found.shape}, the network {expected.shape}")
         differences[f"{n}x3x{height}x{width}"] = float(np.abs(found - expected).max())
-    verification = Verification(differences, tolerance)
+    return _judge(Verification(differences, tolerance))
+
+
+def _judge(verification: Verification) -> Verification:
+    tolerance = verification.tolerance
     # Written so that a NaN fails.
-    if not all(difference <= tolerance for difference in differences.values()):
+    if not all(difference <= tolerance for difference in verification.differences.values()):
         raise VerificationError(
             f"the ONNX file differs from the network by up to {verification.largest:.2e}; {tolerance:.0e} is allowed",
             hint="Very large activations do this: train longer, or with a lower learning rate.",

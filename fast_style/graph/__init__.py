@@ -3,7 +3,9 @@
 from fast_style.graph.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read_checked
 from fast_style.graph.cost import Cost, NodeCost, measure_cost
 from fast_style.graph.description import COST_SIZE, ModelDescription, describe_model
+from fast_style.graph.forms import ORIGIN, STATISTICS, Statistics, apply_form, fixed_form, measure_form
 from fast_style.graph.opening import Feed, Graph, open_graph
+from fast_style.graph.receptive import Reach, find_reach
 from fast_style.graph.session import (
     PROVIDERS,
     Device,
@@ -19,23 +21,31 @@ __all__ = [
     "CHECKSUM_KEY",
     "COST_SIZE",
     "INPUT",
+    "ORIGIN",
     "OUTPUT",
     "PICTURE_TYPES",
     "PRODUCER",
     "PROVIDERS",
+    "STATISTICS",
     "Cost",
     "Device",
     "Feed",
     "Graph",
     "ModelDescription",
     "NodeCost",
+    "Reach",
     "Signature",
+    "Statistics",
     "Value",
     "add_checksum",
+    "apply_form",
     "core_count",
     "describe_model",
+    "find_reach",
     "first_line",
+    "fixed_form",
     "measure_cost",
+    "measure_form",
     "open_graph",
     "open_session",
     "read_checked",

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fast_style.errors import ModelError
 from fast_style.graph.checksum import read_checked
 from fast_style.graph.cost import Cost, measure_cost
 from fast_style.graph.opening import open_graph
+from fast_style.graph.receptive import Reach, find_reach
 
 # (width, height), px: the cost of a graph that takes any size is measured at this one.
 COST_SIZE = (640, 480)
@@ -28,6 +30,7 @@ class ModelDescription:
         outputs: The same for what comes back.
         size: (width, height), px, at which the cost was measured.
         cost: Its operators, parameters and multiplications for one picture of that size.
+        reach: How far a pixel's result looks, where the statistics of the whole are given; None if that cannot be told.
     """
 
     path: Path
@@ -38,6 +41,7 @@ class ModelDescription:
     outputs: dict[str, str]
     size: tuple[int, int]
     cost: Cost
+    reach: Reach | None
 
     @property
     def multiplications_per_pixel(self) -> float:
@@ -53,6 +57,7 @@ class ModelDescription:
             "metadata": self.metadata,
             "inputs": self.inputs,
             "outputs": self.outputs,
+            "reach": None if self.reach is None else max(self.reach.before, self.reach.after),
             "operators": self.cost.operators,
             "cost": {
                 "width": self.size[0],
@@ -84,4 +89,12 @@ def describe_model(path: str | Path) -> ModelDescription:
         outputs={value.name: str(value) for value in graph.signature.outputs},
         size=size,
         cost=measure_cost(path, graph.example(size)),
+        reach=_reach(content),
     )
+
+
+def _reach(content: bytes) -> Reach | None:
+    try:
+        return find_reach(content)
+    except ModelError:
+        return None

@@ -43,7 +43,7 @@ class Graph:
         return self.metadata.get("producer") == PRODUCER
 
     @property
-    def device(self) -> str:
+    def device(self) -> Device:
         """Our name of the provider that it runs on."""
         return running_device(self.session)
 

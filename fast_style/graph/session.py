@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Device = Literal["auto", "cpu", "cuda", "tensorrt", "coreml", "directml", "openvino", "rocm"]
 
-PROVIDERS: dict[str, str] = {
+PROVIDERS: dict[Device, str] = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
     "rocm": "ROCMExecutionProvider",
@@ -24,7 +24,8 @@ PROVIDERS: dict[str, str] = {
     "cpu": "CPUExecutionProvider",
 }
 # Tried in this order by "auto". The others are faster for some fixed sizes but slow to start, so must be asked for.
-_AUTO = ("cuda", "directml", "cpu")
+_CPU: Device = "cpu"
+_AUTO: tuple[Device, ...] = ("cuda", "directml", "cpu")
 
 
 def core_count() -> int:
@@ -64,7 +65,7 @@ def open_session(
         read_checked(model)
     providers = [
         PROVIDERS[name]
-        for name in (_AUTO if device == "auto" else dict.fromkeys((device, "cpu")))
+        for name in (_AUTO if device == "auto" else dict.fromkeys((device, _CPU)))
         if PROVIDERS[name] in available
     ]
     options = session_options(threads) if options is None else options
@@ -109,7 +110,7 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def running_device(session: onnxruntime.InferenceSession) -> str:
-    """Our name of the provider that a session runs on."""
+def running_device(session: onnxruntime.InferenceSession) -> Device:
+    """Our name of the provider that a session runs on; it was opened by :func:`open_session`."""
     first = session.get_providers()[0]
-    return next((name for name, provider in PROVIDERS.items() if provider == first), first)
+    return next(name for name, provider in PROVIDERS.items() if provider == first)

@@ -15,7 +15,9 @@ import numpy as np
 from fast_style.images import Picture, Pixels, channels, fit_size, save_image
 from fast_style.runtime.capture import Capture, Shot
 from fast_style.runtime.recorder import Recorder, free_name
-from fast_style.runtime.stylizer import SMALLEST_SIDE, Stylizer
+from fast_style.runtime.scene import Scene
+from fast_style.runtime.stylizer import Stylizer
+from fast_style.runtime.tiles import SMALLEST_SIDE
 from fast_style.runtime.window import HELP, Display, View, press, write_lines
 
 _SMALLEST_HEIGHT = 360  # px; smaller frames are shown enlarged, for the text to be read
@@ -101,13 +103,15 @@ class Live:
         self.capture, self.stylizers, self.display = capture, stylizers, display
         self.view, self.options, self.say, self.sinks = view, options, say, sinks or []
         self.figures = Figures()
+        self._scenes = [Scene(stylizer, background=True) for stylizer in stylizers]
         self._recorder: Recorder | None = None
         self._recordings = 0
 
     def run(self) -> Figures:
         """Run until the user quits, the file ends, or the time is up."""
-        for stylizer in self.stylizers:
-            stylizer.frame(shrink(np.asarray(self.capture.first, np.uint8), self.options.size))
+        first = shrink(np.asarray(self.capture.first, np.uint8), self.options.size)
+        for scene in self._scenes:
+            scene.style(channels(first[..., ::-1])).frame(first)
         self.capture.start()
         began, number, lost = time.perf_counter(), 0, False
         try:
@@ -127,6 +131,8 @@ class Live:
                     break
         finally:
             self._stop_recording()
+            for scene in self._scenes:
+                scene.close()
         return self.figures
 
     def _frame(self, shot: Shot) -> None:
@@ -136,8 +142,9 @@ class Live:
             photo = np.ascontiguousarray(photo[:, ::-1])
         start = time.perf_counter()
         shown = np.empty_like(photo)
-        self.stylizers[view.style].planes(
-            channels(photo[..., ::-1]),
+        planes = channels(photo[..., ::-1])
+        self._scenes[view.style].style(planes).planes(
+            planes,
             channels(shown[..., ::-1]),
             blend=view.blend,
             keep_colors=view.keep_colors,

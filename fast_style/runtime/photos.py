@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.errors import FastStyleError, InputError
+from fast_style.files import replacing
 from fast_style.graph import Device, core_count
-from fast_style.images import count_pixels, load_image, save_image
+from fast_style.images import MAX_PIXELS, format_of, load_image, read_header, save_image
 from fast_style.runtime.contract import Range
 from fast_style.runtime.ledger import Ledger
 from fast_style.runtime.pipeline import Budget, overlap
 from fast_style.runtime.plan import STREAM, Job, is_done
 from fast_style.runtime.strokes import check_strokes
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_quality, check_size
+from fast_style.runtime.tiles import WHOLE_PIXELS, Progress, stylize_bands
 
 # So many pixels are in memory at once, decoded, in the network or being encoded: about 1.5 GiB.
 _PIXELS_AT_ONCE = 24_000_000
@@ -35,6 +37,7 @@ class PhotoOptions:
         quality: Quality of JPEG and WebP, 1 to 100.
         format: Format of standard output: PNG, JPEG or WEBP.
         strokes: How much larger than trained the strokes are; None lets them grow with large photos.
+        max_pixels: Photos with more pixels are refused, before they are decoded.
     """
 
     size: int | None = None
@@ -43,6 +46,7 @@ class PhotoOptions:
     quality: int = 92
     format: str = "PNG"
     strokes: float | None = None
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
@@ -50,6 +54,8 @@ class PhotoOptions:
         check_strokes(self.strokes)
         check_size(self.size)
         check_quality(self.quality)
+        if self.max_pixels < 1:
+            raise InputError(f"max_pixels is {self.max_pixels}; expected at least 1")
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,9 @@ class PhotoOutcome:
     error: FastStyleError | None = None
 
 
-def stylize_photo(job: Job, stylizer: Stylizer, options: PhotoOptions) -> PhotoOutcome:
+def stylize_photo(
+    job: Job, stylizer: Stylizer, options: PhotoOptions, *, progress: Progress | None = None
+) -> PhotoOutcome:
     """Stylize one photo and save it.
 
     This depends on its arguments alone, and they and the outcome can be pickled: call it in a thread, another process
@@ -81,23 +89,66 @@ def stylize_photo(job: Job, stylizer: Stylizer, options: PhotoOptions) -> PhotoO
         job: What to do. A result that exists is overwritten: see :func:`fast_style.runtime.plan.is_done`.
         stylizer: The style.
         options: See :class:`PhotoOptions`.
+        progress: Called with the share that is done, 0.0 to 1.0, while a large photo is stylized.
     """
     start = time.perf_counter()
     try:
-        picture = stylizer.picture(
-            load_image(io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source, size=options.size),
-            amount=options.blend,
-            colors=options.keep_colors,
-            strokes=options.strokes,
-        )
-        if job.target == STREAM:
-            save_image(picture, sys.stdout.buffer, quality=options.quality, format=options.format)
+        if _is_streamed(job, options):
+            size = _stream(job, stylizer, options, progress)
         else:
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-            save_image(picture, job.target, quality=options.quality)
+            size = _stylize(job, stylizer, options, progress)
     except FastStyleError as error:
         return PhotoOutcome(job, time.perf_counter() - start, error=error)
-    return PhotoOutcome(job, time.perf_counter() - start, picture.size)
+    return PhotoOutcome(job, time.perf_counter() - start, size)
+
+
+def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None) -> tuple[int, int]:
+    """Stylize a photo in memory; return its size."""
+    source = io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
+    picture = stylizer.picture(
+        load_image(source, size=options.size, max_pixels=options.max_pixels),
+        amount=options.blend,
+        colors=options.keep_colors,
+        strokes=options.strokes,
+        progress=progress,
+    )
+    if job.target == STREAM:
+        save_image(picture, sys.stdout.buffer, quality=options.quality, format=options.format)
+    else:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        save_image(picture, job.target, quality=options.quality)
+    return picture.size
+
+
+def _is_streamed(job: Job, options: PhotoOptions) -> bool:
+    """Whether a photo is read and written in parts: a large one, or one whose 16 bits a channel can be kept."""
+    if STREAM in {job.source, job.target} or (header := read_header(job.source)) is None:
+        return False
+    deep = header.deep and format_of(job.target) in {"PNG", "TIFF"}
+    if not deep and header.pixels(options.size) <= WHOLE_PIXELS:
+        return False
+    from fast_style.runtime.streaming import READABLE, streams
+
+    return header.width * header.height <= options.max_pixels and header.format in READABLE and streams()
+
+
+def _stream(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None) -> tuple[int, int]:
+    """Stylize a photo that is never in memory as a whole; return its size."""
+    from fast_style.runtime.streaming import open_raster, write_bands
+
+    photo = open_raster(job.source, size=options.size)
+    bands = stylize_bands(
+        stylizer,
+        photo,
+        blend=options.blend,
+        keep_colors=options.keep_colors,
+        strokes=options.strokes,
+        progress=progress,
+    )
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(job.target) as partial:
+        write_bands(bands, photo, partial, format=format_of(job.target), quality=options.quality)
+    return photo.size
 
 
 def stylize_photos(
@@ -110,6 +161,7 @@ def stylize_photos(
     jobs_at_once: int | None = None,
     threads: int | None = None,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[PhotoOutcome]:
     """Stylize photos side by side; yield what became of each, in order.
 
@@ -122,6 +174,7 @@ def stylize_photos(
         jobs_at_once: Photos at once; by default as many as there are cores.
         threads: Threads of the network for one photo; by default the cores are shared out.
         force: Overwrite results that exist, and make those again that are done.
+        progress: Called with the share that is done of a large photo, if it is the only one.
 
     Raises:
         StyleNotFoundError, ModelError, DeviceError: As :class:`Stylizer`. What is wrong with a photo is in its
@@ -133,7 +186,7 @@ def stylize_photos(
     def open_style(threads: int) -> Stylizer:
         return Stylizer(style, device=device, threads=threads, value_range=value_range)
 
-    worker = _Worker(open_style, options, workers, threads)
+    worker = _Worker(open_style, options, workers, threads, progress if len(jobs) == 1 else None)
     path = worker.stylizer.style.path
     made = (path.resolve(), path.stat().st_size, path.stat().st_mtime_ns, options, value_range)
     ledgers = {folder: Ledger(folder, made) for folder in {job.folder for job in jobs} if folder is not None}
@@ -157,9 +210,14 @@ class _Worker:
     """What the threads share: the sessions and the bound on memory."""
 
     def __init__(
-        self, open_style: Callable[[int], Stylizer], options: PhotoOptions, workers: int, threads: int | None
+        self,
+        open_style: Callable[[int], Stylizer],
+        options: PhotoOptions,
+        workers: int,
+        threads: int | None,
+        progress: Progress | None,
     ) -> None:
-        self._open, self._options, self._workers = open_style, options, workers
+        self._open, self._options, self._workers, self._progress = open_style, options, workers, progress
         self.stylizer = open_style(threads or max(1, core_count() // workers))
         self._large: Stylizer | None = None
         self._lock = threading.Lock()
@@ -167,9 +225,10 @@ class _Worker:
 
     def do(self, job: Job) -> PhotoOutcome:
         # Nothing is known of standard input before it is read.
-        pixels = _PIXELS_AT_ONCE if job.source == STREAM else count_pixels(job.source, size=self._options.size)
+        header = None if job.source == STREAM else read_header(job.source)
+        pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
         with self._budget.spend(pixels):
-            return stylize_photo(job, self._stylizer_for(pixels), self._options)
+            return stylize_photo(job, self._stylizer_for(pixels), self._options, progress=self._progress)
 
     def _stylizer_for(self, pixels: int) -> Stylizer:
         """The session for a photo of that size: one thread each, but all for one so large that few fit in memory."""

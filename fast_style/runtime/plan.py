@@ -12,7 +12,7 @@ from fast_style.errors import InputError, VideoError
 from fast_style.images import WRITABLE_SUFFIXES, find_photos
 from fast_style.runtime.ledger import Ledger
 
-Format = Literal["png", "jpg", "webp"]
+Format = Literal["png", "jpg", "webp", "tif"]
 
 STREAM = Path("-")
 
@@ -160,7 +160,8 @@ def _suffix(source: Path, format: Format | None) -> str:
         return f".{format}"
     if suffix in VIDEO_SUFFIXES:
         return source.suffix if suffix in _KEPT_VIDEO_SUFFIXES else ".mp4"
-    return source.suffix if suffix in WRITABLE_SUFFIXES else ".png"
+    # The result of a TIFF is one only if that is asked for: few places show them.
+    return source.suffix if suffix in WRITABLE_SUFFIXES - {".tif", ".tiff"} else ".png"
 
 
 def _is_video(source: Path) -> bool:

@@ -10,11 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
-from PIL import Image
-
 from fast_style.errors import InputError
 from fast_style.images import Pixels
+from fast_style.runtime.rasters import OverRaster, Raster
 
 # Up to this long side, px, strokes keep the size they were trained with.
 NATURAL_SIDE = 1024
@@ -39,35 +37,27 @@ def check_strokes(strokes: float | None) -> None:
         raise InputError(f"strokes is {strokes}; expected a number from 1 to {LARGEST:g}")
 
 
-def paint(stylize: Callable[[Pixels], Pixels], photo: Pixels, *, strokes: float, smallest: int) -> Pixels:
-    """Stylize a photo with strokes some times as large, from coarse to fine.
+def underpaint(stylize: Callable[[Raster], Pixels], photo: Raster, *, strokes: float, smallest: int) -> Raster:
+    """Paint what strokes some times as large need beneath them, from coarse to fine.
 
     Args:
-        stylize: Stylizes (H, W, 3) uint8 of any size.
-        photo: (H, W, 3) uint8.
-        strokes: 1.0 stylizes once, as it is; 2.0 a copy of half the size first, 4.0 of a quarter and of a half.
+        stylize: Makes a picture, (H, W, 3) uint8, of one.
+        photo: The photo.
+        strokes: 1.0 needs nothing; 2.0 a copy of half the size, 4.0 of a quarter and of a half.
         smallest: No side of a copy is smaller, px.
 
     Returns:
-        (H, W, 3) uint8.
+        What is stylized last: the photo, with the largest copy mixed in.
     """
-    height, width = photo.shape[:2]
+    width, height = photo.size
     strokes = max(1.0, min(strokes, min(height, width) / smallest))
     canvas: Pixels | None = None
     while strokes > 1.0:
         size = (max(smallest, round(width / strokes)), max(smallest, round(height / strokes)))
-        canvas = stylize(_over(_resized(photo, size), canvas))
+        canvas = stylize(_over(photo.shrunk(size), canvas))
         strokes = max(1.0, strokes / 2)
-    return stylize(_over(photo, canvas))
+    return _over(photo, canvas)
 
 
-def _over(photo: Pixels, canvas: Pixels | None) -> Pixels:
-    if canvas is None:
-        return photo
-    height, width = photo.shape[:2]
-    enlarged = Image.fromarray(canvas).resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(Image.blend(Image.fromarray(photo), enlarged, _CANVAS))
-
-
-def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+def _over(photo: Raster, canvas: Pixels | None) -> Raster:
+    return photo if canvas is None else OverRaster(photo, canvas, share=_CANVAS)

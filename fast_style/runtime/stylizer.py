@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.errors import FastStyleError, ImageError, InputError, ModelError
-from fast_style.graph import Device, first_line, open_graph
+from fast_style.graph import (
+    INPUT,
+    ORIGIN,
+    STATISTICS,
+    Device,
+    Statistics,
+    find_reach,
+    first_line,
+    fixed_form,
+    measure_form,
+    open_graph,
+    open_session,
+    read_checked,
+)
 from fast_style.images import (
     Picture,
     Pixels,
@@ -28,10 +44,13 @@ from fast_style.images import (
     to_uint8,
 )
 from fast_style.runtime.contract import Range, check_contract
-from fast_style.runtime.strokes import check_strokes, natural_strokes, paint
+from fast_style.runtime.rasters import ArrayRaster
+from fast_style.runtime.strokes import check_strokes
+from fast_style.runtime.tiles import SMALLEST_SIDE, stylize_bands
 from fast_style.styles import find_style
 
-SMALLEST_SIDE = 16
+if TYPE_CHECKING:
+    import onnxruntime
 
 # Above a 4K frame, memory is handed back after each picture instead of being kept for the next one.
 _KEPT_PIXELS = 3840 * 2160
@@ -73,9 +92,10 @@ class Stylizer:
         self.style = find_style(style)
         graph = open_graph(self.style.path, device=device, threads=threads)
         self._session = graph.session
-        self.device = graph.device
+        self.device: Device = graph.device
         self.metadata = graph.metadata
         self.contract = check_contract(graph, value_range)
+        self._threads = threads
         self._buffers = threading.local()
 
     def __reduce__(self) -> tuple[partial[Stylizer], tuple[()]]:
@@ -122,22 +142,107 @@ class Stylizer:
         amount: float = 1.0,
         colors: bool = False,
         strokes: float | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> Picture:
-        """Stylize a decoded picture, keeping its alpha, profile and EXIF. Arguments and errors as for a call."""
+        """Stylize a decoded picture, keeping its alpha, profile and EXIF.
+
+        Arguments and errors are those of a call. ``progress`` is called with the share that is done of a large one.
+        """
         check_blend(amount)
         check_strokes(strokes)
         check_size(size)
         if size is not None:
             picture = fit(picture, size)
-        strokes = natural_strokes(*picture.size) if strokes is None else strokes
-        if strokes == 1.0:
-            return replace(picture, pixels=self.frame(picture.pixels, blend=amount, keep_colors=colors))
-        painted = paint(self.frame, picture.pixels, strokes=strokes, smallest=SMALLEST_SIDE)
-        if amount < 1.0 or colors:
-            mixed = to_float(painted)
-            mix(to_float(picture.pixels), mixed, blend=amount, keep_colors=colors)
-            painted = to_uint8(mixed)
+        photo = ArrayRaster(picture.pixels)
+        bands = stylize_bands(self, photo, blend=amount, keep_colors=colors, strokes=strokes, progress=progress)
+        painted = np.empty_like(picture.pixels)
+        for top, band in bands:
+            painted[top : top + len(band)] = band
         return replace(picture, pixels=painted)
+
+    @cached_property
+    def sees_parts(self) -> bool:
+        """Whether the statistics of the whole can be given to it: it is a style of ours with float normalizations."""
+        try:
+            return self.contract.is_plain and bool(self.reach) and bool(self._measuring)
+        except ModelError:
+            return False
+
+    @cached_property
+    def reach(self) -> int:
+        """How far a pixel's result looks around it, px, with the statistics given.
+
+        Raises:
+            ModelError: That cannot be told.
+        """
+        found = find_reach(self._content)
+        return max(found.before, found.after)
+
+    @property
+    def stride(self) -> int:
+        """Side of the cells in which its network works, px."""
+        return int(self.metadata.get("stride", 1))
+
+    def measure(self, pictures: NDArray[np.float32]) -> Statistics:
+        """Find what the normalizations find in (N, 3, H, W) float32 in [0, 1], as if all were one picture.
+
+        Returns:
+            (2, C): means and variances, for :meth:`fixed`.
+
+        Raises:
+            ModelError: It does not see parts.
+        """
+        (statistics,) = self._measuring.run([STATISTICS], {INPUT: pictures}, self._run_options(_KEPT_PIXELS + 1))
+        return statistics  # type: ignore[no-any-return]  # sessions return what the graph says
+
+    def fixed(self, statistics: Statistics, *, threads: int | None = None) -> Stylizer:
+        """Return this style with its statistics fixed: parts of a picture and frames of a film are drawn alike.
+
+        It is faster, too, since its normalizations vanish into its convolutions.
+
+        Args:
+            statistics: As of :meth:`measure`.
+            threads: CPU threads for one picture; None takes as many as this one has.
+
+        Raises:
+            ModelError: It does not see parts.
+        """
+        form = fixed_form(self._content, statistics, stride=self.stride)
+        other = copy.copy(self)
+        other._session = open_session(form, device=self.device, threads=threads or self._threads)
+        other._buffers = threading.local()
+        return other
+
+    def floats(self, image: NDArray[np.float32], *, origin: tuple[int, int] = (0, 0)) -> NDArray[np.float32]:
+        """Stylize (1, 3, H, W) float32 in [0, 1]; the result is as it comes from the network, not rounded.
+
+        Args:
+            image: The picture, or with fixed statistics a part of one.
+            origin: Row and column of the part in the whole, px: the noise of the strokes lies still.
+
+        Raises:
+            ImageError: A side is under 16 px, or the picture is too large for the memory.
+            ModelError: The network gave values that are not numbers.
+        """
+        height, width = image.shape[2:]
+        feeds = {self.contract.input: image}
+        with self._explaining(height, width):
+            if not self.contract.is_plain:
+                frame = to_uint8(image)
+                return to_float(self._adapted(frame))
+            if any(origin):
+                feeds[ORIGIN] = np.array(origin)
+            (stylized,) = self._session.run([self.contract.output], feeds, self._run_options(height * width))
+            self._check(stylized)
+        return stylized  # type: ignore[no-any-return]  # sessions return what the graph says
+
+    @cached_property
+    def _content(self) -> bytes:
+        return read_checked(self.style.path)
+
+    @cached_property
+    def _measuring(self) -> onnxruntime.InferenceSession:
+        return open_session(measure_form(self._content), device=self.device, threads=self._threads)
 
     def frame(self, pixels: Pixels, *, blend: float = 1.0, keep_colors: bool = False) -> Pixels:
         """Stylize an (H, W, 3) uint8 RGB array and return a new one of the same shape.
@@ -170,22 +275,33 @@ class Stylizer:
         """
         check_blend(blend)
         height, width = photo[0].shape
+        with self._explaining(height, width):
+            if not self.contract.is_plain:
+                frame = np.stack([*photo], axis=-1)
+                stylized = self._adapted(frame)
+                if blend < 1.0 or keep_colors:
+                    mixed = to_float(stylized)
+                    mix(to_float(frame), mixed, blend=blend, keep_colors=keep_colors)
+                    stylized = to_uint8(mixed)
+                for plane, channel in zip(result, channels(stylized), strict=True):
+                    np.copyto(plane, channel)
+                return
+            image, drawn, binding = self._bound(height, width)
+            planes_to_float(photo, image)
+            self._session.run_with_iobinding(binding, self._run_options(height * width))
+            self._check(drawn)
+            mix(image, drawn, blend=blend, keep_colors=keep_colors)
+            float_to_planes(drawn, result)
+
+    @contextmanager
+    def _explaining(self, height: int, width: int) -> Iterator[None]:
+        """Check the sides, px, and say in our words what goes wrong in the block."""
         if min(height, width) < SMALLEST_SIDE:
             raise ImageError(
                 f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {SMALLEST_SIDE} px."
             )
         try:
-            if not self.contract.is_plain:
-                self._adapted(photo, result, blend, keep_colors)
-                return
-            image, stylized, binding = self._bound(height, width)
-            planes_to_float(photo, image)
-            self._session.run_with_iobinding(binding, self._run_options(height * width))
-            # Normalization over the whole picture spreads a NaN to all of it: a sample finds it.
-            if not np.isfinite(stylized[..., ::16, ::16]).all():
-                raise ModelError(f"{self.style.path} gave values that are not numbers", hint="Train the style again.")
-            mix(image, stylized, blend=blend, keep_colors=keep_colors)
-            float_to_planes(stylized, result)
+            yield
         except FastStyleError:
             raise
         except Exception as error:
@@ -196,18 +312,16 @@ class Stylizer:
                 + ("" if self.contract.ours else " A model from elsewhere may not take every size."),
             ) from error
 
-    def _adapted(self, photo: Planes, result: Planes, blend: float, keep_colors: bool) -> None:
+    def _check(self, stylized: NDArray[np.float32]) -> None:
+        # Normalization over the whole picture spreads a NaN to all of it: a sample finds it.
+        if not np.isfinite(stylized[..., ::16, ::16]).all():
+            raise ModelError(f"{self.style.path} gave values that are not numbers", hint="Train the style again.")
+
+    def _adapted(self, frame: Pixels) -> Pixels:
         """Stylize with a graph of other values, of pixels, or of one size."""
-        frame = np.stack([*photo], axis=-1)
         feeds = {self.contract.input: self.contract.feed(frame)}
         (given,) = self._session.run([self.contract.output], feeds, self._run_options(frame.shape[0] * frame.shape[1]))
-        stylized = self.contract.read(given, frame)
-        if blend < 1.0 or keep_colors:
-            mixed = to_float(stylized)
-            mix(to_float(frame), mixed, blend=blend, keep_colors=keep_colors)
-            stylized = to_uint8(mixed)
-        for plane, channel in zip(result, channels(stylized), strict=True):
-            np.copyto(plane, channel)
+        return self.contract.read(given, frame)
 
     def _bound(self, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32], Any]:
         """This thread's input and output buffers, (1, 3, H, W) float32, bound to the session; kept for the next."""

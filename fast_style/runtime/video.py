@@ -29,6 +29,7 @@ from fast_style.runtime.frames import (
 from fast_style.runtime.pipeline import overlap
 from fast_style.runtime.plan import is_sequence
 from fast_style.runtime.reading import VideoReader
+from fast_style.runtime.scene import Scene
 from fast_style.runtime.sequence import SequenceReader, SequenceWriter
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_quality, check_size
 from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name
@@ -177,9 +178,10 @@ def _open_writer(target: Path, width: int, reader: VideoReader | SequenceReader,
 
 @dataclass(frozen=True)
 class _Photo:
-    """A frame before the network; of a steady video with its noise held still."""
+    """A frame before the network, and the style as it is at this frame; of a steady video with its noise held still."""
 
     frame: Frame
+    style: Stylizer
     held: Held | None
 
 
@@ -204,7 +206,7 @@ class _Stages(Generic[Memory]):
     """What is done to each item of a video: to prepare it in order, to work on several, to write it in order."""
 
     def __init__(self, reader: Reader, writer: Writer[Memory], stylizer: Stylizer, options: VideoOptions) -> None:
-        self._reader, self._writer, self._stylizer, self._options = reader, writer, stylizer, options
+        self._reader, self._writer, self._scene, self._options = reader, writer, Scene(stylizer), options
         self._steady: Steady | None = None
         if options.steady:
             from fast_style.runtime.steady import Steady  # OpenCV takes 0.1 s to import
@@ -217,7 +219,8 @@ class _Stages(Generic[Memory]):
         items = self._reader if fps is None or isinstance(self._reader, SequenceReader) else _at_rate(self._reader, fps)
         for item in items:
             if isinstance(item, Frame):
-                yield _Photo(item, None if self._steady is None else self._steady.hold(item.planes))
+                held = None if self._steady is None else self._steady.hold(item.planes)
+                yield _Photo(item, self._scene.style(item.planes if held is None else held.held), held)
             else:
                 yield item
 
@@ -226,10 +229,10 @@ class _Stages(Generic[Memory]):
             return item
         if item.held is not None:
             stylized = np.empty_like(item.held.held)
-            self._stylize(item.held.held, stylized)
+            self._stylize(item.style, item.held.held, stylized)
             return _Unsteady(item.frame, item.held, stylized)
         canvas, planes = self._canvas(item.frame)
-        self._stylize(item.frame.planes, planes)
+        self._stylize(item.style, item.frame.planes, planes)
         return _Packed(item.frame.pts, self._writer.pack(canvas))
 
     def write(self, item: _Unsteady | _Packed[Memory] | OtherPacket) -> int:
@@ -253,8 +256,8 @@ class _Stages(Generic[Memory]):
         copy_planes(frame.planes, [plane[:, : self._reader.width] for plane in canvas.planes])
         return canvas, [plane[:, self._reader.width :] for plane in canvas.planes]
 
-    def _stylize(self, photo: Planes, result: Planes) -> None:
-        self._stylizer.planes(photo, result, blend=self._options.blend, keep_colors=self._options.keep_colors)
+    def _stylize(self, style: Stylizer, photo: Planes, result: Planes) -> None:
+        style.planes(photo, result, blend=self._options.blend, keep_colors=self._options.keep_colors)
 
 
 def _run(

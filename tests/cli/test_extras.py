@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -121,5 +122,5 @@ def test_the_extras_are_those_of_the_project_file() -> None:
     assert set(EXTRAS) == set(declared) - {"dev"}
     modules = packages_distributions()
     for extra, names in EXTRAS.items():
-        wanted = {requirement.split(">")[0].split("=")[0] for requirement in declared[extra]}
+        wanted = {re.split(r"[>=\[]", requirement)[0] for requirement in declared[extra]}
         assert {name for module in names for name in modules.get(module, [])} <= wanted, json.dumps(names)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,13 +10,23 @@ from hypothesis import strategies as st
 from fast_style import Stylizer
 from fast_style.errors import InputError
 from fast_style.images import Pixels
-from fast_style.runtime.strokes import natural_strokes, paint
+from fast_style.runtime.rasters import ArrayRaster, Raster
+from fast_style.runtime.strokes import natural_strokes, underpaint
 
 
-def spy(seen: list[tuple[int, int]]) -> object:
-    def stylize(pixels: Pixels) -> Pixels:
-        seen.append(pixels.shape[:2])
-        return pixels
+def paint(photo: Pixels, strokes: float, stylize: Callable[[Raster], Pixels]) -> Pixels:
+    return stylize(underpaint(stylize, ArrayRaster(photo), strokes=strokes, smallest=16))
+
+
+def unchanged(photo: Raster) -> Pixels:
+    pixels: Pixels = photo.read((0, 0, *photo.size))
+    return pixels
+
+
+def spy(seen: list[tuple[int, int]]) -> Callable[[Raster], Pixels]:
+    def stylize(photo: Raster) -> Pixels:
+        seen.append(photo.size[::-1])
+        return unchanged(photo)
 
     return stylize
 
@@ -35,20 +47,20 @@ def test_strokes_grow_with_the_photo(side: int, strokes: float) -> None:
 )
 def test_a_photo_is_painted_from_coarse_to_fine(strokes: float, sizes: list[tuple[int, int]]) -> None:
     seen: list[tuple[int, int]] = []
-    paint(spy(seen), np.zeros((80, 120, 3), np.uint8), strokes=strokes, smallest=16)  # type: ignore[arg-type]
+    paint(np.zeros((80, 120, 3), np.uint8), strokes, spy(seen))
     assert seen == sizes
 
 
 def test_a_network_that_changes_nothing_gives_the_smooth_photo_back() -> None:
     ramp = np.broadcast_to(np.linspace(0, 255, 96, dtype=np.uint8)[None, :, None], (64, 96, 3)).copy()
-    painted = paint(lambda pixels: pixels, ramp, strokes=4, smallest=16)
+    painted = paint(ramp, 4, unchanged)
     assert np.abs(painted.astype(int) - ramp).max() <= 4
 
 
 @given(st.integers(16, 90), st.integers(16, 90), st.floats(1, 16))
 def test_any_photo_keeps_its_size_and_no_copy_is_too_small(height: int, width: int, strokes: float) -> None:
     seen: list[tuple[int, int]] = []
-    painted = paint(spy(seen), np.zeros((height, width, 3), np.uint8), strokes=strokes, smallest=16)  # type: ignore[arg-type]
+    painted = paint(np.zeros((height, width, 3), np.uint8), strokes, spy(seen))
     assert painted.shape == (height, width, 3)
     assert min(min(size) for size in seen) >= 16
 

@@ -1,0 +1,153 @@
+"""Pictures of any size: the statistics of the whole are found once, and then each tile is drawn as in the whole.
+
+A network sees all of a picture at once as far as memory allows. Of a larger one it measures parts of full size that lie
+evenly over the picture, as if they were one, fixes what it found, and draws tiles that overlap by as much as a pixel's
+result looks around. So no seam is left: a tile is what the whole would be with these statistics.
+
+Reference:
+    Chen et al. 2022 (URST), section 3.2.
+
+Differs from the paper:
+    The statistics are those of parts at full size, not of a thumbnail: a thumbnail has other ones. Tiles keep the noise
+    of their place, begin at cells of the network, and overlap by its computed reach, so that nothing has to be blended.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fast_style.errors import ModelError
+from fast_style.graph import Statistics, core_count
+from fast_style.images import Pixels, mix, to_float, to_uint8, to_uint16
+from fast_style.runtime.pipeline import overlap
+from fast_style.runtime.rasters import Box, Part, Raster
+from fast_style.runtime.strokes import natural_strokes, underpaint
+
+if TYPE_CHECKING:
+    from fast_style.runtime.stylizer import Stylizer
+
+SMALLEST_SIDE = 16
+# Networks hold up to 150 bytes for each pixel of what they see at once.
+WHOLE_PIXELS = 12_500_000
+# Side of what a tile adds to the picture, px: a multiple of every network's stride. Larger ones leave the caches.
+TILE = 1024
+# So many parts of such a side are measured, px.
+_PARTS, _PART = 24, 512
+
+Progress = Callable[[float], None]
+
+
+def stylize_bands(
+    stylizer: Stylizer,
+    photo: Raster,
+    *,
+    blend: float = 1.0,
+    keep_colors: bool = False,
+    strokes: float | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Part]]:
+    """Stylize a picture of any size, band by band.
+
+    Args:
+        stylizer: The style.
+        photo: The picture.
+        blend: 0.0 is the photo, 1.0 the full style.
+        keep_colors: Take only brightness from the style.
+        strokes: How much larger than trained the strokes are; None lets them grow with the picture.
+        progress: Called with the share that is done, 0.0 to 1.0, now and then.
+
+    Yields:
+        The first row of each band, and the band, (h, W, 3) of the photo's type, from the top to the bottom.
+
+    Raises:
+        ImageError, InputError, ModelError: As a call of the style.
+    """
+    strokes = natural_strokes(*photo.size) if strokes is None else strokes
+
+    def whole(copy: Raster) -> Pixels:
+        painted = np.empty((copy.size[1], copy.size[0], 3), np.uint8)
+        for top, band in _pass(stylizer, copy, copy, 1.0, False, None):
+            painted[top : top + len(band)] = band
+        return painted
+
+    last = underpaint(whole, photo, strokes=strokes, smallest=SMALLEST_SIDE)
+    yield from _pass(stylizer, last, photo, blend, keep_colors, progress)
+
+
+def _pass(
+    stylizer: Stylizer, seen: Raster, photo: Raster, blend: float, keep_colors: bool, progress: Progress | None
+) -> Iterator[tuple[int, Part]]:
+    """Stylize what the network is to see of a photo, which is mixed in afterwards."""
+    width, height = seen.size
+    if width * height <= WHOLE_PIXELS or not stylizer.sees_parts:
+        yield 0, _draw_whole(stylizer, seen, photo, blend, keep_colors)
+        return
+    fixed = stylizer.fixed(measure(stylizer, seen), threads=1)
+
+    def draw(inner: Box) -> Part:
+        box = _around(inner, stylizer.reach, stylizer.stride, (width, height))
+        left, top = inner[0] - box[0], inner[1] - box[1]
+        part = seen.read(box)
+        drawn = fixed.floats(to_float(part), origin=(box[1], box[0]))
+        drawn = drawn[:, :, top : top + inner[3] - inner[1], left : left + inner[2] - inner[0]]
+        mix(to_float(photo.read(inner)), drawn, blend=blend, keep_colors=keep_colors)
+        return to_uint8(drawn) if part.dtype == np.uint8 else to_uint16(drawn)
+
+    rows = [(top, min(top + TILE, height)) for top in range(0, height, TILE)]
+    columns = [(left, min(left + TILE, width)) for left in range(0, width, TILE)]
+    boxes = ((left, top, right, bottom) for top, bottom in rows for left, right in columns)
+    tiles = overlap(boxes, draw, workers=core_count(), ahead=1)
+    try:
+        for number, (top, _) in enumerate(rows):
+            band = [next(tiles) for _ in columns]
+            yield top, band[0] if len(band) == 1 else np.concatenate(band, axis=1)
+            if progress is not None:
+                progress((number + 1) / len(rows))
+    finally:
+        tiles.close()
+
+
+def _draw_whole(stylizer: Stylizer, seen: Raster, photo: Raster, blend: float, keep_colors: bool) -> Part:
+    whole = (0, 0, *seen.size)
+    part = seen.read(whole)
+    if part.dtype == np.uint8 and seen is photo:
+        return stylizer.frame(part, blend=blend, keep_colors=keep_colors)
+    drawn = stylizer.floats(to_float(part))
+    mix(to_float(photo.read(whole)), drawn, blend=blend, keep_colors=keep_colors)
+    return to_uint8(drawn) if part.dtype == np.uint8 else to_uint16(drawn)
+
+
+def measure(stylizer: Stylizer, photo: Raster) -> Statistics:
+    """Find a large picture's statistics from parts of it that lie evenly, each in a place of its cell by chance."""
+    width, height = photo.size
+    columns = max(1, min(round(math.sqrt(_PARTS * width / height)), width // _PART))
+    rows = max(1, min(math.ceil(_PARTS / columns), height // _PART))
+    side = min(_PART, width, height)
+    random = np.random.default_rng(0)
+    parts = []
+    for row in range(rows):
+        for column in range(columns):
+            free = width / columns - side, height / rows - side
+            left = int(column * width / columns + random.uniform(0, 1) * free[0])
+            top = int(row * height / rows + random.uniform(0, 1) * free[1])
+            parts.append(to_float(photo.read((left, top, left + side, top + side))))
+    statistics = stylizer.measure(np.concatenate(parts))
+    if not np.isfinite(statistics).all():
+        raise ModelError(f"{stylizer.style.path} gave values that are not numbers", hint="Train the style again.")
+    return statistics
+
+
+def _around(inner: Box, margin: int, stride: int, size: tuple[int, int]) -> Box:
+    """What must be seen to draw a part: more by the margin, from a cell of the network on, within the picture."""
+
+    def before(side: int) -> int:
+        return max(0, side - margin) // stride * stride
+
+    def after(side: int, whole: int) -> int:
+        return min(whole, -(-(side + margin) // stride) * stride)
+
+    return before(inner[0]), before(inner[1]), after(inner[2], size[0]), after(inner[3], size[1])
