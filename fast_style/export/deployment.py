@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -15,14 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 
 from fast_style import __version__
 from fast_style.checkpoint import Checkpoint
 from fast_style.errors import DatasetError, ImageError, InputError, VerificationError
 from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
-from fast_style.export.precision import Image, Precision, run, to_fp16, to_int8
+from fast_style.export.precision import SMALLEST_PSNR, Image, Precision, psnr, run, to_fp16, to_int8
 from fast_style.export.to_onnx import Verification, export_onnx
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
@@ -33,8 +31,6 @@ from fast_style.perceptual import PerceptualLoss, load_vgg
 
 IO = Literal["float", "uint8"]
 
-# Smallest peak signal-to-noise ratio against float32 on any held-out photo, dB.
-SMALLEST_PSNR: dict[Precision, float] = {"fp16": 50.0, "int8": 30.0}
 # Largest rise of the objective that training minimised, as a share of it.
 LARGEST_RISE: dict[Precision, float] = {"fp16": 0.01, "int8": 0.05}
 # 8-bit convolutions are chosen on the calibration photos, so they leave room for the held-out ones, dB.
@@ -178,7 +174,7 @@ def deploy(
                 expected = run(plain, chosen)
                 enough = SMALLEST_PSNR["int8"] + _PSNR_MARGIN
                 quantized = to_int8(
-                    plain, calibration, accept=lambda candidate: _psnr(run(candidate, chosen), expected) >= enough
+                    plain, calibration, accept=lambda candidate: psnr(run(candidate, chosen), expected) >= enough
                 )
                 model, kept, work = quantized.model, quantized.kept, quantized.work
             fidelity = _compare(plain, model, held_out, loss)
@@ -248,19 +244,13 @@ def _compare(
             for index, picture in enumerate(pictures):
                 objective[index] += loss(torch.from_numpy(picture), targets).total.item() / len(photos)
     return Fidelity(
-        psnr=_psnr(found, expected),
+        psnr=psnr(found, expected),
         largest=max(float(difference.max()) for difference in differences),
         mean=statistics.fmean(float(difference.mean()) for difference in differences),
         objective=objective[0],
         objective_reduced=objective[1],
         photos=len(photos),
     )
-
-
-def _psnr(found: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.float32]]) -> float:
-    """Peak signal-to-noise ratio of the worst picture, dB; the peak is 1."""
-    worst = max(float(np.square(a - b).mean()) for a, b in zip(found, expected, strict=True))
-    return -10 * math.log10(max(worst, 1e-12)) if math.isfinite(worst) else -math.inf
 
 
 def _judge(fidelity: Fidelity, precision: Precision) -> None:

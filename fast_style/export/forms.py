@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fast_style.errors import ModelError, VerificationError
+from fast_style.export.precision import SMALLEST_PSNR, psnr
 from fast_style.export.writing import write_model
 from fast_style.graph import (
     INPUT,
@@ -92,13 +93,13 @@ def write_form(style: Path, form: Form, path: Path, *, tolerance: float) -> floa
         style: The style's ONNX file.
         form: Which one.
         path: Where to write; a failure may leave something there.
-        tolerance: Largest absolute difference allowed.
+        tolerance: Largest absolute difference allowed; of fp16 and int8, the distance in dB is what counts.
 
     Returns:
         The largest difference between the style and its form that is given the picture's own statistics.
 
     Raises:
-        ModelError: It is no float32 style of ours, or takes one size only.
+        ModelError: It is no style of ours, or takes one size only.
         VerificationError: The difference is larger.
     """
     graph, content = open_graph(style), read_checked(style)
@@ -115,11 +116,15 @@ def write_form(style: Path, form: Form, path: Path, *, tolerance: float) -> floa
     (statistics,) = open_session(measure).run(None, {INPUT: image})
     (expected,) = graph.session.run(None, {INPUT: image})
     (found,) = open_session(apply).run(None, {INPUT: image, STATISTICS: statistics, ORIGIN: np.zeros(2, np.int64)})
-    scale = 255.0 if image.dtype == np.uint8 else 1.0
-    difference = float(np.abs(found.astype(np.float32) - expected.astype(np.float32)).max()) / scale
-    # Pixels are rounded, so that one of 255 levels may lie between them. Written so that a NaN fails.
-    if not difference <= max(tolerance, 1.0 / 255.0 if scale > 1 else 0.0):
-        raise VerificationError(f"the form differs from {style} by up to {difference:.2e}; {tolerance:.0e} is allowed")
+    scale = np.float32(255 if image.dtype == np.uint8 else 1)
+    ours, theirs = found.astype(np.float32) / scale, expected.astype(np.float32) / scale
+    difference = float(np.abs(ours - theirs).max())
+    least = SMALLEST_PSNR.get(graph.metadata.get("precision", "fp32"))  # type: ignore[call-overload]  # any word
+    # In fewer bits, a difference in the last one is enough for a value to be rounded the other way: such a form is
+    # judged as the file itself was. Pixels are rounded, too. Written so that a NaN fails.
+    allowed = tolerance if scale == 1 else max(tolerance, 1.001 / 255)
+    if not (difference <= allowed if least is None else psnr([ours], [theirs]) >= least):
+        raise VerificationError(f"the form differs from {style} by up to {difference:.2e}; {allowed:.0e} is allowed")
     model = onnx.load_model_from_string(measure if form == "measure" else apply)
     onnx.helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, "form": form})
     write_model(model, path)

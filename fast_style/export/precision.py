@@ -20,6 +20,9 @@ from fast_style.graph import measure_cost, open_session
 Precision = Literal["fp32", "fp16", "int8"]
 Image = NDArray[np.float32]  # (N, 3, H, W), RGB in [0, 1]
 
+# Smallest peak signal-to-noise ratio against float32 on any held-out photo, dB.
+SMALLEST_PSNR: dict[Precision, float] = {"fp16": 50.0, "int8": 30.0}
+
 # Convolution outputs are brought to this magnitude: 512 times below where half precision overflows (65504).
 _HALF_PEAK = 128.0
 # Values of each tensor kept from each photo when looking for its 8-bit range.
@@ -99,6 +102,12 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Image], *, accept: Callable
             return Quantized(candidate, kept, sum(work[name] for name in quantized) / sum(work.values()))
         quantized.pop()
     raise ExportError("no convolution of this network can be 8-bit without a visible loss", hint="Use fp16.")
+
+
+def psnr(found: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.float32]]) -> float:
+    """Peak signal-to-noise ratio of the worst picture, dB; the peak is 1."""
+    worst = max(float(np.square(a - b).mean()) for a, b in zip(found, expected, strict=True))
+    return -10 * math.log10(max(worst, 1e-12)) if math.isfinite(worst) else -math.inf
 
 
 def run(model: onnx.ModelProto | str, photos: Iterable[NDArray[np.generic]]) -> list[NDArray[np.float32]]:

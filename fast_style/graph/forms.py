@@ -28,6 +28,7 @@ from fast_style.graph.messages import (
     read_attribute,
     read_tensor,
 )
+from fast_style.graph.receptive import follow_picture
 
 STATISTICS, ORIGIN = "statistics", "origin"
 Statistics = NDArray[np.float32]
@@ -36,7 +37,7 @@ Statistics = NDArray[np.float32]
 _OWN = "form."
 
 
-def measure_form(content: bytes) -> bytes:
+def measure_form(content: bytes, *, rim: int = 0) -> bytes:
     """Make the form that measures.
 
     It takes ``image`` (N, 3, H, W) and gives ``statistics`` (2, C): the means and the variances of all C channels of
@@ -44,6 +45,7 @@ def measure_form(content: bytes) -> bytes:
 
     Args:
         content: A serialized style with float32 normalizations.
+        rim: So many px along the border of each picture do not count: for parts, which have much border for their size.
 
     Raises:
         ModelError: It has no normalizations, or others.
@@ -51,7 +53,9 @@ def measure_form(content: bytes) -> bytes:
     model = parse_model(content)
     graph = model.graph
     layers = _layers(graph)
+    seen = follow_picture(graph) if rim else {}
     nodes, constants = _Nodes(graph), [make_tensor(f"{_OWN}axes", np.array([0, 2, 3]))]
+    constants.append(make_tensor(f"{_OWN}sides", np.array([2, 3])))
     for number, layer in enumerate(layers):
         own = f"{_OWN}{number}."
         constants += [
@@ -59,12 +63,24 @@ def measure_form(content: bytes) -> bytes:
             make_tensor(f"{own}shift", layer.shift.reshape(1, -1, 1, 1)),
             make_tensor(f"{own}epsilon", np.array(layer.epsilon, np.float32)),
         ]
+        counted, cut = layer.features, []
+        if rim:
+            cells = int(rim / seen[layer.features].cell)
+            constants += [
+                make_tensor(f"{own}first", np.array([cells, cells])),
+                make_tensor(f"{own}last", np.array([-cells, -cells])),
+            ]
+            counted = f"{own}counted"
+            bounds = [f"{own}first", f"{own}last", f"{_OWN}sides"]
+            cut = [make_node("Slice", [layer.features, *bounds], [counted])]
         nodes.replace(
             layer.node,
-            make_node("ReduceMean", [layer.features, f"{_OWN}axes"], [f"{own}mean"]),
-            make_node("Sub", [layer.features, f"{own}mean"], [f"{own}centred"]),
-            make_node("Mul", [f"{own}centred", f"{own}centred"], [f"{own}squares"]),
+            *cut,
+            make_node("ReduceMean", [counted, f"{_OWN}axes"], [f"{own}mean"]),
+            make_node("Sub", [counted, f"{own}mean"], [f"{own}deviations"]),
+            make_node("Mul", [f"{own}deviations", f"{own}deviations"], [f"{own}squares"]),
             make_node("ReduceMean", [f"{own}squares", f"{_OWN}axes"], [f"{own}variance"]),
+            make_node("Sub", [layer.features, f"{own}mean"], [f"{own}centred"]),
             make_node("Add", [f"{own}variance", f"{own}epsilon"], [f"{own}sum"]),
             make_node("Sqrt", [f"{own}sum"], [f"{own}deviation"]),
             make_node("Div", [f"{own}scale", f"{own}deviation"], [f"{own}factor"]),
@@ -249,14 +265,14 @@ class _Nodes:
 
 def _move_noise(graph: Any, nodes: _Nodes, stride: int) -> list[Any]:
     """Roll each tile of noise by the origin before it is repeated; return the constants that this takes."""
-    sizes = _constants(graph)
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     constants: list[Any] = []
     # The first lies at the network's stride, the second at half of it.
     for number, node in enumerate(node for node in graph.node if node.op_type == "Tile"):
         own, tile = f"{_OWN}noise{number}.", node.input[0]
-        if tile not in sizes:
+        if tile not in shapes:
             raise ModelError("this graph repeats something that is no constant noise")
-        side = sizes[tile].shape[-1]
+        side = shapes[tile][-1]
         constants += [
             make_tensor(f"{own}cell", np.array(stride >> number)),
             make_tensor(f"{own}side", np.array([side, side])),

@@ -29,8 +29,14 @@ class Reach:
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """Position p of a tensor, in cells of ``cell`` px, depends on the pixels from p·cell − before to p·cell + after."""
+class Seen:
+    """What a tensor depends on: at position p, the pixels from p·cell − before to p·cell + after.
+
+    Attributes:
+        cell: Px from one position to the next.
+        before: Px.
+        after: Px.
+    """
 
     cell: Fraction
     before: Fraction
@@ -43,16 +49,29 @@ def find_reach(content: bytes) -> Reach:
     Raises:
         ModelError: There is an operator whose reach is not known here.
     """
+    seen = follow_picture(parse_model(content).graph)
+    if OUTPUT not in seen or seen[OUTPUT].cell != 1:
+        raise ModelError("the picture does not come out at the size at which it went in")
+    end = seen[OUTPUT]
+    return Reach(-int(-end.before // 1), -int(-end.after // 1))
+
+
+def follow_picture(graph: Any) -> dict[str, Seen]:
+    """Follow the picture through a parsed graph: what each tensor made of it depends on, by the tensor's name.
+
+    Raises:
+        ModelError: There is an operator whose reach is not known here.
+    """
     try:
-        return _follow(parse_model(content).graph)
+        return _follow(graph)
     except (KeyError, IndexError, TypeError) as error:  # weights that lie elsewhere, attributes that are left out
         raise ModelError("how far this graph looks cannot be told") from error
 
 
-def _follow(graph: Any) -> Reach:
+def _follow(graph: Any) -> dict[str, Seen]:
     constants = {tensor.name: values for tensor in graph.initializer if (values := read_tensor(tensor)) is not None}
     makers = {node.output[0]: node for node in graph.node}
-    seen: dict[str, _Seen] = {INPUT: _Seen(Fraction(1), Fraction(0), Fraction(0))}
+    seen: dict[str, Seen] = {INPUT: Seen(Fraction(1), Fraction(0), Fraction(0))}
 
     def first_sides(name: str, axes: int) -> int | None:
         """What a list of sizes, constant or put together of parts, says of the rows; None if a part is computed."""
@@ -72,7 +91,7 @@ def _follow(graph: Any) -> Reach:
         if operator in {"Add", "Sub", "Mul", "Div", "Concat"}:
             if len({one.cell for one in sources}) > 1:
                 raise ModelError(f"{node.name or operator} joins features of different sizes")
-            found = _Seen(source.cell, max(one.before for one in sources), max(one.after for one in sources))
+            found = Seen(source.cell, max(one.before for one in sources), max(one.after for one in sources))
         elif operator in _POINTWISE:
             found = source
         elif operator == "Conv":
@@ -80,15 +99,13 @@ def _follow(graph: Any) -> Reach:
             pad = (read_attribute(node, "pads", None) or [0])[0]
             look = (kernel - 1) * (read_attribute(node, "dilations", None) or [1])[0]
             stride = (read_attribute(node, "strides", None) or [1])[0]
-            found = _Seen(
+            found = Seen(
                 stride * source.cell, source.before + pad * source.cell, source.after + (look - pad) * source.cell
             )
         elif operator in {"ConvTranspose", "DepthToSpace", "Resize"}:
             # Each cell becomes some of its own, which all look where it looked.
             factor = _factor(node, constants)
-            found = _Seen(
-                source.cell / factor, source.before + source.cell * Fraction(factor - 1, factor), source.after
-            )
+            found = Seen(source.cell / factor, source.before + source.cell * Fraction(factor - 1, factor), source.after)
         elif operator in {"Pad", "Slice"}:
             inserted = _inserted(node, first_sides)
             found = replace(
@@ -99,10 +116,7 @@ def _follow(graph: Any) -> Reach:
         else:
             raise ModelError(f"how far {operator} looks is unknown here")
         seen[node.output[0]] = found
-    if OUTPUT not in seen or seen[OUTPUT].cell != 1:
-        raise ModelError("the picture does not come out at the size at which it went in")
-    end = seen[OUTPUT]
-    return Reach(-int(-end.before // 1), -int(-end.after // 1))
+    return seen
 
 
 def _factor(node: Any, constants: dict[str, Any]) -> int:

@@ -183,8 +183,12 @@ class Stylizer:
         """Side of the cells in which its network works, px."""
         return int(self.metadata.get("stride", 1))
 
-    def measure(self, pictures: NDArray[np.float32]) -> Statistics:
+    def measure(self, pictures: NDArray[np.float32], *, rim: int = 0) -> Statistics:
         """Find what the normalizations find in (N, 3, H, W) float32 in [0, 1], as if all were one picture.
+
+        Args:
+            pictures: What is measured.
+            rim: So many px along the border of each do not count: for parts of a picture.
 
         Returns:
             (2, C): means and variances, for :meth:`fixed`.
@@ -192,7 +196,8 @@ class Stylizer:
         Raises:
             ModelError: It does not see parts.
         """
-        (statistics,) = self._measuring.run([STATISTICS], {INPUT: pictures}, self._run_options(_KEPT_PIXELS + 1))
+        session = self._measuring if not rim else self._open(measure_form(self._content, rim=rim), None)
+        (statistics,) = session.run([STATISTICS], {INPUT: pictures}, self._run_options(_KEPT_PIXELS + 1))
         return statistics  # type: ignore[no-any-return]  # sessions return what the graph says
 
     def fixed(self, statistics: Statistics, *, threads: int | None = None) -> Stylizer:
@@ -209,7 +214,8 @@ class Stylizer:
         """
         form = fixed_form(self._content, statistics, stride=self.stride)
         other = copy.copy(self)
-        other._session = open_session(form, device=self.device, threads=threads or self._threads)
+        other._given = partial(_fixed_again, self._given, statistics, threads)
+        other._session = self._open(form, threads)
         other._buffers = threading.local()
         return other
 
@@ -242,7 +248,10 @@ class Stylizer:
 
     @cached_property
     def _measuring(self) -> onnxruntime.InferenceSession:
-        return open_session(measure_form(self._content), device=self.device, threads=self._threads)
+        return self._open(measure_form(self._content), None)
+
+    def _open(self, form: bytes, threads: int | None) -> onnxruntime.InferenceSession:
+        return open_session(form, device=self.device, threads=threads or self._threads)
 
     def frame(self, pixels: Pixels, *, blend: float = 1.0, keep_colors: bool = False) -> Pixels:
         """Stylize an (H, W, 3) uint8 RGB array and return a new one of the same shape.
@@ -348,6 +357,10 @@ class Stylizer:
         options = onnxruntime.RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         return options
+
+
+def _fixed_again(open_style: Callable[[], Stylizer], statistics: Statistics, threads: int | None) -> Stylizer:
+    return open_style().fixed(statistics, threads=threads)
 
 
 def check_blend(blend: float) -> None:

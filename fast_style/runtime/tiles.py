@@ -37,6 +37,8 @@ WHOLE_PIXELS = 12_500_000
 TILE = 1024
 # So many parts of such a side are measured, px.
 _PARTS, _PART = 24, 512
+# Of which so many px along the border do not count: what lies beyond is not seen there.
+_RIM = 64
 
 Progress = Callable[[float], None]
 
@@ -135,7 +137,7 @@ def measure(stylizer: Stylizer, photo: Raster) -> Statistics:
             left = int(column * width / columns + random.uniform(0, 1) * free[0])
             top = int(row * height / rows + random.uniform(0, 1) * free[1])
             parts.append(to_float(photo.read((left, top, left + side, top + side))))
-    statistics = stylizer.measure(np.concatenate(parts))
+    statistics = stylizer.measure(np.concatenate(parts), rim=_RIM)
     if not np.isfinite(statistics).all():
         raise ModelError(f"{stylizer.style.path} gave values that are not numbers", hint="Train the style again.")
     return statistics

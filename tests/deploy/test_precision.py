@@ -15,9 +15,9 @@ from PIL import Image as PIL
 from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import ExportError, VerificationError
-from fast_style.export import deploy, deployment
+from fast_style.export import deploy
 from fast_style.export.pixels import pixels_in_and_out
-from fast_style.export.precision import run, to_fp16, to_int8
+from fast_style.export.precision import SMALLEST_PSNR, run, to_fp16, to_int8
 from fast_style.graph import CHECKSUM_KEY, describe_model
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.networks.realtime import Noise
@@ -108,7 +108,7 @@ def test_int8_that_never_suffices_is_an_error(model: Path, frames: list[Pixels])
 def test_no_file_is_left_where_the_proof_fails(
     checkpoint: Path, photos: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(deployment.SMALLEST_PSNR, "fp16", 200.0)
+    monkeypatch.setitem(SMALLEST_PSNR, "fp16", 200.0)
     with pytest.raises(VerificationError, match=r"the fp16 graph is \d+\.\d dB from float32 on the worst of 4 photos"):
         deploy(load_checkpoint(checkpoint), tmp_path / "x.onnx", precision="fp16", photos=photos, painting=painting)
     assert list(tmp_path.iterdir()) == []

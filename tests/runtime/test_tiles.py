@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import threading
@@ -137,6 +138,23 @@ def test_who_stops_halfway_leaves_no_thread(style: Stylizer) -> None:
     next(bands)
     bands.close()  # type: ignore[attr-defined]  # it is a generator
     assert threading.active_count() == before
+
+
+def test_a_style_with_fixed_statistics_can_be_pickled(style: Stylizer) -> None:
+    pixels = photo(96, 64)
+    fixed = style.fixed(style.measure(to_float(pixels)))
+    other = np.ascontiguousarray(pixels[::-1])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fixed)).frame(other), fixed.frame(other))
+    assert np.abs(fixed.frame(other).astype(int) - style.frame(other)).max() > 1
+
+
+def test_the_rim_of_a_part_does_not_count(style: Stylizer) -> None:
+    pixels = photo(256, 256)
+    framed = pixels.copy()
+    framed[:4] = framed[-4:] = 255
+    once, again = (style.measure(to_float(one), rim=64)[:, :16] for one in (pixels, framed))  # of the stem
+    np.testing.assert_allclose(once, again, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(style.measure(to_float(pixels)), style.measure(to_float(framed)), rtol=1e-2)
 
 
 def test_a_canvas_is_enlarged_in_parts_as_in_one() -> None:
