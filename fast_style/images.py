@@ -18,8 +18,6 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 
 from fast_style.errors import DatasetError, ImageError
 from fast_style.files import check_new, replacing
@@ -122,9 +120,10 @@ def read_header(source: str | Path | IO[bytes]) -> Header | None:
     """Read a picture's header; None if :func:`load_image` would say what is wrong with it."""
     try:
         with _opened(source, sys.maxsize) as image:
-            depths = image.tag_v2.get(_BITS_PER_SAMPLE, ()) if isinstance(image, TiffImageFile) else ()
-            raw = image.tile[0][3] if isinstance(image, PngImageFile) and image.tile else ""
-            deep = raw in {"RGB;16B", "RGBA;16B"} or (len(depths) >= 3 and set(depths) == {16})
+            # Pillow makes 8 bits of them, and says only in its own words from how many.
+            depths = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())
+            codings = {tile[3] for tile in getattr(image, "tile", ())} if image.format == "PNG" else set()
+            deep = bool(codings & {"RGB;16B", "RGBA;16B"}) or (len(depths) >= 3 and set(depths) == {16})
             return Header(*image.size, image.format or "", deep)
     except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
         return None
