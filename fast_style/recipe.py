@@ -100,7 +100,7 @@ class Recipe:
     @classmethod
     def of(cls, network: str) -> Recipe:
         """Return the recipe that a network is trained with unless told otherwise."""
-        if network != "fine":
+        if network not in {"fast", "fine"}:
             return cls(network=network)
         return cls(
             network=network,

@@ -198,6 +198,7 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int) -> bytes:
     constants = [*folding.constants, *_move_noise(graph, nodes, stride), make_tensor(ORIGIN, np.array([0, 0]))]
     nodes.store(constants)
     graph.input.append(make_value(ORIGIN, INT64, (2,)))
+    _prune(graph)
     return bytes(model.SerializeToString())
 
 

@@ -17,12 +17,12 @@ from fast_style.graph import Statistics
 from fast_style.images import Planes, planes_to_float
 from fast_style.runtime.stylizer import Stylizer
 
-# Frames from one that is measured to the next: half a second, at which measuring takes a tenth of the time.
-_EVERY = 12
-# Measured frames of which the median is taken: what stays for less than half of them, some two seconds, is not seen.
-_RECENT = 9
+# Frames from one that is measured to the next: a second of film, at which measuring takes a twentieth of the time.
+_EVERY = 24
+# Measured frames of which the median is taken: what stays for less than half of them, some three seconds, is not seen.
+_RECENT = 7
 # The share of the way that is taken towards the median at each measured frame.
-_RATE = 0.3
+_RATE = 0.4
 # A style is made anew when a channel has moved by this share of its deviation; less than that cannot be seen.
 _LEAST_CHANGE = 0.02
 # A cut changes at least this share of a frame's colours, and brightness by so many levels at each place. A pan keeps

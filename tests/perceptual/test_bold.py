@@ -105,6 +105,11 @@ def test_the_strength_multiplies_all_that_asks_for_the_painting(vgg: VGG) -> Non
     assert ratios == {"content": 1.0, "style": 2.0, "tv": 1.0, "coarse_style": 2.0, "spread": 2.0, "colour": 2.0}
 
 
-def test_the_network_fine_has_the_bold_objective_and_the_others_the_default() -> None:
-    assert Recipe.of("fine").objective == BOLD
-    assert Recipe.of("fast") == Recipe()
+@pytest.mark.parametrize("name", ["fast", "fine"])
+def test_the_larger_networks_have_the_bold_objective(name: str) -> None:
+    assert Recipe.of(name).objective == BOLD
+
+
+@pytest.mark.parametrize("name", ["tiny", "johnson"])
+def test_the_other_networks_have_the_default(name: str) -> None:
+    assert Recipe.of(name) == Recipe(network=name)
