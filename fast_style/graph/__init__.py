@@ -3,7 +3,16 @@
 from fast_style.graph.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read_checked
 from fast_style.graph.cost import Cost, NodeCost, measure_cost
 from fast_style.graph.description import COST_SIZE, ModelDescription, describe_model
-from fast_style.graph.forms import ORIGIN, STATISTICS, Statistics, apply_form, fixed_form, measure_form
+from fast_style.graph.forms import (
+    ORIGIN,
+    STATISTICS,
+    Statistics,
+    apply_form,
+    fixed_form,
+    measure_form,
+    noise_input,
+    noise_tiles,
+)
 from fast_style.graph.opening import Feed, Graph, open_graph
 from fast_style.graph.receptive import Reach, find_reach
 from fast_style.graph.session import (
@@ -46,6 +55,8 @@ __all__ = [
     "fixed_form",
     "measure_cost",
     "measure_form",
+    "noise_input",
+    "noise_tiles",
     "open_graph",
     "open_session",
     "read_checked",

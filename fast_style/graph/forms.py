@@ -157,15 +157,31 @@ def apply_form(content: bytes, *, stride: int) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def fixed_form(content: bytes, statistics: Statistics, *, stride: int) -> bytes:
+def noise_tiles(content: bytes) -> list[NDArray[np.float32]]:
+    """Read the tile of each map of noise, (1, 1, S, S), the one at the stride first; none if they are not float32."""
+    graph = parse_model(content).graph
+    constants = _constants(graph)
+    found = [constants.get(node.input[0]) for node in graph.node if node.op_type == "Tile"]
+    tiles = [tile for tile in found if tile is not None and tile.dtype == np.float32]
+    return tiles if len(tiles) == len(found) else []
+
+
+def noise_input(number: int) -> str:
+    """The name under which a form with ``noise_given`` takes its map of noise of that number."""
+    return f"noise{number}"
+
+
+def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_given: bool = False) -> bytes:
     """Make the form whose statistics are fixed: its normalizations vanish into the convolutions before them.
 
-    It takes ``image`` and gives ``stylized``, as the style itself. ``origin``, as of :func:`apply_form`, may be given.
+    It takes ``image`` and gives ``stylized``, as the style itself. ``origin``, as of :func:`apply_form`, may be given;
+    or the maps of noise themselves must be.
 
     Args:
         content: A serialized style with float32 normalizations.
         statistics: (2, C), of the form that measures.
         stride: Of its network, px.
+        noise_given: Take each map of noise as an input, (1, 1, h, w), at least as large as the features it is added to.
 
     Raises:
         ModelError: It has no normalizations, or others.
@@ -195,9 +211,17 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int) -> bytes:
             make_node("Mul", [layer.features, f"{own}factor"], [f"{own}scaled"]),
             make_node("Add", [f"{own}scaled", f"{own}offset"], [layer.node.output[0]]),
         )
-    constants = [*folding.constants, *_move_noise(graph, nodes, stride), make_tensor(ORIGIN, np.array([0, 0]))]
-    nodes.store(constants)
-    graph.input.append(make_value(ORIGIN, INT64, (2,)))
+    if noise_given:
+        tiles = [node for node in graph.node if node.op_type == "Tile"]
+        for number, node in enumerate(tiles):
+            name = noise_input(number)
+            nodes.rename(node.output[0], name)
+            nodes.replace(node)
+            graph.input.append(make_value(name, FLOAT, (1, 1, f"rows{number}", f"columns{number}")))
+        nodes.store(folding.constants)
+    else:
+        nodes.store([*folding.constants, *_move_noise(graph, nodes, stride), make_tensor(ORIGIN, np.array([0, 0]))])
+        graph.input.append(make_value(ORIGIN, INT64, (2,)))
     _prune(graph)
     return bytes(model.SerializeToString())
 
@@ -304,6 +328,7 @@ def _prune(graph: Any) -> None:
     del graph.node[:]
     for copy in reversed(kept):
         graph.node.add().MergeFromString(copy)
+    needed.update(value.name for value in graph.input)  # a default may belong to an input that nothing heeds
     tensors = [tensor.SerializeToString() for tensor in graph.initializer if tensor.name in needed]
     del graph.initializer[:]
     for copy in tensors:

@@ -26,6 +26,8 @@ from fast_style.graph import (
     first_line,
     fixed_form,
     measure_form,
+    noise_input,
+    noise_tiles,
     open_graph,
     open_session,
     read_checked,
@@ -44,6 +46,7 @@ from fast_style.images import (
     to_uint8,
 )
 from fast_style.runtime.contract import Range, check_contract
+from fast_style.runtime.noise import endless_noise
 from fast_style.runtime.rasters import ArrayRaster
 from fast_style.runtime.strokes import check_strokes
 from fast_style.runtime.tiles import SMALLEST_SIDE, stylize_bands
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
 
 # Above a 4K frame, memory is handed back after each picture instead of being kept for the next one.
 _KEPT_PIXELS = 3840 * 2160
+# A network pads a picture by no more than this, along a side, px.
+_PADDED = 48
 
 
 class Stylizer:
@@ -96,6 +101,7 @@ class Stylizer:
         self.metadata = graph.metadata
         self.contract = check_contract(graph, value_range)
         self._threads = threads
+        self._noise: list[tuple[NDArray[np.float32], int]] = []
         self._buffers = threading.local()
 
     def __reduce__(self) -> tuple[partial[Stylizer], tuple[()]]:
@@ -200,7 +206,7 @@ class Stylizer:
         (statistics,) = session.run([STATISTICS], {INPUT: pictures}, self._run_options(_KEPT_PIXELS + 1))
         return statistics  # type: ignore[no-any-return]  # sessions return what the graph says
 
-    def fixed(self, statistics: Statistics, *, threads: int | None = None) -> Stylizer:
+    def fixed(self, statistics: Statistics, *, threads: int | None = None, endless: bool = False) -> Stylizer:
         """Return this style with its statistics fixed: parts of a picture and frames of a film are drawn alike.
 
         It is faster, too, since its normalizations vanish into its convolutions.
@@ -208,13 +214,17 @@ class Stylizer:
         Args:
             statistics: As of :meth:`measure`.
             threads: CPU threads for one picture; None takes as many as this one has.
+            endless: Let the noise of the strokes never repeat: for parts of a large picture, for :meth:`floats`.
 
         Raises:
             ModelError: It does not see parts.
         """
-        form = fixed_form(self._content, statistics, stride=self.stride)
         other = copy.copy(self)
-        other._given = partial(_fixed_again, self._given, statistics, threads)
+        # The first map of noise lies at the network's stride, the second at half of it.
+        tiles = noise_tiles(self._content) if endless else []
+        other._noise = [(tile, self.stride >> number) for number, tile in enumerate(tiles)]
+        form = fixed_form(self._content, statistics, stride=self.stride, noise_given=bool(tiles))
+        other._given = partial(_fixed_again, self._given, statistics, threads, endless)
         other._session = self._open(form, threads)
         other._buffers = threading.local()
         return other
@@ -236,7 +246,10 @@ class Stylizer:
             if not self.contract.is_plain:
                 frame = to_uint8(image)
                 return to_float(self._adapted(frame))
-            if any(origin):
+            for number, (tile, cell) in enumerate(self._noise):
+                shape = (height + _PADDED) // cell, (width + _PADDED) // cell
+                feeds[noise_input(number)] = endless_noise(tile, (origin[0] // cell, origin[1] // cell), shape)
+            if any(origin) and not self._noise:
                 feeds[ORIGIN] = np.array(origin)
             (stylized,) = self._session.run([self.contract.output], feeds, self._run_options(height * width))
             self._check(stylized)
@@ -359,8 +372,10 @@ class Stylizer:
         return options
 
 
-def _fixed_again(open_style: Callable[[], Stylizer], statistics: Statistics, threads: int | None) -> Stylizer:
-    return open_style().fixed(statistics, threads=threads)
+def _fixed_again(
+    open_style: Callable[[], Stylizer], statistics: Statistics, threads: int | None, endless: bool
+) -> Stylizer:
+    return open_style().fixed(statistics, threads=threads, endless=endless)
 
 
 def check_blend(blend: float) -> None:

@@ -8,8 +8,9 @@ Reference:
     Chen et al. 2022 (URST), section 3.2.
 
 Differs from the paper:
-    The statistics are those of parts at full size, not of a thumbnail: a thumbnail has other ones. Tiles keep the noise
-    of their place, begin at cells of the network, and overlap by its computed reach, so that nothing has to be blended.
+    The statistics are those of parts at full size, not of a thumbnail: a thumbnail has other ones. Tiles have the noise
+    of their place, which never repeats, begin at cells of the network, and overlap by its computed reach, so that
+    nothing has to be blended.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _pass(
     if width * height <= WHOLE_PIXELS or not stylizer.sees_parts:
         yield 0, _draw_whole(stylizer, seen, photo, blend, keep_colors)
         return
-    fixed = stylizer.fixed(measure(stylizer, seen), threads=1)
+    fixed = stylizer.fixed(measure(stylizer, seen), threads=1, endless=True)
 
     def draw(inner: Box) -> Part:
         box = _around(inner, stylizer.reach, stylizer.stride, (width, height))

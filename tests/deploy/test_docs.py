@@ -18,13 +18,14 @@ from PIL import Image
 from fast_style.cli import main
 from fast_style.export.precision import run
 from fast_style.images import Pixels
+from fast_style.styles import find_style
 from tests.conftest import snippets
 from tests.deploy.test_runtimes import NODE_FOLDER, ROOT
 from tests.runtime.test_contract import foreign
 
 PAGE = "docs/deploy.md"
 COMMANDS = [line for block in snippets(PAGE, "sh") for line in block.splitlines()]
-(PYTHON,), (JAVASCRIPT,), (CPP,) = (snippets(PAGE, language) for language in ("python", "js", "bash"))
+(FORMS, PYTHON), (JAVASCRIPT,), (CPP,) = (snippets(PAGE, language) for language in ("python", "js", "bash"))
 
 
 @pytest.fixture
@@ -64,7 +65,8 @@ def test_each_command_runs(line: str, place: Path) -> None:
     assert program == "fast-style"
     assert main(arguments) == 0
     written = {path.name for path in set(place.iterdir()) - before}
-    assert written & {"NAME-int8.onnx", "NAME-uint8.onnx", "out.png"}
+    forms = {"starry-night-measure.onnx", "starry-night-apply.onnx"}
+    assert written & {"NAME-int8.onnx", "NAME-uint8.onnx", "out.png", *forms}
 
 
 def test_python_runs(place: Path) -> None:
@@ -141,3 +143,12 @@ def test_what_could_not_be_run_is_marked() -> None:
     assert "CoreML" in marked
     assert text.count("trtexec --onnx") == 1
     assert not any(word in line for line in COMMANDS for word in ("trtexec", "CoreML"))
+
+
+def test_the_parts_of_a_picture_are_drawn_with_the_statistics_of_the_whole(place: Path) -> None:
+    for form in ("measure", "apply"):
+        assert main(["export", "starry-night", "--form", form]) == 0
+    code = f"{FORMS}\nwhole = onnxruntime.InferenceSession({str(find_style('starry-night').path)!r})"
+    code += "\nprint(abs(whole.run(None, {'image': image})[0][:, :, 240:, 368:] - out[:, :, 112:, 112:]).max())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1e-4

@@ -19,6 +19,7 @@ from fast_style.cli.app import main
 from fast_style.errors import ImageError, InputError
 from fast_style.images import Picture, Pixels, load_image, read_header, save_image, to_float
 from fast_style.runtime import photos, tiles
+from fast_style.runtime.noise import endless_noise
 from fast_style.runtime.photos import PhotoOptions, stylize_photo
 from fast_style.runtime.plan import Job
 from fast_style.runtime.rasters import ArrayRaster, OverRaster, Part, Raster
@@ -50,7 +51,14 @@ def draw(style: Stylizer, raster: Raster, **options: float) -> Part:
 
 
 def with_whole_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure all of the picture, not parts of it: then tiles have to be the whole."""
+    """Measure all of the picture, not parts of it, and repeat the noise: then tiles have to be the whole."""
+
+    def repeated(tile: Part, origin: tuple[int, int], shape: tuple[int, int]) -> Part:
+        side = tile.shape[-1]
+        rows, columns = (np.arange(first, first + length) % side for first, length in zip(origin, shape, strict=True))
+        return np.ascontiguousarray(tile[:, :, rows][..., columns])
+
+    monkeypatch.setattr("fast_style.runtime.stylizer.endless_noise", repeated)
 
     def exact(stylizer: Stylizer, raster: Raster) -> object:
         return stylizer.measure(to_float(raster.read((0, 0, *raster.size))))
@@ -138,6 +146,37 @@ def test_who_stops_halfway_leaves_no_thread(style: Stylizer) -> None:
     next(bands)
     bands.close()  # type: ignore[attr-defined]  # it is a generator
     assert threading.active_count() == before
+
+
+@given(
+    origin=st.tuples(st.integers(0, 300), st.integers(0, 300)),
+    shape=st.tuples(st.integers(1, 200), st.integers(1, 200)),
+)
+def test_the_same_place_has_the_same_noise_in_every_part(origin: tuple[int, int], shape: tuple[int, int]) -> None:
+    tile = np.random.default_rng(0).random((1, 1, 64, 64), np.float32)
+    whole = endless_noise(tile, (0, 0), (500, 500))
+    part = endless_noise(tile, origin, shape)
+    expected = whole[..., origin[0] : origin[0] + shape[0], origin[1] : origin[1] + shape[1]]
+    np.testing.assert_array_equal(part, expected)
+
+
+def test_noise_of_a_large_picture_begins_with_the_tile_and_does_not_repeat() -> None:
+    tile = np.random.default_rng(0).random((1, 1, 64, 64), np.float32)
+    plane = endless_noise(tile, (0, 0), (256, 256))
+    np.testing.assert_array_equal(plane[..., :64, :64], tile)
+    blocks = [block for rows in np.split(plane[0, 0], 4) for block in np.split(rows, 4, axis=1)]
+    assert len({block.tobytes() for block in blocks}) == 16
+    assert all(np.array_equal(np.sort(block, axis=None), np.sort(tile, axis=None)) for block in blocks)
+
+
+@pytest.mark.usefixtures("parted")
+def test_a_flat_sky_is_not_the_same_every_512_px(style: Stylizer) -> None:
+    sky = np.full((160, 1200, 3), 140, np.uint8)
+    sky[:, ::97] = 60
+    sky[:, 512:] = sky[:, : 1200 - 512]
+    parts = draw(style, ArrayRaster(sky), strokes=1.0).astype(int)
+    here, there = parts[:, 128:400], parts[:, 640:912]
+    assert np.abs(here - there).mean() > 1
 
 
 def test_a_style_with_fixed_statistics_can_be_pickled(style: Stylizer) -> None:
