@@ -160,7 +160,10 @@ def write_bands(
     for error in failed:
         if isinstance(error, OSError | ImageError):
             raise error
-        raise ImageError(f"cannot write {target}: {_reason(error)}", hint="Is the disk full? Else use .png or .tif.")
+        reason = (
+            "the disk is full, or the picture too large for the format" if "write" in str(error) else _reason(error)
+        )
+        raise ImageError(f"the picture could not be written as {format}: {reason}", hint="Free space, or use .tif.")
 
 
 def _as_png(bands: Iterator[tuple[int, Part]], photo: StreamedRaster) -> Iterator[bytes]:
