@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fast_style.runtime.stylizer import Stylizer
 
 SMALLEST_SIDE = 16
-# Networks hold up to 150 bytes for each pixel of what they see at once.
+# `fast` holds some 100 bytes for each pixel of what it sees at once, `fine` more than twice as many.
 WHOLE_PIXELS = 12_500_000
 # Side of what a tile adds to the picture, px: a multiple of every network's stride. Larger ones leave the caches.
 TILE = 1024
