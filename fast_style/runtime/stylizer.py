@@ -200,10 +200,12 @@ class Stylizer:
             (2, C): means and variances, for :meth:`fixed`.
 
         Raises:
+            ImageError: A side is under 16 px, or the pictures are too large for the memory.
             ModelError: It does not see parts.
         """
         session = self._measuring if not rim else self._open(measure_form(self._content, rim=rim), None)
-        (statistics,) = session.run([STATISTICS], {INPUT: pictures}, self._run_options(_KEPT_PIXELS + 1))
+        with self._explaining(*pictures.shape[2:]):
+            (statistics,) = session.run([STATISTICS], {INPUT: pictures}, self._run_options(_KEPT_PIXELS + 1))
         return statistics  # type: ignore[no-any-return]  # sessions return what the graph says
 
     def fixed(self, statistics: Statistics, *, threads: int | None = None, endless: bool = False) -> Stylizer:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fast_style import Stylizer
+from fast_style.errors import ImageError
 from fast_style.images import Pixels, channels
 from fast_style.runtime.scene import Scene
 from tests.conftest import PHOTOS
@@ -110,3 +111,8 @@ def test_measuring_beside_the_film_counts_later(style: Stylizer) -> None:
         time.sleep(0.005)
     assert scene.style(channels(light)) is not first
     scene.close()
+
+
+def test_frames_too_small_for_a_network_are_refused_in_our_words(style: Stylizer) -> None:
+    with pytest.raises(ImageError, match="a picture of 12×8 px is too small"):
+        Scene(style).style(channels(np.zeros((8, 12, 3), np.uint8)))
