@@ -101,6 +101,17 @@ def measure_form(content: bytes, *, rim: int = 0) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def features_per_pixel(content: bytes) -> float:
+    """Return how many values the largest features that are normalized have for each pixel of the picture.
+
+    Raises:
+        ModelError: It has no normalizations, or others.
+    """
+    graph = parse_model(content).graph
+    seen = follow_picture(graph)
+    return max(float(layer.scale.size / seen[layer.features].cell ** 2) for layer in _layers(graph))
+
+
 def apply_form(content: bytes, *, stride: int) -> bytes:
     """Make the form that is told what was measured.
 

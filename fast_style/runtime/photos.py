@@ -20,7 +20,7 @@ from fast_style.runtime.pipeline import Budget, overlap
 from fast_style.runtime.plan import STREAM, Job, is_done
 from fast_style.runtime.strokes import check_strokes
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_quality, check_size
-from fast_style.runtime.tiles import WHOLE_PIXELS, Progress, stylize_bands
+from fast_style.runtime.tiles import Progress, is_seen_whole, stylize_bands
 
 # So many pixels are in memory at once, decoded, in the network or being encoded: about 1.5 GiB.
 _PIXELS_AT_ONCE = 24_000_000
@@ -55,7 +55,7 @@ class PhotoOptions:
         check_size(self.size)
         check_quality(self.quality)
         if self.max_pixels < 1:
-            raise InputError(f"max_pixels is {self.max_pixels}; expected at least 1")
+            raise InputError(f"the limit of {self.max_pixels} px refuses every photo; expected at least 1 px")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def stylize_photo(
     """
     start = time.perf_counter()
     try:
-        if _is_streamed(job, options):
+        if _is_streamed(job, stylizer, options):
             size = _stream(job, stylizer, options, progress)
         else:
             size = _stylize(job, stylizer, options, progress)
@@ -120,12 +120,12 @@ def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Prog
     return picture.size
 
 
-def _is_streamed(job: Job, options: PhotoOptions) -> bool:
+def _is_streamed(job: Job, stylizer: Stylizer, options: PhotoOptions) -> bool:
     """Whether a photo is read and written in parts: a large one, or one whose 16 bits a channel can be kept."""
     if STREAM in {job.source, job.target} or (header := read_header(job.source)) is None:
         return False
     deep = header.deep and format_of(job.target) in {"PNG", "TIFF"}
-    if not deep and header.pixels(options.size) <= WHOLE_PIXELS:
+    if not deep and is_seen_whole(stylizer, header.pixels(options.size)):
         return False
     from fast_style.runtime.streaming import READABLE, streams
 

@@ -22,6 +22,7 @@ from fast_style.graph import (
     STATISTICS,
     Device,
     Statistics,
+    features_per_pixel,
     find_reach,
     first_line,
     fixed_form,
@@ -184,6 +185,15 @@ class Stylizer:
         found = find_reach(self._content)
         return max(found.before, found.after)
 
+    @cached_property
+    def features_per_pixel(self) -> float:
+        """How many values its largest features have for each pixel: what it needs of memory goes with that.
+
+        Raises:
+            ModelError: That cannot be told.
+        """
+        return features_per_pixel(self._content)
+
     @property
     def stride(self) -> int:
         """Side of the cells in which its network works, px."""
@@ -231,12 +241,15 @@ class Stylizer:
         other._buffers = threading.local()
         return other
 
-    def floats(self, image: NDArray[np.float32], *, origin: tuple[int, int] = (0, 0)) -> NDArray[np.float32]:
+    def floats(
+        self, image: NDArray[np.float32], *, origin: tuple[int, int] = (0, 0), keep_memory: bool = True
+    ) -> NDArray[np.float32]:
         """Stylize (1, 3, H, W) float32 in [0, 1]; the result is as it comes from the network, not rounded.
 
         Args:
             image: The picture, or with fixed statistics a part of one.
             origin: Row and column of the part in the whole, px: the noise of the strokes lies still.
+            keep_memory: What the network takes is kept for the next picture, unless this one is very large.
 
         Raises:
             ImageError: A side is under 16 px, or the picture is too large for the memory.
@@ -253,7 +266,8 @@ class Stylizer:
                 feeds[noise_input(number)] = endless_noise(tile, (origin[0] // cell, origin[1] // cell), shape)
             if any(origin) and not self._noise:
                 feeds[ORIGIN] = np.array(origin)
-            (stylized,) = self._session.run([self.contract.output], feeds, self._run_options(height * width))
+            options = self._run_options(height * width if keep_memory else _KEPT_PIXELS + 1)
+            (stylized,) = self._session.run([self.contract.output], feeds, options)
             self._check(stylized)
         return stylized  # type: ignore[no-any-return]  # sessions return what the graph says
 

@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from fast_style.runtime.stylizer import Stylizer
 
 SMALLEST_SIDE = 16
-# `fast` holds some 100 bytes for each pixel of what it sees at once, `fine` more than twice as many.
+# What a network may see at once, px. `fast`, whose features have three values for each pixel, holds some 100 bytes for
+# each; a network with larger ones sees fewer pixels in the same memory.
 WHOLE_PIXELS = 12_500_000
+_WHOLE_FEATURES = 3.0
 # Side of what a tile adds to the picture, px: a multiple of every network's stride. Larger ones leave the caches.
 TILE = 1024
-# So many parts of such a side are measured, px.
-_PARTS, _PART = 24, 512
+# Parts of such a side are measured, px.
+_PART = 512
 # Of which so many px along the border do not count: what lies beyond is not seen there.
 _RIM = 64
 
@@ -73,21 +75,28 @@ def stylize_bands(
 
     def whole(copy: Raster) -> Pixels:
         painted = np.empty((copy.size[1], copy.size[0], 3), np.uint8)
-        for top, band in _pass(stylizer, copy, copy, 1.0, False, None):
+        for top, band in _pass(stylizer, copy, copy, 1.0, False, None, keep_memory=False):
             painted[top : top + len(band)] = band
         return painted
 
     last = underpaint(whole, photo, strokes=strokes, smallest=SMALLEST_SIDE)
-    yield from _pass(stylizer, last, photo, blend, keep_colors, progress)
+    yield from _pass(stylizer, last, photo, blend, keep_colors, progress, keep_memory=True)
 
 
 def _pass(
-    stylizer: Stylizer, seen: Raster, photo: Raster, blend: float, keep_colors: bool, progress: Progress | None
+    stylizer: Stylizer,
+    seen: Raster,
+    photo: Raster,
+    blend: float,
+    keep_colors: bool,
+    progress: Progress | None,
+    *,
+    keep_memory: bool,
 ) -> Iterator[tuple[int, Part]]:
     """Stylize what the network is to see of a photo, which is mixed in afterwards."""
     width, height = seen.size
-    if width * height <= WHOLE_PIXELS or not stylizer.sees_parts:
-        yield 0, _draw_whole(stylizer, seen, photo, blend, keep_colors)
+    if is_seen_whole(stylizer, width * height):
+        yield 0, _draw_whole(stylizer, seen, photo, blend, keep_colors, keep_memory)
         return
     fixed = stylizer.fixed(measure(stylizer, seen), threads=1, endless=True)
 
@@ -114,21 +123,34 @@ def _pass(
         tiles.close()
 
 
-def _draw_whole(stylizer: Stylizer, seen: Raster, photo: Raster, blend: float, keep_colors: bool) -> Part:
+def _draw_whole(
+    stylizer: Stylizer, seen: Raster, photo: Raster, blend: float, keep_colors: bool, keep_memory: bool
+) -> Part:
     whole = (0, 0, *seen.size)
     part = seen.read(whole)
-    if part.dtype == np.uint8 and seen is photo:
+    if part.dtype == np.uint8 and seen is photo and keep_memory:
         return stylizer.frame(part, blend=blend, keep_colors=keep_colors)
-    drawn = stylizer.floats(to_float(part))
+    drawn = stylizer.floats(to_float(part), keep_memory=keep_memory)
     mix(to_float(photo.read(whole)), drawn, blend=blend, keep_colors=keep_colors)
     return to_uint8(drawn) if part.dtype == np.uint8 else to_uint16(drawn)
+
+
+def is_seen_whole(stylizer: Stylizer, pixels: int) -> bool:
+    """Whether a style is shown a picture of so many pixels at once."""
+    # Small ones need no look into the graph, which takes longer than to start a session.
+    return pixels <= WHOLE_PIXELS // 8 or not stylizer.sees_parts or pixels <= _whole_pixels(stylizer)
+
+
+def _whole_pixels(stylizer: Stylizer) -> int:
+    return int(WHOLE_PIXELS * min(1.0, _WHOLE_FEATURES / stylizer.features_per_pixel))
 
 
 def measure(stylizer: Stylizer, photo: Raster) -> Statistics:
     """Find a large picture's statistics from parts of it that lie evenly, each in a place of its cell by chance."""
     width, height = photo.size
-    columns = max(1, min(round(math.sqrt(_PARTS * width / height)), width // _PART))
-    rows = max(1, min(math.ceil(_PARTS / columns), height // _PART))
+    count = max(1, _whole_pixels(stylizer) // _PART**2)
+    columns = max(1, min(round(math.sqrt(count * width / height)), width // _PART))
+    rows = max(1, min(count // columns, height // _PART))
     side = min(_PART, width, height)
     random = np.random.default_rng(0)
     parts = []
