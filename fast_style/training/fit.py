@@ -66,7 +66,7 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     every = preview_every or max(25, recipe.steps // 20)
     checkpoints = Checkpoints(out / f"{run.name}.ckpt", every=every)
-    bf16 = _use_bf16(precision, device)
+    bf16 = uses_bf16(precision, device)
     if bf16:
         run.module.loss.vgg.compute_in(torch.bfloat16)
     trainer = pl.Trainer(
@@ -103,7 +103,7 @@ def fit(
     return Fitted(checkpoints.path, trainer.global_step, finished, seconds, len(run.data.paths), skipped)
 
 
-def _use_bf16(precision: Precision, device: torch.device) -> bool:
+def uses_bf16(precision: Precision, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
