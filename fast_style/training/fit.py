@@ -104,6 +104,7 @@ def fit(
 
 
 def uses_bf16(precision: Precision, device: torch.device) -> bool:
+    """Whether to compute in bfloat16: ``auto`` does so where the device is faster at it."""
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
