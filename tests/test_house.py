@@ -22,6 +22,7 @@ FLOORS = (
     "sheet",
     "styles",
     "graph",
+    "adapters",
     "runtime",
     "benchmark",
     "device",
@@ -39,7 +40,8 @@ FLOORS = (
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
-RUNTIME_ROOMS = {"errors", "extras", "files", "images", "sheet", "styles", "graph", "runtime", "benchmark", "web"}
+RUNTIME_ROOMS = {"errors", "extras", "files", "images", "sheet", "styles", "graph", "adapters", "runtime", "benchmark"}
+RUNTIME_ROOMS |= {"web"}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -20,6 +20,7 @@ from fast_style.errors import FastStyleError, InputError
 from fast_style.graph import Device, core_count
 from fast_style.images import MAX_PIXELS
 from fast_style.runtime.contract import Range
+from fast_style.runtime.mixture import mixture_name
 from fast_style.runtime.photos import PhotoOptions, PhotoOutcome, stylize_photos
 from fast_style.runtime.plan import STREAM, Format, Job, check_video, plan_jobs
 
@@ -45,6 +46,7 @@ class Look:
         format: Format of photos: png, jpg, webp or tif; by default that of OUT's name, or the input's. Files of 16 bits
             a channel stay so as png and tif, with the extra 'large'.
         quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
+        strength: How strong the style is painted, 0.25 to 4, if it learned that; unlike blend, it does not fade.
         max_megapixels: Refuse larger photos, 89 by default: a small file can pretend to be huge.
     """
 
@@ -54,6 +56,7 @@ class Look:
     strokes: float | None = None
     format: Format | None = None
     quality: int | None = None
+    strength: float = 1.0
     max_megapixels: int | None = None
 
     def photo_options(self) -> PhotoOptions:
@@ -154,7 +157,7 @@ def stylize(
 
     Args:
         inputs: Photos, videos, folders of photos, numbered pictures as frames/%05d.png, or - .
-        style: The name of a shipped style, or an ONNX file.
+        style: The name of a shipped style, an ONNX file, or a mixture such as starry-night:0.7,udnie:0.3.
         out: A file for one input, a folder for several, or - for standard output. Without it results stand beside
             the inputs as NAME-STYLE.png, or in a folder NAME-STYLE.
         look: What results look like.
@@ -166,7 +169,7 @@ def stylize(
     began = time.perf_counter()
     # What is wrong with a picture comes in our own words, or does no harm.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    plan = plan_jobs(inputs, out, Path(style).stem, look.format)
+    plan = plan_jobs(inputs, out, mixture_name(style), look.format)
     photos, videos = [job for job in plan if not job.is_video], [job for job in plan if job.is_video]
     # Before anything is done, as it may fail: options may be wrong, and the video libraries may not be installed.
     video_options = film.video_options(look) if videos else None
@@ -182,12 +185,13 @@ def stylize(
             jobs_at_once=engine.jobs,
             threads=engine.threads,
             force=force,
+            strength=look.strength,
             progress=bar.move,
         )
         with bar:
             records += map(_photo, _with_bar(outcomes, len(photos)))
     if video_options is not None:
-        records += _videos(videos, style, video_options, engine, force=force, quiet=json)
+        records += _videos(videos, style, look.strength, video_options, engine, force=force, quiet=json)
     failed = sum("error" in record for record in records)
     if json:
         print(json_module.dumps(records), file=sys.stderr if out == STREAM else sys.stdout)
@@ -224,14 +228,14 @@ def _photo(outcome: PhotoOutcome) -> Record:
 
 
 def _videos(
-    jobs: list[Job], style: str, options: VideoOptions, engine: Engine, *, force: bool, quiet: bool
+    jobs: list[Job], style: str, strength: float, options: VideoOptions, engine: Engine, *, force: bool, quiet: bool
 ) -> Iterator[Record]:
     """Stylize videos in turn, until the user stops it; yield their records."""
     from fast_style.runtime.stylizer import Stylizer
 
     workers = engine.jobs or max(1, core_count() // (engine.threads or 1))
     threads = engine.threads or max(1, core_count() // workers)
-    stylizer = Stylizer(style, device=engine.device, threads=threads, value_range=engine.value_range)
+    stylizer = Stylizer(style, device=engine.device, threads=threads, value_range=engine.value_range, strength=strength)
     # A service manager stops with SIGTERM: that, too, leaves a video that plays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for job in jobs:

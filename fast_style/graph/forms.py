@@ -11,13 +11,14 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import ModelError
+from fast_style.graph.editing import Nodes, find_layers, prune, read_constants
 from fast_style.graph.messages import (
     FLOAT,
     INT64,
@@ -25,8 +26,6 @@ from fast_style.graph.messages import (
     make_tensor,
     make_value,
     parse_model,
-    read_attribute,
-    read_tensor,
 )
 from fast_style.graph.receptive import follow_picture
 
@@ -52,9 +51,9 @@ def measure_form(content: bytes, *, rim: int = 0) -> bytes:
     """
     model = parse_model(content)
     graph = model.graph
-    layers = _layers(graph)
+    layers = find_layers(graph)
     seen = follow_picture(graph) if rim else {}
-    nodes, constants = _Nodes(graph), [make_tensor(f"{_OWN}axes", np.array([0, 2, 3]))]
+    nodes, constants = Nodes(graph), [make_tensor(f"{_OWN}axes", np.array([0, 2, 3]))]
     constants.append(make_tensor(f"{_OWN}sides", np.array([2, 3])))
     for number, layer in enumerate(layers):
         own = f"{_OWN}{number}."
@@ -97,7 +96,7 @@ def measure_form(content: bytes, *, rim: int = 0) -> bytes:
     nodes.store(constants)
     del graph.output[:]
     graph.output.append(make_value(STATISTICS, FLOAT, (2, channels)))
-    _prune(graph)
+    prune(graph)
     return bytes(model.SerializeToString())
 
 
@@ -109,7 +108,7 @@ def features_per_pixel(content: bytes) -> float:
     """
     graph = parse_model(content).graph
     seen = follow_picture(graph)
-    return max(float(layer.scale.size / seen[layer.features].cell ** 2) for layer in _layers(graph))
+    return max(float(layer.scale.size / seen[layer.features].cell ** 2) for layer in find_layers(graph))
 
 
 def apply_form(content: bytes, *, stride: int) -> bytes:
@@ -127,8 +126,8 @@ def apply_form(content: bytes, *, stride: int) -> bytes:
     """
     model = parse_model(content)
     graph = model.graph
-    layers = _layers(graph)
-    nodes = _Nodes(graph)
+    layers = find_layers(graph)
+    nodes = Nodes(graph)
     sizes = [layer.scale.size for layer in layers]
     channels = sum(sizes)
     constants = [
@@ -171,7 +170,7 @@ def apply_form(content: bytes, *, stride: int) -> bytes:
 def noise_tiles(content: bytes) -> list[NDArray[np.float32]]:
     """Read the tile of each map of noise, (1, 1, S, S), the one at the stride first; none if they are not float32."""
     graph = parse_model(content).graph
-    constants = _constants(graph)
+    constants = read_constants(graph)
     found = [constants.get(node.input[0]) for node in graph.node if node.op_type == "Tile"]
     tiles = [tile for tile in found if tile is not None and tile.dtype == np.float32]
     return tiles if len(tiles) == len(found) else []
@@ -199,8 +198,8 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_giv
     """
     model = parse_model(content)
     graph = model.graph
-    layers = _layers(graph)
-    nodes = _Nodes(graph)
+    layers = find_layers(graph)
+    nodes = Nodes(graph)
     folding = _Folding(graph)
     first = 0
     for number, layer in enumerate(layers):
@@ -233,73 +232,11 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_giv
     else:
         nodes.store([*folding.constants, *_move_noise(graph, nodes, stride), make_tensor(ORIGIN, np.array([0, 0]))])
         graph.input.append(make_value(ORIGIN, INT64, (2,)))
-    _prune(graph)
+    prune(graph)
     return bytes(model.SerializeToString())
 
 
-class _Layer:
-    """A normalization: its node, and its weights as NumPy arrays."""
-
-    def __init__(self, node: Any, constants: dict[str, NDArray[Any]]) -> None:
-        self.node = node
-        self.features, scale, shift = node.input
-        if any(constants.get(name, np.empty(0)).dtype != np.float32 for name in (scale, shift)):
-            raise ModelError(
-                "the normalizations of this graph are not in float32, so that it can only see whole pictures",
-                hint="Use the float32 file of the style.",
-            )
-        self.scale, self.shift = constants[scale], constants[shift]
-        self.epsilon = float(read_attribute(node, "epsilon", 1e-5))
-
-
-def _layers(graph: Any) -> list[_Layer]:
-    constants = _constants(graph)
-    found = [_Layer(node, constants) for node in graph.node if node.op_type == "InstanceNormalization"]
-    if not found:
-        raise ModelError("this graph has no instance normalization, whose statistics could be given")
-    return found
-
-
-def _constants(graph: Any) -> dict[str, NDArray[Any]]:
-    return {tensor.name: values for tensor in graph.initializer if (values := read_tensor(tensor)) is not None}
-
-
-class _Nodes:
-    """The nodes of a graph while some are replaced by others."""
-
-    def __init__(self, graph: Any) -> None:
-        self.graph = graph
-        self._before: list[Any] = []
-        self._after: list[Any] = []
-        self._instead: dict[str, tuple[Any, ...]] = {}
-        self._names: dict[str, str] = {}
-
-    def prepend(self, *nodes: Any) -> None:
-        self._before += nodes
-
-    def append(self, *nodes: Any) -> None:
-        self._after += nodes
-
-    def replace(self, node: Any, *nodes: Any) -> None:
-        self._instead[node.output[0]] = nodes
-
-    def rename(self, old: str, new: str) -> None:
-        self._names[old] = new
-
-    def store(self, constants: Iterable[Any]) -> None:
-        """Put all of it into the graph."""
-        kept = [self._instead.get(node.output[0], (node,)) for node in self.graph.node]
-        nodes = [*self._before, *(node for group in kept for node in group), *self._after]
-        for node in nodes:
-            node.input[:] = [self._names.get(name, name) for name in node.input]
-        copies = [node.SerializeToString() for node in nodes]
-        del self.graph.node[:]
-        for copy in copies:
-            self.graph.node.add().MergeFromString(copy)
-        self.graph.initializer.extend(constants)
-
-
-def _move_noise(graph: Any, nodes: _Nodes, stride: int) -> list[Any]:
+def _move_noise(graph: Any, nodes: Nodes, stride: int) -> list[Any]:
     """Roll each tile of noise by the origin before it is repeated; return the constants that this takes."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     constants: list[Any] = []
@@ -328,31 +265,13 @@ def _move_noise(graph: Any, nodes: _Nodes, stride: int) -> list[Any]:
     return constants
 
 
-def _prune(graph: Any) -> None:
-    """Drop the nodes and constants that no output needs."""
-    needed = {value.name for value in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            needed.update(node.input)
-            kept.append(node.SerializeToString())
-    del graph.node[:]
-    for copy in reversed(kept):
-        graph.node.add().MergeFromString(copy)
-    needed.update(value.name for value in graph.input)  # a default may belong to an input that nothing heeds
-    tensors = [tensor.SerializeToString() for tensor in graph.initializer if tensor.name in needed]
-    del graph.initializer[:]
-    for copy in tensors:
-        graph.initializer.add().MergeFromString(copy)
-
-
 class _Folding:
     """Convolutions whose weights take over a scale and a shift of their outputs."""
 
     def __init__(self, graph: Any) -> None:
         self.constants: list[Any] = []
         self._graph = graph
-        self._known = _constants(graph)
+        self._known = read_constants(graph)
         self._makers = {output: node for node in graph.node for output in node.output}
         names = [name for node in graph.node for name in node.input] + [value.name for value in graph.output]
         self._uses = {name: names.count(name) for name in set(names)}

@@ -52,10 +52,20 @@ _MESSAGES: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
         ("output", 12, "ValueInfo", True),
     ),
     "Entry": (("key", 1, "string", False), ("value", 2, "string", False)),
-    "Model": (("graph", 7, "Graph", False), ("metadata_props", 14, "Entry", True)),
+    # What names the producer has to stand at the beginning of a file, see fast_style.graph.checksum.
+    "Model": (
+        ("ir_version", 1, "int64", False),
+        ("producer_name", 2, "string", False),
+        ("graph", 7, "Graph", False),
+        ("metadata_props", 14, "Entry", True),
+    ),
 }
-FLOAT, INT64 = 1, 7
-_DTYPES: dict[int, np.dtype[Any]] = {FLOAT: np.dtype(np.float32), INT64: np.dtype(np.int64)}
+FLOAT, INT64, FLOAT16 = 1, 7, 10
+_DTYPES: dict[int, np.dtype[Any]] = {
+    FLOAT: np.dtype(np.float32),
+    INT64: np.dtype(np.int64),
+    FLOAT16: np.dtype(np.float16),
+}
 _ATTRIBUTE_KINDS = {"f": 1, "i": 2, "s": 3, "ints": 7}
 
 
@@ -108,7 +118,7 @@ def make_node(
 
 
 def make_tensor(name: str, values: NDArray[Any]) -> Any:
-    """Make an initializer of float32 or int64."""
+    """Make an initializer of float32, float16 or int64."""
     kind = next(kind for kind, dtype in _DTYPES.items() if dtype == values.dtype)
     return _classes()["Tensor"](name=name, data_type=kind, dims=values.shape, raw_data=values.tobytes())
 
@@ -123,11 +133,11 @@ def make_value(name: str, kind: int, shape: Iterable[int | str]) -> Any:
     return value
 
 
-def read_tensor(tensor: Any) -> NDArray[Any] | None:
+def read_tensor(tensor: Any, kinds: tuple[int, ...] = (FLOAT, INT64)) -> NDArray[Any] | None:
     """Read an initializer of float32 or int64; None for other types, and for values that lie elsewhere."""
-    dtype = _DTYPES.get(tensor.data_type)
-    if dtype is None:
+    if tensor.data_type not in kinds:
         return None
+    dtype = _DTYPES[tensor.data_type]
     listed = tensor.float_data if tensor.data_type == FLOAT else tensor.int64_data
     values = np.frombuffer(tensor.raw_data, dtype) if tensor.raw_data else np.array(listed, dtype)
     shape = tuple(tensor.dims)

@@ -83,14 +83,18 @@ class Graph:
         return feed
 
 
-def open_graph(path: Path, *, device: Device = "cpu", threads: int | None = None) -> Graph:
+def open_graph(
+    path: Path, *, device: Device = "cpu", threads: int | None = None, content: bytes | None = None
+) -> Graph:
     """Open an ONNX file and read what it says of itself; arguments as for ``open_session``.
+
+    With ``content``, a serialized model, that is opened in the place of the file it was made from.
 
     Raises:
         ModelError: The file is damaged, or not an ONNX model.
         DeviceError: The device asked for is not the one that would run.
     """
-    session = open_session(path, device=device, threads=threads)
+    session = open_session(path if content is None else content, device=device, threads=threads)
     try:
         metadata = dict(session.get_modelmeta().custom_metadata_map)
         return Graph(path, session, read_signature(session), metadata)

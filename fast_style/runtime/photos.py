@@ -161,6 +161,7 @@ def stylize_photos(
     jobs_at_once: int | None = None,
     threads: int | None = None,
     force: bool = False,
+    strength: float = 1.0,
     progress: Progress | None = None,
 ) -> Iterator[PhotoOutcome]:
     """Stylize photos side by side; yield what became of each, in order.
@@ -174,6 +175,7 @@ def stylize_photos(
         jobs_at_once: Photos at once; by default as many as there are cores.
         threads: Threads of the network for one photo; by default the cores are shared out.
         force: Overwrite results that exist, and make those again that are done.
+        strength: See :class:`Stylizer`.
         progress: Called with the share that is done of a large photo, if it is the only one.
 
     Raises:
@@ -184,11 +186,13 @@ def stylize_photos(
     workers = min(len(jobs), jobs_at_once or max(1, core_count() // (threads or 1))) or 1
 
     def open_style(threads: int) -> Stylizer:
-        return Stylizer(style, device=device, threads=threads, value_range=value_range)
+        return Stylizer(style, device=device, threads=threads, value_range=value_range, strength=strength)
 
     worker = _Worker(open_style, options, workers, threads, progress if len(jobs) == 1 else None)
     path = worker.stylizer.style.path
     made = (path.resolve(), path.stat().st_size, path.stat().st_mtime_ns, options, value_range)
+    if worker.stylizer.styles:
+        made = (*made, str(style), strength)
     ledgers = {folder: Ledger(folder, made) for folder in {job.folder for job in jobs} if folder is not None}
 
     def work(job: Job) -> PhotoOutcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
@@ -20,8 +20,15 @@ from fast_style.graph import (
     INPUT,
     ORIGIN,
     STATISTICS,
+    STRENGTH,
+    STRONGEST,
+    STYLES,
+    WEAKEST,
     Device,
+    Feed,
     Statistics,
+    as_row,
+    choose_styles,
     features_per_pixel,
     find_reach,
     first_line,
@@ -32,6 +39,7 @@ from fast_style.graph import (
     open_graph,
     open_session,
     read_checked,
+    style_names,
 )
 from fast_style.images import (
     Picture,
@@ -47,11 +55,11 @@ from fast_style.images import (
     to_uint8,
 )
 from fast_style.runtime.contract import Range, check_contract
+from fast_style.runtime.mixture import find_mixture
 from fast_style.runtime.noise import endless_noise
 from fast_style.runtime.rasters import ArrayRaster
 from fast_style.runtime.strokes import check_strokes
 from fast_style.runtime.tiles import SMALLEST_SIDE, stylize_bands
-from fast_style.styles import find_style
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -66,16 +74,21 @@ class Stylizer:
     """A finished style, ready for pictures of any size; may be called from several threads at once.
 
     Args:
-        style: A shipped name such as ``starry-night``, or the path of an ONNX file.
+        style: A shipped name such as ``starry-night``, the path of an ONNX file, a mixture such as
+            ``starry-night:0.7,udnie:0.3``, or a style and an adapter, ``fast+mine.safetensors``; see
+            :func:`~fast_style.runtime.mixture.find_mixture`.
         device: ``auto`` takes the best provider that starts; any other must be the one that runs.
         threads: CPU threads for one picture; None takes every core. If several pictures are stylized at once,
             one thread each is faster than all for each in turn.
         value_range: For a float graph that fast-style did not export, and only for one: the values that it takes
             and gives, ``0-1`` or ``0-255``. What it gives beyond them is clamped. A graph of one fixed size gets
             the picture resized to it, and its result is resized back.
+        strength: How strong the style is painted, 0.25 to 4.0, for styles that have learned it. Unlike ``blend``,
+            less of it is a picture with smaller forms, not a faded one.
 
     Raises:
         StyleNotFoundError: There is no such style.
+        InputError: The styles cannot be mixed, or have learned no strength.
         ModelError: The file is damaged, not ONNX, not from one picture to one picture, or ``value_range`` is
             missing or contradicts it.
         DeviceError: The device asked for is not the one that would run.
@@ -91,21 +104,29 @@ class Stylizer:
         device: Device = "auto",
         threads: int | None = None,
         value_range: Range | None = None,
+        strength: float = 1.0,
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1")
-        self._given = partial(Stylizer, style, device=device, threads=threads, value_range=value_range)
-        self.style = find_style(style)
-        graph = open_graph(self.style.path, device=device, threads=threads)
+        self._given: Callable[[], Stylizer] = partial(
+            Stylizer, style, device=device, threads=threads, value_range=value_range, strength=strength
+        )
+        chosen = find_mixture(style, strength=strength)
+        self.style = chosen.style
+        self._joined = chosen.content
+        graph = open_graph(self.style.path, device=device, threads=threads, content=chosen.content)
         self._session = graph.session
         self.device: Device = graph.device
         self.metadata = graph.metadata
         self.contract = check_contract(graph, value_range)
         self._threads = threads
+        self.styles = style_names(graph.metadata)
+        self.has_strength = any(value.name == STRENGTH for value in graph.signature.optional)
         self._noise: list[tuple[NDArray[np.float32], int]] = []
         self._buffers = threading.local()
+        self._tell(chosen.weights, strength)
 
-    def __reduce__(self) -> tuple[partial[Stylizer], tuple[()]]:
+    def __reduce__(self) -> tuple[Callable[[], Stylizer], tuple[()]]:
         """Pickle what the style was opened with: it is opened again where it is unpickled."""
         return self._given, ()
 
@@ -117,6 +138,8 @@ class Stylizer:
         blend: float = 1.0,
         keep_colors: bool = False,
         strokes: float | None = None,
+        styles: Mapping[str, float] | None = None,
+        strength: float | None = None,
     ) -> Image.Image:
         """Stylize one picture.
 
@@ -127,14 +150,19 @@ class Stylizer:
             keep_colors: Take only brightness from the style.
             strokes: How much larger than trained the strokes are, 1.0 to 16.0; None lets them grow with photos of
                 2048 px and more. See :mod:`fast_style.runtime.strokes`.
+            styles: Weights of the styles in the file by name, as for :meth:`mixed`.
+            strength: How strong the style is painted, likewise.
 
         Returns:
             A new RGB image (RGBA if the picture had alpha), of the picture's size after shrinking.
 
         Raises:
             ImageError: The picture cannot be read, is smaller than 16 px, or too large for the memory.
-            InputError: ``blend`` is outside [0, 1], or ``strokes`` outside [1, 16].
+            InputError: ``blend`` is outside [0, 1], or ``strokes`` outside [1, 16]; or as :meth:`mixed`.
         """
+        if styles is not None or strength is not None:
+            mixed = self.mixed(styles, strength)
+            return mixed(image, size=size, blend=blend, keep_colors=keep_colors, strokes=strokes)
         picture = self.picture(_as_picture(image), size=size, amount=blend, colors=keep_colors, strokes=strokes)
         out = Image.fromarray(picture.pixels)
         if picture.alpha is not None:
@@ -166,6 +194,40 @@ class Stylizer:
         for top, band in bands:
             painted[top : top + len(band)] = band
         return replace(picture, pixels=painted)
+
+    def mixed(self, styles: Mapping[str, float] | None = None, strength: float | None = None) -> Stylizer:
+        """Return this file's styles in another mixture, or at another strength, without opening it again.
+
+        Args:
+            styles: Weights by name; those that are not named do not count, and the sum does not matter. None keeps
+                the mixture.
+            strength: 0.25 to 4.0; None keeps it.
+
+        Raises:
+            InputError: The file holds no such style, or its styles learned no strength.
+        """
+        other = copy.copy(self)
+        for cached in ("_content", "_measuring"):
+            other.__dict__.pop(cached, None)
+        other._given = partial(_mixed_again, self._given, styles, strength)
+        other._buffers = threading.local()
+        other._tell(self._weights if styles is None else styles, self.strength if strength is None else strength)
+        return other
+
+    def _tell(self, weights: Mapping[str, float], strength: float) -> None:
+        """Set what the graph is told beside the picture."""
+        if not WEAKEST <= strength <= STRONGEST:
+            raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
+        if strength != 1.0 and not self.has_strength:
+            raise InputError(f"{self.style.name} learned no strength", hint="blend fades to the photo.")
+        if weights and not self.styles:
+            raise InputError(f"{self.style.name} is one style, not several", hint="Give a file of several styles.")
+        self._weights, self.strength = weights, strength
+        self._told: dict[str, NDArray[np.float32]] = {}
+        if weights:
+            self._told[STYLES] = as_row(self.styles, weights)
+        if self.has_strength:
+            self._told[STRENGTH] = np.array([[strength]], np.float32)
 
     @cached_property
     def sees_parts(self) -> bool:
@@ -234,6 +296,7 @@ class Stylizer:
         other = copy.copy(self)
         # The first map of noise lies at the network's stride, the second at half of it.
         tiles = noise_tiles(self._content) if endless else []
+        other._told = {}
         other._noise = [(tile, self.stride >> number) for number, tile in enumerate(tiles)]
         form = fixed_form(self._content, statistics, stride=self.stride, noise_given=bool(tiles))
         other._given = partial(_fixed_again, self._given, statistics, threads, endless)
@@ -256,7 +319,7 @@ class Stylizer:
             ModelError: The network gave values that are not numbers.
         """
         height, width = image.shape[2:]
-        feeds = {self.contract.input: image}
+        feeds: Feed = {self.contract.input: image, **self._told}
         with self._explaining(height, width):
             if not self.contract.is_plain:
                 frame = to_uint8(image)
@@ -273,7 +336,11 @@ class Stylizer:
 
     @cached_property
     def _content(self) -> bytes:
-        return read_checked(self.style.path)
+        """The graph of one style: this mixture, at this strength."""
+        content = self._joined or read_checked(self.style.path)
+        if not self.styles:
+            return content
+        return choose_styles(content, self._weights or {self.styles[0]: 1.0}, self.strength)
 
     @cached_property
     def _measuring(self) -> onnxruntime.InferenceSession:
@@ -357,7 +424,7 @@ class Stylizer:
 
     def _adapted(self, frame: Pixels) -> Pixels:
         """Stylize with a graph of other values, of pixels, or of one size."""
-        feeds = {self.contract.input: self.contract.feed(frame)}
+        feeds = {self.contract.input: self.contract.feed(frame), **self._told}
         (given,) = self._session.run([self.contract.output], feeds, self._run_options(frame.shape[0] * frame.shape[1]))
         return self.contract.read(given, frame)
 
@@ -371,6 +438,8 @@ class Stylizer:
         stylized = np.empty_like(image)
         binding = self._session.io_binding()
         binding.bind_input(self.contract.input, "cpu", 0, np.float32, image.shape, image.ctypes.data)
+        for name, value in self._told.items():
+            binding.bind_cpu_input(name, value)
         binding.bind_output(self.contract.output, "cpu", 0, np.float32, stylized.shape, stylized.ctypes.data)
         bound = (image, stylized, binding)
         if height * width <= _KEPT_PIXELS:
@@ -386,6 +455,12 @@ class Stylizer:
         options = onnxruntime.RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         return options
+
+
+def _mixed_again(
+    open_style: Callable[[], Stylizer], styles: Mapping[str, float] | None, strength: float | None
+) -> Stylizer:
+    return open_style().mixed(styles, strength)
 
 
 def _fixed_again(

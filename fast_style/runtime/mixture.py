@@ -1,0 +1,165 @@
+"""Which styles a text names: one, a mixture of several, or one with an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fast_style.adapters import SUFFIX, load_adapter
+from fast_style.errors import InputError
+from fast_style.graph import STRONGEST, WEAKEST, Set, base_checksum, give_styles, read_checked, read_sets
+from fast_style.styles import Style, find_style, shipped_styles
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a text names.
+
+    Attributes:
+        style: Its name, file and card.
+        content: The graph that was put together of several files, or None for the file itself.
+        weights: Of the styles that count; none leaves it to the file.
+    """
+
+    style: Style
+    content: bytes | None
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One summand, FILE#STYLE+ADAPTER:WEIGHT, of which only one of the first two has to be there."""
+
+    file: str
+    style: str | None
+    adapter: Path | None
+    weight: float
+
+
+def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
+    """Find what a text names.
+
+    ``starry-night`` is a shipped style, ``mine.onnx`` a file; ``starry-night:0.7,udnie:0.3`` mixes styles,
+    ``fast+mine.safetensors`` gives the network of a style other scales and shifts, and ``all.onnx#udnie`` takes one of
+    the styles in a file. What is mixed must share its convolutions.
+
+    Args:
+        text: Of one style or several.
+        strength: How strong it is to be painted; another than 1.0 needs styles that have learned it.
+
+    Raises:
+        StyleNotFoundError: There is no such style or file.
+        InputError: A weight is no number, the styles do not share their convolutions, or have learned no strength.
+        ModelError: A file is damaged, or no style of ours.
+    """
+    if not WEAKEST <= strength <= STRONGEST:
+        raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
+    whole = str(text)
+    shipped = {style.name: style for style in shipped_styles()}
+    if whole in shipped or Path(text).is_file():
+        if strength == 1.0 or shipped.get(whole, find_style(text)).card.get("styles"):
+            return Choice(find_style(text), None, {})
+        parts = [_Part(whole, None, None, 1.0)]
+    else:
+        parts = [_parse(part) for part in whole.split(",")]
+    if all(part.style is None and part.adapter is None for part in parts):
+        weights = {part.file: part.weight for part in parts}
+        for style in shipped.values():
+            held = style.card.get("styles")
+            if isinstance(held, list) and weights.keys() <= set(held) and (len(parts) > 1 or strength != 1.0):
+                return Choice(style, None, weights)
+    if len(parts) == 1 and parts[0].style is None and parts[0].adapter is None and strength == 1.0:
+        return Choice(find_style(parts[0].file), None, {})
+    return _join(parts, strength)
+
+
+def mixture_name(text: str | Path) -> str:
+    """Name what a text names, for files: its styles joined by ``+``."""
+    if Path(text).is_file() or not any(mark in str(text) for mark in ":,#+"):
+        return Path(text).stem
+    parts = [_parse(part) for part in str(text).split(",")]
+    return "+".join(part.style or Path(part.adapter or part.file).stem for part in parts)
+
+
+def join_styles(texts: list[str]) -> tuple[bytes, dict[str, Set]]:
+    """Find the graph that several styles share, and their sets by name.
+
+    Raises:
+        StyleNotFoundError, InputError, ModelError: As :func:`find_mixture`.
+    """
+    return _sets([_parse(text) for text in texts])
+
+
+def _join(parts: list[_Part], strength: float) -> Choice:
+    content, sets = _sets(parts)
+    if strength != 1.0 and any(len(values) == 1 for values in sets.values()):
+        able = [name for style in shipped_styles() for name in style.card.get("styles", [])]
+        raise InputError(
+            f"{' and '.join(sets)} learned no strength",
+            hint=(f"{', '.join(able)} did. " if able else "") + "--blend 0.5 fades to the photo.",
+        )
+    first = find_style(parts[0].file)
+    weights = dict(zip(sets, (part.weight for part in parts), strict=True))
+    name = "+".join(sets)
+    return Choice(Style(name, first.path, {}), give_styles(content, sets), weights)
+
+
+def _sets(parts: list[_Part]) -> tuple[bytes, dict[str, Set]]:
+    contents = {part.file: read_checked(find_style(part.file).path) for part in parts}
+    bases = {file: base_checksum(content) for file, content in contents.items()}
+    sets: dict[str, Set] = {}
+    for part in parts:
+        if bases[part.file] != bases[parts[0].file]:
+            raise InputError(
+                f"{part.file} and {parts[0].file} cannot be mixed: their convolutions differ",
+                hint="Mix styles of one file, or adapters of one network.",
+            )
+        name, values = _set(part, contents[part.file], bases[part.file])
+        if name in sets:
+            raise InputError(f"{name} is named twice", hint="Give each style one weight.")
+        sets[name] = values
+    # What has learned a strength can be mixed with what has not, at strength 1.
+    powers = min(len(values) for values in sets.values())
+    return contents[parts[0].file], {name: values[:powers] for name, values in sets.items()}
+
+
+def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set]:
+    held = read_sets(content)
+    if part.adapter is not None:
+        adapter = load_adapter(part.adapter)
+        if adapter.base != base or adapter.values.shape[1:] != next(iter(held.values())).shape[1:]:
+            raise InputError(
+                f"{part.adapter} is no adapter of {part.file}", hint="Give the style that it was trained on."
+            )
+        return adapter.name, adapter.values
+    if part.style is not None and part.style not in held:
+        names = ", ".join(name for name in held if name) or "one style without a name"
+        raise InputError(f"{part.file} holds no style {part.style!r}", hint=f"It holds {names}.")
+    if part.style is None and len(held) > 1:
+        raise InputError(
+            f"{part.file} holds {len(held)} styles",
+            hint=f"Say which: {part.file}#{next(iter(held))}. It holds {', '.join(held)}.",
+        )
+    name = part.style or next(iter(held)) or find_style(part.file).name
+    return name, held[part.style or next(iter(held))]
+
+
+def _parse(text: str) -> _Part:
+    body, colon, weight = text.strip().rpartition(":")
+    number = 1.0
+    try:
+        number = float(weight) if colon else 1.0
+    except ValueError:
+        if not Path(text.strip()).suffix:  # else a path with a drive
+            raise InputError(f"{weight!r} is no weight of {body}", hint="Such as starry-night:0.7,udnie:0.3.") from None
+        body, colon = text.strip(), ""
+    if not colon:
+        body = text.strip()
+    if not 0 < number < float("inf"):
+        raise InputError(f"the weight of {body} is {number:g}; expected a number above 0")
+    file, _, adapter = body.partition("+") if SUFFIX in body else (body, "", "")
+    file, _, style = file.partition("#")
+    if not file:
+        raise InputError(f"{text!r} names no style", hint="Such as starry-night:0.7,udnie:0.3.")
+    return _Part(file, style or None, Path(adapter) if adapter else None, number)
