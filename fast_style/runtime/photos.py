@@ -190,7 +190,13 @@ def stylize_photos(
 
     worker = _Worker(open_style, options, workers, threads, progress if len(jobs) == 1 else None)
     path = worker.stylizer.style.path
-    made = (path.resolve(), path.stat().st_size, path.stat().st_mtime_ns, options, value_range)
+    made: tuple[object, ...] = (
+        path.resolve(),
+        path.stat().st_size,
+        path.stat().st_mtime_ns,
+        options,
+        value_range,
+    )
     if worker.stylizer.styles:
         made = (*made, str(style), strength)
     ledgers = {folder: Ledger(folder, made) for folder in {job.folder for job in jobs} if folder is not None}

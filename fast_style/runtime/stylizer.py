@@ -393,7 +393,12 @@ class Stylizer:
                 return
             image, drawn, binding = self._bound(height, width)
             planes_to_float(photo, image)
-            self._session.run_with_iobinding(binding, self._run_options(height * width))
+            options = self._run_options(height * width)
+            if self._told:  # inputs with a default cannot be bound
+                feeds = {self.contract.input: image, **self._told}
+                (drawn,) = self._session.run([self.contract.output], feeds, options)
+            else:
+                self._session.run_with_iobinding(binding, options)
             self._check(drawn)
             mix(image, drawn, blend=blend, keep_colors=keep_colors)
             float_to_planes(drawn, result)
@@ -438,8 +443,6 @@ class Stylizer:
         stylized = np.empty_like(image)
         binding = self._session.io_binding()
         binding.bind_input(self.contract.input, "cpu", 0, np.float32, image.shape, image.ctypes.data)
-        for name, value in self._told.items():
-            binding.bind_cpu_input(name, value)
         binding.bind_output(self.contract.output, "cpu", 0, np.float32, stylized.shape, stylized.ctypes.data)
         bound = (image, stylized, binding)
         if height * width <= _KEPT_PIXELS:
