@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from fast_style.recipe import Recipe
 
 # What checkpoints say that fast-style writes now; those of 0.1.0 say nothing.
 CHECKPOINT_FORMAT = 1
+_SETS = "average_sets.values."
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Checkpoint:
         card: Values about the style: name, painting, licence.
         losses: Losses of the last step.
         average: State dict of the averaged network: the one to export.
+        sets: The styles' averaged sets of scales and shifts by name, each (1 or 3, 2, C); none if it has one style,
+            without a strength, which the network itself holds.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class Checkpoint:
     card: dict[str, Any]
     losses: dict[str, float]
     average: dict[str, Tensor]
+    sets: dict[str, Tensor] = field(default_factory=dict)
 
     def network(self) -> TransformerNetwork:
         """Build the averaged network, in eval mode.
@@ -82,14 +86,18 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     check_format(ours.get("format"), CHECKPOINT_FORMAT, path, CheckpointError)
     prefix = "average."
     calibration = ours.get("calibration")
+    card = dict(ours.get("card", {}))
+    names = card.get("styles", [card.get("name", "")])
+    sets = {key: value for key, value in stored["state_dict"].items() if key.startswith(_SETS)}
     return Checkpoint(
         path=path,
         step=int(stored.get("global_step", 0)),
         recipe=Recipe.from_dict(ours.get("recipe", {})),
         calibration=Calibration(**calibration) if calibration else None,
-        card=dict(ours.get("card", {})),
+        card=card,
         losses=dict(ours.get("losses", {})),
         average={
             key.removeprefix(prefix): value for key, value in stored["state_dict"].items() if key.startswith(prefix)
         },
+        sets={name: sets[f"{_SETS}{number}"] for number, name in enumerate(names)} if sets else {},
     )

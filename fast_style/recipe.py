@@ -57,6 +57,8 @@ class Recipe:
         weight_decay: Decoupled, of all weights.
         gradient_clip: Largest norm of the gradient.
         averaging: Decay per step of the exponential average of the weights that is exported.
+        learn_strength: Draw a strength from 0.25 to 4 in each step, by which the painting's weight differs from what
+            the objective says, and let the network paint accordingly. A third of the steps are at 1.
         seed: Of the weights, the photos' order, the crops and the flips.
     """
 
@@ -78,6 +80,7 @@ class Recipe:
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     averaging: float = 0.99
+    learn_strength: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

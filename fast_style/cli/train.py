@@ -31,6 +31,7 @@ class Changes:
         style_size: Long side of the painting in training, px: larger gives larger strokes.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         learning_rate: The peak of the schedule.
+        learn_strength: Learn to paint at any strength from 0.25 to 4; so do several paintings at once.
         seed: Seed of weights, order, crops and flips.
     """
 
@@ -43,6 +44,7 @@ class Changes:
     style_size: int | None = None
     vgg: str | None = None
     learning_rate: float | None = None
+    learn_strength: bool | None = None
     seed: int | None = None
 
 
@@ -83,13 +85,12 @@ class Details:
 
 
 def train(
-    painting: Path,
-    photos: Path,
-    *,
+    *paths: Path,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     name: str | None = None,
     changes: Changes = Changes(),
     init: str | None = None,
+    adapter_of: str | None = None,
     resume: Path | None = None,
     config: Path | None = None,
     hardware: Hardware = Hardware(),
@@ -98,17 +99,20 @@ def train(
     details: Details = Details(),
     force: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Train a style on a painting and a folder of photos, and export it to ONNX.
+    """Train a style on a painting and a folder of photos, PAINTING PHOTOS, and export it to ONNX.
+
+    PAINTING… PHOTOS, several paintings or a folder of them, makes one file of as many styles, to be mixed.
 
     Leaves NAME.ckpt (resumes exactly), NAME.onnx (proved equal), NAME.json (the card), NAME.csv (the losses)
     and previews/ in OUT. Ctrl-C stops after the step at hand and leaves a checkpoint to resume from.
 
     Args:
-        painting: The style image.
-        photos: A folder of photos, searched at any depth.
+        paths: The painting, or paintings, and last a folder of photos, searched at any depth.
         out: Folder for what the run leaves.
         name: Name of the style; by default the painting's file name.
         changes: What is changed in the recipe.
+        adapter_of: A style whose network stays as it is: only a set of scales and shifts is learned, a small file
+            NAME.safetensors, which --style STYLE+NAME.safetensors takes.
         init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from; "nearest" finds the
             shipped one.
         resume: A checkpoint to go on from, exactly.
@@ -120,13 +124,24 @@ def train(
         force: Overwrite a style of that name in OUT.
     """
     from fast_style.cli.training_progress import TrainingProgress  # imports torch
-    from fast_style.training import Recipe, load_checkpoint, train_style
+    from fast_style.training import Recipe, load_checkpoint, style_name, train_style
 
-    if not painting.is_file():
-        raise InputError(f"{painting} is not a file; expected the painting")
+    if len(paths) < 2:
+        raise InputError(
+            f"{len(paths) or 'no'} path was given; expected a painting and a folder of photos",
+            hint="fast-style train painting.jpg photos/ -o runs/mine",
+        )
+    *paintings, photos = paths
+    for painting in paintings:
+        if not painting.exists():
+            raise InputError(f"{painting} is not a file; expected the painting")
+    if adapter_of is not None:
+        if init is not None or (changes.tune or "adapter") != "adapter":
+            raise InputError("--adapter-of says both what to start from and what to tune; leave --init and --tune out")
+        init, changes = adapter_of, replace(changes, tune="adapter")
     if resume is not None and init is not None:
         raise InputError("--resume goes on with a run, --init starts a new one; give one of them")
-    kept = out / f"{name or painting.stem}.ckpt"
+    kept = out / f"{name or style_name(paintings)}.ckpt"
     if kept.exists() and not force and (resume is None or resume.resolve() != kept.resolve()):
         raise InputError(f"{kept} exists", hint="Give --resume to go on with it, --force to overwrite it, or a --name.")
 
@@ -138,6 +153,8 @@ def train(
         _merge(values, read, {field.name for field in fields(Recipe)}, config)
     given = _given(changes)
     strength = given.pop("strength", None)
+    if resume is None and (len(paintings) > 1 or paintings[0].is_dir()):
+        values["learn_strength"] = True
     values |= given
     if values["size"] != base.size and "rim" not in read:
         values["rim"] = None  # the recipe's own is in px of its own crop
@@ -151,7 +168,7 @@ def train(
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     console = Console(stderr=True)
     outcome = train_style(
-        painting,
+        paintings,
         photos,
         out,
         name=name,
@@ -173,6 +190,8 @@ def train(
     if outcome.model is not None and outcome.verification is not None:
         print(f"{outcome.model}  equal to the network within {outcome.verification.largest:.1e}")
         print(f"{outcome.card}")
+        if outcome.adapter is not None:
+            print(f"{outcome.adapter}")
         print(f"{outcome.checkpoint}")
     return DONE
 

@@ -21,6 +21,7 @@ from fast_style.errors import DatasetError, ImageError, InputError, Verification
 from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, Image, Precision, psnr, run, to_fp16, to_int8
+from fast_style.export.styles import export_styles
 from fast_style.export.to_onnx import Verification, export_onnx
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
@@ -107,7 +108,7 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, in
     The metadata's ``card_sha256`` is the checksum of the card's part that training wrote: see
     :func:`fast_style.export.card.card_checksum`. Arguments and errors as of :func:`export_onnx`.
     """
-    painting = checkpoint.card.get("painting", {})
+    painting = checkpoint.card.get("painting", next(iter(checkpoint.card.get("paintings", {}).values()), {}))
     metadata = {
         "style": str(checkpoint.card.get("name", "")),
         "precision": "fp32",
@@ -120,7 +121,11 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, in
         "losses": json.dumps(checkpoint.losses),
         **{f"painting_{key}": str(value) for key, value in painting.items()},
     }
-    return export_onnx(checkpoint.network(), path, metadata=metadata, size=size)
+    if not checkpoint.sets:
+        return export_onnx(checkpoint.network(), path, metadata=metadata, size=size)
+    if size is not None:
+        raise InputError("a file of several styles or with a strength takes any size", hint="Leave the size out.")
+    return export_styles(checkpoint.network(), checkpoint.sets, path, metadata=metadata)
 
 
 def deploy(

@@ -8,7 +8,7 @@ import onnx
 import torch
 
 from fast_style.errors import InputError, ModelError
-from fast_style.graph import PRODUCER, read_checked
+from fast_style.graph import PRODUCER, choose_styles, open_graph, read_checked, style_names
 from fast_style.networks import TransformerNetwork, restore_network
 
 # The exported graph holds the network as a part called this.
@@ -17,6 +17,8 @@ PREFIX = "network."
 
 def network_from_onnx(path: str | Path) -> TransformerNetwork:
     """Rebuild the transformer network of an exported style, in eval mode.
+
+    Of a file of several styles, it is the network in the first one.
 
     Args:
         path: A float ONNX file; half weights are widened.
@@ -29,6 +31,8 @@ def network_from_onnx(path: str | Path) -> TransformerNetwork:
     hint = "Give a file that 'fast-style train' or 'fast-style export' wrote, or a .ckpt."
     content = read_checked(path)
     try:
+        names = style_names(open_graph(path).metadata)
+        content = choose_styles(content, {names[0]: 1.0}) if names else content
         model = onnx.load_model_from_string(content)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
     except Exception as error:  # protobuf's errors share no base but this one

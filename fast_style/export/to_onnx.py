@@ -102,7 +102,7 @@ def export_onnx(
             verification = verify_onnx(network, partial, shapes=shapes, tolerance=tolerance)
             if size is not None:
                 return verification
-            return _judge(Verification({**verification.differences, **verify_forms(network, partial)}, tolerance))
+            return judge(Verification({**verification.differences, **verify_forms(network, partial)}, tolerance))
     finally:
         network.train(was_training)
 
@@ -139,10 +139,11 @@ def verify_onnx(
         if found.shape != expected.shape:
             raise VerificationError(f"the ONNX file gives {found.shape}, the network {expected.shape}")
         differences[f"{n}x3x{height}x{width}"] = float(np.abs(found - expected).max())
-    return _judge(Verification(differences, tolerance))
+    return judge(Verification(differences, tolerance))
 
 
-def _judge(verification: Verification) -> Verification:
+def judge(verification: Verification) -> Verification:
+    """Return a verification, or raise VerificationError if a difference is larger than allowed."""
     tolerance = verification.tolerance
     # Written so that a NaN fails.
     if not all(difference <= tolerance for difference in verification.differences.values()):

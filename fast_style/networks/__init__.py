@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from fast_style.errors import InputError, did_you_mean
-from fast_style.networks.condition import Condition, Statistics
+from fast_style.networks.condition import Affine, Condition, Statistics
 from fast_style.networks.johnson import JohnsonNetwork, from_pytorch_examples
 from fast_style.networks.normalization import InstanceNormalization, record_statistics
 from fast_style.networks.realtime import RealtimeNetwork, fast, fine, tiny
+from fast_style.networks.sets import StyleSets
 from fast_style.networks.transformer import SMALLEST_SIDE, TransformerNetwork
 
 NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {
@@ -23,11 +24,13 @@ NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {
 __all__ = [
     "NETWORKS",
     "SMALLEST_SIDE",
+    "Affine",
     "Condition",
     "InstanceNormalization",
     "JohnsonNetwork",
     "RealtimeNetwork",
     "Statistics",
+    "StyleSets",
     "TransformerNetwork",
     "build_network",
     "fast",

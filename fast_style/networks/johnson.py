@@ -49,9 +49,9 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, channels, H, W) to the same shape."""
-        statistics = condition.statistics.get
-        out = F.relu(self.in1(self.conv1(features), statistics("in1")))
-        total: Tensor = features + self.in2(self.conv2(out), statistics("in2"))
+        told = condition.layer
+        out = F.relu(self.in1(self.conv1(features), *told("in1")))
+        total: Tensor = features + self.in2(self.conv2(out), *told("in2"))
         return total
 
 
@@ -93,14 +93,14 @@ class JohnsonNetwork(TransformerNetwork):
 
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
         """Stylize; the end is linear, so the result may overshoot [0, 1]."""
-        statistics = condition.statistics.get
-        features = F.relu(self.in1(self.conv1(image), statistics("in1")))
-        features = F.relu(self.in2(self.conv2(features), statistics("in2")))
-        features = F.relu(self.in3(self.conv3(features), statistics("in3")))
+        told = condition.layer
+        features = F.relu(self.in1(self.conv1(image), *told("in1")))
+        features = F.relu(self.in2(self.conv2(features), *told("in2")))
+        features = F.relu(self.in3(self.conv3(features), *told("in3")))
         for number, block in enumerate((self.res1, self.res2, self.res3, self.res4, self.res5), 1):
             features = block(features, condition.part(f"res{number}"))
-        features = F.relu(self.in4(self.deconv1(features), statistics("in4")))
-        features = F.relu(self.in5(self.deconv2(features), statistics("in5")))
+        features = F.relu(self.in4(self.deconv1(features), *told("in4")))
+        features = F.relu(self.in5(self.deconv2(features), *told("in5")))
         out: Tensor = self.deconv3(features)
         return out
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fast_style.networks.condition import Condition, Statistics
+from fast_style.networks.condition import Affine, Condition, Statistics
 
 
 class InstanceNormalization(nn.Module):
@@ -29,12 +29,18 @@ class InstanceNormalization(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, features: Tensor, statistics: Statistics | None = None) -> Tensor:
+    def forward(self, features: Tensor, statistics: Statistics | None = None, affine: Affine | None = None) -> Tensor:
         """Normalize (N, C, H, W) over H and W, or by the mean and variance that are given."""
-        if statistics is None:
-            return F.instance_norm(features, weight=self.weight, bias=self.bias, eps=self.eps)
-        scale = self.weight[:, None, None] * (statistics.variance + self.eps).rsqrt()
-        return (features - statistics.mean) * scale + self.bias[:, None, None]
+        own = affine or Affine(self.weight[None], self.bias[None])
+        if statistics is not None:
+            scale = own.scale[..., None, None] * (statistics.variance + self.eps).rsqrt()
+            return (features - statistics.mean) * scale + own.shift[..., None, None]
+        if len(own.scale) == 1:
+            return F.instance_norm(features, weight=own.scale[0], bias=own.shift[0], eps=self.eps)
+        # The pictures of a batch side by side as channels, so that each has a scale and shift of its own.
+        joined = features.reshape(1, -1, *features.shape[2:])
+        normalized = F.instance_norm(joined, weight=own.scale.flatten(), bias=own.shift.flatten(), eps=self.eps)
+        return normalized.view(features.shape)
 
 
 def record_statistics(network: nn.Module, image: Tensor, condition: Condition | None = None) -> dict[str, Statistics]:

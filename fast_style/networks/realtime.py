@@ -48,7 +48,7 @@ class ConvNormBlock(nn.Module):
     def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         convolved = self.conv(features) if self.conv.groups == 1 else depthwise(features, self.conv)
-        out: Tensor = self.norm(convolved, condition.statistics.get("norm"))
+        out: Tensor = self.norm(convolved, *condition.layer("norm"))
         return F.relu(out) if self.relu else out
 
 
@@ -143,7 +143,7 @@ class HalfSizeEnd(nn.Module):
 
     def forward(self, features: Tensor, image: Tensor, condition: Condition) -> Tensor:
         """(N, quarter, H / 4, W / 4) and the photo, (N, 3, H, W), to (N, 3, H, W) before the sigmoid."""
-        met = self.norm(self.up(features) + self.photo(image), condition.statistics.get("norm"))
+        met = self.norm(self.up(features) + self.photo(image), *condition.layer("norm"))
         merged = self.merge(F.relu(met), condition.part("merge"))
         return F.pixel_shuffle(self.head(merged), 2)
 

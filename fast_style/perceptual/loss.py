@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,17 @@ class LossTerms:
     def total(self) -> Tensor:
         """The sum of the weighted terms: exactly what is minimised."""
         return sum(self.weighted.values(), start=torch.zeros(()))
+
+    def at_strength(self, strength: float) -> LossTerms:
+        """Return the same values with the painting so many times as heavy against the content.
+
+        Half of that is taken from the content and half given to all else, so that the sum hardly changes.
+        """
+        if strength == 1.0:
+            return self
+        half = math.sqrt(strength)
+        tilted = {name: weight / half if name == "content" else weight * half for name, weight in self.weights.items()}
+        return LossTerms(self.values, tilted)
 
     @property
     def content(self) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.adapters import SUFFIX, load_adapter
 from fast_style.errors import InputError
-from fast_style.graph import STRONGEST, WEAKEST, Set, base_checksum, give_styles, read_checked, read_sets
+from fast_style.graph import STRONGEST, WEAKEST, Set, base_checksum, choose_styles, give_styles, read_checked, read_sets
 from fast_style.styles import Style, find_style, shipped_styles
 
 
@@ -56,22 +56,32 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
     if not WEAKEST <= strength <= STRONGEST:
         raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
     whole = str(text)
-    shipped = {style.name: style for style in shipped_styles()}
-    if whole in shipped or Path(text).is_file():
-        if strength == 1.0 or shipped.get(whole, find_style(text)).card.get("styles"):
-            return Choice(find_style(text), None, {})
-        parts = [_Part(whole, None, None, 1.0)]
-    else:
-        parts = [_parse(part) for part in whole.split(",")]
+    if Path(text).is_file() or any(style.name == whole for style in shipped_styles()):
+        style = find_style(text)
+        holder = _holder({whole}) if strength != 1.0 and not style.card.get("styles") else None
+        return Choice(style, None, {}) if holder is None else Choice(holder, None, {whole: 1.0})
+    parts = [_parse(part) for part in whole.split(",")]
     if all(part.style is None and part.adapter is None for part in parts):
         weights = {part.file: part.weight for part in parts}
-        for style in shipped.values():
-            held = style.card.get("styles")
-            if isinstance(held, list) and weights.keys() <= set(held) and (len(parts) > 1 or strength != 1.0):
-                return Choice(style, None, weights)
-    if len(parts) == 1 and parts[0].style is None and parts[0].adapter is None and strength == 1.0:
-        return Choice(find_style(parts[0].file), None, {})
+        if len(weights) == len(parts) and (holder := _holder(set(weights))) is not None:
+            return Choice(holder, None, weights)
+    inner = {part.style: part.weight for part in parts if part.style is not None and part.adapter is None}
+    if len(inner) == len(parts) and len({part.file for part in parts}) == 1:
+        style = find_style(parts[0].file)
+        _check_held(parts[0].file, list(inner), read_sets(read_checked(style.path)))
+        return Choice(style, None, {str(name): weight for name, weight in inner.items()})
     return _join(parts, strength)
+
+
+def no_strength_hint() -> str:
+    """Say what may be done where a style has learned no strength."""
+    able = dict.fromkeys(name for style in shipped_styles() for name in style.card.get("styles", []))
+    return (f"{', '.join(able)} did. " if able else "") + "--blend 0.5 fades to the photo."
+
+
+def _holder(names: set[str]) -> Style | None:
+    """The shipped file that holds all of these styles."""
+    return next((style for style in shipped_styles() if names <= set(style.card.get("styles", []))), None)
 
 
 def mixture_name(text: str | Path) -> str:
@@ -94,11 +104,7 @@ def join_styles(texts: list[str]) -> tuple[bytes, dict[str, Set]]:
 def _join(parts: list[_Part], strength: float) -> Choice:
     content, sets = _sets(parts)
     if strength != 1.0 and any(len(values) == 1 for values in sets.values()):
-        able = [name for style in shipped_styles() for name in style.card.get("styles", [])]
-        raise InputError(
-            f"{' and '.join(sets)} learned no strength",
-            hint=(f"{', '.join(able)} did. " if able else "") + "--blend 0.5 fades to the photo.",
-        )
+        raise InputError(f"{' and '.join(sets)} learned no strength", hint=no_strength_hint())
     first = find_style(parts[0].file)
     weights = dict(zip(sets, (part.weight for part in parts), strict=True))
     name = "+".join(sets)
@@ -121,7 +127,10 @@ def _sets(parts: list[_Part]) -> tuple[bytes, dict[str, Set]]:
         sets[name] = values
     # What has learned a strength can be mixed with what has not, at strength 1.
     powers = min(len(values) for values in sets.values())
-    return contents[parts[0].file], {name: values[:powers] for name, values in sets.items()}
+    first = contents[parts[0].file]
+    held = next(iter(read_sets(first)))
+    plain = choose_styles(first, {held: 1.0}) if held else first
+    return plain, {name: values[:powers] for name, values in sets.items()}
 
 
 def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set]:
@@ -133,9 +142,7 @@ def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set]:
                 f"{part.adapter} is no adapter of {part.file}", hint="Give the style that it was trained on."
             )
         return adapter.name, adapter.values
-    if part.style is not None and part.style not in held:
-        names = ", ".join(name for name in held if name) or "one style without a name"
-        raise InputError(f"{part.file} holds no style {part.style!r}", hint=f"It holds {names}.")
+    _check_held(part.file, [part.style], held)
     if part.style is None and len(held) > 1:
         raise InputError(
             f"{part.file} holds {len(held)} styles",
@@ -143,6 +150,13 @@ def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set]:
         )
     name = part.style or next(iter(held)) or find_style(part.file).name
     return name, held[part.style or next(iter(held))]
+
+
+def _check_held(file: str, styles: Sequence[str | None], held: Mapping[str, Set]) -> None:
+    for style in styles:
+        if style is not None and style not in held:
+            names = ", ".join(name for name in held if name) or "one style without a name"
+            raise InputError(f"{file} holds no style {style!r}", hint=f"It holds {names}.")
 
 
 def _parse(text: str) -> _Part:

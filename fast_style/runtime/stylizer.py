@@ -55,7 +55,7 @@ from fast_style.images import (
     to_uint8,
 )
 from fast_style.runtime.contract import Range, check_contract
-from fast_style.runtime.mixture import find_mixture
+from fast_style.runtime.mixture import find_mixture, no_strength_hint
 from fast_style.runtime.noise import endless_noise
 from fast_style.runtime.rasters import ArrayRaster
 from fast_style.runtime.strokes import check_strokes
@@ -219,7 +219,7 @@ class Stylizer:
         if not WEAKEST <= strength <= STRONGEST:
             raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
         if strength != 1.0 and not self.has_strength:
-            raise InputError(f"{self.style.name} learned no strength", hint="blend fades to the photo.")
+            raise InputError(f"{self.style.name} learned no strength", hint=no_strength_hint())
         if weights and not self.styles:
             raise InputError(f"{self.style.name} is one style, not several", hint="Give a file of several styles.")
         self._weights, self.strength = weights, strength

@@ -5,7 +5,7 @@ from fast_style.export import export_checkpoint, write_card
 from fast_style.painting import Canvas, find_canvas, load_painting
 from fast_style.recipe import Precision, Recipe
 from fast_style.training.fit import Fitted, fit
-from fast_style.training.prepare import Prepared, prepare
+from fast_style.training.prepare import Prepared, prepare, style_name
 from fast_style.training.publish import Outcome, publish
 from fast_style.training.run import train_style
 
@@ -24,6 +24,7 @@ __all__ = [
     "load_painting",
     "prepare",
     "publish",
+    "style_name",
     "train_style",
     "write_card",
 ]

@@ -16,6 +16,7 @@ from torch import Tensor
 from fast_style.errors import TrainingDivergedError
 from fast_style.files import replacing
 from fast_style.images import Picture, save_image, to_uint8
+from fast_style.networks import Condition
 from fast_style.perceptual import FIGURES
 from fast_style.training.module import StyleModule
 
@@ -200,13 +201,22 @@ class Previews(StyleCallback):
         assert_healthy(module, step)
         if not trainer.is_global_zero:
             return
-        rows = []
-        with torch.no_grad():
-            for photo in self.photos:
-                result = module.average(photo.to(module.device)).clamp(0.0, 1.0).float().cpu()
-                rows.append(torch.cat([photo, result], dim=-1))
-        # Two pairs side by side, so that four photos make a square.
-        pairs = [torch.cat(rows[first : first + 2], dim=-1) for first in range(0, len(rows) - len(rows) % 2, 2)]
-        sheet = torch.cat(pairs or rows, dim=-2)
+        if module.average_sets is None:
+            pairs = self._pairs(module, self.photos, Condition())
+        else:  # a row for each style
+            styles = range(len(module.average_sets.names))
+            told = [Condition(affines=module.average_sets.one(style)) for style in styles]
+            pairs = [pair for condition in told for pair in self._pairs(module, self.photos[:2], condition)]
+        sheet = torch.cat(pairs, dim=-2)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_image(Picture(to_uint8(sheet.numpy())), self.folder / f"step-{step:06d}.png")
+
+    @staticmethod
+    @torch.no_grad()
+    def _pairs(module: StyleModule, photos: list[Tensor], condition: Condition) -> list[Tensor]:
+        """Draw photos; two pairs of a photo and its result side by side, so that four photos make a square."""
+        rows = []
+        for photo in photos:
+            result = module.average(photo.to(module.device), condition).clamp(0.0, 1.0).float().cpu()
+            rows.append(torch.cat([photo, result], dim=-1))
+        return [torch.cat(rows[first : first + 2], dim=-1) for first in range(0, len(rows) - len(rows) % 2, 2)] or rows

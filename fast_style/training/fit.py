@@ -73,7 +73,10 @@ def fit(
         accelerator=device.type,
         devices=devices,
         # Every process has the perceptual network's buffers already; sending them at each step would cost 80 MB.
-        strategy=DDPStrategy(broadcast_buffers=False) if devices > 1 else "auto",
+        # Of several styles, a step is about one.
+        strategy=DDPStrategy(broadcast_buffers=False, find_unused_parameters=run.module.sets is not None)
+        if devices > 1
+        else "auto",
         precision="bf16-mixed" if bf16 else "32-true",
         max_steps=recipe.steps,
         max_epochs=-1,

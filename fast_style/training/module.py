@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from fast_style import __version__
 from fast_style.checkpoint import CHECKPOINT_FORMAT
-from fast_style.networks import Condition, InstanceNormalization, TransformerNetwork, build_network
+from fast_style.networks import Condition, InstanceNormalization, StyleSets, TransformerNetwork, build_network
 from fast_style.perceptual import Border, Lattice, LossTerms, PerceptualLoss, PixelGrid, WeightedSum, Window
 from fast_style.recipe import Recipe
 from fast_style.training.muon import Muon
@@ -46,14 +47,15 @@ def training_loss(loss: PerceptualLoss, recipe: Recipe, *, cell: int) -> Weighte
 
 
 class StyleModule(pl.LightningModule):
-    """Train one transformer network on one style.
+    """Train one transformer network on one style, or on several: each step then draws one of them.
 
     The checkpoint holds the network, the average of its weights, the optimizer and the recipe; the perceptual
     network keeps itself out, having neither parameters nor persistent buffers.
 
     Args:
         recipe: What to train and how.
-        loss: Built for the painting, calibrated; :func:`training_loss` adds to it what only training needs.
+        loss: Built for the painting, calibrated; :func:`training_loss` adds to it what only training needs. Several,
+            in the order of the card's ``styles``, for as many paintings.
         card: Plain values about the style that go into the checkpoint: name, painting, licence.
         network: What to train on; None takes the recipe's with fresh weights.
     """
@@ -61,7 +63,7 @@ class StyleModule(pl.LightningModule):
     def __init__(
         self,
         recipe: Recipe,
-        loss: PerceptualLoss,
+        loss: PerceptualLoss | Sequence[PerceptualLoss],
         *,
         card: dict[str, Any],
         network: TransformerNetwork | None = None,
@@ -71,13 +73,21 @@ class StyleModule(pl.LightningModule):
         self.card = card
         self.network = build_network(recipe.network) if network is None else network.train()
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        if recipe.tune == "adapter":
-            self.network.requires_grad_(False)
-            for layer in self.network.modules():
-                if isinstance(layer, InstanceNormalization):
-                    layer.requires_grad_(True)
-        self.calibration = loss.calibration
-        self.loss = training_loss(loss, recipe, cell=self.network.stride)
+        losses = [loss] if isinstance(loss, PerceptualLoss) else list(loss)
+        self.sets: StyleSets | None = None
+        self.average_sets: StyleSets | None = None
+        if recipe.learn_strength or len(losses) > 1:
+            names = tuple(card.get("styles", [card.get("name", "")]))
+            self.sets = StyleSets(self.network, names, powers=3 if recipe.learn_strength else 1)
+            self.average_sets = copy.deepcopy(self.sets).requires_grad_(False)
+        self.network.requires_grad_(recipe.tune != "adapter")
+        for layer in self.network.modules():
+            if isinstance(layer, InstanceNormalization):
+                # Where there are sets, the layers' own scales and shifts play no part.
+                layer.requires_grad_(self.sets is None)
+        self.calibration = losses[0].calibration
+        self.losses = nn.ModuleList([training_loss(one, recipe, cell=self.network.stride) for one in losses])
+        self.latest_style = 0
         self.latest: LossTerms | None = None
         self.latest_output: Tensor | None = None
         self.skipped: set[str] = set()
@@ -89,14 +99,16 @@ class StyleModule(pl.LightningModule):
         photos = photos.contiguous(memory_format=torch.channels_last)
         output = self.draw(photos)
         window = self.window(photos.shape[-1])
-        terms: LossTerms = self.loss(
+        self.latest_style, strength = self.drawn()
+        loss = cast("WeightedSum", self.losses[self.latest_style])
+        terms: LossTerms = loss(
             output,
-            self.loss.content_targets(photos, window=window),
+            loss.content_targets(photos, window=window),
             window=window,
             photo=photos,
             draw=self.draw,
             progress=self.global_step / self.recipe.steps,
-        )
+        ).at_strength(strength)
         # Kept as tensors: reading a figure would make a GPU wait, so callbacks do it only now and then.
         self.latest = terms.detach()
         self.latest_output = output.detach()
@@ -107,9 +119,22 @@ class StyleModule(pl.LightningModule):
         pictures: Tensor = self.network(photos.contiguous(memory_format=torch.channels_last), self.condition())
         return pictures.float()
 
+    @property
+    def loss(self) -> WeightedSum:
+        """What is minimised for the first painting; the others' have the same terms and the same VGG."""
+        return cast("WeightedSum", self.losses[0])
+
+    def drawn(self) -> tuple[int, float]:
+        """The number of the style that this step is about, and the strength."""
+        random = np.random.default_rng([self.recipe.seed, 6, self.global_step])
+        style = int(random.integers(len(self.losses)))
+        power = random.uniform(-1, 1) if random.random() > 1 / 3 else 0.0
+        return style, float(4.0**power) if self.recipe.learn_strength else 1.0
+
     def condition(self) -> Condition:
         """What the network is told in this step."""
-        return self.network.random_condition(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
+        told = self.network.random_condition(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
+        return told if self.sets is None else replace(told, affines=self.sets.one(*self.drawn()))
 
     def window(self, side: int) -> Window:
         """The part of this step's pictures that is scored: a square well inside, at a place that varies a little.
@@ -137,11 +162,16 @@ class StyleModule(pl.LightningModule):
         with torch.no_grad():
             for average, weight in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 average.lerp_(weight, 1.0 - decay)
+            if self.sets is not None and self.average_sets is not None:
+                # A set is drawn less often than what all share, so each of its steps counts for more.
+                share = 1.0 - decay ** len(self.losses)
+                self.average_sets.values[self.latest_style].lerp_(self.sets.values[self.latest_style], share)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Muon and Adam with a linear warm-up and a cosine to zero."""
         recipe = self.recipe
-        weights = [weight for weight in self.network.parameters() if weight.requires_grad]
+        sets = () if self.sets is None else self.sets.parameters()
+        weights = [weight for weight in (*self.network.parameters(), *sets) if weight.requires_grad]
         optimizer = Muon(weights, recipe.peak_learning_rate, weight_decay=recipe.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

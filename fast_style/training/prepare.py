@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,19 @@ import torch
 
 from fast_style.checkpoint import Checkpoint, load_checkpoint
 from fast_style.errors import InputError
-from fast_style.images import load_image
+from fast_style.graph import read_checked, read_sets
+from fast_style.images import find_photos, load_image
 from fast_style.painting import Box, find_canvas, load_painting
 from fast_style.perceptual import PerceptualLoss, load_vgg
 from fast_style.recipe import Recipe
+from fast_style.styles import find_style
 from fast_style.training.module import StyleModule
 from fast_style.training.photos import PhotoData
 from fast_style.training.start import NEAREST, nearest_style, starting_network
 
 CALIBRATION_PHOTOS = 32
 NEARNESS_PHOTOS = 4
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Prepared:
 
 
 def prepare(
-    painting: Path,
+    paintings: Sequence[Path],
     photos: Path,
     *,
     name: str | None = None,
@@ -56,6 +60,7 @@ def prepare(
     details: dict[str, Any] | None = None,
 ) -> Prepared:
     """Make a run ready; nothing is written. Arguments and errors as of :func:`fast_style.training.train_style`."""
+    given, paintings = paintings, _settle_paintings(paintings)
     previous = load_checkpoint(resume) if resume is not None else None
     # Fails here, and clearly, if the weights do not fit.
     network = None if previous is None else previous.network()
@@ -64,31 +69,75 @@ def prepare(
         raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for one.")
     if init is not None:
         recipe = replace(recipe, style_warmup=0.0)
-    box, note = _settle_box(painting, previous, keep_frame=keep_frame)
-    picture = load_painting(painting, recipe.style_size, box=box)
+    boxes, notes = {}, []
+    for painting in paintings:
+        boxes[painting], note = _settle_box(painting, previous, keep_frame=keep_frame)
+        notes += [] if note is None else [note]
     data = PhotoData(photos, size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
 
     pl.seed_everything(recipe.seed, verbose=False)
     vgg = load_vgg(recipe.vgg, recipe.objective)
-    loss = PerceptualLoss(vgg, [picture], recipe.objective, calibration=previous.calibration if previous else None)
-    if loss.calibration is None and recipe.objective.weighting == "balanced":
-        loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
+    calibration = previous.calibration if previous else None
+    losses = []
+    for painting in paintings:
+        picture = load_painting(painting, recipe.style_size, box=boxes[painting])
+        loss = PerceptualLoss(vgg, [picture], recipe.objective, calibration=calibration)
+        # The units are those of photos, whatever the painting.
+        if loss.calibration is None and recipe.objective.weighting == "balanced":
+            loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
+        losses.append(loss)
 
-    notes = [note] if note is not None else []
     if init == NEAREST:
-        init = nearest_style(loss, data.sample(NEARNESS_PHOTOS, size=recipe.size), network=recipe.network)
+        init = nearest_style(losses[0], data.sample(NEARNESS_PHOTOS, size=recipe.size), network=recipe.network)
         notes.append(f"starting from {init}, the nearest style")
-    name = name or painting.stem
-    card: dict[str, Any] = {"name": name, "painting": _painting_facts(painting, box, details or {})}
+    name = name or style_name(given)
+    facts = {painting.stem: _painting_facts(painting, boxes[painting], details or {}) for painting in paintings}
+    card: dict[str, Any] = {"name": name}
+    if len(paintings) > 1:
+        card |= {"styles": list(facts), "paintings": facts}
+    else:
+        card["painting"] = facts[paintings[0].stem]
     if init is not None:
         card["init"] = Path(init).name
     elif previous is not None and "init" in previous.card:
         card["init"] = previous.card["init"]
     if init is not None:
         network = starting_network(init, network=recipe.network)
-    module = StyleModule(recipe, loss, card=card, network=network)
+    module = StyleModule(recipe, losses, card=card, network=network)
+    if previous is None and module.sets is not None and init is not None:
+        _begin_with(module, init)
     module.to(memory_format=torch.channels_last)
     return Prepared(name, module, data, resume, tuple(notes))
+
+
+def style_name(paintings: Sequence[Path]) -> str:
+    """Name the style of a painting, or the file of several: after the painting or the folder of them."""
+    return "+".join(painting.stem for painting in paintings)[:_LONGEST_NAME]
+
+
+def _settle_paintings(paths: Sequence[Path]) -> list[Path]:
+    """Put the pictures in the place of folders of them."""
+    found = [one for path in paths for one in (find_photos(path) if path.is_dir() else [path])]
+    names = [path.stem for path in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"two paintings are called {twice[0]}", hint="Their styles are called after the files.")
+    return found
+
+
+def _begin_with(module: StyleModule, init: str | Path) -> None:
+    """Let each style that the file of the start holds by its own name begin with its set."""
+    if Path(init).suffix == ".ckpt":
+        held = {name: values.numpy() for name, values in load_checkpoint(init).sets.items()}
+    else:
+        held = read_sets(read_checked(find_style(init).path))
+    assert module.sets is not None
+    assert module.average_sets is not None
+    for sets in (module.sets, module.average_sets):
+        for name, weight in zip(sets.names, sets.values, strict=True):
+            if name in held:
+                powers = min(len(weight), len(held[name]))
+                weight.data[:powers] = torch.from_numpy(held[name][:powers].copy())
 
 
 def _settle_recipe(recipe: Recipe | None, previous: Checkpoint | None) -> Recipe:
@@ -114,7 +163,8 @@ def _settle_box(painting: Path, previous: Checkpoint | None, *, keep_frame: bool
             return None, None
         hint = "--keep-frame keeps it" if canvas.box else "cut it off with an image editor if it is one"
         return canvas.box, f"{painting}: {canvas.note}; {hint}"
-    box = previous.card.get("painting", {}).get("box")
+    known = previous.card.get("paintings", {}).get(painting.stem, previous.card.get("painting", {}))
+    box = known.get("box")
     if box is not None and keep_frame:
         raise InputError(
             f"{previous.path} was trained without the frame, which stays so", hint="Leave --keep-frame out."

@@ -16,7 +16,7 @@ from fast_style.training.publish import Outcome, publish
 
 
 def train_style(
-    painting: str | Path,
+    painting: str | Path | Sequence[str | Path],
     photos: str | Path,
     out: str | Path,
     *,
@@ -37,10 +37,10 @@ def train_style(
     """Train a style and export it: :func:`prepare`, :func:`fit`, :func:`publish`.
 
     Args:
-        painting: The style image.
+        painting: The style image. Several, or a folder of them, make one file of as many styles.
         photos: A folder of photos, searched at any depth.
         out: Folder for the checkpoint, the ONNX file, the card, previews and metrics.
-        name: Name of the style; None takes the painting's file name.
+        name: Name of the style; None takes the painting's file name. Of several, each is called after its file.
         recipe: What to train and how. When resuming, None or one that differs only in ``steps``.
         init: A checkpoint, an exported style or the name of a shipped one, whose network to start from;
             ``nearest`` finds the nearest shipped one, see :func:`fast_style.training.start.nearest_style`.
@@ -70,8 +70,9 @@ def train_style(
         ExportError: The ONNX file could not be made, or was not equal.
         FileError: A file could not be written.
     """
+    paintings = [painting] if isinstance(painting, str | Path) else painting
     prepared = prepare(
-        Path(painting),
+        [Path(one) for one in paintings],
         Path(photos),
         name=name,
         recipe=recipe,
