@@ -35,6 +35,7 @@ class Checkpoint:
         average: State dict of the averaged network: the one to export.
         sets: The styles' averaged sets of scales and shifts by name, each (1 or 3, 2, C); none if it has one style,
             without a strength, which the network itself holds.
+        calibrations: What raw photos score, by style, if there are several.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Checkpoint:
     losses: dict[str, float]
     average: dict[str, Tensor]
     sets: dict[str, Tensor] = field(default_factory=dict)
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
 
     def network(self) -> TransformerNetwork:
         """Build the averaged network, in eval mode.
@@ -100,4 +102,5 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             key.removeprefix(prefix): value for key, value in stored["state_dict"].items() if key.startswith(prefix)
         },
         sets={name: sets[f"{_SETS}{number}"] for number, name in enumerate(names)} if sets else {},
+        calibrations={name: Calibration(**values) for name, values in ours.get("calibrations", {}).items()},
     )

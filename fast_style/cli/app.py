@@ -26,6 +26,7 @@ app = App(
 VERBS = {
     "train": "Train a style on a painting and a folder of photos, and export it.",
     "export": "Write a checkpoint's network as ONNX, in full, half or 8-bit precision, and prove it equal.",
+    "merge": "Put several styles of one network into one file.",
     "stylize": "Stylize photos and videos.",
     "webcam": "Stylize what a camera sees, live.",
     "web": "Write a page that stylizes photos and the camera in the browser.",

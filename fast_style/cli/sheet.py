@@ -22,6 +22,7 @@ def sheet(
     style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], consume_multiple=True, negative="")] = None,
     size: int = 512,
     columns: int | None = None,
+    strength: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
     device: Device = "auto",
     force: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -30,9 +31,10 @@ def sheet(
     Args:
         photo: The photo.
         out: The sheet: .png, .jpg or .webp.
-        style: Names or ONNX files; by default every shipped style.
+        style: Names, ONNX files or mixtures such as udnie:0.3,starry-night:0.7; by default every shipped style.
         size: Long side of each picture, px.
         columns: Pictures in a row.
+        strength: Strengths, of each of which there is a picture, for styles that have learned that.
         device: auto, cpu, cuda, ….
         force: Overwrite a file that exists.
     """
@@ -43,7 +45,9 @@ def sheet(
     picture = load_image(photo, size=size)
     tiles = [Tile(picture.pixels, "photo")]
     for name in names:
-        stylizer = Stylizer(name, device=device)
-        tiles.append(Tile(stylizer.frame(picture.pixels), stylizer.style.name))
+        for shown in strength or [1.0]:
+            stylizer = Stylizer(name, device=device, strength=shown)
+            label = stylizer.style.name + (f"  {shown:g}" if strength else "")
+            tiles.append(Tile(stylizer.frame(picture.pixels), label))
     save_image(Picture(grid(tiles, columns=columns, text=18)), out)
     print(f"{out}")

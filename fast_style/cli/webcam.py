@@ -35,6 +35,7 @@ class Look:
     Args:
         size: Shrink the long side to this many px.
         blend: 0 is the camera's picture, 1 the full style.
+        strength: How strong a style is painted that learned that, 0.25 to 4.
         keep_colors: Take only brightness from the style.
         side_by_side: Show the camera's picture, too.
         mirror: Swap left and right; cameras do, files do not.
@@ -42,6 +43,7 @@ class Look:
 
     size: int | None = 640
     blend: float = 1.0
+    strength: float = 1.0
     keep_colors: Annotated[bool, Parameter(negative="")] = False
     side_by_side: Annotated[bool, Parameter(negative="")] = False
     mirror: bool | None = None
@@ -57,6 +59,7 @@ class Look:
 
         return View(
             blend=self.blend,
+            strength=self.strength,
             side_by_side=self.side_by_side,
             mirror=not is_file if self.mirror is None else self.mirror,
             keep_colors=self.keep_colors,
@@ -97,7 +100,8 @@ def webcam(
     """Stylize what a camera sees, in a window. Press h there for the keys.
 
     Args:
-        style: One or more shipped styles or ONNX files; n and p go through them.
+        style: One or more shipped styles, ONNX files or mixtures; n and p go through them, and through those of a
+            file of several.
         source: The number of a camera, a video file, which plays at its own pace, or a URL.
         look: What is shown at first.
         record: Record to this video.
@@ -130,7 +134,8 @@ def webcam(
         check_video_name(record)
     if not headless:
         check_display()
-    stylizers = [Stylizer(name, **asdict(engine)) for name in style]
+    opened = [Stylizer(name, strength=look.strength, **asdict(engine)) for name in style]
+    stylizers = [one for stylizer in opened for one in stylizer.each()]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a recording is finished then, too
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(Capture(source))

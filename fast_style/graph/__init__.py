@@ -26,6 +26,7 @@ from fast_style.graph.many import (
     give_styles,
     read_sets,
     style_names,
+    with_metadata,
 )
 from fast_style.graph.opening import Feed, Graph, open_graph
 from fast_style.graph.receptive import Reach, find_reach
@@ -89,4 +90,5 @@ __all__ = [
     "session_options",
     "show_shape",
     "style_names",
+    "with_metadata",
 ]

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import InputError, ModelError, did_you_mean
+from fast_style.graph.checksum import CHECKSUM_KEY, add_checksum
 from fast_style.graph.editing import Layer, Nodes, find_layers, prune
 from fast_style.graph.messages import FLOAT, FLOAT16, make_node, make_tensor, make_value, parse_model, read_tensor
 from fast_style.graph.signature import INPUT
@@ -165,6 +166,18 @@ def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
     entry = entries[0] if entries else model.metadata_props.add(key=NAMES_KEY)
     entry.value = json.dumps(list(sets))
     return bytes(model.SerializeToString())
+
+
+def with_metadata(content: bytes, changes: Mapping[str, str | None]) -> bytes:
+    """Change the metadata of a serialized graph of ours, None drops an entry, and end it with its checksum anew."""
+    model = parse_model(content)
+    changes = {CHECKSUM_KEY: None, **changes}
+    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key not in changes}
+    del model.metadata_props[:]
+    for key, value in {**kept, **changes}.items():
+        if value is not None:
+            model.metadata_props.add(key=key, value=value)
+    return add_checksum(bytes(model.SerializeToString()))
 
 
 def choose_styles(content: bytes, weights: Mapping[str, float], strength: float = 1.0) -> bytes:

@@ -164,6 +164,7 @@ class Live:
     def _annotated(self, pixels: Pixels) -> Pixels:
         figures, view = self.figures.summary(), self.view
         name = self.stylizers[view.style].style.name
+        name += f"  strength {view.strength:g}" * self.stylizers[view.style].has_strength
         lines = [f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms" + "  REC" * view.recording]
         lines += HELP if view.help else ("h: help",) if self.figures.frames < 3 * _RECENT else ()
         scale = max(1.0, _SMALLEST_HEIGHT / pixels.shape[0])
@@ -180,9 +181,18 @@ class Live:
         if key == "s" and self.figures.frames:
             self._save_still()
         before, self.view = self.view, press(self.view, key, len(self.stylizers))
+        if self.view.strength != before.strength:
+            self._paint(self.view.strength)
         if before.recording and not self.view.recording:
             self._stop_recording()
         return True
+
+    def _paint(self, strength: float) -> None:
+        """Let the styles that have learned a strength take it; the others stay as they are."""
+        for number, stylizer in enumerate(self.stylizers):
+            if stylizer.has_strength:
+                self._scenes[number].close()
+                self._scenes[number] = Scene(stylizer.mixed(strength=strength), background=True)
 
     def _save_still(self) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fast_style.adapters import SUFFIX, load_adapter
 from fast_style.errors import InputError
@@ -92,48 +93,68 @@ def mixture_name(text: str | Path) -> str:
     return "+".join(part.style or Path(part.adapter or part.file).stem for part in parts)
 
 
-def join_styles(texts: list[str]) -> tuple[bytes, dict[str, Set]]:
-    """Find the graph that several styles share, and their sets by name.
+@dataclass(frozen=True)
+class Joined:
+    """Several styles of one network.
+
+    Attributes:
+        path: The first one's file.
+        content: The serialized graph of one of them.
+        sets: Their scales and shifts by name.
+        cards: What is known of them by name.
+    """
+
+    path: Path
+    content: bytes
+    sets: dict[str, Set]
+    cards: dict[str, dict[str, Any]]
+
+
+def join_styles(texts: list[str]) -> Joined:
+    """Find what several styles share, and what each has of its own.
 
     Raises:
         StyleNotFoundError, InputError, ModelError: As :func:`find_mixture`.
     """
-    return _sets([_parse(text) for text in texts])
+    return _gather([_parse(text) for text in texts])
 
 
 def _join(parts: list[_Part], strength: float) -> Choice:
-    content, sets = _sets(parts)
+    joined = _gather(parts)
+    sets = joined.sets
     if strength != 1.0 and any(len(values) == 1 for values in sets.values()):
         raise InputError(f"{' and '.join(sets)} learned no strength", hint=no_strength_hint())
-    first = find_style(parts[0].file)
     weights = dict(zip(sets, (part.weight for part in parts), strict=True))
     name = "+".join(sets)
-    return Choice(Style(name, first.path, {}), give_styles(content, sets), weights)
+    return Choice(Style(name, joined.path, {}), give_styles(joined.content, sets), weights)
 
 
-def _sets(parts: list[_Part]) -> tuple[bytes, dict[str, Set]]:
+def _gather(parts: list[_Part]) -> Joined:
     contents = {part.file: read_checked(find_style(part.file).path) for part in parts}
     bases = {file: base_checksum(content) for file, content in contents.items()}
     sets: dict[str, Set] = {}
+    cards: dict[str, dict[str, Any]] = {}
     for part in parts:
         if bases[part.file] != bases[parts[0].file]:
             raise InputError(
                 f"{part.file} and {parts[0].file} cannot be mixed: their convolutions differ",
                 hint="Mix styles of one file, or adapters of one network.",
             )
-        name, values = _set(part, contents[part.file], bases[part.file])
+        name, values, card = _set(part, contents[part.file], bases[part.file])
         if name in sets:
             raise InputError(f"{name} is named twice", hint="Give each style one weight.")
-        sets[name] = values
+        sets[name], cards[name] = values, card
     # What has learned a strength can be mixed with what has not, at strength 1.
     powers = min(len(values) for values in sets.values())
     first = contents[parts[0].file]
     held = next(iter(read_sets(first)))
     plain = choose_styles(first, {held: 1.0}) if held else first
-    return plain, {name: values[:powers] for name, values in sets.items()}
+    path = find_style(parts[0].file).path
+    return Joined(path, plain, {name: values[:powers] for name, values in sets.items()}, cards)
 
 
-def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set]:
+def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, Any]]:
+    """A part's name, set and card."""
     held = read_sets(content)
     if part.adapter is not None:
         adapter = load_adapter(part.adapter)
@@ -141,15 +162,16 @@ def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set]:
             raise InputError(
                 f"{part.adapter} is no adapter of {part.file}", hint="Give the style that it was trained on."
             )
-        return adapter.name, adapter.values
+        return adapter.name, adapter.values, adapter.card
     _check_held(part.file, [part.style], held)
     if part.style is None and len(held) > 1:
         raise InputError(
             f"{part.file} holds {len(held)} styles",
             hint=f"Say which: {part.file}#{next(iter(held))}. It holds {', '.join(held)}.",
         )
-    name = part.style or next(iter(held)) or find_style(part.file).name
-    return name, held[part.style or next(iter(held))]
+    style, card = part.style or next(iter(held)), find_style(part.file).card
+    known = {"painting": card["paintings"][style]} if style in card.get("paintings", {}) else card
+    return style or find_style(part.file).name, held[style], known
 
 
 def _check_held(file: str, styles: Sequence[str | None], held: Mapping[str, Set]) -> None:

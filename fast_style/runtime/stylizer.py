@@ -211,8 +211,14 @@ class Stylizer:
             other.__dict__.pop(cached, None)
         other._given = partial(_mixed_again, self._given, styles, strength)
         other._buffers = threading.local()
+        if styles is not None:
+            other.style = replace(self.style, name="+".join(name for name, weight in styles.items() if weight))
         other._tell(self._weights if styles is None else styles, self.strength if strength is None else strength)
         return other
+
+    def each(self) -> list[Stylizer]:
+        """Return the styles in this file one by one, opened once; only this one if it holds one or mixes some."""
+        return [self.mixed({name: 1.0}) for name in self.styles] if self.styles and not self._weights else [self]
 
     def _tell(self, weights: Mapping[str, float], strength: float) -> None:
         """Set what the graph is told beside the picture."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -10,11 +11,13 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from fast_style.graph import STRONGEST, WEAKEST
 from fast_style.images import Pixels
 
 HELP = (
     "n p    next, previous style",
     "+ -    more, less style",
+    "] [    stronger, weaker strokes",
     "b      both, side by side",
     "m      mirror",
     "c      keep colours",
@@ -34,6 +37,7 @@ class View:
     Attributes:
         style: Index of the style.
         blend: 0.0 is the camera's picture, 1.0 the full style.
+        strength: How strong a style is painted that has learned that, 0.25 to 4.0.
         side_by_side: The camera's picture on the left.
         mirror: Left and right swapped.
         keep_colors: Take only brightness from the style.
@@ -44,6 +48,7 @@ class View:
 
     style: int = 0
     blend: float = 1.0
+    strength: float = 1.0
     side_by_side: bool = False
     mirror: bool = False
     keep_colors: bool = False
@@ -69,6 +74,9 @@ def press(view: View, key: str, styles: int) -> View:
     if key in "+=-":
         step = -0.1 if key == "-" else 0.1
         return replace(view, blend=round(min(1.0, max(0.0, view.blend + step)), 1))
+    if key in "[]":  # half of a doubling
+        step = math.sqrt(2.0) if key == "]" else math.sqrt(0.5)
+        return replace(view, strength=min(STRONGEST, max(WEAKEST, round(view.strength * step, 2))))
     if key in _SWITCHES:
         name = _SWITCHES[key]
         return replace(view, **{name: not getattr(view, name)})

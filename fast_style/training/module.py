@@ -85,7 +85,7 @@ class StyleModule(pl.LightningModule):
             if isinstance(layer, InstanceNormalization):
                 # Where there are sets, the layers' own scales and shifts play no part.
                 layer.requires_grad_(self.sets is None)
-        self.calibration = losses[0].calibration
+        self.calibrations = [one.calibration for one in losses]
         self.losses = nn.ModuleList([training_loss(one, recipe, cell=self.network.stride) for one in losses])
         self.latest_style = 0
         self.latest: LossTerms | None = None
@@ -189,7 +189,12 @@ class StyleModule(pl.LightningModule):
             "format": CHECKPOINT_FORMAT,
             "version": __version__,
             "recipe": self.recipe.as_dict(),
-            "calibration": self.calibration.as_dict() if self.calibration else None,
+            "calibration": self.calibrations[0].as_dict() if self.calibrations[0] else None,
+            "calibrations": {
+                name: calibration.as_dict()
+                for name, calibration in zip(self.card.get("styles", []), self.calibrations, strict=False)
+                if calibration is not None
+            },
             "card": self.card,
             "losses": self.figures(),
         }

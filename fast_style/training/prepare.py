@@ -77,12 +77,11 @@ def prepare(
 
     pl.seed_everything(recipe.seed, verbose=False)
     vgg = load_vgg(recipe.vgg, recipe.objective)
-    calibration = previous.calibration if previous else None
     losses = []
     for painting in paintings:
         picture = load_painting(painting, recipe.style_size, box=boxes[painting])
-        loss = PerceptualLoss(vgg, [picture], recipe.objective, calibration=calibration)
-        # The units are those of photos, whatever the painting.
+        known = None if previous is None else previous.calibrations.get(painting.stem, previous.calibration)
+        loss = PerceptualLoss(vgg, [picture], recipe.objective, calibration=known)
         if loss.calibration is None and recipe.objective.weighting == "balanced":
             loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
         losses.append(loss)
