@@ -1,0 +1,66 @@
+"""Several styles and a strength in one file, proved against the network in torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fast_style import Stylizer
+from fast_style.errors import VerificationError
+from fast_style.export import export_styles, network_from_onnx, verify_styles
+from fast_style.networks import Condition, StyleSets, build_network
+
+
+@pytest.fixture
+def styles() -> tuple[torch.nn.Module, StyleSets]:
+    torch.manual_seed(0)
+    network = build_network("tiny").eval()
+    sets = StyleSets(network, ("one", "other"), powers=3)
+    with torch.no_grad():
+        # Of weights that are equal, as they are before any training, an exporter keeps one.
+        for weight in (*network.parameters(), *sets.parameters()):
+            weight += 0.1 * torch.randn_like(weight)
+    return network, sets
+
+
+def test_the_file_paints_as_the_network_does(styles: tuple[torch.nn.Module, StyleSets], tmp_path: Path) -> None:
+    network, sets = styles
+    path = tmp_path / "two.onnx"
+    held = dict(zip(sets.names, sets.values, strict=True))
+    verification = export_styles(network, held, path, metadata={"network": "tiny"})  # type: ignore[arg-type]
+    assert {"one at 0.25", "other at 4", "mixture", "defaults", "1x3x97x131", "tile"} <= verification.differences.keys()
+    assert verification.largest < 1e-3
+    style = Stylizer(path)
+    assert style.styles == ("one", "other")
+    image = torch.rand(1, 3, 48, 64)
+    for name, strength in (("one", 1.0), ("other", 0.5)):
+        told = Condition(affines=sets.one(sets.names.index(name), strength))
+        with torch.no_grad():
+            expected = network(image, told).clamp(0, 1).numpy()
+        found = style.mixed({name: 1.0}, strength).floats(image.numpy())
+        # Slopes and bends lie in the file in half precision.
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+    again = network_from_onnx(path)
+    with torch.no_grad():
+        torch.testing.assert_close(again(image), network(image, Condition(affines=sets.one(0))), atol=1e-5, rtol=0)
+
+
+def test_another_set_than_the_files_is_found_out(styles: tuple[torch.nn.Module, StyleSets], tmp_path: Path) -> None:
+    network, sets = styles
+    held = dict(zip(sets.names, sets.values, strict=True))
+    export_styles(network, held, tmp_path / "two.onnx", metadata={"network": "tiny"})  # type: ignore[arg-type]
+    with torch.no_grad():
+        sets.values[1][0] += 0.2
+    differences = verify_styles(network, sets, tmp_path / "two.onnx")  # type: ignore[arg-type]
+    assert differences["one at 1"] < 1e-3 < differences["other at 1"]
+
+
+def test_no_file_is_left_if_the_proof_fails(styles: tuple[torch.nn.Module, StyleSets], tmp_path: Path) -> None:
+    network, sets = styles
+    held = dict(zip(sets.names, sets.values, strict=True))
+    with pytest.raises(VerificationError):
+        export_styles(network, held, tmp_path / "x.onnx", metadata={}, tolerance=1e-12)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,122 @@
+"""Training several paintings at once, a strength, and adapters as files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+
+from fast_style import Stylizer
+from fast_style.cli import main
+from fast_style.images import load_image
+from fast_style.perceptual import Objective
+from fast_style.styles import read_card
+from fast_style.training import Recipe, load_checkpoint, train_style
+from tests.conftest import PAINTING
+
+
+@pytest.fixture
+def paintings(tmp_path: Path) -> Path:
+    folder = tmp_path / "paintings"
+    folder.mkdir()
+    Image.open(PAINTING).convert("RGB").save(folder / "one.png")
+    Image.open(PAINTING).convert("RGB").rotate(90).save(folder / "other.png")
+    return folder
+
+
+@pytest.fixture
+def recipe(narrow_file: Path) -> Recipe:
+    objective = Objective(style_weight=15.0, tv_weight=0.1)
+    return Recipe(
+        network="tiny", steps=8, size=48, style_size=64, vgg=str(narrow_file), objective=objective, learn_strength=True
+    )
+
+
+def run(paintings: object, photos: Path, out: Path, recipe: Recipe, **options: object) -> Path:
+    settings: dict[str, object] = {"accelerator": "cpu", "precision": "32", "workers": 0, "name": "s", **options}
+    outcome = train_style(paintings, photos, out, recipe=recipe, **settings)  # type: ignore[arg-type]
+    return outcome.checkpoint
+
+
+def test_a_folder_of_paintings_makes_one_verified_file_of_as_many_styles(
+    paintings: Path, photo_folder: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    checkpoint = load_checkpoint(run(paintings, photo_folder, tmp_path / "out", recipe))
+    assert list(checkpoint.sets) == list(checkpoint.calibrations) == ["one", "other"]
+    assert not torch.equal(checkpoint.sets["one"], checkpoint.sets["other"])
+    assert all(values[1:].abs().max() > 0 for values in checkpoint.sets.values())  # a strength is being learned
+    style = Stylizer(tmp_path / "out" / "s.onnx")
+    assert style.styles == ("one", "other")
+    assert style.has_strength
+    card = read_card(tmp_path / "out" / "s.onnx")
+    assert card["styles"] == ["one", "other"]
+    assert card["paintings"]["other"]["file"] == "other.png"
+    (preview,) = (tmp_path / "out" / "previews").glob("*.png")
+    assert load_image(preview).size == (1024, 512)  # a row for each style
+
+
+def test_resuming_is_exact(paintings: Path, photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+
+    whole = run(paintings, photo_folder, tmp_path / "whole", replace(recipe, warmup=0.0, style_warmup=0.0))
+    # A half that ends at its end has another rate; so the first half is a run that is stopped.
+    half = tmp_path / "half"
+
+    class Stop(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:  # type: ignore[override]
+            trainer.should_stop = trainer.global_step >= 4
+
+    stopped = run(paintings, photo_folder, half, replace(recipe, warmup=0.0, style_warmup=0.0), callbacks=[Stop()])
+    assert load_checkpoint(stopped).step == 4
+    resumed = run(paintings, photo_folder, half, None, resume=stopped)  # type: ignore[arg-type]
+    first, second = load_checkpoint(whole), load_checkpoint(resumed)
+    assert second.step == 8
+    assert first.calibrations == second.calibrations
+    for name in ("one", "other"):
+        torch.testing.assert_close(second.sets[name], first.sets[name], atol=0, rtol=0)
+
+
+def test_a_style_begins_with_its_own_set_of_the_file_it_starts_from(
+    paintings: Path, photo_folder: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+
+    first = load_checkpoint(run(paintings, photo_folder, tmp_path / "a", recipe))
+    second = load_checkpoint(
+        run(paintings, photo_folder, tmp_path / "b", replace(recipe, steps=1, learning_rate=1e-9), init=first.path)
+    )
+    for name in ("one", "other"):
+        torch.testing.assert_close(second.sets[name], first.sets[name], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--learn-strength"]])
+def test_an_adapter_is_a_small_file_that_the_base_takes(
+    photo_folder: Path, tmp_path: Path, narrow_file: Path, arguments: list[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["train", str(PAINTING), str(photo_folder), "-o", str(out), "--name", "mine"]
+    recipe = ["--network", "tiny", "--adapter-of", "great-wave-tiny", "--steps", "3", "--size", "48"]
+    machine = ["--style-size", "64", "--vgg", str(narrow_file), "--workers", "0", "--precision", "32"]
+    assert main([*command, *recipe, *machine, *arguments]) == 0
+    adapter = out / "mine.safetensors"
+    assert adapter.stat().st_size < 50_000
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+    trained = np.asarray(Stylizer(out / "mine.onnx")(photo), np.int16)
+    joined = Stylizer(f"great-wave-tiny+{adapter}")
+    assert np.abs(np.asarray(joined(photo), np.int16) - trained).max() <= 1
+    assert joined.has_strength == bool(arguments)
+    assert json.loads((out / "mine.json").read_text())["recipe"]["tune"] == "adapter"
+
+
+def test_paths_that_make_no_run_are_refused(photo_folder: Path, tmp_path: Path) -> None:
+    out = ["-o", str(tmp_path / "out")]
+    assert main(["train", str(PAINTING), *out]) == 2
+    assert main(["train", str(tmp_path / "none.png"), str(photo_folder), *out]) == 2
+    assert main(["train", str(PAINTING), str(PAINTING), str(photo_folder), *out]) == 2  # of one name
+    both = ["--adapter-of", "udnie", "--init", "udnie"]
+    assert main(["train", str(PAINTING), str(photo_folder), *out, *both]) == 2
+    assert not (tmp_path / "out").exists()
