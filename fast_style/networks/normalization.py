@@ -31,15 +31,17 @@ class InstanceNormalization(nn.Module):
 
     def forward(self, features: Tensor, statistics: Statistics | None = None, affine: Affine | None = None) -> Tensor:
         """Normalize (N, C, H, W) over H and W, or by the mean and variance that are given."""
-        own = affine or Affine(self.weight[None], self.bias[None])
+        scale, shift = (self.weight, self.bias) if affine is None else (affine.scale, affine.shift)
         if statistics is not None:
-            scale = own.scale[..., None, None] * (statistics.variance + self.eps).rsqrt()
-            return (features - statistics.mean) * scale + own.shift[..., None, None]
-        if len(own.scale) == 1:
-            return F.instance_norm(features, weight=own.scale[0], bias=own.shift[0], eps=self.eps)
+            factor = scale[..., None, None] * (statistics.variance + self.eps).rsqrt()
+            return (features - statistics.mean) * factor + shift[..., None, None]
+        if affine is None:
+            return F.instance_norm(features, weight=scale, bias=shift, eps=self.eps)
+        if len(scale) == 1:
+            return F.instance_norm(features, weight=scale[0], bias=shift[0], eps=self.eps)
         # The pictures of a batch side by side as channels, so that each has a scale and shift of its own.
         joined = features.reshape(1, -1, *features.shape[2:])
-        normalized = F.instance_norm(joined, weight=own.scale.flatten(), bias=own.shift.flatten(), eps=self.eps)
+        normalized = F.instance_norm(joined, weight=scale.flatten(), bias=shift.flatten(), eps=self.eps)
         return normalized.view(features.shape)
 
 

@@ -22,7 +22,7 @@ def styles() -> tuple[torch.nn.Module, StyleSets]:
     with torch.no_grad():
         # Of weights that are equal, as they are before any training, an exporter keeps one.
         for weight in (*network.parameters(), *sets.parameters()):
-            weight += 0.1 * torch.randn_like(weight)
+            weight.add_(torch.randn_like(weight), alpha=0.1)
     return network, sets
 
 

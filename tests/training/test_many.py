@@ -68,7 +68,7 @@ def test_resuming_is_exact(paintings: Path, photo_folder: Path, tmp_path: Path, 
     half = tmp_path / "half"
 
     class Stop(pl.Callback):
-        def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:  # type: ignore[override]
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
             trainer.should_stop = trainer.global_step >= 4
 
     stopped = run(paintings, photo_folder, half, replace(recipe, warmup=0.0, style_warmup=0.0), callbacks=[Stop()])
