@@ -47,6 +47,8 @@ class Look:
             a channel stay so as png and tif, with the extra 'large'.
         quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
         strength: How strong the style is painted, 0.25 to 4, if it learned that; unlike blend, it does not fade.
+        mask: A picture: the style is painted where it is white. Several, for as many styles: --style udnie,the-scream
+            --mask sky.png ground.png. For photos of up to 12 megapixels.
         max_megapixels: Refuse larger photos, 89 by default: a small file can pretend to be huge.
     """
 
@@ -57,6 +59,7 @@ class Look:
     format: Format | None = None
     quality: int | None = None
     strength: float = 1.0
+    mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None
     max_megapixels: int | None = None
 
     def photo_options(self) -> PhotoOptions:
@@ -68,6 +71,7 @@ class Look:
             quality=92 if self.quality is None else self.quality,
             format={"jpg": "JPEG", "webp": "WEBP", "tif": "TIFF"}.get(self.format or "png", "PNG"),
             strokes=self.strokes,
+            masks=tuple(self.mask or ()),
             max_pixels=MAX_PIXELS if self.max_megapixels is None else self.max_megapixels * 1_000_000,
         )
 
@@ -172,6 +176,8 @@ def stylize(
     plan = plan_jobs(inputs, out, mixture_name(style), look.format)
     photos, videos = [job for job in plan if not job.is_video], [job for job in plan if job.is_video]
     # Before anything is done, as it may fail: options may be wrong, and the video libraries may not be installed.
+    if videos and look.mask:
+        raise InputError("masks are for photos, not for videos", hint="Leave --mask out.")
     video_options = film.video_options(look) if videos else None
     records: list[Record] = []
     if photos:

@@ -4,6 +4,7 @@ from fast_style.graph.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read
 from fast_style.graph.cost import Cost, NodeCost, measure_cost
 from fast_style.graph.description import COST_SIZE, ModelDescription, describe_model
 from fast_style.graph.forms import (
+    MASK,
     ORIGIN,
     STATISTICS,
     Statistics,
@@ -27,6 +28,7 @@ from fast_style.graph.many import (
     read_sets,
     style_names,
     with_metadata,
+    without_defaults,
 )
 from fast_style.graph.opening import Feed, Graph, open_graph
 from fast_style.graph.receptive import Reach, find_reach
@@ -45,6 +47,7 @@ __all__ = [
     "CHECKSUM_KEY",
     "COST_SIZE",
     "INPUT",
+    "MASK",
     "ORIGIN",
     "OUTPUT",
     "PICTURE_TYPES",
@@ -91,4 +94,5 @@ __all__ = [
     "show_shape",
     "style_names",
     "with_metadata",
+    "without_defaults",
 ]

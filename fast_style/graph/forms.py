@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import ModelError
-from fast_style.graph.editing import Nodes, find_layers, prune, read_constants
+from fast_style.graph.editing import Layer, Nodes, find_layers, prune, read_constants
 from fast_style.graph.messages import (
     FLOAT,
     INT64,
@@ -29,14 +29,14 @@ from fast_style.graph.messages import (
 )
 from fast_style.graph.receptive import follow_picture
 
-STATISTICS, ORIGIN = "statistics", "origin"
+STATISTICS, ORIGIN, MASK = "statistics", "origin", "mask"
 Statistics = NDArray[np.float32]
 
 # The names of what is added to a graph begin with this.
 _OWN = "form."
 
 
-def measure_form(content: bytes, *, rim: int = 0) -> bytes:
+def measure_form(content: bytes, *, rim: int = 0, masked: bool = False) -> bytes:
     """Make the form that measures.
 
     It takes ``image`` (N, 3, H, W) and gives ``statistics`` (2, C): the means and the variances of all C channels of
@@ -45,6 +45,7 @@ def measure_form(content: bytes, *, rim: int = 0) -> bytes:
     Args:
         content: A serialized style with float32 normalizations.
         rim: So many px along the border of each picture do not count: for parts, which have much border for their size.
+        masked: Take ``mask`` (N, 1, H, W), too: how much each pixel counts. Not together with a rim.
 
     Raises:
         ModelError: It has no normalizations, or others.
@@ -63,6 +64,9 @@ def measure_form(content: bytes, *, rim: int = 0) -> bytes:
             make_tensor(f"{own}epsilon", np.array(layer.epsilon, np.float32)),
         ]
         counted, cut = layer.features, []
+        if masked:
+            nodes.replace(layer.node, *_measure_masked(layer, own), *_normalize(layer, own))
+            continue
         if rim:
             cells = int(rim / seen[layer.features].cell)
             constants += [
@@ -79,12 +83,7 @@ def measure_form(content: bytes, *, rim: int = 0) -> bytes:
             make_node("Sub", [counted, f"{own}mean"], [f"{own}deviations"]),
             make_node("Mul", [f"{own}deviations", f"{own}deviations"], [f"{own}squares"]),
             make_node("ReduceMean", [f"{own}squares", f"{_OWN}axes"], [f"{own}variance"]),
-            make_node("Sub", [layer.features, f"{own}mean"], [f"{own}centred"]),
-            make_node("Add", [f"{own}variance", f"{own}epsilon"], [f"{own}sum"]),
-            make_node("Sqrt", [f"{own}sum"], [f"{own}deviation"]),
-            make_node("Div", [f"{own}scale", f"{own}deviation"], [f"{own}factor"]),
-            make_node("Mul", [f"{own}centred", f"{own}factor"], [f"{own}scaled"]),
-            make_node("Add", [f"{own}scaled", f"{own}shift"], [layer.node.output[0]]),
+            *_normalize(layer, own),
         )
     found = [f"{_OWN}{number}.{what}" for what in ("mean", "variance") for number in range(len(layers))]
     channels = sum(layer.scale.size for layer in layers)
@@ -93,11 +92,50 @@ def measure_form(content: bytes, *, rim: int = 0) -> bytes:
         make_node("Concat", found, [f"{_OWN}all"], axis=1),
         make_node("Reshape", [f"{_OWN}all", f"{_OWN}shape"], [STATISTICS]),
     )
+    if masked:
+        graph.input.append(make_value(MASK, FLOAT, ("mask_batch", 1, "mask_height", "mask_width")))
+        constants += [make_tensor(f"{_OWN}first", np.array([0])), make_tensor(f"{_OWN}second", np.array([2]))]
+        constants += [make_tensor(f"{_OWN}last", np.array([4])), make_tensor(f"{_OWN}none", np.empty(0, np.float32))]
     nodes.store(constants)
     del graph.output[:]
     graph.output.append(make_value(STATISTICS, FLOAT, (2, channels)))
     prune(graph)
     return bytes(model.SerializeToString())
+
+
+def _normalize(layer: Layer, own: str) -> list[Any]:
+    """Normalize features by the mean and the variance that were found."""
+    return [
+        make_node("Sub", [layer.features, f"{own}mean"], [f"{own}centred"]),
+        make_node("Add", [f"{own}variance", f"{own}epsilon"], [f"{own}sum"]),
+        make_node("Sqrt", [f"{own}sum"], [f"{own}deviation"]),
+        make_node("Div", [f"{own}scale", f"{own}deviation"], [f"{own}factor"]),
+        make_node("Mul", [f"{own}centred", f"{own}factor"], [f"{own}scaled"]),
+        make_node("Add", [f"{own}scaled", f"{own}shift"], [layer.node.output[0]]),
+    ]
+
+
+def _measure_masked(layer: Layer, own: str) -> list[Any]:
+    """Find a mean and a variance in which each position counts as much as the mask says there."""
+    none = f"{_OWN}none"
+    return [
+        # The mask at the features' size; that they have some margin more than the picture makes a pixel or two.
+        make_node("Shape", [layer.features], [f"{own}size"]),
+        make_node("Slice", [f"{own}size", f"{_OWN}second", f"{_OWN}last"], [f"{own}sides"]),
+        make_node("Shape", [MASK], [f"{own}mask"]),
+        make_node("Slice", [f"{own}mask", f"{_OWN}first", f"{_OWN}second"], [f"{own}batch"]),
+        make_node("Concat", [f"{own}batch", f"{own}sides"], [f"{own}target"], axis=0),
+        make_node("Resize", [MASK, none, none, f"{own}target"], [f"{own}weights"], mode="linear", antialias=1),
+        make_node("ReduceSum", [f"{own}weights", f"{_OWN}axes"], [f"{own}total"]),
+        make_node("Mul", [layer.features, f"{own}weights"], [f"{own}weighted"]),
+        make_node("ReduceSum", [f"{own}weighted", f"{_OWN}axes"], [f"{own}added"]),
+        make_node("Div", [f"{own}added", f"{own}total"], [f"{own}mean"]),
+        make_node("Sub", [layer.features, f"{own}mean"], [f"{own}deviations"]),
+        make_node("Mul", [f"{own}deviations", f"{own}deviations"], [f"{own}squares"]),
+        make_node("Mul", [f"{own}squares", f"{own}weights"], [f"{own}heavy"]),
+        make_node("ReduceSum", [f"{own}heavy", f"{_OWN}axes"], [f"{own}spread"]),
+        make_node("Div", [f"{own}spread", f"{own}total"], [f"{own}variance"]),
+    ]
 
 
 def features_per_pixel(content: bytes) -> float:

@@ -180,6 +180,16 @@ def with_metadata(content: bytes, changes: Mapping[str, str | None]) -> bytes:
     return add_checksum(bytes(model.SerializeToString()))
 
 
+def without_defaults(content: bytes) -> bytes:
+    """Make a graph's weights and strength inputs that must be given: some runtimes take no others."""
+    model = parse_model(content)
+    kept = [one.SerializeToString() for one in model.graph.initializer if one.name not in {STYLES, STRENGTH}]
+    del model.graph.initializer[:]
+    for copy in kept:
+        model.graph.initializer.add().MergeFromString(copy)
+    return with_metadata(bytes(model.SerializeToString()), {})
+
+
 def choose_styles(content: bytes, weights: Mapping[str, float], strength: float = 1.0) -> bytes:
     """Turn a graph of many styles into the graph of one mixture at one strength, which takes only the picture.
 

@@ -16,6 +16,7 @@ from fast_style.graph import Device, core_count
 from fast_style.images import MAX_PIXELS, format_of, load_image, read_header, save_image
 from fast_style.runtime.contract import Range
 from fast_style.runtime.ledger import Ledger
+from fast_style.runtime.masks import pair_masks
 from fast_style.runtime.pipeline import Budget, overlap
 from fast_style.runtime.plan import STREAM, Job, is_done
 from fast_style.runtime.strokes import check_strokes
@@ -37,6 +38,7 @@ class PhotoOptions:
         quality: Quality of JPEG and WebP, 1 to 100.
         format: Format of standard output: PNG, JPEG or WEBP.
         strokes: How much larger than trained the strokes are; None lets them grow with large photos.
+        masks: Where the styles are painted, see :func:`fast_style.runtime.masks.pair_masks`.
         max_pixels: Photos with more pixels are refused, before they are decoded.
     """
 
@@ -47,6 +49,7 @@ class PhotoOptions:
     format: str = "PNG"
     strokes: float | None = None
     max_pixels: int = MAX_PIXELS
+    masks: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
@@ -110,6 +113,7 @@ def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Prog
         amount=options.blend,
         colors=options.keep_colors,
         strokes=options.strokes,
+        masks=pair_masks(stylizer, options.masks) if options.masks else None,
         progress=progress,
     )
     if job.target == STREAM:
@@ -122,7 +126,7 @@ def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Prog
 
 def _is_streamed(job: Job, stylizer: Stylizer, options: PhotoOptions) -> bool:
     """Whether a photo is read and written in parts: a large one, or one whose 16 bits a channel can be kept."""
-    if STREAM in {job.source, job.target} or (header := read_header(job.source)) is None:
+    if options.masks or STREAM in {job.source, job.target} or (header := read_header(job.source)) is None:
         return False
     deep = header.deep and format_of(job.target) in {"PNG", "TIFF"}
     if not deep and is_seen_whole(stylizer, header.pixels(options.size)):
@@ -197,6 +201,7 @@ def stylize_photos(
         options,
         value_range,
     )
+    made += tuple(mask.stat().st_mtime_ns for mask in options.masks if mask.exists())
     if worker.stylizer.styles:
         made = (*made, str(style), strength)
     ledgers = {folder: Ledger(folder, made) for folder in {job.folder for job in jobs} if folder is not None}

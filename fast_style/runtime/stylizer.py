@@ -18,6 +18,7 @@ from PIL import Image
 from fast_style.errors import FastStyleError, ImageError, InputError, ModelError
 from fast_style.graph import (
     INPUT,
+    MASK,
     ORIGIN,
     STATISTICS,
     STRENGTH,
@@ -55,6 +56,7 @@ from fast_style.images import (
     to_uint8,
 )
 from fast_style.runtime.contract import Range, check_contract
+from fast_style.runtime.masks import paint_masked, read_mask
 from fast_style.runtime.mixture import find_mixture, no_strength_hint
 from fast_style.runtime.noise import endless_noise
 from fast_style.runtime.rasters import ArrayRaster
@@ -140,6 +142,7 @@ class Stylizer:
         strokes: float | None = None,
         styles: Mapping[str, float] | None = None,
         strength: float | None = None,
+        masks: Mapping[str, str | Path] | None = None,
     ) -> Image.Image:
         """Stylize one picture.
 
@@ -152,6 +155,8 @@ class Stylizer:
                 2048 px and more. See :mod:`fast_style.runtime.strokes`.
             styles: Weights of the styles in the file by name, as for :meth:`mixed`.
             strength: How strong the style is painted, likewise.
+            masks: A picture for each style by name: it is painted where that is white, the photo stays where none is.
+                Statistics are taken inside each mask. The style's own name stands for all of the mixture.
 
         Returns:
             A new RGB image (RGBA if the picture had alpha), of the picture's size after shrinking.
@@ -162,8 +167,9 @@ class Stylizer:
         """
         if styles is not None or strength is not None:
             mixed = self.mixed(styles, strength)
-            return mixed(image, size=size, blend=blend, keep_colors=keep_colors, strokes=strokes)
-        picture = self.picture(_as_picture(image), size=size, amount=blend, colors=keep_colors, strokes=strokes)
+            return mixed(image, size=size, blend=blend, keep_colors=keep_colors, strokes=strokes, masks=masks)
+        given = _as_picture(image)
+        picture = self.picture(given, size=size, amount=blend, colors=keep_colors, strokes=strokes, masks=masks)
         out = Image.fromarray(picture.pixels)
         if picture.alpha is not None:
             out.putalpha(Image.fromarray(picture.alpha))
@@ -177,6 +183,7 @@ class Stylizer:
         amount: float = 1.0,
         colors: bool = False,
         strokes: float | None = None,
+        masks: Mapping[str, str | Path] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Picture:
         """Stylize a decoded picture, keeping its alpha, profile and EXIF.
@@ -188,12 +195,25 @@ class Stylizer:
         check_size(size)
         if size is not None:
             picture = fit(picture, size)
+        if masks:
+            return replace(picture, pixels=self._masked(picture.pixels, masks, amount, colors))
         photo = ArrayRaster(picture.pixels)
         bands = stylize_bands(self, photo, blend=amount, keep_colors=colors, strokes=strokes, progress=progress)
         painted = np.empty_like(picture.pixels)
         for top, band in bands:
             painted[top : top + len(band)] = band
         return replace(picture, pixels=painted)
+
+    def _masked(self, pixels: Pixels, masks: Mapping[str, str | Path], blend: float, keep_colors: bool) -> Pixels:
+        height, width = pixels.shape[:2]
+        read = [read_mask(path, (width, height)) for path in masks.values()]
+        styles = [self if name == self.style.name else self.mixed({name: 1.0}) for name in masks]
+        painted = paint_masked(styles, read, pixels)
+        if blend < 1.0 or keep_colors:
+            mixed = to_float(painted)
+            mix(to_float(pixels), mixed, blend=blend, keep_colors=keep_colors)
+            painted = to_uint8(mixed)
+        return painted
 
     def mixed(self, styles: Mapping[str, float] | None = None, strength: float | None = None) -> Stylizer:
         """Return this file's styles in another mixture, or at another strength, without opening it again.
@@ -213,12 +233,12 @@ class Stylizer:
         other._buffers = threading.local()
         if styles is not None:
             other.style = replace(self.style, name="+".join(name for name, weight in styles.items() if weight))
-        other._tell(self._weights if styles is None else styles, self.strength if strength is None else strength)
+        other._tell(self.weights if styles is None else styles, self.strength if strength is None else strength)
         return other
 
     def each(self) -> list[Stylizer]:
         """Return the styles in this file one by one, opened once; only this one if it holds one or mixes some."""
-        return [self.mixed({name: 1.0}) for name in self.styles] if self.styles and not self._weights else [self]
+        return [self.mixed({name: 1.0}) for name in self.styles] if self.styles and not self.weights else [self]
 
     def _tell(self, weights: Mapping[str, float], strength: float) -> None:
         """Set what the graph is told beside the picture."""
@@ -228,7 +248,7 @@ class Stylizer:
             raise InputError(f"{self.style.name} learned no strength", hint=no_strength_hint())
         if weights and not self.styles:
             raise InputError(f"{self.style.name} is one style, not several", hint="Give a file of several styles.")
-        self._weights, self.strength = weights, strength
+        self.weights, self.strength = weights, strength
         self._told: dict[str, NDArray[np.float32]] = {}
         if weights:
             self._told[STYLES] = as_row(self.styles, weights)
@@ -267,12 +287,15 @@ class Stylizer:
         """Side of the cells in which its network works, px."""
         return int(self.metadata.get("stride", 1))
 
-    def measure(self, pictures: NDArray[np.float32], *, rim: int = 0) -> Statistics:
+    def measure(
+        self, pictures: NDArray[np.float32], *, rim: int = 0, mask: NDArray[np.float32] | None = None
+    ) -> Statistics:
         """Find what the normalizations find in (N, 3, H, W) float32 in [0, 1], as if all were one picture.
 
         Args:
             pictures: What is measured.
             rim: So many px along the border of each do not count: for parts of a picture.
+            mask: (N, 1, H, W), how much each pixel counts; not all zero. Not together with a rim.
 
         Returns:
             (2, C): means and variances, for :meth:`fixed`.
@@ -281,9 +304,13 @@ class Stylizer:
             ImageError: A side is under 16 px, or the pictures are too large for the memory.
             ModelError: It does not see parts.
         """
-        session = self._measuring if not rim else self._open(measure_form(self._content, rim=rim), None)
+        feeds: Feed = {INPUT: pictures}
+        if mask is not None:
+            session, feeds[MASK] = self._open(measure_form(self._content, masked=True), None), mask
+        else:
+            session = self._measuring if not rim else self._open(measure_form(self._content, rim=rim), None)
         with self._explaining(*pictures.shape[2:]):
-            (statistics,) = session.run([STATISTICS], {INPUT: pictures}, self._run_options(_KEPT_PIXELS + 1))
+            (statistics,) = session.run([STATISTICS], feeds, self._run_options(_KEPT_PIXELS + 1))
         return statistics  # type: ignore[no-any-return]  # sessions return what the graph says
 
     def fixed(self, statistics: Statistics, *, threads: int | None = None, endless: bool = False) -> Stylizer:
@@ -340,13 +367,17 @@ class Stylizer:
             self._check(stylized)
         return stylized  # type: ignore[no-any-return]  # sessions return what the graph says
 
+    @property
+    def content(self) -> bytes:
+        """The serialized graph, with all of its styles."""
+        return self._joined or read_checked(self.style.path)
+
     @cached_property
     def _content(self) -> bytes:
         """The graph of one style: this mixture, at this strength."""
-        content = self._joined or read_checked(self.style.path)
         if not self.styles:
-            return content
-        return choose_styles(content, self._weights or {self.styles[0]: 1.0}, self.strength)
+            return self.content
+        return choose_styles(self.content, self.weights or {self.styles[0]: 1.0}, self.strength)
 
     @cached_property
     def _measuring(self) -> onnxruntime.InferenceSession:

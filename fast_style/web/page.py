@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError, WebError
+from fast_style.graph import without_defaults
 from fast_style.runtime.stylizer import Stylizer
 
 # The page is tested with this version of onnxruntime-web, and only with it.
@@ -76,7 +77,11 @@ def write_page(
         _place_runtime(page / "runtime", None if runtime is None else Path(runtime), Path(temporary))
         (page / "styles").mkdir()
         for stylizer in opened:
-            shutil.copyfile(stylizer.style.path, page / "styles" / f"{stylizer.style.name}.onnx")
+            target = page / "styles" / f"{stylizer.style.name}.onnx"
+            if stylizer.styles:  # the browser's runtime takes no inputs with defaults
+                target.write_bytes(without_defaults(stylizer.content))
+            else:
+                shutil.copyfile(stylizer.style.path, target)
         listing = [_entry(stylizer) for stylizer in opened]
         (page / "styles.json").write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if out.exists():
@@ -134,13 +139,20 @@ class _Handler(SimpleHTTPRequestHandler):
         """Say nothing: the command line says where the page is."""
 
 
-def _entry(stylizer: Stylizer) -> dict[str, str]:
+def _entry(stylizer: Stylizer) -> dict[str, Any]:
     card, metadata = stylizer.style.card, stylizer.metadata
     painting = card.get("painting", {})
     name = stylizer.style.name
     title = painting.get("title") or metadata.get("painting_title") or name.replace("-", " ")
     artist = painting.get("artist") or metadata.get("painting_artist") or ""
-    return {"name": name, "file": f"styles/{name}.onnx", "title": str(title), "artist": str(artist)}
+    return {
+        "name": name,
+        "file": f"styles/{name}.onnx",
+        "title": str(title),
+        "artist": str(artist),
+        "styles": list(stylizer.styles),
+        "strength": stylizer.has_strength,
+    }
 
 
 def _is_empty(folder: Path) -> bool:

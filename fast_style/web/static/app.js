@@ -5,6 +5,8 @@ const canvas = $("canvas");
 const context = canvas.getContext("2d");
 const scratch = document.createElement("canvas");
 const AUTOMATIC = { photo: 960, camera: 320 };
+const HALF_RANGE = 20; // steps of the strength's slider for two doublings: 0.25 to 4
+const files = new Map(); // what styles.json says of each file
 
 let source = null; // {kind: "photo" | "camera", element, width, height, name}
 let worker, stream, recorder;
@@ -29,6 +31,7 @@ async function main() {
   const answer = await fetch("styles.json");
   if (!answer.ok) throw new Error("The list of styles is missing from this server.");
   for (const style of await answer.json()) {
+    files.set(style.file, style);
     $("style").add(new Option(style.artist ? `${style.title} (${style.artist})` : style.title, style.file));
   }
   $("unsupported").remove();
@@ -45,7 +48,10 @@ function wire() {
   $("file").addEventListener("change", () => openPhoto($("file").files[0]));
   $("camera").addEventListener("click", () => (stream ? stopCamera() : startCamera()));
   $("blend").addEventListener("input", () => { showBlend(); refresh(); });
+  $("style").addEventListener("change", showMixture);
   for (const id of ["style", "size"]) $(id).addEventListener("change", () => { photoNumber++; refresh(); });
+  for (const id of ["mixture", "strength"]) $(id).addEventListener("input", () => { photoNumber++; showStrength(); refresh(); });
+  showMixture();
   $("colors").addEventListener("change", refresh);
   $("save").addEventListener("click", save);
   $("record").addEventListener("click", () => (recorder ? recorder.stop() : record()));
@@ -148,7 +154,8 @@ function refresh() {
   const key = source.kind === "photo" ? photoNumber : null;
   const id = { kind: source.kind, width, height };
   const blend = Number($("blend").value) / 100;
-  worker.postMessage({ id, style: $("style").value, key, pixels, width, height, blend, colors: $("colors").checked }, [pixels]);
+  const told = { weights: weights(), strength: files.get($("style").value).strength ? strength() : null };
+  worker.postMessage({ id, style: $("style").value, told, key, pixels, width, height, blend, colors: $("colors").checked }, [pixels]);
 }
 
 function receive(message) {
@@ -221,6 +228,36 @@ function download(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   say(`Saved ${name}.`);
+}
+
+/** Sliders for the styles in the chosen file: the first one counts, until they are moved. */
+function showMixture() {
+  const { styles, strength } = files.get($("style").value);
+  const rows = styles.map((name, number) => {
+    const slider = Object.assign(document.createElement("input"), { type: "range", min: 0, max: 100, value: number ? 0 : 100 });
+    const row = document.createElement("label");
+    row.append(name.replaceAll("-", " "), slider);
+    return row;
+  });
+  $("mixture").replaceChildren($("mixture").firstElementChild, ...rows);
+  $("mixture").hidden = styles.length < 2;
+  $("strength-row").hidden = !strength;
+}
+
+/** Shares of the styles in the chosen file, which sum to 1; none of a file of one style. */
+function weights() {
+  const values = [...$("mixture").querySelectorAll("input")].map((slider) => Number(slider.value));
+  const sum = values.reduce((total, value) => total + value, 0);
+  return sum ? values.map((value) => value / sum) : values.map((_, number) => (number ? 0 : 1));
+}
+
+function strength() {
+  return 4 ** (Number($("strength").value) / HALF_RANGE);
+}
+
+function showStrength() {
+  $("strength-value").textContent = strength().toFixed(2);
+  $("strength").setAttribute("aria-valuetext", $("strength-value").textContent);
 }
 
 function showBlend() {

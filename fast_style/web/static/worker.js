@@ -1,5 +1,5 @@
-// Runs the styles, away from the page's own thread. Messages in: {id, style, key, pixels, width, height, blend,
-// colors}; messages out: {ready} once, then {id, pixels, milliseconds} or {id, error}.
+// Runs the styles, away from the page's own thread. Messages in: {id, style, told, key, pixels, width, height, blend,
+// colors}, told being {weights, strength}; messages out: {ready} once, then {id, pixels, milliseconds} or {id, error}.
 
 const SMALLEST_SIDE = 16;
 const sessions = new Map();
@@ -27,7 +27,7 @@ onmessage = async ({ data }) => {
     const began = performance.now();
     if (data.key === null || data.key !== last.key) {
       const photo = new Uint8ClampedArray(data.pixels);
-      last = { key: data.key, photo, stylized: await stylize(data.style, photo, data.width, data.height) };
+      last = { key: data.key, photo, stylized: await stylize(data.style, data.told, photo, data.width, data.height) };
     }
     const pixels = mix(last.photo, last.stylized, data.blend, data.colors);
     postMessage({ id: data.id, pixels: pixels.buffer, milliseconds: performance.now() - began }, [pixels.buffer]);
@@ -47,7 +47,7 @@ function openSession(style) {
 }
 
 /** RGBA bytes to RGBA bytes: the same arithmetic and rounding as the Python runtime. */
-async function stylize(style, photo, width, height) {
+async function stylize(style, told, photo, width, height) {
   if (Math.min(width, height) < SMALLEST_SIDE) throw new Error(`A picture needs ${SMALLEST_SIDE} px on each side.`);
   const session = await openSession(style);
   const area = width * height;
@@ -58,7 +58,10 @@ async function stylize(style, photo, width, height) {
     planes[i + 2 * area] = photo[p + 2] / 255;
   }
   const image = new ort.Tensor("float32", planes, [1, 3, height, width]);
-  const found = await session.run({ [session.inputNames[0]]: image });
+  const feeds = { image };
+  if (told.weights.length) feeds.styles = new ort.Tensor("float32", Float32Array.from(told.weights), [1, told.weights.length]);
+  if (told.strength !== null) feeds.strength = new ort.Tensor("float32", [told.strength], [1, 1]);
+  const found = await session.run(feeds);
   const stylized = found[session.outputNames[0]];
   const out = new Uint8ClampedArray(4 * area);
   const data = stylized.data;
