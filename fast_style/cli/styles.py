@@ -28,7 +28,7 @@ def styles(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
         painting = style.card.get("painting", {})
         table.add_row(
             style.name,
-            str(painting.get("title", "")),
+            str(painting.get("title", ", ".join(style.card.get("styles", [])))),
             str(painting.get("artist", "")),
             str(painting.get("year", "")),
             str(style.card.get("network", "")),
