@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 
 from fast_style import Stylizer
+from fast_style.graph import give_styles, read_checked, read_sets, with_metadata
 from fast_style.images import Pixels
+from fast_style.styles import find_style
 from fast_style.web import serve_page, write_page
 
 RUNTIME = Path(__file__).parent / "node_modules/onnxruntime-web"
@@ -139,6 +141,56 @@ def test_blend_and_colours_are_those_of_the_python_runtime(
             break
         page.wait_for_timeout(100)
     assert np.abs(shown(page).astype(int) - expected).max() <= 1
+
+
+@pytest.fixture(scope="module")
+def strong(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of two styles with a strength."""
+    path = tmp_path_factory.mktemp("strong") / "two.onnx"
+    content = read_checked(find_style("great-wave-tiny").path)
+    first = read_sets(content)[""][0]
+    sets = {"one": np.stack([first, 0.2 * first, 0 * first]), "other": np.stack([1.3 * first, 0 * first, 0 * first])}
+    path.write_bytes(with_metadata(give_styles(content, sets), {}))
+    return path
+
+
+def test_mixtures_and_strengths_are_those_of_the_python_runtime(
+    browser: Any, strong: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    if not RUNTIME.is_dir():
+        pytest.skip("needs 'npm install' in tests/deploy")
+    folder = write_page([strong, "great-wave-tiny"], tmp_path / "page", runtime=RUNTIME)
+    with serve_page(folder, port=0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        page = open_page(browser)
+        page.goto(f"http://localhost:{server.server_address[1]}/")
+        wait_for(page, "#status", "Ready.")
+        path = choose(page, frames[0], tmp_path)
+        stylizer = Stylizer(strong)
+
+        def matches(**told: Any) -> bool:
+            expected = np.asarray(stylizer(path, **told)).astype(int)
+            for _ in range(PATIENCE // 100):
+                if np.abs(shown(page).astype(int) - expected).max() <= 1:
+                    return True
+                page.wait_for_timeout(100)
+            return False
+
+        assert matches()
+        page.get_by_label("other").fill("50")
+        page.get_by_label("one").fill("50")
+        assert matches(styles={"one": 1, "other": 1})
+        page.locator("#strength").fill("10")
+        wait_for(page, "#strength-value", "2.00")
+        assert matches(styles={"one": 1, "other": 1}, strength=2.0)
+        page.locator("#style").select_option(index=1)
+        page.locator("#strength-row").wait_for(state="hidden")
+        assert page.locator("#mixture").is_hidden()
+        wait_for(page, "#status", "Done.")
+        page.context.close()
+        server.shutdown()
+        thread.join()
 
 
 def test_saved_picture_is_the_one_shown(page: Any, frames: list[Pixels], tmp_path: Path) -> None:

@@ -70,6 +70,21 @@ def test_a_trunk_goes_on_and_a_style_of_it_is_published(folders: tuple[Path, Pat
     assert picture.size == (288, 288)
 
 
+def test_a_strength_is_learned_and_all_styles_are_published_in_one_file(folders: tuple[Path, Path, Path]) -> None:
+    paintings, photos, out = folders
+    both = out / "both"
+    train(paintings, photos, "-o", both, "--strengths", "--cool")
+    style = Stylizer(both / "both.onnx")
+    assert style.styles == ("calm", "wild")
+    photo = Image.open(photos / "a.jpg")
+    alone = Stylizer(both / "wild-tiny.onnx")(photo)
+    together = style(photo, styles={"wild": 1.0})
+    assert np.abs(np.asarray(together, np.int16) - np.asarray(alone, np.int16)).max() <= 1
+    assert np.abs(np.asarray(style(photo, strength=4.0), np.int16) - np.asarray(style(photo), np.int16)).max() > 0
+    card = json.loads((both / "both.json").read_text())
+    assert card["paintings"]["calm"]["file"] == "calm.jpg"
+
+
 def test_a_small_network_learns_to_draw_as_a_fine_one(folders: tuple[Path, Path, Path]) -> None:
     paintings, photos, out = folders
     (teachers := out / "teachers").mkdir(parents=True)
