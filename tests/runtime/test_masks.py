@@ -28,12 +28,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ramp = np.broadcast_to(np.linspace(0, 255, WIDTH).astype(np.uint8), (HEIGHT, WIDTH))
     masks = {"all": left * 0 + 255, "left": left, "right": 255 - left, "ramp": ramp, "none": left * 0}
     for name, mask in masks.items():
-        ("all", left * 0 + 255),
-        ("left", left),
-        ("right", 255 - left),
-        ("ramp", ramp),
-        ("none", left * 0),
-    ):
         Image.fromarray(mask).save(folder / f"{name}.png")
     return folder
 
