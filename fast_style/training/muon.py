@@ -18,7 +18,7 @@ class Muon(torch.optim.Optimizer):
     matrix whose singular values are all about 1. So rare directions get as long a step as common ones.
 
     Args:
-        weights: What to train.
+        weights: What to train; or groups of it, as torch's optimizers take them.
         lr: Adam's. A step of Muon's has half of it as its root mean square.
         momentum: Nesterov's, of the convolutions.
         betas: Adam's.
@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        weights: Iterable[Tensor],
+        weights: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float,
         *,
         momentum: float = 0.95,
