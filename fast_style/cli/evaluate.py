@@ -59,6 +59,7 @@ def evaluate(
     frames: int = 30,
     steady: Annotated[bool, Parameter(negative="")] = False,
     stereo: Annotated[bool, Parameter(negative="")] = False,
+    strength: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
     cache: Path | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -69,7 +70,7 @@ def evaluate(
     evaluation is slow and the next ones are quick.
 
     Args:
-        models: Shipped names, .onnx and .ckpt files.
+        models: Shipped names, .onnx and .ckpt files, and mixtures such as ten#udnie.
         style: The painting they were trained on.
         photos: A folder; use photos that were not trained on.
         out: Folder for the report.
@@ -89,6 +90,7 @@ def evaluate(
         frames: How many frames of the clip are measured.
         steady: Measure flicker on the clip with the filter of 'stylize --steady', too.
         stereo: Measure flicker on scikit-image's stereo pair, whose correspondence is exactly known.
+        strength: Strengths, at each of which the models are measured, if they learned that.
         cache: Folder of the reference's pictures; by default one in the user's cache.
         force: Overwrite a report in OUT.
         json: Print the report for machines.
@@ -121,9 +123,9 @@ def evaluate(
 
     opened: list[Model] = []
     failures: list[FastStyleError] = []
-    for given in models:
+    for given, shown in ((given, shown) for given in models for shown in strength or [1.0]):
         try:
-            model = open_model(given, value_range=value_range)
+            model = open_model(given, value_range=value_range, strength=shown)
             check_size(model, size)
             model.stylize(to_float(next(iter(chosen.values()))))  # fails now, not after the reference's minutes
             opened.append(model)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from fast_style.errors import InputError, ModelError
 from fast_style.graph import PICTURE_TYPES, Graph, Value, first_line, open_graph
+from fast_style.runtime.mixture import find_mixture, mixture_name
+from fast_style.runtime.stylizer import Stylizer
 from fast_style.styles import find_style
 
 ValueRange = Literal["0-1", "0-255", "-1-1"]
@@ -37,22 +39,29 @@ class Model:
     fixed: tuple[int, int] | None = None
 
 
-def open_model(given: str | Path, *, value_range: ValueRange | None = None) -> Model:
-    """Open a shipped name, an .onnx or a .ckpt.
+def open_model(given: str | Path, *, value_range: ValueRange | None = None, strength: float = 1.0) -> Model:
+    """Open a shipped name, an .onnx, a .ckpt or a mixture.
 
     Args:
-        given: Name or path.
+        given: Name, path or a text as of :func:`fast_style.runtime.mixture.find_mixture`.
         value_range: Of the pixels of an ONNX file from elsewhere; those of ours say it themselves.
+        strength: Of styles that have learned one.
 
     Raises:
         StyleNotFoundError: There is neither such a style nor such a file.
+        InputError: The styles cannot be mixed, or have learned no strength.
         CheckpointError: The checkpoint cannot be used.
         ModelError: The ONNX file is damaged, is not an image-to-image network, or does not say its value range.
     """
-    style = find_style(given)
-    if style.path.suffix == ".ckpt":
+    if Path(given).suffix == ".ckpt" and strength == 1.0:
+        style = find_style(given)
         return Model(style.name, style.path, "ckpt", _open_checkpoint(style.path))
-    return _open_onnx(style.name, style.path, value_range)
+    chosen = find_mixture(given, strength=strength)
+    if not chosen.weights and strength == 1.0:
+        return _open_onnx(chosen.style.name, open_graph(chosen.style.path), value_range)
+    stylizer = Stylizer(given, strength=strength)
+    name = mixture_name(given) + (f" {strength:g}" if strength != 1.0 else "")
+    return _open_onnx(name, open_graph(stylizer.style.path, content=stylizer.chosen), value_range)
 
 
 def _open_checkpoint(path: Path) -> Callable[[Image], Image]:
@@ -70,8 +79,8 @@ def _open_checkpoint(path: Path) -> Callable[[Image], Image]:
     return stylize
 
 
-def _open_onnx(name: str, path: Path, value_range: ValueRange | None) -> Model:
-    graph = open_graph(path)
+def _open_onnx(name: str, graph: Graph, value_range: ValueRange | None) -> Model:
+    path = graph.path
     inputs, outputs, picture = graph.signature.inputs, graph.signature.outputs, graph.signature.picture
     if len(inputs) != 1 or len(outputs) != 1 or picture is None:
         takes = ", ".join(f"{value.name} {value}" for value in inputs)

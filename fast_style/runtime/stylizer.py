@@ -227,7 +227,7 @@ class Stylizer:
             InputError: The file holds no such style, or its styles learned no strength.
         """
         other = copy.copy(self)
-        for cached in ("_content", "_measuring"):
+        for cached in ("chosen", "_measuring"):
             other.__dict__.pop(cached, None)
         other._given = partial(_mixed_again, self._given, styles, strength)
         other._buffers = threading.local()
@@ -270,7 +270,7 @@ class Stylizer:
         Raises:
             ModelError: That cannot be told.
         """
-        found = find_reach(self._content)
+        found = find_reach(self.chosen)
         return max(found.before, found.after)
 
     @cached_property
@@ -280,7 +280,7 @@ class Stylizer:
         Raises:
             ModelError: That cannot be told.
         """
-        return features_per_pixel(self._content)
+        return features_per_pixel(self.chosen)
 
     @property
     def stride(self) -> int:
@@ -306,9 +306,9 @@ class Stylizer:
         """
         feeds: Feed = {INPUT: pictures}
         if mask is not None:
-            session, feeds[MASK] = self._open(measure_form(self._content, masked=True), None), mask
+            session, feeds[MASK] = self._open(measure_form(self.chosen, masked=True), None), mask
         else:
-            session = self._measuring if not rim else self._open(measure_form(self._content, rim=rim), None)
+            session = self._measuring if not rim else self._open(measure_form(self.chosen, rim=rim), None)
         with self._explaining(*pictures.shape[2:]):
             (statistics,) = session.run([STATISTICS], feeds, self._run_options(_KEPT_PIXELS + 1))
         return statistics  # type: ignore[no-any-return]  # sessions return what the graph says
@@ -328,10 +328,10 @@ class Stylizer:
         """
         other = copy.copy(self)
         # The first map of noise lies at the network's stride, the second at half of it.
-        tiles = noise_tiles(self._content) if endless else []
+        tiles = noise_tiles(self.chosen) if endless else []
         other._told = {}
         other._noise = [(tile, self.stride >> number) for number, tile in enumerate(tiles)]
-        form = fixed_form(self._content, statistics, stride=self.stride, noise_given=bool(tiles))
+        form = fixed_form(self.chosen, statistics, stride=self.stride, noise_given=bool(tiles))
         other._given = partial(_fixed_again, self._given, statistics, threads, endless)
         other._session = self._open(form, threads)
         other._buffers = threading.local()
@@ -373,15 +373,15 @@ class Stylizer:
         return self._joined or read_checked(self.style.path)
 
     @cached_property
-    def _content(self) -> bytes:
-        """The graph of one style: this mixture, at this strength."""
+    def chosen(self) -> bytes:
+        """The serialized graph of this mixture alone, at this strength, which takes only the picture."""
         if not self.styles:
             return self.content
         return choose_styles(self.content, self.weights or {self.styles[0]: 1.0}, self.strength)
 
     @cached_property
     def _measuring(self) -> onnxruntime.InferenceSession:
-        return self._open(measure_form(self._content), None)
+        return self._open(measure_form(self.chosen), None)
 
     def _open(self, form: bytes, threads: int | None) -> onnxruntime.InferenceSession:
         return open_session(form, device=self.device, threads=threads or self._threads)

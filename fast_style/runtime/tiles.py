@@ -42,6 +42,10 @@ TILE = 1024
 _PART = 512
 # Of which so many px along the border do not count: what lies beyond is not seen there.
 _RIM = 64
+# Pixels of the copy that tells how the parts differ from the whole.
+_COPY_PIXELS = 2_000_000
+# By so many times at most it changes a variance; and what is added to variances that may be zero.
+_MOST_CHANGE, _LEAST = 4.0, np.float32(1e-5)
 
 Progress = Callable[[float], None]
 
@@ -146,24 +150,53 @@ def _whole_pixels(stylizer: Stylizer) -> int:
 
 
 def measure(stylizer: Stylizer, photo: Raster) -> Statistics:
-    """Find a large picture's statistics from parts of it that lie evenly, each in a place of its cell by chance."""
-    width, height = photo.size
+    """Find a large picture's statistics from parts of full size and from a small copy of the whole.
+
+    The parts lie evenly, each in a place of its cell by chance. A copy has other statistics than the picture, but it
+    knows how the parts differ from the whole: by as much as the same parts of the copy differ from all of it (a control
+    variate).
+    """
+    boxes = _parts(stylizer, photo.size)
+    rim = min(_RIM, (boxes[0][2] - boxes[0][0]) // 4)
+    found = stylizer.measure(np.concatenate([to_float(photo.read(box)) for box in boxes]), rim=rim)
+    copy = photo.shrunk(_fitted(photo.size, _COPY_PIXELS))
+    seen = to_float(copy.read((0, 0, *copy.size)))
+    scale = copy.size[0] / photo.size[0], copy.size[1] / photo.size[1]
+    mask = np.zeros((1, 1, *seen.shape[2:]), np.float32)
+    for left, top, right, bottom in boxes:
+        rows = slice(round((top + rim) * scale[1]), round((bottom - rim) * scale[1]) + 1)
+        mask[..., rows, round((left + rim) * scale[0]) : round((right - rim) * scale[0]) + 1] = 1
+    whole, there = stylizer.measure(seen), stylizer.measure(seen, mask=mask)
+    widened = np.clip((whole[1] + _LEAST) / (there[1] + _LEAST), 1 / _MOST_CHANGE, _MOST_CHANGE)
+    moved = (whole[0] - there[0]) * np.sqrt((found[1] + _LEAST) / (there[1] + _LEAST))
+    statistics = np.stack([found[0] + moved, found[1] * widened])
+    if not np.isfinite(statistics).all():
+        raise ModelError(f"{stylizer.style.path} gave values that are not numbers", hint="Train the style again.")
+    return statistics
+
+
+def _parts(stylizer: Stylizer, size: tuple[int, int]) -> list[Box]:
+    """Where a picture of that size, px, is measured."""
+    width, height = size
     count = max(1, _whole_pixels(stylizer) // _PART**2)
     columns = max(1, min(round(math.sqrt(count * width / height)), width // _PART))
     rows = max(1, min(count // columns, height // _PART))
     side = min(_PART, width, height)
     random = np.random.default_rng(0)
-    parts = []
+    boxes = []
     for row in range(rows):
         for column in range(columns):
             free = width / columns - side, height / rows - side
             left = int(column * width / columns + random.uniform(0, 1) * free[0])
             top = int(row * height / rows + random.uniform(0, 1) * free[1])
-            parts.append(to_float(photo.read((left, top, left + side, top + side))))
-    statistics = stylizer.measure(np.concatenate(parts), rim=_RIM)
-    if not np.isfinite(statistics).all():
-        raise ModelError(f"{stylizer.style.path} gave values that are not numbers", hint="Train the style again.")
-    return statistics
+            boxes.append((left, top, left + side, top + side))
+    return boxes
+
+
+def _fitted(size: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """Scale sides so that they make at most so many pixels, but none is smaller than a network takes."""
+    scale = min(1.0, math.sqrt(pixels / (size[0] * size[1])))
+    return max(SMALLEST_SIDE, round(size[0] * scale)), max(SMALLEST_SIDE, round(size[1] * scale))
 
 
 def _around(inner: Box, margin: int, stride: int, size: tuple[int, int]) -> Box:
