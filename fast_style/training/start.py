@@ -64,7 +64,9 @@ def nearest_style(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: st
         InputError: No style of this network ships.
     """
     networks = {
-        style.name: network_from_onnx(style.path) for style in shipped_styles() if style.card.get("network") == network
+        style.name: network_from_onnx(style.path)
+        for style in shipped_styles()
+        if style.card.get("network") == network and "styles" not in style.card
     }
     if not networks:
         raise InputError(f"no style of the network {network!r} ships, to start from", hint="Leave --init out.")
