@@ -85,7 +85,9 @@ class Details:
 
 
 def train(
-    *paths: Path,
+    painting: Path,
+    photos: Path,
+    *more: Path,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     name: str | None = None,
     changes: Changes = Changes(),
@@ -107,7 +109,9 @@ def train(
     and previews/ in OUT. Ctrl-C stops after the step at hand and leaves a checkpoint to resume from.
 
     Args:
-        paths: The painting, or paintings, and last a folder of photos, searched at any depth.
+        painting: The style image, or a folder of them.
+        photos: A folder of photos, searched at any depth.
+        more: If several paintings are given, the photos come last.
         out: Folder for what the run leaves.
         name: Name of the style; by default the painting's file name.
         changes: What is changed in the recipe.
@@ -126,15 +130,11 @@ def train(
     from fast_style.cli.training_progress import TrainingProgress  # imports torch
     from fast_style.training import Recipe, load_checkpoint, style_name, train_style
 
-    if len(paths) < 2:
-        raise InputError(
-            f"{len(paths) or 'no'} path was given; expected a painting and a folder of photos",
-            hint="fast-style train painting.jpg photos/ -o runs/mine",
-        )
-    *paintings, photos = paths
-    for painting in paintings:
-        if not painting.exists():
-            raise InputError(f"{painting} is not a file; expected the painting")
+    paths = [painting, photos, *more]
+    paintings, photos = paths[:-1], paths[-1]
+    for path in paintings:
+        if not path.exists():
+            raise InputError(f"{path} is not a file; expected the painting")
     if adapter_of is not None:
         if init is not None or (changes.tune or "adapter") != "adapter":
             raise InputError("--adapter-of says both what to start from and what to tune; leave --init and --tune out")

@@ -44,6 +44,7 @@ COMMANDS = {
     "evaluate": ("evaluate udnie --style photo.png --photos photos", "train"),
     "sheet": ("sheet photo.png -s udnie --size 32 -o out.png", None),
     "styles": ("styles --json", None),
+    "merge": ("merge great-wave-fine udnie-fine -o both.onnx", None),
     "info": ("info --no-benchmark --json", None),
     "inspect features": ("inspect features photo.png --layer relu1_1 -o out.png", "train"),
     "inspect maximize": ("inspect maximize --layer relu1_1 --channel 1 -o out.png", "train"),
