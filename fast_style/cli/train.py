@@ -182,8 +182,8 @@ def train(
         on_note=lambda note: console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True),
         callbacks=[TrainingProgress(console)],
     )
-    for path in outcome.skipped:
-        console.print(f"skipped {path}: it could not be used", style="yellow", markup=False, highlight=False)
+    for skipped in outcome.skipped:
+        console.print(f"skipped {skipped}: it could not be used", style="yellow", markup=False, highlight=False)
     if outcome.step < recipe.steps:
         print(f"interrupted at step {outcome.step}; go on with --resume {outcome.checkpoint}")
         return INTERRUPTED
