@@ -44,7 +44,17 @@ def test_each_key_changes_one_thing(key: str, expected: View) -> None:
 
 def test_every_key_is_in_the_help() -> None:
     keys = {key for line in HELP for key in line.split("  ")[0].split()}
-    assert keys == {*"np+-bmcsrfhq", "Esc"}
+    assert keys == {*"np+-[]bmcsrfhq", "Esc"}
+
+
+def test_keys_of_strength_stay_within_what_styles_learn() -> None:
+    view = View()
+    for _ in range(9):
+        view = press(view, "]", 1)
+    assert view.strength == 4.0
+    for _ in range(12):
+        view = press(view, "[", 1)
+    assert view.strength == 0.25
 
 
 def test_a_file_plays_at_its_own_pace_and_old_frames_are_dropped(make_clip: Make) -> None:
