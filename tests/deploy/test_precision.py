@@ -28,6 +28,13 @@ def psnr(found: list[NDArray[np.float32]], expected: list[NDArray[np.float32]]) 
     return -10 * float(np.log10(max(np.square(a - b).mean() for a, b in zip(found, expected, strict=True))))
 
 
+def has_dot_products() -> bool:
+    """Whether the processor sums 8-bit products without saturating; assumed where the system does not say."""
+    known = Path("/proc/cpuinfo")
+    flags = known.read_text() if known.exists() else ""
+    return not flags or "vnni" in flags or "asimddp" in flags
+
+
 @pytest.mark.parametrize(("precision", "least", "share"), [("fp16", 50.0, 0.75), ("int8", 30.0, 0.65)])
 def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     precision: str,
@@ -49,6 +56,8 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     assert "times as fast" in said
     images = [to_float(frame) for frame in frames]
     assert psnr(run(str(out), images), run(str(model), images)) >= least - 3  # other photos, other sizes
+    if precision == "int8" and not has_dot_products():
+        share = 0.85  # sums of two products saturate there, so more convolutions are given back to float
     noise = 4 * Noise.SIDE**2  # bytes; no weights, so an 8-bit file keeps them as they are
     assert out.stat().st_size - noise < share * (model.stat().st_size - noise)
     card = json.loads(out.with_suffix(".json").read_text())
