@@ -17,7 +17,16 @@ from torch import Tensor, nn
 from fast_style import __version__
 from fast_style.checkpoint import CHECKPOINT_FORMAT
 from fast_style.networks import Condition, InstanceNormalization, StyleSets, TransformerNetwork, build_network
-from fast_style.perceptual import Border, Lattice, LossTerms, PerceptualLoss, PixelGrid, WeightedSum, Window
+from fast_style.perceptual import (
+    Border,
+    Calibration,
+    Lattice,
+    LossTerms,
+    PerceptualLoss,
+    PixelGrid,
+    WeightedSum,
+    Window,
+)
 from fast_style.recipe import Recipe
 from fast_style.training.muon import Muon
 
@@ -118,6 +127,11 @@ class StyleModule(pl.LightningModule):
         """Stylize with the network as it is in training; (N, 3, H, W) to the same shape, float32."""
         pictures: Tensor = self.network(photos.contiguous(memory_format=torch.channels_last), self.condition())
         return pictures.float()
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What raw photos score, for the first painting."""
+        return self.calibrations[0]
 
     @property
     def loss(self) -> WeightedSum:

@@ -48,7 +48,7 @@ class Prepared:
 
 
 def prepare(
-    paintings: Sequence[Path],
+    paintings: Path | Sequence[Path],
     photos: Path,
     *,
     name: str | None = None,
@@ -60,7 +60,8 @@ def prepare(
     details: dict[str, Any] | None = None,
 ) -> Prepared:
     """Make a run ready; nothing is written. Arguments and errors as of :func:`fast_style.training.train_style`."""
-    given, paintings = paintings, _settle_paintings(paintings)
+    given = [paintings] if isinstance(paintings, Path) else paintings
+    paintings = _settle_paintings(given)
     previous = load_checkpoint(resume) if resume is not None else None
     # Fails here, and clearly, if the weights do not fit.
     network = None if previous is None else previous.network()

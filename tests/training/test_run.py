@@ -72,7 +72,7 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
 
 def test_the_three_parts_of_a_run_work_alone(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
     out = tmp_path / "out"
-    prepared = prepare([PAINTING], photo_folder, name="s", recipe=recipe, workers=0)
+    prepared = prepare(PAINTING, photo_folder, name="s", recipe=recipe, workers=0)
     assert (prepared.name, prepared.notes, prepared.resume) == ("s", (), None)
     assert prepared.module.calibration is not None
     assert not out.exists()

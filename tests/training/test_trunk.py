@@ -101,7 +101,10 @@ def test_a_small_network_learns_to_draw_as_a_fine_one(folders: tuple[Path, Path,
             return float((restore_network("tiny", weights)(photo) - wanted).abs().mean())
 
     early = distance()
-    run(*arguments, "--minutes", "0.3")
+    for _ in range(4):  # so many steps are few on a slow machine
+        run(*arguments, "--minutes", "0.3")
+        if distance() < 0.9 * early:
+            break
     assert distance() < 0.9 * early
     refused = run(*arguments, "--cool")
     assert refused.returncode == 2
