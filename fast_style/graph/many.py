@@ -71,6 +71,10 @@ def read_sets(content: bytes) -> dict[str, Set]:
     if not names:
         return {"": _set_of(find_layers(model.graph))}
     tables = _tables(model.graph)
+    if tables[0].shape[0] != len(names) or tables[0].shape[1] % 2:
+        raise ModelError(
+            "its table of styles does not have a row for each name", hint="Copy or download the file again."
+        )
     count = tables[0].shape[1] // 2
     powers = np.stack([table.reshape(len(names), 2, count) for table in tables], axis=1)
     return dict(zip(names, powers, strict=True))
