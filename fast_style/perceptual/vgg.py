@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fast_style.errors import ImageError, LayerError, did_you_mean
 from fast_style.perceptual.weights import BLOCKS, VGGWeights
+from fast_style.perceptual.winograd import WinogradConv2d, mirror, pays, transform
 
 Pooling = Literal["avg", "max"]
 Padding = Literal["zeros", "replicate"]
@@ -48,12 +49,27 @@ class FrozenConv2d(nn.Module):
         self.register_buffer("bias", bias.detach().clone(), persistent=False)
         self.weight: Tensor
         self.bias: Tensor
+        self._prepared: dict[str, Tensor] = {}
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve: (N, I, H, W) to (N, O, H, W)."""
+        padding = 1
         if self.padding == "replicate":
-            return F.conv2d(F.pad(features, (1, 1, 1, 1), mode="replicate"), self.weight, self.bias)
-        return F.conv2d(features, self.weight, self.bias, padding=1)
+            features, padding = F.pad(features, (1, 1, 1, 1), mode="replicate"), 0
+        if not pays(features, self.weight):
+            return F.conv2d(features, self.weight, self.bias, padding=padding)
+        made: Tensor = WinogradConv2d.apply(features, self._forwards(), self._backwards, padding)
+        return made + self.bias.view(1, -1, 1, 1)
+
+    def _forwards(self) -> Tensor:
+        if "forwards" not in self._prepared:
+            self._prepared["forwards"] = transform(self.weight)
+        return self._prepared["forwards"]
+
+    def _backwards(self) -> Tensor:
+        if "backwards" not in self._prepared:
+            self._prepared["backwards"] = transform(mirror(self.weight))
+        return self._prepared["backwards"]
 
 
 class VGG(nn.Module):
