@@ -49,6 +49,9 @@ class Recipe:
             stroke at the same place of every cell. Crops of less than about 128 px hold too few cells to tell that
             from chance: give 0 there.
         border_weight: Weight of :class:`~fast_style.perceptual.Border`, which keeps it from drawing a frame.
+        steady_weight: Weight of :class:`~fast_style.perceptual.Steady`, which keeps what is drawn from flickering; 0
+            leaves it out.
+        steady_since: Share of the steps after which that counts.
         learning_rate: The peak of the schedule; None takes the network's own, see :attr:`peak_learning_rate`.
         warmup: Share of the steps in which the learning rate rises; then it falls along a cosine.
         style_warmup: Share of the steps in which the style's weight rises from a quarter to the whole. At full
@@ -74,6 +77,8 @@ class Recipe:
     grid_weight: float = 600.0
     lattice_weight: float = 20.0
     border_weight: float = 30.0
+    steady_weight: float = 0.0
+    steady_since: float = 0.6
     learning_rate: float | None = None
     warmup: float = 0.1
     style_warmup: float = 0.6
@@ -94,7 +99,7 @@ class Recipe:
             raise InputError(f"tune is {self.tune!r}; expected {' or '.join(get_args(Tune))}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate is {self.learning_rate}; expected a number between 0 and 1")
-        for name in ("warmup", "style_warmup"):
+        for name in ("warmup", "style_warmup", "steady_since"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
         if not 0 <= self.averaging < 1:

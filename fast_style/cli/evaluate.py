@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Scenes = tuple[list[Pixels] | None, tuple[Pixels, Pixels, Any] | None]
 
 SMALLEST = 128
+MOVED_PHOTOS = 3
 UNIT_PHOTOS = 24
 
 
@@ -59,6 +60,7 @@ def evaluate(
     frames: int = 30,
     steady: Annotated[bool, Parameter(negative="")] = False,
     stereo: Annotated[bool, Parameter(negative="")] = False,
+    motion: Annotated[bool, Parameter(negative="")] = False,
     strength: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
     cache: Path | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
@@ -90,6 +92,7 @@ def evaluate(
         frames: How many frames of the clip are measured.
         steady: Measure flicker on the clip with the filter of 'stylize --steady', too.
         stereo: Measure flicker on scikit-image's stereo pair, whose correspondence is exactly known.
+        motion: Measure flicker on pans, zooms and layers of three of the photos, whose motion is exactly known.
         strength: Strengths, at each of which the models are measured, if they learned that.
         cache: Folder of the reference's pictures; by default one in the user's cache.
         force: Overwrite a report in OUT.
@@ -100,11 +103,13 @@ def evaluate(
     for name, value, low in (("size", size, SMALLEST), ("limit", limit, 1), ("frames", frames, 2)):
         if value < low:
             raise InputError(f"{name} is {value}; expected at least {low}")
-    if steady and video is None:
-        raise InputError("--steady is measured on a clip", hint="Give one with --video.")
+    if steady and video is None and not motion:
+        raise InputError("--steady is measured on moving pictures", hint="Give a clip with --video, or --motion.")
     if (out / "report.json").exists() and not force:
         raise InputError(f"{out} holds a report", hint="Give --force to overwrite it, or another -o.")
     scenes = _load_scenes(video, frames, stereo=stereo)  # fails now, not after the reference's minutes
+    if motion:
+        import_module("cv2")
     # Three smooth photos alone would make roughness count several times what it did in the training.
     units, skipped = _load_photos(photos, size=size, limit=max(limit, UNIT_PHOTOS))
     for error in skipped:
@@ -165,7 +170,8 @@ def evaluate(
         console.print(f"reference {done}/{len(chosen)}  {name}  {how}", highlight=False, markup=False)
 
     evaluation = evaluate_models(opened, chosen, reference, pictures=others, on_photo=on_photo)
-    flicker = _measure_flicker(opened, scenes, steady=steady)
+    moved = list(chosen.values())[:MOVED_PHOTOS] if motion else []
+    flicker = _measure_flicker(opened, scenes, moved, steady=steady)
     record = {
         "style": str(style),
         "settings": {
@@ -268,26 +274,35 @@ def _load_scenes(video: Path | None, frames: int, *, stereo: bool) -> Scenes:
     return clip, motorcycle() if stereo else None
 
 
-def _measure_flicker(models: list[Model], scenes: Scenes, *, steady: bool) -> dict[str, Any]:
-    """Figures by what was measured (``video``, ``steady video``, ``stereo``) and by model."""
-    from fast_style.evaluate.flicker import measure_flicker, measure_stereo, steadily
+def _measure_flicker(
+    models: list[Model], scenes: Scenes, moved: Sequence[Pixels] = (), *, steady: bool
+) -> dict[str, Any]:
+    """Figures by what was measured (``video``, ``steady video``, ``stereo``, ``pan`` …) and by model."""
+    from fast_style.evaluate.flicker import Flicker, mean, measure_flicker, measure_motion, measure_stereo, steadily
+    from fast_style.evaluate.motion import KINDS, play
 
     found: dict[str, Any] = {}
     clip, pair = scenes
+
+    def keep(kind: str, model: Model, measured: Flicker) -> None:
+        found.setdefault(kind, {})[model.name] = {**vars(measured), "relative": measured.relative}
+
     for model in models:
 
         def stylize(pixels: Pixels, model: Model = model) -> Pixels:
             return to_uint8(model.stylize(to_float(pixels)))
 
         if clip is not None:
-            measured = measure_flicker(stylize, clip)
-            found.setdefault("video", {})[model.name] = {**vars(measured), "relative": measured.relative}
+            keep("video", model, measure_flicker(stylize, clip))
             if steady:
-                measured = measure_flicker(steadily(stylize), clip)
-                found.setdefault("steady video", {})[model.name] = {**vars(measured), "relative": measured.relative}
+                keep("steady video", model, measure_flicker(steadily(stylize), clip))
         if pair is not None:
-            measured = measure_stereo(stylize, *pair)
-            found.setdefault("stereo", {})[model.name] = {**vars(measured), "relative": measured.relative}
+            keep("stereo", model, measure_stereo(stylize, *pair))
+        for kind in KINDS if moved else ():
+            keep(kind, model, mean([measure_motion(stylize, play(kind, photo)) for photo in moved]))
+            if steady:
+                films = [measure_motion(steadily(stylize), play(kind, photo)) for photo in moved]
+                keep(f"steady {kind}", model, mean(films))
     return found
 
 

@@ -1,7 +1,7 @@
 """How good a style is: objective against the reference, quality, speed, flicker, and the report."""
 
 from fast_style.evaluate.evaluation import Evaluation, Result, equivalent_iterations, evaluate, find_faults
-from fast_style.evaluate.flicker import Flicker, measure_flicker, measure_stereo, motorcycle, read_clip
+from fast_style.evaluate.flicker import Flicker, measure_flicker, measure_motion, measure_stereo, motorcycle, read_clip
 from fast_style.evaluate.models import Model, ValueRange, check_size, open_model
 from fast_style.evaluate.quality import (
     Grid,
@@ -35,6 +35,7 @@ __all__ = [
     "find_faults",
     "grids",
     "measure_flicker",
+    "measure_motion",
     "measure_stereo",
     "motorcycle",
     "open_model",

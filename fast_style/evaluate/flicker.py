@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import InputError
+from fast_style.evaluate.motion import Moment
 from fast_style.images import Picture, Pixels, channels, fit
 
 Floats = NDArray[np.float32]
@@ -67,7 +68,22 @@ def measure_flicker(stylize: Callable[[Pixels], Pixels], frames: Sequence[Pixels
         backward, mask = consistent_flow(flow, first, second)
         parts.append(_compare(warp(before, backward), after, warp(first, backward), second, mask))
         before = after
-    return _mean(parts)
+    return mean(parts)
+
+
+def measure_motion(stylize: Callable[[Pixels], Pixels], scene: Iterable[Moment]) -> Flicker:
+    """The same for a scene whose motion is exactly known, with noise as a camera's.
+
+    Args:
+        stylize: From (H, W, 3) uint8 to the same.
+        scene: At least two moments, as :func:`fast_style.evaluate.motion.play` makes them.
+    """
+    parts = []
+    for first, second in itertools.pairwise((moment, stylize(moment.frame)) for moment in scene):
+        (before, drawn_before), (now, drawn) = first, second
+        warped, photo = warp(drawn_before, now.flow), warp(before.frame, now.flow)
+        parts.append(_compare(warped, drawn, photo, now.frame, now.known))
+    return mean(parts)
 
 
 def steadily(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
@@ -101,7 +117,7 @@ def measure_stereo(
     flow = np.stack([-shift, np.zeros_like(shift)], axis=-1)
     mask = known & _inside(flow) & _visible(shift, known)
     part = _compare(warp(stylize(right), flow), stylize(left), warp(right, flow), left, mask)
-    return _mean([part])
+    return mean([part])
 
 
 def _visible(disparity: Floats, known: Mask) -> Mask:
@@ -170,10 +186,11 @@ def _compare(warped: Floats, after: Pixels, photo_warped: Floats, photo: Pixels,
     )
 
 
-def _mean(parts: Sequence[Flicker]) -> Flicker:
+def mean(parts: Sequence[Flicker]) -> Flicker:
+    """Average what was measured on several scenes or pairs; the numbers of pairs add up."""
     names = ("error", "photos", "contrast", "photos_contrast", "covered")
     means = {name: float(np.mean([getattr(part, name) for part in parts])) for name in names}
-    return Flicker(**means, pairs=len(parts))
+    return Flicker(**means, pairs=sum(part.pairs for part in parts))
 
 
 def _dis() -> Any:

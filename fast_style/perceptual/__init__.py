@@ -7,6 +7,7 @@ from fast_style.perceptual.gram import gram_matrix
 from fast_style.perceptual.grids import Lattice, PixelGrid, lattice, pixel_grid
 from fast_style.perceptual.loss import FIGURES, LossTerms, PerceptualLoss, WeightedSum, load_vgg
 from fast_style.perceptual.objective import Objective
+from fast_style.perceptual.steady import Motion, Steady
 from fast_style.perceptual.style import Style, style_loss
 from fast_style.perceptual.term import Seen, Term, Weight
 from fast_style.perceptual.variation import TotalVariation, total_variation
@@ -24,10 +25,12 @@ __all__ = [
     "Inside",
     "Lattice",
     "LossTerms",
+    "Motion",
     "Objective",
     "PerceptualLoss",
     "PixelGrid",
     "Seen",
+    "Steady",
     "Style",
     "Term",
     "TotalVariation",

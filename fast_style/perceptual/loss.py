@@ -18,6 +18,7 @@ from fast_style.perceptual.content import Content
 from fast_style.perceptual.grids import Lattice
 from fast_style.perceptual.objective import Objective
 from fast_style.perceptual.spread import Spread
+from fast_style.perceptual.steady import Motion
 from fast_style.perceptual.style import CoarseStyle, Style
 from fast_style.perceptual.term import Seen, Term
 from fast_style.perceptual.variation import TotalVariation
@@ -131,6 +132,7 @@ class WeightedSum(nn.Module):
         window: Window | None = None,
         photo: Tensor | None = None,
         draw: Callable[[Tensor], Tensor] | None = None,
+        motion: Motion | None = None,
         progress: float = 1.0,
     ) -> LossTerms:
         """Score a picture.
@@ -142,10 +144,11 @@ class WeightedSum(nn.Module):
             window: The part of the picture that counts, for the terms that do not look at the whole.
             photo: The photo, (N, 3, H, W), for the terms that need it.
             draw: The network in training, for the terms that draw more pictures with it.
+            motion: Of the whole photo, for the term that compares two views.
             progress: Of the training, 0.0 to 1.0: decides the weights that rise.
 
         Raises:
-            InputError: A term lacks what it needs: units, the photo or the network.
+            InputError: A term lacks what it needs: units, the photo, the network or a motion.
         """
         terms = list(self.terms.values())
         images = _look(terms, image, window)
@@ -153,11 +156,15 @@ class WeightedSum(nn.Module):
         if features is None:
             features = self._activations(images, terms)
         values = {}
+        weights = {name: term.weight_at(progress) for name, term in self.terms.items()}
         for name, term in self.terms.items():
+            if not weights[name] and name not in FIGURES:  # not yet
+                values[name] = image.new_zeros(())
+                continue
             compared = _of(term, targets) if term.against == "photo" else {}
-            seen = Seen(images[term.view], _of(term, features), compared, photos.get(term.view), draw)
+            seen = Seen(images[term.view], _of(term, features), compared, photos.get(term.view), draw, motion)
             values[name] = term(seen)
-        return LossTerms(values, {name: term.weight_at(progress) for name, term in self.terms.items()})
+        return LossTerms(values, weights)
 
     def _activations(self, images: Mapping[View, Tensor], terms: Sequence[Term]) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}

@@ -5,30 +5,37 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from torch import Tensor, nn
 
 from fast_style.errors import InputError
 from fast_style.perceptual.views import Inside, View
 
+if TYPE_CHECKING:
+    from fast_style.perceptual.steady import Motion
+
 
 @dataclass(frozen=True)
 class Weight:
-    """What a term's value is multiplied by, constant or rising over the training.
+    """What a term's value is multiplied by: constant, rising over the training, or only late in it.
 
     Attributes:
         value: The full weight, from 0 up.
         first: Share of it that counts at the start.
         until: Progress, 0 to 1, from which all of it counts; it rises along a line. 0.0 is constant.
+        since: Progress, 0 to 1, before which it does not count at all.
     """
 
     value: float
     first: float = 1.0
     until: float = 0.0
+    since: float = 0.0
 
     def at(self, progress: float) -> float:
         """Return the weight at a progress from 0.0, the first step, to 1.0."""
+        if progress < self.since:
+            return 0.0
         if progress >= self.until:
             return self.value
         return self.value * (self.first + (1 - self.first) * progress / self.until)
@@ -44,6 +51,7 @@ class Seen:
         targets: Those of the photo that it was made from, for a term against the photo.
         photo: The photo itself, if it is at hand.
         draw: The network in training, from photos to pictures, if there is one.
+        motion: From this view of the scene to a second one, if there is one.
     """
 
     image: Tensor
@@ -51,6 +59,7 @@ class Seen:
     targets: Mapping[str, Tensor] = field(default_factory=dict)
     photo: Tensor | None = None
     draw: Callable[[Tensor], Tensor] | None = None
+    motion: Motion | None = None
 
 
 class Term(nn.Module):

@@ -22,8 +22,10 @@ from fast_style.perceptual import (
     Calibration,
     Lattice,
     LossTerms,
+    Motion,
     PerceptualLoss,
     PixelGrid,
+    Steady,
     WeightedSum,
     Window,
 )
@@ -51,6 +53,7 @@ def training_loss(loss: PerceptualLoss, recipe: Recipe, *, cell: int) -> Weighte
         PixelGrid(recipe.grid_weight, cell=cell),
         Lattice(recipe.lattice_weight, recipe.objective.style_layers, cell=cell),
         Border(recipe.border_weight),
+        Steady(recipe.steady_weight, since=recipe.steady_since),
     )
     return WeightedSum(loss.vgg, [*loss.terms.values(), *rising, *penalties])
 
@@ -116,6 +119,7 @@ class StyleModule(pl.LightningModule):
             window=window,
             photo=photos,
             draw=self.draw,
+            motion=self.motion(photos.shape[-1]),
             progress=self.global_step / self.recipe.steps,
         ).at_strength(strength)
         # Kept as tensors: reading a figure would make a GPU wait, so callbacks do it only now and then.
@@ -149,6 +153,12 @@ class StyleModule(pl.LightningModule):
         """What the network is told in this step."""
         told = self.network.random_condition(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
         return told if self.sets is None else replace(told, affines=self.sets.one(*self.drawn()))
+
+    def motion(self, side: int) -> Motion | None:
+        """How this step's second view differs from the first, if the network learns to be steady."""
+        if "steady" not in self.loss.terms:
+            return None
+        return Motion.drawn(np.random.default_rng([self.recipe.seed, 7, self.global_step]), side, side)
 
     def window(self, side: int) -> Window:
         """The part of this step's pictures that is scored: a square well inside, at a place that varies a little.

@@ -151,4 +151,4 @@ def test_evaluate_puts_plain_and_steady_side_by_side(tmp_path: Path) -> None:
 
 def test_steady_without_a_clip_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "x.onnx", "--style", "x.jpg", "--photos", str(tmp_path), "--steady"]) == 2
-    assert "hint: Give one with --video." in capsys.readouterr().err
+    assert "hint: Give a clip with --video, or --motion." in capsys.readouterr().err

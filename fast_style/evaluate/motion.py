@@ -1,0 +1,117 @@
+"""Moving scenes made of photos, whose motion is exactly known: pans, zooms, and something in front that moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fast_style.images import Pixels
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Kind = Literal["pan", "zoom", "layers"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+# Of a camera, levels of 255.
+NOISE = 3.0
+# The photo is wider than the view by this share of its side on each side, for the camera to move over.
+_MARGIN = 1 / 8
+# A slow pan across and down, px a frame: no frame lies on the pixels of another.
+_PAN = (1.37, 0.61)
+# What is in front moves against it, px a frame.
+_FRONT = (-2.23, 0.43)
+_ZOOM = 1.008
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A frame, and where it was a frame before.
+
+    Attributes:
+        frame: (H, W, 3) uint8, with noise.
+        flow: (H, W, 2) px: where, relative to its place, each pixel lay in the frame before; across, down.
+        known: (H, W): whether it could be seen there.
+    """
+
+    frame: Pixels
+    flow: Floats
+    known: Mask
+
+
+def play(
+    kind: Kind, photo: Pixels, *, front: Pixels | None = None, frames: int = 12, noise: float = NOISE
+) -> Iterator[Moment]:
+    """Play a scene; nothing of its first moment is known, which has none before.
+
+    Args:
+        kind: ``pan``: a camera moves over the photo; ``zoom``: towards its middle; ``layers``: a disc cut from
+            ``front`` moves over a pan, and hides parts of it.
+        photo: (H, W, 3) uint8, at least 32 px on each side; the frames have three quarters of its sides.
+        front: A second photo for the disc; by default the same, upside down.
+        frames: How many.
+        noise: Standard deviation of what the camera adds, levels.
+    """
+    import cv2
+
+    height, width = (round(side * (1 - 2 * _MARGIN)) for side in photo.shape[:2])
+    rows, columns = np.indices((height, width), dtype=np.float32)
+    across, down = _MARGIN * photo.shape[1], _MARGIN * photo.shape[0]
+    disc = photo[::-1] if front is None else cv2.resize(front, photo.shape[1::-1], interpolation=cv2.INTER_AREA)
+    random = np.random.default_rng(0)
+    middle = (frames - 1) / 2
+
+    def behind(time: int) -> tuple[Floats, Floats]:
+        """Which point of the photo each pixel shows."""
+        if kind == "zoom":
+            factor = _ZOOM ** (middle - time)
+            x0, y0 = (width - 1) / 2, (height - 1) / 2
+            return x0 + factor * (columns - x0) + across, y0 + factor * (rows - y0) + down
+        return columns + across + _PAN[0] * (time - middle), rows + down + _PAN[1] * (time - middle)
+
+    def in_front(time: int) -> tuple[Floats, Floats, Mask]:
+        """Which point of the second photo each pixel shows, and where."""
+        x, y = columns - _FRONT[0] * (time - middle), rows - _FRONT[1] * (time - middle)
+        inside = (x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(width, height) / 4) ** 2
+        return x + across, y + down, inside
+
+    def look(source: Pixels, x: Floats, y: Floats) -> Floats:
+        seen = cv2.remap(
+            source.astype(np.float32),
+            x.astype(np.float32),
+            y.astype(np.float32),
+            cv2.INTER_LANCZOS4,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+        return np.asarray(seen, dtype=np.float32)
+
+    for time in range(frames):
+        scene = look(photo, *behind(time))
+        flow = _back(kind, time, middle, columns, rows, (width, height))
+        known = np.full((height, width), time > 0)
+        if kind == "layers":
+            x, y, here = in_front(time)
+            scene = np.where(here[..., None], look(np.asarray(disc, np.uint8), x, y), scene)
+            flow = np.where(here[..., None], np.array([-_FRONT[0], -_FRONT[1]], np.float32), flow)
+            # What was behind the disc a frame before could not be seen; a px more, for what lies between pixels.
+            covered = cv2.dilate(in_front(time - 1)[2].astype(np.uint8), np.ones((3, 3), np.uint8))
+            before = cv2.remap(covered, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_NEAREST)
+            edge = cv2.morphologyEx(here.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+            known &= (here | (before == 0)) & (edge == 0)
+        targets_x, targets_y = columns + flow[..., 0], rows + flow[..., 1]
+        known &= (targets_x >= 0) & (targets_x <= width - 1) & (targets_y >= 0) & (targets_y <= height - 1)
+        noisy = scene + random.normal(0, noise, scene.shape)
+        yield Moment(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), flow, known)
+
+
+def _back(kind: Kind, time: int, middle: float, columns: Floats, rows: Floats, size: tuple[int, int]) -> Floats:
+    """Where each pixel of the background lay a frame before, relative to its place."""
+    if kind != "zoom":
+        return np.broadcast_to(np.array(_PAN, np.float32), (*rows.shape, 2))
+    # It shows the same point of the photo: the place shrinks towards the middle by one step of the zoom.
+    x0, y0 = (size[0] - 1) / 2, (size[1] - 1) / 2
+    step = 1 / _ZOOM - 1
+    return np.stack([step * (columns - x0), step * (rows - y0)], axis=-1).astype(np.float32)
