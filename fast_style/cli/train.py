@@ -116,7 +116,8 @@ def train(
         name: Name of the style; by default the painting's file name.
         changes: What is changed in the recipe.
         adapter_of: A style whose network stays as it is: only a set of scales and shifts is learned, a small file
-            NAME.safetensors, which --style STYLE+NAME.safetensors takes.
+            NAME.safetensors, which --style STYLE+NAME.safetensors takes. Of a file of several, such as ten, the run
+            starts from the nearest; ten#udnie says which.
         init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from; "nearest" finds the
             shipped one.
         resume: A checkpoint to go on from, exactly.

@@ -15,26 +15,27 @@ from fast_style.networks import TransformerNetwork, restore_network
 PREFIX = "network."
 
 
-def network_from_onnx(path: str | Path) -> TransformerNetwork:
+def network_from_onnx(path: str | Path, *, style: str | None = None) -> TransformerNetwork:
     """Rebuild the transformer network of an exported style, in eval mode.
-
-    Of a file of several styles, it is the network in the first one.
 
     Args:
         path: A float ONNX file; half weights are widened.
+        style: Which of a file of several; by default the first.
 
     Raises:
         ModelError: The file is unreadable, not ours, or its weights are not all there, as in an 8-bit model.
-        InputError: It names a network that this version does not have.
+        InputError: It names a network that this version does not have, or holds no such style.
     """
     path = Path(path)
     hint = "Give a file that 'fast-style train' or 'fast-style export' wrote, or a .ckpt."
     content = read_checked(path)
     try:
         names = style_names(open_graph(path).metadata)
-        content = choose_styles(content, {names[0]: 1.0}) if names else content
+        content = choose_styles(content, {style or names[0]: 1.0}) if names else content
         model = onnx.load_model_from_string(content)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
+    except InputError:
+        raise
     except Exception as error:  # protobuf's errors share no base but this one
         raise ModelError(f"{path} cannot be read as ONNX: {error}", hint=hint) from error
     if metadata.get("producer") != PRODUCER or "network" not in metadata:

@@ -13,7 +13,7 @@ import torch
 
 from fast_style.checkpoint import Checkpoint, load_checkpoint
 from fast_style.errors import InputError
-from fast_style.graph import read_checked, read_sets
+from fast_style.graph import open_graph, read_checked, read_sets, style_names
 from fast_style.images import find_photos, load_image
 from fast_style.painting import Box, find_canvas, load_painting
 from fast_style.perceptual import PerceptualLoss, load_vgg
@@ -21,7 +21,7 @@ from fast_style.recipe import Recipe
 from fast_style.styles import find_style
 from fast_style.training.module import StyleModule
 from fast_style.training.photos import PhotoData
-from fast_style.training.start import NEAREST, nearest_style, starting_network
+from fast_style.training.start import NEAREST, nearest_set, nearest_style, starting_network
 
 CALIBRATION_PHOTOS = 32
 NEARNESS_PHOTOS = 4
@@ -90,6 +90,9 @@ def prepare(
     if init == NEAREST:
         init = nearest_style(losses[0], data.sample(NEARNESS_PHOTOS, size=recipe.size), network=recipe.network)
         notes.append(f"starting from {init}, the nearest style")
+    elif init is not None and recipe.tune == "adapter" and (held := _held_styles(init)):
+        init = f"{init}#{nearest_set(losses[0], data.sample(NEARNESS_PHOTOS, size=recipe.size), held)}"
+        notes.append(f"starting from {init}, the nearest style")
     name = name or style_name(given)
     facts = {painting.stem: _painting_facts(painting, boxes[painting], details or {}) for painting in paintings}
     card: dict[str, Any] = {"name": name}
@@ -125,19 +128,29 @@ def _settle_paintings(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def _held_styles(init: str | Path) -> Path | None:
+    """The file of several styles that is meant as a whole, if it is one."""
+    if Path(init).suffix == ".ckpt" or "#" in str(init):
+        return None
+    path = find_style(init).path
+    return path if style_names(open_graph(path).metadata) else None
+
+
 def _begin_with(module: StyleModule, init: str | Path) -> None:
-    """Let each style that the file of the start holds by its own name begin with its set."""
+    """Let each style that the file of the start holds by its own name begin with its set, or all with a named one."""
+    file, _, chosen = str(init).partition("#")
     if Path(init).suffix == ".ckpt":
         held = {name: values.numpy() for name, values in load_checkpoint(init).sets.items()}
     else:
-        held = read_sets(read_checked(find_style(init).path))
+        held = read_sets(read_checked(find_style(file).path))
     assert module.sets is not None
     assert module.average_sets is not None
     for sets in (module.sets, module.average_sets):
         for name, weight in zip(sets.names, sets.values, strict=True):
-            if name in held:
-                powers = min(len(weight), len(held[name]))
-                weight.data[:powers] = torch.from_numpy(held[name][:powers].copy())
+            values = held.get(chosen or name)
+            if values is not None:
+                powers = min(len(weight), len(values))
+                weight.data[:powers] = torch.from_numpy(values[:powers].copy())
 
 
 def _settle_recipe(recipe: Recipe | None, previous: Checkpoint | None) -> Recipe:

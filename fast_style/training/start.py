@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from fast_style.checkpoint import load_checkpoint
 from fast_style.errors import CheckpointError, InputError
 from fast_style.export import network_from_onnx
-from fast_style.graph import open_graph
+from fast_style.graph import open_graph, read_checked, read_sets
 from fast_style.networks import TransformerNetwork, build_network, parameter_count
 from fast_style.perceptual import PerceptualLoss
 from fast_style.styles import find_style, shipped_styles
@@ -25,7 +25,7 @@ def starting_network(init: str | Path, *, network: str) -> TransformerNetwork:
     It has the size that it was trained with, even if today's networks of that name are larger.
 
     Args:
-        init: What to load.
+        init: What to load; FILE#STYLE is one of the styles in a file of several.
         network: The name that its network must have.
 
     Raises:
@@ -37,8 +37,9 @@ def starting_network(init: str | Path, *, network: str) -> TransformerNetwork:
         checkpoint = load_checkpoint(init)
         name, found = checkpoint.recipe.network, checkpoint.network()
     else:
-        path = find_style(init).path
-        found = network_from_onnx(path)
+        file, _, style = str(init).partition("#")
+        path = find_style(file).path
+        found = network_from_onnx(path, style=style or None)
         name = open_graph(path).metadata["network"]
     if name != network:
         raise CheckpointError(
@@ -70,13 +71,26 @@ def nearest_style(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: st
     }
     if not networks:
         raise InputError(f"no style of the network {network!r} ships, to start from", hint="Leave --init out.")
+    # Those of today's size come first: what an earlier version trained is smaller, and stays so.
+    size = parameter_count(build_network(network))
+    current = {name: paint for name, paint in networks.items() if parameter_count(paint) == size}
+    return _nearest(loss, photos, current or networks)
+
+
+@torch.no_grad()
+def nearest_set(loss: PerceptualLoss, photos: Sequence[Tensor], file: Path) -> str:
+    """Name the style in a file of several whose pictures score best on a painting; arguments as :func:`nearest_style`.
+
+    Raises:
+        ModelError: The file is unreadable.
+    """
+    return _nearest(loss, photos, {name: network_from_onnx(file, style=name) for name in read_sets(read_checked(file))})
+
+
+def _nearest(loss: PerceptualLoss, photos: Sequence[Tensor], networks: Mapping[str, TransformerNetwork]) -> str:
     targets = [loss.content_targets(photo) for photo in photos]
 
     def score(paint: TransformerNetwork) -> float:
         return sum(float(loss(paint(photo), target).total) for photo, target in zip(photos, targets, strict=True))
 
-    # Those of today's size come first: what an earlier version trained is smaller, and stays so.
-    size = parameter_count(build_network(network))
-    current = {name: paint for name, paint in networks.items() if parameter_count(paint) == size}
-    candidates = current or networks
-    return min(candidates, key=lambda name: score(candidates[name]))
+    return min(networks, key=lambda name: score(networks[name]))

@@ -19,7 +19,7 @@ from fast_style.networks import RealtimeNetwork, parameter_count
 from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
 from fast_style.styles import Style, find_style, shipped_styles
 from fast_style.training import Recipe, train_style
-from fast_style.training.start import nearest_style
+from fast_style.training.start import nearest_set, nearest_style, starting_network
 from tests.conftest import PAINTING
 
 
@@ -120,3 +120,22 @@ def test_a_run_tells_and_records_the_nearest_style_it_started_from(
     expected, found = (network_from_onnx(path).state_dict() for path in (find_style(started).path, outcome.model))
     for key, value in expected.items():
         torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["udnie", "great-wave"])
+def test_the_nearest_set_to_a_styles_own_picture_is_that_set(narrow_file: Path, photo: Tensor, name: str) -> None:
+    file = find_style("ten").path
+    with torch.no_grad():
+        picture = network_from_onnx(file, style=name)(photo)
+    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), [picture], Objective())
+    loss.calibrate([photo])
+    assert nearest_set(loss, [photo], file) == name
+
+
+def test_a_run_may_start_from_one_of_the_styles_in_a_file(photo: Tensor) -> None:
+    chosen = starting_network("ten#udnie", network="fast")
+    expected = network_from_onnx(find_style("ten").path, style="udnie")
+    with torch.no_grad():
+        assert torch.equal(chosen(photo), expected(photo))
+    with pytest.raises(InputError, match="no style 'udny' in the file; did you mean 'udnie'"):
+        starting_network("ten#udny", network="fast")
