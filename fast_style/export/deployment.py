@@ -6,7 +6,7 @@ import hashlib
 import json
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,12 +20,12 @@ from fast_style.checkpoint import Checkpoint
 from fast_style.errors import DatasetError, ImageError, InputError, VerificationError
 from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
-from fast_style.export.precision import SMALLEST_PSNR, Image, Precision, psnr, run, to_fp16, to_int8
+from fast_style.export.precision import SMALLEST_PSNR, Given, Image, Precision, psnr, run, to_fp16, to_int8
 from fast_style.export.styles import export_styles
 from fast_style.export.to_onnx import Verification, export_onnx
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
-from fast_style.graph import open_session
+from fast_style.graph import INPUT, STRENGTH, STYLES, open_session, style_names
 from fast_style.images import Picture, find_photos, fit, load_image, resize, to_float, to_uint8
 from fast_style.painting import load_painting
 from fast_style.perceptual import PerceptualLoss, load_vgg
@@ -42,6 +42,8 @@ HELD_OUT_PHOTOS = 12
 PHOTO_SIZE = 256
 SPEED_SIZE = (640, 480)
 _SPEED_ROUNDS = 7
+# At which a file that has learned a strength is made and judged.
+_STRENGTHS = (1.0, 4.0, 0.25)
 
 
 @dataclass(frozen=True)
@@ -171,18 +173,19 @@ def deploy(
             assert photos is not None
             assert painting is not None
             calibration, held_out = _load_photos(photos, size)
-            loss = _objective(checkpoint, painting)
+            loss, style = _objective(checkpoint, painting)
+            given = _with_styles(plain, calibration)
             if precision == "fp16":
-                model = to_fp16(plain, calibration)
+                model = to_fp16(plain, given)
             else:
-                chosen = calibration[:4]
+                chosen = given[:4]
                 expected = run(plain, chosen)
                 enough = SMALLEST_PSNR["int8"] + _PSNR_MARGIN
                 quantized = to_int8(
-                    plain, calibration, accept=lambda candidate: psnr(run(candidate, chosen), expected) >= enough
+                    plain, given, accept=lambda candidate: psnr(run(candidate, chosen), expected) >= enough
                 )
                 model, kept, work = quantized.model, quantized.kept, quantized.work
-            fidelity = _compare(plain, model, held_out, loss)
+            fidelity = _compare(plain, model, held_out, loss, style)
             _judge(fidelity, precision)
         largest_level = None
         if io == "uint8":
@@ -222,25 +225,50 @@ def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image
     return found[held_out:], found[:held_out]
 
 
-def _objective(checkpoint: Checkpoint, painting: Path) -> PerceptualLoss:
-    known = checkpoint.card.get("painting", {}).get("sha256")
+def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Given]:
+    """Give each photo one of a graph's styles and strengths, in turn; of a graph of one style, the photos alone."""
+    names = style_names({entry.key: entry.value for entry in model.metadata_props})
+    if not names:
+        return list(photos)
+    able = any(value.name == STRENGTH for value in model.graph.input)
+    found: list[Given] = []
+    for number, photo in enumerate(photos):
+        one = np.eye(len(names), dtype=np.float32)[number % len(names)][None]
+        strength = {STRENGTH: np.full((1, 1), _STRENGTHS[number % len(_STRENGTHS)], np.float32)} if able else {}
+        found.append({INPUT: photo, STYLES: one, **strength})
+    return found
+
+
+def _objective(checkpoint: Checkpoint, painting: Path) -> tuple[PerceptualLoss, int]:
+    """The objective of a painting that the checkpoint was trained on, and which of its styles that is."""
+    card = checkpoint.card
+    paintings = card.get("paintings") or {card.get("name", ""): card.get("painting", {})}
     try:
         found = hashlib.sha256(painting.read_bytes()).hexdigest()
     except OSError as error:
         raise ImageError(f"cannot read {painting}: {error.strerror or error}") from error
-    if known is not None and found != known:
-        name = checkpoint.card["painting"].get("file", "another file")
-        raise InputError(f"{painting} is not the painting that {checkpoint.path} was trained on, which was {name}")
-    recipe = checkpoint.recipe
+    fitting = [name for name, facts in paintings.items() if facts.get("sha256", found) == found]
+    if not fitting:
+        known = " or ".join(facts.get("file", "another file") for facts in paintings.values())
+        raise InputError(f"{painting} is not the painting that {checkpoint.path} was trained on, which was {known}")
+    (style, *_), recipe = fitting, checkpoint.recipe
     vgg = load_vgg(recipe.vgg, recipe.objective)
-    picture = load_painting(painting, recipe.style_size, box=checkpoint.card.get("painting", {}).get("box"))
-    return PerceptualLoss(vgg, [picture], recipe.objective, calibration=checkpoint.calibration)
+    picture = load_painting(painting, recipe.style_size, box=paintings[style].get("box"))
+    calibration = checkpoint.calibrations.get(style, checkpoint.calibration)
+    return PerceptualLoss(vgg, [picture], recipe.objective, calibration=calibration), list(paintings).index(style)
 
 
 def _compare(
-    plain: onnx.ModelProto, reduced: onnx.ModelProto, photos: Sequence[Image], loss: PerceptualLoss
+    plain: onnx.ModelProto, reduced: onnx.ModelProto, photos: Sequence[Image], loss: PerceptualLoss, style: int
 ) -> Fidelity:
-    expected, found = run(plain, photos), run(reduced, photos)
+    """Compare on photos: each style in turn by its pixels, the painting's own by its objective."""
+    given = _with_styles(plain, photos)
+    expected, found = run(plain, given), run(reduced, given)
+    worst = psnr(found, expected)
+    if isinstance(given[0], Mapping):
+        one = np.eye(given[0][STYLES].shape[1], dtype=np.float32)[style][None]
+        given = [{INPUT: photo, STYLES: one} for photo in photos]
+        expected, found = run(plain, given), run(reduced, given)
     differences = [np.abs(a - b) for a, b in zip(found, expected, strict=True)]
     objective = [0.0, 0.0]
     with torch.no_grad():
@@ -249,7 +277,7 @@ def _compare(
             for index, picture in enumerate(pictures):
                 objective[index] += loss(torch.from_numpy(picture), targets).total.item() / len(photos)
     return Fidelity(
-        psnr=psnr(found, expected),
+        psnr=min(worst, psnr(found, expected)),
         largest=max(float(difference.max()) for difference in differences),
         mean=statistics.fmean(float(difference.mean()) for difference in differences),
         objective=objective[0],

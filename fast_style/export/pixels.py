@@ -14,7 +14,7 @@ def pixels_in_and_out(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Args:
         model: A graph from (N, 3, H, W) float32 RGB in [0, 1] to the same, as ``export_onnx`` writes it; it is
-            not changed.
+            not changed. Further inputs, such as styles, stay as they are.
     """
     wrapped = onnx.ModelProto()
     wrapped.CopyFrom(model)
@@ -40,7 +40,7 @@ def pixels_in_and_out(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.node.extend(nodes)
     for name, value in (("one_255th", 1 / 255), ("levels", 255.0), ("half", 0.5)):
         graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
-    for value in (*graph.input, *graph.output):
+    for value in (value for value in (*graph.input, *graph.output) if value.name in {INPUT, OUTPUT}):
         n, _, height, width = (dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim)
         value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.UINT8, [n, height, width, 3]))
     return wrapped

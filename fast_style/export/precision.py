@@ -19,6 +19,8 @@ from fast_style.graph import measure_cost, open_session
 
 Precision = Literal["fp32", "fp16", "int8"]
 Image = NDArray[np.float32]  # (N, 3, H, W), RGB in [0, 1]
+# A picture alone, or beside it the styles and the strength, by the names of a graph's inputs.
+Given = NDArray[np.generic] | Mapping[str, NDArray[np.generic]]
 
 # Smallest peak signal-to-noise ratio against float32 on any held-out photo, dB.
 SMALLEST_PSNR: dict[Precision, float] = {"fp16": 50.0, "int8": 30.0}
@@ -47,7 +49,7 @@ class Quantized:
     work: float
 
 
-def to_fp16(model: onnx.ModelProto, photos: Sequence[Image]) -> onnx.ModelProto:
+def to_fp16(model: onnx.ModelProto, photos: Sequence[Given]) -> onnx.ModelProto:
     """Return a copy that computes in half precision, but for instance normalization and the float32 ends.
 
     Normalization undoes any scale of the convolution before it, so each of those is first multiplied by the
@@ -56,7 +58,7 @@ def to_fp16(model: onnx.ModelProto, photos: Sequence[Image]) -> onnx.ModelProto:
 
     Args:
         model: A float32 graph as ``export_onnx`` writes it; it is not changed.
-        photos: Each (N, 3, H, W), RGB in [0, 1].
+        photos: Each (N, 3, H, W), RGB in [0, 1], alone or with styles.
     """
     from onnxruntime.quantization.onnx_model import ONNXModel
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
@@ -71,7 +73,7 @@ def to_fp16(model: onnx.ModelProto, photos: Sequence[Image]) -> onnx.ModelProto:
     return half
 
 
-def to_int8(model: onnx.ModelProto, photos: Sequence[Image], *, accept: Callable[[onnx.ModelProto], bool]) -> Quantized:
+def to_int8(model: onnx.ModelProto, photos: Sequence[Given], *, accept: Callable[[onnx.ModelProto], bool]) -> Quantized:
     """Return a copy whose convolutions are 8-bit, but for those that cost the most quality for the least work.
 
     Static quantization: uint8 activations with ranges found on ``photos``, int8 weights with a scale for each
@@ -80,7 +82,7 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Image], *, accept: Callable
 
     Args:
         model: A float32 graph as ``export_onnx`` writes it; it is not changed.
-        photos: Photos to find the ranges on, each (N, 3, H, W), RGB in [0, 1].
+        photos: Photos to find the ranges on, each (N, 3, H, W), RGB in [0, 1], alone or with styles.
         accept: Whether a candidate is good enough.
 
     Raises:
@@ -110,26 +112,28 @@ def psnr(found: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.flo
     return -10 * math.log10(max(worst, 1e-12)) if math.isfinite(worst) else -math.inf
 
 
-def run(model: onnx.ModelProto | str, photos: Iterable[NDArray[np.generic]]) -> list[NDArray[np.float32]]:
-    """Run a graph of one input and one output on the CPU, once for each photo."""
+def run(model: onnx.ModelProto | str, photos: Iterable[Given]) -> list[NDArray[np.float32]]:
+    """Run a graph of one output on the CPU, once for each photo."""
     session = open_session(Path(model) if isinstance(model, str) else model.SerializeToString())
     (name,) = (value.name for value in session.get_inputs())
-    return [session.run(None, {name: photo})[0] for photo in photos]
+    return [session.run(None, _feed(name, photo))[0] for photo in photos]
 
 
-def _rescale_before_normalization(model: onnx.ModelProto, photos: Sequence[Image]) -> None:
+def _feed(name: str, photo: Given) -> Mapping[str, NDArray[np.generic]]:
+    return photo if isinstance(photo, Mapping) else {name: photo}
+
+
+def _rescale_before_normalization(model: onnx.ModelProto, photos: Sequence[Given]) -> None:
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
     uses = Counter(name for node in graph.node for name in node.input)
     weights = {tensor.name: tensor for tensor in graph.initializer}
     pairs = [
-        (makers[node.input[0]], node)
+        (maker, node)
         for node in graph.node
         if node.op_type == "InstanceNormalization"
-        and node.input[0] in makers
-        and makers[node.input[0]].op_type == "Conv"
-        and uses[node.input[0]] == 1
-        and all(uses[name] == 1 and name in weights for name in makers[node.input[0]].input[1:])
+        and (maker := _convolution_before(node.input[0], makers, uses)) is not None
+        and all(uses[name] == 1 and name in weights for name in maker.input[1:])
     ]
     ranges, _ = _observe(model, photos)
     for convolution, normalization in pairs:
@@ -142,6 +146,18 @@ def _rescale_before_normalization(model: onnx.ModelProto, photos: Sequence[Image
         epsilon.f *= factor**2
 
 
+def _convolution_before(
+    name: str, makers: Mapping[str, onnx.NodeProto], uses: Mapping[str, int]
+) -> onnx.NodeProto | None:
+    """The convolution whose output alone, in another shape where there are many styles, is what is named."""
+    maker = makers.get(name)
+    if maker is None or uses[name] != 1:
+        return None
+    if maker.op_type == "Reshape":
+        return _convolution_before(maker.input[0], makers, uses)
+    return maker if maker.op_type == "Conv" else None
+
+
 @dataclass(frozen=True)
 class _Range:
     """What a tensor was seen to hold: its full range, and the one that quantizes it best."""
@@ -150,7 +166,7 @@ class _Range:
     best: tuple[float, float]
 
 
-def _observe(model: onnx.ModelProto, photos: Sequence[Image]) -> tuple[Mapping[str, _Range], Mapping[str, float]]:
+def _observe(model: onnx.ModelProto, photos: Sequence[Given]) -> tuple[Mapping[str, _Range], Mapping[str, float]]:
     """Find the ranges of every convolution's input and output, and each one's multiplications a photo."""
     graph = model.graph
     nodes = [node for node in graph.node if node.op_type == "Conv"]
@@ -167,11 +183,12 @@ def _observe(model: onnx.ModelProto, photos: Sequence[Image]) -> tuple[Mapping[s
     work = dict.fromkeys((node.name for node in nodes), 0.0)
     content = model.SerializeToString()
     for photo in photos:
-        found = {source: photo, **dict(zip(names, session.run(names, {source: photo}), strict=True))}
+        feed = _feed(source, photo)
+        found = {**feed, **dict(zip(names, session.run(names, feed), strict=True))}
         for name in names:
             flat = found[name].ravel()
             samples[name] += [random.choice(flat, _SAMPLES), np.array([flat.min(), flat.max()])]
-        for node in measure_cost(content, {source: photo}).nodes:
+        for node in measure_cost(content, feed).nodes:
             if node.name in work:
                 work[node.name] += node.multiplications / len(photos)
     return {name: _best_range(np.concatenate(values)) for name, values in samples.items()}, work

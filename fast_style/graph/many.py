@@ -150,11 +150,15 @@ def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
     )
     scales, shifts = ([f"{_OWN}{what}{number}" for number in range(len(layers))] for what in ("scales", "shifts"))
     nodes.prepend(make_node("Split", [f"{_OWN}rows", f"{_OWN}sizes"], [*scales, *shifts], axis=1))
+    taken: set[str] = set()
     for number, layer in enumerate(layers):
         own = f"{_OWN}{number}."
+        # Layers whose values were equal, as of a network that has learned nothing yet, may share them by one name.
+        names = [name if name not in taken else f"{name}.{number}" for name in layer.names]
+        taken.update(names)
         constants.append(make_tensor(f"{own}apart", np.array([-1, layer.scale.size, 0, 0])))
         # The pictures of a batch side by side as channels: so each has scales and shifts of its own, at no cost.
-        scale, shift = (f"{_OWN}{name}" for name in layer.names)
+        scale, shift = (f"{_OWN}{name}" for name in names)
         joined, normalized = f"{own}joined", f"{own}normalized"
         nodes.replace(
             layer.node,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image as PIL
@@ -20,6 +21,7 @@ from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, run, to_fp16, to_int8
 from fast_style.graph import CHECKSUM_KEY, describe_model
 from fast_style.images import Pixels, to_float, to_uint8
+from fast_style.networks import StyleSets
 from fast_style.networks.realtime import Noise
 from fast_style.training import load_checkpoint
 
@@ -69,6 +71,44 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     assert CHECKSUM_KEY in metadata
     Stylizer(out)
     assert metadata["card_sha256"] == card["card_sha256"]
+
+
+@pytest.fixture
+def two_styles(checkpoint: Path, tmp_path: Path) -> Path:
+    """The same network with two styles and a strength."""
+    stored = torch.load(checkpoint, weights_only=True)
+    network = load_checkpoint(checkpoint).network()
+    sets = StyleSets(network, ("one", "other"), powers=3)
+    torch.manual_seed(1)
+    for index, values in enumerate(sets.values):
+        change = torch.randn_like(values) * torch.tensor([0.1 * index, 0.02, 0.01])[:, None, None]
+        stored["state_dict"][f"average_sets.values.{index}"] = values.detach() + change
+    facts = stored["fast_style"]["card"]["painting"]
+    paintings = {"one": {**facts, "sha256": "another"}, "other": facts}
+    stored["fast_style"]["card"] = {"name": "two", "styles": ["one", "other"], "paintings": paintings}
+    path = tmp_path / "two.ckpt"
+    torch.save(stored, path)
+    return path
+
+
+@pytest.mark.parametrize(("precision", "least"), [("fp16", 50.0), ("int8", 27.0)])
+def test_a_file_of_several_styles_is_near_float32_in_each_at_every_strength(
+    precision: str, least: float, two_styles: Path, photos: Path, painting: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    plain, out = tmp_path / "plain.onnx", tmp_path / "reduced.onnx"
+    assert main(["export", str(two_styles), "-o", str(plain)]) == 0
+    command = ["export", str(two_styles), "-o", str(out), "--precision", precision, "--io", "uint8"]
+    assert main([*command, "--photos", str(photos), "--painting", str(painting)]) == 0
+    assert out.stat().st_size < plain.stat().st_size
+    for style in np.eye(2, dtype=np.float32)[:, None]:
+        for strength in (0.25, 1.0, 4.0):
+            beside = {"styles": style, "strength": np.full((1, 1), strength, np.float32)}
+            expected = run(str(plain), [{"image": to_float(frame), **beside} for frame in frames])
+            found = run(str(out), [{"image": frame[None], **beside} for frame in frames])
+            floats = [picture.transpose(0, 3, 1, 2).astype(np.float32) / 255 for picture in found]
+            assert psnr(floats, expected) >= least
+    # Read back as a file of ours, with a style by its name.
+    assert json.loads(out.with_suffix(".json").read_text())["styles"] == ["one", "other"]
 
 
 def test_fp16_rescales_convolutions_that_would_overflow_exactly(model: Path, frames: list[Pixels]) -> None:
