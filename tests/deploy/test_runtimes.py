@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fast_style.cli import main
 from fast_style.export.precision import run
+from fast_style.graph import without_defaults
 from fast_style.images import Pixels, to_float
+from fast_style.styles import find_style
 from tests.deploy.conftest import SIZES
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +52,41 @@ def test_openvino_paints_the_same(model: Path, frames: list[Pixels]) -> None:
     compiled = openvino.Core().compile_model(str(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for frame, expected in zip(frames, run(str(model), map(to_float, frames)), strict=True):
         np.testing.assert_allclose(compiled({0: to_float(frame)})[0], expected, atol=1e-4)
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> tuple[Path, dict[str, NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """The ten styles as a graph that must be told which, what it is told, and what it is to paint."""
+    content = find_style("ten").path.read_bytes()
+    path = tmp_path / "told.onnx"
+    path.write_bytes(without_defaults(content))
+    weights = np.zeros((1, 10), np.float32)
+    weights[0, [4, 7]] = 0.4, 0.6
+    told = {"image": np.random.default_rng(0).random((1, 3, 60, 83), np.float32), "styles": weights}
+    told["strength"] = np.full((1, 1), 2.0, np.float32)
+    return path, told, run(str(find_style("ten").path), [told])
+
+
+def test_openvino_takes_styles_and_a_strength(
+    chosen: tuple[Path, dict[str, NDArray[np.float32]], list[NDArray[np.float32]]],
+) -> None:
+    openvino = pytest.importorskip("openvino")
+    path, told, (expected,) = chosen
+    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    np.testing.assert_allclose(compiled(told)[0], expected, atol=1e-4)
+
+
+def test_opencv_takes_styles_and_a_strength(
+    chosen: tuple[Path, dict[str, NDArray[np.float32]], list[NDArray[np.float32]]],
+) -> None:
+    cv2 = pytest.importorskip("cv2")
+    if int(cv2.__version__.split(".")[0]) < 5:
+        pytest.skip("only OpenCV 5 has been seen to take graphs that compute sizes")
+    path, told, (expected,) = chosen
+    network = cv2.dnn.readNetFromONNX(str(path))
+    for name, values in told.items():
+        network.setInput(values, name)
+    np.testing.assert_allclose(network.forward(), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", SIZES)
