@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from fast_style.evaluate.evaluation import Evaluation
     from fast_style.evaluate.models import Model
+    from fast_style.evaluate.motion import Moment
 
 # A clip's frames; two pictures of one scene and how far each pixel moves from one to the other.
 Scenes = tuple[list[Pixels] | None, tuple[Pixels, Pixels, Any] | None]
@@ -61,6 +62,7 @@ def evaluate(
     steady: Annotated[bool, Parameter(negative="")] = False,
     stereo: Annotated[bool, Parameter(negative="")] = False,
     motion: Annotated[bool, Parameter(negative="")] = False,
+    scene: Path | None = None,
     strength: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
     cache: Path | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
@@ -93,6 +95,7 @@ def evaluate(
         steady: Measure flicker on the clip with the filter of 'stylize --steady', too.
         stereo: Measure flicker on scikit-image's stereo pair, whose correspondence is exactly known.
         motion: Measure flicker on pans, zooms and layers of three of the photos, whose motion is exactly known.
+        scene: A scene of scripts/render_scene to measure flicker on, whose motion is exactly known.
         strength: Strengths, at each of which the models are measured, if they learned that.
         cache: Folder of the reference's pictures; by default one in the user's cache.
         force: Overwrite a report in OUT.
@@ -103,13 +106,12 @@ def evaluate(
     for name, value, low in (("size", size, SMALLEST), ("limit", limit, 1), ("frames", frames, 2)):
         if value < low:
             raise InputError(f"{name} is {value}; expected at least {low}")
-    if steady and video is None and not motion:
+    if steady and video is None and scene is None and not motion:
         raise InputError("--steady is measured on moving pictures", hint="Give a clip with --video, or --motion.")
     if (out / "report.json").exists() and not force:
         raise InputError(f"{out} holds a report", hint="Give --force to overwrite it, or another -o.")
     scenes = _load_scenes(video, frames, stereo=stereo)  # fails now, not after the reference's minutes
-    if motion:
-        import_module("cv2")
+    known = _load_motion(scene, motion=motion)
     # Three smooth photos alone would make roughness count several times what it did in the training.
     units, skipped = _load_photos(photos, size=size, limit=max(limit, UNIT_PHOTOS))
     for error in skipped:
@@ -170,8 +172,9 @@ def evaluate(
         console.print(f"reference {done}/{len(chosen)}  {name}  {how}", highlight=False, markup=False)
 
     evaluation = evaluate_models(opened, chosen, reference, pictures=others, on_photo=on_photo)
-    moved = list(chosen.values())[:MOVED_PHOTOS] if motion else []
-    flicker = _measure_flicker(opened, scenes, moved, steady=steady)
+    if motion:
+        known |= _move(list(chosen.values())[:MOVED_PHOTOS])
+    flicker = _measure_flicker(opened, scenes, known, steady=steady)
     record = {
         "style": str(style),
         "settings": {
@@ -274,12 +277,29 @@ def _load_scenes(video: Path | None, frames: int, *, stereo: bool) -> Scenes:
     return clip, motorcycle() if stereo else None
 
 
+def _load_motion(scene: Path | None, *, motion: bool) -> dict[str, list[list[Moment]]]:
+    """The rendered scene, if one is given, by what is shown of it."""
+    if motion or scene is not None:
+        import_module("cv2")
+    if scene is None:
+        return {}
+    from fast_style.evaluate.motion import load_scene
+
+    return {"rendered scene": [load_scene(scene)]}
+
+
+def _move(photos: Sequence[Pixels]) -> dict[str, list[list[Moment]]]:
+    """Scenes made of photos, by their kind."""
+    from fast_style.evaluate.motion import KINDS, play
+
+    return {kind: [list(play(kind, photo)) for photo in photos] for kind in KINDS}
+
+
 def _measure_flicker(
-    models: list[Model], scenes: Scenes, moved: Sequence[Pixels] = (), *, steady: bool
+    models: list[Model], scenes: Scenes, known: Mapping[str, Sequence[Sequence[Moment]]] | None = None, *, steady: bool
 ) -> dict[str, Any]:
     """Figures by what was measured (``video``, ``steady video``, ``stereo``, ``pan`` …) and by model."""
     from fast_style.evaluate.flicker import Flicker, mean, measure_flicker, measure_motion, measure_stereo, steadily
-    from fast_style.evaluate.motion import KINDS, play
 
     found: dict[str, Any] = {}
     clip, pair = scenes
@@ -298,11 +318,10 @@ def _measure_flicker(
                 keep("steady video", model, measure_flicker(steadily(stylize), clip))
         if pair is not None:
             keep("stereo", model, measure_stereo(stylize, *pair))
-        for kind in KINDS if moved else ():
-            keep(kind, model, mean([measure_motion(stylize, play(kind, photo)) for photo in moved]))
+        for kind, films in (known or {}).items():
+            keep(kind, model, mean([measure_motion(stylize, film) for film in films]))
             if steady:
-                films = [measure_motion(steadily(stylize), play(kind, photo)) for photo in moved]
-                keep(f"steady {kind}", model, mean(films))
+                keep(f"steady {kind}", model, mean([measure_motion(steadily(stylize), film) for film in films]))
     return found
 
 

@@ -105,7 +105,7 @@ def test_a_file_of_several_styles_is_near_float32_in_each_at_every_strength(
             beside = {"styles": style, "strength": np.full((1, 1), strength, np.float32)}
             expected = run(str(plain), [{"image": to_float(frame), **beside} for frame in frames])
             found = run(str(out), [{"image": frame[None], **beside} for frame in frames])
-            floats = [picture.transpose(0, 3, 1, 2).astype(np.float32) / 255 for picture in found]
+            floats = [(picture.transpose(0, 3, 1, 2) / 255).astype(np.float32) for picture in found]
             assert psnr(floats, expected) >= least
     # Read back as a file of ours, with a style by its name.
     assert json.loads(out.with_suffix(".json").read_text())["styles"] == ["one", "other"]
