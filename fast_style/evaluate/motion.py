@@ -117,9 +117,9 @@ def save_scene(moments: Sequence[Moment], path: Path) -> None:
     Raises:
         FileError: It cannot be written.
     """
-    parts = {name: np.stack([getattr(moment, name) for moment in moments]) for name in ("frame", "flow", "known")}
+    frame, flow, known = zip(*((moment.frame, moment.flow, moment.known) for moment in moments), strict=True)
     with replacing(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **parts)
+        np.savez_compressed(file, frame=np.stack(frame), flow=np.stack(flow), known=np.stack(known))
 
 
 def load_scene(path: Path) -> list[Moment]:
