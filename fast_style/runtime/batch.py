@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.errors import FastStyleError, InputError
+from fast_style.files import sweep
 from fast_style.graph import Device, core_count
 from fast_style.runtime import places
 from fast_style.runtime.contract import Range
@@ -109,6 +110,8 @@ class Worker:
                         hint="Look whether memory ran out; --force tries again.",
                     )
                 else:
+                    if self.ledger.deaths(work):
+                        self._sweep(row)
                     found.append((row, work))
             except FastStyleError as error:
                 statuses.append(Status(row.source, row.target, "failed", explain(error)))
@@ -118,6 +121,11 @@ class Worker:
         made = [(work, self._do(row)) for row, work in found]
         self.ledger.end((work, status.seconds, status.error) for work, status in made)
         return statuses + [status for _, status in made]
+
+    def _sweep(self, row: Row) -> None:
+        target = places.join(places.folder_of(self._batch.manifest), row.target)
+        if not places.is_remote(target):
+            sweep(Path(target))
 
     def _do(self, row: Row) -> Status:
         base = places.folder_of(self._batch.manifest)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from fast_style.errors import InputError
@@ -102,7 +102,7 @@ class Ledger:
     def refresh(self) -> None:
         """Read what others have added to the ledgers."""
         for file in places.listed(self.home, NAME.format(own="*")):
-            is_own = file == self._file()
+            is_own = PurePosixPath(file).name == PurePosixPath(self._file()).name
             if is_own and file in self._read:
                 continue
             with contextlib.suppress(InputError), places.reading(file) as stream:

@@ -141,16 +141,16 @@ def _pairs(manifest: str) -> Iterator[tuple[str, str]]:
 
 
 def _csv_pairs(manifest: str, file: IO[bytes]) -> Iterator[tuple[str, str]]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    table = csv.DictReader(text, strict=True)
-    try:
-        _check_columns(manifest, table.fieldnames or [])
-        for row in table:
-            yield row["in"] or "", row["out"] or ""
-    except UnicodeDecodeError as error:
-        raise InputError(f"{manifest} is not UTF-8 text", hint="Save it as UTF-8, or as Parquet.") from error
-    except csv.Error as error:
-        raise InputError(f"{manifest}, line {table.line_num}: {error}", hint="It is not CSV there.") from error
+    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        table = csv.DictReader(text, strict=True)
+        try:
+            _check_columns(manifest, table.fieldnames or [])
+            for row in table:
+                yield row["in"] or "", row["out"] or ""
+        except UnicodeDecodeError as error:
+            raise InputError(f"{manifest} is not UTF-8 text", hint="Save it as UTF-8, or as Parquet.") from error
+        except csv.Error as error:
+            raise InputError(f"{manifest}, line {table.line_num}: {error}", hint="It is not CSV there.") from error
 
 
 def _parquet_pairs(manifest: str, file: IO[bytes]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.errors import FastStyleError, InputError
-from fast_style.files import replacing
+from fast_style.files import replacing, sweep
 from fast_style.graph import Device, core_count
 from fast_style.images import MAX_PIXELS, format_of, load_image, read_header, save_image
 from fast_style.runtime.contract import Range
@@ -211,6 +211,8 @@ def stylize_photos(
         if ledger is None:
             return worker.do(job)
         found = ledger.look(*job.names)
+        if ledger.deaths(found):
+            sweep(job.target)
         ledger.begin([found])
         outcome = worker.do(job)
         ledger.end([(found, outcome.seconds, explain(outcome.error))])
