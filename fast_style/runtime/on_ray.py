@@ -75,9 +75,10 @@ def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
     ]
     if not rows:
         return
-    # Before it is imported: it would tell its makers of this run, and take a GPU away from actors that ask for none.
+    # Before it is imported: it would tell its makers of this run. Actors that ask for no GPU see none, in later
+    # versions of Ray, too.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
     import ray
     import ray.data
     import ray.exceptions
