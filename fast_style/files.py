@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -42,6 +43,12 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def sweep(target: Path) -> None:
+    """Remove what :func:`replacing` left beside a target in a process that was killed; none may be writing there."""
+    for partial in target.parent.glob(f".{glob.escape(target.stem[:40])}-????????{glob.escape(target.suffix)}"):
+        partial.unlink(missing_ok=True)
 
 
 def check_new(target: Path, *, force: bool, hint: str = "Give --force to overwrite it.") -> None:

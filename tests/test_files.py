@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fast_style.errors import FileError, ImageError
-from fast_style.files import replacing
+from fast_style.files import replacing, sweep
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -23,6 +23,17 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Pat
         interrupted()
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_is_swept_away_and_nothing_else(tmp_path: Path) -> None:
+    kept = {tmp_path / name for name in ("a[1].png", ".a[1]-notes.png", ".b-12345678.png", ".a[1]-12345678.jpg")}
+    for path in (*kept, tmp_path / ".a[1]-1x_45678.png"):
+        path.write_bytes(b"x")
+    context = replacing(tmp_path / "a[1].png")
+    left = context.__enter__()
+    sweep(tmp_path / "a[1].png")
+    assert not left.exists()
+    assert set(tmp_path.iterdir()) == kept
 
 
 def test_a_full_disk_is_said_in_plain_words(tmp_path: Path) -> None:

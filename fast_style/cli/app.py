@@ -28,6 +28,7 @@ VERBS = {
     "export": "Write a checkpoint's network as ONNX, in full, half or 8-bit precision, and prove it equal.",
     "merge": "Put several styles of one network into one file.",
     "stylize": "Stylize photos and videos.",
+    "batch": "Stylize the photos that a manifest lists, on one machine or on many.",
     "webcam": "Stylize what a camera sees, live.",
     "web": "Write a page that stylizes photos and the camera in the browser.",
     "optimize": "Stylize one photo by optimising its pixels: slow, and the reference for quality.",

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +24,7 @@ from fast_style.runtime.contract import Range
 from fast_style.runtime.mixture import mixture_name
 from fast_style.runtime.photos import PhotoOptions, PhotoOutcome, stylize_photos
 from fast_style.runtime.plan import STREAM, Format, Job, check_video, plan_jobs
+from fast_style.runtime.shards import parse_shard
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -152,6 +154,8 @@ def stylize(
     look: Look = Look(),
     film: Film = Film(),
     engine: Engine = Engine(),
+    shard: str | None = None,
+    merge: Annotated[bool, Parameter(negative="")] = False,
     force: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -167,13 +171,18 @@ def stylize(
         look: What results look like.
         film: What concerns videos only.
         engine: What the network runs on.
+        shard: Do a share of a folder only, such as 3/64: copies of the command with other numbers do the others.
+        merge: Stylize nothing: write what became of each photo of a folder, whoever did it, to status.csv in OUT.
         force: Overwrite results that exist, and make those again that are done.
         json: Print what was done for machines.
     """
     began = time.perf_counter()
     # What is wrong with a picture comes in our own words, or does no harm.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    plan = plan_jobs(inputs, out, mixture_name(style), look.format)
+    share = None if shard is None else parse_shard(shard)
+    plan = plan_jobs(inputs, out, mixture_name(style), look.format, shard=share)
+    if merge:
+        return _merge(plan, style, look, engine)
     photos, videos = [job for job in plan if not job.is_video], [job for job in plan if job.is_video]
     # Before anything is done, as it may fail: options may be wrong, and the video libraries may not be installed.
     if videos and look.mask:
@@ -192,6 +201,7 @@ def stylize(
             threads=engine.threads,
             force=force,
             strength=look.strength,
+            shard=share,
             progress=bar.move,
         )
         with bar:
@@ -201,7 +211,7 @@ def stylize(
     failed = sum("error" in record for record in records)
     if json:
         print(json_module.dumps(records), file=sys.stderr if out == STREAM else sys.stdout)
-    elif len(plan) > 1:
+    elif len(plan) > 1 or share is not None:
         skipped = sum("skipped" in record for record in records)
         already = f", {skipped} done before" if skipped else ""
         seconds = time.perf_counter() - began
@@ -218,6 +228,33 @@ def stylize(
     if failed and all("error" in record and not record.get("frames") for record in records):
         return FAILED
     return SOME_FAILED if failed else DONE
+
+
+def _merge(plan: list[Job], style: str, look: Look, engine: Engine) -> int:
+    """Write what the ledgers of each folder of results say."""
+    from fast_style.runtime.batch import told
+    from fast_style.runtime.ledger import Ledger
+    from fast_style.runtime.manifest import write_status
+    from fast_style.runtime.photos import made_with
+    from fast_style.runtime.stylizer import Stylizer
+
+    folders = list(dict.fromkeys(job.folder for job in plan if job.folder is not None))
+    if not folders or any(job.folder is None for job in plan):
+        raise InputError("only folders of photos have ledgers to merge", hint="Give the folder that was stylized.")
+    stylizer = Stylizer(style, device=engine.device, value_range=engine.value_range, strength=look.strength)
+    made = made_with(stylizer, look.photo_options(), engine.value_range)
+    counts: Counter[str] = Counter()
+    for folder in folders:
+        ledger = Ledger(folder, made)
+        jobs = [job for job in plan if job.folder == folder]
+        statuses = [told(ledger, job.names[1], str(job.source), str(job.target)) for job in jobs]
+        counts.update(status.status for status in statuses)
+        write_status(str(folder / "status.csv"), statuses)
+        print(folder / "status.csv")
+    print(f"{counts['done']} done, {counts['failed']} failed, {counts['left']} left", file=sys.stderr)
+    if counts.keys() <= {"done"}:
+        return DONE
+    return SOME_FAILED if counts["done"] else FAILED
 
 
 def _photo(outcome: PhotoOutcome) -> Record:

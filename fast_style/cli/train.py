@@ -54,13 +54,15 @@ class Hardware:
     """What the training runs on.
 
     Args:
-        devices: Processes, one for each device.
+        devices: Processes on each node, one for each device.
+        nodes: Machines that train together; each runs this command, see docs/batch.md.
         accelerator: auto, cpu or gpu.
         precision: bf16 computes in bfloat16; auto does so if that is measured to be faster.
         workers: Processes that decode photos.
     """
 
     devices: int = 1
+    nodes: int = 1
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["auto", "32", "bf16"] = "auto"
     workers: int | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.errors import FastStyleError, InputError
-from fast_style.files import replacing
+from fast_style.files import replacing, sweep
 from fast_style.graph import Device, core_count
 from fast_style.images import MAX_PIXELS, format_of, load_image, read_header, save_image
 from fast_style.runtime.contract import Range
@@ -19,6 +19,7 @@ from fast_style.runtime.ledger import Ledger
 from fast_style.runtime.masks import pair_masks
 from fast_style.runtime.pipeline import Budget, overlap
 from fast_style.runtime.plan import STREAM, Job, is_done
+from fast_style.runtime.shards import Shard
 from fast_style.runtime.strokes import check_strokes
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_quality, check_size
 from fast_style.runtime.tiles import Progress, is_seen_whole, stylize_bands
@@ -166,6 +167,7 @@ def stylize_photos(
     threads: int | None = None,
     force: bool = False,
     strength: float = 1.0,
+    shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> Iterator[PhotoOutcome]:
     """Stylize photos side by side; yield what became of each, in order.
@@ -180,6 +182,7 @@ def stylize_photos(
         threads: Threads of the network for one photo; by default the cores are shared out.
         force: Overwrite results that exist, and make those again that are done.
         strength: See :class:`Stylizer`.
+        shard: The share that the jobs are, which has a ledger of its own; None is all.
         progress: Called with the share that is done of a large photo, if it is the only one.
 
     Raises:
@@ -192,19 +195,11 @@ def stylize_photos(
     def open_style(threads: int) -> Stylizer:
         return Stylizer(style, device=device, threads=threads, value_range=value_range, strength=strength)
 
-    worker = _Worker(open_style, options, workers, threads, progress if len(jobs) == 1 else None)
-    path = worker.stylizer.style.path
-    made: tuple[object, ...] = (
-        path.resolve(),
-        path.stat().st_size,
-        path.stat().st_mtime_ns,
-        options,
-        value_range,
-    )
-    made += tuple(mask.stat().st_mtime_ns for mask in options.masks if mask.exists())
-    if worker.stylizer.styles:
-        made = (*made, str(style), strength)
-    ledgers = {folder: Ledger(folder, made) for folder in {job.folder for job in jobs} if folder is not None}
+    worker = PhotoWorker(open_style, options, workers, threads, progress if len(jobs) == 1 else None)
+    folders = {job.folder for job in jobs if job.folder is not None}
+    made = made_with(worker.stylizer, options, value_range) if folders else ()
+    own = "" if shard is None else f"-{shard}"
+    ledgers = {folder: Ledger(folder, made, own=own, shard=shard or Shard()) for folder in folders}
 
     def work(job: Job) -> PhotoOutcome:
         ledger = None if job.folder is None else ledgers[job.folder]
@@ -213,16 +208,41 @@ def stylize_photos(
                 return PhotoOutcome(job, 0.0, skipped=True)
         except InputError as error:
             return PhotoOutcome(job, 0.0, error=error)
+        if ledger is None:
+            return worker.do(job)
+        found = ledger.look(*job.names)
+        if ledger.deaths(found):
+            sweep(job.target)
+        ledger.begin([found])
         outcome = worker.do(job)
-        if ledger is not None and outcome.error is None:
-            ledger.add(job.source, job.target)
+        ledger.end([(found, outcome.seconds, explain(outcome.error))])
         return outcome
 
     return map(work, jobs) if len(jobs) == 1 else overlap(jobs, work, workers=workers)
 
 
-class _Worker:
-    """What the threads share: the sessions and the bound on memory."""
+def made_with(stylizer: Stylizer, options: PhotoOptions, value_range: Range | None) -> tuple[object, ...]:
+    """Everything but the photo that tells what a result looks like, the same on every machine: for a ledger."""
+    masks = tuple(mask.stat().st_mtime_ns for mask in options.masks if mask.exists())
+    told = (sorted(stylizer.weights.items()), stylizer.strength) if stylizer.styles else ()
+    return (stylizer.checksum, options, value_range, masks, told)
+
+
+def explain(error: FastStyleError | None) -> str:
+    """An error and its remedy in one line; empty for None."""
+    return "" if error is None else f"{error}. {error.hint}" if error.hint else str(error)
+
+
+class PhotoWorker:
+    """What the threads share: the sessions and the bound on memory.
+
+    Args:
+        open_style: Opens the style for so many threads.
+        options: See :class:`PhotoOptions`.
+        workers: Threads that call :meth:`do`.
+        threads: Of the network for one photo; None shares the cores out.
+        progress: Called with the share that is done of a large photo.
+    """
 
     def __init__(
         self,
@@ -239,6 +259,7 @@ class _Worker:
         self._budget = Budget(_PIXELS_AT_ONCE)
 
     def do(self, job: Job) -> PhotoOutcome:
+        """Stylize one photo and save it, as soon as there is memory for it."""
         # Nothing is known of standard input before it is read.
         header = None if job.source == STREAM else read_header(job.source)
         pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)

@@ -11,6 +11,7 @@ from typing import Literal
 from fast_style.errors import InputError, VideoError
 from fast_style.images import WRITABLE_SUFFIXES, find_photos
 from fast_style.runtime.ledger import Ledger
+from fast_style.runtime.shards import Shard
 
 Format = Literal["png", "jpg", "webp", "tif"]
 
@@ -47,8 +48,15 @@ class Job:
             return self.target.suffix.lower() in VIDEO_SUFFIXES or "%" in self.target.name
         return _is_video(self.source)
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the ledger of the folder calls the photo and its result."""
+        return str(self.source.resolve()), self.target.relative_to(self.folder or "").as_posix()
 
-def plan_jobs(inputs: Sequence[Path], out: Path | None, style: str, format: Format | None) -> list[Job]:
+
+def plan_jobs(
+    inputs: Sequence[Path], out: Path | None, style: str, format: Format | None, *, shard: Shard | None = None
+) -> list[Job]:
     """Decide what becomes of each input, and where its result goes.
 
     Args:
@@ -56,6 +64,7 @@ def plan_jobs(inputs: Sequence[Path], out: Path | None, style: str, format: Form
         out: A file for one input, a folder for several, ``-`` for standard output, or None to write beside the inputs.
         style: The name that results beside the inputs bear.
         format: Format of photos; None takes that of ``out``, or the input's.
+        shard: Only the share of the folders' photos that it holds; None is all.
 
     Raises:
         InputError: There is nothing to do, a folder holds no photos, or several results would go to one file.
@@ -65,6 +74,11 @@ def plan_jobs(inputs: Sequence[Path], out: Path | None, style: str, format: Form
     single = len(inputs) == 1 and not inputs[0].is_dir()
     if not single and out is not None and (out == STREAM or out.is_file() or _is_file_name(out)):
         raise InputError(f"several results cannot all go to {out}", hint="Give a folder with -o.")
+    if shard is not None and not all(given.is_dir() for given in inputs):
+        raise InputError(
+            "only folders of photos are stylized in shards",
+            hint="Leave --shard out, or list files for 'fast-style batch'.",
+        )
     seen: dict[Path, Path] = {}
     jobs: list[Job] = []
     for given in inputs:
@@ -72,7 +86,8 @@ def plan_jobs(inputs: Sequence[Path], out: Path | None, style: str, format: Form
             if job.target in seen:
                 raise InputError(f"{seen[job.target]} and {job.source} would both be written to {job.target}")
             seen[job.target] = job.source
-            jobs.append(job)
+            if shard is None or shard.holds(job.names[1]):
+                jobs.append(job)
     return jobs
 
 
@@ -89,9 +104,9 @@ def is_done(job: Job, ledger: Ledger | None, *, force: bool) -> bool:
     """
     if force or job.target == STREAM or not job.target.exists():
         return False
-    if ledger is None or not ledger.is_ours(job.target):
+    if ledger is None:
         raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
-    return job.source.exists() and ledger.is_done(job.source, job.target)
+    return ledger.skips(ledger.look(*job.names))
 
 
 def check_video(job: Job, *, force: bool) -> None:

@@ -256,6 +256,13 @@ class Stylizer:
             self._told[STRENGTH] = np.array([[strength]], np.float32)
 
     @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of the graph that runs."""
+        import hashlib  # 3 ms that a single photo does not need
+
+        return hashlib.sha256(self._joined or self.style.path.read_bytes()).hexdigest()
+
+    @cached_property
     def sees_parts(self) -> bool:
         """Whether the statistics of the whole can be given to it: it is a style of ours with float normalizations."""
         try:

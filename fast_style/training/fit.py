@@ -51,6 +51,7 @@ def fit(
     out: Path,
     *,
     devices: int = 1,
+    nodes: int = 1,
     accelerator: str = "auto",
     precision: Precision = "auto",
     preview_every: int | None = None,
@@ -72,10 +73,11 @@ def fit(
     trainer = pl.Trainer(
         accelerator=device.type,
         devices=devices,
+        num_nodes=nodes,
         # Every process has the perceptual network's buffers already; sending them at each step would cost 80 MB.
         # Of several styles, a step is about one.
         strategy=DDPStrategy(broadcast_buffers=False, find_unused_parameters=run.module.sets is not None)
-        if devices > 1
+        if devices * nodes > 1
         else "auto",
         precision="bf16-mixed" if bf16 else "32-true",
         max_steps=recipe.steps,

@@ -25,6 +25,7 @@ def train_style(
     init: str | Path | None = None,
     resume: str | Path | None = None,
     devices: int = 1,
+    nodes: int = 1,
     accelerator: str = "auto",
     precision: Precision = "auto",
     workers: int | None = None,
@@ -45,7 +46,8 @@ def train_style(
         init: A checkpoint, an exported style or the name of a shipped one, whose network to start from;
             ``nearest`` finds the nearest shipped one, see :func:`fast_style.training.start.nearest_style`.
         resume: A checkpoint to go on from, exactly.
-        devices: Processes, one for each device.
+        devices: Processes on each node, one for each device.
+        nodes: Machines that train together.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         precision: ``bf16`` computes in bfloat16 with float32 weights and losses, ``auto`` does so if that
             is measured to be faster.
@@ -89,6 +91,7 @@ def train_style(
         prepared,
         Path(out),
         devices=devices,
+        nodes=nodes,
         accelerator=accelerator,
         precision=precision,
         preview_every=preview_every,

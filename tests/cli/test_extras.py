@@ -38,6 +38,10 @@ COMMANDS = {
     "export": ("export style.ckpt", "train"),
     "stylize": ("stylize photo.png -s udnie --size 32 -o out.png", None),
     "stylize a video": ("stylize photo.png clip.mp4 -s udnie -o out", "video"),
+    "batch": ("batch list.csv -s udnie --size 32", None),
+    "batch of a Parquet file": ("batch list.parquet -s udnie", "batch"),
+    "batch in a store": ("batch memory://list.csv -s udnie", "batch"),
+    "batch on Ray": ("batch list.csv -s udnie --on ray", "ray"),
     "webcam": ("webcam -s udnie --headless", "video"),
     "web": ("web udnie -o page --runtime runtime", None),
     "optimize": ("optimize photo.png photo.png -o out.png", "train"),
@@ -59,7 +63,8 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "photos").mkdir()
     for name in ("photo.png", "photos/photo.png"):
         Image.new("RGB", (160, 160), (30, 90, 150)).save(tmp_path / name)
-    for name in ("style.ckpt", "clip.mp4"):
+    (tmp_path / "list.csv").write_text("in,out\nphoto.png,out.png\n")
+    for name in ("style.ckpt", "clip.mp4", "list.parquet"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "runtime").mkdir()
     for name in RUNTIME_FILES:

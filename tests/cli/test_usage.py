@@ -44,6 +44,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("stylize photo.png -s udnie --blend half", "--blend is 'half'; expected a number"),
         ("stylize photo.png -s udnie --json=maybe", "--json is 'maybe'; expected no value"),
         ("stylize photo.png -s udnie --format tiff", 'Invalid value "tiff" for --format. Choose from: "png", "jpg", '),
+        ("batch", "MANIFEST and --style are missing"),
+        ("batch list.csv -s udnie --actors many", "--actors is 'many'; expected a whole number"),
         ("webcam", "--style is missing"),
         ("webcam --style --headless", "no style was given"),
         ("web", "--out is missing"),

@@ -71,7 +71,8 @@ def test_a_damaged_ledger_costs_work_not_results(folder: Path, negative: Path) -
     run(folder, negative)
     ledger = folder.with_name("out") / ".fast-style.jsonl"
     lines = ledger.read_text().splitlines()
-    ledger.write_text("\n".join([*lines[:-1], "[]", "{}", lines[-1][:20]]))
+    kept = [line for line in lines if json.loads(line)["result"] != "4.png"]
+    ledger.write_text("\n".join([*kept, "[]", "{}", lines[-1][:20]]))
     outcomes = run(folder, negative)
     assert sum(outcome.skipped for outcome in outcomes) == 5
     assert sum(outcome.error is not None for outcome in outcomes) == 1  # it cannot be known to be ours

@@ -114,7 +114,8 @@ def test_the_ledger_tells_what_is_done(place: Path) -> None:
     with pytest.raises(InputError, match="exists"):
         is_done(job, Ledger(place / "out", "settings"), force=False)
     assert not is_done(job, None, force=True)
-    Ledger(place / "out", "settings").add(job.source, job.target)
+    ledger = Ledger(place / "out", "settings")
+    ledger.end([(ledger.look(*job.names), 0.1, "")])
     assert is_done(job, Ledger(place / "out", "settings"), force=False)
     assert not is_done(job, Ledger(place / "out", "settings"), force=True)
     assert not is_done(job, Ledger(place / "out", "other settings"), force=False)

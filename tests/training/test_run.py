@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -180,12 +182,27 @@ def test_ctrl_c_leaves_a_checkpoint_that_resumes(photo_folder: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("nodes", [1, 2])
 def test_two_processes_train_and_agree_with_one_of_twice_the_batch(
-    photo_folder: Path, tmp_path: Path, narrow_file: Path
+    nodes: int, photo_folder: Path, tmp_path: Path, narrow_file: Path
 ) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    command = train_command(photo_folder, two, narrow_file, "--devices", "2")
-    subprocess.run(command, check=True, capture_output=True, timeout=900)
+    more = ["--nodes", "2"] if nodes == 2 else ["--devices", "2"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    running = [
+        subprocess.Popen(
+            train_command(photo_folder, two, narrow_file, *more),
+            env=os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": str(node)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        for node in range(nodes)
+    ]
+    said = [process.communicate(timeout=900)[0] for process in running]
+    assert [process.returncode for process in running] == [0] * nodes
+    assert [b"equal to the network" in text for text in said] == [True, False][:nodes]  # the first publishes
     single = train_command(photo_folder, one, narrow_file)
     single[single.index("--batch") + 1] = "4"
     subprocess.run(single, check=True, capture_output=True)

@@ -1,0 +1,54 @@
+"""Sharing work among copies of a command that know nothing of each other."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from fast_style.errors import InputError
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several equal shares of the work; the default is all of it.
+
+    What belongs to a share follows from its name alone: copies need not see the same list, and files that are added
+    move no others to another share.
+
+    Attributes:
+        number: Which share, from 1 on.
+        count: Of how many.
+    """
+
+    number: int = 1
+    count: int = 1
+
+    def holds(self, name: str) -> bool:
+        """Whether the result of that name belongs to this share."""
+        if self.count == 1:
+            return True
+        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
+
+    def __str__(self) -> str:
+        """As part of a file's name."""
+        return f"{self.number}-of-{self.count}"
+
+
+def parse_shard(text: str | None) -> Shard:
+    """Parse ``3/64``; None is all of the work.
+
+    Raises:
+        InputError: It is not a share.
+    """
+    if text is None:
+        return Shard()
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    if match is None:
+        raise InputError(f"{text!r} is not a shard", hint="Give a number and how many there are, such as 3/64.")
+    number, count = map(int, match.groups())
+    if not 1 <= number <= count:
+        shards = f"from 1/{count} to {count}/{count}" if count else "from 1/1 on"
+        raise InputError(f"there is no shard {text}", hint=f"They are counted {shards}.")
+    return Shard(number, count)
