@@ -171,7 +171,7 @@ class _Studio:
 
     async def static(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if name not in {"studio.js", "studio.css"}:
+        if name not in {"studio.js", "studio.css", "icon.svg"}:
             return Response(status_code=404)
         return FileResponse(_STATIC / name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -24,6 +25,8 @@ _LONGEST_TITLE = 120
 # What was uploaded and not used is thrown away after so long.
 _KEPT_SECONDS = 24 * 3600
 FORMAT = 1
+# What each of them says.
+_RUN = ("format", "title", "network", "steps", "asked", "painting", "photos")
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,7 @@ class Library:
 
     def runs(self) -> list[Path]:
         """List the folders of own styles, finished or not."""
-        return sorted(
-            path.parent for path in self.place("styles").glob("*/run.json") if _NAME.fullmatch(path.parent.name)
-        )
+        return sorted(folder for folder in self.place("styles").iterdir() if _is_run(folder))
 
     def run(self, name: str) -> Path:
         """Find the folder of an own style.
@@ -133,7 +134,7 @@ class Library:
             StyleNotFoundError: There is none, or the name is none.
         """
         folder = self.place("styles") / name
-        if not _NAME.fullmatch(name) or folder.is_symlink() or not (folder / "run.json").is_file():
+        if not _NAME.fullmatch(name) or not _is_run(folder):
             raise StyleNotFoundError(f"you have no style {name!r}", hint="Reload the page: it may have been deleted.")
         return folder
 
@@ -215,11 +216,21 @@ def read_run(folder: Path) -> dict[str, Any]:
     """Read what a training was asked for."""
     path = folder / "run.json"
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        run = {key: run[key] for key in _RUN} | run
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} cannot be read: {error}", hint=f"Delete the folder {folder}.") from error
     check_format(run.get("format"), FORMAT, path, InputError)
-    return dict(run)
+    return run
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether it is a style's folder of ours; one that cannot be read must not hide the others."""
+    if not _NAME.fullmatch(folder.name) or folder.is_symlink():
+        return False
+    with contextlib.suppress(InputError):
+        return bool(read_run(folder))
+    return False
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -29,6 +29,8 @@ NETWORKS = tuple(FIRST_PACE)
 _LEAST_STEPS, _MOST_STEPS = 10, 100_000
 _LONGEST_MINUTES = 24 * 60
 _PREVIEWS = 24
+# Between two previews and checkpoints: some minutes' work of fast.
+_MOST_STEPS_UNSEEN = 200
 _SHOWN_ROWS = 200
 _TRIES = 5
 
@@ -270,7 +272,7 @@ class Trainings:
         checkpoint = self._checkpoint(folder)
         # A checkpoint holds the whole recipe.
         asked = ["--resume", str(checkpoint)] if checkpoint.is_file() else run["asked"]
-        every = max(10, run["steps"] // _PREVIEWS)
+        every = min(max(_LEAST_STEPS, run["steps"] // _PREVIEWS), _MOST_STEPS_UNSEEN)
         command = [*self._program, "train", str(folder / run["painting"]), run["photos"], "-o", str(folder)]
         command += ["--name", folder.name, "--preview-every", str(every), *asked]
         export = [*self._program, "export", str(checkpoint), "--force"]

@@ -37,6 +37,26 @@ class Opened:
         self.server.run(sockets=[self.socket])
 
 
+def listen(port: int) -> socket.socket:
+    """Bind a socket to the loopback address.
+
+    Raises:
+        StudioError: The port is taken.
+    """
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen()
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise StudioError(
+            f"cannot listen on {HOST}:{port}: {error}",
+            hint="The studio may be running already: look for its page. Or give another --port.",
+        ) from error
+    return listening
+
+
 def open_studio(
     folder: Path,
     *,
@@ -59,17 +79,7 @@ def open_studio(
         StudioError: The port is taken.
     """
     library = Library(folder)
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((HOST, port))
-        listening.listen()
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise StudioError(
-            f"cannot listen on {HOST}:{port}: {error}",
-            hint="The studio may be running already: look for its page. Or give another --port.",
-        ) from error
+    listening = listen(port)
     port = listening.getsockname()[1]
     trainings = Trainings(library, config=None if config is None else config.resolve())
     app = make_app(library, trainings, port=port, roots=photos or [Path.home()], runtime=runtime)

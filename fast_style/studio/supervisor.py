@@ -81,9 +81,9 @@ def _note(folder: Path, facts: dict[str, Any], **news: Any) -> None:
 def main() -> None:
     """Let go of whoever started this, then watch."""
     folder, lock = Path(sys.argv[1]), int(sys.argv[2])
+    os.setsid()
     if os.fork():
         os._exit(0)
-    os.setsid()
     os.nice(NICENESS)
     # A server that was started deaf to it would hand that on, and the training could not be paused.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -75,23 +75,24 @@ def keep_picture(path: Path, folder: Path, shown_as: str) -> dict[str, Any]:
         ImageError: It is not a picture, or it is damaged or too large.
         FileError: The disk is full.
     """
+    preview = folder / f"{secrets.token_hex(16)}.jpg"
     try:
         header = read_header(path)
         picture = load_image(path, opaque=True)
+        suffix = _SUFFIX.get(header.format if header else "")
+        save_image(fit(picture, _PREVIEW_SIZE), preview)
+        original = folder / f"{secrets.token_hex(16)}{suffix or '.png'}"
+        if suffix is None:  # GIF and PPM, which a training does not take for paintings
+            save_image(picture, original)
+        else:
+            path.replace(original)
     except InputError as error:
-        path.unlink()
+        preview.unlink(missing_ok=True)
         raise type(error)(str(error).replace(str(path), shown_as), hint=error.hint) from error
-    identity = secrets.token_hex(16)
-    save_image(fit(picture, _PREVIEW_SIZE), folder / f"{identity}.jpg")
-    suffix = _SUFFIX.get(header.format if header else "")
-    original = folder / f"{secrets.token_hex(16)}{suffix or '.png'}"
-    if suffix is None:  # GIF and PPM, which a training does not take for paintings
-        save_image(picture, original)
-        path.unlink()
-    else:
-        path.replace(original)
+    finally:
+        path.unlink(missing_ok=True)
     width, height = picture.size
-    return {"id": original.name, "preview": f"{identity}.jpg", "width": width, "height": height}
+    return {"id": original.name, "preview": preview.name, "width": width, "height": height}
 
 
 def keep_film(path: Path, folder: Path) -> Path:
