@@ -26,6 +26,7 @@ from fast_style.styles import shipped_styles
 # training on this machine has told. Nothing was measured for fine and johnson; they are slower than fast.
 FIRST_PACE = {"fast": 71.0, "tiny": 157.0, "fine": 60.0, "johnson": 30.0}
 NETWORKS = tuple(FIRST_PACE)
+PROGRAM = (sys.executable, "-m", "fast_style")
 _LEAST_STEPS, _MOST_STEPS = 10, 100_000
 _LONGEST_MINUTES = 24 * 60
 _PREVIEWS = 24
@@ -95,7 +96,7 @@ class Trainings:
         self,
         library: Library,
         *,
-        program: Sequence[str] = (sys.executable, "-m", "fast_style"),
+        program: Sequence[str] = PROGRAM,
         config: Path | None = None,
     ) -> None:
         self.library = library

@@ -12,7 +12,7 @@ import uvicorn
 from fast_style.errors import StudioError
 from fast_style.studio.app import make_app
 from fast_style.studio.library import Library
-from fast_style.studio.runs import Trainings
+from fast_style.studio.runs import PROGRAM, Trainings
 
 HOST = "127.0.0.1"
 PORT = 8765
@@ -64,6 +64,7 @@ def open_studio(
     port: int = PORT,
     runtime: Path | None = None,
     config: Path | None = None,
+    program: Sequence[str] = PROGRAM,
 ) -> Opened:
     """Make a studio's server.
 
@@ -73,6 +74,7 @@ def open_studio(
         port: 0 takes any free one.
         runtime: Folder of onnxruntime-web, for pages of styles; None lets npm fetch it.
         config: A TOML file with a recipe for all trainings.
+        program: What runs a verb of fast-style.
 
     Raises:
         FileError: The folder cannot be written.
@@ -81,7 +83,7 @@ def open_studio(
     library = Library(folder)
     listening = listen(port)
     port = listening.getsockname()[1]
-    trainings = Trainings(library, config=None if config is None else config.resolve())
+    trainings = Trainings(library, program=program, config=None if config is None else config.resolve())
     app = make_app(library, trainings, port=port, roots=photos or [Path.home()], runtime=runtime)
     options = uvicorn.Config(
         app,
