@@ -255,7 +255,7 @@ class _Studio:
         path = self._library.run(request.path_params["name"]) / "previews" / picture
         if not re.fullmatch(r"step-\d+\.png", picture) or not path.is_file():
             return Response(status_code=404)
-        return FileResponse(path, headers={"cache-control": "private, max-age=3600"})
+        return Response(await run_in_threadpool(path.read_bytes), media_type="image/png")
 
     async def delete(self, request: Request) -> Response:
         await run_in_threadpool(self._trainings.delete, request.path_params["name"])

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from fast_style.errors import InputError, StudioError
 from fast_style.graph import core_count
 from fast_style.studio import supervisor
 from fast_style.studio.library import FORMAT, Library, read_run, write_json
-from fast_style.styles import shipped_styles
+from fast_style.styles import find_style, shipped_styles
 
 # Steps a minute on two cores, of the cards of the shipped styles and docs/measurements.md: what is hoped for until a
 # training on this machine has told. Nothing was measured for fine and johnson; they are slower than fast.
@@ -112,16 +112,19 @@ class Trainings:
             StudioError: Another one is running.
             FileError: The disk is full.
         """
+        if wish.start not in {"nearest", "scratch"}:  # an adapter fits the network that it was made for
+            wish = replace(wish, network=find_style(wish.start).card.get("network", wish.network))
         with self._turn:
             lock = self._take()
-            folder = self.library.new_run(wish.title)
+            folder = None
             try:
+                folder = self.library.new_run(wish.title)
                 kept = folder / f"painting{painting.suffix}"
                 shutil.copyfile(painting, kept)
                 steps = wish.steps or self._steps(wish)
                 asked = ["--network", wish.network, "--steps", str(steps), "--strength", f"{wish.strength:g}"]
                 if wish.start not in {"nearest", "scratch"}:
-                    asked = ["--adapter-of", wish.start, *asked[2:]]
+                    asked += ["--adapter-of", wish.start]
                 elif wish.start == "nearest" and wish.network != "johnson":  # of which no style ships
                     asked += ["--init", "nearest"]
                 if wish.keep_frame:
@@ -136,7 +139,8 @@ class Trainings:
                 write_json(folder / "run.json", run)
                 self._spawn(folder, run, lock)
             except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
+                if folder is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
                 raise
             finally:
                 os.close(lock)

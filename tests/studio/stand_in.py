@@ -49,7 +49,8 @@ def train(photos: Path, out: Path, name: str, steps: int, resume: Path | None) -
         step = min(step + 10, steps)
         with figures.open("a") as file:
             file.write(f"{step},{100 / step},{50 / step},{40 / step},{10 / step},0.001\n")
-        Image.new("RGB", (64, 32), (step % 256, 90, 150)).save(out / "previews" / f"step-{step:06d}.png")
+        Image.new("RGB", (64, 32), (step % 256, 90, 150)).save(out / ".partial.png")
+        (out / ".partial.png").replace(out / "previews" / f"step-{step:06d}.png")
         checkpoint.write_text(f"{step} {steps}")
         time.sleep(MOMENT)
     if step < steps:

@@ -17,7 +17,7 @@ from PIL import Image
 from fast_style import Stylizer
 from fast_style.web.page import RUNTIME_FILES
 from tests.conftest import PAINTING, PHOTOS
-from tests.studio.conftest import STAND_IN, Client, packed, picture
+from tests.studio.conftest import STAND_IN, Client, packed, picture, wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -29,7 +29,7 @@ FLAGS = [
     "--no-first-run",
     "--use-fake-device-for-media-stream",
 ]
-PATIENCE = 240_000  # ms; a browser on a busy machine takes its time
+PATIENCE = 600_000  # ms; a browser on a busy machine takes its time
 # As small as a training gets. Crops so small hold too few cells for the penalty of the lattice.
 RECIPE = """
 size = 64
@@ -271,7 +271,7 @@ def test_a_film_is_painted_and_played(page: Any, tmp_path: Path) -> None:
     page.get_by_label("Style", exact=True).select_option("great-wave-tiny")
     page.set_input_files("#film", clip)
     reads(page, "#try-status", "The film is painted.")
-    page.wait_for_function("document.getElementById('try-film').duration > 0.3")
+    wait_for(lambda: page.evaluate("document.getElementById('try-film').duration") > 0.3)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the film").click()
     assert download.value.suggested_filename == "clip-great-wave-tiny.mp4"

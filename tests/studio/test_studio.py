@@ -20,7 +20,7 @@ from PIL import Image
 from fast_style import Stylizer
 from fast_style.errors import FileError, StudioError
 from fast_style.studio import Library, Trainings, uploads
-from fast_style.studio.library import file_name
+from fast_style.studio.library import file_name, read_run
 from fast_style.studio.server import listen
 from tests.conftest import PHOTOS
 from tests.studio.conftest import Client, packed, picture, wait_for
@@ -408,6 +408,15 @@ def test_what_a_training_cannot_be_asked_for_is_refused(client: Client) -> None:
         assert error.lower().startswith(said.lower())
     assert "is not a JSON object" in client.refused("POST", "/api/runs", b"[")[1]
     assert client.get("/api/state")["runs"] == []
+
+
+def test_an_adapter_is_trained_on_the_network_of_its_style(client: Client, library: Library) -> None:
+    client.wait(begin(client, start="udnie-fine"), "done")
+    asked = read_run(library.run("my-wave"))["asked"]
+    assert asked[: asked.index("--title=My Wave")] == [
+        *("--network", "fine", "--steps", "60", "--strength", "1"),
+        *("--adapter-of", "udnie-fine"),
+    ]
 
 
 def test_the_pace_of_this_machine_is_learned_from_a_training(client: Client, trainings: Trainings) -> None:

@@ -5,7 +5,7 @@ const POLL = 1500; // ms
 const FRAME_WIDTH = 480; // of the camera's frames, px
 const SHOWN_SIZE = 1280; // long side of a photo that is tried, px; the download has its own size
 const TERMS = { total: "All together", content: "Photo kept", style: "Painting met", tv: "Noise", colour: "Colours", spread: "Rare features", coarse_style: "Large forms", border: "Border", grid: "Grid", lattice: "Pattern", steady: "Flicker" };
-const STATES = { preparing: "Getting ready", training: "Learning", pausing: "Finishing the step, then it pauses", finishing: "Writing the style", paused: "Paused", failed: "Stopped by an error", done: "Ready" };
+const STATES = { preparing: "Starting", training: "Learning", pausing: "Finishing the step, then it pauses", finishing: "Writing the style", paused: "Paused", failed: "Stopped by an error", done: "Ready" };
 const EXPORTS = { onnx: "ONNX file", card: "Card", adapter: "Adapter", page: "Web page" };
 
 let state = { styles: [], runs: [], pace: {}, trains: true };
@@ -204,6 +204,7 @@ function show() {
   if (shown && !state.runs.some((run) => run.name === shown) && !styleOf(shown)) shown = null;
   showRun(state.runs.find((run) => run.name === shown), shown ? styleOf(shown) : undefined);
   showOthers(running);
+  $("start-training").disabled = !state.trains;
   $("new").hidden = Boolean(running || (shown && !making));
   showPace();
   showStyles();
@@ -315,10 +316,11 @@ function network() {
 }
 
 function showPace() {
+  if (!state.trains) return put("minutes-note", "Training needs libraries that are not installed: pip install 'fast-style[studio]'.");
   const pace = state.pace[network()];
   if (!pace) return;
   const own = Number($("steps").value);
-  put("minutes-note", own ? `${own} steps, about ${duration((own / pace) * 60)}.` : `About ${Math.max(10, Math.round($("minutes").value * pace))} steps. The first time on this machine is a guess.`);
+  put("minutes-note", own ? `${own} steps, about ${duration((own / pace) * 60)}.` : `About ${Math.max(10, Math.round($("minutes").value * pace))} steps: a guess, until this machine has trained once.`);
   put("strength-value", strengthOf($("strength").value).toFixed(2));
   $("strength").setAttribute("aria-valuetext", strengthOf($("strength").value).toFixed(2));
 }
@@ -588,14 +590,14 @@ document.querySelectorAll("[name=network]").forEach((radio) => radio.addEventLis
 $("new").addEventListener("submit", async (event) => {
   event.preventDefault();
   $("new-problem").hidden = true;
-  event.submitter.disabled = true;
+  $("start-training").disabled = true;
   try {
     await start();
   } catch (error) {
     $("new-problem").textContent = `${error.message} ${error.hint ?? ""}`;
     $("new-problem").hidden = false;
   } finally {
-    event.submitter.disabled = false;
+    $("start-training").disabled = false;
   }
 });
 when($("run-pause"), "click", () => wish("pause"));
