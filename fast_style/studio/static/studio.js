@@ -255,13 +255,14 @@ function showPreviews(run) {
   const last = run.previews.length - 1;
   $("preview-none").hidden = last >= 0;
   $("preview").hidden = last < 0;
-  $("scrub-row").hidden = last < 1;
+  $("scrub-row").hidden = last < 0;
+  $("scrub").disabled = last < 1;
   if (last < 0) return;
   $("scrub").max = last;
   if (live) $("scrub").value = last;
   const name = run.previews[Math.min($("scrub").value, last)];
   const steps = Number(/\d+/.exec(name)[0]);
-  $("scrub").setAttribute("aria-valuetext", `after ${steps} steps`);
+  put("scrub-label", `After ${steps} steps`);
   $("preview").alt = `Photos beside their pictures after ${steps} steps`;
   source("preview", `/api/runs/${run.name}/previews/${name}`);
 }
@@ -545,6 +546,7 @@ function showStyles() {
   const own = state.styles.filter((style) => style.own).length;
   put("library-note", `${own} of yours, ${state.styles.length - own} that ship. ${tried?.kind === "photo" ? `On your photo ${tried.name}.` : "Try a photo, and the cards show it."}`);
   $("styles").replaceChildren(...state.styles.map(cardFor));
+  if (!$("try").hidden && !tried) showTry();
 }
 
 function cardFor(style) {
@@ -580,6 +582,7 @@ dropPlace($("painting-drop"), takePainting);
 dropPlace($("photos-drop"), takeZip);
 dropPlace($("try-drop"), (file) => (/^video\/|\.mkv$/.test(file.type || file.name) ? takeFilm(file) : takePhoto(file)));
 when($("choose-folder"), "click", () => openFolder(""));
+$("ask-no").addEventListener("click", () => $("ask").close());
 $("folders-cancel").addEventListener("click", () => $("folders").close());
 $("folders-take").addEventListener("click", () => {
   takePhotos({ folder: folder.path }, folder.photos, folder.path);
