@@ -191,7 +191,7 @@ class Library:
         for kind in ("paintings", "photos", "tries"):
             for path in self.place(kind).iterdir():
                 old = time.time() - path.stat().st_mtime > _KEPT_SECONDS
-                if (old and str(path) not in used) or path.name.startswith((".", "deleted-")):
+                if (old and str(path) not in used) or path.name.startswith("deleted-"):
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
