@@ -17,6 +17,7 @@ The tree::
     ├── DeviceError                 the device asked for is not the one that would run
     ├── MissingExtraError           a library that one of fast-style's extras installs
     ├── WebError                    the page's runtime or address cannot be had
+    ├── StudioError                 what the studio is asked for cannot be done now
     ├── TrainingDivergedError       the loss or the pictures show that training has failed
     └── ExportError                 the exported graph differs from the network
         └── VerificationError       by more than the tolerance, with the figures
@@ -97,6 +98,10 @@ class MissingExtraError(FastStyleError):
 
 class WebError(FastStyleError):
     """The page in the browser: its runtime or its address cannot be had."""
+
+
+class StudioError(FastStyleError):
+    """What the studio is asked for cannot be done now, such as a second training at a time."""
 
 
 class TrainingDivergedError(FastStyleError):

@@ -37,11 +37,12 @@ FLOORS = (
     "evaluate",
     "inspect",
     "web",
+    "studio",
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
 RUNTIME_ROOMS = {"errors", "extras", "files", "images", "sheet", "styles", "graph", "adapters", "runtime", "benchmark"}
-RUNTIME_ROOMS |= {"web"}
+RUNTIME_ROOMS |= {"web", "studio"}
 
 
 def imports_of(path: Path) -> set[str]:

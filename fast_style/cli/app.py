@@ -31,6 +31,7 @@ VERBS = {
     "batch": "Stylize the photos that a manifest lists, on one machine or on many.",
     "webcam": "Stylize what a camera sees, live.",
     "web": "Write a page that stylizes photos and the camera in the browser.",
+    "studio": "Open a page on this machine in which styles are made and tried.",
     "optimize": "Stylize one photo by optimising its pixels: slow, and the reference for quality.",
     "evaluate": "Measure how good a style is, beside the reference.",
     "sheet": "Lay every style on one photo, labelled.",

@@ -44,6 +44,7 @@ COMMANDS = {
     "batch on Ray": ("batch list.csv -s udnie --on ray", "ray"),
     "webcam": ("webcam -s udnie --headless", "video"),
     "web": ("web udnie -o page --runtime runtime", None),
+    "studio": ("studio --folder studio --no-open", "studio"),
     "optimize": ("optimize photo.png photo.png -o out.png", "train"),
     "evaluate": ("evaluate udnie --style photo.png --photos photos", "train"),
     "sheet": ("sheet photo.png -s udnie --size 32 -o out.png", None),

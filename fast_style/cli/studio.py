@@ -1,0 +1,46 @@
+"""``fast-style studio``."""
+
+from __future__ import annotations
+
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from fast_style.errors import InputError
+
+
+def studio(
+    *,
+    folder: Path | None = None,
+    photos: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
+    port: int = 8765,
+    runtime: Path | None = None,
+    config: Path | None = None,
+    open: bool = True,
+) -> None:
+    """Open a page on this machine in which styles are made, tried and kept, until Ctrl-C.
+
+    A training goes on when this ends; start the studio again to see it.
+
+    Args:
+        folder: Where styles are kept; by default fast-style/studio in your data directory.
+        photos: Folders in which the page may choose photos; by default your home folder.
+        port: To listen on, on this machine only; 0 takes any free one.
+        runtime: A folder with onnxruntime-web, for pages of styles; without it, npm fetches the package.
+        config: A TOML file with a recipe that all trainings begin with.
+        open: Open the page in the browser.
+    """
+    from fast_style.studio import default_folder, open_studio
+
+    for path in photos or []:
+        if not path.is_dir():
+            raise InputError(f"{path} is not a folder of photos")
+    opened = open_studio(folder or default_folder(), photos=photos or [], port=port, runtime=runtime, config=config)
+    print(opened.address, flush=True)
+    if open:
+        webbrowser.open(opened.address)
+    with suppress(KeyboardInterrupt):
+        opened.run()

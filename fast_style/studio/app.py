@@ -1,0 +1,372 @@
+"""The page and what it asks for. Every request shows the token; what changes something comes from the page itself."""
+
+from __future__ import annotations
+
+import functools
+import hmac
+import json
+import logging
+import re
+import secrets
+import tempfile
+import zipfile
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fast_style.errors import FastStyleError, FileError, InputError, StudioError, StyleNotFoundError
+from fast_style.images import load_image
+from fast_style.studio.library import Library, check_title, file_name
+from fast_style.studio.pictures import Films, Painter, as_jpeg
+from fast_style.studio.runs import Trainings, Wish
+from fast_style.studio.uploads import check_folder, keep_film, keep_picture, list_folder, receive, unpack_photos
+from fast_style.web import write_page
+
+_STATIC = Path(__file__).parent / "static"
+_MOST_JSON = 65_536
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_ENTRANCE = "This page opens with the address that 'fast-style studio' printed, which holds a key.\n"
+_log = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(
+    library: Library, trainings: Trainings, *, port: int, roots: Sequence[Path], runtime: Path | None = None
+) -> ASGIApp:
+    """Put the studio together.
+
+    Args:
+        library: What it keeps.
+        trainings: Its trainings.
+        port: Where it listens, on the loopback address; other hosts in a request are refused.
+        roots: Folders in which photos may be chosen.
+        runtime: Folder of onnxruntime-web, for pages of styles; None lets npm fetch it.
+    """
+    studio = _Studio(library, trainings, [root.resolve() for root in roots], runtime)
+    routes = [
+        Route("/", studio.page),
+        Route("/{name:str}", studio.static),
+        Route("/api/state", studio.state),
+        Route("/api/folders", studio.folders),
+        Route("/api/paintings", studio.add_painting, methods=["POST"]),
+        Route("/api/photos", studio.add_photos, methods=["POST"]),
+        Route("/api/tries", studio.add_try, methods=["POST"]),
+        Route("/api/uploads/{kind:str}/{name:str}", studio.preview_upload),
+        Route("/api/runs", studio.start, methods=["POST"]),
+        Route("/api/runs/{name:str}/curves", studio.curves),
+        Route("/api/runs/{name:str}/painting", studio.painting),
+        Route("/api/runs/{name:str}/previews/{picture:str}", studio.preview),
+        Route("/api/runs/{name:str}/{wish:str}", studio.wish, methods=["POST"]),
+        Route("/api/styles/{name:str}", studio.delete, methods=["DELETE"]),
+        Route("/api/styles/{name:str}/title", studio.rename, methods=["POST"]),
+        Route("/api/styles/{name:str}/card", studio.card),
+        Route("/api/styles/{name:str}/paint", studio.paint),
+        Route("/api/styles/{name:str}/frame", studio.frame, methods=["POST"]),
+        Route("/api/styles/{name:str}/film", studio.add_film, methods=["POST"]),
+        Route("/api/styles/{name:str}/export/{kind:str}", studio.export),
+        Route("/api/films/{id:str}", studio.film),
+        Route("/api/films/{id:str}/stop", studio.stop_film, methods=["POST"]),
+        Route("/api/films/{id:str}/file", studio.film_file),
+    ]
+    app = Starlette(routes=[Route(r.path, _answering(r.endpoint), methods=r.methods) for r in routes])
+    return _Guard(app, library.token(), port)
+
+
+class _Guard:
+    """Lets in who shows the token, under our own host's name, and gives every answer its headers."""
+
+    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
+        self._app, self._token, self._port = app, token, port
+        self._cookie = f"fast-style-studio-{port}"
+        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request and pass it on."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] += [(key.encode(), value.encode()) for key, value in _HEADERS.items()]
+            await send(message)
+
+        answer = self._refuse(request)
+        await (self._app if answer is None else answer)(scope, receive, send_with_headers)
+
+    def _refuse(self, request: Request) -> Response | None:
+        host = request.headers.get("host", "")
+        if host not in self._hosts:  # a name that some page had its server's name point here by
+            return PlainTextResponse("This host is not the studio's.\n", 403)
+        shown = request.query_params.get("token")
+        if shown is not None and request.url.path == "/" and request.method == "GET":
+            if not self._is_token(shown):
+                return PlainTextResponse(_ENTRANCE, 403)
+            answer = RedirectResponse("/", 303)  # the address bar and the history keep no key
+            answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", max_age=30 * 24 * 3600)
+            return answer
+        if not self._is_token(request.cookies.get(self._cookie, "")):
+            return PlainTextResponse(_ENTRANCE, 403)
+        if request.method not in {"GET", "HEAD"} and request.headers.get("origin") != f"http://{host}":
+            return PlainTextResponse("This does not come from the studio's page.\n", 403)
+        return None
+
+    def _is_token(self, shown: str) -> bool:
+        return hmac.compare_digest(shown.encode(), self._token.encode())
+
+
+def _answering(endpoint: Endpoint) -> Endpoint:
+    """Turn errors into words and a remedy; a traceback goes to the log alone."""
+
+    @functools.wraps(endpoint)
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except FastStyleError as error:
+            kinds = ((StyleNotFoundError, 404), (StudioError, 409), (FileError, 507))
+            status = next((status for kind, status in kinds if isinstance(error, kind)), 400)
+            return _complaint(status, str(error), error.hint)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except OSError as error:
+            return _complaint(507, f"The disk says: {error.strerror or error}.", "Make room on it, then try again.")
+        except Exception:
+            _log.exception("%s %s failed", request.method, request.url.path)
+            return _complaint(500, "Something went wrong in the studio.", "Try again. The terminal has the details.")
+
+    return answer
+
+
+def _complaint(status: int, error: str, hint: str | None) -> Response:
+    return JSONResponse({"error": error[:1].upper() + error[1:], "hint": hint}, status)
+
+
+class _Studio:
+    """The endpoints."""
+
+    def __init__(self, library: Library, trainings: Trainings, roots: list[Path], runtime: Path | None) -> None:
+        self._library, self._trainings, self._roots, self._runtime = library, trainings, roots, runtime
+        self._painter, self._films = Painter(library), Films(library)
+
+    async def page(self, request: Request) -> Response:
+        return FileResponse(_STATIC / "index.html")
+
+    async def static(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in {"studio.js", "studio.css", "icon.svg"}:
+            return Response(status_code=404)
+        return FileResponse(_STATIC / name)
+
+    async def state(self, request: Request) -> Response:
+        def read() -> dict[str, Any]:
+            return {
+                "styles": [entry.as_dict() for entry in self._library.styles()],
+                "runs": self._trainings.unfinished(),
+                "pace": self._trainings.pace(),
+                "trains": find_spec("torch") is not None,
+            }
+
+        return JSONResponse(await run_in_threadpool(read))
+
+    async def folders(self, request: Request) -> Response:
+        asked = request.query_params.get("path", "")
+        return JSONResponse(await run_in_threadpool(list_folder, self._roots, asked))
+
+    async def add_painting(self, request: Request) -> Response:
+        return await self._add_picture(request, "paintings", "painting")
+
+    async def add_try(self, request: Request) -> Response:
+        return await self._add_picture(request, "tries", "photo")
+
+    async def _add_picture(self, request: Request, place: str, kind: str) -> Response:
+        path = await self._receive(request, place, kind)
+        shown_as = request.query_params.get("name", "")[:100] or f"the {kind}"
+        return JSONResponse(await run_in_threadpool(keep_picture, path, self._library.place(place), shown_as))
+
+    async def add_photos(self, request: Request) -> Response:
+        path = await self._receive(request, "photos", "zip")
+        return JSONResponse(await run_in_threadpool(unpack_photos, path, self._library.place("photos")))
+
+    async def preview_upload(self, request: Request) -> Response:
+        kind, name = request.path_params["kind"], request.path_params["name"]
+        if kind not in {"paintings", "tries"} or not name.endswith(".jpg"):
+            return Response(status_code=404)
+        return FileResponse(self._library.upload(kind, name))
+
+    async def start(self, request: Request) -> Response:
+        asked = await _read_json(request)
+        wish = Wish(
+            title=check_title(asked.get("title")),
+            network=_text(asked, "network", "fast"),
+            minutes=_number(asked, "minutes", 15.0),
+            steps=None if asked.get("steps") is None else int(_number(asked, "steps", 0)),
+            strength=_number(asked, "strength", 1.0),
+            start=_text(asked, "start", "nearest"),
+            keep_frame=asked.get("keep_frame") is True,
+            **{name: _text(asked, name, "").strip() for name in ("artist", "year", "licence")},
+        )
+        painting = self._library.upload("paintings", _text(asked, "painting", ""))
+        if asked.get("zip") is not None:
+            photos = self._library.upload("photos", _text(asked, "zip", ""))
+        else:
+            photos = check_folder(self._roots, _text(asked, "folder", ""))
+        if (await run_in_threadpool(list_folder, [photos], ""))["photos"] == 0:
+            raise InputError("there are no photos in that folder", hint="Choose one with JPEG, PNG or WebP pictures.")
+        return JSONResponse({"name": await run_in_threadpool(self._trainings.start, wish, painting, photos)}, 201)
+
+    async def wish(self, request: Request) -> Response:
+        name, wish = request.path_params["name"], request.path_params["wish"]
+        if wish == "resume":
+            await run_in_threadpool(self._trainings.resume, name)
+        elif wish in {"pause", "stop"}:
+            await run_in_threadpool(self._trainings.wish, name, wish)
+        else:
+            return Response(status_code=404)
+        return JSONResponse({})
+
+    async def curves(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self._trainings.curves, request.path_params["name"]))
+
+    async def painting(self, request: Request) -> Response:
+        (path,) = self._library.run(request.path_params["name"]).glob("painting.*")
+        picture = await run_in_threadpool(load_image, path, size=480, opaque=True)
+        return Response(as_jpeg(picture), media_type="image/jpeg")
+
+    async def preview(self, request: Request) -> Response:
+        picture = request.path_params["picture"]
+        path = self._library.run(request.path_params["name"]) / "previews" / picture
+        if not re.fullmatch(r"step-\d+\.png", picture) or not path.is_file():
+            return Response(status_code=404)
+        return Response(await run_in_threadpool(path.read_bytes), media_type="image/png")
+
+    async def delete(self, request: Request) -> Response:
+        await run_in_threadpool(self._trainings.delete, request.path_params["name"])
+        return JSONResponse({})
+
+    async def rename(self, request: Request) -> Response:
+        title = (await _read_json(request)).get("title")
+        self._library.rename(request.path_params["name"], check_title(title))
+        return JSONResponse({})
+
+    async def card(self, request: Request) -> Response:
+        photo = request.query_params.get("photo")
+        path = None if not photo else self._library.upload("tries", photo)
+        return FileResponse(await run_in_threadpool(self._painter.card, request.path_params["name"], path))
+
+    async def paint(self, request: Request) -> Response:
+        asked = dict(request.query_params)
+        path = self._library.upload("tries", asked.get("photo", ""))
+        size = int(_number(asked, "size", 0)) or None
+        options = {"blend": _number(asked, "blend", 1.0), "strength": _number(asked, "strength", 1.0)}
+
+        def paint() -> bytes:
+            picture = load_image(path, size=size, opaque=True)
+            name = request.path_params["name"]
+            return as_jpeg(self._painter.paint(name, picture, colors=asked.get("colors") == "1", **options), quality=94)
+
+        return Response(await run_in_threadpool(paint), media_type="image/jpeg")
+
+    async def frame(self, request: Request) -> Response:
+        path = await self._receive(request, "tries", "frame")
+        try:
+            content = path.read_bytes()
+        finally:
+            path.unlink()
+        painted = await run_in_threadpool(self._painter.frame, request.path_params["name"], content)
+        return Response(painted, media_type="image/jpeg")
+
+    async def add_film(self, request: Request) -> Response:
+        name = self._library.style(request.path_params["name"]).name
+        size = int(_number(dict(request.query_params), "size", 640)) or None
+        path = await self._receive(request, "tries", "film")
+        source = await run_in_threadpool(keep_film, path, self._library.place("tries"))
+        return JSONResponse({"id": self._films.start(name, source, size=size)}, 201)
+
+    async def film(self, request: Request) -> Response:
+        return JSONResponse(self._films.describe(request.path_params["id"]))
+
+    async def stop_film(self, request: Request) -> Response:
+        self._films.stop(request.path_params["id"])
+        return JSONResponse({})
+
+    async def film_file(self, request: Request) -> Response:
+        return FileResponse(self._films.file(request.path_params["id"]), filename="film.mp4")
+
+    async def export(self, request: Request) -> Response:
+        entry, kind = self._library.style(request.path_params["name"]), request.path_params["kind"]
+        name = file_name(entry.title) if entry.own else entry.name
+        if kind == "page":
+            archive = await run_in_threadpool(self._page_of, entry.path, name)
+            return FileResponse(archive, filename=f"{name}-page.zip", background=BackgroundTask(archive.unlink))
+        suffix = {"onnx": ".onnx", "card": ".json", "adapter": ".safetensors"}.get(kind)
+        path = entry.path.with_suffix(suffix or ".none")
+        if suffix is None or not path.is_file():
+            raise InputError(f"{entry.title} has no {kind}", hint="Adapters come from a training of an adapter.")
+        return FileResponse(path, filename=name + suffix)
+
+    def _page_of(self, style: Path, name: str) -> Path:
+        """Write a page's folder, and pack it."""
+        tries = self._library.place("tries")
+        with tempfile.TemporaryDirectory(prefix=".page-", dir=tries) as temporary:
+            page = write_page([style], Path(temporary) / name, runtime=self._runtime)
+            archive = tries / f"{secrets.token_hex(16)}.zip"
+            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+                for path in sorted(page.rglob("*")):
+                    packed.write(path, Path(name) / path.relative_to(page))
+        return archive
+
+    async def _receive(self, request: Request, place: str, kind: str) -> Path:
+        path = self._library.place(place) / f".{secrets.token_hex(16)}"
+        await receive(request.stream(), path, kind, request.headers.get("content-length"))
+        return path
+
+
+async def _read_json(request: Request) -> dict[str, Any]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_JSON:
+            raise InputError("the request is too large")
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        asked = None
+    if not isinstance(asked, dict):
+        raise InputError("the request is not a JSON object", hint="Reload the page.")
+    return asked
+
+
+def _text(asked: dict[str, Any], name: str, default: str) -> str:
+    value = asked.get(name, default)
+    if not isinstance(value, str):
+        raise InputError(f"{name} is {value!r}; expected text")
+    return value
+
+
+def _number(asked: dict[str, Any], name: str, default: float) -> float:
+    value = asked.get(name, default)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if isinstance(value, bool) or not -1e9 < number < 1e9:
+        raise InputError(f"{name} is {value!r}; expected a number")
+    return number

@@ -1,0 +1,253 @@
+"""What the studio keeps on the disk: styles, uploads, the token, the lock of the one training."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fast_style.adapters import SUFFIX as ADAPTER_SUFFIX
+from fast_style.errors import FileError, InputError, StyleNotFoundError
+from fast_style.files import check_format, replacing
+from fast_style.styles import read_card, shipped_styles
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LONGEST_NAME = 40
+_LONGEST_TITLE = 120
+# What was uploaded and not used is thrown away after so long.
+_KEPT_SECONDS = 24 * 3600
+FORMAT = 1
+# What each of them says.
+_RUN = ("format", "title", "network", "steps", "asked", "painting", "photos")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A style in the library.
+
+    Attributes:
+        name: What addresses and files call it.
+        title: What it is called on the page.
+        path: Its ONNX file, which an unfinished one has not yet.
+        own: Whether it was made here.
+        card: What its training recorded.
+    """
+
+    name: str
+    title: str
+    path: Path
+    own: bool
+    card: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the page shows."""
+        painting = self.card.get("painting", {})
+        training = self.card.get("training", {})
+        return {
+            "name": self.name,
+            "title": self.title,
+            "own": self.own,
+            "artist": painting.get("artist", ""),
+            "year": painting.get("year", ""),
+            "network": self.card.get("network", ""),
+            "steps": training.get("steps"),
+            "skipped": training.get("skipped", 0),
+            "cut": "box" in painting,
+            "date": self.card.get("date", ""),
+            "adapter": self.own and self.path.with_suffix(ADAPTER_SUFFIX).is_file(),
+        }
+
+
+class Library:
+    """The studio's folder.
+
+    Args:
+        folder: Made if it is missing, for its owner's eyes only.
+
+    Raises:
+        FileError: It cannot be made or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for name in ("styles", "paintings", "photos", "tries"):
+                (self.folder / name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot write {folder}: {error.strerror}", hint="Give another --folder.") from error
+        self._shipped = [
+            Entry(style.name, _shipped_title(style.name, style.card), style.path, False, style.card)
+            for style in shipped_styles()
+        ]
+        self._forget_uploads()
+
+    def place(self, kind: str) -> Path:
+        """The folder of ``styles``, ``paintings``, ``photos`` or ``tries``."""
+        return self.folder / kind
+
+    def token(self) -> str:
+        """Return the secret that the page shows; it outlives the server, so that an open page goes on working."""
+        path = self.folder / "token"
+        try:
+            return path.read_text(encoding="ascii").strip()
+        except OSError:
+            token = secrets.token_urlsafe(32)
+        with replacing(path) as partial:
+            partial.write_text(token, encoding="ascii")
+        path.chmod(0o600)
+        return token
+
+    def styles(self) -> list[Entry]:
+        """List the finished styles: own ones first, the newest in front."""
+        own = [entry for run in self.runs() if (entry := self._own(run)).path.is_file() and entry.card]
+        own.sort(key=lambda entry: entry.path.stat().st_mtime, reverse=True)
+        return own + self._shipped
+
+    def style(self, name: str) -> Entry:
+        """Find a finished style.
+
+        Raises:
+            StyleNotFoundError: There is none of that name.
+        """
+        for entry in self.styles():
+            if entry.name == name:
+                return entry
+        raise StyleNotFoundError(f"there is no style {name!r}", hint="Reload the page: it may have been deleted.")
+
+    def runs(self) -> list[Path]:
+        """List the folders of own styles, finished or not."""
+        return sorted(folder for folder in self.place("styles").iterdir() if _is_run(folder))
+
+    def run(self, name: str) -> Path:
+        """Find the folder of an own style.
+
+        Raises:
+            StyleNotFoundError: There is none, or the name is none.
+        """
+        folder = self.place("styles") / name
+        if not _NAME.fullmatch(name) or not _is_run(folder):
+            raise StyleNotFoundError(f"you have no style {name!r}", hint="Reload the page: it may have been deleted.")
+        return folder
+
+    def new_run(self, title: str) -> Path:
+        """Make the folder of a new style, named after its title."""
+        taken = {entry.name for entry in self._shipped}
+        stem = name = file_name(title)
+        for number in range(2, 10_000):
+            folder = self.place("styles") / name
+            if name not in taken:
+                try:
+                    folder.mkdir()
+                    return folder
+                except FileExistsError:
+                    pass
+            name = f"{stem}-{number}"
+        raise InputError(f"there are too many styles called {title}", hint="Give another title.")
+
+    def rename(self, name: str, title: str) -> None:
+        """Give an own style another title.
+
+        Raises:
+            InputError: The title is empty or too long.
+            StyleNotFoundError: There is no such style.
+        """
+        folder = self.run(name)
+        write_json(folder / "run.json", {**read_run(folder), "title": check_title(title)})
+
+    def delete(self, name: str) -> None:
+        """Delete an own style and all that its training left."""
+        folder = self.run(name)
+        # It is gone at once; the rest may take its time, or go at the next start.
+        gone = self.place("tries") / f"deleted-{secrets.token_hex(8)}"
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def upload(self, kind: str, identity: str) -> Path:
+        """Find what was uploaded.
+
+        Raises:
+            InputError: There is nothing of that name.
+        """
+        if re.fullmatch(r"[0-9a-f]{32}(\.[a-z0-9]{2,4})?", identity) and (path := self.place(kind) / identity).exists():
+            return path
+        raise InputError("what was uploaded is no longer there", hint="Choose the file again.")
+
+    def _own(self, folder: Path) -> Entry:
+        path = folder / f"{folder.name}.onnx"
+        return Entry(folder.name, read_run(folder)["title"], path, True, read_card(path))
+
+    def _forget_uploads(self) -> None:
+        """Delete what nobody uses any more; photos that a style was or will be trained on stay with it."""
+        used = {read_run(folder)["photos"] for folder in self.runs()}
+        for kind in ("paintings", "photos", "tries"):
+            for path in self.place(kind).iterdir():
+                old = time.time() - path.stat().st_mtime > _KEPT_SECONDS
+                if (old and str(path) not in used) or path.name.startswith("deleted-"):
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def file_name(title: str) -> str:
+    """Make the name of files of a title: small Latin letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return "-".join(re.findall(r"[a-z0-9]+", plain))[:_LONGEST_NAME].strip("-") or "style"
+
+
+def check_title(title: object) -> str:
+    """Return a title without spaces around it.
+
+    Raises:
+        InputError: It is empty, too long, or not one line of text.
+    """
+    if not isinstance(title, str) or not title.strip() or len(title) > _LONGEST_TITLE or not title.isprintable():
+        raise InputError(f"a title is one line of 1 to {_LONGEST_TITLE} letters", hint="Give another title.")
+    return title.strip()
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read what a training was asked for."""
+    path = folder / "run.json"
+    try:
+        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        run = {key: run[key] for key in _RUN} | run
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} cannot be read: {error}", hint=f"Delete the folder {folder}.") from error
+    check_format(run.get("format"), FORMAT, path, InputError)
+    return run
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether it is a style's folder of ours; one that cannot be read must not hide the others."""
+    if not _NAME.fullmatch(folder.name) or folder.is_symlink():
+        return False
+    with contextlib.suppress(InputError):
+        return bool(read_run(folder))
+    return False
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write plain values, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
+
+
+def default_folder() -> Path:
+    """The studio's folder in the user's data directory (XDG Base Directory Specification)."""
+    given = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(given) if given.startswith("/") else Path.home() / ".local" / "share") / "fast-style" / "studio"
+
+
+def _shipped_title(name: str, card: dict[str, Any]) -> str:
+    """The painting's title; of several networks that ship with one painting, with the network's name."""
+    if "styles" in card:
+        return f"{len(card['styles'])} styles in one file"
+    title = card.get("painting", {}).get("title") or name.replace("-", " ")
+    return f"{title} · {card['network']}" if name.endswith(("-tiny", "-fine")) else str(title)

@@ -1,0 +1,212 @@
+"""What is painted for the page: cards of the library, photos, frames of the camera, films."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from fast_style.errors import FastStyleError, StudioError
+from fast_style.images import Picture, Pixels, load_image, save_image
+from fast_style.runtime.stylizer import Stylizer
+from fast_style.studio.library import Library
+
+CARD_SIZE = 480
+FRAME_SIZE = 640
+_OPEN_STYLES = 4
+_QUALITY = 90
+_log = logging.getLogger(__name__)
+
+
+class Painter:
+    """Paints with the styles of a library, one picture at a time, so that the machine stays usable.
+
+    Args:
+        library: Whose styles.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._turn = threading.Lock()
+        self._open: OrderedDict[tuple[str, int], Stylizer] = OrderedDict()
+
+    def paint(
+        self, name: str, picture: Picture, *, blend: float = 1.0, colors: bool = False, strength: float = 1.0
+    ) -> Picture:
+        """Paint a picture; arguments and errors as of :class:`Stylizer`."""
+        with self._turn:
+            stylizer = self._stylizer(name)
+            if strength != 1.0:
+                stylizer = stylizer.mixed(strength=strength)
+            return stylizer.picture(picture, amount=blend, colors=colors)
+
+    def frame(self, name: str, jpeg: bytes) -> bytes:
+        """Paint a frame of the camera, JPEG in and out."""
+        picture = load_image(io.BytesIO(jpeg), size=FRAME_SIZE, opaque=True)
+        return as_jpeg(self.paint(name, picture), quality=80)
+
+    def card(self, name: str, photo: Path | None) -> Path:
+        """Return the picture of a style's card: what it makes of a photo, or of a drawn landscape."""
+        path = self._library.style(name).path
+        key = f"{path} {path.stat().st_mtime_ns} {photo.name if photo else ''}"
+        target = self._library.place("tries") / f"card-{hashlib.sha256(key.encode()).hexdigest()[:32]}.jpg"
+        if not target.is_file():
+            picture = load_image(photo, size=CARD_SIZE, opaque=True) if photo else Picture(landscape())
+            save_image(self.paint(name, picture), target, quality=_QUALITY)
+        return target
+
+    def _stylizer(self, name: str) -> Stylizer:
+        path = self._library.style(name).path
+        key = (str(path), path.stat().st_mtime_ns)
+        if key not in self._open:
+            self._open[key] = Stylizer(path)
+            if len(self._open) > _OPEN_STYLES:
+                self._open.popitem(last=False)
+        self._open.move_to_end(key)
+        return self._open[key]
+
+
+def as_jpeg(picture: Picture, *, quality: int = _QUALITY) -> bytes:
+    """Encode a picture for the page."""
+    out = io.BytesIO()
+    save_image(picture, out, quality=quality, format="JPEG")
+    return out.getvalue()
+
+
+def landscape(width: int = CARD_SIZE, height: int = 320) -> Pixels:
+    """Draw hills by a lake at evening: what cards show until there is a photo of the user's own."""
+    draw_size = (width * 2, height * 2)  # and shrunk, for smooth edges
+    down = np.linspace(0, 1, draw_size[1])[:, None, None]
+    sky = np.array([64, 110, 190]) * (1 - down) + np.array([255, 196, 140]) * down
+    image = Image.fromarray(np.broadcast_to(sky, (draw_size[1], draw_size[0], 3)).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
+    across = np.linspace(0, 1, 97)
+    draw.ellipse((670, 170, 760, 260), fill=(255, 240, 200))
+    for cloud, (x, y) in enumerate(((180, 90), (380, 160), (800, 70))):
+        for puff in range(5):
+            draw.ellipse(
+                (x + puff * 36, y - puff % 3 * 14, x + 80 + puff * 36, y + 36), fill=(250, 225 - cloud * 8, 210)
+            )
+    hills = ((0.50, 0.10, 2.2, (112, 122, 160)), (0.60, 0.08, 3.7, (74, 104, 110)), (0.70, 0.05, 5.3, (52, 92, 62)))
+    for base, rise, waves, color in hills:
+        line = base - rise * (np.sin(across * waves * np.pi) + 0.4 * np.sin(across * waves * 8))
+        points = [(float(x) * draw_size[0], float(y) * draw_size[1]) for x, y in zip(across, line, strict=True)]
+        draw.polygon([(0, draw_size[1]), *points, draw_size], fill=color)
+    water = int(0.76 * draw_size[1])
+    draw.rectangle((0, water, *draw_size), fill=(70, 112, 150))
+    random = np.random.default_rng(7)
+    for x, y, length in random.integers((0, water, 12), (*draw_size, 70), (260, 3)):
+        draw.line((int(x), int(y), int(x + length), int(y)), fill=(240, 190, 150) if x % 3 else (40, 74, 110), width=3)
+    for x, tall in ((70, 190), (130, 250), (190, 150), (880, 210)):
+        for layer in range(4):
+            top = water - tall + layer * tall // 5
+            spread = 14 + layer * 13
+            draw.polygon(
+                [(x, top), (x - spread, top + tall // 3), (x + spread, top + tall // 3)], fill=(24, 58 + layer * 8, 44)
+            )
+    noise = random.normal(0, 5, (draw_size[1], draw_size[0], 1))
+    image = Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
+    return np.asarray(image.filter(ImageFilter.GaussianBlur(0.7)).resize((width, height), Image.Resampling.LANCZOS))
+
+
+@dataclass
+class _Film:
+    """A film in work, or done."""
+
+    target: Path
+    state: str = "painting"
+    frames: int = 0
+    expected: int | None = None
+    error: str | None = None
+    hint: str | None = None
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
+class Films:
+    """Paints films, one at a time, beside the server's own work.
+
+    Args:
+        library: Whose styles.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._films: dict[str, _Film] = {}
+        self._turn = threading.Lock()
+
+    def start(self, name: str, source: Path, *, size: int | None) -> str:
+        """Begin to paint an uploaded film; return what to ask for it by.
+
+        Raises:
+            StudioError: Another film is being painted.
+        """
+        path = self._library.style(name).path
+        with self._turn:
+            if any(film.state == "painting" for film in self._films.values()):
+                source.unlink(missing_ok=True)
+                raise StudioError("a film is being painted, and there is one at a time", hint="Wait, or stop it.")
+            identity = secrets.token_hex(16)
+            film = self._films[identity] = _Film(self._library.place("tries") / f"{identity}.mp4")
+        threading.Thread(target=self._paint, args=(film, path, source, size), daemon=True).start()
+        return identity
+
+    def describe(self, identity: str) -> dict[str, Any]:
+        """Say how far a film is: painting, done, stopped with what there was until then, or failed."""
+        film = self._find(identity)
+        shown = ("state", "frames", "expected", "error", "hint")
+        return {"id": identity, **{key: getattr(film, key) for key in shown}}
+
+    def stop(self, identity: str) -> None:
+        """End a film where it is."""
+        self._find(identity).stopped.set()
+
+    def file(self, identity: str) -> Path:
+        """Return the painted film.
+
+        Raises:
+            StudioError: It is not there yet.
+        """
+        film = self._find(identity)
+        if film.state == "painting" or not film.target.is_file():
+            raise StudioError("the film is not painted", hint="Wait, or start it again.")
+        return film.target
+
+    def _find(self, identity: str) -> _Film:
+        if identity not in self._films:
+            raise StudioError("the film is no longer known: the studio was started anew", hint="Start it again.")
+        return self._films[identity]
+
+    def _paint(self, film: _Film, style: Path, source: Path, size: int | None) -> None:
+        def move(done: int, expected: int | None) -> None:
+            film.frames, film.expected = done, expected
+            if film.stopped.is_set():
+                raise KeyboardInterrupt  # as Ctrl-C, on which a film that plays is left
+
+        state = "failed"
+        try:
+            from fast_style.runtime.video import VideoOptions, stylize_video
+
+            options = VideoOptions(size=size)
+            report = stylize_video(source, film.target, Stylizer(style, threads=1), options, progress=move)
+            state = "stopped" if report.interrupted else "done"
+        except FastStyleError as error:
+            film.error, film.hint = str(error).replace(str(source), "the film"), error.hint
+        except ModuleNotFoundError:
+            film.error, film.hint = "films need libraries that are not installed", "pip install 'fast-style[video]'"
+        except KeyboardInterrupt:
+            state = "stopped"
+        except Exception:
+            _log.exception("a film failed")
+            film.error, film.hint = "the film could not be painted", "Try another one. The terminal has the details."
+        finally:
+            film.state = state
+            source.unlink(missing_ok=True)

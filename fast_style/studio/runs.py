@@ -1,0 +1,353 @@
+"""Trainings: one at a time, each in a process of its own; what the disk holds says how far it is."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fast_style.errors import InputError, StudioError
+from fast_style.graph import core_count
+from fast_style.studio import supervisor
+from fast_style.studio.library import FORMAT, Library, read_run, write_json
+from fast_style.styles import find_style, shipped_styles
+
+# Steps a minute on two cores, of the cards of the shipped styles and docs/measurements.md: what is hoped for until a
+# training on this machine has told. Nothing was measured for fine and johnson; they are slower than fast.
+FIRST_PACE = {"fast": 71.0, "tiny": 157.0, "fine": 60.0, "johnson": 30.0}
+NETWORKS = tuple(FIRST_PACE)
+PROGRAM = (sys.executable, "-m", "fast_style")
+_LEAST_STEPS, _MOST_STEPS = 10, 100_000
+_LONGEST_MINUTES = 24 * 60
+_PREVIEWS = 24
+# Between two previews and checkpoints: some minutes' work of fast.
+_MOST_STEPS_UNSEEN = 200
+_SHOWN_ROWS = 200
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a training.
+
+    Attributes:
+        title: Of the style.
+        network: One of :data:`NETWORKS`.
+        minutes: How long it may take, about; or
+        steps: how many steps it takes, if that is not None.
+        strength: 0.25 to 4; 1 is the default look.
+        start: ``nearest`` begins with the nearest shipped style, ``scratch`` with nothing; the name of a shipped style
+            trains an adapter of it.
+        keep_frame: Leave a frame around the painting.
+        artist: For the card.
+        year: For the card.
+        licence: For the card.
+    """
+
+    title: str
+    network: str = "fast"
+    minutes: float = 15.0
+    steps: int | None = None
+    strength: float = 1.0
+    start: str = "nearest"
+    keep_frame: bool = False
+    artist: str = ""
+    year: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value out of range."""
+        if self.network not in NETWORKS:
+            raise InputError(f"network is {self.network!r}; expected {', '.join(NETWORKS)}")
+        if not 0 < self.minutes <= _LONGEST_MINUTES:
+            raise InputError(f"the time is {self.minutes:g} minutes; expected up to {_LONGEST_MINUTES}")
+        if self.steps is not None and not 1 <= self.steps <= _MOST_STEPS:
+            raise InputError(f"steps are {self.steps}; expected 1 to {_MOST_STEPS}")
+        if not 0.25 <= self.strength <= 4:
+            raise InputError(f"the strength is {self.strength:g}; expected 0.25 to 4")
+        if self.start not in {"nearest", "scratch", *(style.name for style in shipped_styles())}:
+            raise InputError(f"the start is {self.start!r}; expected nearest, scratch or a shipped style")
+        for name in ("artist", "year", "licence"):
+            value = getattr(self, name)
+            if len(value) > 120 or not (value.isprintable() or not value):
+                raise InputError(f"the {name} is one line of up to 120 letters")
+
+
+class Trainings:
+    """Starts, pauses and watches trainings.
+
+    Args:
+        library: Where they are.
+        program: What runs a verb of fast-style.
+        config: A TOML file with a recipe for all of them.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        *,
+        program: Sequence[str] = PROGRAM,
+        config: Path | None = None,
+    ) -> None:
+        self.library = library
+        self._program = list(program)
+        self._config = config
+        self._lock = library.folder / "training.lock"
+        self._turn = threading.Lock()
+
+    def start(self, wish: Wish, painting: Path, photos: Path) -> str:
+        """Start a training and return the name of its style.
+
+        Raises:
+            StudioError: Another one is running.
+            FileError: The disk is full.
+        """
+        if wish.start not in {"nearest", "scratch"}:  # an adapter fits the network that it was made for
+            wish = replace(wish, network=find_style(wish.start).card.get("network", wish.network))
+        with self._turn:
+            lock = self._take()
+            folder = None
+            try:
+                folder = self.library.new_run(wish.title)
+                kept = folder / f"painting{painting.suffix}"
+                shutil.copyfile(painting, kept)
+                steps = wish.steps or self._steps(wish)
+                asked = ["--network", wish.network, "--steps", str(steps), "--strength", f"{wish.strength:g}"]
+                if wish.start not in {"nearest", "scratch"}:
+                    asked += ["--adapter-of", wish.start]
+                elif wish.start == "nearest" and wish.network != "johnson":  # of which no style ships
+                    asked += ["--init", "nearest"]
+                if wish.keep_frame:
+                    asked.append("--keep-frame")
+                if self._config is not None:
+                    asked += ["--config", str(self._config)]
+                for name in ("title", "artist", "year", "licence"):
+                    if value := getattr(wish, name):
+                        asked += [f"--{name}={value}"]  # a value may begin with a hyphen
+                run = {"format": FORMAT, "title": wish.title, "network": wish.network, "steps": steps, "asked": asked}
+                run |= {"painting": kept.name, "photos": str(photos)}
+                write_json(folder / "run.json", run)
+                self._spawn(folder, run, lock)
+            except BaseException:
+                if folder is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
+            finally:
+                os.close(lock)
+        return folder.name
+
+    def resume(self, name: str) -> None:
+        """Go on with a training that was paused, cut off, or failed.
+
+        Raises:
+            StudioError: Another one is running, or it is finished.
+        """
+        folder = self.library.run(name)
+        if self.describe(folder)["state"] == "done":
+            raise StudioError(f"{name} is finished", hint="Start a new style.")
+        with self._turn:
+            lock = self._take()
+            try:
+                self._spawn(folder, read_run(folder), lock)
+            finally:
+                os.close(lock)
+
+    def wish(self, name: str, wish: str) -> None:
+        """Ask a running training to ``pause``; or to ``stop``, which makes a style of what it has learned so far.
+
+        What is paused can be stopped, too.
+
+        Raises:
+            StudioError: It is not running, or has nothing yet to make a style of.
+        """
+        folder = self.library.run(name)
+        state = self.describe(folder)["state"]
+        running = state in {"preparing", "training"}
+        if not running and not (wish == "stop" and state in {"paused", "failed"}):
+            raise StudioError(f"{name} is not being trained", hint="Reload the page.")
+        if running:
+            (folder / wish).touch()
+            return
+        if not self._checkpoint(folder).is_file():
+            raise StudioError("nothing is learned yet that a style could be made of", hint="Go on, or delete it.")
+        with self._turn:
+            lock = self._take()
+            try:
+                self._spawn(folder, read_run(folder), lock, finish=True)
+            finally:
+                os.close(lock)
+
+    def delete(self, name: str) -> None:
+        """Delete an own style.
+
+        Raises:
+            StudioError: It is being trained.
+        """
+        with self._turn:
+            if self._running() == name:
+                raise StudioError(f"{name} is being trained", hint="Pause it first.")
+            self.library.delete(name)
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        """Describe the trainings that are not done, the one that runs in front."""
+        found = [run for folder in self.library.runs() if (run := self.describe(folder))["state"] != "done"]
+        return sorted(found, key=lambda run: (not run["running"], run["state"] != "paused", run["name"]))
+
+    def describe(self, folder: Path) -> dict[str, Any]:
+        """Say how far a training is.
+
+        Its ``state`` is preparing, training, pausing, finishing (the style is being written), paused, failed or done.
+        """
+        run, process = read_run(folder), _read(folder / "process.json")
+        running = self._running() == folder.name
+        step = supervisor.last_step(folder / f"{folder.name}.csv") or 0
+        error = hint = None
+        if running:
+            started = "last" in process
+            written = process.get("command") == process.get("finish") or (started and step >= run["steps"])
+            if written or (folder / "stop").exists():
+                state = "finishing"
+            elif (folder / "pause").exists():
+                state = "pausing"
+            else:
+                state = "training" if started else "preparing"
+        elif (folder / f"{folder.name}.onnx").is_file() and (folder / f"{folder.name}.json").is_file():
+            state = "done"
+        elif process.get("exit") in {None, 0, 130} or (folder / "pause").exists():
+            state = "paused"
+            if process.get("exit") is None:
+                error, hint = "The training was cut off.", "Go on: it begins at the last checkpoint."
+        else:
+            state = "failed"
+            error, hint = _last_error(folder / "log.txt")
+        return {
+            "name": folder.name,
+            "title": run["title"],
+            "network": run["network"],
+            "state": state,
+            "running": running,
+            "step": step,
+            "steps": run["steps"],
+            "seconds_left": _seconds_left(process, run["steps"]) if state == "training" else None,
+            "kept": self._checkpoint(folder).is_file(),
+            "error": error,
+            "hint": hint,
+            "previews": sorted(path.name for path in folder.glob("previews/step-*.png")),
+        }
+
+    def curves(self, name: str) -> dict[str, list[float]]:
+        """Return the figures of a training by column, thinned out to what a small curve can show."""
+        path = self.library.run(name)
+        try:
+            with (path / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
+        except OSError:
+            return {}
+        rows = rows[:: max(1, len(rows) // _SHOWN_ROWS)]
+        try:
+            return {
+                key: [float(row[key]) for row in rows] for key in (rows[0] if rows else ()) if key != "learning_rate"
+            }
+        except (TypeError, ValueError):  # a row that is being written
+            return {}
+
+    def pace(self) -> dict[str, float]:
+        """Steps a minute of each network: as last seen on this machine, else a guess for as many cores."""
+        found = {network: pace * min(core_count(), 8) / 2 for network, pace in FIRST_PACE.items()}
+        for folder in sorted(self.library.runs(), key=lambda folder: folder.stat().st_mtime):
+            if seconds := _seconds_per_step(_read(folder / "process.json")):
+                found[read_run(folder)["network"]] = 60 / seconds
+        return found
+
+    def _steps(self, wish: Wish) -> int:
+        return min(_MOST_STEPS, max(_LEAST_STEPS, round(wish.minutes * self.pace()[wish.network])))
+
+    def _spawn(self, folder: Path, run: dict[str, Any], lock: int, *, finish: bool = False) -> None:
+        """Start the process that watches the training; it holds the lock from here on."""
+        checkpoint = self._checkpoint(folder)
+        # A checkpoint holds the whole recipe.
+        asked = ["--resume", str(checkpoint)] if checkpoint.is_file() else run["asked"]
+        every = min(max(_LEAST_STEPS, run["steps"] // _PREVIEWS), _MOST_STEPS_UNSEEN)
+        command = [*self._program, "train", str(folder / run["painting"]), run["photos"], "-o", str(folder)]
+        command += ["--name", folder.name, "--preview-every", str(every), *asked]
+        export = [*self._program, "export", str(checkpoint), "--force"]
+        for name in ("pause", "stop", "log.txt"):
+            (folder / name).unlink(missing_ok=True)
+        facts = {"command": export if finish else command, "finish": export, "began": time.time()}
+        write_json(folder / "process.json", facts)
+        os.pwrite(lock, folder.name.encode(), 0)
+        script = [sys.executable, "-I", supervisor.__file__, str(folder), str(lock)]
+        nowhere = subprocess.DEVNULL
+        subprocess.run(script, pass_fds=(lock,), stdin=nowhere, stdout=nowhere, stderr=nowhere, check=True)
+
+    def _take(self) -> int:
+        """Take the lock that a training holds as long as it lives."""
+        lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.truncate(lock, 0)
+                return lock
+            except BlockingIOError:  # perhaps only somebody who looks whether it is held
+                time.sleep(0.02)
+        os.close(lock)
+        raise StudioError("a training is running, and there is one at a time", hint="Pause or stop it.")
+
+    def _running(self) -> str | None:
+        """Name what is being trained, on the word of the kernel."""
+        try:
+            lock = os.open(self._lock, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return os.pread(lock, 256, 0).decode()
+        finally:
+            os.close(lock)
+        return None
+
+    @staticmethod
+    def _checkpoint(folder: Path) -> Path:
+        return folder / f"{folder.name}.ckpt"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _seconds_per_step(process: dict[str, Any]) -> float | None:
+    first, last = process.get("first"), process.get("last")
+    return float((last[1] - first[1]) / (last[0] - first[0])) if first and last and last[0] > first[0] else None
+
+
+def _seconds_left(process: dict[str, Any], steps: int) -> float | None:
+    if (pace := _seconds_per_step(process)) is None:
+        return None
+    step, when = process["last"]
+    return float(max(0.0, (steps - step) * pace - (time.time() - when)))
+
+
+def _last_error(log: Path) -> tuple[str, str]:
+    """What a training said in our own words when it failed; a traceback stays in the file."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    said = {key: [line[len(key) + 2 :] for line in lines if line.startswith(f"{key}: ")] for key in ("error", "hint")}
+    if said["error"]:
+        return said["error"][-1], (said["hint"] or ["Mend that, then go on."])[-1]
+    return "The training ended unexpectedly.", f"Go on to try again. {log} has the details."

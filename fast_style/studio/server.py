@@ -1,0 +1,98 @@
+"""The studio's server, on the loopback address alone."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from fast_style.errors import StudioError
+from fast_style.studio.app import make_app
+from fast_style.studio.library import Library
+from fast_style.studio.runs import PROGRAM, Trainings
+
+HOST = "127.0.0.1"
+PORT = 8765
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A studio that can be run.
+
+    Attributes:
+        address: Of the page, with the token.
+        server: ``run(sockets=[socket])`` serves until it is stopped.
+        socket: Bound, and perhaps connected to already: what comes before ``run`` waits.
+    """
+
+    address: str
+    server: uvicorn.Server
+    socket: socket.socket
+
+    def run(self) -> None:
+        """Serve until Ctrl-C."""
+        self.server.run(sockets=[self.socket])
+
+
+def listen(port: int) -> socket.socket:
+    """Bind a socket to the loopback address.
+
+    Raises:
+        StudioError: The port is taken.
+    """
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen()
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise StudioError(
+            f"cannot listen on {HOST}:{port}: {error}",
+            hint="The studio may be running already: look for its page. Or give another --port.",
+        ) from error
+    return listening
+
+
+def open_studio(
+    folder: Path,
+    *,
+    photos: Sequence[Path] = (),
+    port: int = PORT,
+    runtime: Path | None = None,
+    config: Path | None = None,
+    program: Sequence[str] = PROGRAM,
+) -> Opened:
+    """Make a studio's server.
+
+    Args:
+        folder: Where styles and uploads are kept.
+        photos: Folders in which photos may be chosen; none stands for the user's own folder.
+        port: 0 takes any free one.
+        runtime: Folder of onnxruntime-web, for pages of styles; None lets npm fetch it.
+        config: A TOML file with a recipe for all trainings.
+        program: What runs a verb of fast-style.
+
+    Raises:
+        FileError: The folder cannot be written.
+        StudioError: The port is taken.
+    """
+    library = Library(folder)
+    listening = listen(port)
+    port = listening.getsockname()[1]
+    trainings = Trainings(library, program=program, config=None if config is None else config.resolve())
+    app = make_app(library, trainings, port=port, roots=photos or [Path.home()], runtime=runtime)
+    options = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    return Opened(f"http://{HOST}:{port}/?token={library.token()}", uvicorn.Server(options), listening)

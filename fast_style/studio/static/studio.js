@@ -1,0 +1,623 @@
+// The studio's page: three views of what the server reads from the disk, which it asks for again and again.
+
+const $ = (id) => document.getElementById(id);
+const POLL = 1500; // ms
+const FRAME_WIDTH = 480; // of the camera's frames, px
+const SHOWN_SIZE = 1280; // long side of a photo that is tried, px; the download has its own size
+const TERMS = { total: "All together", content: "Photo kept", style: "Painting met", tv: "Noise", colour: "Colours", spread: "Rare features", coarse_style: "Large forms", border: "Border", grid: "Grid", lattice: "Pattern", steady: "Flicker" };
+const STATES = { preparing: "Starting", training: "Learning", pausing: "Finishing the step, then it pauses", finishing: "Writing the style", paused: "Paused", failed: "Stopped by an error", done: "Ready" };
+const EXPORTS = { onnx: "ONNX file", card: "Card", adapter: "Adapter", page: "Web page" };
+
+let state = { styles: [], runs: [], pace: {}, trains: true };
+let shown = null; // the name of the training that is looked at
+let making = false; // the form is asked for beside a training that rests
+let painting = null, photos = null; // what the form holds
+let tried = null; // {kind: "photo", id, preview, name} or {kind: "film", id}
+let camera = null; // its stream
+let live = true; // the newest preview is shown
+
+// ---- talking to the server ----
+
+class Refused extends Error {
+  constructor(message, hint) { super(message); this.hint = hint; }
+}
+
+async function check(answer) {
+  if (answer.ok) return answer;
+  const said = await answer.json().catch(() => ({ error: answer.status === 403 ? "This tab has lost its key." : "The studio did not understand.", hint: "Open the address that the studio printed when it started." }));
+  throw new Refused(said.error, said.hint);
+}
+
+async function ask(path, method = "GET", content) {
+  const body = content === undefined || content instanceof Blob ? content : JSON.stringify(content);
+  let answer;
+  try {
+    answer = await fetch(path, { method, body });
+  } catch {
+    throw new Refused("The studio does not answer.", "Start it again on this machine. A training goes on meanwhile.");
+  }
+  return check(answer);
+}
+
+const read = async (path) => (await ask(path)).json();
+const write = async (path, content, method = "POST") => (await ask(path, method, content)).json();
+
+/** Send a file; fetch would not tell how much of it has gone. */
+function send(path, file, bar) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    if (bar) {
+      bar.hidden = false;
+      bar.value = 0;
+      request.upload.onprogress = (event) => { bar.value = event.loaded / event.total; };
+    }
+    request.onloadend = () => {
+      if (bar) bar.hidden = true;
+      let said = {};
+      try { said = JSON.parse(request.responseText); } catch { /* not from us */ }
+      if (request.status >= 200 && request.status < 300) resolve(said);
+      else reject(new Refused(said.error ?? `${file.name} could not be sent.`, said.hint ?? "It may be too large, or the studio has ended. Try again."));
+    };
+    request.send(file);
+  });
+}
+
+/** Save an answer as a file: unlike a plain link, this can say what went wrong. */
+async function download(path, name) {
+  const answer = await ask(path);
+  const given = /filename="?([^"]+)"?/.exec(answer.headers.get("content-disposition") ?? "");
+  const link = el("a", { href: URL.createObjectURL(await answer.blob()), download: name ?? given?.[1] ?? "style" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+// ---- small tools ----
+
+function el(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+function tell(message, hint = "", good = false) {
+  $("notice-text").textContent = message;
+  $("notice-hint").textContent = hint ?? "";
+  $("notice").classList.toggle("good", good);
+  $("notice").hidden = false;
+}
+
+/** Do what a button says, and show what went wrong. */
+function when(element, event, action) {
+  element.addEventListener(event, async (happened) => {
+    try {
+      await action(happened);
+    } catch (error) {
+      if (!(error instanceof Refused)) console.error(error);
+      tell(error instanceof Refused ? error.message : "Something went wrong on this page.", error.hint ?? (error instanceof Refused ? "" : "Reload it."));
+    }
+  });
+}
+
+function button(text, action, properties = {}) {
+  const made = el("button", { type: "button", textContent: text, ...properties });
+  when(made, "click", action);
+  return made;
+}
+
+const say = (text) => { if ($("said").textContent !== text) $("said").textContent = text; };
+const put = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text; };
+const source = (id, url) => { if ($(id).getAttribute("src") !== url) $(id).src = url; };
+const strengthOf = (slider) => 2 ** (slider / 10); // 0.25 to 4
+const styleOf = (name) => state.styles.find((style) => style.name === name);
+
+function duration(seconds) {
+  if (seconds < 50) return "less than a minute";
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return minutes === 1 ? "1 minute" : `${minutes} minutes`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Files dropped on a place go where a file chosen there would. */
+function dropPlace(place, take) {
+  place.addEventListener("dragover", (event) => { event.preventDefault(); place.classList.add("over-drop"); });
+  place.addEventListener("dragleave", () => place.classList.remove("over-drop"));
+  when(place, "drop", (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    place.classList.remove("over-drop");
+    const file = event.dataTransfer.files[0];
+    if (!file) throw new Refused("That was not a file.", "Save the picture first, then drop its file.");
+    return take(file);
+  });
+}
+
+function chooser(id, take) {
+  when($(id), "change", async () => {
+    const file = $(id).files[0];
+    try {
+      if (file) await take(file);
+    } finally {
+      $(id).value = ""; // the same file may be chosen again
+    }
+  });
+}
+
+/** Ask before what cannot be undone; with a value, ask for another one. Gives null if it is not wanted. */
+function confirmed(title, text, yes, value) {
+  put("ask-title", title);
+  put("ask-text", text);
+  put("ask-yes", yes);
+  $("ask-row").hidden = value === undefined;
+  $("ask-input").required = value !== undefined;
+  $("ask-input").value = value ?? "";
+  $("ask").returnValue = "no";
+  $("ask").showModal();
+  return new Promise((resolve) => {
+    $("ask").addEventListener("close", () => resolve($("ask").returnValue === "yes" ? $("ask-input").value : null), { once: true });
+  });
+}
+
+// ---- views ----
+
+function route() {
+  const view = ["make", "try", "library"].includes(location.hash.slice(1)) ? location.hash.slice(1) : "make";
+  for (const name of ["make", "try", "library"]) $(name).hidden = name !== view;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (view !== "try") stopCamera();
+  if (view === "try") showTry();
+  document.title = `${{ make: "Make", try: "Try", library: "Library" }[view]} · fast-style studio`;
+}
+
+async function poll() {
+  try {
+    state = await read("/api/state");
+    if ($("notice").dataset.away) {
+      $("notice").hidden = true;
+      delete $("notice").dataset.away;
+    }
+    show();
+    const run = state.runs.find((one) => one.name === shown);
+    if (run && !$("make").hidden) drawCurves(await read(`/api/runs/${run.name}/curves`));
+  } catch (error) {
+    if (!(error instanceof Refused)) console.error(error);
+    if ($("notice").hidden || $("notice").dataset.away) {
+      tell(error.message, error.hint);
+      $("notice").dataset.away = "yes";
+    }
+  }
+  setTimeout(poll, document.hidden ? 4 * POLL : POLL);
+}
+
+async function refresh() {
+  state = await read("/api/state");
+  show();
+}
+
+function show() {
+  const running = state.runs.find((run) => run.running);
+  if (running && shown !== running.name) [shown, live] = [running.name, true];
+  if (!shown && state.runs.length && !making) shown = state.runs[0].name;
+  if (shown && !state.runs.some((run) => run.name === shown) && !styleOf(shown)) shown = null;
+  showRun(state.runs.find((run) => run.name === shown), shown ? styleOf(shown) : undefined);
+  showOthers(running);
+  $("start-training").disabled = !state.trains;
+  $("new").hidden = Boolean(running || (shown && !making));
+  showPace();
+  showStyles();
+}
+
+// ---- make: the training ----
+
+function showRun(run, done) {
+  $("running").hidden = !run && !done;
+  if (!run && !done) return;
+  const title = (run ?? done).title;
+  put("run-title", title);
+  put("run-state", STATES[run?.state ?? "done"]);
+  for (const id of ["run-buttons", "run-bar", "run-left", "run-steps"]) $(id).hidden = !run;
+  $("run-done").hidden = Boolean(run);
+  $("run-error").hidden = !run?.error;
+  if (run) {
+    $("run-bar").value = run.step / run.steps;
+    put("run-left", run.state === "preparing" ? "Looking at the painting and the photos …" : run.seconds_left !== null ? `${duration(run.seconds_left)} left` : "");
+    put("run-steps", `${run.step} of ${run.steps} steps`);
+    put("run-error", run.error ? `${run.error} ${run.hint ?? ""}` : "");
+    const busy = ["pausing", "finishing"].includes(run.state);
+    $("run-pause").hidden = !run.running || busy;
+    $("run-stop").hidden = busy || (!run.kept && !run.step);
+    $("run-resume").hidden = run.running;
+    $("run-delete").hidden = run.running;
+    put("run-explain", run.running ? "You may close this tab: it goes on." : "“Stop here” makes a style of what is learned so far.");
+    showPreviews(run);
+    say(`${title}: ${STATES[run.state]}${run.state === "training" ? `, ${Math.floor((run.step / run.steps) * 10) * 10} %` : ""}`);
+  } else {
+    $("curves").replaceChildren();
+    $("scrub-row").hidden = true;
+    $("preview-none").hidden = true;
+    $("preview").hidden = false;
+    $("preview").alt = `A landscape painted as ${title}`;
+    source("preview", cardOf(done));
+    const facts = [done.skipped ? `${done.skipped} photos could not be read and were left out.` : "", done.cut ? "A frame around the painting was cut off." : ""];
+    put("run-explain", facts.join(" ").trim());
+    if ($("run-exports").dataset.style !== done.name) {
+      $("run-exports").dataset.style = done.name;
+      $("run-exports").replaceChildren(...exportsOf(done));
+    }
+    say(`${title}: ready`);
+  }
+}
+
+function showPreviews(run) {
+  const last = run.previews.length - 1;
+  $("preview-none").hidden = last >= 0;
+  $("preview").hidden = last < 0;
+  $("scrub-row").hidden = last < 0;
+  $("scrub").disabled = last < 1;
+  if (last < 0) return;
+  $("scrub").max = last;
+  if (live) $("scrub").value = last;
+  const name = run.previews[Math.min($("scrub").value, last)];
+  const steps = Number(/\d+/.exec(name)[0]);
+  put("scrub-label", `After ${steps} steps`);
+  $("preview").alt = `Photos beside their pictures after ${steps} steps`;
+  source("preview", `/api/runs/${run.name}/previews/${name}`);
+}
+
+function drawCurves(columns) {
+  const { step, ...terms } = columns;
+  if (!step || step.length < 2) return $("curves").replaceChildren();
+  $("curves").replaceChildren(...Object.entries(terms).map(([name, values]) => {
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const points = values.map((value, i) => `${((step[i] - step[0]) / (step.at(-1) - step[0])) * 100} ${38 - ((value - low) / (high - low || 1)) * 36}`);
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("viewBox", "0 0 100 40");
+    svg.setAttribute("preserveAspectRatio", "none");
+    svg.setAttribute("role", "img");
+    const now = values.at(-1).toPrecision(3), label = TERMS[name] ?? name.replaceAll("_", " ");
+    svg.setAttribute("aria-label", `${label}: from ${values[0].toPrecision(3)} to ${now}`);
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    path.setAttribute("d", `M${points.join("L")}`);
+    svg.append(path);
+    return el("div", { className: "curve" }, el("p", {}, label, el("b", { textContent: Number(now) })), svg);
+  }));
+}
+
+function showOthers(running) {
+  const others = state.runs.filter((run) => run.name !== shown);
+  $("others").hidden = !others.length;
+  const key = JSON.stringify([others.map((run) => [run.name, run.title, run.state, run.step]), Boolean(running)]);
+  if ($("others").dataset.key === key) return;
+  $("others").dataset.key = key;
+  $("others-list").replaceChildren(...others.map((run) => el("li", {},
+    el("span", { textContent: `${run.title}: ${STATES[run.state].toLowerCase()} at step ${run.step} of ${run.steps}` }),
+    button("Show", () => { [shown, making, live] = [run.name, false, true]; show(); $("run-title").focus(); }, { ariaLabel: `Show ${run.title}`, disabled: Boolean(running) }))));
+}
+
+async function wish(what) {
+  await write(`/api/runs/${shown}/${what}`);
+  await refresh();
+}
+
+async function remove(name, title) {
+  if ((await confirmed(`Delete ${title}?`, "Its files are deleted from this machine. This cannot be undone.", "Delete")) === null) return;
+  await write(`/api/styles/${name}`, undefined, "DELETE");
+  if (shown === name) shown = null;
+  await refresh();
+  say(`${title} is deleted`);
+}
+
+// ---- make: the form ----
+
+function network() {
+  return document.querySelector("[name=network]:checked").value;
+}
+
+function showPace() {
+  if (!state.trains) return put("minutes-note", "Training needs libraries that are not installed: pip install 'fast-style[studio]'.");
+  const pace = state.pace[network()];
+  if (!pace) return;
+  const own = Number($("steps").value);
+  put("minutes-note", own ? `${own} steps, about ${duration((own / pace) * 60)}.` : `About ${Math.max(10, Math.round($("minutes").value * pace))} steps: a guess, until this machine has trained once.`);
+  put("strength-value", strengthOf($("strength").value).toFixed(2));
+  $("strength").setAttribute("aria-valuetext", strengthOf($("strength").value).toFixed(2));
+}
+
+async function takePainting(file) {
+  painting = await send(`/api/paintings?name=${encodeURIComponent(file.name)}`, file);
+  $("painting-picture").src = `/api/uploads/paintings/${painting.preview}`;
+  $("painting-picture").alt = `The painting ${file.name}`;
+  $("painting-picture").hidden = false;
+  if (!$("title").value) $("title").value = file.name.replace(/\.[^.]*$/, "").replaceAll(/[-_]+/g, " ").trim();
+  say(`The painting ${file.name} is here, ${painting.width} by ${painting.height} pixels`);
+}
+
+async function takeZip(file) {
+  put("photos-chosen", `Reading ${file.name} …`);
+  try {
+    const found = await send("/api/photos", file, $("zip-bar"));
+    takePhotos({ zip: found.id }, found.photos, file.name, found.skipped);
+  } catch (error) {
+    photos = null;
+    put("photos-chosen", "");
+    throw error;
+  }
+}
+
+function takePhotos(where, count, name, skipped = 0) {
+  photos = where;
+  const few = count < 100 ? " More would make a better style." : "";
+  put("photos-chosen", `${count} ${count === 1 ? "photo" : "photos"} in ${name}.${skipped ? ` ${skipped} could not be read.` : ""}${few}`);
+}
+
+let folder = null;
+async function openFolder(path) {
+  folder = await read(`/api/folders?path=${encodeURIComponent(path)}`);
+  put("folders-path", folder.path);
+  const inside = folder.folders.map((name) => button(name, () => openFolder(`${folder.path}/${name}`)));
+  if (folder.up) inside.unshift(button("↑ The folder above", () => openFolder(folder.up)));
+  $("folders-list").replaceChildren(...inside.map((entry) => el("li", {}, entry)));
+  put("folders-count", `${folder.photos}${folder.more ? " or more" : ""} ${folder.photos === 1 ? "photo" : "photos"} in it and its folders.`);
+  $("folders-take").disabled = !folder.photos;
+  if (!$("folders").open) $("folders").showModal();
+  (inside[0] ?? $("folders-cancel")).focus();
+}
+
+async function start() {
+  const missing = [[painting, "a painting"], [photos, "photos to learn on"], [$("title").value.trim(), "a title"]].filter(([there]) => !there).map(([, what]) => what);
+  if (missing.length) throw new Refused(`Choose ${missing.join(" and ")} first.`);
+  const asked = { painting: painting.id, ...photos, title: $("title").value, network: network(), minutes: Number($("minutes").value), strength: strengthOf($("strength").value), start: $("start").value, keep_frame: $("keep-frame").checked };
+  for (const name of ["artist", "year", "licence"]) asked[name] = $(name).value;
+  if ($("steps").value) asked.steps = Number($("steps").value);
+  const made = await write("/api/runs", asked);
+  [shown, making, live] = [made.name, false, true];
+  await refresh();
+  $("run-title").focus();
+}
+
+// ---- try ----
+
+const cardOf = (style) => `/api/styles/${style.name}/card?v=${encodeURIComponent(style.date + style.steps)}${tried?.kind === "photo" ? `&photo=${tried.preview}` : ""}`;
+const paintPath = (name, size) => `/api/styles/${name}/paint?photo=${tried.id}&size=${size}&blend=${$("blend").value / 100}&colors=${Number($("colors").checked)}`;
+
+function exportsOf(style) {
+  const kinds = Object.keys(EXPORTS).filter((kind) => kind !== "adapter" || style.adapter);
+  return kinds.map((kind) => button(EXPORTS[kind], async () => {
+    if (kind === "page") say("Packing the page …");
+    await download(`/api/styles/${style.name}/export/${kind}`);
+  }, { ariaLabel: `Download ${style.title}: ${EXPORTS[kind]}` }));
+}
+
+function fill(select, first) {
+  const value = select.value;
+  const label = (style) => `${style.title}${style.artist ? `, ${style.artist}` : ""}`;
+  const group = (name, own) => {
+    const made = el("optgroup", { label: name }, ...state.styles.filter((style) => style.own === own).map((style) => new Option(label(style), style.name)));
+    return made.children.length ? made : null;
+  };
+  select.replaceChildren(...[...first, group("Yours", true), group("That ship", false)].filter(Boolean));
+  if ([...select.options].some((option) => option.value === value)) select.value = value;
+}
+
+let asked = 0; // the newest request for a picture; what comes late is not shown
+async function showTry() {
+  $("try-none").hidden = Boolean(tried || camera);
+  $("save").disabled = !(tried?.kind === "photo" || (tried?.kind === "film" && tried.done));
+  put("save", tried?.kind === "film" ? "Download the film" : "Download the picture");
+  put("blend-value", `${$("blend").value} %`);
+  const style = styleOf($("style").value);
+  if (!style) return;
+  if ($("try-exports").dataset.style !== style.name) {
+    $("try-exports").dataset.style = style.name;
+    $("try-exports").replaceChildren(el("p", { className: "quiet", textContent: "Download the style" }), el("div", { className: "row" }, ...exportsOf(style)));
+  }
+  $("second").hidden = $("compare").value === "" || tried?.kind !== "photo" || Boolean(camera);
+  if (tried?.kind !== "photo" || camera) return;
+  const number = ++asked;
+  put("try-status", "Painting …");
+  const pictures = [["try-picture", "try-caption", $("style").value]];
+  if (!$("second").hidden) pictures.push(["second-picture", "second-caption", $("compare").value]);
+  for (const [picture, caption, name] of pictures) {
+    const url = name === "photo" ? `/api/uploads/tries/${tried.preview}` : URL.createObjectURL(await (await ask(paintPath(name, SHOWN_SIZE))).blob());
+    if (number !== asked) return;
+    if ($(picture).src.startsWith("blob:")) URL.revokeObjectURL($(picture).src);
+    $(picture).src = url;
+    const title = name === "photo" ? "The photo" : styleOf(name)?.title ?? name;
+    $(picture).alt = name === "photo" ? `The photo ${tried.name}` : `${tried.name} painted as ${title}`;
+    put(caption, title);
+  }
+  put("try-status", "");
+}
+
+/** Show one of picture, canvas and film in the place of the result. */
+function stage(id) {
+  for (const one of ["try-picture", "try-canvas", "try-film"]) $(one).hidden = one !== id;
+  for (const one of ["try-picture", "try-film"]) if (one !== id) $(one).removeAttribute("src");
+  put("try-caption", "");
+}
+
+async function takePhoto(file) {
+  stopCamera();
+  put("try-status", `Sending ${file.name} …`);
+  try {
+    const found = await send(`/api/tries?name=${encodeURIComponent(file.name)}`, file);
+    tried = { kind: "photo", ...found, name: file.name.replace(/\.[^.]*$/, "") };
+  } catch (error) {
+    put("try-status", "");
+    throw error;
+  }
+  stage("try-picture");
+  await showTry();
+}
+
+async function takeFilm(file) {
+  stopCamera();
+  const style = $("style").value;
+  put("try-status", `Sending ${file.name} …`);
+  try {
+    const made = await send(`/api/styles/${style}/film?size=640`, file, $("film-bar"));
+    tried = { kind: "film", id: made.id, name: file.name.replace(/\.[^.]*$/, "") };
+    stage("try-film");
+    await showTry();
+    await watchFilm(tried);
+  } catch (error) {
+    put("try-status", "");
+    throw error;
+  } finally {
+    $("film-bar").hidden = $("film-stop").hidden = true;
+  }
+}
+
+async function watchFilm(film) {
+  $("film-bar").hidden = $("film-stop").hidden = false;
+  for (;;) {
+    const now = await read(`/api/films/${film.id}`);
+    if (tried !== film) return;
+    if (now.expected) $("film-bar").value = now.frames / now.expected;
+    else $("film-bar").removeAttribute("value");
+    if (now.state === "failed") throw new Refused(now.error, now.hint);
+    if (now.state !== "painting") break;
+    put("try-status", `${now.frames}${now.expected ? ` of ${now.expected}` : ""} frames are painted.`);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  film.done = true;
+  $("try-film").src = `/api/films/${film.id}/file`;
+  put("try-status", "The film is painted.");
+  await showTry();
+}
+
+function stopCamera() {
+  camera?.getTracks().forEach((track) => track.stop());
+  if (!camera) return;
+  camera = null;
+  $("camera").setAttribute("aria-pressed", "false");
+  stage("try-picture");
+  put("try-status", "");
+  showTry();
+}
+
+async function startCamera() {
+  try {
+    camera = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, facingMode: "user" } });
+  } catch {
+    throw new Refused("The camera cannot be used.", "Plug one in, close other programs that use it, and allow it for this page.");
+  }
+  const stream = camera, video = el("video", { muted: true, playsInline: true, srcObject: camera });
+  await video.play();
+  tried = null;
+  stage("try-canvas");
+  $("camera").setAttribute("aria-pressed", "true");
+  await showTry();
+  const scratch = el("canvas", { width: FRAME_WIDTH, height: Math.round((FRAME_WIDTH * video.videoHeight) / video.videoWidth) });
+  Object.assign($("try-canvas"), { width: scratch.width, height: scratch.height });
+  const times = [];
+  try {
+    while (camera === stream) {
+      scratch.getContext("2d").drawImage(video, 0, 0, scratch.width, scratch.height);
+      const jpeg = await new Promise((resolve) => scratch.toBlob(resolve, "image/jpeg", 0.85));
+      const painted = await createImageBitmap(await (await ask(`/api/styles/${$("style").value}/frame`, "POST", jpeg)).blob());
+      if (camera !== stream) break;
+      $("try-canvas").getContext("2d").drawImage(painted, 0, 0);
+      times.push(performance.now());
+      if (times.length > 10) times.shift();
+      put("try-caption", times.length > 1 ? `${((1000 * (times.length - 1)) / (times.at(-1) - times[0])).toFixed(1)} frames a second` : "");
+    }
+  } catch (error) {
+    if (camera === stream) stopCamera();
+    throw error;
+  }
+}
+
+// ---- library ----
+
+function showStyles() {
+  const key = JSON.stringify([state.styles, tried?.preview]);
+  if ($("library").dataset.key === key) return;
+  $("library").dataset.key = key;
+  fill($("style"), []);
+  fill($("compare"), [new Option("nothing", ""), new Option("the photo itself", "photo")]);
+  const adapters = state.styles.filter((style) => !style.own && !("styles" in style) && style.network && !style.title.includes("in one file"));
+  const chosen = $("start").value;
+  $("start").replaceChildren(...[...$("start").options].filter((option) => ["nearest", "scratch"].includes(option.value)), ...adapters.map((style) => new Option(`an adapter of ${style.title}: a small file`, style.name)));
+  $("start").value = chosen;
+  const own = state.styles.filter((style) => style.own).length;
+  put("library-note", `${own} of yours, ${state.styles.length - own} that ship. ${tried?.kind === "photo" ? `On your photo ${tried.name}.` : "Try a photo, and the cards show it."}`);
+  $("styles").replaceChildren(...state.styles.map(cardFor));
+  if (!$("try").hidden && !tried) showTry();
+}
+
+function cardFor(style) {
+  const details = [style.artist, style.year, style.network && `network ${style.network}`, style.steps && `${style.steps} steps`].filter(Boolean);
+  const actions = [button("Try", () => { $("style").value = style.name; location.hash = "#try"; }, { ariaLabel: `Try ${style.title}` })];
+  if (style.own) {
+    actions.push(button("Rename", async () => {
+      const title = await confirmed("Rename the style", "", "Rename", style.title);
+      if (title === null) return;
+      await write(`/api/styles/${style.name}/title`, { title });
+      await refresh();
+    }, { ariaLabel: `Rename ${style.title}` }));
+    actions.push(button("Delete", () => remove(style.name, style.title), { ariaLabel: `Delete ${style.title}` }));
+  }
+  return el("li", { className: "style" },
+    el("img", { src: cardOf(style), alt: `A picture painted as ${style.title}`, loading: "lazy", width: 480, height: 320 }),
+    el("div", {}, el("h2", {}, style.title, ...(style.own ? [" ", el("span", { className: "tag", textContent: "yours" })] : [])), el("p", { className: "quiet", textContent: details.join(" · ") }),
+      ),
+    el("section", {}, el("div", { className: "row" }, ...actions),
+      el("details", {}, el("summary", { textContent: "Export", ariaLabel: `Export ${style.title}` }), el("div", { className: "row" }, ...exportsOf(style)))));
+}
+
+// ---- wiring ----
+
+for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault()); // or the browser opens the file
+addEventListener("hashchange", () => { route(); $("main").focus(); });
+$("notice-close").addEventListener("click", () => { $("notice").hidden = true; });
+chooser("painting", takePainting);
+chooser("zip", takeZip);
+chooser("photo", takePhoto);
+chooser("film", takeFilm);
+dropPlace($("painting-drop"), takePainting);
+dropPlace($("photos-drop"), takeZip);
+dropPlace($("try-drop"), (file) => (/^video\/|\.mkv$/.test(file.type || file.name) ? takeFilm(file) : takePhoto(file)));
+when($("choose-folder"), "click", () => openFolder(""));
+$("ask-no").addEventListener("click", () => $("ask").close());
+$("folders-cancel").addEventListener("click", () => $("folders").close());
+$("folders-take").addEventListener("click", () => {
+  takePhotos({ folder: folder.path }, folder.photos, folder.path);
+  $("folders").close();
+});
+for (const id of ["strength", "steps", "minutes"]) $(id).addEventListener("input", showPace);
+document.querySelectorAll("[name=network]").forEach((radio) => radio.addEventListener("change", showPace));
+$("new").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  $("new-problem").hidden = true;
+  $("start-training").disabled = true;
+  try {
+    await start();
+  } catch (error) {
+    $("new-problem").textContent = `${error.message} ${error.hint ?? ""}`;
+    $("new-problem").hidden = false;
+  } finally {
+    $("start-training").disabled = false;
+  }
+});
+when($("run-pause"), "click", () => wish("pause"));
+when($("run-stop"), "click", () => wish("stop"));
+when($("run-resume"), "click", () => wish("resume"));
+when($("run-delete"), "click", () => remove(shown, $("run-title").textContent));
+$("run-try").addEventListener("click", () => { $("style").value = shown; });
+$("run-new").addEventListener("click", () => { [shown, making] = [null, true]; show(); $("make-title").scrollIntoView(); $("painting").focus(); });
+$("scrub").addEventListener("input", () => {
+  live = $("scrub").value === $("scrub").max;
+  const run = state.runs.find((one) => one.name === shown);
+  if (run) showPreviews(run);
+});
+for (const id of ["style", "compare", "blend", "colors"]) when($(id), "change", showTry);
+$("blend").addEventListener("input", () => put("blend-value", `${$("blend").value} %`));
+when($("camera"), "click", () => (camera ? stopCamera() : startCamera()));
+when($("film-stop"), "click", () => write(`/api/films/${tried.id}/stop`));
+when($("save"), "click", () => (tried.kind === "film" ? download(`/api/films/${tried.id}/file`, `${tried.name}-${$("style").value}.mp4`) : download(paintPath($("style").value, 0), `${tried.name}-${$("style").value}.jpg`)));
+route();
+poll();

@@ -1,0 +1,277 @@
+"""The page in a real Chromium: from the first click to the downloaded file, with a real training."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fast_style import Stylizer
+from fast_style.web.page import RUNTIME_FILES
+from tests.conftest import PAINTING, PHOTOS
+from tests.studio.conftest import STAND_IN, Client, packed, picture, wait_for
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--use-fake-device-for-media-stream",
+]
+PATIENCE = 600_000  # ms; a browser on a busy machine takes its time
+# As small as a training gets. Crops so small hold too few cells for the penalty of the lattice.
+RECIPE = """
+size = 64
+style_size = 64
+batch = 1
+lattice_weight = 0.0
+vgg = "{vgg}"
+"""
+# The command, with a stand-in for its trainings.
+PLAYED = """
+import sys
+from fast_style.studio import server
+server.open_studio.__kwdefaults__["program"] = (sys.executable, sys.argv.pop(1))
+from fast_style.cli import run
+run()
+"""
+# What a screen reader would call each control; empty for one that it could not name.
+NAMES = """() => [...document.querySelectorAll("button, input, select, a, summary, progress, video, img, canvas")]
+    .filter((one) => one.checkVisibility())
+    .map((one) => [one.outerHTML.slice(0, 120), (one.ariaLabel ?? "") + (one.alt ?? "")
+        + [...(one.labels ?? [])].map((label) => label.textContent).join(" ") + one.textContent])
+    .filter(([, name]) => !name.trim())"""
+
+
+class Server:
+    """``fast-style studio`` in a process of its own, which can be killed and started again."""
+
+    def __init__(self, *command: str) -> None:
+        self.command = command
+        self.start("0")
+
+    def start(self, port: str) -> None:
+        arguments = [sys.executable, *self.command, "--port", port]
+        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().strip()
+        self.port = self.address.split(":")[2].partition("/")[0]
+
+    def end(self, number: int) -> None:
+        self.process.send_signal(number)
+        self.process.communicate()
+
+    @property
+    def client(self) -> Client:
+        return Client(int(self.port), self.address.partition("token=")[2])
+
+
+@pytest.fixture
+def server(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    home: Path,
+    narrow_file: Path,
+    style_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Server]:
+    """The command, with real trainings or, if the parameter is ``played``, with those of the stand-in."""
+    recipe, runtime = tmp_path / "recipe.toml", tmp_path / "runtime"
+    recipe.write_text(RECIPE.format(vgg=narrow_file))
+    runtime.mkdir()
+    for name in RUNTIME_FILES:
+        (runtime / name).write_bytes(b"")
+    options = ["studio", "--no-open", "--folder", str(tmp_path / "studio"), "--photos", str(home)]
+    options += ["--config", str(recipe), "--runtime", str(runtime)]
+    monkeypatch.setenv("MODEL", str(style_file))
+    monkeypatch.setenv("MOMENT", "0.3")
+    played = ["-c", PLAYED, str(STAND_IN)] if getattr(request, "param", None) else ["-m", "fast_style"]
+    server = Server(*played, *options)
+    yield server
+    for run in server.client.get("/api/state")["runs"]:
+        if run["running"]:
+            server.client.post(f"/api/runs/{run['name']}/pause")
+            server.client.wait(run["name"], "paused")
+    server.end(signal.SIGINT)
+    assert server.process.returncode == 0
+
+
+@pytest.fixture
+def page(server: Server) -> Iterator[Any]:
+    """The page, opened by the address that was printed; what it logs as an error fails the test."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE)
+        page = browser.new_context(permissions=["camera"]).new_page()
+        page.set_default_timeout(PATIENCE)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.goto(server.address)
+        yield page
+        browser.close()
+    refused = "Failed to load resource"  # Chromium's line for each refusal and for the killed server
+    assert [error for error in errors if not error.startswith(refused)] == []
+
+
+def reads(page: Any, selector: str, text: str) -> None:
+    page.locator(selector).filter(has_text=text).wait_for()
+
+
+def well_made(page: Any) -> None:
+    """Every control has a name, and a phone does not scroll sideways."""
+    assert page.evaluate(NAMES) == []
+    page.set_viewport_size({"width": 375, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def fill_in(page: Any, title: str, steps: int) -> None:
+    page.set_input_files("#painting", PAINTING)
+    page.get_by_alt_text("The painting ihc.png").wait_for()
+    page.get_by_text("Tiny", exact=True).click()
+    page.get_by_label("Title", exact=True).fill(title)
+    page.get_by_text("More choices").click()
+    page.get_by_label("Steps, in place of a time").fill(str(steps))
+    page.get_by_label("Begin with").select_option("scratch")
+
+
+def test_from_the_first_click_to_the_downloaded_file(page: Any, tmp_path: Path) -> None:
+    assert "token" not in page.url
+    # What is missing or wrong is said in words.
+    page.get_by_role("button", name="Start", exact=True).click()
+    reads(page, "#new-problem", "Choose a painting and photos to learn on and a title first.")
+    text = tmp_path / "notes.jpg"
+    text.write_text("no picture")
+    page.set_input_files("#painting", text)
+    reads(page, "#notice", "Notes.jpg is not a picture that can be read JPEG, PNG, WebP, BMP, TIFF and GIF are.")
+    page.get_by_label("Close the message").click()
+    # By keyboard: the folder of photos.
+    page.get_by_role("button", name="Choose a folder").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="holiday").press("Enter")
+    reads(page, "#folders-count", "3 photos")
+    well_made(page)
+    page.get_by_role("button", name="Take this folder").press("Enter")
+    reads(page, "#photos-chosen", "3 photos in")
+    # Or a zip file, with a photo that is corrupt.
+    archive = tmp_path / "photos.zip"
+    archive.write_bytes(packed({f"{n}.jpg": picture(120, 90, seed=n) for n in range(4)} | {"bad.jpg": b"no"}))
+    page.set_input_files("#zip", archive)
+    reads(page, "#photos-chosen", "4 photos in photos.zip. 1 could not be read.")
+    fill_in(page, "Tissue", 12)
+    well_made(page)
+    page.get_by_role("button", name="Start", exact=True).click()
+    reads(page, "#run-title", "Tissue")
+    reads(page, "#run-state", "Ready")
+    well_made(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download Tissue: ONNX file").click()
+    assert download.value.suggested_filename == "tissue.onnx"
+    model = tmp_path / "tissue.onnx"
+    download.value.save_as(model)
+
+    # Tried on a photo, beside a shipped one.
+    page.get_by_role("link", name="Try it").click()
+    photo = tmp_path / "cat.png"
+    Image.open(PHOTOS["chelsea"]).convert("RGB").resize((150, 100)).save(photo)
+    page.set_input_files("#photo", photo)
+    page.get_by_alt_text("cat painted as Tissue").wait_for()
+    page.get_by_label("Compare with").select_option("great-wave-tiny")
+    page.get_by_alt_text("cat painted as The Great Wave").wait_for()
+    well_made(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the picture").click()
+    assert download.value.suggested_filename == "cat-tissue.jpg"
+    found = np.asarray(Image.open(download.value.path())).astype(int)
+    assert np.abs(found - np.asarray(Stylizer(model)(photo))).mean() < 6  # JPEG's
+    page.get_by_role("button", name="Camera").click()
+    reads(page, "#try-caption", "frames a second")
+    canvas = page.evaluate("document.getElementById('try-canvas').toDataURL('image/png').length")
+    assert canvas > 10_000
+    page.get_by_role("button", name="Camera").click()
+
+    # Kept, renamed, exported, deleted.
+    page.get_by_role("link", name="Library").click()
+    page.get_by_alt_text("A picture painted as Tissue").wait_for()
+    page.get_by_role("button", name="Rename Tissue").click()
+    page.get_by_label("New title").fill("Harbour")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Harbour").wait_for()
+    page.get_by_label("Export Harbour").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download Harbour: Web page").click()
+    assert download.value.suggested_filename == "harbour-page.zip"
+    well_made(page)
+    page.get_by_role("button", name="Delete Harbour").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("heading", name="Harbour").wait_for(state="detached")
+
+
+@pytest.mark.parametrize("server", ["played"], indirect=True)
+def test_a_training_is_watched_paused_and_stopped_in_two_tabs_and_outlives_the_server(
+    server: Server, page: Any
+) -> None:
+    page.get_by_role("button", name="Choose a folder").click()
+    page.get_by_role("button", name="holiday").click()
+    page.get_by_role("button", name="Take this folder").click()
+    fill_in(page, "Tissue", 5000)
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.locator("#preview[alt*='after']").wait_for()
+    reads(page, "#run-left", "left")
+    page.locator("#curves svg").first.wait_for()
+    well_made(page)
+
+    # A second tab sees the same; nothing else can be started there.
+    tab = page.context.new_page()
+    tab.goto(page.url)
+    reads(tab, "#run-title", "Tissue")
+    assert tab.locator("#new").is_hidden()
+    # The server is killed: the training goes on, and so does the page when the server is back.
+    server.end(signal.SIGKILL)
+    reads(page, "#notice", "The studio does not answer. Start it again on this machine. A training goes on meanwhile.")
+    server.start(server.port)
+    page.locator("#notice").wait_for(state="hidden")
+    reads(page, "#run-state", "Learning")
+    # Paused in one tab, gone on with in the other, stopped: a style of what is learned.
+    page.get_by_role("button", name="Pause").click()
+    reads(tab, "#run-state", "Paused")
+    tab.get_by_role("button", name="Go on").click()
+    reads(page, "#run-state", "Learning")
+    tab.close()
+    page.get_by_role("button", name="Stop here").click()
+    reads(page, "#run-state", "Ready")
+
+
+def test_an_address_without_the_key_says_what_to_do(page: Any, server: Server) -> None:
+    stranger = page.context.browser.new_context().new_page()
+    stranger.goto(server.address.partition("?")[0])
+    assert "the address that 'fast-style studio' printed" in stranger.content()
+
+
+def test_a_film_is_painted_and_played(page: Any, tmp_path: Path) -> None:
+    from tests.studio.test_studio import film
+
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(film(tmp_path, 10))
+    page.get_by_role("link", name="Try").click()
+    page.get_by_label("Style", exact=True).select_option("great-wave-tiny")
+    page.set_input_files("#film", clip)
+    reads(page, "#try-status", "The film is painted.")
+    wait_for(lambda: page.evaluate("document.getElementById('try-film').duration") > 0.3)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the film").click()
+    assert download.value.suggested_filename == "clip-great-wave-tiny.mp4"

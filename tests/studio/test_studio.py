@@ -1,0 +1,558 @@
+"""What the studio answers: who is let in, what it takes, how trainings go, what the library keeps."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fast_style import Stylizer
+from fast_style.errors import FileError, StudioError
+from fast_style.studio import Library, Trainings, uploads
+from fast_style.studio.library import file_name, read_run
+from fast_style.studio.server import listen
+from tests.conftest import PHOTOS
+from tests.studio.conftest import Client, packed, picture, wait_for
+
+STATIC = Path(uploads.__file__).parent / "static"
+
+
+def begin(client: Client, **asked: Any) -> str:
+    """Start a training; return its name."""
+    painting = client.post("/api/paintings?name=wave.jpg", picture(80, 60))
+    wish = {"painting": painting["id"], "title": "My Wave", "network": "tiny", "steps": 60, "start": "scratch"}
+    home = client.get("/api/folders")["path"]
+    name: str = client.post("/api/runs", {**wish, "folder": f"{home}/holiday", **asked})["name"]
+    return name
+
+
+# ---- who is let in ----
+
+
+def test_nobody_is_let_in_without_the_token(client: Client) -> None:
+    for path in ("/", "/studio.js", "/api/state", "/?token=wrong", "/?token=%C3%A9"):
+        answer = client.ask("GET", path, Cookie=None)
+        assert answer.status == 403
+        assert b"'fast-style studio' printed" in answer.body
+    assert client.ask("GET", "/api/state", Cookie=f"fast-style-studio-{client.port}=wrong").status == 403
+    assert client.ask("POST", "/api/paintings", picture(), Cookie=None).status == 403
+
+
+def test_the_token_in_the_address_becomes_a_cookie_that_no_script_and_no_other_site_can_use(client: Client) -> None:
+    answer = client.ask("GET", f"/?token={client.token}", Cookie=None)
+    assert (answer.status, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert f"fast-style-studio-{client.port}={client.token}" in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert client.ask("GET", "/", Cookie=cookie.split(";")[0]).status == 200
+
+
+def test_another_host_name_is_refused_as_its_owner_may_have_pointed_it_here(client: Client) -> None:
+    for host in ("evil.example", f"evil.example:{client.port}", "127.0.0.1", f"127.0.0.1:{client.port + 1}"):
+        assert client.ask("GET", "/api/state", Host=host).status == 403
+    assert client.ask("GET", "/api/state", Host=f"localhost:{client.port}").status == 200
+
+
+def test_another_page_cannot_change_anything(client: Client) -> None:
+    for origin in (None, "null", "http://evil.example", "http://127.0.0.1:1", f"https://127.0.0.1:{client.port}"):
+        assert client.ask("POST", "/api/paintings", picture(), Origin=origin).status == 403
+        assert client.ask("DELETE", "/api/styles/x", Origin=origin).status == 403
+
+
+def test_the_page_runs_no_script_but_its_own(client: Client) -> None:
+    policy = client.ask("GET", "/").headers["content-security-policy"]
+    assert "default-src 'none'; script-src 'self';" in policy
+    assert "unsafe" not in policy
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<script[^>]*>[^<]|\son\w+=|style=|https?://", page) == []
+    assert "innerHTML" not in (STATIC / "studio.js").read_text(encoding="utf-8")
+
+
+def test_it_listens_on_the_loopback_address_alone() -> None:
+    with listen(0) as listening:
+        assert listening.getsockname()[0] == "127.0.0.1"
+        with pytest.raises(StudioError, match=r"cannot listen on 127\.0\.0\.1"):
+            listen(listening.getsockname()[1])
+
+
+def test_the_token_outlives_the_server_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    token = Library(tmp_path / "s").token()
+    assert len(token) >= 43
+    assert Library(tmp_path / "s").token() == token
+    assert stat.S_IMODE((tmp_path / "s/token").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o700
+
+
+def test_the_server_loads_no_torch() -> None:
+    code = "import sys, fast_style.studio; assert not {'torch', 'onnx', 'pytorch_lightning'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_static_files_are_those_of_the_page_and_no_others(client: Client) -> None:
+    for path in ("/index.html", "/..%2fapp.py", "/app.py", "/api/nothing", "/api/runs/%2e%2e/curves"):
+        assert client.ask("GET", path).status == 404
+
+
+# ---- uploads ----
+
+
+def test_a_painting_is_kept_under_a_new_name_with_a_small_copy(client: Client, library: Library) -> None:
+    found = client.post("/api/paintings?name=..%2f..%2fevil.jpg", picture(1200, 300, "PNG"))
+    assert (found["width"], found["height"]) == (1200, 300)
+    assert re.fullmatch(r"[0-9a-f]{32}\.png", found["id"])
+    assert {path.name for path in library.place("paintings").iterdir()} == {found["id"], found["preview"]}
+    shown = Image.open(io.BytesIO(client.get(f"/api/uploads/paintings/{found['preview']}")))
+    assert (shown.format, shown.size) == ("JPEG", (960, 240))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"text", "wave.jpg is not a picture that can be read"),
+        (b"", "the file is empty"),
+        (picture(400, 300)[:2000], "cannot read wave.jpg: the file is damaged"),
+        (b"P6 100000 100000 255\n" + bytes(64), "wave.jpg: "),
+    ],
+    ids=["text", "empty", "damaged", "a bomb"],
+)
+def test_what_is_no_painting_is_refused_in_words_and_not_kept(
+    client: Client, library: Library, content: bytes, said: str
+) -> None:
+    status, error = client.refused("POST", "/api/paintings?name=wave.jpg", content)
+    assert status == 400
+    assert error.lower().startswith(said.lower())
+    assert str(library.folder) not in error
+    assert list(library.place("paintings").iterdir()) == []
+
+
+def test_an_upload_that_grows_too_large_is_cut_off_and_not_kept(
+    client: Client, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(uploads.MOST_BYTES, "painting", uploads.MIB)
+    body = bytes(uploads.MIB + 1)
+    assert client.refused("POST", "/api/paintings", body) == (400, "The file is too large; a painting may have 1 MB")
+
+    # Again, without an announced length.
+    assert client.ask("POST", "/api/paintings", iter((body[: uploads.MIB], b"x"))).status == 400
+    assert list(library.place("paintings").iterdir()) == []
+
+
+def test_a_full_disk_is_said_to_be_full(client: Client, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise FileError("cannot write painting.jpg: the disk is full")
+
+    monkeypatch.setattr("fast_style.studio.uploads.save_image", full)
+    assert client.refused("POST", "/api/paintings", picture()) == (507, "Cannot write painting.jpg: the disk is full")
+    assert list(library.place("paintings").iterdir()) == []
+
+
+def test_photos_of_a_zip_are_unpacked_under_numbers_and_a_corrupt_one_is_left_out(
+    client: Client, library: Library
+) -> None:
+    files = {"a/b/sea.JPG": picture(), "a/notes.txt": b"x", "bad.jpg": b"no", "__MACOSX/x.jpg": b"", "c.png": picture()}
+    found = client.post("/api/photos", packed(files))
+    assert (found["photos"], found["skipped"]) == (2, 1)
+    (folder,) = library.place("photos").iterdir()
+    assert folder.name == found["id"]
+    assert sorted(path.name for path in folder.iterdir()) == ["000000.jpg", "000002.png"]
+
+
+def linked() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        member = zipfile.ZipInfo("link.jpg")
+        member.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(member, "/etc/passwd")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("archive", "said"),
+    [
+        (packed({"../../evil.jpg": picture()}), "leads out of it"),
+        (packed({"/tmp/evil.jpg": picture()}), "leads out of it"),
+        (packed({"..\\evil.jpg": picture()}), "leads out of it"),
+        (packed({"C:/evil.jpg": picture()}), "leads out of it"),
+        (linked(), "is a link"),
+        (packed({"bomb.jpg": bytes(64 * uploads.MIB)}), "times its size, as no photos do"),
+        (packed({"notes.txt": b"x"}), "holds no photos that can be read"),
+        (packed({"photo.jpg": b"x"}), "holds no photos that can be read"),
+        (b"text", "is not a zip file that can be read"),
+        (packed({"photo.jpg": picture()})[:-30], "is not a zip file that can be read"),
+    ],
+    ids=["up", "absolute", "backslash", "drive", "link", "bomb", "no photos", "corrupt", "text", "cut off"],
+)
+def test_a_hostile_zip_is_refused_and_leaves_nothing(
+    client: Client, library: Library, archive: bytes, said: str
+) -> None:
+    status, error = client.refused("POST", "/api/photos", archive)
+    assert status == 400
+    assert said in error
+    assert list(library.place("photos").iterdir()) == []
+
+
+def test_a_zip_that_lies_about_its_sizes_gives_no_more_than_it_says(client: Client) -> None:
+    archive = packed({"photo.jpg": picture(), "large.jpg": picture(400, 300)})
+    size = len(picture(400, 300)).to_bytes(4, "little")
+    lying = archive.replace(size, (100).to_bytes(4, "little"))
+    found = client.post("/api/photos", lying)
+    assert (found["photos"], found["skipped"]) == (1, 1)
+
+
+def test_too_many_files_and_too_many_bytes_are_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = packed({"a.jpg": picture(), "b.jpg": picture()})
+    monkeypatch.setattr(uploads, "MOST_MEMBERS", 1)
+    assert "it holds 2 files" in client.refused("POST", "/api/photos", archive)[1]
+    monkeypatch.setattr(uploads, "MOST_MEMBERS", 2)
+    monkeypatch.setattr(uploads, "MOST_UNPACKED", 1000)
+    assert "it would unpack to" in client.refused("POST", "/api/photos", archive)[1]
+
+
+def test_folders_are_listed_inside_the_chosen_ones_only(client: Client, home: Path, tmp_path: Path) -> None:
+    (home / ".secret").mkdir()
+    (home / "out").symlink_to(tmp_path)
+    found = client.get("/api/folders")
+    assert found == {"path": str(home), "up": None, "folders": ["holiday"], "photos": 3, "more": False}
+    assert client.get(f"/api/folders?path={home}/holiday")["up"] == str(home)
+    for path in ("/", "/etc", str(tmp_path), f"{home}/..", f"{home}/out", f"{home}/holiday/0.jpg", f"{home}%00", "x"):
+        status, error = client.refused("GET", f"/api/folders?path={path}")
+        assert status == 400
+        assert "is not a folder that the studio may read" in error
+
+
+# ---- trainings ----
+
+
+def test_a_training_runs_to_a_style_that_can_be_downloaded(client: Client, style_file: Path) -> None:
+    name = begin(client, steps=60, title="Große Welle!", artist="-Hokusai")
+    assert name == "gro-e-welle" or name == "groe-welle"
+    client.wait(name, "done")
+    style = client.get("/api/state")["styles"][0]
+    assert (style["name"], style["title"], style["own"], style["skipped"]) == (name, "Große Welle!", True, 2)
+    answer = client.ask("GET", f"/api/styles/{name}/export/onnx")
+    assert answer.body == style_file.read_bytes()
+    assert f'filename="{file_name("Große Welle!")}.onnx"' in answer.headers["content-disposition"]
+    assert b"card_format" in client.ask("GET", f"/api/styles/{name}/export/card").body
+    assert "has no adapter" in client.refused("GET", f"/api/styles/{name}/export/adapter")[1]
+    assert client.ask("GET", f"/api/runs/{name}/painting").headers["content-type"] == "image/jpeg"
+
+
+def test_curves_previews_and_the_time_left_grow(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOMENT", "0.3")
+    name = begin(client, steps=10_000)
+    assert client.run(name)["state"] in {"preparing", "training"}
+    run = wait_for(lambda: (run := client.run(name))["seconds_left"] is not None and run)
+    assert run["state"] == "training"
+    assert 0 < run["step"] < run["steps"] == 10_000
+    assert 100 < run["seconds_left"] < 3000
+    wait_for(lambda: len(client.run(name)["previews"]) > len(run["previews"]))
+    curves = client.get(f"/api/runs/{name}/curves")
+    assert set(curves) == {"step", "total", "content", "style", "tv"}
+    assert curves["total"] == sorted(curves["total"], reverse=True)
+    preview = client.ask("GET", f"/api/runs/{name}/previews/{run['previews'][0]}")
+    assert preview.headers["content-type"] == "image/png"
+    for other in ("..%2frun.json", "run.json", "step-1.png"):
+        assert client.ask("GET", f"/api/runs/{name}/previews/{other}").status == 404
+
+
+def test_there_is_one_training_at_a_time_and_a_second_tab_sees_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOMENT", "0.3")
+    name = begin(client, steps=10_000)
+    status, error = client.refused("POST", "/api/runs", wish := request_of(client))
+    assert (status, error) == (409, "A training is running, and there is one at a time")
+    assert [run["name"] for run in client.get("/api/state")["runs"]] == [name]
+    client.post(f"/api/runs/{name}/pause")
+    client.wait(name, "paused")
+    other = client.post("/api/runs", wish)["name"]
+    assert other == "my-wave-2"
+    assert client.refused("POST", f"/api/runs/{name}/resume")[0] == 409
+    assert [run["name"] for run in client.get("/api/state")["runs"]] == [other, name]
+
+
+def request_of(client: Client) -> dict[str, Any]:
+    painting = client.post("/api/paintings", picture())["id"]
+    home = client.get("/api/folders")["path"]
+    return {"painting": painting, "title": "My Wave", "steps": 10_000, "folder": f"{home}/holiday"}
+
+
+def test_a_training_is_paused_and_gone_on_with(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOMENT", "0.1")
+    name = begin(client, steps=400)
+    wait_for(lambda: client.run(name)["step"] >= 20)
+    client.post(f"/api/runs/{name}/pause")
+    run = client.wait(name, "paused")
+    assert 20 <= run["step"] < 400
+    assert run["error"] is None
+    assert client.refused("POST", f"/api/runs/{name}/pause")[0] == 409
+    monkeypatch.setenv("MOMENT", "0")
+    client.post(f"/api/runs/{name}/resume")
+    client.wait(name, "done")
+    steps = client.get(f"/api/runs/{name}/curves")["step"]
+    assert steps == [float(step) for step in range(10, 401, 10)]
+    assert client.refused("POST", f"/api/runs/{name}/resume") == (409, f"{name} is finished".capitalize())
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_stopping_makes_a_style_of_what_is_learned_so_far(
+    client: Client, monkeypatch: pytest.MonkeyPatch, paused: bool
+) -> None:
+    monkeypatch.setenv("MOMENT", "0.1")
+    name = begin(client, steps=10_000)
+    wait_for(lambda: client.run(name)["step"] >= 10)
+    if paused:
+        client.post(f"/api/runs/{name}/pause")
+        client.wait(name, "paused")
+    client.post(f"/api/runs/{name}/stop")
+    client.wait(name, "done")
+    assert client.get("/api/state")["styles"][0]["name"] == name
+
+
+def test_a_full_disk_ends_a_training_in_words_and_it_can_go_on(client: Client, home: Path) -> None:
+    (home / "holiday/full-disk").touch()
+    name = begin(client)
+    run = client.wait(name, "failed")
+    assert run["error"].endswith("the disk is full")
+    assert run["hint"] == "Make room."
+    (home / "holiday/full-disk").unlink()
+    client.post(f"/api/runs/{name}/resume")
+    client.wait(name, "done")
+
+
+def test_a_mistake_of_our_own_is_said_without_its_traceback(client: Client, home: Path, library: Library) -> None:
+    (home / "holiday/broken").touch()
+    run = client.wait(begin(client), "failed")
+    assert run["error"] == "The training ended unexpectedly."
+    assert "ZeroDivisionError" in (library.run("my-wave") / "log.txt").read_text()
+
+
+def test_a_killed_training_says_so_and_goes_on_from_its_checkpoint(
+    client: Client, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOMENT", "0.1")
+    name = begin(client, steps=10_000)
+    wait_for(lambda: client.run(name)["step"] >= 20)
+    lock = (library.folder / "training.lock").resolve()
+    # As a power cut: whoever holds the lock, the training and its watcher, is gone.
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            held = any(path.resolve() == lock for path in (process / "fd").iterdir())
+        except OSError:
+            continue
+        if held and int(process.name) != os.getpid():
+            os.kill(int(process.name), signal.SIGKILL)
+    run = client.wait(name, "paused")
+    assert run["error"] == "The training was cut off."
+    client.post(f"/api/runs/{name}/resume")
+    wait_for(lambda: client.run(name)["step"] > run["step"])
+
+
+def test_a_training_survives_a_killed_server_and_the_next_server_shows_it(
+    library: Library, trainings: Trainings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOMENT", "0.2")
+    code = (
+        "import sys; from pathlib import Path; import fast_style.studio as s\n"
+        "t = s.Trainings(s.Library(Path(sys.argv[1])), program=[sys.executable, sys.argv[2]])\n"
+        "t.start(s.Wish('Mine', steps=10_000), Path(sys.argv[3]), Path(sys.argv[4])); print('up', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    painting = home / "holiday/0.jpg"
+    stand_in = Path(__file__).with_name("stand_in.py")
+    arguments = [sys.executable, "-c", code, str(library.folder), str(stand_in), str(painting), str(home / "holiday")]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"up\n"
+        os.killpg(server.pid, signal.SIGKILL)
+    folder = library.run("mine")
+    before = wait_for(lambda: trainings.describe(folder)["step"])
+    wait_for(lambda: trainings.describe(folder)["step"] > before)
+    assert trainings.describe(folder)["running"]
+    with pytest.raises(StudioError, match="one at a time"):
+        trainings.resume("mine")
+    trainings.wish("mine", "pause")
+    wait_for(lambda: trainings.describe(folder)["state"] == "paused")
+
+
+def test_what_a_training_cannot_be_asked_for_is_refused(client: Client) -> None:
+    for asked, said in (
+        ({"network": "huge"}, "network is 'huge'"),
+        ({"minutes": 0, "steps": None}, "the time is 0 minutes"),
+        ({"minutes": "x"}, "minutes is 'x'; expected a number"),
+        ({"minutes": float("nan")}, "minutes is nan; expected a number"),
+        ({"steps": 10**9}, "steps"),
+        ({"strength": 9}, "the strength is 9"),
+        ({"start": "/etc/passwd"}, "the start is '/etc/passwd'"),
+        ({"title": "a\nb"}, "a title is one line"),
+        ({"title": "x" * 200}, "a title is one line"),
+        ({"artist": "a\nb"}, "the artist is one line"),
+        ({"folder": "/etc"}, "/etc is not a folder that the studio may read"),
+        ({"painting": "../x"}, "what was uploaded is no longer there"),
+        ({"zip": "../../x"}, "what was uploaded is no longer there"),
+    ):
+        status, error = client.refused("POST", "/api/runs", {**request_of(client), **asked})
+        assert status == 400
+        assert error.lower().startswith(said.lower())
+    assert "is not a JSON object" in client.refused("POST", "/api/runs", b"[")[1]
+    assert client.get("/api/state")["runs"] == []
+
+
+def test_an_adapter_is_trained_on_the_network_of_its_style(client: Client, library: Library) -> None:
+    client.wait(begin(client, start="udnie-fine"), "done")
+    asked = read_run(library.run("my-wave"))["asked"]
+    assert asked[: asked.index("--title=My Wave")] == [
+        *("--network", "fine", "--steps", "60", "--strength", "1"),
+        *("--adapter-of", "udnie-fine"),
+    ]
+
+
+def test_the_pace_of_this_machine_is_learned_from_a_training(client: Client, trainings: Trainings) -> None:
+    guess = trainings.pace()["tiny"]
+    client.wait(begin(client, steps=200), "done")
+    assert trainings.pace()["tiny"] > 10 * guess
+
+
+# ---- the library ----
+
+
+def test_an_own_style_is_renamed_and_deleted_and_a_shipped_one_is_not(client: Client, library: Library) -> None:
+    name = begin(client)
+    client.wait(name, "done")
+    client.post(f"/api/styles/{name}/title", {"title": " Harbour "})
+    assert client.get("/api/state")["styles"][0]["title"] == "Harbour"
+    assert "title is one line" in client.refused("POST", f"/api/styles/{name}/title", {"title": " "})[1]
+    for other in ("udnie", "nothing", "..", "%2e%2e%2fphotos", "My%20Wave"):
+        assert client.ask("DELETE", f"/api/styles/{other}").status == 404
+        assert client.ask("POST", f"/api/styles/{other}/title", {"title": "x"}).status == 404
+    assert client.ask("DELETE", f"/api/styles/{name}").status == 200
+    assert list(library.place("styles").iterdir()) == []
+    assert client.get("/api/state")["styles"][0]["own"] is False
+
+
+def test_what_is_trained_is_not_deleted_and_a_link_out_of_the_folder_is_not_followed(
+    client: Client, library: Library, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOMENT", "0.3")
+    name = begin(client, steps=10_000)
+    assert client.refused("DELETE", f"/api/styles/{name}") == (409, "My-wave is being trained")
+    (home / "run.json").write_text("{}")
+    (library.place("styles") / "link").symlink_to(home)
+    assert client.refused("DELETE", "/api/styles/link")[0] == 404
+    assert (home / "holiday").is_dir()
+
+
+def test_uploads_that_nobody_uses_are_forgotten_after_a_day(client: Client, library: Library) -> None:
+    used = client.post("/api/photos", packed({"a.jpg": picture()}))["id"]
+    unused = client.post("/api/photos", packed({"a.jpg": picture()}))["id"]
+    client.wait(begin(client, zip=used), "done")
+    for name in (used, unused):
+        os.utime(library.place("photos") / name, (1, 1))
+    Library(library.folder)
+    assert [path.name for path in library.place("photos").iterdir()] == [used]
+
+
+def test_the_page_folder_of_a_style_is_downloaded(client: Client, library: Library) -> None:
+    answer = client.ask("GET", "/api/styles/udnie/export/page")
+    assert 'filename="udnie-page.zip"' in answer.headers["content-disposition"]
+    names = zipfile.ZipFile(io.BytesIO(answer.body)).namelist()
+    assert {"udnie/index.html", "udnie/styles/udnie.onnx", "udnie/runtime/ort.wasm.min.mjs"} <= set(names)
+    wait_for(lambda: not list(library.place("tries").iterdir()))
+
+
+# ---- trying ----
+
+
+def test_a_photo_is_painted_as_by_the_runtime(client: Client, library: Library) -> None:
+    content = io.BytesIO()
+    Image.open(PHOTOS["chelsea"]).convert("RGB").resize((120, 80)).save(content, "PNG")
+    photo = client.post("/api/tries?name=cat.png", content.getvalue())
+    painted = client.get(f"/api/styles/great-wave-tiny/paint?photo={photo['id']}&size=60&blend=0.5&colors=1")
+    expected = Stylizer("great-wave-tiny")(library.place("tries") / photo["id"], size=60, blend=0.5, keep_colors=True)
+    found = np.asarray(Image.open(io.BytesIO(painted))).astype(int)
+    assert found.shape == (40, 60, 3)
+    assert np.abs(found - np.asarray(expected)).mean() < 6  # JPEG's
+    full = client.get(f"/api/styles/great-wave-tiny/paint?photo={photo['id']}&size=0")
+    assert Image.open(io.BytesIO(full)).size == (120, 80)
+    assert "Blend is 2.0" in client.refused("GET", f"/api/styles/udnie/paint?photo={photo['id']}&blend=2")[1]
+    assert client.refused("GET", f"/api/styles/nothing/paint?photo={photo['id']}")[0] == 404
+    assert client.refused("GET", "/api/styles/udnie/paint?photo=..%2ftoken")[0] == 400
+
+
+def test_cards_show_a_landscape_and_then_the_users_own_photo(client: Client) -> None:
+    before = client.get("/api/styles/great-wave-tiny/card")
+    assert Image.open(io.BytesIO(before)).size == (480, 320)
+    photo = client.post("/api/tries", picture(90, 60))
+    after = client.get(f"/api/styles/great-wave-tiny/card?photo={photo['preview']}")
+    assert Image.open(io.BytesIO(after)).size == (90, 60)
+
+
+def test_a_frame_of_the_camera_is_painted_and_not_kept(client: Client, library: Library) -> None:
+    painted = client.ask("POST", "/api/styles/great-wave-tiny/frame", picture(64, 48))
+    assert Image.open(io.BytesIO(painted.body)).size == (64, 48)
+    assert client.refused("POST", "/api/styles/great-wave-tiny/frame", b"no")[0] == 400
+    assert list(library.place("tries").iterdir()) == []
+
+
+def film(folder: Path, frames: int) -> bytes:
+    pytest.importorskip("av")
+    from fractions import Fraction
+
+    from fast_style.runtime.writing import VideoFormat, VideoWriter
+    from tests.runtime.conftest import moving_square
+
+    path = folder / "clip.mp4"
+    writer = VideoWriter(path, VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))
+    for number, frame in enumerate(moving_square(frames)):
+        writer.add(frame, number)
+    writer.close()
+    return path.read_bytes()
+
+
+def test_a_film_is_painted_with_its_progress(client: Client, tmp_path: Path) -> None:
+    started = client.post("/api/styles/great-wave-tiny/film", film(tmp_path, 6))["id"]
+    done = wait_for(lambda: (now := client.get(f"/api/films/{started}"))["state"] != "painting" and now)
+    assert (done["state"], done["frames"], done["error"]) == ("done", 6, None)
+    assert client.get(f"/api/films/{started}/file")[4:8] == b"ftyp"
+
+
+def test_a_film_is_stopped_with_what_there_is(client: Client, tmp_path: Path) -> None:
+    clip = film(tmp_path, 900)
+    started = client.post("/api/styles/udnie/film", clip)["id"]
+    assert client.refused("GET", f"/api/films/{started}/file")[0] == 409
+    assert client.refused("POST", "/api/styles/udnie/film", clip)[0] == 409
+    wait_for(lambda: client.get(f"/api/films/{started}")["frames"])
+    client.post(f"/api/films/{started}/stop")
+    wait_for(lambda: client.get(f"/api/films/{started}")["state"] == "stopped")
+    assert client.get(f"/api/films/{started}/file")[4:8] == b"ftyp"
+
+
+def test_a_playlist_that_names_other_files_is_no_film(client: Client, library: Library) -> None:
+    status, error = client.refused("POST", "/api/styles/udnie/film", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n")
+    assert (status, error) == (400, "This is not a film that can be read")
+    assert list(library.place("tries").iterdir()) == []
+
+
+def test_a_damaged_film_is_said_to_be_damaged(client: Client) -> None:
+    started = client.post("/api/styles/udnie/film", b"\0\0\0\x18ftypmp42" + bytes(100))["id"]
+    failed = wait_for(lambda: (now := client.get(f"/api/films/{started}"))["state"] == "failed" and now)
+    assert failed["error"].startswith("the film is not a video that can be read")
+
+
+def test_the_drawn_landscape_is_always_the_same() -> None:
+    from fast_style.studio.pictures import landscape
+
+    assert landscape().shape == (320, 480, 3)
+    np.testing.assert_array_equal(landscape(), landscape())
