@@ -18,6 +18,7 @@ from fast_style.inspect.activations import activations, hooks
 from fast_style.inspect.network import Network
 from fast_style.perceptual.gram import gram_matrix
 from fast_style.perceptual.vgg import VGG, FrozenConv2d
+from fast_style.perceptual.winograd import directly
 
 aten = torch.ops.aten
 _WINDOWS = {aten.max_pool2d_with_indices: 1, aten.max_pool2d: 1, aten.avg_pool2d: 1}
@@ -154,7 +155,7 @@ def layer_table(network: Network, *, size: int = 224) -> list[Layer]:
         if isinstance(output, Tensor) and name not in found:
             found[name] = (tuple(output.shape[1:]), tracer.reach(output))
 
-    with hooks(modules, end, before=begin), tracer:
+    with directly(), hooks(modules, end, before=begin), tracer:
         network(image)
     return [
         Layer(
