@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fast_style.errors import FastStyleError, InputError
 from fast_style.runtime import places
-from fast_style.runtime.batch import ROWS_AT_ONCE, Batch, Worker
+from fast_style.runtime.batch import ROWS_AT_ONCE, Batch, Worker, rows_at_once
 from fast_style.runtime.manifest import Row, Status, read_rows
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # An actor that dies is started again, and its rows are tried again. A photo that kills whoever opens it must not keep
 # a cluster busy for ever.
 _DEATHS = 3
+# Rows that an actor is handed at once, at least.
+_ROWS = 4
 
 
 class Actor:
@@ -103,7 +105,8 @@ def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
         data = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
             Actor,
             fn_constructor_args=(batch,),
-            batch_size=ROWS_AT_ONCE,
+            # A batch may hold several blocks together; a small one lets each actor have work.
+            batch_size=max(_ROWS, rows_at_once(batch)),
             compute=ray.data.ActorPoolStrategy(size=count),
             num_cpus=threads,
             num_gpus=1 if batch.device == "cuda" else 0,
