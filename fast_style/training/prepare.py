@@ -91,7 +91,8 @@ def prepare(
         init = nearest_style(losses[0], data.sample(NEARNESS_PHOTOS, size=recipe.size), network=recipe.network)
         notes.append(f"starting from {init}, the nearest style")
     elif init is not None and recipe.tune == "adapter" and (held := _held_styles(init)):
-        init = f"{init}#{nearest_set(losses[0], data.sample(NEARNESS_PHOTOS, size=recipe.size), held)}"
+        # One photo: an adapter learns in seconds what more of them would tell.
+        init = f"{init}#{nearest_set(losses[0], data.sample(1, size=recipe.size), held)}"
         notes.append(f"starting from {init}, the nearest style")
     name = name or style_name(given)
     facts = {painting.stem: _painting_facts(painting, boxes[painting], details or {}) for painting in paintings}
