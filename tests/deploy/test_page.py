@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import shutil
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,18 +19,9 @@ from fast_style.graph import give_styles, read_checked, read_sets, with_metadata
 from fast_style.images import Pixels
 from fast_style.styles import find_style
 from fast_style.web import serve_page, write_page
+from tests.browser import CHROMIUM, FAKE_CAMERA, FLAGS
 
 RUNTIME = Path(__file__).parent / "node_modules/onnxruntime-web"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-FAKE_CAMERA = "--use-fake-device-for-media-stream"
 PATIENCE = 180_000  # ms; a browser on a busy machine takes its time
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,19 +15,10 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.web.page import RUNTIME_FILES
+from tests.browser import CHROMIUM, FAKE_CAMERA, FLAGS
 from tests.conftest import PAINTING, PHOTOS
 from tests.studio.conftest import STAND_IN, Client, packed, picture, wait_for
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--use-fake-device-for-media-stream",
-]
 PATIENCE = 600_000  # ms; a browser on a busy machine takes its time
 # As small as a training gets. Crops so small hold too few cells for the penalty of the lattice.
 RECIPE = """
@@ -114,7 +104,7 @@ def page(server: Server) -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE)
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, FAKE_CAMERA], timeout=PATIENCE)
         page = browser.new_context(permissions=["camera"]).new_page()
         page.set_default_timeout(PATIENCE)
         errors: list[str] = []
