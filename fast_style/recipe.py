@@ -38,13 +38,15 @@ class Recipe:
             normalizations (Dumoulin et al. 2017, section 2.2), which needs a trained network to start from.
         steps: Optimizer steps.
         size: Side of the square training crops, px.
-        rim: Width of the crop's border that is not scored, px; None takes an eighth of the crop.
+        rim: How much smaller than the crop its scored part is, on each side, px; None takes an eighth of the crop.
         batch: Photos in a step, on each device.
         style_size: Long side the painting is scaled to, px: it sets the size of the strokes.
         vgg: Where the perceptual weights come from.
         objective: What is minimised.
         grid_weight: Weight of :class:`~fast_style.perceptual.PixelGrid`, which keeps the network from drawing a grid;
             the objective of the picture itself has no such term.
+        weave_weight: Weight of :class:`~fast_style.perceptual.Weave`, which keeps it from drawing a faint one where
+            the picture is flat.
         lattice_weight: Weight of :class:`~fast_style.perceptual.Lattice`, which keeps it from drawing a dot or a
             stroke at the same place of every cell. Crops of less than about 128 px hold too few cells to tell that
             from chance: give 0 there.
@@ -75,6 +77,7 @@ class Recipe:
     vgg: str = "caffe-vgg19"
     objective: Objective = field(default_factory=Objective)
     grid_weight: float = 600.0
+    weave_weight: float = 0.0
     lattice_weight: float = 20.0
     border_weight: float = 30.0
     steady_weight: float = 0.0
@@ -108,17 +111,17 @@ class Recipe:
     @classmethod
     def of(cls, network: str) -> Recipe:
         """Return the recipe that a network is trained with unless told otherwise."""
-        if network not in {"fast", "fine"}:
+        if network == "johnson":
             return cls(network=network)
         return cls(
             network=network,
             size=384,
-            rim=32,
             batch=1,
             objective=BOLD,
             grid_weight=100.0,
+            weave_weight=1.0,
             lattice_weight=40.0,
-            border_weight=4.0,
+            border_weight=30.0,
             style_warmup=0.4,
         )
 

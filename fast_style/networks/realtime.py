@@ -278,9 +278,9 @@ def fast() -> TransformerNetwork:
 
 def tiny() -> TransformerNetwork:
     """For small machines."""
-    return RealtimeNetwork(quarter=16, eighth=32, blocks=4)
+    return RealtimeNetwork(quarter=16, eighth=32, blocks=4, half=6)
 
 
 def fine() -> TransformerNetwork:
-    """For bolder pictures: three and a half times the arithmetic of ``fast``."""
-    return RealtimeNetwork(quarter=72, eighth=144, blocks=8, half=24)
+    """For bolder pictures: three times the arithmetic of ``fast``."""
+    return RealtimeNetwork(quarter=64, eighth=128, blocks=8, half=24)

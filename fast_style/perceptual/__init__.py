@@ -4,7 +4,7 @@ from fast_style.perceptual.border import Border
 from fast_style.perceptual.calibration import Calibration
 from fast_style.perceptual.content import Content, content_loss
 from fast_style.perceptual.gram import gram_matrix
-from fast_style.perceptual.grids import Lattice, PixelGrid, lattice, pixel_grid
+from fast_style.perceptual.grids import Lattice, PixelGrid, Weave, lattice, pixel_grid, weave
 from fast_style.perceptual.loss import FIGURES, LossTerms, PerceptualLoss, WeightedSum, load_vgg
 from fast_style.perceptual.objective import Objective
 from fast_style.perceptual.steady import Motion, Steady
@@ -12,7 +12,7 @@ from fast_style.perceptual.style import Style, style_loss
 from fast_style.perceptual.term import Seen, Term, Weight
 from fast_style.perceptual.variation import TotalVariation, total_variation
 from fast_style.perceptual.vgg import VGG, layer_names
-from fast_style.perceptual.views import Inside, View, Whole, Window
+from fast_style.perceptual.views import Inside, View, Whole, Window, draw_window
 from fast_style.perceptual.weights import SOURCES, VGGWeights, load_vgg_weights
 
 __all__ = [
@@ -36,11 +36,13 @@ __all__ = [
     "TotalVariation",
     "VGGWeights",
     "View",
+    "Weave",
     "Weight",
     "WeightedSum",
     "Whole",
     "Window",
     "content_loss",
+    "draw_window",
     "gram_matrix",
     "lattice",
     "layer_names",
@@ -49,4 +51,5 @@ __all__ = [
     "pixel_grid",
     "style_loss",
     "total_variation",
+    "weave",
 ]

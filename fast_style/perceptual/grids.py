@@ -12,6 +12,9 @@ from fast_style.perceptual.term import Seen, Term, Weight
 from fast_style.perceptual.vgg import layer_stride
 from fast_style.perceptual.views import Whole
 
+# About what rounding to 255 levels adds to a picture's variance, and three times that.
+_ROUNDING = 4e-6
+
 
 def pixel_grid(image: Tensor, *, cell: int = 8, window: int = 8) -> Tensor:
     """Strength of a grid with a period of ``cell`` px or a divisor of it, a float32 scalar; 0.0 without one.
@@ -26,14 +29,42 @@ def pixel_grid(image: Tensor, *, cell: int = 8, window: int = 8) -> Tensor:
         cell: Period, px.
         window: Side of a window, in cells.
     """
+    grids, _ = _grids_and_details(image, cell, window)
+    return grids.mean()
+
+
+def weave(image: Tensor, *, cell: int = 8, window: int = 8) -> Tensor:
+    """How much of the fine detail is a grid, a float32 scalar: 1.0 if all of it is, wherever a picture is flat.
+
+    :func:`pixel_grid` as a share of the variance of the detail in the same window. Among strokes a grid of one level
+    of 255 is not seen; in a sky it is a weave. Strokes score what chance leaves, one over the number of cells. The
+    variance is taken as given: more noise around a grid is no way out.
+
+    Args:
+        image: (N, C, H, W), RGB in [0, 1].
+        cell: Period, px.
+        window: Side of a window, in cells.
+    """
+    grids, details = _grids_and_details(image, cell, window)
+    return (grids / (details.detach() + _ROUNDING)).mean()
+
+
+def _grids_and_details(image: Tensor, cell: int, window: int) -> tuple[Tensor, Tensor]:
+    """The variance over the places of a cell, and of all of the detail, each (N, C, windows)."""
     image = image.float()
     # Slow changes, such as a sky's, are not a grid: subtract the local mean.
     detail = image - F.avg_pool2d(F.pad(image, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
     height, width = image.shape[-2] // cell * cell, image.shape[-1] // cell * cell
     places = F.pixel_unshuffle(detail[..., :height, :width], cell)
     window = min(window, *places.shape[-2:])
-    means = F.avg_pool2d(places, window, stride=max(1, window // 2))
-    return means.reshape(image.shape[0], image.shape[1], cell * cell, -1).var(dim=2, correction=0).mean()
+
+    def means(values: Tensor) -> Tensor:
+        pooled = F.avg_pool2d(values, window, stride=max(1, window // 2))
+        return pooled.reshape(image.shape[0], image.shape[1], cell * cell, -1)
+
+    own = means(places)
+    variance = means(places.square()).mean(dim=2) - own.mean(dim=2).square()
+    return own.var(dim=2, correction=0), variance.clamp(min=0.0)
 
 
 def lattice(features: Tensor, *, cell: int) -> Tensor:
@@ -83,6 +114,26 @@ class PixelGrid(Term):
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Measure the picture."""
         return pixel_grid(seen.image, cell=self.cell)
+
+
+class Weave(Term):
+    """The share of the fine detail that is a grid, up to the picture's borders.
+
+    Args:
+        weight: Its weight.
+        cell: The network's stride, px.
+    """
+
+    name = "weave"
+    view = Whole()
+
+    def __init__(self, weight: float, *, cell: int) -> None:
+        super().__init__(Weight(weight))
+        self.cell = cell
+
+    def distance(self, part: str, seen: Seen) -> Tensor:
+        """Measure the picture."""
+        return weave(seen.image, cell=self.cell)
 
 
 class Lattice(Term):

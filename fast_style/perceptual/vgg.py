@@ -55,7 +55,7 @@ class FrozenConv2d(nn.Module):
         """Convolve: (N, I, H, W) to (N, O, H, W)."""
         padding = 1
         if self.padding == "replicate":
-            features, padding = F.pad(features, (1, 1, 1, 1), mode="replicate"), 0
+            features, padding = _repeat_edge(features), 0
         if not pays(features, self.weight):
             return F.conv2d(features, self.weight, self.bias, padding=padding)
         made: Tensor = WinogradConv2d.apply(features, self._forwards(), self._backwards, padding)
@@ -70,6 +70,14 @@ class FrozenConv2d(nn.Module):
         if "backwards" not in self._prepared:
             self._prepared["backwards"] = transform(mirror(self.weight))
         return self._prepared["backwards"]
+
+
+def _repeat_edge(features: Tensor) -> Tensor:
+    if not features.is_cuda:
+        return F.pad(features, (1, 1, 1, 1), mode="replicate")
+    # CUDA's own padding leaves channels last, and goes back by atomic additions.
+    rows = torch.cat([features[:, :, :1], features, features[:, :, -1:]], dim=2)
+    return torch.cat([rows[..., :1], rows, rows[..., -1:]], dim=3)
 
 
 class VGG(nn.Module):

@@ -6,11 +6,34 @@ from dataclasses import dataclass
 from types import EllipsisType
 from typing import Protocol
 
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
 # The part of a step's pictures that counts, as an index into (N, 3, H, W).
 Window = tuple[EllipsisType, slice, slice]
+
+
+def draw_window(random: np.random.Generator, side: int, scored: int) -> Window:
+    """Draw which square of a crop is scored: along each axis at its start, at its end, or anywhere, each alike.
+
+    A network can tell where a picture ends. What is never scored, a long training leaves unpainted, as a pale frame.
+    Where a border is always scored, it gets what the style asks for and the photo has no place for: a frame, too. So
+    it is scored no more often than the middle, and :class:`~fast_style.perceptual.Border` compares the two.
+
+    Args:
+        random: What to draw from.
+        side: Of the crop, px.
+        scored: Of the square, px.
+    """
+    slack = side - scored
+
+    def start() -> int:
+        where = int(random.integers(3))
+        return int(random.integers(0, slack + 1)) if where == 2 else where * slack
+
+    top, left = start(), start()
+    return ..., slice(top, top + scored), slice(left, left + scored)
 
 
 class View(Protocol):

@@ -26,8 +26,10 @@ from fast_style.perceptual import (
     PerceptualLoss,
     PixelGrid,
     Steady,
+    Weave,
     WeightedSum,
     Window,
+    draw_window,
 )
 from fast_style.recipe import Recipe
 from fast_style.training.muon import Muon
@@ -51,6 +53,7 @@ def training_loss(loss: PerceptualLoss, recipe: Recipe, *, cell: int) -> Weighte
     ]
     penalties = (
         PixelGrid(recipe.grid_weight, cell=cell),
+        Weave(recipe.weave_weight, cell=cell),
         Lattice(recipe.lattice_weight, recipe.objective.style_layers, cell=cell),
         Border(recipe.border_weight),
         Steady(recipe.steady_weight, since=recipe.steady_since),
@@ -161,16 +164,10 @@ class StyleModule(pl.LightningModule):
         return Motion.drawn(np.random.default_rng([self.recipe.seed, 7, self.global_step]), side, side)
 
     def window(self, side: int) -> Window:
-        """The part of this step's pictures that is scored: a square well inside, at a place that varies a little.
-
-        A network can tell where a picture ends. Scored up to there, it puts along the border what the style asks
-        for and the photo has no place for: a frame. The rim, an eighth of the side, it must treat as it does the
-        middle. The place varies, so that it cannot find the edges of the square either.
-        """
-        rim, slack = side // 8 if self.recipe.rim is None else self.recipe.rim, side // 16
-        top, left = rim + np.random.default_rng([self.recipe.seed, 3, self.global_step]).integers(0, slack + 1, 2)
-        scored = side - 2 * rim - slack
-        return ..., slice(top, top + scored), slice(left, left + scored)
+        """The part of this step's pictures that is scored, see :func:`~fast_style.perceptual.draw_window`."""
+        rim = side // 8 if self.recipe.rim is None else self.recipe.rim
+        random = np.random.default_rng([self.recipe.seed, 3, self.global_step])
+        return draw_window(random, side, side - 2 * rim - side // 16)
 
     def figures(self) -> dict[str, float]:
         """The latest step's ``total``, which is minimised, and each term's value, unweighted; empty before a step."""

@@ -61,34 +61,49 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            # Many small weights together: each call by itself costs a GPU more than what it computes.
+            alike: dict[tuple[int, ...], list[Tensor]] = {}
             for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                step = self._muon if is_full_convolution(weight) else self._adam
-                weight.add_(step(weight, weight.grad, group), alpha=-group["lr"])
+                if weight.grad is not None:
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    shape = tuple(weight.shape) if is_full_convolution(weight) else ()
+                    alike.setdefault(shape, []).append(weight)
+            for shape, weights in alike.items():
+                steps = self._muon(weights, group) if shape else self._adam(weights, group)
+                torch._foreach_add_(weights, steps, alpha=-group["lr"])
         return loss
 
-    def _muon(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        state = self.state[weight]
-        if not state:
-            state["momentum"] = torch.zeros_like(weight)
-        momentum: Tensor = state["momentum"].mul_(group["momentum"]).add_(gradient)
-        ahead = gradient + group["momentum"] * momentum
-        step = orthogonalize(ahead.flatten(1))
+    def _muon(self, weights: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+        """Make the steps of convolutions of one shape."""
+        ahead = []
+        for weight in weights:
+            state = self.state[weight]
+            if not state:
+                state["momentum"] = torch.zeros_like(weight)
+            momentum: Tensor = state["momentum"].mul_(group["momentum"]).add_(weight.grad)
+            ahead.append((weight.grad + group["momentum"] * momentum).flatten(1))
+        steps = orthogonalize(torch.stack(ahead))
         # Its singular values are 1, so its root mean square is the inverse root of the longer side.
-        step.mul_(_STEP * max(step.shape) ** 0.5)
-        return step.view(weight.shape)
+        steps.mul_(_STEP * max(steps.shape[1:]) ** 0.5)
+        return [step.reshape(weight.shape) for step, weight in zip(steps, weights, strict=True)]
 
-    def _adam(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        state = self.state[weight]
-        if not state:
-            state.update(steps=0, mean=torch.zeros_like(weight), square=torch.zeros_like(weight))
-        state["steps"] += 1
+    def _adam(self, weights: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+        """Make the steps of all weights together: there are hundreds of small ones, and each call costs a GPU time."""
+        states = [self.state[weight] for weight in weights]
+        for weight, state in zip(weights, states, strict=True):
+            if not state:
+                state.update(steps=0, mean=torch.zeros_like(weight), square=torch.zeros_like(weight))
+            state["steps"] += 1
+        gradients = [weight.grad for weight in weights]
         first, second = group["betas"]
-        mean: Tensor = state["mean"].lerp_(gradient, 1 - first) / (1 - first ** state["steps"])
-        square: Tensor = state["square"].lerp_(gradient.square(), 1 - second) / (1 - second ** state["steps"])
-        return mean.div_(square.sqrt().add_(group["eps"]))
+        means, squares = [state["mean"] for state in states], [state["square"] for state in states]
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - second)
+        roots = torch._foreach_sqrt(torch._foreach_div(squares, [1 - second ** state["steps"] for state in states]))
+        torch._foreach_add_(roots, group["eps"])
+        steps = torch._foreach_div(means, [1 - first ** state["steps"] for state in states])
+        torch._foreach_div_(steps, roots)
+        return list(steps)
 
 
 def is_full_convolution(weight: Tensor) -> bool:
@@ -96,15 +111,15 @@ def is_full_convolution(weight: Tensor) -> bool:
     return weight.ndim == 4 and weight.shape[1] > 1
 
 
-def orthogonalize(matrix: Tensor) -> Tensor:
-    """Return about U·Vᵀ of a matrix U·S·Vᵀ, without computing U and V: its singular values between 0.7 and 1.2.
+def orthogonalize(matrices: Tensor) -> Tensor:
+    """Return about U·Vᵀ of each U·S·Vᵀ (…, M, N), without computing U and V: its singular values between 0.7 and 1.2.
 
     Reference:
         Jordan et al. 2024: five Newton-Schulz iterations of degree five.
     """
-    wide: Tensor = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x: Tensor = wide / (wide.norm() + 1e-7)
+    wide: Tensor = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mT
+    x: Tensor = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(5):
-        square = x @ x.T
+        square = x @ x.mT
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return x if wide is matrix else x.T
+    return x if wide is matrices else x.mT

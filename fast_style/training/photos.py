@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -176,18 +177,25 @@ class PhotoData(pl.LightningDataModule):
         """Load from the step the trainer is at, so that a resumed run goes on with the photos that come next."""
         trainer = self.trainer
         assert trainer is not None
-        sampler = DrawSampler(
-            first_step=trainer.global_step, batch=self.batch, rank=trainer.global_rank, world=trainer.world_size
-        )
+        return self.loader(first_step=trainer.global_step, rank=trainer.global_rank, world=trainer.world_size)
+
+    def loader(self, *, first_step: int, rank: int = 0, world: int = 1) -> DataLoader[tuple[Tensor, list[str]]]:
+        """Load batches (N, 3, size, size), RGB in [0, 1], and the paths that were skipped, from a step onwards."""
         return DataLoader(
             self.draws,
             batch_size=self.batch,
-            sampler=sampler,
+            sampler=DrawSampler(first_step=first_step, batch=self.batch, rank=rank, world=world),
             num_workers=self.workers,
             collate_fn=_collate,
             pin_memory=torch.cuda.is_available(),
             prefetch_factor=4 if self.workers else None,
+            worker_init_fn=_leave_interrupts,
         )
+
+
+def _leave_interrupts(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the trainer finishes its step, and for that it needs photos."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _collate(draws: list[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[str]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -21,6 +22,7 @@ from fast_style.perceptual import (
     pixel_grid,
     style_loss,
     total_variation,
+    weave,
 )
 
 Load = Callable[..., Tensor]
@@ -237,6 +239,29 @@ def test_a_grid_is_found_at_its_period_and_its_divisors(period: int) -> None:
     image = torch.full((1, 3, 128, 128), 0.4)
     image[..., ::period] += 0.1
     assert float(pixel_grid(image)) > 1e-4
+
+
+def test_a_faint_grid_in_a_flat_picture_is_a_weave_and_among_noise_it_is_not() -> None:
+    flat = torch.full((1, 3, 128, 128), 0.5)
+    assert float(weave(flat)) == pytest.approx(0.0, abs=1e-6)
+    gridded = flat.clone()
+    gridded[..., ::4, :] += 2 / 255
+    assert 0.7 < float(weave(gridded)) <= 1.0
+    noise = 0.2 * torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    chance = 1 / 64  # one over the number of cells in a window
+    assert float(weave(flat + noise)) == pytest.approx(chance, rel=0.3)
+    assert float(weave(gridded + noise)) < 3 * chance
+
+
+def test_more_noise_is_no_way_out_of_a_weave() -> None:
+    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    grid = torch.zeros(1, 3, 64, 64)
+    grid[..., ::8] = 0.1
+    weave(0.5 + grid + 0.05 * noise).backward()
+    assert noise.grad is not None
+    # Only the mean of a place can be improved: all of its pixels are pushed alike, but for the local mean.
+    inner = F.pixel_unshuffle(noise.grad[..., 8:-8, 8:-8], 8).flatten(2)
+    assert float(inner.std(dim=2).mean()) < 0.05 * float(inner.abs().mean())
 
 
 def test_a_photo_has_a_far_weaker_pixel_grid_than_a_faint_true_one(load: Load) -> None:

@@ -109,13 +109,17 @@ def test_the_recipe_and_calibration_of_a_shipped_card_load_and_read_the_same(pat
     assert Calibration(**card["calibration"]).as_dict() == card["calibration"]
 
 
-def test_the_scored_window_keeps_off_the_rim_and_varies(module: StyleModule) -> None:
+def test_the_scored_window_is_at_either_end_of_a_crop_as_often_as_between(module: StyleModule) -> None:
     places: Counter[int] = Counter()
-    for step in range(400):
+    for step in range(900):
         _, rows, columns = at(module, step).window(256)
         assert rows.stop - rows.start == columns.stop - columns.start == 176
         places[rows.start] += 1
-    assert set(places) == set(range(32, 49))
+    assert min(places) == 0
+    assert max(places) == 80
+    assert len(places) > 70
+    assert 240 < places[0] < 380
+    assert 240 < places[80] < 380
     assert at(module, 7).window(256) == at(module, 7).window(256)
 
 
