@@ -17,6 +17,7 @@ The tree::
     ├── DeviceError                 the device asked for is not the one that would run
     ├── MissingExtraError           a library that one of fast-style's extras installs
     ├── WebError                    the page's runtime or address cannot be had
+    ├── HubError                    the Hugging Face hub cannot be reached, or refuses
     ├── StudioError                 what the studio is asked for cannot be done now
     ├── TrainingDivergedError       the loss or the pictures show that training has failed
     └── ExportError                 the exported graph differs from the network
@@ -98,6 +99,10 @@ class MissingExtraError(FastStyleError):
 
 class WebError(FastStyleError):
     """The page in the browser: its runtime or its address cannot be had."""
+
+
+class HubError(FastStyleError):
+    """The Hugging Face hub cannot be reached, or refuses what it is asked for."""
 
 
 class StudioError(FastStyleError):

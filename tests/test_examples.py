@@ -13,6 +13,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from tests.conftest import PAINTING, PHOTOS
+from tests.runtime.conftest import write_style
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -73,3 +74,35 @@ def test_a_style_is_trained_from_python(photo_folder: Path, narrow_file: Path, t
     assert outcome.step == 2
     assert outcome.model is not None
     assert Stylizer(outcome.model).metadata["painting_licence"] == "public domain"
+
+
+@pytest.fixture
+def gstreamer() -> Any:
+    """The example, if GStreamer's Python is installed."""
+    pytest.importorskip("gi", exc_type=ImportError)
+    try:
+        return load("gstreamer.py")["main"]
+    except ValueError as error:  # there is PyGObject, but no GStreamer for it
+        pytest.skip(str(error))
+
+
+def test_gstreamers_frames_are_stylized(gstreamer: Any, tmp_path: Path) -> None:
+    negative = write_style(tmp_path / "negative.onnx", "negative")
+    source = "videotestsrc num-buffers=5 pattern=blue ! video/x-raw,width=66,height=48,framerate=25/1"
+    out = tmp_path / "out.rgb"
+    assert gstreamer(source, f'video/x-raw,format=RGBx ! filesink location="{out}"', str(negative)) == 5
+    frames = np.fromfile(out, np.uint8).reshape(5, 48, 66, 4)
+    assert np.abs(frames[..., :3].astype(int) - (255, 255, 0)).max() <= 2  # blue's negative
+
+
+@pytest.mark.parametrize(
+    ("source", "sink", "said"),
+    [
+        ("filesrc location=nothing.mp4 ! decodebin", "fakesink", "not found"),
+        ("videotestsrc num-buffers=5", "filesink location=/nowhere/out", "Could not open file"),
+    ],
+)
+def test_what_fails_in_gstreamer_is_raised(gstreamer: Any, source: str, sink: str, said: str, tmp_path: Path) -> None:
+    negative = write_style(tmp_path / "negative.onnx", "negative")
+    with pytest.raises(RuntimeError, match=said):
+        gstreamer(source, sink, str(negative))

@@ -36,13 +36,14 @@ FLOORS = (
     "optimize",
     "evaluate",
     "inspect",
+    "hub",
     "web",
     "studio",
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
 RUNTIME_ROOMS = {"errors", "extras", "files", "images", "sheet", "styles", "graph", "adapters", "runtime", "benchmark"}
-RUNTIME_ROOMS |= {"web", "studio"}
+RUNTIME_ROOMS |= {"hub", "web", "studio"}
 
 
 def imports_of(path: Path) -> set[str]:

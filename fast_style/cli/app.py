@@ -36,6 +36,7 @@ VERBS = {
     "evaluate": "Measure how good a style is, beside the reference.",
     "sheet": "Lay every style on one photo, labelled.",
     "styles": "List the styles that come with fast-style.",
+    "hub": "Share styles on the Hugging Face hub.",
     "info": "Describe a model; or this machine: versions, devices, speed.",
     "inspect": "Look inside the perceptual network.",
 }

@@ -9,10 +9,9 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -38,7 +37,7 @@ class Look:
         strength: How strong a style is painted that learned that, 0.25 to 4.
         keep_colors: Take only brightness from the style.
         side_by_side: Show the camera's picture, too.
-        mirror: Swap left and right; cameras do, files do not.
+        mirror: Swap left and right; cameras do, files and virtual cameras do not.
     """
 
     size: int | None = 640
@@ -53,15 +52,15 @@ class Look:
         check_blend(self.blend)
         check_size(self.size)
 
-    def view(self, *, is_file: bool, recording: bool) -> View:
-        """The view that a live session begins with."""
+    def view(self, *, mirror: bool, recording: bool) -> View:
+        """The view that a live session begins with; ``mirror`` counts if the user did not say."""
         from fast_style.runtime.window import View
 
         return View(
             blend=self.blend,
             strength=self.strength,
             side_by_side=self.side_by_side,
-            mirror=not is_file if self.mirror is None else self.mirror,
+            mirror=mirror if self.mirror is None else self.mirror,
             keep_colors=self.keep_colors,
             recording=recording,
         )
@@ -125,6 +124,7 @@ def webcam(
     # These need the extra "video"; whether they load must be known before any window opens.
     from fast_style.runtime.capture import Capture
     from fast_style.runtime.live import Live, LiveOptions
+    from fast_style.runtime.virtual_camera import VirtualCamera
     from fast_style.runtime.window import Window
     from fast_style.runtime.writing import check_video_name
 
@@ -143,14 +143,18 @@ def webcam(
         if not headless:
             window = Window("fast-style")
             stack.callback(window.close)
+        offered = None
+        if virtual_camera:
+            offered = VirtualCamera(_say)
+            stack.callback(offered.close)
         live = Live(
             capture,
             stylizers,
             window,
-            view=look.view(is_file=capture.is_file, recording=record is not None),
+            view=look.view(mirror=not capture.is_file and not virtual_camera, recording=record is not None),
             options=LiveOptions(look.size, record, stills, seconds),
-            say=lambda text: print(text, file=sys.stderr),
-            sinks=[_virtual_camera(stack)] if virtual_camera else [],
+            say=_say,
+            sinks=[] if offered is None else [offered.send],
         )
         status = DONE
         try:
@@ -191,25 +195,5 @@ def check_display() -> None:
         raise CameraError(f"the display {display!r} cannot be opened: {error}", hint=hint) from error
 
 
-def _virtual_camera(stack: contextlib.ExitStack) -> Callable[[Any], None]:
-    """Open a virtual camera at the first frame, when the size is known; return what takes the frames."""
-    import pyvirtualcam
-
-    camera: Any = None
-
-    def send(pixels: Any) -> None:
-        nonlocal camera
-        if camera is None:
-            height, width = pixels.shape[:2]
-            try:
-                camera = pyvirtualcam.Camera(width, height, fps=30, fmt=pyvirtualcam.PixelFormat.BGR)
-            except RuntimeError as error:
-                raise CameraError(
-                    f"no virtual camera can be opened: {str(error).splitlines()[0]}",
-                    hint="On Linux load v4l2loopback, on Windows and macOS install OBS.",
-                ) from error
-            stack.callback(camera.close)
-        if pixels.shape == (camera.height, camera.width, 3):
-            camera.send(pixels)
-
-    return send
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

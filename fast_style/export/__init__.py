@@ -6,6 +6,7 @@ from fast_style.export.forms import Form, verify_forms, write_form
 from fast_style.export.from_onnx import network_from_onnx
 from fast_style.export.styles import export_styles, verify_styles
 from fast_style.export.to_onnx import TOLERANCE, Verification, export_onnx, verify_onnx
+from fast_style.export.to_openvino import write_openvino
 from fast_style.export.writing import write_model
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "write_card",
     "write_form",
     "write_model",
+    "write_openvino",
 ]

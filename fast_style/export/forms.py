@@ -17,6 +17,7 @@ from fast_style.graph import (
     INPUT,
     ORIGIN,
     STATISTICS,
+    Graph,
     apply_form,
     find_reach,
     fixed_form,
@@ -109,25 +110,56 @@ def write_form(style: Path, form: Form, path: Path, *, tolerance: float) -> floa
         )
     stride = int(graph.metadata.get("stride", 1))
     measure, apply = measure_form(content), apply_form(content, stride=stride)
-    if graph.signature.picture is not None and graph.signature.picture.type == "uint8":
-        image: NDArray[np.generic] = np.rint(255 * _picture(131, 117).transpose(0, 2, 3, 1)).astype(np.uint8)
-    else:
-        image = _picture(131, 117)
+    image = example_picture(graph, (1, 131, 117))
     (statistics,) = open_session(measure).run(None, {INPUT: image})
     (expected,) = graph.session.run(None, {INPUT: image})
     (found,) = open_session(apply).run(None, {INPUT: image, STATISTICS: statistics, ORIGIN: np.zeros(2, np.int64)})
-    scale = np.float32(255 if image.dtype == np.uint8 else 1)
-    ours, theirs = found.astype(np.float32) / scale, expected.astype(np.float32) / scale
-    difference = float(np.abs(ours - theirs).max())
-    least = SMALLEST_PSNR.get(graph.metadata.get("precision", "fp32"))  # type: ignore[call-overload]  # any word
-    # In fewer bits, a difference in the last one is enough for a value to be rounded the other way: such a form is
-    # judged as the file itself was. Pixels are rounded, too. Written so that a NaN fails.
-    allowed = tolerance if scale == 1 else max(tolerance, 1.001 / 255)
-    if not (difference <= allowed if least is None else psnr([ours], [theirs]) >= least):
-        raise VerificationError(f"the form differs from {style} by up to {difference:.2e}; {allowed:.0e} is allowed")
+    difference = judge_copy(graph, "the form", found, expected, tolerance=tolerance)
     model = onnx.load_model_from_string(measure if form == "measure" else apply)
     onnx.helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, "form": form})
     write_model(model, path)
+    return difference
+
+
+def example_picture(graph: Graph, shape: tuple[int, int, int]) -> NDArray[np.generic]:
+    """Make (N, H, W) pictures of the kind that a graph of ours takes, floats or pixels: noise, and a smooth half."""
+    image: NDArray[np.generic] = np.concatenate([_picture(*shape[1:])] * shape[0])
+    if graph.signature.picture is not None and graph.signature.picture.type == "uint8":
+        image = np.rint(255 * image.transpose(0, 2, 3, 1)).astype(np.uint8)
+    return image
+
+
+def judge_copy(
+    graph: Graph, what: str, found: NDArray[np.generic], expected: NDArray[np.generic], *, tolerance: float
+) -> float:
+    """Compare what a copy of a file in another form or format gives with what the file gives.
+
+    In fewer bits, a difference in the last one is enough for a value to be rounded the other way: a copy of such a file
+    is judged by its distance in dB, as the file itself was. Pixels are rounded, too.
+
+    Args:
+        graph: The file.
+        what: The copy, for the message.
+        found: What the copy gave.
+        expected: What the file gave.
+        tolerance: Largest absolute difference allowed, in [0, 1]; pixels may be one level apart.
+
+    Returns:
+        The largest absolute difference, in [0, 1].
+
+    Raises:
+        VerificationError: The difference is larger, or not a number.
+    """
+    scale = np.float32(255 if expected.dtype == np.uint8 else 1)
+    ours, theirs = found.astype(np.float32) / scale, expected.astype(np.float32) / scale
+    if ours.shape != theirs.shape:
+        raise VerificationError(f"{what} gives {ours.shape}, {graph.path} {theirs.shape}")
+    difference = float(np.abs(ours - theirs).max())
+    least = SMALLEST_PSNR.get(graph.metadata.get("precision", "fp32"))  # type: ignore[call-overload]  # any word
+    allowed = tolerance if scale == 1 else max(tolerance, 1.001 / 255)
+    # Written so that a NaN fails.
+    if not (difference <= allowed if least is None else psnr([ours], [theirs]) >= least):
+        raise VerificationError(f"{what} differs from {graph.path} by up to {difference:.2e}; {allowed:.0e} is allowed")
     return difference
 
 

@@ -1,6 +1,6 @@
 """What is known of an ONNX file: its signature, metadata, checksum and cost, and the session that runs it."""
 
-from fast_style.graph.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read_checked
+from fast_style.graph.checksum import CHECKSUM_KEY, MAX_MODEL_BYTES, PRODUCER, add_checksum, read_checked
 from fast_style.graph.cost import Cost, NodeCost, measure_cost
 from fast_style.graph.description import COST_SIZE, ModelDescription, describe_model
 from fast_style.graph.forms import (
@@ -48,6 +48,7 @@ __all__ = [
     "COST_SIZE",
     "INPUT",
     "MASK",
+    "MAX_MODEL_BYTES",
     "ORIGIN",
     "OUTPUT",
     "PICTURE_TYPES",

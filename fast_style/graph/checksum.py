@@ -11,7 +11,7 @@ PRODUCER = "fast-style"
 CHECKSUM_KEY = "content_sha256"
 
 # A style is about 2 MB; Johnson's network 7 MB. Anything this large is something else.
-_MAX_MODEL_BYTES = 256 * 2**20
+MAX_MODEL_BYTES = 256 * 2**20
 # ModelProto's field 14, metadata_props, in protobuf's wire format; the 64 digits follow. What is appended to a
 # message's bytes is parsed as one more entry of a repeated field, so every reader of ONNX takes it.
 _ENTRY = b"\x72\x52\x0a\x0e" + CHECKSUM_KEY.encode() + b"\x12\x40"
@@ -35,7 +35,7 @@ def read_checked(path: Path) -> bytes:
     """
     try:
         size = path.stat().st_size
-        if size > _MAX_MODEL_BYTES:
+        if size > MAX_MODEL_BYTES:
             raise ModelError(f"{path} has {size >> 20} MiB; a style has a few")
         content = path.read_bytes()
     except OSError as error:

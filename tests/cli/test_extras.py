@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fast_style.cli.app import VERBS
+from fast_style.cli.hub import VERBS as HUB_VERBS
 from fast_style.cli.inspect import VERBS as INSPECT_VERBS
 from fast_style.extras import EXTRAS, missing_extra
 from fast_style.web.page import RUNTIME_FILES
@@ -36,6 +37,7 @@ ALL = ",".join(module for modules in EXTRAS.values() for module in modules)
 COMMANDS = {
     "train": ("train photo.png photos -o out", "train"),
     "export": ("export style.ckpt", "train"),
+    "export for OpenVINO": ("export udnie --target openvino", "openvino"),
     "stylize": ("stylize photo.png -s udnie --size 32 -o out.png", None),
     "stylize a video": ("stylize photo.png clip.mp4 -s udnie -o out", "video"),
     "batch": ("batch list.csv -s udnie --size 32", None),
@@ -50,6 +52,8 @@ COMMANDS = {
     "sheet": ("sheet photo.png -s udnie --size 32 -o out.png", None),
     "styles": ("styles --json", None),
     "merge": ("merge great-wave-fine udnie-fine -o both.onnx", None),
+    "hub push": ("hub push udnie someone/udnie", "hub"),
+    "hub pull": ("hub pull someone/udnie", "hub"),
     "info": ("info --no-benchmark --json", None),
     "inspect features": ("inspect features photo.png --layer relu1_1 -o out.png", "train"),
     "inspect maximize": ("inspect maximize --layer relu1_1 --channel 1 -o out.png", "train"),
@@ -86,7 +90,8 @@ def test_evaluate_misses_the_videos_libraries_before_the_reference_is_made(place
 
 
 def test_every_verb_is_run_without_extras() -> None:
-    verbs = {verb for verb in VERBS if verb != "inspect"} | {f"inspect {verb}" for verb in INSPECT_VERBS}
+    verbs = {verb for verb in VERBS if verb not in {"hub", "inspect"}}
+    verbs |= {f"hub {verb}" for verb in HUB_VERBS} | {f"inspect {verb}" for verb in INSPECT_VERBS}
     assert verbs <= set(COMMANDS)
 
 

@@ -66,7 +66,7 @@ def test_each_command_runs(line: str, place: Path) -> None:
     assert main(arguments) == 0
     written = {path.name for path in set(place.iterdir()) - before}
     forms = {"starry-night-measure.onnx", "starry-night-apply.onnx"}
-    assert written & {"NAME-int8.onnx", "NAME-uint8.onnx", "out.png", *forms}
+    assert written & {"NAME-int8.onnx", "NAME-uint8.onnx", "out.png", "starry-night.xml", *forms}
 
 
 def test_python_runs(place: Path) -> None:
