@@ -160,7 +160,7 @@ def display() -> Iterator[str]:
 def test_keys_in_a_real_window(display: str, make_clip: Make, negative: Path, same: Path, tmp_path: Path) -> None:
     frame = np.full((3, 240, 320), 40, np.uint8)
     frame[0] = 220  # red; its negative is cyan
-    clip = make_clip(frames=[frame] * 1500)  # a minute
+    clip = make_clip(frames=[frame] * 1500, times=list(range(0, 7500, 5)))  # five minutes
     environment = {"DISPLAY": display, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     command = [sys.executable, "-m", "fast_style", "webcam", "--style", str(same), str(negative)]
     process = subprocess.Popen(
