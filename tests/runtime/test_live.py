@@ -148,9 +148,9 @@ def display() -> Iterator[str]:
     for tool in ("Xvfb", "xdotool"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    # Without -noreset the server starts over if a first client has left, and a second that just comes is turned away.
+    command = ["Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "800x600x24"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert server.stdout is not None
     yield f":{server.stdout.readline().decode().strip()}"
     server.terminate()
