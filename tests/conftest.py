@@ -33,6 +33,24 @@ PHOTOS = {
 PAINTING = SKIMAGE / "ihc.png"
 
 
+# Minutes each. They are begun first, so that at the end no process has a long file left while others wait.
+LONGEST = (
+    "training/test_trunk.py",
+    "training/test_run.py",
+    "deploy/test_precision.py",
+    "deploy/test_docs.py",
+    "deploy/test_page.py",
+    "studio/test_journey.py",
+    "runtime/test_batch.py",
+    "evaluate/test_evaluation.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    files = [Path(__file__).parent / name for name in LONGEST]
+    items.sort(key=lambda item: files.index(item.path) if item.path in files else len(files))
+
+
 def snippets(page: str, language: str) -> list[str]:
     """The code blocks of one language in a Markdown page, given from the project's root."""
     text = (Path(__file__).parents[1] / page).read_text(encoding="utf-8")
@@ -90,8 +108,11 @@ def narrow_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def photo_folder(tmp_path: Path) -> Path:
-    """Six packaged photos, small, in a tree with mixed suffixes."""
-    folder = tmp_path / "photos"
+    return write_photos(tmp_path / "photos")
+
+
+def write_photos(folder: Path) -> Path:
+    """Write six packaged photos, small, in a tree with mixed suffixes."""
     for index, (name, path) in enumerate(PHOTOS.items()):
         place = folder / ("a/b" if index % 2 else "")
         place.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ TOLERANCE = 1e-3
 # (N, H, W): odd, tiny, wide, tall and a batch of two; none is the size the graph is traced at.
 VERIFY_SHAPES = ((1, 97, 131), (1, 16, 17), (1, 64, 400), (1, 233, 40), (2, 120, 90))
 _TRACE_SHAPE = (2, 3, 72, 88)
+_TRACES: dict[Hashable, onnx.ModelProto] = {}
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def export_onnx(
     was_training = network.training
     network = network.eval()
     try:
-        model = _trace(_Clamped(network).eval(), size)
+        model = _graph(network, size)
         contract = {"producer": PRODUCER, "range": "0-1", "layout": "NCHW RGB", "stride": str(network.stride)}
         onnx.helper.set_model_props(model, {**contract, **metadata})
         with replacing(Path(path)) as partial:
@@ -154,14 +156,35 @@ def judge(verification: Verification) -> Verification:
     return verification
 
 
+def _graph(network: TransformerNetwork, size: tuple[int, int] | None) -> onnx.ModelProto:
+    """The network's graph with its weights; networks of one structure share a trace, which takes seconds."""
+    state = network.state_dict()
+    structure = (type(network), repr(network), tuple((name, value.shape) for name, value in state.items()), size)
+    if structure not in _TRACES:
+        # Weights of its own, so that none are equal and stored as one.
+        copy = deepcopy(network).cpu()
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in copy.parameters():
+                parameter.normal_(generator=generator)
+        _TRACES[structure] = _trace(_Clamped(copy).eval(), size)
+    model = onnx.ModelProto()
+    model.CopyFrom(_TRACES[structure])
+    for tensor in model.graph.initializer:
+        if tensor.name.startswith(PREFIX):
+            value = state[tensor.name.removeprefix(PREFIX)].cpu().numpy()
+            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+    return model
+
+
+@torch.no_grad()
 def _trace(module: nn.Module, size: tuple[int, int] | None) -> onnx.ModelProto:
-    device = next(module.parameters()).device
     shape = _TRACE_SHAPE if size is None else (1, 3, size[1], size[0])
     free = None if size is not None else ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
     try:
         program = torch.onnx.export(
             module,
-            (torch.rand(shape, device=device),),
+            (torch.rand(shape),),
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from fast_style.errors import VerificationError
-from fast_style.export import export_onnx, verify_onnx
+from fast_style.export import export_onnx, network_from_onnx, verify_onnx
 from fast_style.graph import CHECKSUM_KEY, PRODUCER, read_checked
 from fast_style.networks import NETWORKS, Condition, TransformerNetwork, build_network
 
@@ -97,6 +97,27 @@ def test_the_graph_clamps_what_a_network_overshoots(tmp_path: Path) -> None:
         None, {"image": np.linspace(0, 1, 768, dtype="f").reshape(1, 3, 16, 16)}
     )
     assert (found.min(), found.max()) == (0.0, 1.0)
+
+
+def test_a_second_network_of_one_structure_keeps_its_weights_and_is_not_traced_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.linspace(0, 1, 768, dtype="f").reshape(1, 3, 16, 16)
+    export_onnx(Overshooting(), tmp_path / "4.onnx", metadata={})
+    monkeypatch.setattr("fast_style.export.to_onnx._trace", None)
+    network = Overshooting()
+    network.gain.data.fill_(2.0)
+    export_onnx(network, tmp_path / "2.onnx", metadata={})
+    for gain in (4, 2):
+        (found,) = onnxruntime.InferenceSession(tmp_path / f"{gain}.onnx").run(None, {"image": image})
+        np.testing.assert_allclose(found, (image * gain - 1).clip(0, 1), atol=1e-6)
+
+
+def test_weights_that_are_equal_are_stored_apart(tmp_path: Path) -> None:
+    network = build_network("tiny")  # its normalizations begin alike
+    export_onnx(network, tmp_path / "tiny.onnx", metadata={"network": "tiny"})
+    stored = network_from_onnx(tmp_path / "tiny.onnx").state_dict()
+    assert all(torch.equal(stored[key], value) for key, value in network.state_dict().items())
 
 
 class Broken(Overshooting):

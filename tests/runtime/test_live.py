@@ -148,9 +148,9 @@ def display() -> Iterator[str]:
     for tool in ("Xvfb", "xdotool"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    # Without -noreset the server starts over if a first client has left, and a second that just comes is turned away.
+    command = ["Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "800x600x24"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert server.stdout is not None
     yield f":{server.stdout.readline().decode().strip()}"
     server.terminate()
@@ -160,7 +160,7 @@ def display() -> Iterator[str]:
 def test_keys_in_a_real_window(display: str, make_clip: Make, negative: Path, same: Path, tmp_path: Path) -> None:
     frame = np.full((3, 240, 320), 40, np.uint8)
     frame[0] = 220  # red; its negative is cyan
-    clip = make_clip(frames=[frame] * 1500)  # a minute
+    clip = make_clip(frames=[frame] * 1500, times=list(range(0, 7500, 5)))  # five minutes
     environment = {"DISPLAY": display, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     command = [sys.executable, "-m", "fast_style", "webcam", "--style", str(same), str(negative)]
     process = subprocess.Popen(
@@ -212,12 +212,11 @@ def test_keys_in_a_real_window(display: str, make_clip: Make, negative: Path, sa
     assert "Qt" not in err
 
 
-def test_full_screen_puts_the_frame_between_black_bars(display: str) -> None:
+@pytest.mark.parametrize("late", [False, True], ids=["manager first", "window first"])
+def test_full_screen_puts_the_frame_between_black_bars(late: bool, display: str) -> None:
     if shutil.which("openbox") is None:
         pytest.skip("openbox is not installed")  # without a window manager no window fills the screen
     environment = {**os.environ, "DISPLAY": display}
-    manager = subprocess.Popen(["openbox"], env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 180
     code = """
 import numpy as np, sys
 from fast_style.runtime.window import View, Window
@@ -225,24 +224,33 @@ window, frame = Window("fast-style"), np.full((180, 320, 3), (40, 40, 220), np.u
 while window.key() is None:
     window.show(frame, View(full_screen=True))
 """
-    running = [manager]
+    manager, window = ["openbox"], [sys.executable, "-c", code]
+    running: list[subprocess.Popen[bytes]] = []
+    deadline = time.monotonic() + 180
+
+    def wait(what: Callable[[], bool]) -> None:
+        while not what():
+            assert time.monotonic() < deadline, column()
+            assert all(process.poll() is None for process in running)
+            time.sleep(0.05)
+
+    def column() -> list[object]:
+        screen = ImageGrab.grab(xdisplay=display).convert("RGB")  # 800 by 600 px; the frame takes 450 rows
+        return [screen.getpixel((400, y)) for y in (70, 80, 300, 520, 530)]
+
+    def answers(*command: str) -> bool:
+        done = subprocess.run(["xdotool", *command], env=environment, check=False, capture_output=True)
+        return done.returncode == 0
+
+    def start(command: list[str]) -> None:
+        running.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))
+
     try:
-        # Nobody hears a window that asks for the full screen before the manager runs, and it asks once.
-        while subprocess.run(
-            ["xdotool", "get_num_desktops"], env=environment, check=False, capture_output=True
-        ).returncode:
-            assert time.monotonic() < deadline, "openbox does not start"
-            assert manager.poll() is None
-            time.sleep(0.05)
-        process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
-        running.append(process)
-        column: list[object] = []
-        while column != [(0, 0, 0), (220, 40, 40), (220, 40, 40), (220, 40, 40), (0, 0, 0)]:
-            assert time.monotonic() < deadline, column
-            assert process.poll() is None
-            screen = ImageGrab.grab(xdisplay=display).convert("RGB")  # 800 by 600 px; the frame takes 450 rows
-            column = [screen.getpixel((400, y)) for y in (70, 80, 300, 520, 530)]
-            time.sleep(0.05)
+        start(window if late else manager)
+        wait(lambda: answers(*(("search", "--name", "^fast-style$") if late else ("get_num_desktops",))))
+        start(manager if late else window)
+        bars, picture = (0, 0, 0), (220, 40, 40)
+        wait(lambda: column() == [bars, picture, picture, picture, bars])
     finally:
         for started in running:
             started.kill()

@@ -26,6 +26,7 @@ from fast_style.networks import build_network
 from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
 from fast_style.styles import read_card
 from fast_style.training import (
+    Fitted,
     Outcome,
     Recipe,
     fit,
@@ -35,16 +36,23 @@ from fast_style.training import (
     publish,
     train_style,
 )
-from tests.conftest import PAINTING
+from tests.conftest import PAINTING, random_state, write_photos
 
 SMALL = Recipe(
     network="tiny", steps=8, size=48, batch=2, style_size=64, objective=Objective(style_weight=15.0, tv_weight=0.1)
 )
 
 
-@pytest.fixture
-def recipe(narrow_file: Path) -> Recipe:
-    return Recipe.from_dict({**SMALL.as_dict(), "vgg": str(narrow_file)})
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("vgg") / "narrow.pth"
+    torch.save(random_state(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def recipe(vgg: Path) -> Recipe:
+    return Recipe.from_dict({**SMALL.as_dict(), "vgg": str(vgg)})
 
 
 def run(photos: Path, out: Path, recipe: Recipe, **options: object) -> Outcome:
@@ -52,12 +60,30 @@ def run(photos: Path, out: Path, recipe: Recipe, **options: object) -> Outcome:
     return train_style(PAINTING, photos, out, recipe=recipe, **settings)  # type: ignore[arg-type]
 
 
-def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
-    photo_folder: Path, tmp_path: Path, recipe: Recipe
-) -> None:
-    (photo_folder / "fake.jpg").write_text("text")
-    out = tmp_path / "out"
-    outcome = run(photo_folder, out, recipe, preview_every=4, details={"licence": "public domain"})
+def learn(
+    photos: Path,
+    out: Path,
+    recipe: Recipe,
+    *,
+    init: Path | None = None,
+    resume: Path | None = None,
+    preview_every: int | None = None,
+) -> Fitted:
+    """A run without the export, which takes longer than all else."""
+    prepared = prepare(PAINTING, photos, name="s", recipe=recipe, init=init, resume=resume, workers=0)
+    return fit(prepared, out, accelerator="cpu", precision="32", preview_every=preview_every)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> Outcome:
+    """A whole run, for tests that only read what it left."""
+    photos = write_photos(tmp_path_factory.mktemp("trained") / "photos")
+    (photos / "fake.jpg").write_text("text")
+    return run(photos, photos.parent / "out", recipe, preview_every=4, details={"licence": "public domain"})
+
+
+def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(trained: Outcome) -> None:
+    outcome, out = trained, trained.checkpoint.parent
     assert outcome.model is not None
     assert outcome.verification is not None
     assert outcome.verification.largest < 1e-3
@@ -96,8 +122,8 @@ def test_training_lowers_the_objective_of_photos(
 ) -> None:
     # Crops so small hold 36 cells: what the lattice's penalty sees there is mostly chance.
     changed = {"steps": 160, "size": 72, "style_warmup": 0.0, "lattice_weight": 0.0}
-    outcome = run(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), **changed}))
-    checkpoint = load_checkpoint(outcome.checkpoint)
+    fitted = learn(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), **changed}))
+    checkpoint = load_checkpoint(fitted.checkpoint)
     vgg = load_vgg(recipe.vgg, recipe.objective)
     painting = load_painting(PAINTING, recipe.style_size)
     loss = PerceptualLoss(vgg, [painting], recipe.objective, calibration=checkpoint.calibration)
@@ -113,9 +139,8 @@ def test_training_lowers_the_objective_of_photos(
     assert reached < 0.65 * total(build_network("tiny")(photo))  # whose greys score a third of the photo
 
 
-def test_checkpoint_holds_no_vgg_weights(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
-    outcome = run(photo_folder, tmp_path, recipe)
-    stored = torch.load(outcome.checkpoint, weights_only=True)
+def test_checkpoint_holds_no_vgg_weights(trained: Outcome) -> None:
+    stored = torch.load(trained.checkpoint, weights_only=True)
     assert {key.split(".")[0] for key in stored["state_dict"]} == {"network", "average"}
 
 
@@ -147,29 +172,29 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_run_killed_and_resumed_reaches_the_weights_of_an_unbroken_one(
-    photo_folder: Path, tmp_path: Path, narrow_file: Path
+    photo_folder: Path, tmp_path: Path, vgg: Path
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run(train_command(photo_folder, whole, narrow_file), check=True, capture_output=True)
-    process = subprocess.Popen(train_command(photo_folder, broken, narrow_file), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(train_command(photo_folder, broken, vgg), stderr=subprocess.DEVNULL)
     wait_for(lambda: (broken / "s.ckpt").exists())
     process.send_signal(signal.SIGKILL)
     process.wait()
-    reached = load_checkpoint(broken / "s.ckpt").step
-    assert 4 <= reached <= 12
+    killed = load_checkpoint(broken / "s.ckpt")
+    assert 4 <= killed.step <= 12
     subprocess.run(
-        train_command(photo_folder, broken, narrow_file, "--resume", str(broken / "s.ckpt")),
+        train_command(photo_folder, broken, vgg, "--resume", str(broken / "s.ckpt")),
         check=True,
         capture_output=True,
     )
+    learn(photo_folder, whole, killed.recipe, preview_every=4)
     expected, found = weights_of(whole / "s.ckpt"), weights_of(broken / "s.ckpt")
     assert all(torch.equal(found[key], expected[key]) for key in expected)
     assert (whole / "s.csv").read_text() == (broken / "s.csv").read_text()
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_ctrl_c_leaves_a_checkpoint_that_resumes(photo_folder: Path, tmp_path: Path, narrow_file: Path) -> None:
-    command = train_command(photo_folder, tmp_path / "out", narrow_file)
+def test_ctrl_c_leaves_a_checkpoint_that_resumes(photo_folder: Path, tmp_path: Path, vgg: Path) -> None:
+    command = train_command(photo_folder, tmp_path / "out", vgg)
     command[command.index("12")] = "100000"
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     wait_for(lambda: (tmp_path / "out" / "s.csv").exists() and (tmp_path / "out" / "s.csv").read_text().count("\n") > 1)
@@ -184,7 +209,7 @@ def test_ctrl_c_leaves_a_checkpoint_that_resumes(photo_folder: Path, tmp_path: P
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_two_processes_train_and_agree_with_one_of_twice_the_batch(
-    nodes: int, photo_folder: Path, tmp_path: Path, narrow_file: Path
+    nodes: int, photo_folder: Path, tmp_path: Path, vgg: Path
 ) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     more = ["--nodes", "2"] if nodes == 2 else ["--devices", "2"]
@@ -193,7 +218,7 @@ def test_two_processes_train_and_agree_with_one_of_twice_the_batch(
         port = str(free.getsockname()[1])
     running = [
         subprocess.Popen(
-            train_command(photo_folder, two, narrow_file, *more),
+            train_command(photo_folder, two, vgg, *more),
             env=os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": str(node)},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -203,9 +228,7 @@ def test_two_processes_train_and_agree_with_one_of_twice_the_batch(
     said = [process.communicate(timeout=900)[0] for process in running]
     assert [process.returncode for process in running] == [0] * nodes
     assert [b"equal to the network" in text for text in said] == [True, False][:nodes]  # the first publishes
-    single = train_command(photo_folder, one, narrow_file)
-    single[single.index("--batch") + 1] = "4"
-    subprocess.run(single, check=True, capture_output=True)
+    learn(photo_folder, one, replace(load_checkpoint(two / "s.ckpt").recipe, batch=4))
     expected, found = weights_of(one / "s.ckpt"), weights_of(two / "s.ckpt")
     for key in expected:
         torch.testing.assert_close(found[key], expected[key], rtol=5e-2, atol=5e-3)
@@ -267,9 +290,9 @@ def test_a_state_with_a_bad_weight_is_never_saved(
 def test_a_resumed_run_goes_on_with_a_table_of_fewer_columns(
     photo_folder: Path, tmp_path: Path, recipe: Recipe
 ) -> None:
-    first = run(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "steps": 10}))
+    first = learn(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "steps": 10}))
     (tmp_path / "s.csv").write_text("step,total,content,style,tv,learning_rate\n10,2.5,1.5,0.1,0.8,0.001\n")
-    run(photo_folder, tmp_path, replace(load_checkpoint(first.checkpoint).recipe, steps=20), resume=first.checkpoint)
+    learn(photo_folder, tmp_path, replace(load_checkpoint(first.checkpoint).recipe, steps=20), resume=first.checkpoint)
     with (tmp_path / "s.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:6] == ["step", "total", "content", "style", "tv", "learning_rate"]
@@ -278,13 +301,14 @@ def test_a_resumed_run_goes_on_with_a_table_of_fewer_columns(
     assert float(rows[1]["border"]) > 0
 
 
-def test_init_starts_from_another_styles_weights(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
-    first = run(photo_folder, tmp_path / "a", recipe)
+def test_init_starts_from_another_styles_weights(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, trained: Outcome
+) -> None:
     barely = Recipe.from_dict({**recipe.as_dict(), "steps": 1, "learning_rate": 1e-9})
-    assert first.model is not None
-    expected = weights_of(first.checkpoint)
-    for number, init in enumerate((first.checkpoint, first.model)):
-        second = run(photo_folder, tmp_path / f"b{number}", barely, init=init)
+    assert trained.model is not None
+    expected = weights_of(trained.checkpoint)
+    for number, init in enumerate((trained.checkpoint, trained.model)):
+        second = learn(photo_folder, tmp_path / f"b{number}", barely, init=init)
         found = weights_of(second.checkpoint)
         for key in expected:
             torch.testing.assert_close(found[key], expected[key], rtol=1e-3, atol=1e-5)
@@ -293,27 +317,28 @@ def test_init_starts_from_another_styles_weights(photo_folder: Path, tmp_path: P
             photo_folder,
             tmp_path / "c",
             Recipe.from_dict({**barely.as_dict(), "network": "fast"}),
-            init=first.checkpoint,
+            init=trained.checkpoint,
         )
 
 
-def test_an_adapter_changes_only_the_normalizations(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+def test_an_adapter_changes_only_the_normalizations(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, trained: Outcome
+) -> None:
     adapter = Recipe.from_dict({**recipe.as_dict(), "tune": "adapter"})
     with pytest.raises(InputError, match="needs a network to adapt"):
         run(photo_folder, tmp_path / "a", adapter)
-    first = run(photo_folder, tmp_path / "a", recipe)
-    second = run(photo_folder, tmp_path / "b", adapter, init=first.checkpoint)
-    before, after = weights_of(first.checkpoint), weights_of(second.checkpoint)
+    second = learn(photo_folder, tmp_path / "b", adapter, init=trained.checkpoint)
+    before, after = weights_of(trained.checkpoint), weights_of(second.checkpoint)
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed == {key for key in before if ".norm." in key}
-    assert load_checkpoint(second.checkpoint).card["init"] == first.checkpoint.name
+    assert load_checkpoint(second.checkpoint).card["init"] == trained.checkpoint.name
 
 
 def test_a_checkpoint_of_another_network_is_refused_before_anything_is_written(
-    photo_folder: Path, tmp_path: Path, recipe: Recipe
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, trained: Outcome
 ) -> None:
-    old = run(photo_folder, tmp_path / "a", recipe).checkpoint
-    stored = torch.load(old, weights_only=True)
+    old = tmp_path / "old.ckpt"
+    stored = torch.load(trained.checkpoint, weights_only=True)
     del stored["state_dict"]["average.noise.scale"]
     torch.save(stored, old)
     with pytest.raises(CheckpointError, match="does not hold the weights of 'tiny'"):
@@ -321,19 +346,21 @@ def test_a_checkpoint_of_another_network_is_refused_before_anything_is_written(
     assert not (tmp_path / "b").exists()
 
 
-def test_a_resumed_run_remembers_what_it_started_from(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
-    first = run(photo_folder, tmp_path / "a", recipe)
-    second = run(photo_folder, tmp_path / "b", recipe, init=first.model)
+def test_a_resumed_run_remembers_what_it_started_from(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, trained: Outcome
+) -> None:
+    second = learn(photo_folder, tmp_path / "b", recipe, init=trained.model)
     more = replace(load_checkpoint(second.checkpoint).recipe, steps=recipe.steps + 1)
     third = run(photo_folder, tmp_path / "b", more, resume=second.checkpoint)
     assert third.card is not None
     assert json.loads(third.card.read_text())["init"] == "s.onnx"
 
 
-def test_resuming_with_another_recipe_is_refused(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
-    outcome = run(photo_folder, tmp_path, recipe)
+def test_resuming_with_another_recipe_is_refused(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, trained: Outcome
+) -> None:
     with pytest.raises(InputError, match="another batch"):
-        run(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "batch": 3}), resume=outcome.checkpoint)
+        run(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), "batch": 3}), resume=trained.checkpoint)
 
 
 def test_an_accelerator_that_is_not_there_is_told_before_anything_is_written(
@@ -344,11 +371,10 @@ def test_an_accelerator_that_is_not_there_is_told_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_files_carry_their_format(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
-    outcome = run(photo_folder, tmp_path, recipe)
-    assert torch.load(outcome.checkpoint, weights_only=True)["fast_style"]["format"] == 1
-    assert outcome.model is not None
-    assert read_card(outcome.model)["card_format"] == 1
+def test_files_carry_their_format(trained: Outcome) -> None:
+    assert torch.load(trained.checkpoint, weights_only=True)["fast_style"]["format"] == 1
+    assert trained.model is not None
+    assert read_card(trained.model)["card_format"] == 1
 
 
 @pytest.mark.parametrize("format", [2, 0, "one", None], ids=str)
@@ -402,11 +428,11 @@ def test_a_hostile_or_foreign_checkpoint_is_refused(
 
 
 def test_a_toml_recipe_is_used_and_a_wrong_key_is_told(
-    photo_folder: Path, tmp_path: Path, narrow_file: Path, capsys: pytest.CaptureFixture[str]
+    photo_folder: Path, tmp_path: Path, vgg: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "recipe.toml"
     config.write_text(
-        f'network = "tiny"\nsteps = 2\nsize = 48\nbatch = 2\nstyle_size = 64\nvgg = "{narrow_file}"\n'
+        f'network = "tiny"\nsteps = 2\nsize = 48\nbatch = 2\nstyle_size = 64\nvgg = "{vgg}"\n'
         "[objective]\nstrength = 2.0\n"
     )
     arguments = ["train", str(PAINTING), str(photo_folder), "-o", str(tmp_path / "out"), "--config", str(config)]

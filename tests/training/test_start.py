@@ -52,7 +52,7 @@ def export_earlier(path: Path, network: str) -> RealtimeNetwork:
     """Write a style of a size that no network has today."""
     earlier = RealtimeNetwork(quarter=8, eighth=16, blocks=2)
     for weight in earlier.parameters():
-        torch.nn.init.normal_(weight, std=0.1)  # equal weights would be stored as one
+        torch.nn.init.normal_(weight, std=0.1)
     export_onnx(earlier, path, metadata={"network": network})
     return earlier
 
