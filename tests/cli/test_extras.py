@@ -51,7 +51,7 @@ COMMANDS = {
     "evaluate": ("evaluate udnie --style photo.png --photos photos", "train"),
     "sheet": ("sheet photo.png -s udnie --size 32 -o out.png", None),
     "styles": ("styles --json", None),
-    "merge": ("merge great-wave-fine udnie-fine -o both.onnx", None),
+    "merge": ("merge great-wave udnie -o both.onnx", None),
     "hub push": ("hub push udnie someone/udnie", "hub"),
     "hub pull": ("hub pull someone/udnie", "hub"),
     "info": ("info --no-benchmark --json", None),

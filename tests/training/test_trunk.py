@@ -80,11 +80,19 @@ def test_a_trunk_goes_on_and_a_style_of_it_is_published(folders: tuple[Path, Pat
     picture = Stylizer(own / "wild-tiny.onnx")(Image.open(photos / "a.jpg"))
     assert picture.size == (288, 288)
 
+    # Nothing of the run's own is left in a mean that takes all from what it began with.
+    words = (paintings, photos, "-o", own, "--only", "wild", "--minutes", "0", "--cool", "--mix", out / "trunk.pt", "0")
+    assert run(*words).returncode == 0
+    before = torch.load(out / "trunk.pt", weights_only=True)["average"]
+    published = dict(network_from_onnx(own / "wild-tiny.onnx").named_parameters())
+    torch.testing.assert_close(published["down.conv.weight"], before["shared.down.conv.weight"], atol=1e-5, rtol=1e-4)
+    assert json.loads((own / "wild-tiny.json").read_text())["training"]["steps"] == card["training"]["steps"]
+
 
 def test_a_strength_is_learned_and_all_styles_are_published_in_one_file(folders: tuple[Path, Path, Path]) -> None:
     paintings, photos, out = folders
     both = out / "both"
-    train(paintings, photos, "-o", both, "--strengths", "--cool")
+    train(paintings, photos, "-o", both, "--strengths", "--cool", "--batch", "2")
     style = Stylizer(both / "both.onnx")
     assert style.styles == ("calm", "wild")
     photo = Image.open(photos / "a.jpg")
