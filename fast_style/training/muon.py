@@ -94,7 +94,7 @@ class Muon(torch.optim.Optimizer):
             if not state:
                 state.update(steps=0, mean=torch.zeros_like(weight), square=torch.zeros_like(weight))
             state["steps"] += 1
-        gradients = [weight.grad for weight in weights]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
         first, second = group["betas"]
         means, squares = [state["mean"] for state in states], [state["square"] for state in states]
         torch._foreach_lerp_(means, gradients, 1 - first)
