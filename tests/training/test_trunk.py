@@ -150,6 +150,20 @@ def test_a_trunk_that_cannot_be_read_is_named(folders: tuple[Path, Path, Path], 
     assert failed.stderr == f"error: {trunk} cannot be read, or is no trunk of 'tiny'\n"
 
 
+@pytest.mark.parametrize(
+    ("file", "share"), [("nowhere.pt", "0.5"), ("trunk.pt", "half"), ("trunk.pt", "1.5"), ("text.pt", "0.5")]
+)
+def test_a_mean_with_what_is_no_trunk_is_refused_before_anything_is_trained(
+    file: str, share: str, folders: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({"step": 0, "average": {}}, tmp_path / "trunk.pt")
+    (tmp_path / "text.pt").write_text("text")
+    given = tmp_path / file
+    said = refusal(monkeypatch, *folders[:2], "-o", tmp_path / "out", "--cool", "--mix", given, share)
+    assert said == f"error: --mix {given} {share} is no trunk and a share from 0 to 1"
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("text", ["title =", 'wild = "Wild"', "wild = 1"], ids=["broken", "a text", "a number"])
 def test_facts_that_cannot_be_read_stop_a_run_before_it_trains(
     text: str, folders: tuple[Path, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
