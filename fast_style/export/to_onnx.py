@@ -158,8 +158,10 @@ def judge(verification: Verification) -> Verification:
 
 def _graph(network: TransformerNetwork, size: tuple[int, int] | None) -> onnx.ModelProto:
     """The network's graph with its weights; networks of one structure share a trace, which takes seconds."""
+    if size is not None:  # what depends on weights alone, such as scaled noise, is computed in such a trace
+        return _trace(_Clamped(deepcopy(network).cpu()).eval(), size)
     state = network.state_dict()
-    structure = (type(network), repr(network), tuple((name, value.shape) for name, value in state.items()), size)
+    structure = (type(network), repr(network), tuple((name, value.shape) for name, value in state.items()))
     if structure not in _TRACES:
         # Weights of its own, so that none are equal and stored as one.
         copy = deepcopy(network).cpu()
@@ -167,7 +169,7 @@ def _graph(network: TransformerNetwork, size: tuple[int, int] | None) -> onnx.Mo
         with torch.no_grad():
             for parameter in copy.parameters():
                 parameter.normal_(generator=generator)
-        _TRACES[structure] = _trace(_Clamped(copy).eval(), size)
+        _TRACES[structure] = _trace(_Clamped(copy).eval(), None)
     model = onnx.ModelProto()
     model.CopyFrom(_TRACES[structure])
     for tensor in model.graph.initializer:

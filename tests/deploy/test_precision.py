@@ -59,7 +59,7 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     images = [to_float(frame) for frame in frames]
     assert psnr(run(str(out), images), run(str(model), images)) >= least - 3  # other photos, other sizes
     if precision == "int8" and not has_dot_products():
-        share = 0.85  # sums of two products saturate there, so more convolutions are given back to float
+        share = 0.9  # sums of two products saturate there, so more convolutions are given back to float
     noise = 4 * Noise.SIDE**2  # bytes; no weights, so an 8-bit file keeps them as they are
     assert out.stat().st_size - noise < share * (model.stat().st_size - noise)
     card = json.loads(out.with_suffix(".json").read_text())
