@@ -206,7 +206,8 @@ def test_the_page_is_found_by_the_hubs_search_and_names_painting_and_commands(hu
     }
     assert "*Udnie (Young American Girl, The Dance)*, Francis Picabia, 1913; licence: public domain" in page
     assert f"fast-style hub pull {REPO}\nfast-style stylize photo.jpg --style udnie.onnx -o out.png" in page
-    assert "within 5.4e-06 of white" in page
+    card = json.loads(find_style("udnie").path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert f"within {card['verification']['largest_difference']:.1e} of white" in page
 
 
 def test_the_page_of_a_file_of_several_styles_names_each_painting(hub: Hub, run: Run) -> None:
