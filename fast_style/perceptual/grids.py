@@ -116,20 +116,10 @@ class PixelGrid(Term):
         return pixel_grid(seen.image, cell=self.cell)
 
 
-class Weave(Term):
-    """The share of the fine detail that is a grid, up to the picture's borders.
-
-    Args:
-        weight: Its weight.
-        cell: The network's stride, px.
-    """
+class Weave(PixelGrid):
+    """The share of the fine detail that is a grid, up to the picture's borders."""
 
     name = "weave"
-    view = Whole()
-
-    def __init__(self, weight: float, *, cell: int) -> None:
-        super().__init__(Weight(weight))
-        self.cell = cell
 
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Measure the picture."""
