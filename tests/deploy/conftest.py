@@ -53,11 +53,13 @@ def painting(folder: Path) -> Path:
 def checkpoint(folder: Path, painting: Path) -> Path:
     """As ``fast-style train`` writes it, with random weights and more contrast than they have at first."""
     torch.manual_seed(0)
-    network = build_network("tiny")
+    return write_checkpoint(folder / "small.ckpt", build_network("tiny"), painting)
+
+
+def write_checkpoint(path: Path, network: torch.nn.Module, painting: Path) -> Path:
     with torch.no_grad():
         list(network.parameters())[-2].mul_(4.0)
     sha = hashlib.sha256(painting.read_bytes()).hexdigest()
-    path = folder / "small.ckpt"
     torch.save(
         {
             "global_step": 7,

@@ -22,8 +22,9 @@ from fast_style.export.precision import SMALLEST_PSNR, run, to_fp16, to_int8
 from fast_style.graph import CHECKSUM_KEY, describe_model
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.networks import StyleSets
-from fast_style.networks.realtime import Noise
+from fast_style.networks.realtime import Noise, RealtimeNetwork
 from fast_style.training import load_checkpoint
+from tests.deploy.conftest import write_checkpoint
 
 
 def psnr(found: list[NDArray[np.float32]], expected: list[NDArray[np.float32]]) -> float:
@@ -42,14 +43,19 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     precision: str,
     least: float,
     share: float,
-    checkpoint: Path,
-    model: Path,
     photos: Path,
     painting: Path,
     frames: list[Pixels],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # The shares are those of a network of this size.
+    torch.manual_seed(0)
+    network = RealtimeNetwork(quarter=16, eighth=32, blocks=4)
+    checkpoint = write_checkpoint(tmp_path / "small.ckpt", network, painting)
+    assert main(["export", str(checkpoint)]) == 0
+    model = checkpoint.with_suffix(".onnx")
+    capsys.readouterr()
     out = tmp_path / "reduced.onnx"
     command = ["export", str(checkpoint), "-o", str(out), "--precision", precision]
     assert main([*command, "--photos", str(photos), "--painting", str(painting)]) == 0
@@ -59,7 +65,7 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     images = [to_float(frame) for frame in frames]
     assert psnr(run(str(out), images), run(str(model), images)) >= least - 3  # other photos, other sizes
     if precision == "int8" and not has_dot_products():
-        share = 0.9  # sums of two products saturate there, so more convolutions are given back to float
+        share = 0.85  # sums of two products saturate there, so more convolutions are given back to float
     noise = 4 * Noise.SIDE**2  # bytes; no weights, so an 8-bit file keeps them as they are
     assert out.stat().st_size - noise < share * (model.stat().st_size - noise)
     card = json.loads(out.with_suffix(".json").read_text())
