@@ -20,29 +20,33 @@ from fast_style.export import network_from_onnx
 from fast_style.images import load_image, to_float
 from fast_style.networks import restore_network
 from fast_style.styles import find_style
+from tests.conftest import random_state
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_trunk"
 
 
-def command(*words: object) -> list[str]:
-    # Crops and paintings as small as a run can have them.
-    small = ["--network", "tiny", "--size", "128", "--style-size", "128"]
-    return [sys.executable, "-u", str(SCRIPT), *map(str, words), *small]
+def small(paintings: Path) -> list[str]:
+    """As small as a run can be: the crops, the paintings, and the perceptual network, which lies beside them."""
+    return ["--size", "128", "--style-size", "128", "--vgg", str(paintings.parent / "narrow.pth")]
 
 
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*words), capture_output=True, text=True, check=False)
+def command(paintings: Path, *words: object) -> list[str]:
+    return [sys.executable, "-u", *map(str, (SCRIPT, paintings, *words)), "--network", "tiny", *small(paintings)]
 
 
-def train(*words: object) -> str:
-    done = run(*words, "--minutes", "0.05")
+def run(paintings: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(paintings, *words), capture_output=True, text=True, check=False)
+
+
+def train(paintings: Path, *words: object, minutes: float = 0.05) -> str:
+    done = run(paintings, *words, "--minutes", minutes)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def refusal(monkeypatch: pytest.MonkeyPatch, *words: object) -> str:
+def refusal(monkeypatch: pytest.MonkeyPatch, paintings: Path, *words: object) -> str:
     """What the script says as it ends with an error, in this process."""
-    monkeypatch.setattr(sys, "argv", command(*words)[2:])
+    monkeypatch.setattr(sys, "argv", command(paintings, *words)[2:])
     with pytest.raises(SystemExit) as caught:
         runpy.run_path(str(SCRIPT), run_name="__main__")
     return str(caught.value.code)
@@ -56,6 +60,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]
         for name in names:
             blocks = random.integers(0, 255, (12, 12, 3), np.uint8)
             Image.fromarray(blocks).resize((288, 288)).save(root / folder / f"{name}.jpg")
+    torch.save(random_state(), root / "narrow.pth")
     return root / "paintings", root / "photos", root / "out"
 
 
@@ -65,7 +70,9 @@ def test_a_trunk_goes_on_and_a_style_of_it_is_published(folders: tuple[Path, Pat
     first = torch.load(out / "trunk.pt", weights_only=True)
     sets = {key.split(".")[1] for key in first["average"] if key.startswith("sets.")}
     assert sets == {"calm", "wild"}
-    assert "steps" in train(paintings, photos, "-o", out)
+    assert "steps" in train(paintings, photos, "-o", out)  # its minutes are over
+    assert torch.load(out / "trunk.pt", weights_only=True)["step"] == first["step"]
+    train(paintings, photos, "-o", out, minutes=0.1)
     assert torch.load(out / "trunk.pt", weights_only=True)["step"] > first["step"]
     assert not list(out.glob("*.onnx"))
 
@@ -128,6 +135,20 @@ def test_a_small_network_learns_to_draw_as_a_fine_one(folders: tuple[Path, Path,
     refused = run(*arguments, "--cool")
     assert refused.returncode == 2
     assert "--teacher makes a start" in refused.stderr
+
+
+def test_what_ships_is_trained_and_copied_by_one_script(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    paintings, photos, _ = folders
+    (mine := tmp_path / "paintings").mkdir()
+    shutil.copy(paintings / "wild.jpg", mine / "the-scream.jpg")
+    (shipped := tmp_path / "checkpoints").mkdir()
+    words = [SCRIPT.with_name("train_zoo"), mine, photos, "--runs", tmp_path / "runs", "--checkpoints", shipped]
+    words += ["--only", "the-scream-tiny", "--minutes", 0.05, *small(paintings)]
+    done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in shipped.iterdir()} == {"the-scream-tiny.onnx", "the-scream-tiny.json"}
+    card = json.loads((shipped / "the-scream-tiny.json").read_text())
+    assert (card["recipe"]["steady_weight"], card["painting"]["artist"]) == (25, "Edvard Munch")
 
 
 @pytest.mark.parametrize(
