@@ -51,7 +51,7 @@ def evaluate(
     limit: int = 8,
     iterations: int = 200,
     style_size: int = 640,
-    preset: Literal["balanced", "gatys", "johnson", "d2l"] = "balanced",
+    preset: Literal["bold", "balanced", "gatys", "johnson", "d2l"] = "bold",
     vgg: str = "caffe-vgg19",
     keep_frame: Annotated[bool, Parameter(negative="")] = False,
     precision: Literal["32", "bf16"] = "32",
@@ -82,7 +82,7 @@ def evaluate(
         limit: How many photos are scored, evenly spread over the folder. At least 24 set the objective's units.
         iterations: How far the reference goes.
         style_size: Long side of the painting, px: the one of the training.
-        preset: The objective.
+        preset: The objective: that of the models' training, so balanced for johnson.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         keep_frame: The painting was trained with the frame or border around it.
         precision: bf16 computes the reference in bfloat16; scores are always in float32.

@@ -86,7 +86,7 @@ def optimize(
     /,
     *styles: Path,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    preset: Literal["balanced", "gatys", "johnson", "d2l"] = "balanced",
+    preset: Literal["bold", "balanced", "gatys", "johnson", "d2l"] = "bold",
     course: Course = Course(),
     style_shares: str | None = None,
     changes: Changes = Changes(),
@@ -107,7 +107,8 @@ def optimize(
         content: The photo.
         styles: One painting or several.
         out: The picture to write.
-        preset: balanced is what 'train' minimises; gatys, johnson and d2l are the papers' and the book's.
+        preset: bold is what 'train' minimises, balanced what it does for johnson; gatys, johnson and d2l are the
+            papers' and the book's.
         course: How the picture is optimised.
         style_shares: Share of each painting, such as 2,1.
         changes: What is changed in the preset.

@@ -23,7 +23,7 @@ from fast_style.files import replacing
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.optimize import Scorer, lbfgs
 from fast_style.optimize.descent import Precision
-from fast_style.perceptual import FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
+from fast_style.perceptual import BOLD, FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
 
 CHECKPOINTS = (5, 10, 20, 50, 100, 200)
 
@@ -74,7 +74,7 @@ class Reference:
         painting: Pixels,
         photos: Sequence[Pixels],
         *,
-        objective: Objective | None = None,
+        objective: Objective = BOLD,
         vgg: str = "caffe-vgg19",
         iterations: int = 200,
         precision: Precision = "32",
@@ -82,7 +82,7 @@ class Reference:
     ) -> None:
         if iterations < 1:
             raise InputError(f"iterations is {iterations}; expected at least 1")
-        self.objective = objective or Objective()
+        self.objective = objective
         self.iterations = iterations
         self.precision = precision
         self.cache = cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from fast_style.errors import InputError, did_you_mean
-from fast_style.perceptual import Objective
+from fast_style.perceptual import BOLD, Objective
 
 _GATYS_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 _D2L_STYLE = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
@@ -13,7 +13,8 @@ _JOHNSON_STYLE = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
 PRESETS = MappingProxyType(
     {
-        # What `fast-style train` minimises, to the letter.
+        # What `fast-style train` minimises, to the letter: with tiny, fast and fine, and with johnson.
+        "bold": BOLD,
         "balanced": Objective(),
         # Gatys, Ecker and Bethge 2016, section 3: content conv4_2, style conv1_1 … conv5_1 with weights of 1/5,
         # alpha/beta = 1e-3, average pooling. Caffe applies ReLU in place, so their conv4_2 is our relu4_2.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -18,7 +18,7 @@ from fast_style.errors import InputError, TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, fit_size, mix, resize, to_float, to_uint8
 from fast_style.optimize.descent import Precision, Scorer, adam
 from fast_style.optimize.lbfgs import lbfgs
-from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
+from fast_style.perceptual import BOLD, Objective, PerceptualLoss, load_vgg
 
 Optimizer = Literal["lbfgs", "adam"]
 Init = Literal["photo", "noise", "style"]
@@ -51,7 +51,7 @@ class Settings:
         InputError: A number is out of range.
     """
 
-    objective: Objective = field(default_factory=Objective)
+    objective: Objective = BOLD
     vgg: str = "caffe-vgg19"
     optimizer: Optimizer = "lbfgs"
     iterations: int = 200

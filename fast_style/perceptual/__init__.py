@@ -6,7 +6,7 @@ from fast_style.perceptual.content import Content, content_loss
 from fast_style.perceptual.gram import gram_matrix
 from fast_style.perceptual.grids import Lattice, PixelGrid, Weave, lattice, pixel_grid, weave
 from fast_style.perceptual.loss import FIGURES, LossTerms, PerceptualLoss, WeightedSum, load_vgg
-from fast_style.perceptual.objective import Objective
+from fast_style.perceptual.objective import BOLD, Objective
 from fast_style.perceptual.steady import Motion, Steady
 from fast_style.perceptual.style import Style, style_loss
 from fast_style.perceptual.term import Seen, Term, Weight
@@ -16,6 +16,7 @@ from fast_style.perceptual.views import Inside, View, Whole, Window, draw_window
 from fast_style.perceptual.weights import SOURCES, VGGWeights, load_vgg_weights
 
 __all__ = [
+    "BOLD",
     "FIGURES",
     "SOURCES",
     "VGG",

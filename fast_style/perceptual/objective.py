@@ -114,3 +114,21 @@ class Objective:
             deeper = kind == "style" and self.weighting == "balanced"
             weights = tuple(1.0 + (depth if deeper else 0) for depth in range(len(layers)))
         return {layer: weight / sum(weights) for layer, weight in zip(layers, weights, strict=True)}
+
+
+# What the real-time networks learn. Every layer looks at full size, since it is at relu3_1 to relu5_1 that bold
+# networks are nearer to the painting. Two layers at half the size ask for large forms, the spread and colours for what
+# is rare.
+BOLD = Objective(
+    content_layers=("relu4_2",),
+    style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+    style_layer_weights=(1.0, 1.0, 1.0, 1.0, 1.0),
+    content_weight=1.0,
+    style_weight=10.0,
+    tv_weight=0.1,
+    coarse_layers=("relu3_1", "relu4_1"),
+    coarse_weight=3.0,
+    spread_layers=("relu2_1", "relu3_1", "relu4_1"),
+    spread_weight=3.0,
+    colour_weight=4.0,
+)

@@ -42,7 +42,7 @@ def tensor(pixels: Pixels) -> Tensor:
     return torch.from_numpy(to_float(pixels))
 
 
-@pytest.mark.parametrize("name", ["balanced", "gatys", "johnson", "d2l"])
+@pytest.mark.parametrize("name", ["bold", "balanced", "gatys", "johnson", "d2l"])
 def test_every_preset_lowers_its_objective_monotonically_on_a_photo(name: str, photo: Pixels, painting: Pixels) -> None:
     _, steps = record(photo, painting, objective=preset(name), iterations=5)
     totals = [step.terms["total"] for step in steps]
@@ -77,7 +77,8 @@ def test_optimizer_scores_as_the_trainer_to_the_last_digit(photo: Pixels, painti
 def test_default_objective_is_the_trainers() -> None:
     from fast_style.training import Recipe
 
-    assert preset("balanced") == Recipe().objective == Settings().objective
+    assert preset("bold") == Recipe.of("fast").objective == Settings().objective
+    assert preset("balanced") == Recipe.of("johnson").objective
 
 
 def test_perceptual_network_is_frozen_and_targets_are_detached(photo: Pixels, painting: Pixels) -> None:

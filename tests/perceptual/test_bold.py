@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from fast_style.errors import InputError
-from fast_style.perceptual import VGG, Objective, PerceptualLoss, VGGWeights
+from fast_style.perceptual import BOLD, VGG, Objective, PerceptualLoss, VGGWeights
 from fast_style.perceptual.colour import color_quantiles
 from fast_style.perceptual.gram import gram_matrix
 from fast_style.perceptual.spread import mean_and_deviation
-from fast_style.recipe import BOLD, Recipe
+from fast_style.recipe import Recipe
 
 LAYERS = ("relu1_1", "relu2_1")
 OBJECTIVE = Objective(
