@@ -50,7 +50,7 @@ class Look:
         quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
         strength: How strong the style is painted, 0.25 to 4, if it learned that; unlike blend, it does not fade.
         mask: A picture: the style is painted where it is white. Several, for as many styles: --style udnie,the-scream
-            --mask sky.png ground.png. For photos of up to 12 megapixels.
+            --mask sky.png ground.png. For a video it may be a video, too. For up to 12 megapixels.
         max_megapixels: Refuse larger photos, 89 by default: a small file can pretend to be huge.
     """
 
@@ -116,6 +116,7 @@ class Film:
             keep_colors=look.keep_colors,
             side_by_side=self.side_by_side,
             steady=self.steady,
+            masks=tuple(look.mask or ()),
             audio=self.audio,
             subtitle=self.subtitle,
             codec=self.codec,
@@ -185,8 +186,6 @@ def stylize(
         return _merge(plan, style, look, engine)
     photos, videos = [job for job in plan if not job.is_video], [job for job in plan if job.is_video]
     # Before anything is done, as it may fail: options may be wrong, and the video libraries may not be installed.
-    if videos and look.mask:
-        raise InputError("masks are for photos, not for videos", hint="Leave --mask out.")
     video_options = film.video_options(look) if videos else None
     records: list[Record] = []
     if photos:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Generic, Protocol, TypeAlias, TypeVar
@@ -12,6 +12,7 @@ from av import Packet, VideoFrame
 from av.stream import Stream
 
 from fast_style.images import Pixels, Planes
+from fast_style.runtime.masks import Mask
 
 OtherPacket: TypeAlias = "Packet[Stream]"  # of sound or subtitles, passed on as it is
 Memory = TypeVar("Memory")  # what a writer keeps a picture in
@@ -26,10 +27,12 @@ class Frame:
     Attributes:
         planes: Red, green and blue, upright, each (H, W) uint8; they may be views of a decoder's own memory.
         pts: When it is shown, in units of the video's time base.
+        masks: Where each style is painted, (H, W) in [0, 1]; without any, all of it is.
     """
 
     planes: Planes
     pts: int
+    masks: Sequence[Mask] = ()
 
 
 @dataclass

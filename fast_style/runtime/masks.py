@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import ImageError, InputError
-from fast_style.images import Pixels, load_image, resize, to_float, to_uint8
+from fast_style.images import Picture, Planes, float_to_planes, load_image, mix, planes_to_float, resize
 from fast_style.runtime.tiles import is_seen_whole
 
 if TYPE_CHECKING:
@@ -26,7 +26,18 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
         ImageError: It cannot be read, or is of another shape than the picture.
         InputError: It is black all over.
     """
-    picture = load_image(path)
+    mask = as_mask(load_image(path), path, size)
+    if not mask.any():
+        raise InputError(f"the mask {path} is black all over", hint="A style is painted where its mask is white.")
+    return mask
+
+
+def as_mask(picture: Picture, path: str | Path, size: tuple[int, int]) -> Mask:
+    """Make a mask, (H, W) in [0, 1], of (width, height) px of a decoded picture; the path is for messages.
+
+    Raises:
+        ImageError: It is of another shape.
+    """
     width, height = picture.size
     if abs(width / height - size[0] / size[1]) > 0.02 * size[0] / size[1]:
         raise ImageError(
@@ -37,8 +48,6 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
     mask: Mask = fitted.pixels.astype(np.float32).mean(axis=2) / np.float32(255)
     if fitted.alpha is not None:
         mask = mask * (fitted.alpha.astype(np.float32) / np.float32(255))
-    if not mask.any():
-        raise InputError(f"the mask {path} is black all over", hint="A style is painted where its mask is white.")
     return mask
 
 
@@ -59,36 +68,64 @@ def pair_masks(stylizer: Stylizer, masks: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(names, masks, strict=True))
 
 
-def paint_masked(stylizers: Sequence[Stylizer], masks: Sequence[Mask], pixels: Pixels) -> Pixels:
-    """Paint each style where its mask is white, as if only that were the picture; the photo shows where none is.
-
-    Each style takes its statistics inside its mask, so that a bright sky does not change the colours of the ground.
-    Where masks overlap, the styles are mixed as pictures.
+def styles_for_masks(stylizer: Stylizer, names: Iterable[str], size: tuple[int, int]) -> list[Stylizer]:
+    """Return the style for each mask of a picture of (width, height) px.
 
     Args:
-        stylizers: The styles.
-        masks: One for each, (H, W) in [0, 1].
-        pixels: The photo, (H, W, 3) uint8.
+        stylizer: One style or a mixture.
+        names: Of its styles; its own name stands for all of it.
+        size: Of what is painted, px.
 
     Raises:
-        InputError: The picture is larger than what a style is shown at once.
-        ImageError: It is smaller than 16 px, or too large for the memory.
-        ModelError: A style is not one of ours for pictures of any size with float normalizations.
+        InputError: There is no such style, one is not ours for pictures of any size with float normalizations, or the
+            picture is larger than what a style is shown at once.
     """
-    height, width = pixels.shape[:2]
-    photo = to_float(pixels)
-    covered = np.sum(masks, axis=0)
-    painted = photo * (1 - np.minimum(covered, 1))
-    for stylizer, mask in zip(stylizers, masks, strict=True):
-        if not stylizer.sees_parts:
+    styles = [stylizer if name == stylizer.style.name else stylizer.mixed({name: 1.0}) for name in names]
+    width, height = size
+    for style in styles:
+        if not style.sees_parts:
             raise InputError(
-                f"{stylizer.style.name} cannot be given masks",
+                f"{style.style.name} cannot be given masks",
                 hint="Styles that fast-style exported for pictures of any size in float32 can.",
             )
-        if not is_seen_whole(stylizer, height * width):
+        if not is_seen_whole(style, height * width):
             raise InputError(
                 f"a picture of {width}×{height} px is too large for masks", hint="Shrink it with --size, such as 3000."
             )
-        fixed = stylizer.fixed(stylizer.measure(photo, mask=mask[None, None]))
-        painted += mask / np.maximum(covered, 1) * fixed.floats(photo, keep_memory=False)
-    return to_uint8(painted)
+    return styles
+
+
+def paint_masked(
+    fixed: Iterable[Stylizer],
+    masks: Sequence[Mask],
+    photo: Planes,
+    result: Planes,
+    *,
+    blend: float = 1.0,
+    keep_colors: bool = False,
+) -> None:
+    """Paint each style where its mask is white, as if only that were the picture; the photo shows where none is.
+
+    Each style has the statistics of what is inside its mask, so that a bright sky does not change the colours of the
+    ground. Where masks overlap, the styles are mixed as pictures.
+
+    Args:
+        fixed: The styles, with these statistics fixed.
+        masks: One for each, (H, W) in [0, 1].
+        photo: Red, green and blue, each (H, W) uint8.
+        result: Where to write red, green and blue; each (H, W) uint8.
+        blend: 0.0 is the photo, 1.0 the full style.
+        keep_colors: Take only brightness from the style.
+
+    Raises:
+        ImageError: The picture is smaller than 16 px, or too large for the memory.
+        ModelError: A network gave values that are not numbers.
+    """
+    image = np.empty((1, 3, *photo[0].shape), np.float32)
+    planes_to_float(photo, image)
+    covered = np.sum(masks, axis=0)
+    painted = image * (1 - np.minimum(covered, 1))
+    for style, mask in zip(fixed, masks, strict=True):
+        painted += mask / np.maximum(covered, 1) * style.floats(image)
+    mix(image, painted, blend=blend, keep_colors=keep_colors)
+    float_to_planes(painted, result)

@@ -46,7 +46,7 @@ class Job:
         """Whether the result is a video."""
         if self.source.suffix.lower() == ".gif":
             return self.target.suffix.lower() in VIDEO_SUFFIXES or "%" in self.target.name
-        return _is_video(self.source)
+        return is_video(self.source)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -155,7 +155,7 @@ def _jobs_of(given: Path, out: Path | None, style: str, format: Format | None, *
         target = out
     elif given == STREAM:
         target = STREAM if out is None else out / f"stdin.{format or 'png'}"
-    elif "%" in given.name and _is_video(given):
+    elif "%" in given.name and is_video(given):
         target = (out or _beside(given.parent, style)) / given.name
     elif out is not None:
         target = out / Path(given.name).with_suffix(_suffix(given, format))
@@ -179,7 +179,8 @@ def _suffix(source: Path, format: Format | None) -> str:
     return source.suffix if suffix in WRITABLE_SUFFIXES - {".tif", ".tiff"} else ".png"
 
 
-def _is_video(source: Path) -> bool:
+def is_video(source: Path) -> bool:
+    """Whether a file is a video by its name, or a pattern of numbered pictures."""
     return source.suffix.lower() in VIDEO_SUFFIXES or ("%" in source.name and not source.exists())
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fast_style.graph import Statistics
 from fast_style.images import Planes, planes_to_float
+from fast_style.runtime.masks import Mask
 from fast_style.runtime.stylizer import Stylizer
 
 # Frames from one that is measured to the next: a second of film, at which measuring takes a twentieth of the time.
@@ -28,6 +29,8 @@ _LEAST_CHANGE = 0.02
 # A cut changes at least this share of a frame's colours, and brightness by so many levels at each place. A pan keeps
 # the colours, a thing that crosses the picture most of the places.
 _CUT_COLOURS, _CUT_LEVELS = 0.35, 18.0
+# A mask whose area has grown by so much begins anew: the few pixels of what enters the picture say little of it.
+_GROWN = 2.0
 _LOOK = 48  # Samples along the long side of what cuts are looked for in.
 _BINS = 12
 
@@ -51,29 +54,32 @@ class Scene:
         self._current = stylizer
         self._before: _Look | None = None
         self._since = 0
+        self._area = 0.0
 
-    def style(self, frame: Planes) -> Stylizer:
+    def style(self, frame: Planes, mask: Mask | None = None) -> Stylizer:
         """Return the style that the next frame is drawn with.
 
         Args:
             frame: Red, green and blue, each (H, W) uint8.
+            mask: (H, W), how much each pixel counts where the frame is measured; not all zero. None counts all alike.
         """
         if not self.stylizer.sees_parts:
             return self.stylizer
         look, before = _Look(frame), self._before
         self._before = look
         self._since += 1
-        if self._held is None or before is None or look.is_cut_from(before):
-            self._measuring = None
-            self._begin(self._measure(frame))
+        area = 0.0 if mask is None else float(mask.sum())
+        if self._held is None or before is None or look.is_cut_from(before) or area > _GROWN * self._area:
+            self._measuring, self._area = None, area
+            self._begin(self._measure(frame, mask))
         elif self._pool is None:
             if self._since >= _EVERY:
-                self._follow(self._measure(frame))
+                self._follow(self._measure(frame, mask))
         elif self._measuring is not None and self._measuring.done():
             self._follow(self._measuring.result())
             self._measuring = None
         elif self._measuring is None and self._since >= _EVERY:
-            self._measuring = self._pool.submit(self._measure, np.stack([*frame]))
+            self._measuring = self._pool.submit(self._measure, np.stack([*frame]), mask)
         return self._current
 
     def close(self) -> None:
@@ -81,10 +87,10 @@ class Scene:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def _measure(self, frame: Planes) -> Statistics:
+    def _measure(self, frame: Planes, mask: Mask | None) -> Statistics:
         image = np.empty((1, 3, *frame[0].shape), np.float32)
         planes_to_float(frame, image)
-        return self.stylizer.measure(image)
+        return self.stylizer.measure(image, mask=None if mask is None else mask[None, None])
 
     def _begin(self, found: Statistics) -> None:
         self._since = 0

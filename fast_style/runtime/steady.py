@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -33,7 +34,7 @@ class Held:
 
     Attributes:
         held: (3, H, W) uint8, what to stylize.
-        moved: (H, W) float32; 1 where the picture moved, 0 where only noise did.
+        moved: (H, W) float32; 1 where the picture or a mask moved, 0 where only noise did.
     """
 
     held: Pixels
@@ -48,20 +49,25 @@ class Steady:
 
     def __init__(self) -> None:
         self._photo: Map | None = None
+        self._masks: Sequence[Map] = ()
         self._result: Map | None = None
 
-    def hold(self, planes: Planes) -> Held:
+    def hold(self, planes: Planes, masks: Sequence[Map] = ()) -> Held:
         """Replace pixels that changed by no more than the camera's noise by what they were.
 
         Args:
             planes: Red, green and blue, each (H, W) uint8.
+            masks: Where styles are painted, (H, W) in [0, 1]; as many for each frame.
         """
+        before, self._masks = self._masks, masks
         photo = np.stack([*planes]).astype(np.float32)
         if self._photo is None or self._photo.shape != photo.shape:
             self._photo = photo
             return Held(np.stack([*planes]), np.ones(photo.shape[1:], np.float32))
         moved = motion(_light(photo), _light(self._photo))
         _approach(self._photo, photo, np.maximum(moved, np.float32(_HOLD_RATE)))
+        for mask, last in zip(masks, before, strict=True):
+            np.maximum(moved, np.abs(mask - last), out=moved)
         return Held((self._photo + np.float32(0.5)).astype(np.uint8), moved)
 
     def smooth(self, result: Pixels, held: Held) -> Pixels:

@@ -56,7 +56,7 @@ from fast_style.images import (
     to_uint8,
 )
 from fast_style.runtime.contract import Range, check_contract
-from fast_style.runtime.masks import paint_masked, read_mask
+from fast_style.runtime.masks import paint_masked, read_mask, styles_for_masks
 from fast_style.runtime.mixture import find_mixture, no_strength_hint
 from fast_style.runtime.noise import endless_noise
 from fast_style.runtime.rasters import ArrayRaster
@@ -205,15 +205,15 @@ class Stylizer:
         return replace(picture, pixels=painted)
 
     def _masked(self, pixels: Pixels, masks: Mapping[str, str | Path], blend: float, keep_colors: bool) -> Pixels:
-        height, width = pixels.shape[:2]
-        read = [read_mask(path, (width, height)) for path in masks.values()]
-        styles = [self if name == self.style.name else self.mixed({name: 1.0}) for name in masks]
-        painted = paint_masked(styles, read, pixels)
-        if blend < 1.0 or keep_colors:
-            mixed = to_float(painted)
-            mix(to_float(pixels), mixed, blend=blend, keep_colors=keep_colors)
-            painted = to_uint8(mixed)
-        return painted
+        size = pixels.shape[1], pixels.shape[0]
+        read = [read_mask(path, size) for path in masks.values()]
+        styles, photo, result = styles_for_masks(self, masks, size), to_float(pixels), np.empty_like(pixels)
+        # Made one by one, as each session keeps the memory that a picture takes.
+        fixed = (
+            style.fixed(style.measure(photo, mask=mask[None, None])) for style, mask in zip(styles, read, strict=True)
+        )
+        paint_masked(fixed, read, channels(pixels), channels(result), blend=blend, keep_colors=keep_colors)
+        return result
 
     def mixed(self, styles: Mapping[str, float] | None = None, strength: float | None = None) -> Stylizer:
         """Return this file's styles in another mixture, or at another strength, without opening it again.
@@ -227,7 +227,7 @@ class Stylizer:
             InputError: The file holds no such style, or its styles learned no strength.
         """
         other = copy.copy(self)
-        for cached in ("chosen", "_measuring"):
+        for cached in ("chosen", "_measuring", "_measuring_masked"):
             other.__dict__.pop(cached, None)
         other._given = partial(_mixed_again, self._given, styles, strength)
         other._buffers = threading.local()
@@ -313,7 +313,7 @@ class Stylizer:
         """
         feeds: Feed = {INPUT: pictures}
         if mask is not None:
-            session, feeds[MASK] = self._open(measure_form(self.chosen, masked=True), None), mask
+            session, feeds[MASK] = self._measuring_masked, mask
         else:
             session = self._measuring if not rim else self._open(measure_form(self.chosen, rim=rim), None)
         with self._explaining(*pictures.shape[2:]):
@@ -389,6 +389,10 @@ class Stylizer:
     @cached_property
     def _measuring(self) -> onnxruntime.InferenceSession:
         return self._open(measure_form(self.chosen), None)
+
+    @cached_property
+    def _measuring_masked(self) -> onnxruntime.InferenceSession:
+        return self._open(measure_form(self.chosen, masked=True), None)
 
     def _open(self, form: bytes, threads: int | None) -> onnxruntime.InferenceSession:
         return open_session(form, device=self.device, threads=threads or self._threads)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic
 
@@ -14,7 +16,7 @@ import numpy as np
 from fast_style.errors import InputError, VideoError
 from fast_style.files import replacing
 from fast_style.graph import core_count
-from fast_style.images import Pixels, Planes
+from fast_style.images import Picture, Pixels, Planes, load_image
 from fast_style.runtime.frames import (
     DEFAULT_RATE,
     Canvas,
@@ -26,8 +28,9 @@ from fast_style.runtime.frames import (
     Writer,
     copy_planes,
 )
+from fast_style.runtime.masks import Mask, as_mask, paint_masked, pair_masks, styles_for_masks
 from fast_style.runtime.pipeline import overlap
-from fast_style.runtime.plan import is_sequence
+from fast_style.runtime.plan import is_sequence, is_video, numbered_files
 from fast_style.runtime.reading import VideoReader
 from fast_style.runtime.scene import Scene
 from fast_style.runtime.sequence import SequenceReader, SequenceWriter
@@ -57,6 +60,8 @@ class VideoOptions:
         keep_colors: Take only brightness from the style.
         side_by_side: The original on the left of the result.
         steady: Hold still what does not move.
+        masks: Where the styles are painted: pictures or videos, see :func:`fast_style.runtime.masks.pair_masks`.
+            Where a video ends, its last frame stays.
         audio: Copy the sound.
         subtitle: Copy the subtitles.
         codec: See :class:`VideoFormat`.
@@ -71,6 +76,7 @@ class VideoOptions:
     keep_colors: bool = False
     side_by_side: bool = False
     steady: bool = False
+    masks: tuple[Path, ...] = ()
     audio: bool = True
     subtitle: bool = True
     codec: str | None = None
@@ -127,8 +133,9 @@ def stylize_video(
         progress: Called with the frames done and the frames expected, or None if that is not known.
 
     Raises:
-        VideoError: The video cannot be read at all, or cannot be written.
-        ImageError: The frames are too small.
+        VideoError: The video or a mask cannot be read at all, or the video cannot be written.
+        ImageError: The frames are too small, or a mask is of another shape.
+        InputError: The masks do not fit the styles, or a style cannot be given any.
         FileError: The file cannot be written.
     """
     source, target, options = Path(source), Path(target), options or VideoOptions()
@@ -176,12 +183,16 @@ def _open_writer(target: Path, width: int, reader: VideoReader | SequenceReader,
     return VideoWriter(target, format, copied=reader.copied, metadata=reader.metadata)
 
 
+# From red, green and blue to others, each (H, W) uint8.
+Paint = Callable[[Planes, Planes], None]
+
+
 @dataclass(frozen=True)
 class _Photo:
-    """A frame before the network, and the style as it is at this frame; of a steady video with its noise held still."""
+    """A frame before the network, and what paints it as the styles are at it; of a steady video with its noise held."""
 
     frame: Frame
-    style: Stylizer
+    paint: Paint
     held: Held | None
 
 
@@ -206,7 +217,10 @@ class _Stages(Generic[Memory]):
     """What is done to each item of a video: to prepare it in order, to work on several, to write it in order."""
 
     def __init__(self, reader: Reader, writer: Writer[Memory], stylizer: Stylizer, options: VideoOptions) -> None:
-        self._reader, self._writer, self._scene, self._options = reader, writer, Scene(stylizer), options
+        self._reader, self._writer, self._options = reader, writer, options
+        self._masks = pair_masks(stylizer, options.masks) if options.masks else {}
+        styles = styles_for_masks(stylizer, self._masks, (reader.width, reader.height)) if self._masks else [stylizer]
+        self._scenes = [Scene(style) for style in styles]
         self._steady: Steady | None = None
         if options.steady:
             from fast_style.runtime.steady import Steady  # OpenCV takes 0.1 s to import
@@ -215,12 +229,14 @@ class _Stages(Generic[Memory]):
 
     def prepare(self) -> Iterator[_Photo | OtherPacket]:
         fps = self._options.fps
+        items = _with_masks(self._reader, self._masks.values(), self._options.start)
         # Numbered pictures are read at the rate that is asked for.
-        items = self._reader if fps is None or isinstance(self._reader, SequenceReader) else _at_rate(self._reader, fps)
+        if fps is not None and not isinstance(self._reader, SequenceReader):
+            items = _at_rate(items, self._reader.time_base, fps)
         for item in items:
             if isinstance(item, Frame):
-                held = None if self._steady is None else self._steady.hold(item.planes)
-                yield _Photo(item, self._scene.style(item.planes if held is None else held.held), held)
+                held = None if self._steady is None else self._steady.hold(item.planes, item.masks)
+                yield _Photo(item, self._painter(item.planes if held is None else held.held, item.masks), held)
             else:
                 yield item
 
@@ -229,10 +245,10 @@ class _Stages(Generic[Memory]):
             return item
         if item.held is not None:
             stylized = np.empty_like(item.held.held)
-            self._stylize(item.style, item.held.held, stylized)
+            item.paint(item.held.held, stylized)
             return _Unsteady(item.frame, item.held, stylized)
         canvas, planes = self._canvas(item.frame)
-        self._stylize(item.style, item.frame.planes, planes)
+        item.paint(item.frame.planes, planes)
         return _Packed(item.frame.pts, self._writer.pack(canvas))
 
     def write(self, item: _Unsteady | _Packed[Memory] | OtherPacket) -> int:
@@ -256,8 +272,17 @@ class _Stages(Generic[Memory]):
         copy_planes(frame.planes, [plane[:, : self._reader.width] for plane in canvas.planes])
         return canvas, [plane[:, self._reader.width :] for plane in canvas.planes]
 
-    def _stylize(self, style: Stylizer, photo: Planes, result: Planes) -> None:
-        style.planes(photo, result, blend=self._options.blend, keep_colors=self._options.keep_colors)
+    def _painter(self, photo: Planes, masks: Sequence[Mask]) -> Paint:
+        """What paints the next frame; a style whose mask is black there neither measures nor paints it."""
+        paint: Callable[..., None]
+        if masks:
+            shown = [
+                (scene.style(photo, mask), mask) for scene, mask in zip(self._scenes, masks, strict=True) if mask.any()
+            ]
+            paint = partial(paint_masked, [style for style, _ in shown], [mask for _, mask in shown])
+        else:
+            paint = self._scenes[0].style(photo).planes
+        return partial(paint, blend=self._options.blend, keep_colors=self._options.keep_colors)
 
 
 def _run(
@@ -288,23 +313,63 @@ def _run(
     return done, interrupted
 
 
-def _at_rate(reader: Reader, fps: Fraction) -> Iterator[Frame | OtherPacket]:
+def _with_masks(reader: Reader, paths: Iterable[Path], start: float) -> Iterator[Frame | OtherPacket]:
+    """Give each frame its masks."""
+    masks = [_masks(path, reader, start) for path in paths]
+    for item in reader:
+        yield replace(item, masks=[next(mask) for mask in masks]) if isinstance(item, Frame) else item
+
+
+def _masks(path: Path, film: Reader, start: float) -> Iterator[Mask]:
+    """Yield a mask for each frame of a film; a moving one's last stays."""
+    mask: Mask | None = None
+    for picture in _pictures(path, film, start):
+        mask = as_mask(picture, path, (film.width, film.height))
+        yield mask
+    if mask is None:
+        raise VideoError(
+            f"the mask {path} holds no picture from {start:g} s on", hint="A mask begins at --start, as the film does."
+        )
+    yield from repeat(mask)
+
+
+def _pictures(path: Path, film: Reader, start: float) -> Iterator[Picture]:
+    """Read the pictures of a mask, whose losses are the film's."""
+    if not is_video(path):
+        yield load_image(path)
+        return
+    if is_sequence(path):
+        yield from map(load_image, numbered_files(path)[round(start * film.rate) :])
+        return
+    try:
+        reader = VideoReader(path, start=start, copied=frozenset())
+    except VideoError as error:
+        raise VideoError(f"the mask {error}", hint=error.hint or "A mask is a picture or a video.") from error
+    with reader:
+        for item in reader:
+            if isinstance(item, Frame):
+                yield Picture(np.stack([*item.planes], axis=-1))
+        for reason in reader.losses.reasons:
+            film.losses.add(f"the mask {path}: {reason}")
+
+
+def _at_rate(items: Iterable[Frame | OtherPacket], time_base: Fraction, fps: Fraction) -> Iterator[Frame | OtherPacket]:
     """Drop or repeat frames so that each comes at a multiple of 1 / fps; times are then counted in that unit."""
     waiting: Frame | None = None
     turn: int | None = None
     longest = max(1, round(_LONGEST_FILLED_GAP * fps))
-    for item in reader:
+    for item in items:
         if not isinstance(item, Frame):
             yield item
             continue
-        due = round(item.pts * reader.time_base * fps)
+        due = round(item.pts * time_base * fps)
         if waiting is not None and turn is not None:
             if due - turn > longest:
-                yield Frame(waiting.planes, turn)
+                yield replace(waiting, pts=turn)
             else:
                 for number in range(turn, due):
-                    yield Frame(waiting.planes, number)
+                    yield replace(waiting, pts=number)
         turn = due
         waiting = item
     if waiting is not None and turn is not None:
-        yield Frame(waiting.planes, turn)
+        yield replace(waiting, pts=turn)

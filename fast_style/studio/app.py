@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fast_style.errors import FastStyleError, FileError, InputError, StudioError, StyleNotFoundError
 from fast_style.images import load_image
 from fast_style.studio.library import Library, check_title, file_name
-from fast_style.studio.pictures import Films, Painter, as_jpeg
+from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
 from fast_style.studio.runs import Trainings, Wish
 from fast_style.studio.uploads import check_folder, keep_film, keep_picture, list_folder, receive, unpack_photos
 from fast_style.web import write_page
@@ -275,30 +275,33 @@ class _Studio:
         asked = dict(request.query_params)
         path = self._library.upload("tries", asked.get("photo", ""))
         size = int(_number(asked, "size", 0)) or None
-        options = {"blend": _number(asked, "blend", 1.0), "strength": _number(asked, "strength", 1.0)}
+        blend, choice = _number(asked, "blend", 1.0), _choice(asked)
 
         def paint() -> bytes:
             picture = load_image(path, size=size, opaque=True)
             name = request.path_params["name"]
-            return as_jpeg(self._painter.paint(name, picture, colors=asked.get("colors") == "1", **options), quality=94)
+            painted = self._painter.paint(name, picture, choice, blend=blend, colors=asked.get("colors") == "1")
+            return as_jpeg(painted, quality=94)
 
         return Response(await run_in_threadpool(paint), media_type="image/jpeg")
 
     async def frame(self, request: Request) -> Response:
+        choice = _choice(dict(request.query_params))
         path = await self._receive(request, "tries", "frame")
         try:
             content = path.read_bytes()
         finally:
             path.unlink()
-        painted = await run_in_threadpool(self._painter.frame, request.path_params["name"], content)
+        painted = await run_in_threadpool(self._painter.frame, request.path_params["name"], content, choice)
         return Response(painted, media_type="image/jpeg")
 
     async def add_film(self, request: Request) -> Response:
         name = self._library.style(request.path_params["name"]).name
-        size = int(_number(dict(request.query_params), "size", 640)) or None
+        asked = dict(request.query_params)
+        size, choice = int(_number(asked, "size", 640)) or None, _choice(asked)
         path = await self._receive(request, "tries", "film")
         source = await run_in_threadpool(keep_film, path, self._library.place("tries"))
-        return JSONResponse({"id": self._films.start(name, source, size=size)}, 201)
+        return JSONResponse({"id": self._films.start(name, source, choice, size=size)}, 201)
 
     async def film(self, request: Request) -> Response:
         return JSONResponse(self._films.describe(request.path_params["id"]))
@@ -359,6 +362,11 @@ def _text(asked: dict[str, Any], name: str, default: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"{name} is {value!r}; expected text")
     return value
+
+
+def _choice(asked: dict[str, Any]) -> Choice:
+    """Read what is chosen of a file."""
+    return Choice(_text(asked, "part", "") or None, _number(asked, "strength", 1.0))
 
 
 def _number(asked: dict[str, Any], name: str, default: float) -> float:

@@ -62,6 +62,8 @@ class Entry:
             "skipped": training.get("skipped", 0),
             "cut": "box" in painting,
             "date": self.card.get("date", ""),
+            "styles": self.card.get("styles", []),
+            "learned_strength": self.card.get("recipe", {}).get("learn_strength", False),
             "adapter": self.own and self.path.with_suffix(ADAPTER_SUFFIX).is_file(),
         }
 

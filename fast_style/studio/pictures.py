@@ -27,6 +27,32 @@ _QUALITY = 90
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen of a file.
+
+    Attributes:
+        style: One of the styles in it, or None for a file of one, or the first.
+        strength: 0.25 to 4, for files that have learned it.
+    """
+
+    style: str | None = None
+    strength: float = 1.0
+
+    def of(self, stylizer: Stylizer) -> Stylizer:
+        """Return a file's style as it is chosen.
+
+        Raises:
+            InputError: The file holds no such style, or its styles learned no such strength.
+        """
+        if self == DEFAULT:
+            return stylizer
+        return stylizer.mixed(None if self.style is None else {self.style: 1.0}, self.strength)
+
+
+DEFAULT = Choice()
+
+
 class Painter:
     """Paints with the styles of a library, one picture at a time, so that the machine stays usable.
 
@@ -40,19 +66,16 @@ class Painter:
         self._open: OrderedDict[tuple[str, int], Stylizer] = OrderedDict()
 
     def paint(
-        self, name: str, picture: Picture, *, blend: float = 1.0, colors: bool = False, strength: float = 1.0
+        self, name: str, picture: Picture, choice: Choice = DEFAULT, *, blend: float = 1.0, colors: bool = False
     ) -> Picture:
         """Paint a picture; arguments and errors as of :class:`Stylizer`."""
         with self._turn:
-            stylizer = self._stylizer(name)
-            if strength != 1.0:
-                stylizer = stylizer.mixed(strength=strength)
-            return stylizer.picture(picture, amount=blend, colors=colors)
+            return choice.of(self._stylizer(name)).picture(picture, amount=blend, colors=colors)
 
-    def frame(self, name: str, jpeg: bytes) -> bytes:
+    def frame(self, name: str, jpeg: bytes, choice: Choice = DEFAULT) -> bytes:
         """Paint a frame of the camera, JPEG in and out."""
         picture = load_image(io.BytesIO(jpeg), size=FRAME_SIZE, opaque=True)
-        return as_jpeg(self.paint(name, picture), quality=80)
+        return as_jpeg(self.paint(name, picture, choice), quality=80)
 
     def card(self, name: str, photo: Path | None) -> Path:
         """Return the picture of a style's card: what it makes of a photo, or of a drawn landscape."""
@@ -143,7 +166,7 @@ class Films:
         self._films: dict[str, _Film] = {}
         self._turn = threading.Lock()
 
-    def start(self, name: str, source: Path, *, size: int | None) -> str:
+    def start(self, name: str, source: Path, choice: Choice = DEFAULT, *, size: int | None) -> str:
         """Begin to paint an uploaded film; return what to ask for it by.
 
         Raises:
@@ -156,7 +179,7 @@ class Films:
                 raise StudioError("a film is being painted, and there is one at a time", hint="Wait, or stop it.")
             identity = secrets.token_hex(16)
             film = self._films[identity] = _Film(self._library.place("tries") / f"{identity}.mp4")
-        threading.Thread(target=self._paint, args=(film, path, source, size), daemon=True).start()
+        threading.Thread(target=self._paint, args=(film, path, choice, source, size), daemon=True).start()
         return identity
 
     def describe(self, identity: str) -> dict[str, Any]:
@@ -185,7 +208,7 @@ class Films:
             raise StudioError("the film is no longer known: the studio was started anew", hint="Start it again.")
         return self._films[identity]
 
-    def _paint(self, film: _Film, style: Path, source: Path, size: int | None) -> None:
+    def _paint(self, film: _Film, style: Path, choice: Choice, source: Path, size: int | None) -> None:
         def move(done: int, expected: int | None) -> None:
             film.frames, film.expected = done, expected
             if film.stopped.is_set():
@@ -195,8 +218,8 @@ class Films:
         try:
             from fast_style.runtime.video import VideoOptions, stylize_video
 
-            options = VideoOptions(size=size)
-            report = stylize_video(source, film.target, Stylizer(style, threads=1), options, progress=move)
+            stylizer, options = choice.of(Stylizer(style, threads=1)), VideoOptions(size=size)
+            report = stylize_video(source, film.target, stylizer, options, progress=move)
             state = "stopped" if report.interrupted else "done"
         except FastStyleError as error:
             film.error, film.hint = str(error).replace(str(source), "the film"), error.hint

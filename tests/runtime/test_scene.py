@@ -11,7 +11,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.errors import ImageError
-from fast_style.images import Pixels, channels
+from fast_style.images import Pixels, channels, to_float
 from fast_style.runtime.scene import Scene
 from tests.conftest import PHOTOS
 
@@ -116,3 +116,17 @@ def test_measuring_beside_the_film_counts_later(style: Stylizer) -> None:
 def test_frames_too_small_for_a_network_are_refused_in_our_words(style: Stylizer) -> None:
     with pytest.raises(ImageError, match="a picture of 12×8 px is too small"):
         Scene(style).style(channels(np.zeros((8, 12, 3), np.uint8)))
+
+
+def test_a_mask_that_has_grown_is_measured_anew(style: Stylizer) -> None:
+    """The first pixels of what enters a picture are not what it is painted by."""
+    frame, image = channels(photo("coffee")), to_float(photo("coffee"))
+    scene, mask = Scene(style), np.zeros((128, 192), np.float32)
+    mask[:, :2] = 1
+    scene.style(frame, mask)
+    mask[:, :40] = 1
+    begun = scene.style(frame, mask)
+    expected = style.fixed(style.measure(image, mask=mask[None, None]))
+    np.testing.assert_array_equal(begun.frame(photo("coffee")), expected.frame(photo("coffee")))
+    mask[:, :60] = 1
+    assert scene.style(frame, mask) is begun

@@ -265,3 +265,25 @@ def test_a_film_is_painted_and_played(page: Any, tmp_path: Path) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the film").click()
     assert download.value.suggested_filename == "clip-great-wave-tiny.mp4"
+
+
+def test_one_of_several_styles_is_tried_at_a_strength(page: Any, tmp_path: Path) -> None:
+    photo = tmp_path / "cat.png"
+    Image.open(PHOTOS["chelsea"]).convert("RGB").resize((150, 100)).save(photo)
+    page.get_by_role("link", name="Try").click()
+    style, part = page.get_by_label("Style", exact=True), page.get_by_label("Which of its styles")
+    strength = page.get_by_label("How strong it is painted")
+    style.select_option("great-wave-tiny")
+    part.wait_for(state="hidden")
+    strength.wait_for(state="hidden")
+    style.select_option("ten")
+    page.set_input_files("#photo", photo)
+    part.select_option("udnie")
+    page.get_by_alt_text("cat painted as Udnie").wait_for()
+    strength.press("End")
+    reads(page, "#paint-strength-value", "4.00")
+    well_made(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the picture").click()
+    expected = Stylizer("ten")(photo, styles={"udnie": 1.0}, strength=4.0)
+    assert np.abs(np.asarray(Image.open(download.value.path())).astype(int) - np.asarray(expected)).mean() < 6  # JPEG's

@@ -491,6 +491,24 @@ def test_a_photo_is_painted_as_by_the_runtime(client: Client, library: Library) 
     assert client.refused("GET", "/api/styles/udnie/paint?photo=..%2ftoken")[0] == 400
 
 
+def test_one_of_several_styles_is_painted_at_a_strength(client: Client, library: Library) -> None:
+    shown = {style["name"]: style for style in client.get("/api/state")["styles"]}
+    assert "udnie" in shown["ten"]["styles"]
+    assert shown["ten"]["learned_strength"]
+    assert not shown["great-wave-tiny"]["styles"]
+    assert not shown["great-wave-tiny"]["learned_strength"]
+    photo = client.post("/api/tries?name=noise.png", picture(96, 64, "PNG"))
+    path = f"paint?photo={photo['id']}"
+    painted = client.get(f"/api/styles/ten/{path}&part=udnie&strength=4")
+    expected = Stylizer("ten")(library.place("tries") / photo["id"], styles={"udnie": 1.0}, strength=4.0)
+    assert np.abs(np.asarray(Image.open(io.BytesIO(painted))).astype(int) - np.asarray(expected)).mean() < 6  # JPEG's
+    assert "Strength is 5.0" in client.refused("GET", f"/api/styles/ten/{path}&strength=5")[1]
+    assert "expected a number" in client.refused("GET", f"/api/styles/ten/{path}&strength=much")[1]
+    assert "no style 'nobody'" in client.refused("GET", f"/api/styles/ten/{path}&part=nobody")[1]
+    assert "learned no strength" in client.refused("GET", f"/api/styles/great-wave-tiny/{path}&strength=2")[1]
+    assert "is one style" in client.refused("POST", "/api/styles/great-wave-tiny/frame?part=udnie", picture())[1]
+
+
 def test_cards_show_a_landscape_and_then_the_users_own_photo(client: Client) -> None:
     before = client.get("/api/styles/great-wave-tiny/card")
     assert Image.open(io.BytesIO(before)).size == (480, 320)

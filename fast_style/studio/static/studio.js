@@ -322,8 +322,13 @@ function showPace() {
   if (!pace) return;
   const own = Number($("steps").value);
   put("minutes-note", own ? `${own} steps, about ${duration((own / pace) * 60)}.` : `About ${Math.max(10, Math.round($("minutes").value * pace))} steps: a guess, until this machine has trained once.`);
-  put("strength-value", strengthOf($("strength").value).toFixed(2));
-  $("strength").setAttribute("aria-valuetext", strengthOf($("strength").value).toFixed(2));
+  showStrength("strength");
+}
+
+function showStrength(slider) {
+  const strength = strengthOf($(slider).value).toFixed(2);
+  put(`${slider}-value`, strength);
+  $(slider).setAttribute("aria-valuetext", strength);
 }
 
 async function takePainting(file) {
@@ -381,7 +386,10 @@ async function start() {
 // ---- try ----
 
 const cardOf = (style) => `/api/styles/${style.name}/card?v=${encodeURIComponent(style.date + style.steps)}${tried?.kind === "photo" ? `&photo=${tried.preview}` : ""}`;
-const paintPath = (name, size) => `/api/styles/${name}/paint?photo=${tried.id}&size=${size}&blend=${$("blend").value / 100}&colors=${Number($("colors").checked)}`;
+const partTitle = (part) => styleOf(part)?.title ?? part;
+/** What is chosen of a file that holds several styles, or has learned a strength. */
+const chosenOf = (style) => (style.styles.includes($("part").value) ? `&part=${encodeURIComponent($("part").value)}` : "") + (style.learned_strength ? `&strength=${strengthOf($("paint-strength").value)}` : "");
+const paintPath = (name, size) => `/api/styles/${name}/paint?photo=${tried.id}&size=${size}&blend=${$("blend").value / 100}&colors=${Number($("colors").checked)}${chosenOf(styleOf(name))}`;
 
 function exportsOf(style) {
   const kinds = Object.keys(EXPORTS).filter((kind) => kind !== "adapter" || style.adapter);
@@ -408,10 +416,14 @@ async function showTry() {
   $("save").disabled = !(tried?.kind === "photo" || (tried?.kind === "film" && tried.done));
   put("save", tried?.kind === "film" ? "Download the film" : "Download the picture");
   put("blend-value", `${$("blend").value} %`);
+  showStrength("paint-strength");
   const style = styleOf($("style").value);
   if (!style) return;
   if ($("try-exports").dataset.style !== style.name) {
     $("try-exports").dataset.style = style.name;
+    $("part").replaceChildren(...style.styles.map((part) => new Option(partTitle(part), part)));
+    $("part-row").hidden = !style.styles.length;
+    $("paint-strength-row").hidden = !style.learned_strength;
     $("try-exports").replaceChildren(el("p", { className: "quiet", textContent: "Download the style" }), el("div", { className: "row" }, ...exportsOf(style)));
   }
   $("second").hidden = $("compare").value === "" || tried?.kind !== "photo" || Boolean(camera);
@@ -425,7 +437,8 @@ async function showTry() {
     if (number !== asked) return;
     if ($(picture).src.startsWith("blob:")) URL.revokeObjectURL($(picture).src);
     $(picture).src = url;
-    const title = name === "photo" ? "The photo" : styleOf(name)?.title ?? name;
+    const whole = name === "photo" ? "The photo" : styleOf(name)?.title ?? name;
+    const title = styleOf(name)?.styles.includes($("part").value) ? partTitle($("part").value) : whole;
     $(picture).alt = name === "photo" ? `The photo ${tried.name}` : `${tried.name} painted as ${title}`;
     put(caption, title);
   }
@@ -458,7 +471,7 @@ async function takeFilm(file) {
   const style = $("style").value;
   put("try-status", `Sending ${file.name} …`);
   try {
-    const made = await send(`/api/styles/${style}/film?size=640`, file, $("film-bar"));
+    const made = await send(`/api/styles/${style}/film?size=640${chosenOf(styleOf(style))}`, file, $("film-bar"));
     tried = { kind: "film", id: made.id, name: file.name.replace(/\.[^.]*$/, "") };
     stage("try-film");
     await showTry();
@@ -518,7 +531,7 @@ async function startCamera() {
     while (camera === stream) {
       scratch.getContext("2d").drawImage(video, 0, 0, scratch.width, scratch.height);
       const jpeg = await new Promise((resolve) => scratch.toBlob(resolve, "image/jpeg", 0.85));
-      const painted = await createImageBitmap(await (await ask(`/api/styles/${$("style").value}/frame`, "POST", jpeg)).blob());
+      const painted = await createImageBitmap(await (await ask(`/api/styles/${$("style").value}/frame?${chosenOf(styleOf($("style").value))}`, "POST", jpeg)).blob());
       if (camera !== stream) break;
       $("try-canvas").getContext("2d").drawImage(painted, 0, 0);
       times.push(performance.now());
@@ -539,7 +552,7 @@ function showStyles() {
   $("library").dataset.key = key;
   fill($("style"), []);
   fill($("compare"), [new Option("nothing", ""), new Option("the photo itself", "photo")]);
-  const adapters = state.styles.filter((style) => !style.own && !("styles" in style) && style.network && !style.title.includes("in one file"));
+  const adapters = state.styles.filter((style) => !style.own && !style.styles.length && style.network);
   const chosen = $("start").value;
   $("start").replaceChildren(...[...$("start").options].filter((option) => ["nearest", "scratch"].includes(option.value)), ...adapters.map((style) => new Option(`an adapter of ${style.title}: a small file`, style.name)));
   $("start").value = chosen;
@@ -614,8 +627,9 @@ $("scrub").addEventListener("input", () => {
   const run = state.runs.find((one) => one.name === shown);
   if (run) showPreviews(run);
 });
-for (const id of ["style", "compare", "blend", "colors"]) when($(id), "change", showTry);
+for (const id of ["style", "part", "paint-strength", "compare", "blend", "colors"]) when($(id), "change", showTry);
 $("blend").addEventListener("input", () => put("blend-value", `${$("blend").value} %`));
+$("paint-strength").addEventListener("input", () => showStrength("paint-strength"));
 when($("camera"), "click", () => (camera ? stopCamera() : startCamera()));
 when($("film-stop"), "click", () => write(`/api/films/${tried.id}/stop`));
 when($("save"), "click", () => (tried.kind === "film" ? download(`/api/films/${tried.id}/file`, `${tried.name}-${$("style").value}.mp4`) : download(paintPath($("style").value, 0), `${tried.name}-${$("style").value}.jpg`)));
