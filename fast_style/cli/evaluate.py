@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from fast_style.evaluate.evaluation import Evaluation
+    from fast_style.evaluate.flicker import Flicker
     from fast_style.evaluate.models import Model
     from fast_style.evaluate.motion import Moment
 
@@ -92,7 +94,8 @@ def evaluate(
             taken, as the photo's.
         video: A clip to measure flicker on.
         frames: How many frames of the clip are measured.
-        steady: Measure flicker on the clip with the filter of 'stylize --steady', too.
+        steady: Measure flicker as 'stylize' draws films, too, without and with --steady; otherwise each frame is drawn
+            by itself.
         stereo: Measure flicker on scikit-image's stereo pair, whose correspondence is exactly known.
         motion: Measure flicker on pans, zooms and layers of three of the photos, whose motion is exactly known.
         scene: A scene of scripts/render_scene to measure flicker on, whose motion is exactly known.
@@ -298,31 +301,53 @@ def _move(photos: Sequence[Pixels]) -> dict[str, list[list[Moment]]]:
 def _measure_flicker(
     models: list[Model], scenes: Scenes, known: Mapping[str, Sequence[Sequence[Moment]]] | None = None, *, steady: bool
 ) -> dict[str, Any]:
-    """Figures by what was measured (``video``, ``steady video``, ``stereo``, ``pan`` …) and by model."""
-    from fast_style.evaluate.flicker import Flicker, mean, measure_flicker, measure_motion, measure_stereo, steadily
+    """Figures by what was measured (``video``, ``stereo``, ``pan``, ``film pan``, ``steady pan`` …) and by model."""
+    from fast_style.evaluate.flicker import (
+        filmed,
+        mean,
+        measure_flicker,
+        measure_motion,
+        measure_stereo,
+        steadily,
+    )
 
     found: dict[str, Any] = {}
     clip, pair = scenes
+    shown: dict[str, Sequence[Sequence[Moment]]] = {} if known is None else dict(known)
 
-    def keep(kind: str, model: Model, measured: Flicker) -> None:
-        found.setdefault(kind, {})[model.name] = {**vars(measured), "relative": measured.relative}
+    def measure(way: str, model: Model, begin: Callable[[], Callable[[Pixels], Pixels]]) -> None:
+        """Measure one way to draw films; each film begins anew."""
+
+        def keep(kind: str, measured: Flicker) -> None:
+            found.setdefault(way + kind, {})[model.name] = _told(measured)
+
+        if clip is not None:
+            keep("video", measure_flicker(begin(), clip))
+        for kind, films in shown.items():
+            keep(kind, mean([measure_motion(begin(), film) for film in films]))
 
     for model in models:
 
         def stylize(pixels: Pixels, model: Model = model) -> Pixels:
             return to_uint8(model.stylize(to_float(pixels)))
 
-        if clip is not None:
-            keep("video", model, measure_flicker(stylize, clip))
-            if steady:
-                keep("steady video", model, measure_flicker(steadily(stylize), clip))
+        measure("", model, partial(_same, stylize))
         if pair is not None:
-            keep("stereo", model, measure_stereo(stylize, *pair))
-        for kind, films in (known or {}).items():
-            keep(kind, model, mean([measure_motion(stylize, film) for film in films]))
-            if steady:
-                keep(f"steady {kind}", model, mean([measure_motion(steadily(stylize), film) for film in films]))
+            found.setdefault("stereo", {})[model.name] = _told(measure_stereo(stylize, *pair))
+        if steady and model.stylizer is not None:
+            measure("film ", model, partial(filmed, model.stylizer))
+            measure("steady ", model, partial(filmed, model.stylizer, steady=True))
+        elif steady:
+            measure("steady ", model, partial(steadily, stylize))
     return found
+
+
+def _same(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
+    return stylize
+
+
+def _told(measured: Flicker) -> dict[str, float]:
+    return {**vars(measured), "relative": measured.relative}
 
 
 def _flicker_lines(flicker: dict[str, Any]) -> list[str]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fast_style.errors import InputError
 from fast_style.evaluate.motion import Moment
-from fast_style.images import Picture, Pixels, channels, fit
+from fast_style.images import Picture, Pixels, Planes, channels, fit
+from fast_style.runtime.stylizer import Stylizer
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -86,18 +87,42 @@ def measure_motion(stylize: Callable[[Pixels], Pixels], scene: Iterable[Moment])
     return mean(parts)
 
 
+def filmed(stylizer: Stylizer, *, steady: bool = False) -> Callable[[Pixels], Pixels]:
+    """The style as ``stylize`` draws the frames of one film, in their order; ``steady`` as with ``--steady``."""
+    from fast_style.runtime.scene import Scene
+
+    scene = Scene(stylizer)
+
+    def draw(photo: Planes, origin: tuple[int, int]) -> Pixels:
+        result = np.empty((3, *photo[0].shape), np.uint8)
+        scene.style(photo).planes(photo, result, origin=origin)
+        return result
+
+    return _in_a_film(draw, steady=steady)
+
+
 def steadily(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
-    """The same style with the filter of ``stylize --steady`` around it, for the frames of one clip in their order."""
+    """Any style with the filter of ``stylize --steady`` around it, for the frames of one clip in their order."""
+    return _in_a_film(lambda photo, origin: np.stack(channels(stylize(np.stack([*photo], axis=-1)))), steady=True)
+
+
+def _in_a_film(draw: Callable[[Planes, tuple[int, int]], Pixels], *, steady: bool) -> Callable[[Pixels], Pixels]:
+    from fast_style.runtime.motion import Motion
     from fast_style.runtime.steady import Steady
 
-    steady = Steady()
+    motion, filter = Motion(), Steady() if steady else None
 
-    def steadied(pixels: Pixels) -> Pixels:
-        held = steady.hold(channels(pixels))
-        result = stylize(np.ascontiguousarray(held.held.transpose(1, 2, 0)))
-        return np.ascontiguousarray(steady.smooth(np.stack(channels(result)), held).transpose(1, 2, 0))
+    def next_frame(pixels: Pixels) -> Pixels:
+        photo: Planes = channels(pixels)
+        step = motion.follow(photo)
+        if filter is None:
+            result = draw(photo, step.origin)
+        else:
+            held = filter.hold(photo, step.pixels(*photo[0].shape))
+            result = filter.smooth(draw(held.held, step.origin), held)
+        return np.ascontiguousarray(result.transpose(1, 2, 0))
 
-    return steadied
+    return next_frame
 
 
 def measure_stereo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +30,7 @@ class Model:
         kind: ``onnx`` or ``ckpt``.
         stylize: From (1, 3, H, W) float32 RGB in [0, 1] to the same, clamped.
         fixed: The only (width, height) it takes, px, or None.
+        stylizer: What draws films with it, if it is an ONNX file of ours.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Model:
     kind: Literal["onnx", "ckpt"]
     stylize: Callable[[Image], Image]
     fixed: tuple[int, int] | None = None
+    stylizer: Stylizer | None = None
 
 
 def open_model(given: str | Path, *, value_range: ValueRange | None = None, strength: float = 1.0) -> Model:
@@ -58,10 +60,13 @@ def open_model(given: str | Path, *, value_range: ValueRange | None = None, stre
         return Model(style.name, style.path, "ckpt", _open_checkpoint(style.path))
     chosen = find_mixture(given, strength=strength)
     if not chosen.weights and strength == 1.0:
-        return _open_onnx(chosen.style.name, open_graph(chosen.style.path), value_range)
+        graph = open_graph(chosen.style.path)
+        model = _open_onnx(chosen.style.name, graph, value_range)
+        return replace(model, stylizer=Stylizer(given)) if graph.ours else model
     stylizer = Stylizer(given, strength=strength)
     name = mixture_name(given) + (f" {strength:g}" if strength != 1.0 else "")
-    return _open_onnx(name, open_graph(stylizer.style.path, content=stylizer.chosen), value_range)
+    model = _open_onnx(name, open_graph(stylizer.style.path, content=stylizer.chosen), value_range)
+    return replace(model, stylizer=stylizer)
 
 
 def _open_checkpoint(path: Path) -> Callable[[Image], Image]:

@@ -103,6 +103,7 @@ def paint_masked(
     *,
     blend: float = 1.0,
     keep_colors: bool = False,
+    origin: tuple[int, int] = (0, 0),
 ) -> None:
     """Paint each style where its mask is white, as if only that were the picture; the photo shows where none is.
 
@@ -116,6 +117,7 @@ def paint_masked(
         result: Where to write red, green and blue; each (H, W) uint8.
         blend: 0.0 is the photo, 1.0 the full style.
         keep_colors: Take only brightness from the style.
+        origin: As of :meth:`fast_style.runtime.stylizer.Stylizer.planes`.
 
     Raises:
         ImageError: The picture is smaller than 16 px, or too large for the memory.
@@ -126,6 +128,6 @@ def paint_masked(
     covered = np.sum(masks, axis=0)
     painted = image * (1 - np.minimum(covered, 1))
     for style, mask in zip(fixed, masks, strict=True):
-        painted += mask / np.maximum(covered, 1) * style.floats(image)
+        painted += mask / np.maximum(covered, 1) * style.floats(image, origin=origin)
     mix(image, painted, blend=blend, keep_colors=keep_colors)
     float_to_planes(painted, result)

@@ -1,4 +1,4 @@
-"""Steady video from a network that knows nothing of time: hold what only noise moves, smooth where nothing moved."""
+"""Steady video from a network that knows nothing of time: hold what only noise moves, smooth along what moves."""
 
 from __future__ import annotations
 
@@ -22,8 +22,12 @@ _LEAST_NOISE, _MOST_NOISE = 0.6, 8.0
 # How fast what is held follows where nothing moves: slow changes of light must come through.
 _HOLD_RATE = 1 / 16
 _SMOOTH_RATE = 1 / 6
-# A brush stroke answers to what moves about this far from it, px.
-_STROKE = 17
+# Where the picture moves, what was painted moves along; it is resampled each time, so it is renewed sooner.
+_CARRY_RATE = 1 / 4
+# Of a picture that is carried along, this half and more is as noise and resampling leave it.
+_CARRIED_PERCENTILE = 50
+# A brush stroke answers to what is new about this far from it, px.
+_STROKE = 9
 # More than this share of the picture in motion is a cut or a pan: nothing there is held.
 _ALL_MOVED = 0.6
 
@@ -34,11 +38,13 @@ class Held:
 
     Attributes:
         held: (3, H, W) uint8, what to stylize.
-        moved: (H, W) float32; 1 where the picture or a mask moved, 0 where only noise did.
+        new: (H, W) float32; 1 where something is seen, or a mask lies, that did not a frame before, 0 where not.
+        flow: (H, W, 2) px: where, relative to its place, what is seen lay then; zero where only noise moved.
     """
 
     held: Pixels
-    moved: Map
+    new: Map
+    flow: Map
 
 
 class Steady:
@@ -52,26 +58,32 @@ class Steady:
         self._masks: Sequence[Map] = ()
         self._result: Map | None = None
 
-    def hold(self, planes: Planes, masks: Sequence[Map] = ()) -> Held:
+    def hold(self, planes: Planes, flow: Map | None = None, masks: Sequence[Map] = ()) -> Held:
         """Replace pixels that changed by no more than the camera's noise by what they were.
 
         Args:
             planes: Red, green and blue, each (H, W) uint8.
+            flow: (H, W, 2) px: where, relative to its place, each pixel lay in the frame before. Without it, whatever
+                moves is new.
             masks: Where styles are painted, (H, W) in [0, 1]; as many for each frame.
         """
-        before, self._masks = self._masks, masks
+        masks_before, self._masks = self._masks, masks
         photo = np.stack([*planes]).astype(np.float32)
         if self._photo is None or self._photo.shape != photo.shape:
             self._photo = photo
-            return Held(np.stack([*planes]), np.ones(photo.shape[1:], np.float32))
-        moved = motion(_light(photo), _light(self._photo))
+            return Held(np.stack([*planes]), np.ones(photo.shape[1:], np.float32), _no_flow(photo))
+        light, before = _light(photo), _light(self._photo)
+        new = moved = motion(light, before)
         _approach(self._photo, photo, np.maximum(moved, np.float32(_HOLD_RATE)))
-        for mask, last in zip(masks, before, strict=True):
-            np.maximum(moved, np.abs(mask - last), out=moved)
-        return Held((self._photo + np.float32(0.5)).astype(np.uint8), moved)
+        flow = np.where(moved[..., None] > 0, _no_flow(photo) if flow is None else flow, np.float32(0))
+        if flow.any():
+            new = np.where(_is_outside(flow), np.float32(1), novelty(light, _carry(before, flow)))
+        for mask, last in zip(masks, masks_before, strict=True):
+            new = np.maximum(new, np.abs(mask - last))
+        return Held((self._photo + np.float32(0.5)).astype(np.uint8), new, flow)
 
     def smooth(self, result: Pixels, held: Held) -> Pixels:
-        """Let the stylized picture change slowly where nothing moved, and at once where something did.
+        """Let the stylized picture change slowly where nothing is new, and at once where something is.
 
         Args:
             result: (3, H, W) uint8, what the network made of ``held.held``.
@@ -81,12 +93,17 @@ class Steady:
         if self._result is None or self._result.shape != stylized.shape:
             self._result = stylized
             return result
-        near = cv2.dilate(held.moved, np.ones((_STROKE, _STROKE), np.uint8))
+        if held.flow.any():
+            self._result = np.stack([_carry(plane, held.flow) for plane in self._result])
+        slowest = np.where(held.flow.any(axis=-1), np.float32(_CARRY_RATE), np.float32(_SMOOTH_RATE))
+        near = cv2.dilate(held.new, np.ones((_STROKE, _STROKE), np.uint8))
         near = cv2.blur(near, (_STROKE, _STROKE))
-        # Twice the blurred value, so that all of the moving thing and its rim follow fully and only the far rim less.
-        rate = np.clip(2 * near, np.float32(_SMOOTH_RATE), np.float32(1)).astype(np.float32)
+        # Twice the blurred value, so that all of the new thing and its rim follow fully and only the far rim less.
+        rate = np.clip(2 * near, slowest, np.float32(1)).astype(np.float32)
         _approach(self._result, stylized, rate)
-        return (self._result + np.float32(0.5)).astype(np.uint8)
+        # Carrying overshoots at edges.
+        smoothed: Pixels = np.clip(self._result + np.float32(0.5), 0, 255).astype(np.uint8)
+        return smoothed
 
 
 def motion(light: Map, before: Map) -> Map:
@@ -102,11 +119,25 @@ def motion(light: Map, before: Map) -> Map:
     change = cv2.blur(np.abs(light - before), _PATCH)
     grain = cv2.blur(np.abs(light - cv2.blur(light, (3, 3))), _PATCH)
     # What is quiet in time is noise, unless all is in motion; what is quiet in space is, unless all is textured.
-    quiet = min(np.percentile(change[::4, ::4], _QUIET_PERCENTILE), np.percentile(grain[::4, ::4], _QUIET_PERCENTILE))
+    return _beyond(change, min(_quiet(change, _QUIET_PERCENTILE), _quiet(grain, _QUIET_PERCENTILE)))
+
+
+def novelty(light: Map, carried: Map) -> Map:
+    """Where a picture differs from what was carried along by more than noise and resampling; as :func:`motion`."""
+    change = cv2.blur(np.abs(light - carried), _PATCH)
+    return _beyond(change, _quiet(change, _CARRIED_PERCENTILE))
+
+
+def _quiet(values: Map, percentile: float) -> float:
+    return float(np.percentile(values[::4, ::4], percentile))
+
+
+def _beyond(change: Map, quiet: float) -> Map:
+    """From 0 to 1, how far a change is beyond the noise of that size."""
     noise = float(np.clip(quiet, _LEAST_NOISE, _MOST_NOISE))
     moved = np.clip((change / np.float32(noise) - np.float32(_STILL)) / np.float32(_MOVED - _STILL), 0, 1)
     if moved.mean() > _ALL_MOVED:
-        return np.ones_like(light)
+        return np.ones_like(change)
     return cv2.dilate(moved, np.ones(_PATCH, np.uint8)).astype(np.float32)
 
 
@@ -117,3 +148,23 @@ def _light(planes: Map) -> Map:
 def _approach(state: Map, towards: Map, rate: Map) -> None:
     """Move the state a share of the way, in place."""
     state += rate * (towards - state)
+
+
+def _no_flow(photo: Map) -> Map:
+    return np.zeros((*photo.shape[1:], 2), np.float32)
+
+
+def _carry(plane: Map, flow: Map) -> Map:
+    """Fetch each pixel of a plane from where the flow points. Cubic: linear would blur a little more each time."""
+    rows, columns = np.indices(plane.shape, dtype=np.float32)
+    x, y = columns + flow[..., 0], rows + flow[..., 1]
+    return np.asarray(cv2.remap(plane, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _is_outside(flow: Map) -> NDArray[np.bool_]:
+    """Whether what is at a pixel could not be seen a frame before."""
+    height, width = flow.shape[:2]
+    rows, columns = np.indices((height, width), dtype=np.float32)
+    x, y = columns + flow[..., 0], rows + flow[..., 1]
+    outside: NDArray[np.bool_] = (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
+    return outside

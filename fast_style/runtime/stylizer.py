@@ -125,6 +125,7 @@ class Stylizer:
         self.styles = style_names(graph.metadata)
         self.has_strength = any(value.name == STRENGTH for value in graph.signature.optional)
         self._noise: list[tuple[NDArray[np.float32], int]] = []
+        self._is_fixed = False
         self._buffers = threading.local()
         self._tell(chosen.weights, strength)
 
@@ -229,7 +230,7 @@ class Stylizer:
         other = copy.copy(self)
         for cached in ("chosen", "_measuring", "_measuring_masked"):
             other.__dict__.pop(cached, None)
-        other._given = partial(_mixed_again, self._given, styles, strength)
+        other._given, other._is_fixed = partial(_mixed_again, self._given, styles, strength), False
         other._buffers = threading.local()
         if styles is not None:
             other.style = replace(self.style, name="+".join(name for name, weight in styles.items() if weight))
@@ -336,7 +337,7 @@ class Stylizer:
         other = copy.copy(self)
         # The first map of noise lies at the network's stride, the second at half of it.
         tiles = noise_tiles(self.chosen) if endless else []
-        other._told = {}
+        other._told, other._is_fixed = {}, True
         other._noise = [(tile, self.stride >> number) for number, tile in enumerate(tiles)]
         form = fixed_form(self.chosen, statistics, stride=self.stride, noise_given=bool(tiles))
         other._given = partial(_fixed_again, self._given, statistics, threads, endless)
@@ -351,7 +352,8 @@ class Stylizer:
 
         Args:
             image: The picture, or with fixed statistics a part of one.
-            origin: Row and column of the part in the whole, px: the noise of the strokes lies still.
+            origin: Row and column of the part in the whole, px: the noise of the strokes lies still. Whatever it is,
+                the cells in which a network works lie as in the whole.
             keep_memory: What the network takes is kept for the next picture, unless this one is very large.
 
         Raises:
@@ -359,6 +361,12 @@ class Stylizer:
             ModelError: The network gave values that are not numbers.
         """
         height, width = image.shape[2:]
+        up, left = (place % self.stride for place in origin)
+        if up or left:
+            sides = ((0, 0), (0, 0), (up, self.stride - up), (left, self.stride - left))
+            origin = origin[0] - up, origin[1] - left
+            padded = self.floats(np.pad(image, sides, mode="reflect"), origin=origin, keep_memory=keep_memory)
+            return padded[..., up : up + height, left : left + width]
         feeds: Feed = {self.contract.input: image, **self._told}
         with self._explaining(height, width):
             if not self.contract.is_plain:
@@ -410,7 +418,15 @@ class Stylizer:
         self.planes(channels(pixels), channels(result), blend=blend, keep_colors=keep_colors)
         return result
 
-    def planes(self, photo: Planes, result: Planes, *, blend: float = 1.0, keep_colors: bool = False) -> None:
+    def planes(
+        self,
+        photo: Planes,
+        result: Planes,
+        *,
+        blend: float = 1.0,
+        keep_colors: bool = False,
+        origin: tuple[int, int] = (0, 0),
+    ) -> None:
         """Stylize three planes into three others: the fast path, on which nothing is copied that need not be.
 
         The planes may be views with any strides: of interleaved RGB or BGR, or of a decoder's own memory.
@@ -420,6 +436,8 @@ class Stylizer:
             result: Where to write red, green and blue; each (H, W) uint8.
             blend: 0.0 is the photo, 1.0 the full style.
             keep_colors: Take only brightness from the style.
+            origin: With fixed statistics, row and column of the frame in a scene that a camera moves over, px: strokes
+                lie still in the scene.
 
         Raises:
             ImageError: A side is under 16 px, or the picture is too large for the memory.
@@ -442,7 +460,9 @@ class Stylizer:
             image, drawn, binding = self._bound(height, width)
             planes_to_float(photo, image)
             options = self._run_options(height * width)
-            if self._told:  # inputs with a default cannot be bound
+            if self._is_fixed and any(origin):
+                drawn = self.floats(image, origin=origin)
+            elif self._told:  # inputs with a default cannot be bound
                 feeds = {self.contract.input: image, **self._told}
                 (drawn,) = self._session.run([self.contract.output], feeds, options)
             else:

@@ -38,7 +38,7 @@ from fast_style.runtime.stylizer import Stylizer, check_blend, check_quality, ch
 from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name
 
 if TYPE_CHECKING:
-    from fast_style.runtime.steady import Held, Steady
+    from fast_style.runtime.steady import Held
 
 # A gap this long is a still picture or a damaged time; --fps does not fill it with repeated frames.
 _LONGEST_FILLED_GAP = 10.0
@@ -221,11 +221,11 @@ class _Stages(Generic[Memory]):
         self._masks = pair_masks(stylizer, options.masks) if options.masks else {}
         styles = styles_for_masks(stylizer, self._masks, (reader.width, reader.height)) if self._masks else [stylizer]
         self._scenes = [Scene(style) for style in styles]
-        self._steady: Steady | None = None
-        if options.steady:
-            from fast_style.runtime.steady import Steady  # OpenCV takes 0.1 s to import
+        from fast_style.runtime.motion import Motion  # OpenCV takes 0.1 s to import
+        from fast_style.runtime.steady import Steady
 
-            self._steady = Steady()
+        self._motion = Motion()
+        self._steady = Steady() if options.steady else None
 
     def prepare(self) -> Iterator[_Photo | OtherPacket]:
         fps = self._options.fps
@@ -235,8 +235,13 @@ class _Stages(Generic[Memory]):
             items = _at_rate(items, self._reader.time_base, fps)
         for item in items:
             if isinstance(item, Frame):
-                held = None if self._steady is None else self._steady.hold(item.planes, item.masks)
-                yield _Photo(item, self._painter(item.planes if held is None else held.held, item.masks), held)
+                step = self._motion.follow(item.planes)
+                held = None
+                if self._steady is not None:
+                    flow = step.pixels(*item.planes[0].shape)
+                    held = self._steady.hold(item.planes, flow, item.masks)
+                photo = item.planes if held is None else held.held
+                yield _Photo(item, self._painter(photo, item.masks, step.origin), held)
             else:
                 yield item
 
@@ -272,7 +277,7 @@ class _Stages(Generic[Memory]):
         copy_planes(frame.planes, [plane[:, : self._reader.width] for plane in canvas.planes])
         return canvas, [plane[:, self._reader.width :] for plane in canvas.planes]
 
-    def _painter(self, photo: Planes, masks: Sequence[Mask]) -> Paint:
+    def _painter(self, photo: Planes, masks: Sequence[Mask], origin: tuple[int, int]) -> Paint:
         """What paints the next frame; a style whose mask is black there neither measures nor paints it."""
         paint: Callable[..., None]
         if masks:
@@ -282,7 +287,7 @@ class _Stages(Generic[Memory]):
             paint = partial(paint_masked, [style for style, _ in shown], [mask for _, mask in shown])
         else:
             paint = self._scenes[0].style(photo).planes
-        return partial(paint, blend=self._options.blend, keep_colors=self._options.keep_colors)
+        return partial(paint, blend=self._options.blend, keep_colors=self._options.keep_colors, origin=origin)
 
 
 def _run(

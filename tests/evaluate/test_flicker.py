@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.cli.evaluate import _flicker_lines, _load_scenes, _measure_flicker
 from fast_style.errors import InputError
 from fast_style.evaluate.flicker import (
     consistent_flow,
+    filmed,
     measure_flicker,
+    measure_motion,
     measure_stereo,
     motorcycle,
     read_clip,
@@ -18,6 +21,7 @@ from fast_style.evaluate.flicker import (
     warp,
 )
 from fast_style.evaluate.models import Model
+from fast_style.evaluate.motion import play
 from fast_style.images import Pixels, channels, load_image
 from fast_style.runtime.writing import VideoFormat, VideoWriter
 from tests.conftest import PHOTOS
@@ -108,7 +112,7 @@ def sharpened(pixels: Pixels) -> Pixels:
     return np.asarray(np.clip(3 * image - 2 * cv2.blur(image, (5, 5)), 0, 255), np.uint8)
 
 
-def filmed(frames: int = 12) -> list[Pixels]:
+def still_film(frames: int = 12) -> list[Pixels]:
     """A camera's noise over a scene that stands still."""
     photo = load_image(PHOTOS["coffee"]).pixels[80:240, 60:300]
     camera = noisy(3.0)
@@ -116,7 +120,7 @@ def filmed(frames: int = 12) -> list[Pixels]:
 
 
 def test_steadily_halves_the_flicker_of_a_still_scene() -> None:
-    frames = filmed()
+    frames = still_film()
     plain, steady = measure_flicker(sharpened, frames), measure_flicker(steadily(sharpened), frames)
     assert steady.error < 0.5 * plain.error
     assert steady.photos == plain.photos
@@ -124,10 +128,21 @@ def test_steadily_halves_the_flicker_of_a_still_scene() -> None:
 
 
 def test_each_clip_is_steadied_with_a_memory_of_its_own() -> None:
-    first, other = filmed(2), panned(2)
+    first, other = still_film(2), panned(2)
     one, two = steadily(sharpened), steadily(sharpened)
     two(first[0])
     assert np.array_equal(one(other[0]), sharpened(other[0]))
+
+
+def test_a_film_of_a_camera_that_moves_flickers_less_than_its_frames_alone_and_steadily_half() -> None:
+    style = Stylizer("starry-night")
+    film = list(play("pan", load_image(PHOTOS["coffee"]).pixels, frames=6))
+    alone, together, steady = (
+        measure_motion(draw, film) for draw in (style.frame, filmed(style), filmed(style, steady=True))
+    )
+    assert together.error < 0.85 * alone.error
+    assert steady.error < 0.6 * alone.error
+    assert steady.contrast > 0.9 * alone.contrast
 
 
 def test_evaluate_puts_plain_and_steady_side_by_side(tmp_path: Path) -> None:
