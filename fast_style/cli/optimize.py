@@ -30,7 +30,7 @@ class Changes:
         content_layers: Instead of the preset's, such as relu3_3,relu4_2.
         style_layers: Instead of the preset's, such as relu1_1,relu2_1.
         content_layer_weights: One for each content layer.
-        style_layer_weights: One for each style layer.
+        style_layer_weights: One for each style layer; equal ones if only other layers are given.
         pooling: avg or max, instead of the preset's.
     """
 
@@ -52,6 +52,8 @@ class Changes:
                 values[key] = tuple(name.strip() for name in values[key].split(",") if name.strip())
             elif key.endswith("_layer_weights"):
                 values[key] = _numbers(values[key], key)
+        if "style_layers" in values:  # the preset's weights are of its own layers
+            values.setdefault("style_layer_weights", (1.0,) * len(values["style_layers"]))
         return values
 
 
