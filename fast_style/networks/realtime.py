@@ -89,8 +89,8 @@ class Noise(nn.Module):
     """Add one map of fixed noise to all channels, each to its own learned degree.
 
     Where a photo is flat, a network that only convolves can do nothing but repeat one cell: dots on a lattice. Noise
-    gives it a reason to begin a stroke here and not there. It is the same for every picture, so a film does not
-    flicker by it.
+    gives it a reason to begin a stroke here and not there. It is the same for every picture, so a still film does not
+    flicker by it; where a camera moves, :class:`fast_style.runtime.motion.Motion` lets it move along.
 
     Args:
         channels: Of the features.
