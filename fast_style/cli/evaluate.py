@@ -313,7 +313,6 @@ def _measure_flicker(
 
     found: dict[str, Any] = {}
     clip, pair = scenes
-    shown: dict[str, Sequence[Sequence[Moment]]] = {} if known is None else dict(known)
 
     def measure(way: str, model: Model, begin: Callable[[], Callable[[Pixels], Pixels]]) -> None:
         """Measure one way to draw films; each film begins anew."""
@@ -323,7 +322,7 @@ def _measure_flicker(
 
         if clip is not None:
             keep("video", measure_flicker(begin(), clip))
-        for kind, films in shown.items():
+        for kind, films in (known or {}).items():
             keep(kind, mean([measure_motion(begin(), film) for film in films]))
 
     for model in models:
@@ -331,7 +330,7 @@ def _measure_flicker(
         def stylize(pixels: Pixels, model: Model = model) -> Pixels:
             return to_uint8(model.stylize(to_float(pixels)))
 
-        measure("", model, partial(_same, stylize))
+        measure("", model, partial(_alone, stylize))
         if pair is not None:
             found.setdefault("stereo", {})[model.name] = _told(measure_stereo(stylize, *pair))
         if steady and model.stylizer is not None:
@@ -342,7 +341,8 @@ def _measure_flicker(
     return found
 
 
-def _same(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
+def _alone(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
+    """Begin a film whose frames know nothing of one another."""
     return stylize
 
 

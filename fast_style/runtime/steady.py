@@ -77,7 +77,10 @@ class Steady:
         _approach(self._photo, photo, np.maximum(moved, np.float32(_HOLD_RATE)))
         flow = np.where(moved[..., None] > 0, _no_flow(photo) if flow is None else flow, np.float32(0))
         if flow.any():
-            new = np.where(_is_outside(flow), np.float32(1), novelty(light, _carry(before, flow)))
+            x, y = _sources(flow)
+            height, width = light.shape
+            outside = (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
+            new = np.where(outside, np.float32(1), novelty(light, _fetch(before, x, y)))
         for mask, last in zip(masks, masks_before, strict=True):
             new = np.maximum(new, np.abs(mask - last))
         return Held((self._photo + np.float32(0.5)).astype(np.uint8), new, flow)
@@ -94,7 +97,8 @@ class Steady:
             self._result = stylized
             return result
         if held.flow.any():
-            self._result = np.stack([_carry(plane, held.flow) for plane in self._result])
+            x, y = _sources(held.flow)
+            self._result = np.stack([_fetch(plane, x, y) for plane in self._result])
         slowest = np.where(held.flow.any(axis=-1), np.float32(_CARRY_RATE), np.float32(_SMOOTH_RATE))
         near = cv2.dilate(held.new, np.ones((_STROKE, _STROKE), np.uint8))
         near = cv2.blur(near, (_STROKE, _STROKE))
@@ -154,17 +158,12 @@ def _no_flow(photo: Map) -> Map:
     return np.zeros((*photo.shape[1:], 2), np.float32)
 
 
-def _carry(plane: Map, flow: Map) -> Map:
-    """Fetch each pixel of a plane from where the flow points. Cubic: linear would blur a little more each time."""
-    rows, columns = np.indices(plane.shape, dtype=np.float32)
-    x, y = columns + flow[..., 0], rows + flow[..., 1]
+def _sources(flow: Map) -> tuple[Map, Map]:
+    """Column and row of where each pixel lay before."""
+    rows, columns = np.indices(flow.shape[:2], dtype=np.float32)
+    return columns + flow[..., 0], rows + flow[..., 1]
+
+
+def _fetch(plane: Map, x: Map, y: Map) -> Map:
+    """Fetch each pixel of a plane from elsewhere. Cubic: linear would blur a little more each time."""
     return np.asarray(cv2.remap(plane, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
-
-
-def _is_outside(flow: Map) -> NDArray[np.bool_]:
-    """Whether what is at a pixel could not be seen a frame before."""
-    height, width = flow.shape[:2]
-    rows, columns = np.indices((height, width), dtype=np.float32)
-    x, y = columns + flow[..., 0], rows + flow[..., 1]
-    outside: NDArray[np.bool_] = (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
-    return outside
