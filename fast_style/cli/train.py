@@ -120,8 +120,8 @@ def train(
         adapter_of: A style whose network stays as it is: only a set of scales and shifts is learned, a small file
             NAME.safetensors, which --style STYLE+NAME.safetensors takes. Of a file of several, such as ten, the run
             starts from the nearest; ten#udnie says which.
-        init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from; "nearest" finds the
-            shipped one.
+        init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from. By default "nearest"
+            for one painting, which finds the shipped one, if any is of this network; "scratch" starts from nothing.
         resume: A checkpoint to go on from, exactly.
         config: A TOML file with the recipe; options given here come before it.
         hardware: What the training runs on.
@@ -131,7 +131,7 @@ def train(
         force: Overwrite a style of that name in OUT.
     """
     from fast_style.cli.training_progress import TrainingProgress  # imports torch
-    from fast_style.training import Recipe, load_checkpoint, style_name, train_style
+    from fast_style.training import NEAREST, SCRATCH, Recipe, has_start, load_checkpoint, style_name, train_style
 
     paths = [painting, photos, *more]
     paintings, photos = paths[:-1], paths[-1]
@@ -156,12 +156,17 @@ def train(
         _merge(values, read, {field.name for field in fields(Recipe)}, config)
     given = _given(changes)
     strength = given.pop("strength", None)
-    if resume is None and (len(paintings) > 1 or paintings[0].is_dir()):
+    several = len(paintings) > 1 or paintings[0].is_dir()
+    if resume is None and several:
         values["learn_strength"] = True
     values |= given
     if values["size"] != base.size and "rim" not in read:
         values["rim"] = None  # the recipe's own is in px of its own crop
     recipe = Recipe.from_dict(values)
+    if init == SCRATCH:
+        init = None
+    elif init is None and resume is None and not several and has_start(recipe.network):
+        init = NEAREST
     if strength is not None:
         recipe = replace(recipe, objective=replace(recipe.objective, strength=strength))
 

@@ -125,8 +125,8 @@ class Trainings:
                 asked = ["--network", wish.network, "--steps", str(steps), "--strength", f"{wish.strength:g}"]
                 if wish.start not in {"nearest", "scratch"}:
                     asked += ["--adapter-of", wish.start]
-                elif wish.start == "nearest" and wish.network != "johnson":  # of which no style ships
-                    asked += ["--init", "nearest"]
+                elif wish.start == "scratch":
+                    asked += ["--init", "scratch"]
                 if wish.keep_frame:
                     asked.append("--keep-frame")
                 if self._config is not None:

@@ -8,8 +8,11 @@ from fast_style.training.fit import Fitted, fit
 from fast_style.training.prepare import Prepared, prepare, style_name
 from fast_style.training.publish import Outcome, publish
 from fast_style.training.run import train_style
+from fast_style.training.start import NEAREST, SCRATCH, has_start
 
 __all__ = [
+    "NEAREST",
+    "SCRATCH",
     "Canvas",
     "Checkpoint",
     "Fitted",
@@ -20,6 +23,7 @@ __all__ = [
     "export_checkpoint",
     "find_canvas",
     "fit",
+    "has_start",
     "load_checkpoint",
     "load_painting",
     "prepare",

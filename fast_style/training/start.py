@@ -14,9 +14,15 @@ from fast_style.export import network_from_onnx
 from fast_style.graph import open_graph, read_checked, read_sets
 from fast_style.networks import TransformerNetwork, build_network, parameter_count
 from fast_style.perceptual import PerceptualLoss
-from fast_style.styles import find_style, shipped_styles
+from fast_style.styles import Style, find_style, shipped_styles
 
 NEAREST = "nearest"
+SCRATCH = "scratch"
+
+
+def has_start(network: str) -> bool:
+    """Whether a style of this network ships, to start from."""
+    return bool(_starts(network))
 
 
 def starting_network(init: str | Path, *, network: str) -> TransformerNetwork:
@@ -64,11 +70,7 @@ def nearest_style(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: st
     Raises:
         InputError: No style of this network ships.
     """
-    networks = {
-        style.name: network_from_onnx(style.path)
-        for style in shipped_styles()
-        if style.card.get("network") == network and "styles" not in style.card
-    }
+    networks = {style.name: network_from_onnx(style.path) for style in _starts(network)}
     if not networks:
         raise InputError(f"no style of the network {network!r} ships, to start from", hint="Leave --init out.")
     # Those of today's size come first: what an earlier version trained is smaller, and stays so.
@@ -85,6 +87,11 @@ def nearest_set(loss: PerceptualLoss, photos: Sequence[Tensor], file: Path) -> s
         ModelError: The file is unreadable.
     """
     return _nearest(loss, photos, {name: network_from_onnx(file, style=name) for name in read_sets(read_checked(file))})
+
+
+def _starts(network: str) -> list[Style]:
+    """The shipped styles that a single one can start from: a file of several is left out, which holds the same."""
+    return [style for style in shipped_styles() if style.card.get("network") == network and "styles" not in style.card]
 
 
 def _nearest(loss: PerceptualLoss, photos: Sequence[Tensor], networks: Mapping[str, TransformerNetwork]) -> str:

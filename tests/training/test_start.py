@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fast_style.checkpoint import load_checkpoint
+from fast_style.cli import main
 from fast_style.errors import InputError
 from fast_style.export import export_onnx, network_from_onnx
 from fast_style.networks import RealtimeNetwork, parameter_count
@@ -29,6 +30,28 @@ def photo() -> Iterator[Tensor]:
     torch.manual_seed(0)
     yield torch.rand(1, 3, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3)
     torch.random.set_rng_state(state)
+
+
+CAT = PAINTING.parent / "chelsea.png"
+
+
+@pytest.mark.parametrize(
+    ("paintings", "options", "ready"),
+    [
+        ([PAINTING], "--network tiny", True),
+        ([PAINTING], "--network tiny --init scratch", False),
+        ([PAINTING], "--network johnson", False),  # of which no style ships
+        ([PAINTING, CAT], "--network tiny", False),
+    ],
+)
+def test_one_painting_starts_from_a_shipped_style_unless_told_otherwise(
+    paintings: list[Path], options: str, ready: bool, photo_folder: Path, tmp_path: Path, narrow_file: Path
+) -> None:
+    small = "--steps 1 --size 48 --batch 1 --style-size 64 --workers 0 --accelerator cpu --precision 32 --name s"
+    given = [*map(str, paintings), str(photo_folder), "-o", str(tmp_path), "--vgg", str(narrow_file)]
+    assert main(["train", *given, *small.split(), *options.split()]) == 0
+    tiny = {style.name for style in shipped_styles() if style.card["network"] == "tiny"}
+    assert (json.loads((tmp_path / "s.json").read_text()).get("init") in tiny) == ready
 
 
 @pytest.mark.parametrize("name", ["the-scream-tiny", "wheat-field-tiny", "starry-night-tiny"])
