@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from fast_style.errors import CheckpointError, InputError
@@ -41,8 +41,7 @@ class Recipe:
         learning_rate: The peak of the schedule; None takes the network's own, see :attr:`peak_learning_rate`.
         warmup: Share of the steps in which the learning rate rises; then it falls along a cosine.
         style_warmup: Share of the steps in which the style's weight rises from a quarter to the whole. At full
-            weight from the start, a network loses the photo first and finds it again slowly. Runs that start from
-            a trained network do without.
+            weight from the start, a network loses the photo first and finds it again slowly.
         weight_decay: Decoupled, of all weights.
         gradient_clip: Largest norm of the gradient.
         averaging: Decay per step of the exponential average of the weights that is exported.
@@ -108,6 +107,17 @@ class Recipe:
             border_weight=30.0,
             style_warmup=0.4,
         )
+
+    def from_trained(self) -> Recipe:
+        """Return the recipe for a run that starts from a trained network.
+
+        It has the photo from the first step, so the style has its whole weight, and it learns at twice the rate: twice
+        as fast along the same line between painting and photo (docs/experiments/2026-11-26-new-painting.md).
+        """
+        rate = self.learning_rate
+        if rate is None and self.tune == "network":
+            rate = 2 * self.peak_learning_rate
+        return replace(self, style_warmup=0.0, learning_rate=rate)
 
     @property
     def peak_learning_rate(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -36,6 +37,12 @@ def test_cards_of_today_and_of_before_there_were_formats_are_read(style: Path, c
 def test_a_card_that_is_none_of_ours_is_left_alone(style: Path, content: str) -> None:
     style.with_suffix(".json").write_text(content)
     assert find_style(style).card == {}
+
+
+def test_what_a_shipped_card_measured_is_the_file_beside_it() -> None:
+    for style in shipped_styles():
+        checksum = hashlib.sha256(style.path.read_bytes()).hexdigest()
+        assert (style.card["sha256"], style.card["measured"]["sha256"]) == (checksum, checksum), style.name
 
 
 def test_every_shipped_style_has_a_card() -> None:

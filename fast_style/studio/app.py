@@ -27,7 +27,7 @@ from fast_style.errors import FastStyleError, FileError, InputError, StudioError
 from fast_style.images import load_image
 from fast_style.studio.library import Library, check_title, file_name
 from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
-from fast_style.studio.runs import Trainings, Wish
+from fast_style.studio.runs import PREPARATION_MINUTES, Trainings, Wish
 from fast_style.studio.uploads import check_folder, keep_film, keep_picture, list_folder, receive, unpack_photos
 from fast_style.web import write_page
 
@@ -181,6 +181,8 @@ class _Studio:
                 "styles": [entry.as_dict() for entry in self._library.styles()],
                 "runs": self._trainings.unfinished(),
                 "pace": self._trainings.pace(),
+                "measured": [*self._trainings.measured_pace()],
+                "preparation": PREPARATION_MINUTES,
                 "trains": find_spec("torch") is not None,
             }
 

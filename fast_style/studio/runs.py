@@ -22,9 +22,11 @@ from fast_style.studio import supervisor
 from fast_style.studio.library import FORMAT, Library, read_run, write_json
 from fast_style.styles import find_style, shipped_styles
 
-# Steps a minute on two cores, of the cards of the shipped styles and docs/measurements.md: what is hoped for until a
-# training on this machine has told. Nothing was measured for fine and johnson; they are slower than fast.
-FIRST_PACE = {"fast": 71.0, "tiny": 80.0, "fine": 60.0, "johnson": 30.0}
+# Steps a minute on two cores with AVX2: what is expected until a training on this machine has told. Nothing was
+# measured for tiny and johnson; nearly all of a step is the perceptual network's, whichever it is.
+FIRST_PACE = {"fast": 41.0, "tiny": 45.0, "fine": 28.0, "johnson": 30.0}
+# Until the first step: the perceptual network is loaded, and the nearest style is found.
+PREPARATION_MINUTES = 1.25
 NETWORKS = tuple(FIRST_PACE)
 PROGRAM = (sys.executable, "-m", "fast_style")
 _LEAST_STEPS, _MOST_STEPS = 10, 100_000
@@ -263,14 +265,19 @@ class Trainings:
 
     def pace(self) -> dict[str, float]:
         """Steps a minute of each network: as last seen on this machine, else a guess for as many cores."""
-        found = {network: pace * min(core_count(), 8) / 2 for network, pace in FIRST_PACE.items()}
+        return {name: pace * min(core_count(), 8) / 2 for name, pace in FIRST_PACE.items()} | self.measured_pace()
+
+    def measured_pace(self) -> dict[str, float]:
+        """Steps a minute of each network that was trained on this machine, as last seen."""
+        found = {}
         for folder in sorted(self.library.runs(), key=lambda folder: folder.stat().st_mtime):
             if seconds := _seconds_per_step(_read(folder / "process.json")):
                 found[read_run(folder)["network"]] = 60 / seconds
         return found
 
     def _steps(self, wish: Wish) -> int:
-        return min(_MOST_STEPS, max(_LEAST_STEPS, round(wish.minutes * self.pace()[wish.network])))
+        steps = round((wish.minutes - PREPARATION_MINUTES) * self.pace()[wish.network])
+        return min(_MOST_STEPS, max(_LEAST_STEPS, steps))
 
     def _spawn(self, folder: Path, run: dict[str, Any], lock: int, *, finish: bool = False) -> None:
         """Start the process that watches the training; it holds the lock from here on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def prepare(
     if recipe.tune == "adapter" and init is None and previous is None:
         raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for one.")
     if init is not None:
-        recipe = replace(recipe, style_warmup=0.0)
+        recipe = recipe.from_trained()
     boxes, notes = {}, []
     for painting in paintings:
         boxes[painting], note = _settle_box(painting, previous, keep_frame=keep_frame)

@@ -19,8 +19,10 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.errors import FileError, StudioError
+from fast_style.graph import core_count
 from fast_style.studio import Library, Trainings, uploads
 from fast_style.studio.library import file_name, read_run
+from fast_style.studio.runs import FIRST_PACE, PREPARATION_MINUTES
 from fast_style.studio.server import listen
 from tests.conftest import PHOTOS
 from tests.studio.conftest import Client, packed, picture, wait_for
@@ -421,8 +423,16 @@ def test_an_adapter_is_trained_on_the_network_of_its_style(client: Client, libra
 
 def test_the_pace_of_this_machine_is_learned_from_a_training(client: Client, trainings: Trainings) -> None:
     guess = trainings.pace()["tiny"]
+    assert client.get("/api/state")["measured"] == []
     client.wait(begin(client, steps=200), "done")
     assert trainings.pace()["tiny"] > 10 * guess
+    assert client.get("/api/state")["measured"] == ["tiny"]
+
+
+def test_the_time_that_preparing_takes_is_not_spent_on_steps(client: Client, library: Library) -> None:
+    client.wait(begin(client, steps=None, minutes=2), "done")
+    pace = FIRST_PACE["tiny"] * min(core_count(), 8) / 2
+    assert read_run(library.run("my-wave"))["steps"] == round((2 - PREPARATION_MINUTES) * pace)
 
 
 # ---- the library ----

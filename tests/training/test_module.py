@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -133,3 +134,11 @@ def test_the_learning_rate_is_the_networks_or_the_adapters_own_unless_it_is_give
     assert Recipe().peak_learning_rate > Recipe(network="johnson").peak_learning_rate
     assert Recipe(tune="adapter").peak_learning_rate > 10 * Recipe().peak_learning_rate
     assert Recipe(network="johnson", tune="adapter", learning_rate=3e-4).peak_learning_rate == 3e-4
+
+
+def test_a_run_from_a_trained_network_learns_faster_unless_its_rate_is_given() -> None:
+    recipe = Recipe()
+    assert recipe.from_trained().peak_learning_rate == 2 * recipe.peak_learning_rate
+    assert replace(recipe, learning_rate=1e-5).from_trained().peak_learning_rate == 1e-5
+    adapter = Recipe(tune="adapter")
+    assert adapter.from_trained().peak_learning_rate == adapter.peak_learning_rate

@@ -8,7 +8,7 @@ const TERMS = { total: "All together", content: "Photo kept", style: "Painting m
 const STATES = { preparing: "Starting", training: "Learning", pausing: "Finishing the step, then it pauses", finishing: "Writing the style", paused: "Paused", failed: "Stopped by an error", done: "Ready" };
 const EXPORTS = { onnx: "ONNX file", card: "Card", adapter: "Adapter", page: "Web page" };
 
-let state = { styles: [], runs: [], pace: {}, trains: true };
+let state = { styles: [], runs: [], pace: {}, measured: [], preparation: 0, trains: true };
 let shown = null; // the name of the training that is looked at
 let making = false; // the form is asked for beside a training that rests
 let painting = null, photos = null; // what the form holds
@@ -321,7 +321,9 @@ function showPace() {
   const pace = state.pace[network()];
   if (!pace) return;
   const own = Number($("steps").value);
-  put("minutes-note", own ? `${own} steps, about ${duration((own / pace) * 60)}.` : `About ${Math.max(10, Math.round($("minutes").value * pace))} steps: a guess, until this machine has trained once.`);
+  const steps = Math.max(10, Math.round(($("minutes").value - state.preparation) * pace));
+  const guess = state.measured.includes(network()) ? "" : ": a guess, until this machine has trained once";
+  put("minutes-note", own ? `${own} steps, about ${duration((own / pace + state.preparation) * 60)}.` : `About ${steps} steps${guess}.`);
   showStrength("strength");
 }
 
