@@ -132,7 +132,7 @@ class NeutralMeasure:
     @torch.no_grad()
     def __init__(self, painting: Pixels, *, vgg: str = "caffe-vgg19") -> None:
         self._vgg = VGG(load_vgg_weights(vgg), (*STYLE_LAYERS, CONTENT_LAYER), pooling="max")
-        self._painting = self._gaussians(painting)
+        self._painting, _ = self._look(painting)
         self._roots = [square_root(one.covariance) for one in self._painting]
         self._colors = color_quantiles(painting)
         self._photos: dict[bytes, _Raw] = {}
@@ -158,24 +158,27 @@ class NeutralMeasure:
 
     @torch.no_grad()
     def _measure(self, pixels: Pixels) -> _Raw:
+        gaussians, features = self._look(pixels)
         distances = [
             wasserstein(painting, own, root=root)
-            for painting, own, root in zip(self._painting, self._gaussians(pixels), self._roots, strict=True)
+            for painting, own, root in zip(self._painting, gaussians, self._roots, strict=True)
         ]
-        features = self._vgg(_tensor(pixels), (CONTENT_LAYER,))[CONTENT_LAYER][0].flatten(1).double()
         content = (features - features.mean(dim=1, keepdim=True)).flatten()
         return _Raw(np.array(distances), float(np.square(color_quantiles(pixels) - self._colors).mean()), content)
 
-    def _gaussians(self, pixels: Pixels) -> list[Gaussian]:
-        """One for each layer at the first scale, then at the next."""
+    def _look(self, pixels: Pixels) -> tuple[list[Gaussian], Tensor]:
+        """One Gaussian for each layer at each scale, in that order, and the content features, (C, positions)."""
         image = _tensor(pixels)
         height, width = image.shape[-2:]
-        found = []
+        gaussians = []
+        content = torch.empty(0)
         for scale in SCALES:
             view = F.interpolate(image, (max(1, height // scale), max(1, width // scale)), mode="area")
-            features = self._vgg(view, STYLE_LAYERS)
-            found += [gaussian(features[layer]) for layer in STYLE_LAYERS]
-        return found
+            features = self._vgg(view, (*STYLE_LAYERS, CONTENT_LAYER) if scale == 1 else STYLE_LAYERS)
+            gaussians += [gaussian(features[layer]) for layer in STYLE_LAYERS]
+            if scale == 1:
+                content = features[CONTENT_LAYER][0].flatten(1).double()
+        return gaussians, content
 
 
 def _tensor(pixels: Pixels) -> Tensor:
