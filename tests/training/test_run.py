@@ -151,7 +151,8 @@ def weights_of(path: Path) -> dict[str, Tensor]:
 def train_command(photos: Path, out: Path, vgg: Path, *more: str) -> list[str]:
     options = "--network tiny --steps 12 --size 48 --batch 2 --style-size 64 --accelerator cpu --precision 32"
     command = [sys.executable, "-m", "fast_style", "train", str(PAINTING), str(photos), "-o", str(out), "--name", "s"]
-    return [*command, *options.split(), "--workers", "0", "--preview-every", "4", "--vgg", str(vgg), *more]
+    start = [] if "--resume" in more else ["--init", "scratch"]
+    return [*command, *options.split(), "--workers", "0", "--preview-every", "4", "--vgg", str(vgg), *start, *more]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
