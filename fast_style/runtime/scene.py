@@ -26,6 +26,8 @@ _RECENT = 7
 _RATE = 0.4
 # A style is made anew when a channel has moved by this share of its deviation; less than that cannot be seen.
 _LEAST_CHANGE = 0.02
+# What normalizations add to the variance: a channel that is constant has no deviation, and rounding would move it.
+_EPSILON = np.float32(1e-5)
 # A cut changes at least this share of a frame's colours, and brightness by so many levels at each place. A pan keeps
 # the colours, a thing that crosses the picture most of the places.
 _CUT_COLOURS, _CUT_LEVELS = 0.35, 18.0
@@ -106,9 +108,9 @@ class Scene:
         self._recent.append(found)
         median = np.median(np.stack(self._recent), axis=0).astype(np.float32)
         self._held = self._held + np.float32(_RATE) * (median - self._held)
-        deviation = np.sqrt(self._fixed[1]) + np.float32(1e-6)
+        deviation = np.sqrt(self._fixed[1] + _EPSILON)
         moved = np.abs(self._held[0] - self._fixed[0]) / deviation
-        widened = np.abs(np.sqrt(np.maximum(self._held[1], 0)) / deviation - 1)
+        widened = np.abs(np.sqrt(np.maximum(self._held[1], 0) + _EPSILON) / deviation - 1)
         if max(float(moved.max()), float(widened.max())) > _LEAST_CHANGE:
             self._fix(self._held)
 
