@@ -24,7 +24,8 @@ class Recipe:
         size: Side of the square training crops, px.
         rim: How much smaller than the crop its scored part is, on each side, px; None takes an eighth of the crop.
         batch: Photos in a step, on each device.
-        style_size: Long side the painting is scaled to, px: it sets the size of the strokes.
+        style_size: Long side the painting is scaled to, px: it sets the size of the strokes. None finds it for each
+            painting, see :func:`fast_style.painting.find_style_size`.
         vgg: Where the perceptual weights come from.
         objective: What is minimised.
         grid_weight: Weight of :class:`~fast_style.perceptual.PixelGrid`, which keeps the network from drawing a grid;
@@ -56,7 +57,7 @@ class Recipe:
     size: int = 256
     rim: int | None = None
     batch: int = 2
-    style_size: int = 640
+    style_size: int | None = None
     vgg: str = "caffe-vgg19"
     objective: Objective = field(default_factory=Objective)
     grid_weight: float = 600.0
@@ -77,8 +78,9 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check the ranges."""
         for name, low in (("steps", 1), ("size", 32), ("batch", 1), ("style_size", 32)):
-            if getattr(self, name) < low:
-                raise InputError(f"{name} is {getattr(self, name)}; expected at least {low}")
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise InputError(f"{name} is {value}; expected at least {low}")
         if self.rim is not None and not 0 <= self.rim <= self.size // 4:
             raise InputError(f"rim is {self.rim}; expected 0 to a quarter of the crop, {self.size // 4}")
         if self.tune not in get_args(Tune):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from fast_style.cli import main
 from fast_style.errors import CheckpointError, ImageError
 from fast_style.images import Pixels, load_image
+from fast_style.painting import find_style_size, form_size
 from fast_style.training import find_canvas, load_painting
 from tests.conftest import PAINTING, PHOTOS, SKIMAGE
 
@@ -203,6 +207,55 @@ def test_training_tells_of_the_cut_records_it_and_keeps_a_frame_on_demand(
     resumed = ["--resume", str(tmp_path / "cut" / "framed.ckpt"), "--keep-frame"]
     assert main([*command, "-o", str(tmp_path / "cut"), *resumed]) == 2
     assert "was trained without the frame" in capsys.readouterr().err
+
+
+def squares(side: int, long_side: int = 640) -> Pixels:
+    """Squares of random greys."""
+    count = -(-long_side // side)
+    greys = np.random.default_rng(0).integers(0, 256, (count, count, 1), np.uint8)
+    return greys.repeat(side, 0).repeat(side, 1).repeat(3, 2)[: 3 * long_side // 4, :long_side]
+
+
+def test_forms_that_are_twice_as_large_are_found_twice_as_large() -> None:
+    sizes = [form_size(squares(side)) for side in (10, 20, 40)]
+    assert [large / small for small, large in pairwise(sizes)] == pytest.approx([2, 2], rel=0.15)
+
+
+def test_only_a_painting_of_large_forms_is_taught_smaller_in_proportion_to_them() -> None:
+    assert find_style_size(squares(10)) == 640
+    assert find_style_size(squares(160)) == 320
+    large = squares(40)
+    taught = find_style_size(large)
+    assert 320 < taught < 640
+    shown = np.asarray(Image.fromarray(large).resize((taught, taught * 3 // 4), Image.Resampling.LANCZOS))
+    assert form_size(np.tile(shown, (2, 2, 1))[:480, :640]) == pytest.approx(33, rel=0.15)
+
+
+@given(scale=st.floats(0.5, 2.0), grey=st.integers(0, 255))
+@settings(max_examples=10, deadline=None)
+def test_the_size_does_not_depend_on_the_file_s_resolution_and_a_blank_has_640_px(scale: float, grey: int) -> None:
+    large = Image.fromarray(squares(40))
+    scaled = large.resize((round(640 * scale), round(480 * scale)), Image.Resampling.LANCZOS)
+    # A file of half the resolution lacks the finest octave.
+    assert find_style_size(np.asarray(scaled)) == pytest.approx(find_style_size(np.asarray(large)), rel=0.08)
+    assert find_style_size(np.full((30, 40, 3), grey, np.uint8)) == 640
+
+
+def test_training_tells_the_size_it_found_records_it_and_takes_a_given_one(
+    photo_folder: Path, tmp_path: Path, narrow_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(squares(40)).save(painting := tmp_path / "large.png")
+    options = "--network tiny --steps 1 --size 48 --batch 1 --accelerator cpu --precision 32 --workers 0"
+    command = ["train", str(painting), str(photo_folder), "--vgg", str(narrow_file), *options.split()]
+    found = find_style_size(np.asarray(Image.open(painting)))
+    assert main([*command, "-o", str(tmp_path / "found")]) == 0
+    assert f"taught at {found} px" in capsys.readouterr().err
+    card = json.loads((tmp_path / "found" / "large.json").read_text())
+    assert card["painting"]["style_size"] == found
+    assert main([*command, "-o", str(tmp_path / "given"), "--style-size", "96"]) == 0
+    assert "taught at" not in capsys.readouterr().err
+    card = json.loads((tmp_path / "given" / "large.json").read_text())
+    assert card["painting"]["style_size"] == 96
 
 
 def test_a_painting_of_one_pixel_is_refused(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ class Changes:
         size: Side of the training crops, px.
         batch: Photos in a step, on each device.
         strength: 1 is the default look, 0.5 a hint of style, 2 bold.
-        style_size: Long side of the painting in training, px: larger gives larger strokes.
+        style_size: Long side of the painting in training, px: larger gives larger strokes. By default 640, less for a
+            painting of large forms.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         learning_rate: The peak of the schedule.
         learn_strength: Learn to paint at any strength from 0.25 to 4; so do several paintings at once.

@@ -253,7 +253,8 @@ def _objective(checkpoint: Checkpoint, painting: Path) -> tuple[PerceptualLoss, 
         raise InputError(f"{painting} is not the painting that {checkpoint.path} was trained on, which was {known}")
     (style, *_), recipe = fitting, checkpoint.recipe
     vgg = load_vgg(recipe.vgg, recipe.objective)
-    picture = load_painting(painting, recipe.style_size, box=paintings[style].get("box"))
+    facts = paintings[style]
+    picture = load_painting(painting, recipe.style_size or facts.get("style_size"), box=facts.get("box"))
     calibration = checkpoint.calibrations.get(style, checkpoint.calibration)
     return PerceptualLoss(vgg, [picture], recipe.objective, calibration=calibration), list(paintings).index(style)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,8 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
         holder = _holder({whole}) if strength != 1.0 and not style.card.get("styles") else None
         return Choice(style, None, {}) if holder is None else Choice(holder, None, {whole: 1.0})
     parts = [_parse(part) for part in whole.split(",")]
+    if len(parts) == 1 and parts[0].style is None and parts[0].adapter is None and parts[0].file != whole:
+        return find_mixture(parts[0].file, strength=strength)  # all of one is that one
     if all(part.style is None and part.adapter is None for part in parts):
         weights = {part.file: part.weight for part in parts}
         if len(weights) == len(parts) and (holder := _holder(set(weights))) is not None:
@@ -130,8 +132,13 @@ def _join(parts: list[_Part], strength: float) -> Choice:
 
 
 def _gather(parts: list[_Part]) -> Joined:
-    contents = {part.file: read_checked(find_style(part.file).path) for part in parts}
-    bases = {file: base_checksum(content) for file, content in contents.items()}
+    contents, bases = _read(parts)
+    if len(set(bases.values())) > 1:
+        # Shipped styles that went on by themselves are still together in the file that they came from.
+        together = [_from_holder(part) for part in parts]
+        found = _read(together)
+        if len(set(found[1].values())) == 1:
+            parts, (contents, bases) = together, found
     sets: dict[str, Set] = {}
     cards: dict[str, dict[str, Any]] = {}
     for part in parts:
@@ -151,6 +158,19 @@ def _gather(parts: list[_Part]) -> Joined:
     plain = choose_styles(first, {held: 1.0}) if held else first
     path = find_style(parts[0].file).path
     return Joined(path, plain, {name: values[:powers] for name, values in sets.items()}, cards)
+
+
+def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The content of each file, and the checksum of its convolutions."""
+    contents = {part.file: read_checked(find_style(part.file).path) for part in parts}
+    return contents, {file: base_checksum(content) for file, content in contents.items()}
+
+
+def _from_holder(part: _Part) -> _Part:
+    """A shipped style as one of those in the file of several that holds it."""
+    if part.style is not None or part.adapter is not None or (holder := _holder({part.file})) is None:
+        return part
+    return replace(part, file=holder.name, style=part.file)
 
 
 def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, Any]]:

@@ -15,7 +15,7 @@ from fast_style.checkpoint import Checkpoint, load_checkpoint
 from fast_style.errors import InputError
 from fast_style.graph import open_graph, read_checked, read_sets, style_names
 from fast_style.images import find_photos, load_image
-from fast_style.painting import Box, find_canvas, load_painting
+from fast_style.painting import STYLE_SIZE, Box, find_canvas, load_painting
 from fast_style.perceptual import PerceptualLoss, load_vgg
 from fast_style.recipe import Recipe
 from fast_style.styles import find_style
@@ -78,9 +78,13 @@ def prepare(
 
     pl.seed_everything(recipe.seed, verbose=False)
     vgg = load_vgg(recipe.vgg, recipe.objective)
-    losses = []
+    losses, sizes = [], {}
     for painting in paintings:
-        picture = load_painting(painting, recipe.style_size, box=boxes[painting])
+        size = recipe.style_size or _known_facts(previous, painting).get("style_size")
+        picture = load_painting(painting, size, box=boxes[painting])
+        sizes[painting] = max(picture.shape[-2:])
+        if size is None and sizes[painting] < STYLE_SIZE:
+            notes.append(f"{painting}: its forms are large, so it is taught at {sizes[painting]} px; see --style-size")
         known = None if previous is None else previous.calibrations.get(painting.stem, previous.calibration)
         loss = PerceptualLoss(vgg, [picture], recipe.objective, calibration=known)
         if loss.calibration is None and recipe.objective.weighting == "balanced":
@@ -95,7 +99,10 @@ def prepare(
         init = f"{init}#{nearest_set(losses[0], data.sample(1, size=recipe.size), held)}"
         notes.append(f"starting from {init}, the nearest style")
     name = name or style_name(given)
-    facts = {painting.stem: _painting_facts(painting, boxes[painting], details or {}) for painting in paintings}
+    facts = {
+        painting.stem: _painting_facts(painting, boxes[painting], sizes[painting], details or {})
+        for painting in paintings
+    }
     card: dict[str, Any] = {"name": name}
     if len(paintings) > 1:
         card |= {"styles": list(facts), "paintings": facts}
@@ -177,8 +184,7 @@ def _settle_box(painting: Path, previous: Checkpoint | None, *, keep_frame: bool
             return None, None
         hint = "--keep-frame keeps it" if canvas.box else "cut it off with an image editor if it is one"
         return canvas.box, f"{painting}: {canvas.note}; {hint}"
-    known = previous.card.get("paintings", {}).get(painting.stem, previous.card.get("painting", {}))
-    box = known.get("box")
+    box = _known_facts(previous, painting).get("box")
     if box is not None and keep_frame:
         raise InputError(
             f"{previous.path} was trained without the frame, which stays so", hint="Leave --keep-frame out."
@@ -186,6 +192,14 @@ def _settle_box(painting: Path, previous: Checkpoint | None, *, keep_frame: bool
     return box, None
 
 
-def _painting_facts(painting: Path, box: Box | None, details: dict[str, Any]) -> dict[str, Any]:
-    facts = {"file": painting.name, "sha256": hashlib.sha256(painting.read_bytes()).hexdigest(), **details}
+def _known_facts(previous: Checkpoint | None, painting: Path) -> dict[str, Any]:
+    """What the checkpoint's card says of a painting."""
+    card = {} if previous is None else previous.card
+    known: dict[str, Any] = card.get("paintings", {}).get(painting.stem, card.get("painting", {}))
+    return known
+
+
+def _painting_facts(painting: Path, box: Box | None, size: int, details: dict[str, Any]) -> dict[str, Any]:
+    digest = hashlib.sha256(painting.read_bytes()).hexdigest()
+    facts = {"file": painting.name, "sha256": digest, "style_size": size, **details}
     return facts if box is None else {**facts, "box": list(box)}

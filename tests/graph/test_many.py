@@ -28,7 +28,7 @@ from fast_style.graph.many import mixture
 from fast_style.styles import find_style
 
 # Two styles of one network: their convolutions are the same.
-ONE, OTHER = "great-wave", "udnie"
+ONE, OTHER = "wheat-field", "night-cafe"
 
 
 def content_of(style: str) -> bytes:
@@ -149,7 +149,7 @@ def test_sets_that_do_not_fit_are_refused(sets: dict[str, Set]) -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"great-wav": 1.0}, "did you mean 'great-wave'"),
+        ({"wheat-fiel": 1.0}, "did you mean 'wheat-field'"),
         ({ONE: -0.1, OTHER: 1.0}, "from 0 up"),
         ({ONE: float("nan")}, "from 0 up"),
         ({ONE: 0.0}, "all zero"),

@@ -20,7 +20,7 @@ from fast_style.runtime.plan import numbered_files
 from fast_style.runtime.video import VideoOptions, stylize_video
 from tests.conftest import PHOTOS
 
-ONE, ONE_OF_TEN, OTHER = "great-wave-tiny", "great-wave", "udnie"
+ONE, ONE_OF_TEN, OTHER = "great-wave-tiny", "wheat-field", "night-cafe"
 WIDTH, HEIGHT, FRAMES = 96, 64, 4
 LEFT, RIGHT = slice(0, WIDTH // 2), slice(WIDTH // 2, WIDTH)
 Make = Callable[..., Path]

@@ -19,7 +19,7 @@ from fast_style.runtime.mixture import mixture_name
 from fast_style.styles import find_style, read_card
 from tests.conftest import PHOTOS
 
-ONE, OTHER = "great-wave", "udnie"
+ONE, OTHER = "wheat-field", "night-cafe"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,16 @@ def strong(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def levels(first: Image.Image, second: Image.Image) -> int:
     """The largest difference of two pictures, in levels of 255."""
     return int(np.abs(np.asarray(first, np.int16) - np.asarray(second, np.int16)).max())
+
+
+def test_styles_that_went_on_by_themselves_are_mixed_and_merged_as_ten_holds_them(photo: Path, tmp_path: Path) -> None:
+    ten = Stylizer("ten")
+    assert levels(Stylizer("udnie")(photo), ten(photo, styles={"udnie": 1.0})) > 10
+    assert levels(Stylizer("udnie:0.4")(photo), Stylizer("udnie")(photo)) == 0
+    both = {"udnie": 0.7, "great-wave": 0.3}
+    assert levels(Stylizer("udnie:0.7,great-wave:0.3")(photo), ten(photo, styles=both)) <= 1
+    assert main(["merge", "udnie", "great-wave", "-o", str(tmp_path / "both.onnx")]) == 0
+    assert levels(Stylizer(tmp_path / "both.onnx")(photo, styles=both), ten(photo, styles=both)) <= 1
 
 
 def test_a_mixture_of_one_is_that_style(photo: Path) -> None:

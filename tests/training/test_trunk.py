@@ -137,18 +137,32 @@ def test_a_small_network_learns_to_draw_as_a_fine_one(folders: tuple[Path, Path,
     assert "--teacher makes a start" in refused.stderr
 
 
-def test_what_ships_is_trained_and_copied_by_one_script(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "minutes"), [("the-scream-tiny", 0.05), ("the-scream", 5)])  # a fortieth of it
+def test_what_ships_is_trained_and_copied_by_one_script(
+    name: str, minutes: float, folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
     paintings, photos, _ = folders
     (mine := tmp_path / "paintings").mkdir()
     shutil.copy(paintings / "wild.jpg", mine / "the-scream.jpg")
     (shipped := tmp_path / "checkpoints").mkdir()
+    ten = shipped / "ten.onnx"
+    shutil.copy(find_style("ten").path, ten)
     words = [SCRIPT.with_name("train_zoo"), mine, photos, "--runs", tmp_path / "runs", "--checkpoints", shipped]
-    words += ["--only", "the-scream-tiny", "--minutes", 0.05, *small(paintings)]
+    words += ["--only", name, "--minutes", minutes, *small(paintings)]
     done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in shipped.iterdir()} == {"the-scream-tiny.onnx", "the-scream-tiny.json"}
-    card = json.loads((shipped / "the-scream-tiny.json").read_text())
+    assert {path.name for path in shipped.iterdir()} == {"ten.onnx", f"{name}.onnx", f"{name}.json"}
+    card = json.loads((shipped / f"{name}.json").read_text())
     assert (card["recipe"]["steady_weight"], card["painting"]["artist"]) == (25, "Edvard Munch")
+    assert card["init"] == ("ten.onnx" if name == "the-scream" else "trunk.pt")
+    if name == "the-scream":  # halfway between where it began and where it ended
+        began = runpy.run_path(str(SCRIPT))["read_start"](ten, torch.device("cpu"))["average"]
+        ended = torch.load(tmp_path / "runs" / name / "trunk.pt", weights_only=True)["average"]
+        network = network_from_onnx(shipped / f"{name}.onnx")
+        for key, value in network.named_parameters():
+            if (place := f"shared.{key}") in ended:
+                torch.testing.assert_close(value, (began[place] + ended[place]) / 2, atol=1e-6, rtol=1e-4)
+                assert not torch.equal(began[place], ended[place])
 
 
 @pytest.mark.parametrize(
