@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from fast_style.errors import CheckpointError, ImageError
+from fast_style.errors import CheckpointError, ImageError, InputError
 from fast_style.images import Picture, Pixels, fit, fit_size, load_image, resize, to_float
 
 Box = tuple[int, int, int, int]
@@ -53,6 +53,8 @@ _INSET = 2
 STYLE_SIZE = 640
 _LARGEST_FORM = 33.0
 _SMALLEST_STYLE_SIZE = 320
+# The first layer's features of a square of that size take 4 GB.
+_LARGEST_STYLE_SIZE = 4096
 _OCTAVES = 7
 
 
@@ -169,6 +171,7 @@ def load_painting(path: str | Path, size: int | None, *, box: Sequence[int] | No
 
     Raises:
         ImageError: It cannot be read, or has a side under 16 px.
+        InputError: The size is above 4,096 px, or, from a checkpoint, no size.
         CheckpointError: The box, which comes from a checkpoint or a card, does not lie in the picture.
     """
     picture: Picture = load_image(path, opaque=True)
@@ -188,6 +191,8 @@ def load_painting(path: str | Path, size: int | None, *, box: Sequence[int] | No
             hint=f"Each side needs at least {_SMALLEST_PAINTING} px; several hundred show strokes.",
         )
     size = find_style_size(picture.pixels) if size is None else size
+    if not isinstance(size, int) or not 1 <= size <= _LARGEST_STYLE_SIZE:
+        raise InputError(f"the painting's long side is {size!r} px; expected 1 to {_LARGEST_STYLE_SIZE}")
     picture = resize(picture, fit_size(picture.size, size, enlarge=True))
     return torch.from_numpy(to_float(picture.pixels))
 

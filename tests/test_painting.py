@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from fast_style.cli import main
-from fast_style.errors import CheckpointError, ImageError
+from fast_style.errors import CheckpointError, ImageError, InputError
 from fast_style.images import Pixels, load_image
 from fast_style.painting import find_style_size, form_size
 from fast_style.training import find_canvas, load_painting
@@ -256,6 +256,12 @@ def test_training_tells_the_size_it_found_records_it_and_takes_a_given_one(
     assert "taught at" not in capsys.readouterr().err
     card = json.loads((tmp_path / "given" / "large.json").read_text())
     assert card["painting"]["style_size"] == 96
+
+
+@pytest.mark.parametrize("size", [0, -1, 5000, 10**12, "640", 640.5, [640]])
+def test_what_is_no_size_of_a_painting_is_refused(size: object) -> None:
+    with pytest.raises(InputError, match="expected 1 to 4096"):
+        load_painting(PAINTING, size)  # type: ignore[arg-type]
 
 
 def test_a_painting_of_one_pixel_is_refused(tmp_path: Path) -> None:
