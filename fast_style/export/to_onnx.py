@@ -180,7 +180,7 @@ def _graph(network: TransformerNetwork, size: tuple[int, int] | None) -> onnx.Mo
 
 
 @torch.no_grad()
-def _trace(module: nn.Module, size: tuple[int, int] | None) -> onnx.ModelProto:
+def _trace(module: _Clamped, size: tuple[int, int] | None) -> onnx.ModelProto:
     shape = _TRACE_SHAPE if size is None else (1, 3, size[1], size[0])
     free = None if size is not None else ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
     try:
@@ -200,6 +200,7 @@ def _trace(module: nn.Module, size: tuple[int, int] | None) -> onnx.ModelProto:
     assert program is not None
     model = program.model_proto
     _tidy(model.graph)
+    _name_constants(model.graph, {f"{PREFIX}{name}" for name in module.network.state_dict()})
     _share_equal_constants(model.graph)
     if size is None:
         for value in (*model.graph.input, *model.graph.output):
@@ -213,6 +214,17 @@ def _tidy(graph: onnx.GraphProto) -> None:
     del graph.value_info[:]
     for holder in (*graph.node, *graph.input, *graph.output, *graph.initializer, graph):
         del holder.metadata_props[:]
+
+
+def _name_constants(graph: onnx.GraphProto, weights: set[str]) -> None:
+    """Take the weights' prefix from buffers that no state dict has, which are part of the structure."""
+    names = {
+        tensor.name: tensor.name.removeprefix(PREFIX) for tensor in graph.initializer if tensor.name not in weights
+    }
+    for tensor in graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
 
 
 def _share_equal_constants(graph: onnx.GraphProto) -> None:

@@ -119,7 +119,8 @@ def _measure_masked(layer: Layer, own: str) -> list[Any]:
     """Find a mean and a variance in which each position counts as much as the mask says there."""
     none = f"{_OWN}none"
     return [
-        # The mask at the features' size; that they have some margin more than the picture makes a pixel or two.
+        # The mask at the features' size. They have up to four cells around the picture more, by which it is stretched:
+        # what belongs to which mask is off by that much at the border, and right in the middle.
         make_node("Shape", [layer.features], [f"{own}size"]),
         make_node("Slice", [f"{own}size", f"{_OWN}second", f"{_OWN}last"], [f"{own}sides"]),
         make_node("Shape", [MASK], [f"{own}mask"]),

@@ -68,8 +68,8 @@ if TYPE_CHECKING:
 
 # Above a 4K frame, memory is handed back after each picture instead of being kept for the next one.
 _KEPT_PIXELS = 3840 * 2160
-# A network pads a picture by no more than this, along a side, px.
-_PADDED = 48
+# A network pads a picture, or its features, by no more than this in all, along an axis, px.
+_PADDED = 96
 
 
 class Stylizer:
