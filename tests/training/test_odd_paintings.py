@@ -100,11 +100,10 @@ def test_default_settings_do_not_diverge_on_odd_paintings(
 
 def test_far_too_large_steps_do_show(vgg: VGG, photo_folder: Path, tmp_path: Path) -> None:
     odd_picture("photograph").save(tmp_path / "odd.png")
-    reckless = Recipe.from_dict({**RECIPE.as_dict(), "learning_rate": 0.5})
+    reckless = Recipe.from_dict({**RECIPE.as_dict(), "learning_rate": 0.9})
     module, losses, _ = train(tmp_path / "odd.png", photo_folder, vgg, reckless)
-    # Neither of what the test above asks holds.
     assert max(losses.totals) > 2 * losses.totals[0]
-    assert remaining(module, photo_folder) > 0.95
+    assert remaining(module, photo_folder) > 1
 
 
 @torch.no_grad()
