@@ -26,14 +26,31 @@ def draw_window(random: np.random.Generator, side: int, scored: int) -> Window:
         side: Of the crop, px.
         scored: Of the square, px.
     """
-    slack = side - scored
+    return ..., _draw_part(random, side, scored), _draw_part(random, side, scored)
 
-    def start() -> int:
-        where = int(random.integers(3))
-        return int(random.integers(0, slack + 1)) if where == 2 else where * slack
 
-    top, left = start(), start()
-    return ..., slice(top, top + scored), slice(left, left + scored)
+def draw_band(random: np.random.Generator, side: int, depth: int) -> Window:
+    """Draw a band from one edge of a crop to the other: along its start, along its end, or anywhere, each alike.
+
+    A painting's statistics have no place: over a square that reaches from the border to beyond the middle they can be
+    met by the middle alone, and a long training finds that out, since terms that compare borders are least there. Over
+    a band along the border only strokes on the border can meet them.
+
+    Args:
+        random: What to draw from.
+        side: Of the crop, px: the band's length.
+        depth: Of the band, px.
+    """
+    across, along = _draw_part(random, side, depth), slice(0, side)
+    return (..., across, along) if random.random() < 0.5 else (..., along, across)
+
+
+def _draw_part(random: np.random.Generator, side: int, length: int) -> slice:
+    """Draw where a part of a side lies."""
+    slack = side - length
+    where = int(random.integers(3))
+    start = int(random.integers(0, slack + 1)) if where == 2 else where * slack
+    return slice(start, start + length)
 
 
 class View(Protocol):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,7 @@ from fast_style.perceptual import (
     Weight,
     WeightedSum,
     Whole,
+    draw_band,
     loss,
 )
 
@@ -118,6 +121,20 @@ def test_views_see_the_window_the_whole_and_a_reduced_window() -> None:
     assert reduced.shape == (1, 1, 2, 2)
     assert reduced[0, 0, 0, 0] == image[0, 0, 2:4, 4:6].mean()
     assert len({view.label("relu1_1") for view in (Whole(), Inside(), Inside(2), Inside(4))}) == 4
+
+
+def test_a_band_lies_along_each_edge_of_a_crop_as_often_as_between() -> None:
+    random, places = np.random.default_rng(0), Counter[str]()
+    for _ in range(1200):
+        _, rows, columns = draw_band(random, 128, 32)
+        across, along = sorted((rows, columns), key=lambda part: part.stop - part.start)
+        assert along == slice(0, 128)
+        assert across.stop - across.start == 32
+        assert 0 <= across.start <= 96
+        ends = {0: "first", 96: "last"}
+        places[("row " if across is rows else "column ") + ends.get(across.start, "between")] += 1
+    assert len(places) == 6
+    assert all(140 < count < 260 for count in places.values())
 
 
 def test_scoring_through_a_window_equals_scoring_the_part(vgg: VGG) -> None:

@@ -72,7 +72,7 @@ def test_a_trunk_goes_on_and_a_style_of_it_is_published(folders: tuple[Path, Pat
     assert sets == {"calm", "wild"}
     assert "steps" in train(paintings, photos, "-o", out)  # its minutes are over
     assert torch.load(out / "trunk.pt", weights_only=True)["step"] == first["step"]
-    train(paintings, photos, "-o", out, minutes=0.1)
+    train(paintings, photos, "-o", out, "--bands", "0.6", minutes=0.1)
     assert torch.load(out / "trunk.pt", weights_only=True)["step"] > first["step"]
     assert not list(out.glob("*.onnx"))
 
@@ -135,6 +135,9 @@ def test_a_small_network_learns_to_draw_as_a_fine_one(folders: tuple[Path, Path,
     refused = run(*arguments, "--cool")
     assert refused.returncode == 2
     assert "--teacher makes a start" in refused.stderr
+    refused = run(*arguments, "--bands", "2")
+    assert refused.returncode == 2
+    assert "--bands is 2.0; expected a share from 0 to 1" in refused.stderr
 
 
 @pytest.mark.parametrize(("name", "minutes"), [("the-scream-tiny", 0.05), ("the-scream", 5)])  # a fortieth of it
