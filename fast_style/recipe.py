@@ -28,6 +28,9 @@ class Recipe:
             painting, see :func:`fast_style.painting.find_style_size`.
         vgg: Where the perceptual weights come from.
         objective: What is minimised.
+        kept: How much of the photo is kept, from 0 up to 1, as :class:`~fast_style.evaluate.neutral.Neutral` has it, at
+            strength 1: the content's weight rises until so much is, see :class:`~fast_style.training.keeping.Keeping`.
+            0 leaves it at the objective's.
         grid_weight: Weight of :class:`~fast_style.perceptual.PixelGrid`, which keeps the network from drawing a grid;
             the objective of the picture itself has no such term.
         weave_weight: Weight of :class:`~fast_style.perceptual.Weave`, which keeps it from drawing a faint one where
@@ -60,6 +63,7 @@ class Recipe:
     style_size: int | None = None
     vgg: str = "caffe-vgg19"
     objective: Objective = field(default_factory=Objective)
+    kept: float = 0.0
     grid_weight: float = 600.0
     weave_weight: float = 0.0
     lattice_weight: float = 20.0
@@ -90,8 +94,9 @@ class Recipe:
         for name in ("warmup", "style_warmup", "steady_since"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
-        if not 0 <= self.averaging < 1:
-            raise InputError(f"averaging is {self.averaging}; expected a number from 0 up to, not including, 1")
+        for name in ("kept", "averaging"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 up to, not including, 1")
 
     @classmethod
     def of(cls, network: str) -> Recipe:
@@ -103,6 +108,7 @@ class Recipe:
             size=384,
             batch=1,
             objective=BOLD,
+            kept=0.45,
             grid_weight=100.0,
             weave_weight=1.0,
             lattice_weight=40.0,

@@ -28,6 +28,7 @@ class Changes:
         size: Side of the training crops, px.
         batch: Photos in a step, on each device.
         strength: 1 is the default look, 0.5 a hint of style, 2 bold.
+        kept: How much of the photo is kept, from 0 to 1: at 0.3 faces are painted over, at 0.6 most of it stays.
         style_size: Long side of the painting in training, px: larger gives larger strokes. By default 640, less for a
             painting of large forms.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
@@ -42,6 +43,7 @@ class Changes:
     size: int | None = None
     batch: int | None = None
     strength: float | None = None
+    kept: float | None = None
     style_size: int | None = None
     vgg: str | None = None
     learning_rate: float | None = None

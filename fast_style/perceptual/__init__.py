@@ -2,7 +2,7 @@
 
 from fast_style.perceptual.border import Border
 from fast_style.perceptual.calibration import Calibration
-from fast_style.perceptual.content import Content, content_loss
+from fast_style.perceptual.content import Content, content_loss, kept
 from fast_style.perceptual.gram import gram_matrix
 from fast_style.perceptual.grids import Lattice, PixelGrid, Weave, lattice, pixel_grid, weave
 from fast_style.perceptual.loss import FIGURES, LossTerms, PerceptualLoss, WeightedSum, load_vgg
@@ -46,6 +46,7 @@ __all__ = [
     "draw_band",
     "draw_window",
     "gram_matrix",
+    "kept",
     "lattice",
     "layer_names",
     "load_vgg",

@@ -45,7 +45,7 @@ class LossTerms:
     """
 
     values: Mapping[str, Tensor]
-    weights: Mapping[str, float]
+    weights: Mapping[str, float | Tensor]
 
     @property
     def weighted(self) -> dict[str, Tensor]:
@@ -67,6 +67,10 @@ class LossTerms:
         half = math.sqrt(strength)
         tilted = {name: weight / half if name == "content" else weight * half for name, weight in self.weights.items()}
         return LossTerms(self.values, tilted)
+
+    def with_content_times(self, factor: Tensor) -> LossTerms:
+        """Return the same values with the content so many times as heavy."""
+        return LossTerms(self.values, {**self.weights, "content": self.weights["content"] * factor})
 
     @property
     def content(self) -> Tensor:

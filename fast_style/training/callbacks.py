@@ -144,8 +144,9 @@ class Metrics(StyleCallback):
 
     @staticmethod
     def columns(module: StyleModule) -> tuple[str, ...]:
-        """Name the columns: those of every run first, then one for each further term."""
-        return ("step", *FIGURES, "learning_rate", *(name for name in module.loss.terms if name not in FIGURES))
+        """Name the columns: those of every run first, then one for each further term and what the run has beside."""
+        further = (name for name in module.loss.terms if name not in FIGURES)
+        return ("step", *FIGURES, "learning_rate", *further, *(("kept",) if module.keeping is not None else ()))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the rows up to the step that the run starts from."""

@@ -20,6 +20,7 @@ from fast_style.networks import Condition, InstanceNormalization, StyleSets, Tra
 from fast_style.perceptual import (
     Border,
     Calibration,
+    Content,
     Lattice,
     LossTerms,
     Motion,
@@ -32,6 +33,7 @@ from fast_style.perceptual import (
     draw_window,
 )
 from fast_style.recipe import Recipe
+from fast_style.training.keeping import Keeping, kept_at
 from fast_style.training.muon import Muon
 
 # The style's weight rises from this share of it: see the recipe's style_warmup.
@@ -102,7 +104,11 @@ class StyleModule(pl.LightningModule):
                 layer.requires_grad_(self.sets is None)
         self.calibrations = [one.calibration for one in losses]
         self.losses = nn.ModuleList([training_loss(one, recipe, cell=self.network.stride) for one in losses])
+        self.keeping: Keeping | None = None
+        if recipe.kept:
+            self.keeping = Keeping(kept_at(recipe.kept, recipe.objective.strength), styles=len(losses))
         self.latest_style = 0
+        self.latest_kept: Tensor | None = None
         self.latest: LossTerms | None = None
         self.latest_output: Tensor | None = None
         self.skipped: set[str] = set()
@@ -116,15 +122,22 @@ class StyleModule(pl.LightningModule):
         window = self.window(photos.shape[-1])
         self.latest_style, strength = self.drawn()
         loss = cast("WeightedSum", self.losses[self.latest_style])
+        targets, features = loss.content_targets(photos, window=window), loss.features(output, window=window)
         terms: LossTerms = loss(
             output,
-            loss.content_targets(photos, window=window),
+            targets,
+            features=features,
             window=window,
             photo=photos,
             draw=self.draw,
             motion=self.motion(photos.shape[-1]),
             progress=self.global_step / self.recipe.steps,
         ).at_strength(strength)
+        if self.keeping is not None:
+            terms = terms.with_content_times(self.keeping.factor(self.latest_style))
+            self.latest_kept = cast("Content", loss.terms["content"]).kept(features, targets)
+            of_all = cast("Tensor", self.all_gather(self.latest_kept)).mean()  # devices have photos of their own
+            self.keeping.update(self.latest_style, of_all, strength=strength)
         # Kept as tensors: reading a figure would make a GPU wait, so callbacks do it only now and then.
         self.latest = terms.detach()
         self.latest_output = output.detach()
@@ -170,8 +183,12 @@ class StyleModule(pl.LightningModule):
         return draw_window(random, side, side - 2 * rim - side // 16)
 
     def figures(self) -> dict[str, float]:
-        """The latest step's ``total``, which is minimised, and each term's value, unweighted; empty before a step."""
-        return self.latest.figures() if self.latest is not None else {}
+        """The latest step's ``total``, which is minimised, and each term's value, unweighted; empty before a step.
+
+        Last, if the recipe asks for it, how much of the photos was ``kept``.
+        """
+        figures = self.latest.figures() if self.latest is not None else {}
+        return figures if self.latest_kept is None else {**figures, "kept": float(self.latest_kept)}
 
     def update_average(self) -> None:
         """Move the average towards the weights, faster in the first steps, which start from noise.

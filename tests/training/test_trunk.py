@@ -72,8 +72,10 @@ def test_a_trunk_goes_on_and_a_style_of_it_is_published(folders: tuple[Path, Pat
     assert sets == {"calm", "wild"}
     assert "steps" in train(paintings, photos, "-o", out)  # its minutes are over
     assert torch.load(out / "trunk.pt", weights_only=True)["step"] == first["step"]
-    train(paintings, photos, "-o", out, "--bands", "0.6", minutes=0.1)
-    assert torch.load(out / "trunk.pt", weights_only=True)["step"] > first["step"]
+    train(paintings, photos, "-o", out, "--bands", "0.6", "--kept", "0.9", minutes=0.1)
+    again = torch.load(out / "trunk.pt", weights_only=True)
+    assert again["step"] > first["step"]
+    assert again["keeping"]["levels"].shape == (2,)
     assert not list(out.glob("*.onnx"))
 
     own = out / "own"

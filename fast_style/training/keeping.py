@@ -1,0 +1,70 @@
+"""How much of the photo a network in training keeps, and the content's weight that brings it there."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+# What the content's weight is multiplied by at first. A trained network that meets a new painting loses the photo in
+# twenty steps, and finds it again in a hundred.
+FIRST_FACTOR = 5.0
+# By so much its logarithm rises in a step for each unit of the photo that is missing.
+GAIN = 0.1
+MOST_FACTOR = 32.0
+
+
+class Keeping(nn.Module):
+    """Find the weight of the content at which pictures keep as much of their photos as is asked for.
+
+    A network learns the painting sooner than the photo. On its way it paints faces over, of which the objective's
+    minimum, picture by picture, keeps more. So the content's weight is the multiplier of a constraint: it rises while
+    too little is kept and falls while there is more, never below the objective's own.
+
+    Args:
+        kept: The cosine that is asked for, see :func:`~fast_style.perceptual.kept`, 0 to 1.
+        styles: How many paintings are learned; each has a factor of its own.
+
+    Attributes:
+        levels: The logarithm of each style's factor, (styles,): part of the checkpoint, so that a run resumes exactly.
+
+    Reference:
+        Platt and Barr 1987, "Constrained Differential Optimization", whose multipliers follow the constraint's error.
+
+    Differs from the paper:
+        It is the multiplier's logarithm that follows, so that one gain serves every painting, and it is bounded.
+    """
+
+    levels: Tensor
+
+    def __init__(self, kept: float, *, styles: int = 1) -> None:
+        super().__init__()
+        self.kept = kept
+        self.register_buffer("levels", torch.full((styles,), math.log(FIRST_FACTOR)))
+
+    def factor(self, style: int) -> Tensor:
+        """What a style's content weight is multiplied by, a scalar from 1 to 32."""
+        return self.levels[style].exp()
+
+    @torch.no_grad()
+    def update(self, style: int, kept: Tensor, *, strength: float = 1.0) -> None:
+        """Move a style's factor by what one step kept.
+
+        Args:
+            style: Its number.
+            kept: Of that step's pictures, a scalar.
+            strength: At which they were drawn.
+        """
+        missing = kept_at(self.kept, strength) - kept
+        self.levels[style] = (self.levels[style] + GAIN * missing).clamp(0.0, math.log(MOST_FACTOR))
+
+
+def kept_at(kept: float, strength: float) -> float:
+    """How much is kept at a strength, of what is kept at 1: four times as strong covers 1.4 times as much.
+
+    Args:
+        kept: At strength 1, from 0 to 1.
+        strength: From 0 up.
+    """
+    return max(0.0, 1.0 - (1.0 - kept) * math.sqrt(math.sqrt(strength)))
