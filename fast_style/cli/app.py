@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print_error(*explain_usage(error))
         return FAILED
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         if (missing := missing_extra(error)) is None:
             raise
         report_error(missing)

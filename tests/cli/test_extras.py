@@ -1,9 +1,11 @@
-"""What each verb says if the libraries that it needs are not installed."""
+"""What each verb says if the libraries that it needs are not installed, or broken."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -124,9 +126,58 @@ def test_a_module_that_no_extra_brings_is_not_hidden(place: Path) -> None:
     assert "pip install" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["torch._C", "numpy", "fast_style.nothing", None])
-def test_a_broken_installation_is_no_missing_extra(name: str | None) -> None:
+@pytest.mark.parametrize("name", ["numpy", "fast_style.nothing", None])
+def test_a_module_of_no_extra_is_no_missing_extra(name: str | None) -> None:
     assert missing_extra(ModuleNotFoundError("", name=name)) is None
+
+
+def run_with_broken(module: str, raised: str, command: str, place: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command with a module that is there and fails while it is imported."""
+    (place / "broken" / module).mkdir(parents=True)
+    (place / "broken" / module / "__init__.py").write_text(f"raise {raised}\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(place / "broken"), str(ROOT)])}
+    arguments = [sys.executable, "-m", "fast_style", *command.split()]
+    return subprocess.run(arguments, capture_output=True, text=True, cwd=place, env=environment)
+
+
+LIBGL = "libGL.so.1: cannot open shared object file: No such file or directory"
+
+
+@pytest.mark.parametrize("command", ["stylize real.mp4 -s udnie -o out.mp4", "webcam -s udnie --headless"])
+def test_a_missing_system_library_is_said_in_one_line(command: str, place: Path, clips: Path) -> None:
+    shutil.copy(clips / "bigbuckbunny.mp4", place / "real.mp4")
+    done = run_with_broken("cv2", f"ImportError({LIBGL!r})", command, place)
+    remedy = "install the system library libGL.so.1 (Debian, Ubuntu: apt install libgl1)"
+    assert (done.returncode, done.stderr) == (2, f"error: cv2 cannot be loaded: {LIBGL}; {remedy}\n")
+    assert not list(place.glob("*out*"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "module"),
+    [
+        ("stylize a video", "av"),
+        ("train", "torch"),
+        ("batch in a store", "fsspec"),
+        ("batch of a Parquet file", "pyarrow"),
+        ("batch on Ray", "ray"),
+        ("hub pull", "huggingface_hub"),
+        ("studio", "uvicorn"),
+        ("export for OpenVINO", "openvino"),
+    ],
+)
+@pytest.mark.parametrize(
+    "raised", ["ImportError('something is missing')", "ModuleNotFoundError('something is missing', name='something')"]
+)
+def test_a_broken_library_is_said_in_one_line(verb: str, module: str, raised: str, place: Path) -> None:
+    done = run_with_broken(module, raised, COMMANDS[verb][0], place)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {module} cannot be loaded: something is missing; install it again: pip install ")
+
+
+def test_a_library_that_lacks_one_of_its_own_modules_is_broken() -> None:
+    error = missing_extra(ModuleNotFoundError("No module named 'torch._C'", name="torch._C"))
+    assert str(error).startswith("torch cannot be loaded: No module named 'torch._C'; install it again: ")
 
 
 def test_the_extras_are_those_of_the_project_file() -> None:
