@@ -107,19 +107,19 @@ def steadily(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
 
 
 def _in_a_film(draw: Callable[[Planes, tuple[int, int]], Pixels], *, steady: bool) -> Callable[[Pixels], Pixels]:
-    from fast_style.runtime.motion import Motion
-    from fast_style.runtime.steady import Steady
+    from fast_style.runtime.motion import MotionTracker
+    from fast_style.runtime.steady import SteadyFilter
 
-    motion, filter = Motion(), Steady() if steady else None
+    tracker, filter = MotionTracker(), SteadyFilter() if steady else None
 
     def next_frame(pixels: Pixels) -> Pixels:
         photo: Planes = channels(pixels)
-        step = motion.follow(photo)
+        motion = tracker.follow(photo)
         if filter is None:
-            result = draw(photo, step.origin)
+            result = draw(photo, motion.origin)
         else:
-            held = filter.hold(photo, step.pixels(*photo[0].shape))
-            result = filter.smooth(draw(held.held, step.origin), held)
+            held = filter.hold(photo, motion.pixels(*photo[0].shape))
+            result = filter.smooth(draw(held.photo, motion.origin), held)
         return np.ascontiguousarray(result.transpose(1, 2, 0))
 
     return next_frame

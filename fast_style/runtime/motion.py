@@ -23,7 +23,7 @@ _SHARE, _ALIKE = 0.5, 0.5
 
 
 @dataclass(frozen=True)
-class Step:
+class FrameMotion:
     """What has moved since the frame before.
 
     Attributes:
@@ -43,7 +43,7 @@ class Step:
         return np.asarray(full * np.array([width, height], np.float32), np.float32)
 
 
-class Motion:
+class MotionTracker:
     """Follows the frames of one film, in order.
 
     Reference:
@@ -56,7 +56,7 @@ class Motion:
         self._before: NDArray[np.uint8] | None = None
         self._gone = np.zeros(2)  # down, across
 
-    def follow(self, frame: Planes) -> Step:
+    def follow(self, frame: Planes) -> FrameMotion:
         """Return what has moved since the frame that was given before.
 
         Args:
@@ -69,10 +69,10 @@ class Motion:
         light = np.tensordot(LUMA, np.stack(planes).astype(np.float32), axes=1).astype(np.uint8)
         before, self._before = self._before, light
         if before is None or before.shape != light.shape or min(light.shape) < 16:
-            return Step(None, self._origin())
+            return FrameMotion(None, self._origin())
         flow = self._search.calc(light, before, None) / np.array(small, np.float32)
         self._gone += _camera(flow.reshape(-1, 2)[::7, ::-1] * (height, width))
-        return Step(flow.astype(np.float32), self._origin())
+        return FrameMotion(flow.astype(np.float32), self._origin())
 
     def _origin(self) -> tuple[int, int]:
         down, across = np.round(self._gone)

@@ -21,7 +21,7 @@ from fast_style.errors import VideoError
 from fast_style.graph import core_count
 from fast_style.images import Planes
 from fast_style.runtime.colors import Colors
-from fast_style.runtime.frames import Canvas, OtherPacket, copy_planes, plane_views
+from fast_style.runtime.frames import OtherPacket, copy_planes, plane_views
 
 # Short names for --codec; any other encoder of the FFmpeg libraries may be given by its own name.
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
@@ -66,7 +66,7 @@ class VideoFormat:
 class VideoWriter:
     """A video file being written.
 
-    :meth:`canvas` and :meth:`pack` may be called from several threads, the other methods from one.
+    :meth:`blank` and :meth:`pack` may be called from several threads, the other methods from one.
 
     Args:
         path: Where to write; its suffix tells the container.
@@ -162,30 +162,33 @@ class VideoWriter:
         copy.metadata.update(stream.metadata)
         return copy
 
-    def canvas(self) -> Canvas[VideoFrame]:
-        """Get a picture to draw on, of the format's size before it was made even."""
+    def blank(self) -> VideoFrame:
+        """Get a picture to draw on."""
         # Kept for each thread: fresh memory takes as long as the conversion.
         kept: VideoFrame | None = getattr(self._own, "frame", None)
         frame = kept or VideoFrame(self.format.width, self.format.height, "gbrp")
         self._own.frame = None
-        height, width = self._drawn
-        return Canvas([view[:height, :width] for view in plane_views(frame)], frame)
+        return frame
 
-    def pack(self, canvas: Canvas[VideoFrame]) -> VideoFrame:
+    def planes(self, picture: VideoFrame) -> Planes:
+        """Where to draw red, green and blue, each (H, W) uint8, of the format's size before it was made even."""
+        height, width = self._drawn
+        return [view[:height, :width] for view in plane_views(picture)]
+
+    def pack(self, picture: VideoFrame) -> VideoFrame:
         """Turn what was drawn into a frame for the encoder; the slow part of writing, for any thread."""
         if not hasattr(self._own, "reformatter"):  # kept, as setting a conversion up takes as long as the conversion
             self._own.reformatter = VideoReformatter()
         reformatter: VideoReformatter = self._own.reformatter
-        frame = canvas.memory
         height, width = self._drawn
-        for view in plane_views(frame):
+        for view in plane_views(picture):
             view[height:, :width] = view[height - 1 : height, :width]
             view[:, width:] = view[:, width - 1 : width]
         if self._gif:
-            packed = reformatter.reformat(frame, format="rgba")
+            packed = reformatter.reformat(picture, format="rgba")
         else:
             packed = reformatter.reformat(
-                frame,
+                picture,
                 format=self._pixel_format,
                 src_color_range=ColorRange.JPEG,
                 dst_colorspace=self.format.colors.matrix,
@@ -193,14 +196,14 @@ class VideoWriter:
                 interpolation="AREA",  # of the colours, to half their size: faster than bicubic, and nearer to them
             )
         # An encoder of this very format gets the frame itself, and keeps it.
-        self._own.frame = None if packed is frame else frame
+        self._own.frame = None if packed is picture else picture
         return packed
 
     def add(self, planes: Planes, pts: int) -> None:
         """Write red, green and blue, each (H, W) uint8: draw, pack and write in one."""
-        canvas = self.canvas()
-        copy_planes(planes, canvas.planes)
-        self.write(self.pack(canvas), pts)
+        picture = self.blank()
+        copy_planes(planes, self.planes(picture))
+        self.write(self.pack(picture), pts)
 
     def write(self, frame: VideoFrame, pts: int) -> None:
         """Encode a packed frame, to be shown from ``pts`` in units of the format's time base.

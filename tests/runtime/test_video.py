@@ -18,7 +18,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.errors import FastStyleError, InputError, VideoError
-from fast_style.images import Pixels
+from fast_style.images import Pixels, Planes
 from fast_style.runtime.colors import Colors
 from fast_style.runtime.frames import copy_planes
 from fast_style.runtime.pipeline import Budget, overlap
@@ -61,9 +61,9 @@ def test_packed_frames_share_no_memory(own_format: bool, tmp_path: Path) -> None
         writer._pixel_format = "gbrp"  # of encoders that take what we have without any conversion
 
     def packed(level: int) -> av.VideoFrame:
-        canvas = writer.canvas()
-        copy_planes(np.full((3, 48, 64), level, np.uint8), canvas.planes)
-        return writer.pack(canvas)
+        picture = writer.blank()
+        copy_planes(np.full((3, 48, 64), level, np.uint8), writer.planes(picture))
+        return writer.pack(picture)
 
     dark = packed(40)
     before = bytes(dark.planes[0])
@@ -238,6 +238,35 @@ def test_numbered_pictures_in_and_out(same: Path, tmp_path: Path) -> None:
     run(tmp_path / "clip.mkv", tmp_path / "frames" / "%d.png", same)
     assert [path.name for path in numbered_files(tmp_path / "frames" / "%d.png")] == [f"{n}.png" for n in (1, 2, 3, 4)]
     assert times_of(tmp_path / "clip.mkv")["video"] == [0, Fraction(1, 10), Fraction(3, 10), Fraction(4, 10)]
+
+
+def test_a_film_that_needs_no_flow_needs_no_opencv(make_clip: Make, negative: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "broken"), *sys.path])}
+    command = [sys.executable, "-m", "fast_style", "stylize", str(make_clip()), "-s", str(negative)]
+    target = tmp_path / "out.mp4"
+    done = subprocess.run([*command, "-o", str(target)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert len(read_frames(target)) == len(moving_square())
+
+
+@pytest.mark.parametrize(
+    ("style", "steady", "followed"),
+    [("negative", False, False), ("negative", True, True), ("great-wave-tiny", False, True)],
+)
+def test_the_flow_is_computed_only_where_it_is_used(
+    style: str, steady: bool, followed: bool, make_clip: Make, negative: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    pytest.importorskip("cv2")
+    from fast_style.runtime.motion import MotionTracker
+
+    frames: list[Planes] = []
+    follow = MotionTracker.follow
+    monkeypatch.setattr(MotionTracker, "follow", lambda self, frame: frames.append(frame) or follow(self, frame))
+    stylizer = Stylizer(negative if style == "negative" else style, threads=1)
+    stylize_video(make_clip(), tmp_path / "out.mp4", stylizer, VideoOptions(steady=steady), workers=2)
+    assert len(frames) == (len(moving_square()) if followed else 0)
 
 
 def test_single_frame(make_clip: Make, same: Path, tmp_path: Path) -> None:
