@@ -2,7 +2,6 @@ import json
 import os
 import pickle
 import random
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -129,7 +128,6 @@ def test_damaged_pictures_are_read_or_refused(suffix: str, tmp_path: Path) -> No
     Image.fromarray(texture).save(whole)
     data, generator = whole.read_bytes(), random.Random(suffix)
     said: list[str] = []
-    start = time.monotonic()
     for _ in range(40):
         changed = bytearray(data)
         if generator.random() < 0.4:
@@ -144,7 +142,6 @@ def test_damaged_pictures_are_read_or_refused(suffix: str, tmp_path: Path) -> No
             said.append(str(error))
     assert said
     assert all(bad.name in text for text in said)
-    assert time.monotonic() - start < 30
 
 
 def test_bad_numbers_are_refused(folder: Path, negative: Path, capsys: pytest.CaptureFixture[str]) -> None:
