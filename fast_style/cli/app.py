@@ -16,6 +16,19 @@ from fast_style.extras import missing_extra
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
+# Settings that libraries read once, when they are loaded or first used; a user's own come first.
+_ENVIRONMENT = {
+    # Threads for numpy's linear algebra, of which nothing here makes use, cost up to 60 ms of CPU.
+    "OPENBLAS_NUM_THREADS": "1",
+    # Errors only: the AV1 encoder has no other switch for its log.
+    "SVT_LOG": "1",
+    # What OpenCV and its FFmpeg warn of is said in our own words.
+    "OPENCV_LOG_LEVEL": "SILENT",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",
+    # The Qt in OpenCV's wheels carries no fonts, and says so many times.
+    "QT_LOGGING_RULES": "default.warning=false",
+}
+
 app = App(
     name="fast-style",
     help="Fast neural style transfer: train a style on one painting, prove its ONNX export equal, run it anywhere.",
@@ -46,8 +59,8 @@ for _verb, _help in VERBS.items():
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 some inputs failed, 2 bad usage or nothing done."""
-    # Before numpy is loaded: threads for its linear algebra, of which nothing here makes use, cost up to 60 ms of CPU.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     given = sys.argv[1:] if arguments is None else arguments
     # Path reads "./-" as "-", which cyclopts would take for an option.
     tokens = ["./-" if argument == "-" else argument for argument in given]

@@ -23,7 +23,7 @@ from fast_style.runtime.contract import Range
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
 
 if TYPE_CHECKING:
-    from fast_style.runtime.window import View
+    from fast_style.runtime.window import Controls
 
 
 @Parameter(name="*")
@@ -52,11 +52,11 @@ class Look:
         check_blend(self.blend)
         check_size(self.size)
 
-    def view(self, *, mirror: bool, recording: bool) -> View:
-        """The view that a live session begins with; ``mirror`` counts if the user did not say."""
-        from fast_style.runtime.window import View
+    def controls(self, *, mirror: bool, recording: bool) -> Controls:
+        """The controls that a live session begins with; ``mirror`` counts if the user did not say."""
+        from fast_style.runtime.window import Controls
 
-        return View(
+        return Controls(
             blend=self.blend,
             strength=self.strength,
             side_by_side=self.side_by_side,
@@ -151,7 +151,7 @@ def webcam(
             capture,
             stylizers,
             window,
-            view=look.view(mirror=not capture.is_file and not virtual_camera, recording=record is not None),
+            controls=look.controls(mirror=not capture.is_file and not virtual_camera, recording=record is not None),
             options=LiveOptions(look.size, record, stills, seconds),
             say=_say,
             sinks=[] if offered is None else [offered.send],

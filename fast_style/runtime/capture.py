@@ -57,7 +57,6 @@ class Capture:
         self.ended = False
         self.lost = False
         self.shown = f"camera {source}" if source.isdigit() else source
-        quiet_opencv()
         self._device = self._open()
         if self._device is None:
             raise CameraError(f"{self.shown} {_why(source)}", hint=_remedy(source))
@@ -135,12 +134,6 @@ class Capture:
     def __exit__(self, *details: object) -> None:
         """Close at the end of the block."""
         self.close()
-
-
-def quiet_opencv() -> None:
-    """Keep OpenCV's and FFmpeg's warnings off the terminal: what matters comes in our own words."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def _why(source: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -114,7 +113,6 @@ class VideoWriter:
     def _add_streams(self, copied: Sequence[Stream]) -> None:
         format, suffix = self.format, self.path.suffix.lower()
         codec = CODECS.get(format.codec or "", format.codec or _BY_SUFFIX.get(suffix, "libx264"))
-        os.environ.setdefault("SVT_LOG", "1")  # errors only; the AV1 encoder heeds no other setting
         try:
             encoder = av.Codec(codec, "w")
             if encoder.type != "video":
@@ -195,8 +193,8 @@ class VideoWriter:
                 dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
                 interpolation="AREA",  # of the colours, to half their size: faster than bicubic, and nearer to them
             )
-        # An encoder of this very format gets the frame itself, and keeps it.
-        self._own.frame = None if packed is picture else picture
+        assert packed is not picture  # no encoder is given gbrp
+        self._own.frame = picture
         return packed
 
     def add(self, planes: Planes, pts: int) -> None:
