@@ -82,23 +82,13 @@ def play(
         inside = (x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(width, height) / 4) ** 2
         return x + across, y + down, inside
 
-    def look(source: Pixels, x: Floats, y: Floats) -> Floats:
-        seen = cv2.remap(
-            source.astype(np.float32),
-            x.astype(np.float32),
-            y.astype(np.float32),
-            cv2.INTER_LANCZOS4,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-        return np.asarray(seen, dtype=np.float32)
-
     for time in range(frames):
-        scene = look(photo, *behind(time))
+        scene = _fetch(photo, *behind(time))
         flow = _back(kind, time, middle, columns, rows, (width, height))
         known = np.full((height, width), time > 0)
         if kind == "layers":
             x, y, here = in_front(time)
-            scene = np.where(here[..., None], look(np.asarray(disc, np.uint8), x, y), scene)
+            scene = np.where(here[..., None], _fetch(np.asarray(disc, np.uint8), x, y), scene)
             flow = np.where(here[..., None], np.array([-_FRONT[0], -_FRONT[1]], np.float32), flow)
             # What was behind the disc a frame before could not be seen; a px more, for what lies between pixels.
             covered = cv2.dilate(in_front(time - 1)[2].astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -109,6 +99,15 @@ def play(
         known &= (targets_x >= 0) & (targets_x <= width - 1) & (targets_y >= 0) & (targets_y <= height - 1)
         noisy = scene + random.normal(0, noise, scene.shape)
         yield Moment(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), flow, known)
+
+
+def _fetch(source: Pixels, x: Floats, y: Floats) -> Floats:
+    """Fetch the points of a picture at columns ``x`` and rows ``y``, each (H, W)."""
+    import cv2
+
+    points = x.astype(np.float32), y.astype(np.float32)
+    seen = cv2.remap(source.astype(np.float32), *points, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(seen, dtype=np.float32)
 
 
 def save_scene(moments: Sequence[Moment], path: Path) -> None:
