@@ -265,14 +265,25 @@ def test_a_film_that_needs_no_flow_needs_no_opencv(make_clip: Make, negative: Pa
     [("negative", False, False), ("negative", True, True), ("great-wave-tiny", False, True)],
 )
 def test_the_flow_is_computed_only_where_it_is_used(
-    style: str, steady: bool, followed: bool, make_clip: Make, negative: Path, tmp_path: Path, monkeypatch: Any
+    style: str,
+    steady: bool,
+    followed: bool,
+    make_clip: Make,
+    negative: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("cv2")
-    from fast_style.runtime.motion import MotionTracker
+    from fast_style.runtime.motion import FrameMotion, MotionTracker
 
     frames: list[Planes] = []
     follow = MotionTracker.follow
-    monkeypatch.setattr(MotionTracker, "follow", lambda self, frame: frames.append(frame) or follow(self, frame))
+
+    def count(tracker: MotionTracker, frame: Planes) -> FrameMotion:
+        frames.append(frame)
+        return follow(tracker, frame)
+
+    monkeypatch.setattr(MotionTracker, "follow", count)
     stylizer = Stylizer(negative if style == "negative" else style, threads=1)
     stylize_video(make_clip(), tmp_path / "out.mp4", stylizer, VideoOptions(steady=steady), workers=2)
     assert len(frames) == (len(moving_square()) if followed else 0)
