@@ -39,7 +39,7 @@ class Look:
         strength: How strong a style is painted that learned that, 0.25 to 4.
         keep_colors: Take only brightness from the style.
         side_by_side: Show the camera's picture, too.
-        mirror: Swap left and right; cameras do, files and virtual cameras do not.
+        mirror: Swap left and right; by default for cameras, not for files or virtual cameras.
     """
 
     size: int | None = 640

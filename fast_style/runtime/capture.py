@@ -14,7 +14,7 @@ import numpy as np
 from fast_style.errors import CameraError
 from fast_style.images import Pixels
 
-# How long after a camera has gone it is looked for again, seconds.
+# Time between attempts to open a camera that has gone, seconds.
 _RETRY_SECONDS = 1.0
 # Files without a rate of their own.
 _USUAL_RATE = 25.0
@@ -27,7 +27,7 @@ class Shot:
     Attributes:
         pixels: (H, W, 3) uint8, BGR as OpenCV has it.
         time: When it was captured, seconds of ``time.perf_counter``.
-        number: Counts captured frames, from 1; gaps are frames that nobody took.
+        number: Counts captured frames, from 1; gaps are frames that were not taken.
     """
 
     pixels: Pixels
@@ -36,7 +36,7 @@ class Shot:
 
 
 class Capture:
-    """A thread that reads frames and keeps only the newest, so that whoever is slow skips frames and never lags.
+    """A thread that reads frames and keeps only the newest, so that a slow reader skips frames and never lags.
 
     A file is played at its own pace, once. A camera or a stream that stops giving frames is opened again every
     second until it gives some; meanwhile ``lost`` is True.

@@ -13,12 +13,12 @@ from fast_style.images import LUMA, Planes
 
 Map = NDArray[np.float32]
 
-# The long side, px, of what the flow is looked for in: on a pan of 1.4 px a frame it errs by 0.1 of a full pixel.
+# Long side of the copies that the flow is computed on, px: on a pan of 1.4 px a frame it errs by 0.1 px of the frame.
 _SIDE = 320
-# A slower camera, px a frame, stands still: the flow of a still picture with a camera's noise is not quite zero.
+# Least speed of a camera, px a frame: a camera's noise alone makes the flow of a still picture not quite zero.
 _STILL = 0.1
-# It is the camera that moves if at least this share of the picture does, and alike, to so many px a frame. It may as
-# well be a bus that passes; and a zoom has no one motion.
+# Share of the pixels that must agree for a motion of the camera, and the tolerance, px a frame. Less is an object that
+# passes, or a zoom. An object that fills half of the picture is taken for the camera.
 _SHARE, _ALIKE = 0.5, 0.5
 
 

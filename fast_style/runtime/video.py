@@ -277,7 +277,7 @@ class _Stages(Generic[Memory]):
                 picture, planes = self._blank(item)
                 item.paint(planes, blend=look.blend, keep_colors=look.keep_colors)
                 item.packed = self._writer.pack(picture)
-                item.original = ()  # it may wait for its turn; nobody needs this memory any more
+                item.original = ()  # it may wait for its turn, and this memory is not needed any more
         return item
 
     def write(self, item: FrameJob[Memory] | OtherPacket) -> int:

@@ -20,7 +20,7 @@ HELP = (
     "] [    stronger, weaker strokes",
     "b      both, side by side",
     "m      mirror",
-    "c      keep colours",
+    "c      keep colors",
     "s      save a still",
     "r      record, stop recording",
     "f      full screen",
@@ -28,8 +28,8 @@ HELP = (
     "q Esc  quit",
 )
 _WIDEST = 1280  # px; OpenCV does not tell the screen's width, and laptops have little more
-# A slow window manager may miss a new window, or what it asks for. A window that does not fill the screen so many
-# seconds after it was to do so is opened anew; each next wait is twice as long.
+# How long a window may take to fill the screen, seconds, before it is opened again: a slow window manager may miss a
+# new window, or what it asks for. Each wait is twice as long as the one before, up to the last.
 _FIRST_WAIT, _LAST_WAIT = 1.0, 64.0
 
 
@@ -144,7 +144,7 @@ class Window:
         self._narrow, _ = self._area()
         full = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
         cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, full)
-        # OpenCV would keep the ratio with bars in the desktop's grey.
+        # OpenCV would keep the ratio with bars in the desktop's gray.
         ratio = cv2.WINDOW_FREERATIO if self._full else cv2.WINDOW_KEEPRATIO
         cv2.setWindowProperty(self._title, cv2.WND_PROP_ASPECT_RATIO, ratio)
         self._until = time.monotonic() + self._wait

@@ -69,7 +69,7 @@ class VideoWriter:
 
     Args:
         path: Where to write; its suffix tells the container.
-        format: Size, times, colours and codec.
+        format: Size, times, colors and codec.
         copied: Streams of a :class:`VideoReader` whose packets :meth:`copy` will pass on.
         metadata: Title and the like.
 
@@ -89,7 +89,7 @@ class VideoWriter:
         self._drawn = format.height, format.width
         self._gif = path.suffix.lower() == ".gif"
         check_video_name(path)
-        # Codecs with half the colour resolution take even sides only: the last row or column is repeated.
+        # Codecs with half the color resolution take even sides only: the last row or column is repeated.
         self.format = (
             format
             if self._gif
@@ -106,7 +106,7 @@ class VideoWriter:
         except BaseException:
             self.container.close()
             raise
-        self._own = threading.local()
+        self._thread = threading.local()
         self._palette: av.filter.Graph | None = None
         self._last: int | None = None
 
@@ -163,9 +163,9 @@ class VideoWriter:
     def blank(self) -> VideoFrame:
         """Get a picture to draw on."""
         # Kept for each thread: fresh memory takes as long as the conversion.
-        kept: VideoFrame | None = getattr(self._own, "frame", None)
+        kept: VideoFrame | None = getattr(self._thread, "frame", None)
         frame = kept or VideoFrame(self.format.width, self.format.height, "gbrp")
-        self._own.frame = None
+        self._thread.frame = None
         return frame
 
     def planes(self, picture: VideoFrame) -> Planes:
@@ -175,9 +175,9 @@ class VideoWriter:
 
     def pack(self, picture: VideoFrame) -> VideoFrame:
         """Turn what was drawn into a frame for the encoder; the slow part of writing, for any thread."""
-        if not hasattr(self._own, "reformatter"):  # kept, as setting a conversion up takes as long as the conversion
-            self._own.reformatter = VideoReformatter()
-        reformatter: VideoReformatter = self._own.reformatter
+        if not hasattr(self._thread, "reformatter"):  # kept, as setting a conversion up takes as long as the conversion
+            self._thread.reformatter = VideoReformatter()
+        reformatter: VideoReformatter = self._thread.reformatter
         height, width = self._drawn
         for view in plane_views(picture):
             view[height:, :width] = view[height - 1 : height, :width]
@@ -191,10 +191,10 @@ class VideoWriter:
                 src_color_range=ColorRange.JPEG,
                 dst_colorspace=self.format.colors.matrix,
                 dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
-                interpolation="AREA",  # of the colours, to half their size: faster than bicubic, and nearer to them
+                interpolation="AREA",  # of the colors, to half their size: faster than bicubic, and nearer to them
             )
         assert packed is not picture  # no encoder is given gbrp
-        self._own.frame = picture
+        self._thread.frame = picture
         return packed
 
     def add(self, planes: Planes, pts: int) -> None:
@@ -219,7 +219,7 @@ class VideoWriter:
         self._encode(frame)
 
     def _with_palette(self, frame: VideoFrame) -> VideoFrame:
-        """Reduce a frame to the 256 colours that suit it best."""
+        """Reduce a frame to the 256 colors that suit it best."""
         if self._palette is None:
             graph = av.filter.Graph()
             source = graph.add_buffer(

@@ -251,6 +251,7 @@ def test_copies_killed_in_the_middle_lose_nothing_and_do_nothing_twice(place: Pa
         for number in (1, 2)
     ]
     while len(list((place / "out").glob("[!.]*.png"))) < 60:
+        assert any(process.poll() is None for process in running)
         time.sleep(0.005)
     for process in running:
         process.send_signal(signal.SIGKILL)
