@@ -70,14 +70,15 @@ def open_session(
         if PROVIDERS[name] in available
     ]
     options = session_options(threads) if options is None else options
+    # A provider that cannot start raises a plain RuntimeError; a message about a damaged name may not be text.
+    failures: tuple[type[Exception], ...] = (RuntimeError, UnicodeDecodeError, *engine_errors())
     while True:
         try:
             # By path, so that a model from elsewhere finds the weights that lie beside it. ONNX Runtime's own
             # fallback to the next provider prints, so it is off.
             session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
             break
-        # A provider that cannot start raises a plain RuntimeError, and a damaged name may be no text.
-        except (RuntimeError, UnicodeDecodeError, *engine_errors()) as error:
+        except failures as error:
             providers = providers[1:]
             if not providers:
                 name = model if isinstance(model, Path) else "the graph"
