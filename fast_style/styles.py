@@ -34,8 +34,12 @@ class Style:
 
 def shipped_styles() -> list[Style]:
     """List the styles that come with fast-style, sorted by name."""
-    found = {path.stem: path for place in _PLACES for path in place.glob("*.onnx")}
-    return [Style(name, path, read_card(path)) for name, path in sorted(found.items())]
+    return [Style(name, path, read_card(path)) for name, path in shipped_paths().items()]
+
+
+def shipped_paths() -> dict[str, Path]:
+    """Find the ONNX files of the styles that come with fast-style, sorted by name; no card is read."""
+    return dict(sorted((path.stem, path) for place in _PLACES for path in place.glob("*.onnx")))
 
 
 def find_style(style: str | Path) -> Style:
@@ -45,18 +49,15 @@ def find_style(style: str | Path) -> Style:
         StyleNotFoundError: There is neither; the message suggests the nearest name.
         ModelError: Its card is of a later version of fast-style.
     """
-    for shipped in shipped_styles():
-        if shipped.name == str(style):
-            return shipped
-    path = Path(style)
+    shipped = shipped_paths()
+    path = shipped.get(str(style), Path(style))
     if path.is_file():
         return Style(path.stem, path, read_card(path))
-    names = [shipped.name for shipped in shipped_styles()]
-    guess = did_you_mean(str(style), names, cutoff=0.6)
+    guess = did_you_mean(str(style), shipped, cutoff=0.6)
     what = "is a folder, not an ONNX file" if path.is_dir() else "is neither a shipped style nor a file"
     raise StyleNotFoundError(
         f"{str(style)!r} {what}{guess}",
-        hint=f"Shipped styles: {', '.join(names) or 'none'}. Train your own with 'fast-style train'.",
+        hint=f"Shipped styles: {', '.join(shipped) or 'none'}. Train your own with 'fast-style train'.",
     )
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import ModelError
-from fast_style.styles import find_style, shipped_styles
+from fast_style.styles import find_style, read_card, shipped_styles
 
 
 @pytest.fixture
@@ -47,3 +48,15 @@ def test_what_a_shipped_card_measured_is_the_file_beside_it() -> None:
 
 def test_every_shipped_style_has_a_card() -> None:
     assert all(style.card["name"] == style.name for style in shipped_styles())
+
+
+def test_opening_a_shipped_style_reads_only_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def noted(model: Path) -> dict[str, object]:
+        read.append(model.stem)
+        return read_card(model)
+
+    monkeypatch.setattr("fast_style.styles.read_card", noted)
+    Stylizer("starry-night", threads=1)
+    assert read == ["starry-night"]

@@ -17,8 +17,8 @@ from fast_style.perceptual.colour import Colour
 from fast_style.perceptual.content import Content
 from fast_style.perceptual.grids import Lattice
 from fast_style.perceptual.objective import Objective
+from fast_style.perceptual.second_view import Motion
 from fast_style.perceptual.spread import Spread
-from fast_style.perceptual.steady import Motion
 from fast_style.perceptual.style import CoarseStyle, Style
 from fast_style.perceptual.term import Seen, Term
 from fast_style.perceptual.variation import TotalVariation

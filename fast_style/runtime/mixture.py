@@ -10,7 +10,7 @@ from typing import Any
 from fast_style.adapters import SUFFIX, load_adapter
 from fast_style.errors import InputError
 from fast_style.graph import STRONGEST, WEAKEST, Set, base_checksum, choose_styles, give_styles, read_checked, read_sets
-from fast_style.styles import Style, find_style, shipped_styles
+from fast_style.styles import Style, find_style, shipped_paths, shipped_styles
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
     if not WEAKEST <= strength <= STRONGEST:
         raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
     whole = str(text)
-    if Path(text).is_file() or any(style.name == whole for style in shipped_styles()):
+    if Path(text).is_file() or whole in shipped_paths():
         style = find_style(text)
         holder = _holder({whole}) if strength != 1.0 and not style.card.get("styles") else None
         return Choice(style, None, {}) if holder is None else Choice(holder, None, {whole: 1.0})
