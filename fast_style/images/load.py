@@ -92,11 +92,12 @@ def load_exif(path: Path) -> bytes | None:
     """Read a picture's EXIF alone, see :func:`fast_style.images.exif.read_exif`.
 
     Raises:
-        ImageError: It is not a picture.
+        ImageError: It is not a picture, or of a kind that :func:`load_image` refuses.
     """
     with contextlib.ExitStack() as stack:
         with _failing(path, sys.maxsize):
             image = stack.enter_context(_opened(path, sys.maxsize))
+        _check_samples(image, path)
         return read_exif(image)
 
 

@@ -93,10 +93,10 @@ def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
     """
     import pyvips
 
+    exif = load_exif(path)
     header = read_header(path)
     if header is None or header.format not in _LOADERS:
-        raise ImageError(f"cannot read {path}: the file is damaged, or is none of {', '.join(sorted(_LOADERS))}")
-    exif = load_exif(path)
+        raise ImageError(f"cannot read {path} in parts: it is none of {', '.join(sorted(_LOADERS))}")
     with _failing(f"cannot read {path}"):
         load = getattr(pyvips.Image, _LOADERS[header.format])
         image = load(str(path), access="random", fail_on="error").autorot()
