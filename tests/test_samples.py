@@ -7,7 +7,7 @@ import itertools
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ EXTRAS = (None, "unassalpha", "assocalpha", "unspecified")
 PLANES = ("contig", "separate")
 COMPRESSIONS = (None, "zlib")
 TILES = (None, (32, 32))
+ORDERS: tuple[Literal["<", ">"], ...] = ("<", ">")
 
 
 def expected(color: str, samples: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -74,7 +75,7 @@ def test_a_tiff_is_read_as_it_was_written_or_refused(
     if planes == "separate" and values.ndim == 3:
         values = np.moveaxis(values, -1, 0)
     wanted = expected(color, samples)
-    for compression, order, tile in itertools.product(COMPRESSIONS, "<>", TILES):
+    for compression, order, tile in itertools.product(COMPRESSIONS, ORDERS, TILES):
         tifffile.imwrite(
             path := tmp_path / "photo.tif",
             np.ascontiguousarray(values),
