@@ -170,7 +170,7 @@ def load_painting(path: str | Path, size: int | None, *, box: Sequence[int] | No
         (1, 3, H, W), RGB in [0, 1].
 
     Raises:
-        ImageError: It cannot be read, or has a side under 16 px.
+        ImageError: It cannot be read, or has a side under 16 px, in the file or once it is scaled.
         InputError: The size is above 4,096 px, or, from a checkpoint, no size.
         CheckpointError: The box, which comes from a checkpoint or a card, does not lie in the picture.
     """
@@ -193,7 +193,14 @@ def load_painting(path: str | Path, size: int | None, *, box: Sequence[int] | No
     size = find_style_size(picture.pixels) if size is None else size
     if not isinstance(size, int) or not 1 <= size <= _LARGEST_STYLE_SIZE:
         raise InputError(f"the painting's long side is {size!r} px; expected 1 to {_LARGEST_STYLE_SIZE}")
-    picture = resize(picture, fit_size(picture.size, size, enlarge=True))
+    scaled = fit_size(picture.size, size, enlarge=True)
+    if min(scaled) < _SMALLEST_PAINTING:
+        raise ImageError(
+            f"{path} of {width}×{height} px is too narrow: at --style-size {size} it has {scaled[0]}×{scaled[1]} px; "
+            f"each side needs at least {_SMALLEST_PAINTING} px",
+            hint="Give a larger --style-size, or crop the painting.",
+        )
+    picture = resize(picture, scaled)
     return torch.from_numpy(to_float(picture.pixels))
 
 
