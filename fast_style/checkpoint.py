@@ -16,7 +16,7 @@ from fast_style.networks import TransformerNetwork, restore_network
 from fast_style.perceptual import Calibration
 from fast_style.recipe import Recipe
 
-# What checkpoints say that fast-style writes now; those of 0.1.0 say nothing.
+# What checkpoints say that fast-style writes now.
 CHECKPOINT_FORMAT = 1
 _SETS = "average_sets.values."
 

@@ -10,7 +10,7 @@ from typing import Any
 from fast_style.errors import ModelError, StyleNotFoundError, did_you_mean
 from fast_style.files import check_format
 
-# What cards say that fast-style writes now; cards of 0.1.0 say nothing.
+# What cards say that fast-style writes now.
 CARD_FORMAT = 1
 
 # In a checkout the styles lie beside the package; the wheel carries them inside it (see pyproject.toml).
@@ -62,7 +62,7 @@ def find_style(style: str | Path) -> Style:
 
 
 def read_card(model: Path) -> dict[str, Any]:
-    """Read the card beside an ONNX file; empty if there is no card that can be read.
+    """Read the card beside an ONNX file; empty if there is none, or the JSON file there is not a card.
 
     Raises:
         ModelError: A later version of fast-style wrote it.
@@ -71,7 +71,7 @@ def read_card(model: Path) -> dict[str, Any]:
         card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(card, dict):
+    if not isinstance(card, dict) or "card_format" not in card:
         return {}
-    check_format(card.get("card_format"), CARD_FORMAT, model.with_suffix(".json"), ModelError)
+    check_format(card["card_format"], CARD_FORMAT, model.with_suffix(".json"), ModelError)
     return card

@@ -298,7 +298,7 @@ def break_card(files: dict[str, bytes]) -> None:
 
 
 def change_card(files: dict[str, bytes]) -> None:
-    files["udnie.json"] = json.dumps({"sha256": "0" * 64}).encode()
+    files["udnie.json"] = json.dumps({"card_format": 1, "sha256": "0" * 64}).encode()
 
 
 def inflate_card(files: dict[str, bytes]) -> None:

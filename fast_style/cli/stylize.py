@@ -234,17 +234,17 @@ def _merge(plan: list[Job], style: str, look: Look, engine: Engine) -> int:
     from fast_style.runtime.batch import told
     from fast_style.runtime.ledger import Ledger
     from fast_style.runtime.manifest import write_status
-    from fast_style.runtime.photos import made_with
+    from fast_style.runtime.photos import settings_key
     from fast_style.runtime.stylizer import Stylizer
 
     folders = list(dict.fromkeys(job.folder for job in plan if job.folder is not None))
     if not folders or any(job.folder is None for job in plan):
         raise InputError("only folders of photos have ledgers to merge", hint="Give the folder that was stylized.")
     stylizer = Stylizer(style, device=engine.device, value_range=engine.value_range, strength=look.strength)
-    made = made_with(stylizer, look.photo_options(), engine.value_range)
+    settings = settings_key(stylizer, look.photo_options(), engine.value_range)
     counts: Counter[str] = Counter()
     for folder in folders:
-        ledger = Ledger(folder, made)
+        ledger = Ledger(folder, settings)
         jobs = [job for job in plan if job.folder == folder]
         statuses = [told(ledger, job.names[1], str(job.source), str(job.target)) for job in jobs]
         counts.update(status.status for status in statuses)

@@ -379,7 +379,7 @@ def test_files_carry_their_format(trained: Outcome) -> None:
 
 
 @pytest.mark.parametrize("format", [2, 0, "one", None], ids=str)
-def test_a_checkpoint_of_a_later_format_is_refused_and_one_without_a_format_is_taken(
+def test_a_checkpoint_of_another_format_or_none_is_refused(
     tmp_path: Path, format: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ours = {"recipe": Recipe(network="tiny").as_dict(), "card": {"name": "old"}}
@@ -388,9 +388,6 @@ def test_a_checkpoint_of_a_later_format_is_refused_and_one_without_a_format_is_t
     weights = {f"average.{key}": value for key, value in build_network("tiny").state_dict().items()}
     path = tmp_path / "s.ckpt"
     torch.save({"global_step": 3, "state_dict": weights, "fast_style": ours}, path)
-    if format is None:
-        assert load_checkpoint(path).card == {"name": "old"}
-        return
     with pytest.raises(CheckpointError, match=f"has the format {format!r}; this version of fast-style reads up to 1"):
         load_checkpoint(path)
     assert main(["export", str(path)]) == 2
