@@ -40,7 +40,7 @@ def awkward(kind: int) -> list[Value]:
     format = FORMATS[kind]
     low, high = ends(format[0])
     numbers = len(format)
-    values: list[list[float]] = [[low] * numbers, [high] * numbers, [3, 0][:numbers], [40] * numbers]
+    values: list[list[float]] = [[low] * numbers, [high] * numbers, list[float]([3, 0][:numbers]), [40] * numbers]
     single: list[Value] = [(kind, 1, struct.pack(f"<{format}", *each)) for each in values]
     many: Value = (kind, 3, struct.pack(f"<{3 * format}", *values[1], *values[0], *values[3]))
     return [*single, many, (kind, 0, b""), (kind, 2**31, b"\xff\xff\xff\xff")]
