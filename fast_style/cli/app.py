@@ -36,7 +36,6 @@ VERBS = {
     "evaluate": "Measure how good a style is, beside the reference.",
     "sheet": "Lay every style on one photo, labelled.",
     "styles": "List the styles that come with fast-style.",
-    "hub": "Share styles on the Hugging Face hub.",
     "info": "Describe a model; or this machine: versions, devices, speed.",
     "inspect": "Look inside the perceptual network.",
 }
