@@ -60,8 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print_error(*explain_usage(error))
         return FAILED
-    except ModuleNotFoundError as error:
-        if (missing := missing_extra(error)) is None:
+    except ImportError as error:
+        cause = error.__cause__ or error  # cyclopts raises from it if the verb's own module cannot be imported
+        if not isinstance(cause, ModuleNotFoundError) or (missing := missing_extra(cause)) is None:
             raise
         report_error(missing)
         return FAILED

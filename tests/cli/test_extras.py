@@ -84,7 +84,7 @@ def run_without(modules: str, command: str, place: Path) -> subprocess.Completed
 
 
 def test_evaluate_misses_the_videos_libraries_before_the_reference_is_made(place: Path) -> None:
-    done = run_without("av,cv2", "evaluate udnie --style photo.png --photos photos --video clip.mp4", place)
+    done = run_without("av,cv2", "evaluate udnie --style photo.png --photos photos --flicker", place)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.endswith(f" is not installed: {install_command('video')}")

@@ -84,11 +84,10 @@ def features(
     pixels = load_image(photo, size=size, opaque=True).pixels
 
     from fast_style import inspect as look  # imports torch
-    from fast_style.images import Picture
     from fast_style.inspect import drawing
 
     network = look.load_network(model, layers=names, pooling=pooling, device=look.pick_device(device))
-    image = look.to_tensor(Picture(pixels), network.device)
+    image = look.to_tensor(pixels, network.device)
     found = {name: maps[0] for name, maps in look.feature_maps(network, image, *names).items()}
     wanted = channels or ("top:16" if len(names) == 1 else "top:4")
     chosen = {name: look.parse_channels(wanted, maps, name) for name, maps in found.items()}

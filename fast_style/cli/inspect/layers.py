@@ -69,8 +69,8 @@ def layers(
     network = look.load_network(model, layers=names, pooling=pooling, device=look.pick_device(device))
     differences = look.gram_differences(
         network,
-        look.to_tensor(picture, network.device),
-        look.to_tensor(painting, network.device),
+        look.to_tensor(picture.pixels, network.device),
+        look.to_tensor(painting.pixels, network.device),
         names or None,
     )
     if out is not None:

@@ -148,7 +148,7 @@ def _most_active(network: Network, picture: Picture | None, layer: str, units: i
     from fast_style.inspect import feature_maps, rank_channels, to_tensor
 
     assert picture is not None
-    return rank_channels(feature_maps(network, to_tensor(picture, network.device), layer)[layer][0])[:units]
+    return rank_channels(feature_maps(network, to_tensor(picture.pixels, network.device), layer)[layer][0])[:units]
 
 
 def _dream(
@@ -165,7 +165,9 @@ def _dream(
 
     which = channel[0] if channel else None
     with _progress("dreaming") as progress:
-        dreamt = dream_of(network, to_tensor(picture, network.device), layer, which, progress=progress, **options)
+        dreamt = dream_of(
+            network, to_tensor(picture.pixels, network.device), layer, which, progress=progress, **options
+        )
     pixels = to_uint8(dreamt)
     title = f"{network.name} dreams of {layer}" + ("" if which is None else f" channel {which}")
     save(pixels if bare else grid([Tile(pixels, title)]), out)
