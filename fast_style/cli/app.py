@@ -56,9 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report_error(error)
         return FAILED
     except CycloptsError as error:
-        from fast_style.cli.usage import explain_usage
-
-        print_error(*explain_usage(error))
+        chain = " ".join(["fast-style", *(error.command_chain or ())])
+        print_error(" ".join(str(error).split()), f"See '{chain} --help'.")
         return FAILED
     except ImportError as error:
         cause = error.__cause__ or error  # cyclopts raises from it if the verb's own module cannot be imported

@@ -292,7 +292,7 @@ def _video(
     job: Job, stylizer: Stylizer, options: VideoOptions, workers: int | None, force: bool, quiet: bool
 ) -> Record:
     """Stylize one video with a bar; return its record."""
-    from fast_style.cli.progress import frame_progress
+    from fast_style.cli.ui.progress import frame_progress
     from fast_style.runtime.video import stylize_video
 
     record: Record = {"input": str(job.source), "output": str(job.target)}
