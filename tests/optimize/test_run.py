@@ -71,7 +71,7 @@ def test_optimizer_scores_as_the_trainer_to_the_last_digit(photo: Pixels, painti
     assert total == terms.total.item()
     assert output.grad is not None
     assert torch.equal(gradient, output.grad)
-    assert score.terms["style"] == terms.style.item()
+    assert score.terms["style"] == terms.values["style"].item()
 
 
 def test_default_objective_is_the_trainers() -> None:
