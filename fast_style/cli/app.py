@@ -69,8 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error("interrupted", None)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does. Python would complain again while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # its reader has gone, as `| head` does
         return FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -88,15 +87,18 @@ def run() -> NoReturn:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()
     except BrokenPipeError:
+        _discard_output()
         status = FAILED
     except OSError as error:
         print_error(f"standard output: {error.strerror}", None)
+        _discard_output()
         status = FAILED
-    if "torch" not in sys.modules:
-        # Nothing is left to be written. Taking the interpreter and ONNX Runtime apart would take a tenth of the time
-        # of a photo.
-        os._exit(status)
     sys.exit(status)
+
+
+def _discard_output() -> None:
+    """Let what stdout still holds go nowhere, or Python would complain again while closing it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report_error(error: FastStyleError, *, about: str | None = None) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from fast_style.cli.inspect import Flag, OptionalTarget, Source, save, split_names
 from fast_style.errors import InputError
-from fast_style.images import check_target, load_image
+from fast_style.images import Picture, Pixels, check_target, load_image
 from fast_style.sheet import Tile, beside, grid
 
 SOURCE = Source()
@@ -61,24 +61,14 @@ def layers(
     picture = load_image(photo, size=size or 512, opaque=True)
 
     from fast_style import inspect as look  # imports torch
-    from fast_style.inspect import drawing
 
     names = split_names(layer or [])
     network = source.load(names)
-    differences = look.gram_differences(
-        network,
-        look.to_tensor(picture.pixels, network.device),
-        look.to_tensor(painting.pixels, network.device),
-        names or None,
-    )
+    first, second = (look.to_tensor(image.pixels, network.device) for image in (picture, painting))
+    differences = look.gram_differences(network, first, second, names or None)
     if out is not None:
-        rows = [(name, value, f"{value:.3f}") for name, value in differences.items()]
-        tiles = [
-            Tile(drawing.within(picture.pixels, 200), f"{photo.name}, {max(picture.size)} px"),
-            Tile(drawing.within(painting.pixels, 200), f"{style.name}, {max(painting.size)} px"),
-        ]
-        heading = f"how far their Gram matrices are apart ({source.model})"
-        save(beside(grid(tiles, columns=1), drawing.bars(rows, heading=heading)), out)
+        shown = {f"{photo.name}, {max(picture.size)} px": picture, f"{style.name}, {max(painting.size)} px": painting}
+        save(_bars(shown, differences, f"how far their Gram matrices are apart ({source.model})"), out)
     if json:
         record = {"model": source.model, "style": str(style), "photo": str(photo), "differences": differences}
         print(json_module.dumps(record))
@@ -89,6 +79,14 @@ def layers(
     Console().print(table)
     if out is not None:
         print(out)
+
+
+def _bars(pictures: dict[str, Picture], differences: dict[str, float], heading: str) -> Pixels:
+    from fast_style.inspect import drawing
+
+    tiles = [Tile(drawing.within(picture.pixels, 200), title) for title, picture in pictures.items()]
+    rows = [(name, value, f"{value:.3f}") for name, value in differences.items()]
+    return beside(grid(tiles, columns=1), drawing.bars(rows, heading=heading))
 
 
 def _table(source: Source, size: int, *, json: bool) -> None:
