@@ -1,6 +1,6 @@
 """Train a style from Python: ``python examples/train_style.py PAINTING PHOTOS OUT``.
 
-Needs ``pip install 'fast-style[train]'``. It starts from a shipped style, so that 800 steps are enough, and writes the
+Needs ``pip install '.[train]'``. It starts from a shipped style, so that 800 steps are enough, and writes the
 ONNX file, its card and the checkpoint into OUT, like ``fast-style train``.
 """
 

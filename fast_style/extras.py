@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import traceback
 from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from fast_style.errors import MissingExtraError
 
@@ -35,7 +41,7 @@ def missing_extra(error: ImportError) -> MissingExtraError | None:
     """
     for extra, modules in EXTRAS.items():
         if isinstance(error, ModuleNotFoundError) and error.name in modules:
-            return MissingExtraError(f"{error.name} is not installed: pip install 'fast-style[{extra}]'")
+            return MissingExtraError(f"{error.name} is not installed: {install_command(extra)}")
     optional = {module for modules in EXTRAS.values() for module in modules}
     broken = next((module for module in _modules_behind(error) if module in optional), None)
     if broken is None:
@@ -57,7 +63,40 @@ def _remedy(module: str, reason: str) -> str:
     if match := re.search(r"\blib[\w.+-]+?\.so[.\d]*", reason):
         package = _SYSTEM_PACKAGES.get(match[0])
         return f"install the system library {match[0]}{f' (Debian, Ubuntu: apt install {package})' if package else ''}"
-    from importlib.metadata import packages_distributions  # 28 ms that only this error needs
-
-    distributions = packages_distributions().get(module, [module])
+    distributions = metadata.packages_distributions().get(module, [module])
     return f"install it again: pip install --force-reinstall {distributions[0]}"
+
+
+def install_command(*extras: str) -> str:
+    """Return the pip command that adds extras to fast-style, from where this installation came from.
+
+    That is a folder, a wheel, a repository, or the package index. A clone that is used without being installed is
+    installed from its folder.
+
+    Reference:
+        PEP 610, "Recording the Direct URL Origin of installed distributions".
+    """
+    chosen = f"[{','.join(extras)}]"
+    source = _direct_url()
+    url = source.get("url", "")
+    if not url:
+        return f"pip install {shlex.quote(f'fast-style{chosen}')}"
+    if url.startswith("file:") and "vcs_info" not in source:
+        from urllib.request import url2pathname  # slow to import
+
+        editable = "-e " if source.get("dir_info", {}).get("editable") else ""
+        return f"pip install {editable}{shlex.quote(url2pathname(urlsplit(url).path) + chosen)}"
+    if vcs := source.get("vcs_info"):
+        url = f"{vcs['vcs']}+{url}@{vcs.get('requested_revision') or vcs['commit_id']}"
+    return f"pip install {shlex.quote(f'fast-style{chosen} @ {url}')}"
+
+
+def _direct_url() -> dict[str, Any]:
+    """Read what pip recorded of where fast-style came from; empty if that was the package index."""
+    clone = Path(__file__).parents[1]
+    try:
+        recorded = metadata.distribution("fast-style").read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return {"url": clone.as_uri(), "dir_info": {"editable": True}} if (clone / "pyproject.toml").is_file() else {}
+    source: dict[str, Any] = json.loads(recorded) if recorded else {}
+    return source

@@ -1,4 +1,4 @@
-"""Finding a style: the name of a shipped one, or the path of an ONNX file."""
+"""Finding a style: the name of a shipped one, the path of an ONNX file, or a name on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from fast_style.errors import ModelError, StyleNotFoundError, did_you_mean
 from fast_style.files import check_format
+from fast_style.hub import is_hub_name, pull_style
 
 # What cards say that fast-style writes now.
 CARD_FORMAT = 1
@@ -43,14 +44,15 @@ def shipped_paths() -> dict[str, Path]:
 
 
 def find_style(style: str | Path) -> Style:
-    """Resolve a shipped name or a path.
+    """Resolve a shipped name, a path, or ``hf:OWNER/NAME`` on the Hugging Face hub.
 
     Raises:
         StyleNotFoundError: There is neither; the message suggests the nearest name.
-        ModelError: Its card is of a later version of fast-style.
+        ModelError: Its card is of a later version of fast-style, or what the hub holds is damaged.
+        HubError: The hub cannot be reached, refuses, or has no such style.
     """
     shipped = shipped_paths()
-    path = shipped.get(str(style), Path(style))
+    path = pull_style(str(style)) if is_hub_name(str(style)) else shipped.get(str(style), Path(style))
     if path.is_file():
         return Style(path.stem, path, read_card(path))
     guess = did_you_mean(str(style), shipped, cutoff=0.6)

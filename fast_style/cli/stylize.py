@@ -166,7 +166,8 @@ def stylize(
 
     Args:
         inputs: Photos, videos, folders of photos, numbered pictures as frames/%05d.png, or - .
-        style: The name of a shipped style, an ONNX file, or a mixture such as starry-night:0.7,udnie:0.3.
+        style: The name of a shipped style, an ONNX file, hf:OWNER/NAME on the Hugging Face hub,
+            or a mixture such as starry-night:0.7,udnie:0.3.
         out: A file for one input, a folder for several, or - for standard output. Without it results stand beside
             the inputs as NAME-STYLE.png, or in a folder NAME-STYLE.
         look: What results look like.
@@ -291,7 +292,7 @@ def _video(
     job: Job, stylizer: Stylizer, options: VideoOptions, workers: int | None, force: bool, quiet: bool
 ) -> Record:
     """Stylize one video with a bar; return its record."""
-    from fast_style.cli.progress import frame_progress
+    from fast_style.cli.ui.progress import frame_progress
     from fast_style.runtime.video import stylize_video
 
     record: Record = {"input": str(job.source), "output": str(job.target)}

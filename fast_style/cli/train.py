@@ -133,7 +133,7 @@ def train(
         details: What the card says of the painting.
         force: Overwrite a style of that name in OUT.
     """
-    from fast_style.cli.training_progress import TrainingProgress  # imports torch
+    from fast_style.cli.ui.training_progress import TrainingProgress  # imports torch
     from fast_style.training import NEAREST, SCRATCH, Recipe, has_start, load_checkpoint, style_name, train_style
 
     paths = [painting, photos, *more]

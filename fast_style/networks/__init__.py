@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fast_style.errors import InputError, did_you_mean
 from fast_style.networks.condition import Affine, Condition, Statistics
-from fast_style.networks.johnson import JohnsonNetwork, from_pytorch_examples
+from fast_style.networks.johnson import JohnsonNetwork
 from fast_style.networks.normalization import InstanceNormalization, record_statistics
 from fast_style.networks.realtime import RealtimeNetwork, fast, fine, tiny
 from fast_style.networks.sets import StyleSets
@@ -35,7 +35,6 @@ __all__ = [
     "build_network",
     "fast",
     "fine",
-    "from_pytorch_examples",
     "parameter_count",
     "record_statistics",
     "restore_network",

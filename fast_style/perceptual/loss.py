@@ -72,21 +72,6 @@ class LossTerms:
         """Return the same values with the content so many times as heavy."""
         return LossTerms(self.values, {**self.weights, "content": self.weights["content"] * factor})
 
-    @property
-    def content(self) -> Tensor:
-        """The content term, not weighted."""
-        return self.values["content"]
-
-    @property
-    def style(self) -> Tensor:
-        """The style term, not weighted."""
-        return self.values["style"]
-
-    @property
-    def tv(self) -> Tensor:
-        """The total variation, not weighted."""
-        return self.values["tv"]
-
     def detach(self) -> LossTerms:
         """Return the same values without their graph."""
         return LossTerms({name: value.detach() for name, value in self.values.items()}, self.weights)
@@ -242,12 +227,6 @@ class PerceptualLoss(WeightedSum):
                 Seen(images[term.view], _of(term, found)) for images, found in zip(looks, features, strict=True)
             ]
             term.take_paintings(paintings, shares)
-
-    def style_target(self, layer: str) -> Tensor:
-        """The painting's Gram matrix at a style layer, (C, C)."""
-        style = self.terms["style"]
-        assert isinstance(style, Style)
-        return style.target(layer)
 
     @torch.no_grad()
     def calibrate(self, photos: Sequence[Tensor]) -> Calibration:

@@ -484,9 +484,10 @@ class Stylizer:
             raise ImageError(
                 f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {SMALLEST_SIDE} px."
             )
+        refused: tuple[type[Exception], ...] = (MemoryError, *engine_errors())
         try:
             yield
-        except (MemoryError, *engine_errors()) as error:  # of ONNX Runtime's errors, nearly all are for want of memory
+        except refused as error:  # of ONNX Runtime's errors, nearly all are for want of memory
             raise ImageError(
                 f"a picture of {width}×{height} px could not be stylized: {first_line(error)}",
                 hint="If memory ran out, give a smaller --size."

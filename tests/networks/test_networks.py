@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fast_style.errors import CheckpointError, InputError
+from fast_style.errors import InputError
 from fast_style.export import network_from_onnx
 from fast_style.networks import (
     NETWORKS,
@@ -19,7 +19,6 @@ from fast_style.networks import (
     JohnsonNetwork,
     RealtimeNetwork,
     build_network,
-    from_pytorch_examples,
     record_statistics,
     restore_network,
 )
@@ -273,21 +272,18 @@ class ExamplesTransformerNet(nn.Module):
         return self.conv(x, "deconv3", 9)
 
 
-def test_weights_of_pytorch_examples_load_and_give_its_pictures(load: Load) -> None:
+def test_johnson_computes_what_pytorch_examples_computes(load: Load) -> None:
     torch.manual_seed(0)
-    state = JohnsonNetwork().state_dict()
-    state["deconv3.conv2d.weight"] = state["deconv3.conv2d.weight"] * 100
-    old = {**state, "in1.running_mean": torch.zeros(32), "res1.in1.running_var": torch.ones(128)}
+    network = JohnsonNetwork()
+    state = {name: values.clone() for name, values in network.state_dict().items()}
+    state["conv1.conv2d.weight"] /= 255  # theirs takes and gives 0 to 255
+    state["deconv3.conv2d.weight"] *= 255
+    state["deconv3.conv2d.bias"] *= 255
     photo = load("chelsea", (64, 48))
     with torch.no_grad():
-        expected = ExamplesTransformerNet(dict(state))(photo * 255)
-        found = from_pytorch_examples(old)(photo) * 255
+        expected = ExamplesTransformerNet(state)(photo * 255)
+        found = network(photo) * 255
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=0.05)
-
-
-def test_other_weights_are_refused_by_name() -> None:
-    with pytest.raises(CheckpointError, match="not the weights of pytorch/examples"):
-        from_pytorch_examples({"fc.weight": torch.zeros(2)})
 
 
 def test_an_unknown_network_suggests_the_nearest() -> None:

@@ -86,7 +86,8 @@ def test_content_may_be_compared_at_half_the_size(vgg: VGG) -> None:
     (layer,) = OBJECTIVE.content_layers
     small = [vgg(F.avg_pool2d(image, 2), [layer])[layer] for image in (picture, photo)]
     expected = F.mse_loss(*small) / small[1].var(dim=(0, 2, 3), correction=0).mean()
-    torch.testing.assert_close(loss(picture, loss.content_targets(photo)).content, expected, rtol=1e-4, atol=1e-6)
+    found = loss(picture, loss.content_targets(photo)).values["content"]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
     with pytest.raises(InputError, match="content_reduction is 3; expected 1, 2 or 4"):
         replace(OBJECTIVE, content_reduction=3)
 

@@ -92,7 +92,9 @@ def test_the_loss_that_a_module_is_given_stays_the_pictures_own(picture_loss: Pe
     module = StyleModule(recipe, picture_loss, card={})
     assert list(picture_loss.terms) == ["content", "style", "tv"]
     assert picture_loss.terms["style"].weight_at(0.0) == picture_loss.terms["style"].weight_at(1.0)
-    assert module.loss.terms["style"].get_buffer("gram_relu1_1") is picture_loss.style_target("relu1_1")
+    assert module.loss.terms["style"].get_buffer("gram_relu1_1") is picture_loss.terms["style"].get_buffer(
+        "gram_relu1_1"
+    )
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
