@@ -13,7 +13,7 @@ from torch.nn.functional import avg_pool2d, mse_loss
 from fast_style.errors import InputError
 from fast_style.perceptual import VGG, Calibration, Objective, PerceptualLoss, VGGWeights, lattice, pixel_grid
 from fast_style.training import Recipe
-from fast_style.training.module import FIRST_STYLE_SHARE, StyleModule, training_loss
+from fast_style.training.module import FIRST_STYLE_SHARE, StyleModule, training_losses
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints"
 
@@ -28,7 +28,8 @@ def picture_loss(narrow_weights: VGGWeights) -> PerceptualLoss:
 
 @pytest.fixture
 def module(picture_loss: PerceptualLoss) -> StyleModule:
-    recipe = Recipe(network="tiny", steps=1000, style_warmup=0.5, objective=picture_loss.objective)
+    options = {"steps": 1000, "style_warmup": 0.5, "kept": 0.0, "weave_weight": 0.0}
+    recipe = Recipe("tiny", **options, objective=picture_loss.objective)
     return StyleModule(recipe, picture_loss, card={})
 
 
@@ -45,7 +46,8 @@ def test_the_styles_weight_rises_along_a_line_and_stays(module: StyleModule) -> 
 
 def test_without_a_warmup_the_style_counts_in_full_from_the_start(picture_loss: PerceptualLoss) -> None:
     recipe = Recipe(style_warmup=0.0, objective=picture_loss.objective)
-    assert training_loss(picture_loss, recipe, cell=8).terms["style"].weight_at(0.0) == Objective().style_weight
+    (loss,) = training_losses(picture_loss, recipe, cell=8)
+    assert loss.terms["style"].weight_at(0.0) == Objective().style_weight
 
 
 def test_the_figures_total_is_exactly_what_the_step_minimises(module: StyleModule) -> None:
