@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,19 @@ class Checkpoint:
         if self.sets:
             take_style(network, self.sets[style or next(iter(self.sets))])
         return network
+
+    def alone(self, style: str) -> Checkpoint:
+        """Return one of several styles by itself, at strength 1.
+
+        Raises:
+            InputError: There is no such style.
+        """
+        average = self.network(style).state_dict()
+        card = {key: value for key, value in self.card.items() if key not in {"styles", "paintings"}}
+        card |= {"name": style, "painting": self.card.get("paintings", {}).get(style, {})}
+        units = {name: units for name, units in self.calibrations.items() if name == style}
+        recipe = replace(self.recipe, learn_strength=False)
+        return replace(self, recipe=recipe, card=card, average=average, sets={}, calibrations=units)
 
 
 def checkpoint_facts(

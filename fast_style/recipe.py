@@ -154,7 +154,9 @@ class Recipe:
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 up to, not including, 1")
         if self.border_strips and self.border_weight and not self.in_turns:
-            raise InputError("border_strips is given and the border term counts in each step", hint="Set in_turns, too.")
+            raise InputError(
+                "border_strips is given and the border term counts in each step", hint="Set in_turns, too."
+            )
 
     def from_trained(self) -> Recipe:
         """Return the recipe for a run that starts from a trained network.
