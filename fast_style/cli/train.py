@@ -128,7 +128,7 @@ def train(
             starts from the nearest; ten#udnie says which.
         init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from. By default "nearest"
             for one painting, which finds the shipped one, if any is of this network; "scratch" starts from nothing.
-        resume: A checkpoint to go on from, exactly.
+        resume: A checkpoint to continue from, exactly.
         config: A TOML file with the recipe; options given here come before it.
         hardware: What the training runs on.
         preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
@@ -139,23 +139,14 @@ def train(
     from fast_style.cli.training_progress import TrainingProgress  # imports torch
     from fast_style.training import style_name, train_style
 
-    paths = [painting, photos, *more]
-    paintings, photos = paths[:-1], paths[-1]
-    for path in paintings:
-        if not path.exists():
-            raise InputError(f"{path} is not a file; expected the painting")
+    *paintings, photos = painting, photos, *more
     if adapter_of is not None:
         if init is not None or (changes.tune or "adapter") != "adapter":
             raise InputError("--adapter-of says both what to start from and what to tune; leave --init and --tune out")
         init, changes = adapter_of, replace(changes, tune="adapter")
     if resume is not None and init is not None:
-        raise InputError("--resume goes on with a run, --init starts a new one; give one of them")
-    kept = out / f"{name or style_name(paintings)}.ckpt"
-    if kept.exists() and not force and (resume is None or resume.resolve() != kept.resolve()):
-        raise InputError(f"{kept} exists", hint="Give --resume to go on with it, --force to overwrite it, or a --name.")
-
-    recipe = _recipe(changes, config, resume)
-
+        raise InputError("--resume continues a run, --init starts a new one; give one of them")
+    _check_places(paintings, out / f"{name or style_name(paintings)}.ckpt", resume, force=force)
     # Lightning 2.6 calls what torch 2.15 deprecates; a user can do nothing about it.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
     # Lightning reports devices and tips at this level; what a user must know comes as our own words.
@@ -166,7 +157,7 @@ def train(
         photos,
         out,
         name=name,
-        recipe=recipe,
+        recipe=_recipe(changes, config, resume),
         init=init,
         resume=resume,
         **asdict(hardware),
@@ -181,13 +172,21 @@ def train(
     if not outcome.finished:
         print(f"interrupted at step {outcome.step}; continue with --resume {outcome.checkpoint}")
         return INTERRUPTED
-    if outcome.model is not None and outcome.verification is not None:
+    if outcome.verification is not None:  # of several processes, one publishes
         print(f"{outcome.model}  equal to the network within {outcome.verification.largest:.1e}")
-        print(f"{outcome.card}")
-        if outcome.adapter is not None:
-            print(f"{outcome.adapter}")
-        print(f"{outcome.checkpoint}")
+        print(*filter(None, (outcome.card, outcome.adapter, outcome.checkpoint)), sep="\n")
     return DONE
+
+
+def _check_places(paintings: list[Path], checkpoint: Path, resume: Path | None, *, force: bool) -> None:
+    """Refuse paintings that are missing and to overwrite another run."""
+    for path in paintings:
+        if not path.exists():
+            raise InputError(f"{path} is not a file; expected the painting")
+    if checkpoint.exists() and not force and (resume is None or resume.resolve() != checkpoint.resolve()):
+        raise InputError(
+            f"{checkpoint} exists", hint="Give --resume to continue it, --force to overwrite it, or a --name."
+        )
 
 
 def _recipe(changes: Changes, config: Path | None, resume: Path | None) -> Recipe:
