@@ -139,7 +139,8 @@ def train(
     from fast_style.cli.training_progress import TrainingProgress  # imports torch
     from fast_style.training import style_name, train_style
 
-    *paintings, photos = painting, photos, *more
+    paths = [painting, photos, *more]
+    paintings, photos = paths[:-1], paths[-1]
     if adapter_of is not None:
         if init is not None or (changes.tune or "adapter") != "adapter":
             raise InputError("--adapter-of says both what to start from and what to tune; leave --init and --tune out")

@@ -114,7 +114,6 @@ def test_training_lowers_the_objective_of_photos(
     # It reaches 0.15 and 0.5 of these; another processor's rounding leads elsewhere.
     assert reached < 0.5 * total(photo)
     assert reached < total(build_network("tiny")(photo))
-    print("MARGIN", reached / total(photo), reached / total(build_network("tiny")(photo)))
 
 
 def test_checkpoint_holds_no_vgg_weights(trained: Outcome) -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor
@@ -13,9 +15,10 @@ from torch import Tensor
 from fast_style.cli import main
 from fast_style.errors import InputError
 from fast_style.export import network_from_onnx
+from fast_style.images import Picture, load_image
 from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
 from fast_style.styles import find_style, shipped_styles
-from fast_style.training import Recipe, train_style
+from fast_style.training import Recipe, paintings, train_style
 from fast_style.training.start import load_start, nearest_start, nearest_style_of
 from tests.conftest import PAINTING
 
@@ -112,3 +115,36 @@ def test_a_run_may_start_from_one_of_the_styles_in_a_file(photo: Tensor) -> None
         assert torch.equal(chosen(photo), expected(photo))
     with pytest.raises(InputError, match="no style 'udny' in the file; did you mean 'udnie'"):
         load_start("ten#udny", network="fast")
+
+
+def test_the_nearest_style_is_found_without_a_runtime_and_each_file_is_parsed_once(
+    narrow_file: Path, photo: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[int] = []
+    parse = onnx.load_model_from_string
+
+    def count(content: bytes) -> onnx.ModelProto:
+        parsed.append(len(content))
+        return parse(content)
+
+    monkeypatch.setattr(onnx, "load_model_from_string", count)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: pytest.fail("a session was opened"))
+    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), [photo], Objective())
+    loss.calibrate([photo])
+    nearest_start(loss, [photo], network="tiny")
+    assert len(parsed) == len([style for style in shipped_styles() if style.card["network"] == "tiny"])
+
+
+def test_a_painting_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def count(path: Path, **options: bool) -> Picture:
+        read.append(path)
+        return load_image(path, **options)
+
+    monkeypatch.setattr(paintings, "load_image", count)
+    monkeypatch.setattr("fast_style.painting.load_image", count)
+    painting = paintings.read_painting(PAINTING, None, previous=None, keep_frame=False, details={"artist": "nobody"})
+    assert read == [PAINTING]
+    assert painting.facts["style_size"] == max(painting.image.shape[-2:])
+    assert painting.facts["artist"] == "nobody"
