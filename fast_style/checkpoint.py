@@ -70,7 +70,7 @@ class Checkpoint:
         except RuntimeError as error:
             raise CheckpointError(
                 f"{self.path} does not hold the weights of {self.recipe.network!r}",
-                hint="Another version of fast-style wrote it, with another network, or it was changed: train anew.",
+                hint="The file was changed, or another version of fast-style wrote it: train again.",
             ) from error
         if self.sets:
             take_style(network, self.sets[style or next(iter(self.sets))])

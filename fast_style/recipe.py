@@ -35,8 +35,9 @@ class Recipe:
 
     Attributes:
         network: Name of the transformer network.
-        precision: ``bf16`` computes in bfloat16 with float32 weights and losses. ``auto`` is decided as a run begins,
-            for ``bf16`` if that is faster; the checkpoint holds what was decided, and a resumed run keeps to it.
+        precision: ``bf16`` computes in bfloat16 with float32 weights and losses. ``auto`` is decided as a run begins:
+            ``bf16`` on a GPU that has it, or on a processor that is measured to be faster so, which several processes
+            do not do, since they could disagree. The checkpoint holds the decision, and a resumed run keeps to it.
         tune: What learns: the whole ``network``, or only an ``adapter``, the scales and shifts of its instance
             normalizations (Dumoulin et al. 2017, section 2.2), which needs a trained network to start from.
         steps: Optimizer steps.
