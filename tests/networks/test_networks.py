@@ -88,31 +88,30 @@ def cells(picture: Tensor) -> Tensor:
     return middle.permute(0, 2, 3, 1, 4, 5).flatten(0, 2).flatten(1)
 
 
-@pytest.mark.parametrize("half", [0, 4])
-def test_weights_of_another_size_are_restored_as_they_were(half: int) -> None:
-    network = RealtimeNetwork(quarter=8, eighth=24, blocks=2, half=half).eval()
+def test_weights_are_restored_as_they_were() -> None:
+    network = build_network("tiny").eval()
     image = torch.rand(1, 3, 40, 48)
     with torch.no_grad():
-        assert torch.equal(restore_network("fast", network.state_dict()).eval()(image), network(image))
+        assert torch.equal(restore_network("tiny", network.state_dict()).eval()(image), network(image))
 
 
 @pytest.mark.parametrize(
     "lost", ["down.conv.weight", "stem.conv.weight", "end.photo.weight", "blocks.1.widen.norm.bias"]
 )
 def test_weights_with_a_layer_missing_are_not_restored(lost: str) -> None:
-    weights = RealtimeNetwork(quarter=8, eighth=24, blocks=2, half=4).state_dict()
+    weights = build_network("tiny").state_dict()
     del weights[lost]
-    with pytest.raises(RuntimeError, match="issing"):
-        restore_network("fine", weights)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        restore_network("tiny", weights)
 
 
 @pytest.mark.parametrize("shape", [(3,), (1_000_000, 1_000_000, 3, 3)], ids=["one axis", "too large"])
 @pytest.mark.parametrize("layer", ["down.conv.weight", "end.head.weight"])
-def test_weights_of_a_shape_that_no_network_has_are_refused(layer: str, shape: tuple[int, ...]) -> None:
-    weights = RealtimeNetwork(quarter=8, eighth=24, blocks=2, half=4).state_dict()
+def test_weights_of_a_shape_that_the_network_does_not_have_are_refused(layer: str, shape: tuple[int, ...]) -> None:
+    weights = build_network("tiny").state_dict()
     weights[layer] = torch.zeros(1).expand(shape)
-    with pytest.raises(RuntimeError, match="these are not the weights of 'fine'"):
-        restore_network("fine", weights)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        restore_network("tiny", weights)
 
 
 def test_the_half_size_end_follows_the_photo_by_2_px() -> None:

@@ -77,8 +77,8 @@ def test_optimizer_scores_as_the_trainer_to_the_last_digit(photo: Pixels, painti
 def test_default_objective_is_the_trainers() -> None:
     from fast_style.training import Recipe
 
-    assert preset("bold") == Recipe.of("fast").objective == Settings().objective
-    assert preset("balanced") == Recipe.of("johnson").objective
+    assert preset("bold") == Recipe("fast").objective == Settings().objective
+    assert preset("balanced") == Recipe("johnson").objective
 
 
 def test_perceptual_network_is_frozen_and_targets_are_detached(photo: Pixels, painting: Pixels) -> None:

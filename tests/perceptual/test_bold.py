@@ -108,8 +108,8 @@ def test_the_strength_multiplies_all_that_asks_for_the_painting(vgg: VGG) -> Non
 
 @pytest.mark.parametrize("name", ["fast", "tiny", "fine"])
 def test_our_own_networks_have_the_bold_objective(name: str) -> None:
-    assert Recipe.of(name).objective == BOLD
+    assert Recipe(name).objective == BOLD
 
 
 def test_the_peers_network_has_the_default() -> None:
-    assert Recipe.of("johnson") == Recipe(network="johnson")
+    assert Recipe("johnson") == Recipe(network="johnson")
