@@ -41,7 +41,7 @@ def main(source: str, sink: str, style: str = "starry-night") -> int:
         RuntimeError: A pipeline failed; the message is GStreamer's.
     """
     Gst.init(None)
-    scene, frames = Scene(Stylizer(style)), 0
+    scene, frames = Scene(Stylizer(style).network), 0
     reader = Gst.parse_launch(f"{source} ! videoconvert ! {_CAPS} ! appsink name=app sync=false max-buffers=2")
     writer = Gst.parse_launch(f"appsrc name=app format=time ! videoconvert ! {sink}")
     taken, given = reader.get_by_name("app"), writer.get_by_name("app")

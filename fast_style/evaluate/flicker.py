@@ -66,7 +66,7 @@ def filmed(stylizer: Stylizer, *, steady: bool = False) -> Callable[[Pixels], Pi
     """The style as ``stylize`` draws the frames of one film, in their order; ``steady`` as with ``--steady``."""
     from fast_style.runtime.scene import Scene
 
-    scene = Scene(stylizer)
+    scene = Scene(stylizer.network)
 
     def draw(photo: Planes, origin: tuple[int, int]) -> Pixels:
         result = np.empty((3, *photo[0].shape), np.uint8)

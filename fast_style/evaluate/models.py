@@ -65,7 +65,7 @@ def open_model(given: str | Path, *, value_range: ValueRange | None = None, stre
         return replace(model, stylizer=Stylizer(given)) if graph.ours else model
     stylizer = Stylizer(given, strength=strength)
     name = mixture_name(given) + (f" {strength:g}" if strength != 1.0 else "")
-    model = _open_onnx(name, open_graph(stylizer.style.path, content=stylizer.chosen), value_range)
+    model = _open_onnx(name, open_graph(stylizer.style.path, content=stylizer.network.chosen), value_range)
     return replace(model, stylizer=stylizer)
 
 
@@ -125,7 +125,7 @@ def _caller(graph: Graph, picture: Value, value_range: ValueRange) -> Callable[[
             raise ModelError(f"{path} returned shape {out.shape} for pictures of shape {image.shape}")
         result = (out.astype(np.float32) - np.float32(shift)) / np.float32(scale)
         if not np.isfinite(result).all():
-            raise ModelError(f"{path} gave values that are not numbers")
+            raise ModelError(f"{path} produced NaN or infinity")
         return np.ascontiguousarray(np.clip(result, 0.0, 1.0))
 
     return stylize

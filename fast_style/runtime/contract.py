@@ -15,6 +15,8 @@ from fast_style.images import Picture, Pixels, resize, to_float, to_uint8
 
 Range = Literal["0-1", "0-255"]
 
+# The smallest side that any of our networks takes, px.
+SMALLEST_SIDE = 16
 # Networks that halve and double give sides rounded up to their stride, which is 4 to 32 in this field.
 _LARGEST_SURPLUS = 31
 
@@ -70,7 +72,7 @@ class Contract:
                 f"expected a picture of that size"
             )
         if not np.isfinite(found).all():
-            raise ModelError(f"{self.path} gave values that are not numbers")
+            raise ModelError(f"{self.path} produced NaN or infinity")
         cut = found[:, :, :height, :width]
         stylized = (
             np.ascontiguousarray(cut[0].transpose(1, 2, 0))

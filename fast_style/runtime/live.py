@@ -14,10 +14,10 @@ import numpy as np
 
 from fast_style.images import Picture, Pixels, channels, fit_size, save_image
 from fast_style.runtime.capture import Capture, Shot
+from fast_style.runtime.contract import SMALLEST_SIDE
 from fast_style.runtime.recorder import Recorder, free_name
 from fast_style.runtime.scene import Scene
 from fast_style.runtime.stylizer import Stylizer
-from fast_style.runtime.tiles import SMALLEST_SIDE
 from fast_style.runtime.window import HELP, Controls, Display, press, write_lines
 
 _SMALLEST_HEIGHT = 360  # px; smaller frames are shown enlarged, for the text to be read
@@ -103,7 +103,7 @@ class Live:
         self.capture, self.stylizers, self.display = capture, stylizers, display
         self.controls, self.options, self.say, self.sinks = controls, options, say, sinks or []
         self.figures = Figures()
-        self._scenes = [Scene(stylizer, background=True) for stylizer in stylizers]
+        self._scenes = [Scene(stylizer.network, background=True) for stylizer in stylizers]
         self._recorder: Recorder | None = None
         self._recordings = 0
 
@@ -164,7 +164,7 @@ class Live:
     def _annotated(self, pixels: Pixels) -> Pixels:
         figures, controls = self.figures.summary(), self.controls
         name = self.stylizers[controls.style].style.name
-        name += f"  strength {controls.strength:g}" * self.stylizers[controls.style].has_strength
+        name += f"  strength {controls.strength:g}" * self.stylizers[controls.style].network.has_strength
         lines = [
             f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms" + "  REC" * controls.recording
         ]
@@ -192,9 +192,9 @@ class Live:
     def _paint(self, strength: float) -> None:
         """Let the styles that have learned a strength take it; the others stay as they are."""
         for number, stylizer in enumerate(self.stylizers):
-            if stylizer.has_strength:
+            if stylizer.network.has_strength:
                 self._scenes[number].close()
-                self._scenes[number] = Scene(stylizer.mixed(strength=strength), background=True)
+                self._scenes[number] = Scene(stylizer.network.mixed(strength=strength), background=True)
 
     def _save_still(self) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import ImageError, InputError
 from fast_style.images import Picture, Planes, float_to_planes, load_image, mix, planes_to_float, resize
+from fast_style.runtime.network import Network, StyleNetwork
 from fast_style.runtime.tiles import is_seen_whole
-
-if TYPE_CHECKING:
-    from fast_style.runtime.stylizer import Stylizer
 
 Mask = NDArray[np.float32]
 
@@ -51,15 +48,15 @@ def as_mask(picture: Picture, path: str | Path, size: tuple[int, int]) -> Mask:
     return mask
 
 
-def pair_masks(stylizer: Stylizer, masks: Sequence[Path]) -> dict[str, Path]:
+def pair_masks(network: StyleNetwork, masks: Sequence[Path]) -> dict[str, Path]:
     """Give each style of a mixture a mask, in the order in which it names them; one mask is for all of it.
 
     Raises:
         InputError: There are neither as many styles as masks nor one mask.
     """
     if len(masks) == 1:
-        return {stylizer.style.name: masks[0]}
-    names = list(stylizer.weights)
+        return {network.name: masks[0]}
+    names = list(network.weights)
     if len(names) != len(masks):
         raise InputError(
             f"{len(masks)} masks for {len(names) or 1} style{'s' * (len(names) > 1)}",
@@ -68,11 +65,11 @@ def pair_masks(stylizer: Stylizer, masks: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(names, masks, strict=True))
 
 
-def styles_for_masks(stylizer: Stylizer, names: Iterable[str], size: tuple[int, int]) -> list[Stylizer]:
-    """Return the style for each mask of a picture of (width, height) px.
+def networks_for_masks(network: StyleNetwork, names: Iterable[str], size: tuple[int, int]) -> list[StyleNetwork]:
+    """Return the network for each mask of a picture of (width, height) px.
 
     Args:
-        stylizer: One style or a mixture.
+        network: One style or a mixture.
         names: Of its styles; its own name stands for all of it.
         size: Of what is painted, px.
 
@@ -80,23 +77,23 @@ def styles_for_masks(stylizer: Stylizer, names: Iterable[str], size: tuple[int, 
         InputError: There is no such style, one is not ours for pictures of any size with float normalizations, or the
             picture is larger than what a style is shown at once.
     """
-    styles = [stylizer if name == stylizer.style.name else stylizer.mixed({name: 1.0}) for name in names]
+    networks = [network if name == network.name else network.mixed({name: 1.0}) for name in names]
     width, height = size
-    for style in styles:
-        if not style.sees_parts:
+    for each in networks:
+        if not each.sees_parts:
             raise InputError(
-                f"{style.style.name} cannot be given masks",
+                f"{each.name} cannot be given masks",
                 hint="Styles that fast-style exported for pictures of any size in float32 can.",
             )
-        if not is_seen_whole(style, height * width):
+        if not is_seen_whole(each, height * width):
             raise InputError(
                 f"a picture of {width}×{height} px is too large for masks", hint="Shrink it with --size, such as 3000."
             )
-    return styles
+    return networks
 
 
 def paint_masked(
-    fixed: Iterable[Stylizer],
+    fixed: Iterable[Network],
     masks: Sequence[Mask],
     photo: Planes,
     result: Planes,
@@ -117,17 +114,17 @@ def paint_masked(
         result: Where to write red, green and blue; each (H, W) uint8.
         blend: 0.0 is the photo, 1.0 the full style.
         keep_colors: Take only brightness from the style.
-        origin: As of :meth:`fast_style.runtime.stylizer.Stylizer.planes`.
+        origin: As of :meth:`fast_style.runtime.network.Network.planes`.
 
     Raises:
         ImageError: The picture is smaller than 16 px, or too large for the memory.
-        ModelError: A network gave values that are not numbers.
+        ModelError: A network produced NaN or infinity.
     """
     image = np.empty((1, 3, *photo[0].shape), np.float32)
     planes_to_float(photo, image)
     covered = np.sum(masks, axis=0)
     painted = image * (1 - np.minimum(covered, 1))
-    for style, mask in zip(fixed, masks, strict=True):
-        painted += mask / np.maximum(covered, 1) * style.floats(image, origin=origin)
+    for network, mask in zip(fixed, masks, strict=True):
+        painted += mask / np.maximum(covered, 1) * network.floats(image, origin=origin)
     mix(image, painted, blend=blend, keep_colors=keep_colors)
     float_to_planes(painted, result)

@@ -130,10 +130,10 @@ def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Prog
     source = io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
     picture = stylizer.picture(
         load_image(source, size=options.size, max_pixels=options.max_pixels),
-        amount=options.blend,
-        colors=options.keep_colors,
+        blend=options.blend,
+        keep_colors=options.keep_colors,
         strokes=options.strokes,
-        masks=pair_masks(stylizer, options.masks) if options.masks else None,
+        masks=pair_masks(stylizer.network, options.masks) if options.masks else None,
         progress=progress,
     )
     if job.target == STREAM:
@@ -149,7 +149,7 @@ def _is_streamed(job: Job, stylizer: Stylizer, options: PhotoOptions) -> bool:
     if options.masks or STREAM in {job.source, job.target} or (header := read_header(job.source)) is None:
         return False
     deep = header.deep and format_of(job.target) in {"PNG", "TIFF"}
-    if not deep and is_seen_whole(stylizer, header.pixels(options.size)):
+    if not deep and is_seen_whole(stylizer.network, header.pixels(options.size)):
         return False
     from fast_style.runtime.streaming import READABLE, streams
 
@@ -162,7 +162,7 @@ def _stream(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progr
 
     photo = open_raster(job.source, size=options.size)
     bands = stylize_bands(
-        stylizer,
+        stylizer.network,
         photo,
         blend=options.blend,
         keep_colors=options.keep_colors,
@@ -246,13 +246,13 @@ def settings_key(stylizer: Stylizer, options: PhotoOptions, value_range: Range |
     Raises:
         ImageError: A mask cannot be read.
     """
-    key = {"style": stylizer.checksum, **options.key()}
+    key = {"style": stylizer.network.checksum, **options.key()}
     if value_range is not None:
         key["value_range"] = value_range
-    if stylizer.weights:
-        key["weights"] = list(stylizer.weights.items())  # in their order, which masks follow
-    if stylizer.strength != 1:
-        key["strength"] = stylizer.strength
+    if stylizer.network.weights:
+        key["weights"] = list(stylizer.network.weights.items())  # in their order, which masks follow
+    if stylizer.network.strength != 1:
+        key["strength"] = stylizer.network.strength
     return key
 
 

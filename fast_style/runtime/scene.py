@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fast_style.graph import Statistics, noise_tiles
 from fast_style.images import Planes, planes_to_float
 from fast_style.runtime.masks import Mask
-from fast_style.runtime.stylizer import Stylizer
+from fast_style.runtime.network import Network, StyleNetwork
 
 # Frames from one that is measured to the next: a second of film, at which measuring takes a twentieth of the time.
 _EVERY = 24
@@ -41,19 +41,19 @@ class Scene:
     """The style for each frame of a film, in order.
 
     Args:
-        stylizer: The style; one that does not see parts is taken as it is, for each frame by itself.
+        network: The style; one that does not see parts is taken as it is, for each frame by itself.
         background: Measure in a thread of its own, so that no frame waits; what is found counts from a later frame on.
             Else the same film gives the same result each time.
     """
 
-    def __init__(self, stylizer: Stylizer, *, background: bool = False) -> None:
-        self.stylizer = stylizer
+    def __init__(self, network: StyleNetwork, *, background: bool = False) -> None:
+        self.network = network
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="measure") if background else None
         self._measuring: Future[Statistics] | None = None
         self._recent: deque[Statistics] = deque(maxlen=_RECENT)
         self._held: Statistics | None = None
         self._fixed: Statistics | None = None
-        self._current = stylizer
+        self._current: Network = network
         self._before: _Look | None = None
         self._since = 0
         self._area = 0.0
@@ -61,18 +61,18 @@ class Scene:
     @property
     def uses_origin(self) -> bool:
         """Whether pictures depend on where the camera has gone: its noise and its cells move along with the scene."""
-        style = self.stylizer
-        return style.sees_parts and (style.stride > 1 or bool(noise_tiles(style.chosen)))
+        network = self.network
+        return network.sees_parts and (network.stride > 1 or bool(noise_tiles(network.chosen)))
 
-    def style(self, frame: Planes, mask: Mask | None = None) -> Stylizer:
+    def style(self, frame: Planes, mask: Mask | None = None) -> Network:
         """Return the style that the next frame is drawn with.
 
         Args:
             frame: Red, green and blue, each (H, W) uint8.
             mask: (H, W), how much each pixel counts where the frame is measured; not all zero. None counts all alike.
         """
-        if not self.stylizer.sees_parts:
-            return self.stylizer
+        if not self.network.sees_parts:
+            return self.network
         look, before = _Look(frame), self._before
         self._before = look
         self._since += 1
@@ -98,7 +98,7 @@ class Scene:
     def _measure(self, frame: Planes, mask: Mask | None) -> Statistics:
         image = np.empty((1, 3, *frame[0].shape), np.float32)
         planes_to_float(frame, image)
-        return self.stylizer.measure(image, mask=None if mask is None else mask[None, None])
+        return self.network.measure(image, mask=None if mask is None else mask[None, None])
 
     def _begin(self, found: Statistics) -> None:
         self._since = 0
@@ -122,7 +122,7 @@ class Scene:
 
     def _fix(self, statistics: Statistics) -> None:
         self._fixed = statistics
-        self._current = self.stylizer.fixed(statistics)
+        self._current = self.network.fixed(statistics)
 
 
 class _Look:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,14 +24,12 @@ from fast_style.errors import ModelError
 from fast_style.graph import Statistics, core_count
 from fast_style.images import Pixels, mix, to_float, to_uint8
 from fast_style.images.arrays import to_uint16
+from fast_style.runtime.contract import SMALLEST_SIDE
+from fast_style.runtime.network import StyleNetwork
 from fast_style.runtime.pipeline import overlap
 from fast_style.runtime.rasters import Box, Part, Raster
 from fast_style.runtime.strokes import natural_strokes, underpaint
 
-if TYPE_CHECKING:
-    from fast_style.runtime.stylizer import Stylizer
-
-SMALLEST_SIDE = 16
 # What a network may see at once, px. `fast`, whose features have three values for each pixel, holds some 100 bytes for
 # each; a network with larger ones sees fewer pixels in the same memory.
 WHOLE_PIXELS = 12_500_000
@@ -52,7 +49,7 @@ Progress = Callable[[float], None]
 
 
 def stylize_bands(
-    stylizer: Stylizer,
+    network: StyleNetwork,
     photo: Raster,
     *,
     blend: float = 1.0,
@@ -63,7 +60,7 @@ def stylize_bands(
     """Stylize a picture of any size, band by band.
 
     Args:
-        stylizer: The style.
+        network: The style's network.
         photo: The picture.
         blend: 0.0 is the photo, 1.0 the full style.
         keep_colors: Take only brightness from the style.
@@ -80,16 +77,16 @@ def stylize_bands(
 
     def whole(copy: Raster) -> Pixels:
         painted = np.empty((copy.size[1], copy.size[0], 3), np.uint8)
-        for top, band in _pass(stylizer, copy, copy, 1.0, False, None, keep_memory=False):
+        for top, band in _pass(network, copy, copy, 1.0, False, None, keep_memory=False):
             painted[top : top + len(band)] = band
         return painted
 
     last = underpaint(whole, photo, strokes=strokes, smallest=SMALLEST_SIDE)
-    yield from _pass(stylizer, last, photo, blend, keep_colors, progress, keep_memory=True)
+    yield from _pass(network, last, photo, blend, keep_colors, progress, keep_memory=True)
 
 
 def _pass(
-    stylizer: Stylizer,
+    network: StyleNetwork,
     seen: Raster,
     photo: Raster,
     blend: float,
@@ -100,13 +97,13 @@ def _pass(
 ) -> Iterator[tuple[int, Part]]:
     """Stylize what the network is to see of a photo, which is mixed in afterwards."""
     width, height = seen.size
-    if is_seen_whole(stylizer, width * height):
-        yield 0, _draw_whole(stylizer, seen, photo, blend, keep_colors, keep_memory)
+    if is_seen_whole(network, width * height):
+        yield 0, _draw_whole(network, seen, photo, blend, keep_colors, keep_memory)
         return
-    fixed = stylizer.fixed(measure(stylizer, seen), threads=1, endless=True)
+    fixed = network.fixed(measure(network, seen), threads=1, endless=True)
 
     def draw(inner: Box) -> Part:
-        box = _around(inner, stylizer.reach, stylizer.stride, (width, height))
+        box = _around(inner, network.reach, network.stride, (width, height))
         left, top = inner[0] - box[0], inner[1] - box[1]
         part = seen.read(box)
         drawn = fixed.floats(to_float(part), origin=(box[1], box[0]))
@@ -129,37 +126,37 @@ def _pass(
 
 
 def _draw_whole(
-    stylizer: Stylizer, seen: Raster, photo: Raster, blend: float, keep_colors: bool, keep_memory: bool
+    network: StyleNetwork, seen: Raster, photo: Raster, blend: float, keep_colors: bool, keep_memory: bool
 ) -> Part:
     whole = (0, 0, *seen.size)
     part = seen.read(whole)
     if part.dtype == np.uint8 and seen is photo and keep_memory:
-        return stylizer.frame(part, blend=blend, keep_colors=keep_colors)
-    drawn = stylizer.floats(to_float(part), keep_memory=keep_memory)
+        return network.frame(part, blend=blend, keep_colors=keep_colors)
+    drawn = network.floats(to_float(part), keep_memory=keep_memory)
     mix(to_float(photo.read(whole)), drawn, blend=blend, keep_colors=keep_colors)
     return to_uint8(drawn) if part.dtype == np.uint8 else to_uint16(drawn)
 
 
-def is_seen_whole(stylizer: Stylizer, pixels: int) -> bool:
+def is_seen_whole(network: StyleNetwork, pixels: int) -> bool:
     """Whether a style is shown a picture of so many pixels at once."""
     # Small ones need no look into the graph, which takes longer than to start a session.
-    return pixels <= WHOLE_PIXELS // 8 or not stylizer.sees_parts or pixels <= _whole_pixels(stylizer)
+    return pixels <= WHOLE_PIXELS // 8 or not network.sees_parts or pixels <= _whole_pixels(network)
 
 
-def _whole_pixels(stylizer: Stylizer) -> int:
-    return int(WHOLE_PIXELS * min(1.0, _WHOLE_FEATURES / stylizer.features_per_pixel))
+def _whole_pixels(network: StyleNetwork) -> int:
+    return int(WHOLE_PIXELS * min(1.0, _WHOLE_FEATURES / network.features_per_pixel))
 
 
-def measure(stylizer: Stylizer, photo: Raster) -> Statistics:
+def measure(network: StyleNetwork, photo: Raster) -> Statistics:
     """Find a large picture's statistics from parts of full size and from a small copy of the whole.
 
     The parts lie evenly, each in a place of its cell by chance. A copy has other statistics than the picture, but it
     knows how the parts differ from the whole: by as much as the same parts of the copy differ from all of it (a control
     variate).
     """
-    boxes = _parts(stylizer, photo.size)
+    boxes = _parts(network, photo.size)
     rim = min(_RIM, (boxes[0][2] - boxes[0][0]) // 4)
-    found = stylizer.measure(np.concatenate([to_float(photo.read(box)) for box in boxes]), rim=rim)
+    found = network.measure(np.concatenate([to_float(photo.read(box)) for box in boxes]), rim=rim)
     copy = photo.shrunk(_fitted(photo.size, _COPY_PIXELS))
     seen = to_float(copy.read((0, 0, *copy.size)))
     scale = copy.size[0] / photo.size[0], copy.size[1] / photo.size[1]
@@ -167,19 +164,19 @@ def measure(stylizer: Stylizer, photo: Raster) -> Statistics:
     for left, top, right, bottom in boxes:
         rows = slice(round((top + rim) * scale[1]), round((bottom - rim) * scale[1]) + 1)
         mask[..., rows, round((left + rim) * scale[0]) : round((right - rim) * scale[0]) + 1] = 1
-    whole, there = stylizer.measure(seen), stylizer.measure(seen, mask=mask)
+    whole, there = network.measure(seen), network.measure(seen, mask=mask)
     widened = np.clip((whole[1] + _LEAST) / (there[1] + _LEAST), 1 / _MOST_CHANGE, _MOST_CHANGE)
     moved = (whole[0] - there[0]) * np.sqrt((found[1] + _LEAST) / (there[1] + _LEAST))
     statistics = np.stack([found[0] + moved, found[1] * widened])
     if not np.isfinite(statistics).all():
-        raise ModelError(f"{stylizer.style.path} gave values that are not numbers", hint="Train the style again.")
+        raise ModelError(f"{network.contract.path} produced NaN or infinity", hint="Train the style again.")
     return statistics
 
 
-def _parts(stylizer: Stylizer, size: tuple[int, int]) -> list[Box]:
+def _parts(network: StyleNetwork, size: tuple[int, int]) -> list[Box]:
     """Where a picture of that size, px, is measured."""
     width, height = size
-    count = max(1, _whole_pixels(stylizer) // _PART**2)
+    count = max(1, _whole_pixels(network) // _PART**2)
     columns = max(1, min(round(math.sqrt(count * width / height)), width // _PART))
     rows = max(1, min(count // columns, height // _PART))
     side = min(_PART, width, height)

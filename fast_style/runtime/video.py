@@ -26,7 +26,8 @@ from fast_style.runtime.frames import (
     Writer,
     copy_planes,
 )
-from fast_style.runtime.masks import Mask, as_mask, paint_masked, pair_masks, styles_for_masks
+from fast_style.runtime.masks import Mask, as_mask, networks_for_masks, paint_masked, pair_masks
+from fast_style.runtime.network import Network, StyleNetwork
 from fast_style.runtime.pipeline import overlap
 from fast_style.runtime.plan import is_sequence, is_video, numbered_files
 from fast_style.runtime.reading import VideoReader
@@ -148,10 +149,10 @@ def stylize_video(
         if is_sequence(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             pictures = SequenceWriter(target, width, reader.height, quality=options.quality)
-            frames, interrupted = _run(reader, pictures, stylizer, options, workers, progress)
+            frames, interrupted = _run(reader, pictures, stylizer.network, options, workers, progress)
         else:
             film = _open_writer(stack.enter_context(replacing(target)), width, reader, options)
-            frames, interrupted = _run(reader, film, stylizer, options, workers, progress)
+            frames, interrupted = _run(reader, film, stylizer.network, options, workers, progress)
         if not frames and not interrupted:
             raise VideoError(f"{source} has no frame in what was asked for", hint="Check --start and --end.")
         if not frames:
@@ -191,7 +192,7 @@ class FrameJob(Generic[Memory]):
         original: Red, green and blue as they were read, each (H, W) uint8.
         masks: Where each style is painted, (H, W) in [0, 1]; without any, the one style is painted everywhere.
         held: With ``--steady``, the frame whose noise is held still.
-        styles: What it is painted with: one style, or those whose masks are not black here.
+        networks: What paints it: one, or those whose masks are not black here.
         shown: These masks.
         origin: Row and column of the frame in the scene that the camera moves over, px.
         stylized: With ``--steady``, what the network made, (3, H, W) uint8, before it is smoothed.
@@ -202,7 +203,7 @@ class FrameJob(Generic[Memory]):
     original: Planes
     masks: Sequence[Mask] = ()
     held: HeldFrame | None = None
-    styles: Sequence[Stylizer] = ()
+    networks: Sequence[Network] = ()
     shown: Sequence[Mask] = ()
     origin: tuple[int, int] = (0, 0)
     stylized: Pixels | None = None
@@ -217,7 +218,7 @@ class FrameJob(Generic[Memory]):
         """Let the network draw on three planes of the frame's size, each (H, W) uint8."""
         if self.masks:
             paint_masked(
-                self.styles,
+                self.networks,
                 self.shown,
                 self.photo,
                 result,
@@ -226,8 +227,8 @@ class FrameJob(Generic[Memory]):
                 origin=self.origin,
             )
         else:
-            (style,) = self.styles
-            style.planes(self.photo, result, blend=blend, keep_colors=keep_colors, origin=self.origin)
+            (network,) = self.networks
+            network.planes(self.photo, result, blend=blend, keep_colors=keep_colors, origin=self.origin)
 
 
 class _Stages(Generic[Memory]):
@@ -236,11 +237,11 @@ class _Stages(Generic[Memory]):
     Packets of other streams pass through.
     """
 
-    def __init__(self, reader: Reader, writer: Writer[Memory], stylizer: Stylizer, options: VideoOptions) -> None:
+    def __init__(self, reader: Reader, writer: Writer[Memory], network: StyleNetwork, options: VideoOptions) -> None:
         self._reader, self._writer, self._options = reader, writer, options
-        self._masks = pair_masks(stylizer, options.masks) if options.masks else {}
-        styles = styles_for_masks(stylizer, self._masks, (reader.width, reader.height)) if self._masks else [stylizer]
-        self._scenes = [Scene(style) for style in styles]
+        self._masks = pair_masks(network, options.masks) if options.masks else {}
+        networks = networks_for_masks(network, self._masks, (reader.width, reader.height)) if self._masks else [network]
+        self._scenes = [Scene(each) for each in networks]
         self._tracker: MotionTracker | None = None
         self._filter: SteadyFilter | None = None
         # These need OpenCV, which takes 0.1 s to import, and the flow takes time at each frame.
@@ -263,7 +264,7 @@ class _Stages(Generic[Memory]):
         for item in items:
             if isinstance(item, FrameJob):
                 self._follow(item)
-                self._choose_styles(item)
+                self._choose_networks(item)
             yield item
 
     def paint(self, item: FrameJob[Memory] | OtherPacket) -> FrameJob[Memory] | OtherPacket:
@@ -310,13 +311,13 @@ class _Stages(Generic[Memory]):
         if self._filter is not None:
             job.held = self._filter.hold(job.original, motion.pixels(*job.original[0].shape), job.masks)
 
-    def _choose_styles(self, job: FrameJob[Memory]) -> None:
+    def _choose_networks(self, job: FrameJob[Memory]) -> None:
         """A style whose mask is black here neither measures nor paints the frame."""
         if not job.masks:
-            job.styles = [self._scenes[0].style(job.photo)]
+            job.networks = [self._scenes[0].style(job.photo)]
             return
         pairs = [(scene, mask) for scene, mask in zip(self._scenes, job.masks, strict=True) if mask.any()]
-        job.styles = [scene.style(job.photo, mask) for scene, mask in pairs]
+        job.networks = [scene.style(job.photo, mask) for scene, mask in pairs]
         job.shown = [mask for _, mask in pairs]
 
     def _blank(self, job: FrameJob[Memory]) -> tuple[Memory, Planes]:
@@ -332,7 +333,7 @@ class _Stages(Generic[Memory]):
 def _run(
     reader: Reader,
     writer: Writer[Memory],
-    stylizer: Stylizer,
+    network: StyleNetwork,
     options: VideoOptions,
     workers: int,
     progress: Callable[[int, int | None], None] | None,
@@ -340,7 +341,7 @@ def _run(
     """Run the three stages; return how many frames were written and whether Ctrl-C stopped them."""
     done, interrupted = 0, False
     try:
-        stages = _Stages(reader, writer, stylizer, options)
+        stages = _Stages(reader, writer, network, options)
         items = overlap(stages.prepare(), stages.paint, workers=workers)
         try:
             for item in items:

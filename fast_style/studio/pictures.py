@@ -71,7 +71,7 @@ class Painter:
     ) -> Picture:
         """Paint a picture; arguments and errors as of :class:`Stylizer`."""
         with self._turn:
-            return choice.of(self._stylizer(name)).picture(picture, amount=blend, colors=colors)
+            return choice.of(self._stylizer(name)).picture(picture, blend=blend, keep_colors=colors)
 
     def frame(self, name: str, jpeg: bytes, choice: Choice = DEFAULT) -> bytes:
         """Paint a frame of the camera, JPEG in and out."""

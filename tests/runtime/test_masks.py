@@ -63,7 +63,7 @@ def test_statistics_are_taken_inside_the_mask(folder: Path, tmp_path: Path) -> N
 
 
 def test_a_mask_of_equal_weights_measures_as_none_does(folder: Path) -> None:
-    style, image = Stylizer(ONE), to_float(pixels(folder / "photo.png").astype(np.uint8))
+    style, image = Stylizer(ONE).network, to_float(pixels(folder / "photo.png").astype(np.uint8))
     even = np.full((1, 1, HEIGHT, WIDTH), 0.5, np.float32)
     np.testing.assert_allclose(style.measure(image, mask=even), style.measure(image), rtol=2e-3, atol=2e-3)
 

@@ -69,7 +69,7 @@ def test_the_flow_points_to_where_each_pixel_was(photo: Pixels) -> None:
 
 @pytest.mark.parametrize("way", [(5, 3), (8, 16), (-3, 13)])
 def test_strokes_lie_still_in_the_scene(photo: Pixels, way: tuple[int, int]) -> None:
-    style = Stylizer("starry-night")
+    style = Stylizer("starry-night").network
     fixed = style.fixed(style.measure(to_float(view(photo, 60, 100))))
 
     def drawn(row: int, column: int) -> Pixels:

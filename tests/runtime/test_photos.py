@@ -159,7 +159,7 @@ def test_a_stylizer_can_be_sent_elsewhere(negative: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     stylizer = Stylizer(negative, device="cpu", threads=1)
     sent = pickle.loads(pickle.dumps(stylizer))
-    assert (sent.style, sent.device, sent.contract) == (stylizer.style, stylizer.device, stylizer.contract)
+    assert (sent.style, sent.network.contract) == (stylizer.style, stylizer.network.contract)
     np.testing.assert_array_equal(sent.frame(pixels), stylizer.frame(pixels))
 
 
@@ -228,7 +228,7 @@ def test_an_option_that_changes_the_picture_changes_the_key(changed: dict[str, A
 
 def test_the_key_of_settings_names_the_style_and_what_it_is_told(negative: Path) -> None:
     stylizer = Stylizer(negative)
-    key = {"style": stylizer.checksum, "blend": 0.5}
+    key = {"style": stylizer.network.checksum, "blend": 0.5}
     assert settings_key(stylizer, PhotoOptions(blend=0.5), None) == key
     assert settings_key(stylizer, PhotoOptions(blend=0.5), "0-1") == key | {"value_range": "0-1"}
 

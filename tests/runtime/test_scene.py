@@ -12,13 +12,14 @@ from PIL import Image
 from fast_style import Stylizer
 from fast_style.errors import ImageError
 from fast_style.images import Pixels, channels, to_float
+from fast_style.runtime.network import StyleNetwork
 from fast_style.runtime.scene import Scene
 from tests.conftest import PHOTOS
 
 
 @pytest.fixture(scope="module")
-def style() -> Stylizer:
-    return Stylizer("great-wave-tiny", threads=1)
+def style() -> StyleNetwork:
+    return Stylizer("great-wave-tiny", threads=1).network
 
 
 def photo(name: str, width: int = 192, height: int = 128) -> Pixels:
@@ -40,7 +41,7 @@ def passing(count: int = 90) -> Iterator[Pixels]:
         yield frame
 
 
-def test_what_passes_on_the_right_leaves_the_left_alone(style: Stylizer) -> None:
+def test_what_passes_on_the_right_leaves_the_left_alone(style: StyleNetwork) -> None:
     def change(pictures: list[Pixels]) -> float:
         left = np.stack(pictures)[:, :, :48].astype(np.float32)
         return float(np.abs(left - left[0]).mean((1, 2, 3)).max())
@@ -51,7 +52,7 @@ def test_what_passes_on_the_right_leaves_the_left_alone(style: Stylizer) -> None
     assert held < each_by_itself / 10
 
 
-def test_a_lamp_that_stays_on_changes_the_light(style: Stylizer) -> None:
+def test_a_lamp_that_stays_on_changes_the_light(style: StyleNetwork) -> None:
     dark = (photo("coffee") * 0.5).astype(np.uint8)
     lit = dark.copy()
     lit[:, 110:] = np.clip(lit[:, 110:].astype(int) + 40, 0, 255)  # a part of the room, so that it is no cut
@@ -67,7 +68,7 @@ def test_a_lamp_that_stays_on_changes_the_light(style: Stylizer) -> None:
     assert max(steps) < 0.5 * distance(14)
 
 
-def test_a_cut_takes_over_the_new_scene_at_once(style: Stylizer) -> None:
+def test_a_cut_takes_over_the_new_scene_at_once(style: StyleNetwork) -> None:
     for first, second in (("coffee", "rocket"), ("china", "coffee")):
         scene = Scene(style)
         pictures = drawn(scene, [photo(first)] * 5 + [photo(second)])
@@ -75,33 +76,33 @@ def test_a_cut_takes_over_the_new_scene_at_once(style: Stylizer) -> None:
         assert np.abs(pictures[-1] - expected).max() <= 1
 
 
-def test_a_pan_is_no_cut(style: Stylizer) -> None:
+def test_a_pan_is_no_cut(style: StyleNetwork) -> None:
     wide = photo("china", 400, 128)
     scene = Scene(style)
     first, *others = [scene.style(channels(wide[:, shift : shift + 192])) for shift in range(0, 88, 8)]
     assert all(other is first for other in others)
 
 
-def test_a_still_film_is_measured_but_not_made_anew(style: Stylizer) -> None:
+def test_a_still_film_is_measured_but_not_made_anew(style: StyleNetwork) -> None:
     scene = Scene(style)
     frame = channels(photo("coffee"))
     first, *others = [scene.style(frame) for _ in range(60)]
     assert all(other is first for other in others)
 
 
-def test_the_same_film_gives_the_same_pictures(style: Stylizer) -> None:
+def test_the_same_film_gives_the_same_pictures(style: StyleNetwork) -> None:
     frames = list(passing(40))
     once, again = (drawn(Scene(style), frames) for _ in range(2))
     np.testing.assert_array_equal(once, again)
 
 
 def test_a_style_from_elsewhere_is_taken_as_it_is(negative: str) -> None:
-    stylizer = Stylizer(negative)
+    stylizer = Stylizer(negative).network
     scene = Scene(stylizer)
     assert scene.style(channels(photo("coffee"))) is stylizer
 
 
-def test_measuring_beside_the_film_counts_later(style: Stylizer) -> None:
+def test_measuring_beside_the_film_counts_later(style: StyleNetwork) -> None:
     scene = Scene(style, background=True)
     dark = (photo("coffee") * 0.5).astype(np.uint8)
     light = dark.copy()
@@ -114,12 +115,12 @@ def test_measuring_beside_the_film_counts_later(style: Stylizer) -> None:
     scene.close()
 
 
-def test_frames_too_small_for_a_network_are_refused_in_our_words(style: Stylizer) -> None:
+def test_frames_too_small_for_a_network_are_refused_in_our_words(style: StyleNetwork) -> None:
     with pytest.raises(ImageError, match="a picture of 12×8 px is too small"):
         Scene(style).style(channels(np.zeros((8, 12, 3), np.uint8)))
 
 
-def test_a_mask_that_has_grown_is_measured_anew(style: Stylizer) -> None:
+def test_a_mask_that_has_grown_is_measured_anew(style: StyleNetwork) -> None:
     """The first pixels of what enters a picture are not what it is painted by."""
     frame, image = channels(photo("coffee")), to_float(photo("coffee"))
     scene, mask = Scene(style), np.zeros((128, 192), np.float32)

@@ -20,6 +20,7 @@ from fast_style.cli.app import main
 from fast_style.errors import ImageError, InputError
 from fast_style.images import Picture, Pixels, add_exif, load_image, read_header, save_image, to_float
 from fast_style.runtime import tiles
+from fast_style.runtime.network import StyleNetwork
 from fast_style.runtime.noise import endless_noise
 from fast_style.runtime.photos import PhotoOptions, stylize_photo
 from fast_style.runtime.plan import Job
@@ -32,8 +33,8 @@ pyvips = pytest.importorskip("pyvips", reason="the extra 'large' is not installe
 
 
 @pytest.fixture(scope="module")
-def style() -> Stylizer:
-    return Stylizer("great-wave-tiny", threads=1)
+def style() -> StyleNetwork:
+    return Stylizer("great-wave-tiny", threads=1).network
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def photo(width: int, height: int) -> Pixels:
     return np.asarray(Image.open(PHOTOS["astronaut"]).convert("RGB").resize((width, height)))
 
 
-def draw(style: Stylizer, raster: Raster, **options: float) -> Part:
+def draw(style: StyleNetwork, raster: Raster, **options: float) -> Part:
     return np.concatenate([band for _, band in stylize_bands(style, raster, **options)])  # type: ignore[arg-type]
 
 
@@ -59,10 +60,10 @@ def with_whole_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
         rows, columns = (np.arange(first, first + length) % side for first, length in zip(origin, shape, strict=True))
         return np.ascontiguousarray(tile[:, :, rows][..., columns])
 
-    monkeypatch.setattr("fast_style.runtime.stylizer.endless_noise", repeated)
+    monkeypatch.setattr("fast_style.runtime.network.endless_noise", repeated)
 
-    def exact(stylizer: Stylizer, raster: Raster) -> object:
-        return stylizer.measure(to_float(raster.read((0, 0, *raster.size))))
+    def exact(network: StyleNetwork, raster: Raster) -> object:
+        return network.measure(to_float(raster.read((0, 0, *raster.size))))
 
     monkeypatch.setattr(tiles, "measure", exact)
 
@@ -72,7 +73,7 @@ def with_whole_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("strokes", [1.0, 2.0])
 @pytest.mark.usefixtures("parted")
 def test_tiles_are_the_whole_within_a_level(
-    style: Stylizer, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], strokes: float
+    style: StyleNetwork, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], strokes: float
 ) -> None:
     with_whole_statistics(monkeypatch)
     pixels = photo(*size)
@@ -85,7 +86,7 @@ def test_tiles_are_the_whole_within_a_level(
 
 @settings(max_examples=15, deadline=None)
 @given(width=st.integers(101, 420), height=st.integers(101, 420), blend=st.sampled_from([0.0, 0.5]), keep=st.booleans())
-def test_any_size_has_no_seam(style: Stylizer, width: int, height: int, blend: float, keep: bool) -> None:
+def test_any_size_has_no_seam(style: StyleNetwork, width: int, height: int, blend: float, keep: bool) -> None:
     pixels = photo(width, height)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "TILE", 128)
@@ -99,7 +100,7 @@ def test_any_size_has_no_seam(style: Stylizer, width: int, height: int, blend: f
 
 
 @pytest.mark.usefixtures("parted")
-def test_a_bright_corner_counts_as_it_does_in_the_whole(style: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bright_corner_counts_as_it_does_in_the_whole(style: StyleNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).integers(0, 60, (400, 400, 3), np.uint8)
     noise[:90, :90] = 250
     with_whole_statistics(monkeypatch)
@@ -112,7 +113,7 @@ def test_a_bright_corner_counts_as_it_does_in_the_whole(style: Stylizer, monkeyp
     assert np.abs(alone.astype(int) - whole[256:, 256:]).mean() > 3
 
 
-def test_parts_are_measured_at_full_size_and_evenly(style: Stylizer) -> None:
+def test_parts_are_measured_at_full_size_and_evenly(style: StyleNetwork) -> None:
     seen: list[tuple[int, int, int, int]] = []
 
     class Watched(ArrayRaster):
@@ -132,7 +133,7 @@ def test_parts_are_measured_at_full_size_and_evenly(style: Stylizer) -> None:
 
 
 @pytest.mark.usefixtures("parted")
-def test_progress_ends_at_one_and_bands_come_in_order(style: Stylizer) -> None:
+def test_progress_ends_at_one_and_bands_come_in_order(style: StyleNetwork) -> None:
     shares: list[float] = []
     tops = [top for top, _ in stylize_bands(style, ArrayRaster(photo(200, 300)), progress=shares.append)]
     assert tops == [0, 128, 256]
@@ -141,7 +142,7 @@ def test_progress_ends_at_one_and_bands_come_in_order(style: Stylizer) -> None:
 
 
 @pytest.mark.usefixtures("parted")
-def test_who_stops_halfway_leaves_no_thread(style: Stylizer) -> None:
+def test_who_stops_halfway_leaves_no_thread(style: StyleNetwork) -> None:
     before = threading.active_count()
     bands = stylize_bands(style, ArrayRaster(photo(300, 400)))
     next(bands)
@@ -171,7 +172,7 @@ def test_noise_of_a_large_picture_begins_with_the_tile_and_does_not_repeat() -> 
 
 
 @pytest.mark.usefixtures("parted")
-def test_a_flat_sky_is_not_the_same_every_512_px(style: Stylizer) -> None:
+def test_a_flat_sky_is_not_the_same_every_512_px(style: StyleNetwork) -> None:
     sky = np.full((160, 1200, 3), 140, np.uint8)
     sky[:, ::97] = 60
     sky[:, 512:] = sky[:, : 1200 - 512]
@@ -180,7 +181,7 @@ def test_a_flat_sky_is_not_the_same_every_512_px(style: Stylizer) -> None:
     assert np.abs(here - there).mean() > 1
 
 
-def test_a_style_with_fixed_statistics_can_be_pickled(style: Stylizer) -> None:
+def test_a_style_with_fixed_statistics_can_be_pickled(style: StyleNetwork) -> None:
     pixels = photo(96, 64)
     fixed = style.fixed(style.measure(to_float(pixels)))
     other = np.ascontiguousarray(pixels[::-1])
@@ -188,7 +189,7 @@ def test_a_style_with_fixed_statistics_can_be_pickled(style: Stylizer) -> None:
     assert np.abs(fixed.frame(other).astype(int) - style.frame(other)).max() > 1
 
 
-def test_the_rim_of_a_part_does_not_count(style: Stylizer) -> None:
+def test_the_rim_of_a_part_does_not_count(style: StyleNetwork) -> None:
     pixels = photo(256, 256)
     framed = pixels.copy()
     framed[:4] = framed[-4:] = 255
@@ -213,7 +214,7 @@ def job(source: Path, target: Path) -> Job:
     return Job(source, target)
 
 
-def stylize(source: Path, target: Path, style: Stylizer, **options: object) -> None:
+def stylize(source: Path, target: Path, style: StyleNetwork, **options: object) -> None:
     outcome = stylize_photo(job(source, target), style, PhotoOptions(**options))  # type: ignore[arg-type]
     if outcome.error is not None:
         raise outcome.error
@@ -222,7 +223,7 @@ def stylize(source: Path, target: Path, style: Stylizer, **options: object) -> N
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp"])
 @pytest.mark.usefixtures("parted")
 def test_a_streamed_photo_is_the_one_in_memory(
-    style: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+    style: StyleNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     source = tmp_path / "photo.png"
     save_image(Picture(photo(300, 260), dpi=(300.0, 300.0)), source)
@@ -237,7 +238,7 @@ def test_a_streamed_photo_is_the_one_in_memory(
 
 
 @pytest.mark.usefixtures("parted")
-def test_orientation_alpha_profile_and_exif_survive_streaming(style: Stylizer, tmp_path: Path) -> None:
+def test_orientation_alpha_profile_and_exif_survive_streaming(style: StyleNetwork, tmp_path: Path) -> None:
     image = Image.fromarray(np.dstack([photo(200, 150), photo(200, 150)[..., 0]]))
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a view"
@@ -260,7 +261,7 @@ def mode_of(path: Path) -> str:
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P"])
 @pytest.mark.usefixtures("parted")
-def test_other_colour_spaces_are_streamed_as_rgb(style: Stylizer, tmp_path: Path, mode: str) -> None:
+def test_other_colour_spaces_are_streamed_as_rgb(style: StyleNetwork, tmp_path: Path, mode: str) -> None:
     source = tmp_path / ("photo.png" if mode == "P" else "photo.jpg")
     Image.fromarray(photo(200, 150)).convert(mode).save(source)
     stylize(source, tmp_path / "out.png", style)
@@ -278,7 +279,7 @@ def deep_gradient(path: Path, width: int = 160, height: int = 130) -> Part:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_sixteen_bits_go_in_and_come_out(style: Stylizer, tmp_path: Path, suffix: str) -> None:
+def test_sixteen_bits_go_in_and_come_out(style: StyleNetwork, tmp_path: Path, suffix: str) -> None:
     source = tmp_path / f"deep{suffix}"
     pixels = deep_gradient(source)
     header = read_header(source)
@@ -298,7 +299,7 @@ def test_sixteen_bits_go_in_and_come_out(style: Stylizer, tmp_path: Path, suffix
 
 
 @pytest.mark.usefixtures("parted")
-def test_sixteen_bits_survive_tiles_and_larger_strokes(style: Stylizer, tmp_path: Path) -> None:
+def test_sixteen_bits_survive_tiles_and_larger_strokes(style: StyleNetwork, tmp_path: Path) -> None:
     deep_gradient(tmp_path / "deep.tif", 300, 200)
     stylize(tmp_path / "deep.tif", tmp_path / "out.tif", style, strokes=2.0, blend=0.8)
     found = pyvips.Image.new_from_file(str(tmp_path / "out.tif"))
@@ -319,7 +320,7 @@ def test_a_header_tells_sixteen_bits_from_eight(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["out.png", "out.jpg", "out.webp", "out.tif"])
 @pytest.mark.usefixtures("parted")
-def test_exif_of_a_streamed_tiff_reaches_each_format(style: Stylizer, tmp_path: Path, target: str) -> None:
+def test_exif_of_a_streamed_tiff_reaches_each_format(style: StyleNetwork, tmp_path: Path, target: str) -> None:
     deep_gradient(tmp_path / "photo.tif")
     exif = Image.Exif()
     exif[271], exif[306], exif[315], exif[33432] = "Camera", "2026:11:28 10:00:00", "Ann", "Ann, 2026"
@@ -367,7 +368,7 @@ def test_a_full_disk_is_told(tmp_path: Path, format: str) -> None:
 
 
 @pytest.mark.usefixtures("parted")
-def test_a_damaged_large_file_is_an_error_and_leaves_nothing(style: Stylizer, tmp_path: Path) -> None:
+def test_a_damaged_large_file_is_an_error_and_leaves_nothing(style: StyleNetwork, tmp_path: Path) -> None:
     for suffix in (".jpg", ".png"):
         Image.fromarray(photo(400, 300)).save(tmp_path / f"whole{suffix}")
         content = (tmp_path / f"whole{suffix}").read_bytes()
@@ -380,14 +381,14 @@ def test_a_damaged_large_file_is_an_error_and_leaves_nothing(style: Stylizer, tm
 
 @pytest.mark.usefixtures("parted")
 def test_an_error_of_the_network_ends_the_file_and_is_told(
-    style: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    style: StyleNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.fromarray(photo(300, 300)).save(tmp_path / "photo.png")
 
-    def fail(self: Stylizer, image: object, **options: object) -> None:
+    def fail(self: StyleNetwork, image: object, **options: object) -> None:
         raise ImageError("no memory")
 
-    monkeypatch.setattr(Stylizer, "floats", fail)
+    monkeypatch.setattr(StyleNetwork, "floats", fail)
     with pytest.raises(ImageError, match="no memory"):
         stylize(tmp_path / "photo.png", tmp_path / "out.png", style)
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]

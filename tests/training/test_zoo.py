@@ -75,7 +75,7 @@ def test_a_style_is_trained_after_what_it_starts_from_and_made_once(zoo: Zoo) ->
     shared = load_checkpoint(zoo.root / "runs/shared-tiny/shared-tiny.ckpt")
     assert shared.card["paintings"]["udnie"]["artist"] == "Francis Picabia"
     style = Stylizer(zoo.root / "runs/shared-tiny/shared-tiny.onnx")
-    assert style.styles == zoo.script["TEN"]
+    assert style.network.styles == zoo.script["TEN"]
     zoo("the-scream-tiny")
     assert len(zoo.asked) == 2
 
