@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import subprocess
 import sys
@@ -78,6 +79,29 @@ def test_a_room_imports_only_from_the_floors_below(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in modules() if room_of(path) in RUNTIME_ROOMS], ids=str)
 def test_the_runtime_side_names_no_training_library(path: Path) -> None:
     assert {name.split(".")[0] for name in imports_of(path)} & STUDIO == set()
+
+
+def module_of(path: Path) -> str:
+    return ".".join(("fast_style", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def modules_imported_by(path: Path, known: set[str]) -> set[str]:
+    """The modules of fast_style that a file imports, at its top, in functions, or for types only."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= inner & known or {node.module or ""}
+    return names & known
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    paths = {module_of(path): path for path in ROOT.rglob("*.py")}
+    # The package's own face imports the Stylizer when it is asked for.
+    edges = {name: modules_imported_by(path, set(paths) - {"fast_style"}) for name, path in paths.items()}
+    assert list(graphlib.TopologicalSorter(edges).static_order())
 
 
 def loaded_by(code: str) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import subprocess
 import sys
 import threading
@@ -179,14 +178,6 @@ def test_a_flat_sky_is_not_the_same_every_512_px(style: StyleNetwork) -> None:
     parts = draw(style, ArrayRaster(sky), strokes=1.0).astype(int)
     here, there = parts[:, 128:400], parts[:, 640:912]
     assert np.abs(here - there).mean() > 1
-
-
-def test_a_style_with_fixed_statistics_can_be_pickled(style: StyleNetwork) -> None:
-    pixels = photo(96, 64)
-    fixed = style.fixed(style.measure(to_float(pixels)))
-    other = np.ascontiguousarray(pixels[::-1])
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fixed)).frame(other), fixed.frame(other))
-    assert np.abs(fixed.frame(other).astype(int) - style.frame(other)).max() > 1
 
 
 def test_the_rim_of_a_part_does_not_count(style: StyleNetwork) -> None:
