@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from fast_style import Stylizer
-from tests.conftest import PAINTING, PHOTOS
-from tests.runtime.conftest import write_style
+from tests.conftest import PAINTING, PHOTOS, write_style
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fast_style.graph import Device, core_count
 from fast_style.images import Pixels
-from fast_style.runtime.stylizer import Stylizer
+from fast_style.model import Device, core_count
+from fast_style.stylize.stylizer import Stylizer
 
 SIZES = {"360p": (640, 360), "480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 import onnxruntime
 
 from fast_style.errors import FastStyleError
-from fast_style.graph import core_count
+from fast_style.model import core_count
 
 # What a fast case is repeated for in one turn, at least, s: one frame of a fast network is too short to time.
 TURN_SECONDS = 0.25

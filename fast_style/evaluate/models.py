@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import InputError, ModelError
-from fast_style.graph import PICTURE_TYPES, Graph, Value, first_line, open_graph
-from fast_style.runtime.mixture import find_mixture, mixture_name
-from fast_style.runtime.stylizer import Stylizer
-from fast_style.styles import find_style
+from fast_style.model import PICTURE_TYPES, Graph, Value, first_line, open_graph
+from fast_style.styles.catalog import find_style
+from fast_style.styles.mixture import find_mixture, mixture_name
+from fast_style.stylize.stylizer import Stylizer
 
 ValueRange = Literal["0-1", "0-255", "-1-1"]
 Image = NDArray[np.float32]
@@ -45,7 +45,7 @@ def open_model(given: str | Path, *, value_range: ValueRange | None = None, stre
     """Open a shipped name, an .onnx, a .ckpt or a mixture.
 
     Args:
-        given: Name, path or a text as of :func:`fast_style.runtime.mixture.find_mixture`.
+        given: Name, path or a text as of :func:`fast_style.styles.mixture.find_mixture`.
         value_range: Of the pixels of an ONNX file from elsewhere; those of ours say it themselves.
         strength: Of styles that have learned one.
 

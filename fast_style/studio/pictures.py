@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from fast_style.errors import FastStyleError, StudioError
 from fast_style.extras import missing_extra
 from fast_style.images import Picture, Pixels, load_image, save_image
-from fast_style.runtime.stylizer import Stylizer
 from fast_style.studio.library import Library
+from fast_style.stylize.stylizer import Stylizer
 
 CARD_SIZE = 480
 FRAME_SIZE = 640
@@ -217,7 +217,7 @@ class Films:
 
         state = "failed"
         try:
-            from fast_style.runtime.video import VideoOptions, stylize_video
+            from fast_style.films.video import VideoOptions, stylize_video
 
             stylizer, options = choice.of(Stylizer(style, threads=1)), VideoOptions(size=size)
             report = stylize_video(source, film.target, stylizer, options, progress=move)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError, WebError
-from fast_style.graph import without_defaults
-from fast_style.runtime.stylizer import Stylizer
+from fast_style.model import without_defaults
+from fast_style.stylize.stylizer import Stylizer
 
 # The page is tested with this version of onnxruntime-web, and only with it.
 RUNTIME_VERSION = "1.30.0"

@@ -12,8 +12,8 @@ from fast_style.cli.app import main
 from fast_style.errors import ModelError
 from fast_style.export import TOLERANCE, write_form
 from fast_style.export.precision import psnr
-from fast_style.graph import INPUT, ORIGIN, STATISTICS, open_session
 from fast_style.images import Pixels, to_float
+from fast_style.model import INPUT, ORIGIN, STATISTICS, open_session
 
 
 def exported(checkpoint: Path, out: Path, *options: object) -> Path:

@@ -17,9 +17,9 @@ from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import InputError
 from fast_style.images import load_image
+from fast_style.losses import Objective
 from fast_style.networks import Condition, StyleSets
-from fast_style.perceptual import Objective
-from fast_style.styles import read_card
+from fast_style.styles.card import read_card
 from fast_style.training import Recipe, load_checkpoint, train_style
 from fast_style.training.start import load_start
 from tests.conftest import PAINTING

@@ -16,7 +16,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.export import network_from_onnx
-from fast_style.styles import find_style
+from fast_style.styles.catalog import find_style
 from fast_style.training import load_checkpoint, train_style
 from tests.conftest import random_state
 
