@@ -211,7 +211,7 @@ def test_forms_are_made_without_the_package_onnx() -> None:
 import sys
 import numpy as np
 from fast_style.stylize.stylizer import Stylizer
-style = Stylizer("great-wave-tiny")
+style = Stylizer("great-wave-tiny").network
 style.fixed(style.measure(np.zeros((1, 3, 32, 32), np.float32)))
 print("onnx" in sys.modules or "torch" in sys.modules)
 """

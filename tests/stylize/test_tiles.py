@@ -21,7 +21,7 @@ from fast_style.images import Picture, Pixels, add_exif, load_image, read_header
 from fast_style.photos.jobs import Job
 from fast_style.photos.run import PhotoOptions, stylize_photo
 from fast_style.stylize import tiles
-from fast_style.stylize.network import StyleNetwork
+from fast_style.stylize.network import FixedNetwork, StyleNetwork
 from fast_style.stylize.noise import endless_noise
 from fast_style.stylize.rasters import ArrayRaster, OverRaster, Part, Raster
 from fast_style.stylize.streaming import open_raster, write_bands
@@ -32,8 +32,13 @@ pyvips = pytest.importorskip("pyvips", reason="the extra 'large' is not installe
 
 
 @pytest.fixture(scope="module")
-def style() -> StyleNetwork:
-    return Stylizer("great-wave-tiny", threads=1).network
+def stylizer() -> Stylizer:
+    return Stylizer("great-wave-tiny", threads=1)
+
+
+@pytest.fixture(scope="module")
+def style(stylizer: Stylizer) -> StyleNetwork:
+    return stylizer.network
 
 
 @pytest.fixture
@@ -205,8 +210,8 @@ def job(source: Path, target: Path) -> Job:
     return Job(source, target)
 
 
-def stylize(source: Path, target: Path, style: StyleNetwork, **options: object) -> None:
-    outcome = stylize_photo(job(source, target), style, PhotoOptions(**options))  # type: ignore[arg-type]
+def stylize(source: Path, target: Path, stylizer: Stylizer, **options: object) -> None:
+    outcome = stylize_photo(job(source, target), stylizer, PhotoOptions(**options))  # type: ignore[arg-type]
     if outcome.error is not None:
         raise outcome.error
 
@@ -214,13 +219,13 @@ def stylize(source: Path, target: Path, style: StyleNetwork, **options: object) 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp"])
 @pytest.mark.usefixtures("parted")
 def test_a_streamed_photo_is_the_one_in_memory(
-    style: StyleNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+    stylizer: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     source = tmp_path / "photo.png"
     save_image(Picture(photo(300, 260), dpi=(300.0, 300.0)), source)
-    stylize(source, streamed := tmp_path / f"streamed{suffix}", style, quality=100)
+    stylize(source, streamed := tmp_path / f"streamed{suffix}", stylizer, quality=100)
     monkeypatch.setattr("fast_style.stylize.streaming.streams", lambda: False)
-    stylize(source, loaded := tmp_path / f"loaded{suffix}", style, quality=100)
+    stylize(source, loaded := tmp_path / f"loaded{suffix}", stylizer, quality=100)
     found, expected = load_image(streamed), load_image(loaded)
     assert np.abs(found.pixels.astype(int) - expected.pixels).mean() < (0.01 if suffix in {".png", ".tif"} else 3)
     if suffix != ".webp":
@@ -229,13 +234,13 @@ def test_a_streamed_photo_is_the_one_in_memory(
 
 
 @pytest.mark.usefixtures("parted")
-def test_orientation_alpha_profile_and_exif_survive_streaming(style: StyleNetwork, tmp_path: Path) -> None:
+def test_orientation_alpha_profile_and_exif_survive_streaming(stylizer: Stylizer, tmp_path: Path) -> None:
     image = Image.fromarray(np.dstack([photo(200, 150), photo(200, 150)[..., 0]]))
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a view"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image.save(tmp_path / "photo.png", exif=exif, icc_profile=profile)
-    stylize(tmp_path / "photo.png", tmp_path / "out.png", style)
+    stylize(tmp_path / "photo.png", tmp_path / "out.png", stylizer)
     found = load_image(tmp_path / "out.png")
     upright = load_image(tmp_path / "photo.png")
     assert found.size == upright.size == (150, 200)
@@ -252,10 +257,10 @@ def mode_of(path: Path) -> str:
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P"])
 @pytest.mark.usefixtures("parted")
-def test_other_colour_spaces_are_streamed_as_rgb(style: StyleNetwork, tmp_path: Path, mode: str) -> None:
+def test_other_colour_spaces_are_streamed_as_rgb(stylizer: Stylizer, tmp_path: Path, mode: str) -> None:
     source = tmp_path / ("photo.png" if mode == "P" else "photo.jpg")
     Image.fromarray(photo(200, 150)).convert(mode).save(source)
-    stylize(source, tmp_path / "out.png", style)
+    stylize(source, tmp_path / "out.png", stylizer)
     assert load_image(tmp_path / "out.png").size == (200, 150)
     assert mode_of(tmp_path / "out.png") == "RGB"
 
@@ -270,29 +275,29 @@ def deep_gradient(path: Path, width: int = 160, height: int = 130) -> Part:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_sixteen_bits_go_in_and_come_out(style: StyleNetwork, tmp_path: Path, suffix: str) -> None:
+def test_sixteen_bits_go_in_and_come_out(stylizer: Stylizer, tmp_path: Path, suffix: str) -> None:
     source = tmp_path / f"deep{suffix}"
     pixels = deep_gradient(source)
     header = read_header(source)
     assert header is not None
     assert header.deep
-    stylize(source, tmp_path / f"out{suffix}", style)
+    stylize(source, tmp_path / f"out{suffix}", stylizer)
     found = pyvips.Image.new_from_file(str(tmp_path / f"out{suffix}"))
     assert found.format == "ushort"
     drawn = np.asarray(found.numpy())
-    expected = style.floats(to_float(pixels))[0].transpose(1, 2, 0) * 65535
+    expected = stylizer.network.floats(to_float(pixels))[0].transpose(1, 2, 0) * 65535
     assert np.abs(drawn - expected).max() <= 1
     # The network's result is not rounded to 8 bits on the way.
     assert len(np.unique(drawn)) > 3 * 256
     assert found.xres == pytest.approx(11.811, rel=1e-3)
-    stylize(source, tmp_path / "out.jpg", style)
+    stylize(source, tmp_path / "out.jpg", stylizer)
     assert mode_of(tmp_path / "out.jpg") == "RGB"
 
 
 @pytest.mark.usefixtures("parted")
-def test_sixteen_bits_survive_tiles_and_larger_strokes(style: StyleNetwork, tmp_path: Path) -> None:
+def test_sixteen_bits_survive_tiles_and_larger_strokes(stylizer: Stylizer, tmp_path: Path) -> None:
     deep_gradient(tmp_path / "deep.tif", 300, 200)
-    stylize(tmp_path / "deep.tif", tmp_path / "out.tif", style, strokes=2.0, blend=0.8)
+    stylize(tmp_path / "deep.tif", tmp_path / "out.tif", stylizer, strokes=2.0, blend=0.8)
     found = pyvips.Image.new_from_file(str(tmp_path / "out.tif"))
     assert (found.format, found.width, found.height) == ("ushort", 300, 200)
 
@@ -311,13 +316,13 @@ def test_a_header_tells_sixteen_bits_from_eight(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["out.png", "out.jpg", "out.webp", "out.tif"])
 @pytest.mark.usefixtures("parted")
-def test_exif_of_a_streamed_tiff_reaches_each_format(style: StyleNetwork, tmp_path: Path, target: str) -> None:
+def test_exif_of_a_streamed_tiff_reaches_each_format(stylizer: Stylizer, tmp_path: Path, target: str) -> None:
     deep_gradient(tmp_path / "photo.tif")
     exif = Image.Exif()
     exif[271], exif[306], exif[315], exif[33432] = "Camera", "2026:11:28 10:00:00", "Ann", "Ann, 2026"
     exif.get_ifd(34665)[33434] = 1 / 60
     add_exif(tmp_path / "photo.tif", exif.tobytes())
-    stylize(tmp_path / "photo.tif", tmp_path / target, style)
+    stylize(tmp_path / "photo.tif", tmp_path / target, stylizer)
     with Image.open(tmp_path / target) as image:
         found = image.getexif()
         assert (found[271], found[306], found[315], found[33432]) == tuple(exif[tag] for tag in (271, 306, 315, 33432))
@@ -359,29 +364,29 @@ def test_a_full_disk_is_told(tmp_path: Path, format: str) -> None:
 
 
 @pytest.mark.usefixtures("parted")
-def test_a_damaged_large_file_is_an_error_and_leaves_nothing(style: StyleNetwork, tmp_path: Path) -> None:
+def test_a_damaged_large_file_is_an_error_and_leaves_nothing(stylizer: Stylizer, tmp_path: Path) -> None:
     for suffix in (".jpg", ".png"):
         Image.fromarray(photo(400, 300)).save(tmp_path / f"whole{suffix}")
         content = (tmp_path / f"whole{suffix}").read_bytes()
         source = tmp_path / f"cut{suffix}"
         source.write_bytes(content[: len(content) // 2])
         with pytest.raises(ImageError, match=f"cut{suffix}|damaged"):
-            stylize(source, tmp_path / "out.png", style)
+            stylize(source, tmp_path / "out.png", stylizer)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.jpg", "cut.png", "whole.jpg", "whole.png"]
 
 
 @pytest.mark.usefixtures("parted")
 def test_an_error_of_the_network_ends_the_file_and_is_told(
-    style: StyleNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stylizer: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.fromarray(photo(300, 300)).save(tmp_path / "photo.png")
 
-    def fail(self: StyleNetwork, image: object, **options: object) -> None:
+    def fail(self: FixedNetwork, image: object, **options: object) -> None:
         raise ImageError("no memory")
 
-    monkeypatch.setattr(StyleNetwork, "floats", fail)
+    monkeypatch.setattr(FixedNetwork, "floats", fail)
     with pytest.raises(ImageError, match="no memory"):
-        stylize(tmp_path / "photo.png", tmp_path / "out.png", style)
+        stylize(tmp_path / "photo.png", tmp_path / "out.png", stylizer)
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
