@@ -24,7 +24,6 @@ FLOORS = (
     "graph",
     "adapters",
     "runtime",
-    "benchmark",
     "device",
     "painting",
     "perceptual",
@@ -42,7 +41,7 @@ FLOORS = (
     "cli",
 )
 STUDIO = {"torch", "torchvision", "pytorch_lightning", "onnx", "onnxscript"}
-RUNTIME_ROOMS = {"errors", "extras", "files", "images", "sheet", "styles", "graph", "adapters", "runtime", "benchmark"}
+RUNTIME_ROOMS = {"errors", "extras", "files", "images", "sheet", "styles", "graph", "adapters", "runtime"}
 RUNTIME_ROOMS |= {"hub", "web", "studio"}
 
 
