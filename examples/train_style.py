@@ -1,28 +1,33 @@
 """Train a style from Python: ``python examples/train_style.py PAINTING PHOTOS OUT``.
 
-Needs ``pip install 'fast-style[train]'``. It starts from a shipped style, so that 800 steps are enough, and writes the
-ONNX file, its card and the checkpoint into OUT, like ``fast-style train``.
+Needs ``pip install '.[train]'``. It starts from a shipped style, so that 800 steps are enough, and writes the ONNX
+file, its card and the checkpoint into OUT, like ``fast-style train``.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from fast_style.perceptual import Objective
 from fast_style.training import Outcome, Recipe, train_style
 
 
-def main(
-    painting: Path, photos: Path, out: Path, *, steps: int = 800, size: int = 256, vgg: str = "caffe-vgg19"
-) -> Outcome:
-    """Train a bolder style than the default, with relu5_1 among its style layers.
+def main(painting: Path, photos: Path, out: Path, **changes: Any) -> Outcome:
+    """Train a bolder style than the default.
+
+    Args:
+        painting: The style image.
+        photos: A folder of photos.
+        out: Where the results go.
+        **changes: To the recipe, such as ``size=256``.
 
     Returns:
         What the run left.
     """
-    objective = Objective(strength=1.5, style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"))
-    recipe = Recipe(network="fast", steps=steps, size=size, vgg=vgg, objective=objective)
+    recipe = Recipe("fast", **{"steps": 800, **changes})
+    recipe = replace(recipe, objective=replace(recipe.objective, strength=1.5))
     return train_style(painting, photos, out, recipe=recipe, init="starry-night", details={"licence": "public domain"})
 
 

@@ -1,24 +1,25 @@
-"""Reading checkpoints, which are hostile until proven."""
+"""Checkpoints: what training adds to Lightning's, and reading them, which are hostile until proven."""
 
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fast_style.errors import CheckpointError
+from fast_style import __version__
+from fast_style.errors import CheckpointError, InputError, did_you_mean
 from fast_style.files import check_format
-from fast_style.networks import TransformerNetwork, restore_network
+from fast_style.networks import TransformerNetwork, restore_network, take_style
 from fast_style.perceptual import Calibration
 from fast_style.recipe import Recipe
 
-# What checkpoints say that fast-style writes now; those of 0.1.0 say nothing.
+# What checkpoints say that fast-style writes now.
 CHECKPOINT_FORMAT = 1
-_SETS = "average_sets.values."
 
 
 @dataclass(frozen=True)
@@ -29,45 +30,93 @@ class Checkpoint:
         path: Its file.
         step: Steps done.
         recipe: What was being trained and how.
-        calibration: What raw photos score.
         card: Values about the style: name, painting, licence.
         losses: Losses of the last step.
-        average: State dict of the averaged network: the one to export.
-        sets: The styles' averaged sets of scales and shifts by name, each (1 or 3, 2, C); none if it has one style,
+        average: State dict of the network to export: the averaged one, mixed with the run's start if the recipe has a
+            ``start_share``.
+        sets: The sets of scales and shifts to export by style, each (1 or 3, 2, C); empty if there is one style
             without a strength, which the network itself holds.
-        calibrations: What raw photos score, by style, if there are several.
+        calibrations: What raw photos score, by style.
     """
 
     path: Path
     step: int
     recipe: Recipe
-    calibration: Calibration | None
     card: dict[str, Any]
     losses: dict[str, float]
     average: dict[str, Tensor]
     sets: dict[str, Tensor] = field(default_factory=dict)
     calibrations: dict[str, Calibration] = field(default_factory=dict)
 
-    def network(self) -> TransformerNetwork:
-        """Build the averaged network, in eval mode.
+    @property
+    def calibration(self) -> Calibration | None:
+        """What raw photos score, for the first style."""
+        return next(iter(self.calibrations.values()), None)
+
+    def network(self, style: str | None = None) -> TransformerNetwork:
+        """Build the network to export, in eval mode.
+
+        Args:
+            style: Of several, the one whose scales and shifts it takes, at strength 1; by default the first.
 
         Raises:
             CheckpointError: The weights do not fit the network the recipe names.
+            InputError: There is no such style.
         """
+        if style is not None and style not in self.sets:
+            raise InputError(f"{self.path} holds no style {style!r}{did_you_mean(style, self.sets)}")
         try:
-            return restore_network(self.recipe.network, self.average).eval()
+            network = restore_network(self.recipe.network, self.average).eval()
         except RuntimeError as error:
             raise CheckpointError(
                 f"{self.path} does not hold the weights of {self.recipe.network!r}",
-                hint="Another version of fast-style wrote it, with another network, or it was changed: train anew.",
+                hint="The file was changed, or another version of fast-style wrote it: train again.",
             ) from error
+        if self.sets:
+            take_style(network, self.sets[style or next(iter(self.sets))])
+        return network
+
+    def alone(self, style: str) -> Checkpoint:
+        """Return one of several styles by itself, at strength 1.
+
+        Raises:
+            InputError: There is no such style.
+        """
+        average = self.network(style).state_dict()
+        card = {key: value for key, value in self.card.items() if key not in {"styles", "paintings"}}
+        card |= {"name": style, "painting": self.card.get("paintings", {}).get(style, {})}
+        units = {name: units for name, units in self.calibrations.items() if name == style}
+        recipe = replace(self.recipe, learn_strength=False)
+        return replace(self, recipe=recipe, card=card, average=average, sets={}, calibrations=units)
+
+
+def checkpoint_facts(
+    recipe: Recipe,
+    card: Mapping[str, Any],
+    calibrations: Mapping[str, Calibration | None],
+    losses: Mapping[str, float],
+) -> dict[str, Any]:
+    """Return what a checkpoint's ``fast_style`` holds, beside Lightning's state dict, as plain values."""
+    return {
+        "format": CHECKPOINT_FORMAT,
+        "version": __version__,
+        "recipe": recipe.as_dict(),
+        "card": dict(card),
+        "calibrations": {style: units.as_dict() for style, units in calibrations.items() if units is not None},
+        "losses": dict(losses),
+    }
+
+
+def style_names_of(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the styles that a card tells of."""
+    return tuple(card.get("styles", [card.get("name", "")]))
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint without running any code in it.
 
     Raises:
-        CheckpointError: It is missing, damaged, not ours, of a later version of fast-style, or holds anything but
+        CheckpointError: It is missing, damaged, not ours, of a later version of fast-style, or holds anything except
             tensors and plain values.
     """
     path = Path(path)
@@ -84,23 +133,27 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         ) from error
     if not isinstance(stored, dict) or not isinstance(stored.get("fast_style"), dict) or "state_dict" not in stored:
         raise CheckpointError(f"{path} is not a checkpoint of fast-style", hint=hint)
-    ours = stored["fast_style"]
-    check_format(ours.get("format"), CHECKPOINT_FORMAT, path, CheckpointError)
-    prefix = "average."
-    calibration = ours.get("calibration")
-    card = dict(ours.get("card", {}))
-    names = card.get("styles", [card.get("name", "")])
-    sets = {key: value for key, value in stored["state_dict"].items() if key.startswith(_SETS)}
+    facts = stored["fast_style"]
+    check_format(facts.get("format"), CHECKPOINT_FORMAT, path, CheckpointError)
+    recipe = Recipe.from_dict(facts.get("recipe", {}))
+    card = dict(facts.get("card", {}))
+    sets = _exported(stored["state_dict"], "_sets.values.", recipe.start_share)
     return Checkpoint(
         path=path,
         step=int(stored.get("global_step", 0)),
-        recipe=Recipe.from_dict(ours.get("recipe", {})),
-        calibration=Calibration(**calibration) if calibration else None,
+        recipe=recipe,
         card=card,
-        losses=dict(ours.get("losses", {})),
-        average={
-            key.removeprefix(prefix): value for key, value in stored["state_dict"].items() if key.startswith(prefix)
-        },
-        sets={name: sets[f"{_SETS}{number}"] for number, name in enumerate(names)} if sets else {},
-        calibrations={name: Calibration(**values) for name, values in ours.get("calibrations", {}).items()},
+        losses=dict(facts.get("losses", {})),
+        average=_exported(stored["state_dict"], ".", recipe.start_share),
+        sets={name: sets[str(number)] for number, name in enumerate(style_names_of(card))} if sets else {},
+        calibrations={name: Calibration(**values) for name, values in facts.get("calibrations", {}).items()},
     )
+
+
+def _exported(state: Mapping[str, Tensor], part: str, start_share: float) -> dict[str, Tensor]:
+    """Return the averaged weights whose names go on with ``part``, mixed with those of the run's start."""
+    prefix = f"average{part}"
+    average = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    if not start_share:
+        return average
+    return {key: value.lerp(state[f"start{part}{key}"], start_share) for key, value in average.items()}

@@ -1,10 +1,12 @@
-"""Choosing the device that computes."""
+"""Choosing the device that computes, and bringing pictures to it."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from fast_style.errors import DeviceError
+from fast_style.images import Pixels, to_float
 
 
 def find_device(name: str, *, apple: bool = False) -> torch.device:
@@ -32,3 +34,8 @@ def find_device(name: str, *, apple: bool = False) -> torch.device:
         raise DeviceError(
             f"torch cannot use the device {name!r}: {str(error).splitlines()[0]}", hint="Use the CPU, or auto."
         ) from error
+
+
+def to_tensor(pixels: Pixels, device: torch.device | str = "cpu") -> Tensor:
+    """Turn (H, W, 3) uint8 into (1, 3, H, W) float32, RGB in [0, 1], channels last in memory."""
+    return torch.from_numpy(to_float(pixels)).to(device).contiguous(memory_format=torch.channels_last)

@@ -15,7 +15,7 @@ The tree::
     ├── ModelError                  an ONNX file that cannot serve as a style
     ├── CameraError                 a camera that is absent, busy or gone; a display that is not there
     ├── DeviceError                 the device asked for is not the one that would run
-    ├── MissingExtraError           a library that one of fast-style's extras installs
+    ├── MissingExtraError           a library of one of fast-style's extras: missing, or cannot be loaded
     ├── WebError                    the page's runtime or address cannot be had
     ├── HubError                    the Hugging Face hub cannot be reached, or refuses
     ├── StudioError                 what the studio is asked for cannot be done now
@@ -94,7 +94,7 @@ class DeviceError(FastStyleError):
 
 
 class MissingExtraError(FastStyleError):
-    """A library that one of fast-style's extras installs is missing."""
+    """A library that one of fast-style's extras installs is missing or cannot be loaded."""
 
 
 class WebError(FastStyleError):

@@ -1,6 +1,16 @@
-"""Which extra of fast-style brings a library that is not installed."""
+"""What to install if a library of one of the extras is missing or cannot be loaded."""
 
 from __future__ import annotations
+
+import json
+import re
+import shlex
+import traceback
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from fast_style.errors import MissingExtraError
 
@@ -19,14 +29,74 @@ EXTRAS = {
 }
 
 
-def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
-    """Say which extra to install for an import that failed.
+# Packages of Debian and Ubuntu with what OpenCV needs and small systems lack.
+_SYSTEM_PACKAGES = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0"}
+
+
+def missing_extra(error: ImportError) -> MissingExtraError | None:
+    """Say what to install for an import that failed.
 
     Returns:
-        The error for the user, or None if no extra brings the module. A submodule that is missing means that its
-        library is there and broken, so it belongs to no extra.
+        The error for the user, or None if no extra brings the module.
     """
     for extra, modules in EXTRAS.items():
-        if error.name in modules:
-            return MissingExtraError(f"{error.name} is not installed: pip install 'fast-style[{extra}]'")
-    return None
+        if isinstance(error, ModuleNotFoundError) and error.name in modules:
+            return MissingExtraError(f"{error.name} is not installed: {install_command(extra)}")
+    optional = {module for modules in EXTRAS.values() for module in modules}
+    broken = next((module for module in _modules_behind(error) if module in optional), None)
+    if broken is None:
+        return None
+    reason = "".join(str(error).splitlines()[:1])
+    return MissingExtraError(f"{broken} cannot be loaded: {reason}; {_remedy(broken, reason)}")
+
+
+def _modules_behind(error: ImportError) -> Iterator[str]:
+    """The top-level names of what could not be imported, and of what was being imported then, the innermost first."""
+    if error.name:
+        yield error.name.partition(".")[0]
+    for frame, _ in reversed([*traceback.walk_tb(error.__traceback__)]):
+        if frame.f_code.co_name == "<module>":
+            yield str(frame.f_globals.get("__name__")).partition(".")[0]
+
+
+def _remedy(module: str, reason: str) -> str:
+    if match := re.search(r"\blib[\w.+-]+?\.so[.\d]*", reason):
+        package = _SYSTEM_PACKAGES.get(match[0])
+        return f"install the system library {match[0]}{f' (Debian, Ubuntu: apt install {package})' if package else ''}"
+    distributions = metadata.packages_distributions().get(module, [module])
+    return f"install it again: pip install --force-reinstall {distributions[0]}"
+
+
+def install_command(*extras: str) -> str:
+    """Return the pip command that adds extras to fast-style, from where this installation came from.
+
+    That is a folder, a wheel, a repository, or the package index. A clone that is used without being installed is
+    installed from its folder.
+
+    Reference:
+        PEP 610, "Recording the Direct URL Origin of installed distributions".
+    """
+    chosen = f"[{','.join(extras)}]"
+    source = _direct_url()
+    url = source.get("url", "")
+    if not url:
+        return f"pip install {shlex.quote(f'fast-style{chosen}')}"
+    if url.startswith("file:") and "vcs_info" not in source:
+        from urllib.request import url2pathname  # slow to import
+
+        editable = "-e " if source.get("dir_info", {}).get("editable") else ""
+        return f"pip install {editable}{shlex.quote(url2pathname(urlsplit(url).path) + chosen)}"
+    if vcs := source.get("vcs_info"):
+        url = f"{vcs['vcs']}+{url}@{vcs.get('requested_revision') or vcs['commit_id']}"
+    return f"pip install {shlex.quote(f'fast-style{chosen} @ {url}')}"
+
+
+def _direct_url() -> dict[str, Any]:
+    """Read what pip recorded of where fast-style came from; empty if that was the package index."""
+    clone = Path(__file__).parents[1]
+    try:
+        recorded = metadata.distribution("fast-style").read_text("direct_url.json")
+    except metadata.PackageNotFoundError:
+        return {"url": clone.as_uri(), "dir_info": {"editable": True}} if (clone / "pyproject.toml").is_file() else {}
+    source: dict[str, Any] = json.loads(recorded) if recorded else {}
+    return source

@@ -58,7 +58,7 @@ def check_new(target: Path, *, force: bool, hint: str = "Give --force to overwri
 
 
 def check_format(found: object, newest: int, path: Path, error: type[FastStyleError]) -> None:
-    """Refuse a file whose format is not one of those from 1 to ``newest``; None stands for files of version 0.1.0.
+    """Refuse a file whose format is not one of those from 1 to ``newest``.
 
     Args:
         found: What the file says of its format.
@@ -69,7 +69,7 @@ def check_format(found: object, newest: int, path: Path, error: type[FastStyleEr
     Raises:
         FastStyleError: This version does not know the format; of the class ``error``.
     """
-    if found is not None and found not in range(1, newest + 1):
+    if found not in range(1, newest + 1):
         raise error(
             f"{path} has the format {found!r}; this version of fast-style reads up to {newest}",
             hint="Update fast-style.",

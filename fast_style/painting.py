@@ -159,22 +159,33 @@ def find_style_size(pixels: Pixels) -> int:
 
 
 def load_painting(path: str | Path, size: int | None, *, box: Sequence[int] | None = None) -> Tensor:
-    """Read a painting, scaled so that its long side has ``size`` px, never squashed.
+    """Read a painting, scaled so that its long side has ``size`` px: see :func:`scale_painting`.
+
+    Raises:
+        ImageError: It cannot be read, or has a side under 16 px, in the file or once it is scaled.
+        InputError: The size is above 4,096 px, or, from a checkpoint, no size.
+        CheckpointError: The box, which comes from a checkpoint or a card, does not lie in the picture.
+    """
+    return scale_painting(load_image(path, opaque=True), size, box=box, name=str(path))
+
+
+def scale_painting(picture: Picture, size: int | None, *, box: Sequence[int] | None = None, name: str) -> Tensor:
+    """Scale a painting so that its long side has ``size`` px, never squashed.
 
     Args:
-        path: The picture.
+        picture: The painting, perhaps with a frame around it.
         size: Px; None takes what :func:`find_style_size` finds.
         box: (left, top, right, bottom) of the painting in it, px; None takes the whole.
+        name: What errors call it.
 
     Returns:
         (1, 3, H, W), RGB in [0, 1].
 
     Raises:
-        ImageError: It cannot be read, or has a side under 16 px.
+        ImageError: It has a side under 16 px.
         InputError: The size is above 4,096 px, or, from a checkpoint, no size.
         CheckpointError: The box, which comes from a checkpoint or a card, does not lie in the picture.
     """
-    picture: Picture = load_image(path, opaque=True)
     width, height = picture.size
     if box is not None:
         try:
@@ -182,18 +193,25 @@ def load_painting(path: str | Path, size: int | None, *, box: Sequence[int] | No
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{box!r} is not a part of a picture; expected left, top, right, bottom") from error
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-            raise CheckpointError(f"{path} of {width}×{height} px has no part {list(box)}")
+            raise CheckpointError(f"{name} of {width}×{height} px has no part {list(box)}")
         picture = Picture(np.ascontiguousarray(picture.pixels[top:bottom, left:right]))
         width, height = picture.size
     if min(width, height) < _SMALLEST_PAINTING:
         raise ImageError(
-            f"{path} of {width}×{height} px is too small for a painting",
+            f"{name} of {width}×{height} px is too small for a painting",
             hint=f"Each side needs at least {_SMALLEST_PAINTING} px; several hundred show strokes.",
         )
     size = find_style_size(picture.pixels) if size is None else size
     if not isinstance(size, int) or not 1 <= size <= _LARGEST_STYLE_SIZE:
         raise InputError(f"the painting's long side is {size!r} px; expected 1 to {_LARGEST_STYLE_SIZE}")
-    picture = resize(picture, fit_size(picture.size, size, enlarge=True))
+    scaled = fit_size(picture.size, size, enlarge=True)
+    if min(scaled) < _SMALLEST_PAINTING:
+        raise ImageError(
+            f"{name} of {width}×{height} px is too narrow: at --style-size {size} it has {scaled[0]}×{scaled[1]} px; "
+            f"each side needs at least {_SMALLEST_PAINTING} px",
+            hint="Give a larger --style-size, or crop the painting.",
+        )
+    picture = resize(picture, scaled)
     return torch.from_numpy(to_float(picture.pixels))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from fast_style.errors import CheckpointError, InputError
@@ -10,14 +10,34 @@ from fast_style.perceptual import BOLD, Objective
 
 Precision = Literal["auto", "32", "bf16"]
 Tune = Literal["network", "adapter"]
+Schedule = Literal["cosine", "constant"]
 
 
-@dataclass(frozen=True)
+# What differs for the network of Johnson et al., which learns the plain objective.
+_JOHNSON: dict[str, Any] = {
+    "size": 256,
+    "batch": 2,
+    "objective": Objective(),
+    "kept": 0.0,
+    "grid_weight": 600.0,
+    "weave_weight": 0.0,
+    "lattice_weight": 20.0,
+    "style_warmup": 0.6,
+}
+
+
+@dataclass(frozen=True, init=False)
 class Recipe:
     """How a style is trained. The command line, the TOML file and the checkpoint all hold exactly this.
 
+    ``Recipe("tiny", steps=800)`` is the recipe of that network but for the steps. The defaults below are those of
+    ``fast``, ``tiny`` and ``fine``; ``johnson`` has other ones.
+
     Attributes:
         network: Name of the transformer network.
+        precision: ``bf16`` computes in bfloat16 with float32 weights and losses. ``auto`` is decided as a run begins:
+            ``bf16`` on a GPU that has it, or on a processor that is measured to be faster so, which several processes
+            do not do, since they could disagree. The checkpoint holds the decision, and a resumed run keeps to it.
         tune: What learns: the whole ``network``, or only an ``adapter``, the scales and shifts of its instance
             normalizations (Dumoulin et al. 2017, section 2.2), which needs a trained network to start from.
         steps: Optimizer steps.
@@ -42,44 +62,78 @@ class Recipe:
         steady_weight: Weight of :class:`~fast_style.perceptual.Steady`, which keeps what is drawn from flickering; 0
             leaves it out.
         steady_since: Share of the steps after which that counts.
+        in_turns: Compute the border and the steady term, which draw a second time, in turns: the border in one step of
+            four, by four times its weight, and steadiness in two, by twice its weight. Needs about a third less time.
+        border_strips: Share of the steps that score a strip across the crop in place of a square, see
+            :func:`~fast_style.perceptual.draw_strip`: a long training otherwise leaves the border pale. The border
+            term needs a square, so this needs ``in_turns``, and leaves the steps of that term as they are.
         learning_rate: The peak of the schedule; None takes the network's own, see :attr:`peak_learning_rate`.
-        warmup: Share of the steps in which the learning rate rises; then it falls along a cosine.
+        style_rate: How many times faster the scales and shifts of each of several styles learn than what they share,
+            at most as many times as there are styles: each is drawn less often.
+        warmup: Share of the steps in which the learning rate rises.
+        schedule: Afterwards it falls to zero along a ``cosine``, or stays ``constant``, for a run that others start
+            from.
         style_warmup: Share of the steps in which the style's weight rises from a quarter to the whole. At full
             weight from the start, a network loses the photo first and finds it again slowly.
         weight_decay: Decoupled, of all weights.
         gradient_clip: Largest norm of the gradient.
         averaging: Decay per step of the exponential average of the weights that is exported.
+        start_share: Share of the weights that a run started from in those that are exported. What networks before and
+            after a long training paint alike stays, what each of them has got used to goes (Wortsman et al. 2022,
+            "Robust fine-tuning of zero-shot models", section 3).
         learn_strength: Draw a strength from 0.25 to 4 in each step, by which the painting's weight differs from what
-            the objective says, and let the network paint accordingly. A third of the steps are at 1.
+            the objective says, and let the network paint accordingly. A third of the steps are at 1. None does so if
+            there are several paintings.
         seed: Of the weights, the photos' order, the crops and the flips.
     """
 
     network: str = "fast"
+    precision: Precision = "auto"
     tune: Tune = "network"
     steps: int = 2400
-    size: int = 256
+    size: int = 384
     rim: int | None = None
-    batch: int = 2
+    batch: int = 1
     style_size: int | None = None
     vgg: str = "caffe-vgg19"
-    objective: Objective = field(default_factory=Objective)
-    kept: float = 0.0
-    grid_weight: float = 600.0
-    weave_weight: float = 0.0
-    lattice_weight: float = 20.0
+    objective: Objective = BOLD
+    kept: float = 0.45
+    grid_weight: float = 100.0
+    weave_weight: float = 1.0
+    lattice_weight: float = 40.0
     border_weight: float = 30.0
     steady_weight: float = 0.0
     steady_since: float = 0.6
+    in_turns: bool = False
+    border_strips: float = 0.0
     learning_rate: float | None = None
+    style_rate: float = 1.0
     warmup: float = 0.1
-    style_warmup: float = 0.6
+    schedule: Schedule = "cosine"
+    style_warmup: float = 0.4
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     averaging: float = 0.99
-    learn_strength: bool = False
+    start_share: float = 0.0
+    learn_strength: bool | None = None
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    def __init__(self, network: str = "fast", **changes: Any) -> None:
+        """Take the network's recipe, changed.
+
+        Raises:
+            TypeError: A recipe has no such value.
+            InputError: A value is out of its range.
+        """
+        values = {field.name: field.default for field in fields(self)}
+        if unknown := changes.keys() - values.keys():
+            raise TypeError(f"a recipe has no {', '.join(sorted(unknown))}")
+        for name, value in {**values, **(_JOHNSON if network == "johnson" else {}), **changes}.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "network", network)
+        self._check()
+
+    def _check(self) -> None:
         """Check the ranges."""
         for name, low in (("steps", 1), ("size", 32), ("batch", 1), ("style_size", 32)):
             value = getattr(self, name)
@@ -87,34 +141,23 @@ class Recipe:
                 raise InputError(f"{name} is {value}; expected at least {low}")
         if self.rim is not None and not 0 <= self.rim <= self.size // 4:
             raise InputError(f"rim is {self.rim}; expected 0 to a quarter of the crop, {self.size // 4}")
-        if self.tune not in get_args(Tune):
-            raise InputError(f"tune is {self.tune!r}; expected {' or '.join(get_args(Tune))}")
+        for name, choices in (("tune", Tune), ("precision", Precision), ("schedule", Schedule)):
+            if getattr(self, name) not in get_args(choices):
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(get_args(choices))}")
+        if not 1 <= self.style_rate < float("inf"):
+            raise InputError(f"style_rate is {self.style_rate}; expected a number from 1 up")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate is {self.learning_rate}; expected a number between 0 and 1")
-        for name in ("warmup", "style_warmup", "steady_since"):
+        for name in ("warmup", "style_warmup", "steady_since", "border_strips"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
-        for name in ("kept", "averaging"):
+        for name in ("kept", "averaging", "start_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 up to, not including, 1")
-
-    @classmethod
-    def of(cls, network: str) -> Recipe:
-        """Return the recipe that a network is trained with unless told otherwise."""
-        if network == "johnson":
-            return cls(network=network)
-        return cls(
-            network=network,
-            size=384,
-            batch=1,
-            objective=BOLD,
-            kept=0.45,
-            grid_weight=100.0,
-            weave_weight=1.0,
-            lattice_weight=40.0,
-            border_weight=30.0,
-            style_warmup=0.4,
-        )
+        if self.border_strips and self.border_weight and not self.in_turns:
+            raise InputError(
+                "border_strips is given and the border term counts in each step", hint="Set in_turns, too."
+            )
 
     def from_trained(self) -> Recipe:
         """Return the recipe for a run that starts from a trained network.

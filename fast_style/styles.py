@@ -1,4 +1,4 @@
-"""Finding a style: the name of a shipped one, or the path of an ONNX file."""
+"""Finding a style: the name of a shipped one, the path of an ONNX file, or a name on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 from fast_style.errors import ModelError, StyleNotFoundError, did_you_mean
 from fast_style.files import check_format
+from fast_style.hub import is_hub_name, pull_style
 
-# What cards say that fast-style writes now; cards of 0.1.0 say nothing.
+# What cards say that fast-style writes now.
 CARD_FORMAT = 1
 
 # In a checkout the styles lie beside the package; the wheel carries them inside it (see pyproject.toml).
@@ -34,34 +35,36 @@ class Style:
 
 def shipped_styles() -> list[Style]:
     """List the styles that come with fast-style, sorted by name."""
-    found = {path.stem: path for place in _PLACES for path in place.glob("*.onnx")}
-    return [Style(name, path, read_card(path)) for name, path in sorted(found.items())]
+    return [Style(name, path, read_card(path)) for name, path in shipped_paths().items()]
+
+
+def shipped_paths() -> dict[str, Path]:
+    """Find the ONNX files of the styles that come with fast-style, sorted by name; no card is read."""
+    return dict(sorted((path.stem, path) for place in _PLACES for path in place.glob("*.onnx")))
 
 
 def find_style(style: str | Path) -> Style:
-    """Resolve a shipped name or a path.
+    """Resolve a shipped name, a path, or ``hf:OWNER/NAME`` on the Hugging Face hub.
 
     Raises:
         StyleNotFoundError: There is neither; the message suggests the nearest name.
-        ModelError: Its card is of a later version of fast-style.
+        ModelError: Its card is of a later version of fast-style, or what the hub holds is damaged.
+        HubError: The hub cannot be reached, refuses, or has no such style.
     """
-    for shipped in shipped_styles():
-        if shipped.name == str(style):
-            return shipped
-    path = Path(style)
+    shipped = shipped_paths()
+    path = pull_style(str(style)) if is_hub_name(str(style)) else shipped.get(str(style), Path(style))
     if path.is_file():
         return Style(path.stem, path, read_card(path))
-    names = [shipped.name for shipped in shipped_styles()]
-    guess = did_you_mean(str(style), names, cutoff=0.6)
+    guess = did_you_mean(str(style), shipped, cutoff=0.6)
     what = "is a folder, not an ONNX file" if path.is_dir() else "is neither a shipped style nor a file"
     raise StyleNotFoundError(
         f"{str(style)!r} {what}{guess}",
-        hint=f"Shipped styles: {', '.join(names) or 'none'}. Train your own with 'fast-style train'.",
+        hint=f"Shipped styles: {', '.join(shipped) or 'none'}. Train your own with 'fast-style train'.",
     )
 
 
 def read_card(model: Path) -> dict[str, Any]:
-    """Read the card beside an ONNX file; empty if there is no card that can be read.
+    """Read the card beside an ONNX file; empty if there is none, or the JSON file there is not a card.
 
     Raises:
         ModelError: A later version of fast-style wrote it.
@@ -70,7 +73,7 @@ def read_card(model: Path) -> dict[str, Any]:
         card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(card, dict):
+    if not isinstance(card, dict) or "card_format" not in card:
         return {}
-    check_format(card.get("card_format"), CARD_FORMAT, model.with_suffix(".json"), ModelError)
+    check_format(card["card_format"], CARD_FORMAT, model.with_suffix(".json"), ModelError)
     return card

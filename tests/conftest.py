@@ -35,7 +35,6 @@ PAINTING = SKIMAGE / "ihc.png"
 
 # Minutes each. They are begun first, so that at the end no process has a long file left while others wait.
 LONGEST = (
-    "training/test_trunk.py",
     "training/test_run.py",
     "deploy/test_precision.py",
     "deploy/test_docs.py",

@@ -270,6 +270,15 @@ def test_a_painting_of_one_pixel_is_refused(tmp_path: Path) -> None:
         load_painting(tmp_path / "dot.png", 64)
 
 
+@pytest.mark.parametrize(("shape", "size"), [((3000, 20), 160), ((20, 3000), 160), ((3000, 20), None), ((64, 64), 15)])
+def test_a_painting_that_becomes_too_narrow_is_refused(
+    tmp_path: Path, shape: tuple[int, int], size: int | None
+) -> None:
+    Image.new("RGB", shape, (90, 30, 200)).save(tmp_path / "ribbon.png")
+    with pytest.raises(ImageError, match=rf"{shape[0]}×{shape[1]} px is too narrow.*at least 16 px"):
+        load_painting(tmp_path / "ribbon.png", size)
+
+
 def test_what_a_transparent_painting_hides_is_not_learned(tmp_path: Path) -> None:
     with Image.open(SKIMAGE / "coffee.png") as image:
         pixels = np.dstack([np.asarray(image.convert("RGB")), np.full((image.height, image.width), 255, np.uint8)])

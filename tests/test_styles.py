@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import ModelError
-from fast_style.styles import find_style, shipped_styles
+from fast_style.styles import find_style, read_card, shipped_styles
 
 
 @pytest.fixture
@@ -27,13 +28,13 @@ def test_a_card_of_a_later_format_is_refused_with_the_remedy(style: Path, capsys
     assert "hint: Update fast-style." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("card", [{"name": "mine"}, {"name": "mine", "card_format": 1}], ids=["none", "today's"])
-def test_cards_of_today_and_of_before_there_were_formats_are_read(style: Path, card: dict[str, object]) -> None:
+def test_a_card_of_todays_format_is_read(style: Path) -> None:
+    card = {"name": "mine", "card_format": 1}
     style.with_suffix(".json").write_text(json.dumps(card))
     assert find_style(style).card == card
 
 
-@pytest.mark.parametrize("content", ["{", "[2]", '"text"'])
+@pytest.mark.parametrize("content", ["{", "[2]", '"text"', '{"name": "mine"}'])
 def test_a_card_that_is_none_of_ours_is_left_alone(style: Path, content: str) -> None:
     style.with_suffix(".json").write_text(content)
     assert find_style(style).card == {}
@@ -47,3 +48,15 @@ def test_what_a_shipped_card_measured_is_the_file_beside_it() -> None:
 
 def test_every_shipped_style_has_a_card() -> None:
     assert all(style.card["name"] == style.name for style in shipped_styles())
+
+
+def test_opening_a_shipped_style_reads_only_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def noted(model: Path) -> dict[str, object]:
+        read.append(model.stem)
+        return read_card(model)
+
+    monkeypatch.setattr("fast_style.styles.read_card", noted)
+    Stylizer("starry-night", threads=1)
+    assert read == ["starry-night"]

@@ -16,6 +16,19 @@ from fast_style.extras import missing_extra
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
+# Settings that libraries read once, when they are loaded or first used; a user's own come first.
+_ENVIRONMENT = {
+    # Threads for numpy's linear algebra, of which nothing here makes use, cost up to 60 ms of CPU.
+    "OPENBLAS_NUM_THREADS": "1",
+    # Errors only: the AV1 encoder has no other switch for its log.
+    "SVT_LOG": "1",
+    # What OpenCV and its FFmpeg warn of is said in our own words.
+    "OPENCV_LOG_LEVEL": "SILENT",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",
+    # The Qt in OpenCV's wheels carries no fonts, and says so many times.
+    "QT_LOGGING_RULES": "default.warning=false",
+}
+
 app = App(
     name="fast-style",
     help="Fast neural style transfer: train a style on one painting, prove its ONNX export equal, run it anywhere.",
@@ -36,7 +49,6 @@ VERBS = {
     "evaluate": "Measure how good a style is, beside the reference.",
     "sheet": "Lay every style on one photo, labelled.",
     "styles": "List the styles that come with fast-style.",
-    "hub": "Share styles on the Hugging Face hub.",
     "info": "Describe a model; or this machine: versions, devices, speed.",
     "inspect": "Look inside the perceptual network.",
 }
@@ -46,8 +58,8 @@ for _verb, _help in VERBS.items():
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 some inputs failed, 2 bad usage or nothing done."""
-    # Before numpy is loaded: threads for its linear algebra, of which nothing here makes use, cost up to 60 ms of CPU.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     given = sys.argv[1:] if arguments is None else arguments
     # Path reads "./-" as "-", which cyclopts would take for an option.
     tokens = ["./-" if argument == "-" else argument for argument in given]
@@ -57,12 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report_error(error)
         return FAILED
     except CycloptsError as error:
-        from fast_style.cli.usage import explain_usage
-
-        print_error(*explain_usage(error))
+        chain = " ".join(["fast-style", *(error.command_chain or ())])
+        print_error(" ".join(str(error).split()), f"See '{chain} --help'.")
         return FAILED
-    except ModuleNotFoundError as error:
-        if (missing := missing_extra(error)) is None:
+    except ImportError as error:
+        cause = error.__cause__ or error  # cyclopts raises from it if the verb's own module cannot be imported
+        if not isinstance(cause, ImportError) or (missing := missing_extra(cause)) is None:
             raise
         report_error(missing)
         return FAILED
@@ -70,8 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error("interrupted", None)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does. Python would complain again while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # its reader has gone, as `| head` does
         return FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
@@ -89,15 +100,18 @@ def run() -> NoReturn:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()
     except BrokenPipeError:
+        _discard_output()
         status = FAILED
     except OSError as error:
         print_error(f"standard output: {error.strerror}", None)
+        _discard_output()
         status = FAILED
-    if "torch" not in sys.modules:
-        # Nothing is left to be written. Taking the interpreter and ONNX Runtime apart would take a tenth of the time
-        # of a photo.
-        os._exit(status)
     sys.exit(status)
+
+
+def _discard_output() -> None:
+    """Let what stdout still holds go nowhere, or Python would complain again while closing it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report_error(error: FastStyleError, *, about: str | None = None) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fast_style import __version__
-from fast_style.cli.model_description import print_model
+from fast_style.cli.ui.model_description import print_model
 from fast_style.errors import FastStyleError
 from fast_style.graph import PROVIDERS, core_count
 from fast_style.styles import find_style, shipped_styles

@@ -14,7 +14,8 @@ from fast_style.errors import InputError
 from fast_style.images import Picture, check_target, load_image, save_image, to_uint8
 
 if TYPE_CHECKING:
-    from fast_style.optimize import Settings, Step
+    from fast_style.optimize import Outcome, Settings, Step
+    from fast_style.perceptual import Objective
 
 
 @Parameter(name="*")
@@ -97,7 +98,6 @@ def optimize(
     device: str = "auto",
     keep_colors: Annotated[bool, Parameter(negative="")] = False,
     snapshots: Path | None = None,
-    snapshot_every: int = 10,
     force: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -118,16 +118,13 @@ def optimize(
         precision: bf16 runs the perceptual network in bfloat16.
         device: auto, cpu, cuda, …
         keep_colors: Take only brightness from the style.
-        snapshots: A folder for pictures along the way, losses.csv and losses.png.
-        snapshot_every: Iterations between these pictures.
+        snapshots: A folder for a picture every ten iterations, losses.csv and losses.png.
         force: Overwrite results that exist.
         json: Print what was done for machines.
     """
     if not styles:
         raise InputError("no painting was given", hint="fast-style optimize PHOTO PAINTING -o OUT.png")
     check_target(out, force=force)
-    if snapshot_every < 1:
-        raise InputError(f"snapshot_every is {snapshot_every}; expected at least 1")
     if snapshots is not None and (snapshots / "losses.csv").exists() and not force:
         raise InputError(f"{snapshots} holds another run's snapshots", hint="Give --force to overwrite them.")
     photo = load_image(content)
@@ -141,7 +138,7 @@ def optimize(
     settings = Settings(objective=objective, vgg=vgg, precision=precision, device=device, **asdict(course))
     if snapshots is not None:
         snapshots.mkdir(parents=True, exist_ok=True)
-    with _Progress(settings, max(photo.size), snapshots, snapshot_every) as progress:
+    with _Progress(settings, max(photo.size), snapshots) as progress:
         outcome = optimize_picture(
             photo.pixels,
             paintings,
@@ -154,31 +151,31 @@ def optimize(
     if snapshots is not None:
         write_losses(outcome.steps, snapshots / "losses.csv")
         write_curve(outcome.steps, snapshots / "losses.png")
-    last = outcome.steps[-1] if outcome.steps else None
-    if json:
-        record = {
-            "output": str(out),
-            "iterations": len(outcome.steps),
-            "interrupted": outcome.interrupted,
-            "losses": last.terms if last else None,
-            "seconds": round(last.seconds, 3) if last else 0.0,
-            "objective": asdict(objective),
-        }
-        print(json_module.dumps(record))
-    else:
-        print(out)
+    print(json_module.dumps(_record(outcome, out, objective)) if json else out)
     if outcome.interrupted:
         print_error(f"interrupted after {len(outcome.steps)} iterations; {out} holds the best so far", None)
         return INTERRUPTED
     return DONE
 
 
+def _record(outcome: Outcome, out: Path, objective: Objective) -> dict[str, Any]:
+    last = outcome.steps[-1] if outcome.steps else None
+    return {
+        "output": str(out),
+        "iterations": len(outcome.steps),
+        "interrupted": outcome.interrupted,
+        "losses": last.terms if last else None,
+        "seconds": round(last.seconds, 3) if last else 0.0,
+        "objective": asdict(objective),
+    }
+
+
 class _Progress:
     """A bar with the losses on a terminal, a line now and then elsewhere; and the snapshots."""
 
-    LINES = 10
+    LINES, SNAPSHOT_EVERY = 10, 10
 
-    def __init__(self, settings: Settings, long_side: int, snapshots: Path | None, every: int) -> None:
+    def __init__(self, settings: Settings, long_side: int, snapshots: Path | None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -187,7 +184,7 @@ class _Progress:
 
         self.console = Console(stderr=True)
         self.total = iterations_total(settings, len(scale_sizes(min(settings.size, long_side), settings.scales)))
-        self.snapshots, self.every, self.done = snapshots, every, 0
+        self.snapshots, self.done = snapshots, 0
         self.progress = Progress(
             TextColumn("optimizing"),
             BarColumn(),
@@ -213,7 +210,7 @@ class _Progress:
         self.progress.update(self.task, completed=self.done, losses=losses)
         if not self.console.is_terminal and self.done % max(1, self.total // self.LINES) == 0:
             self.console.print(f"iteration {self.done}/{self.total}  {losses}", highlight=False)
-        if self.snapshots is not None and self.done % self.every == 0:
+        if self.snapshots is not None and self.done % self.SNAPSHOT_EVERY == 0:
             pixels = to_uint8(step.image.cpu().numpy())
             save_image(Picture(pixels), self.snapshots / f"{self.done:05d}.png")
 

@@ -166,7 +166,8 @@ def stylize(
 
     Args:
         inputs: Photos, videos, folders of photos, numbered pictures as frames/%05d.png, or - .
-        style: The name of a shipped style, an ONNX file, or a mixture such as starry-night:0.7,udnie:0.3.
+        style: The name of a shipped style, an ONNX file, hf:OWNER/NAME on the Hugging Face hub,
+            or a mixture such as starry-night:0.7,udnie:0.3.
         out: A file for one input, a folder for several, or - for standard output. Without it results stand beside
             the inputs as NAME-STYLE.png, or in a folder NAME-STYLE.
         look: What results look like.
@@ -234,17 +235,17 @@ def _merge(plan: list[Job], style: str, look: Look, engine: Engine) -> int:
     from fast_style.runtime.batch import told
     from fast_style.runtime.ledger import Ledger
     from fast_style.runtime.manifest import write_status
-    from fast_style.runtime.photos import made_with
+    from fast_style.runtime.photos import settings_key
     from fast_style.runtime.stylizer import Stylizer
 
     folders = list(dict.fromkeys(job.folder for job in plan if job.folder is not None))
     if not folders or any(job.folder is None for job in plan):
         raise InputError("only folders of photos have ledgers to merge", hint="Give the folder that was stylized.")
     stylizer = Stylizer(style, device=engine.device, value_range=engine.value_range, strength=look.strength)
-    made = made_with(stylizer, look.photo_options(), engine.value_range)
+    settings = settings_key(stylizer, look.photo_options(), engine.value_range)
     counts: Counter[str] = Counter()
     for folder in folders:
-        ledger = Ledger(folder, made)
+        ledger = Ledger(folder, settings)
         jobs = [job for job in plan if job.folder == folder]
         statuses = [told(ledger, job.names[1], str(job.source), str(job.target)) for job in jobs]
         counts.update(status.status for status in statuses)
@@ -291,7 +292,7 @@ def _video(
     job: Job, stylizer: Stylizer, options: VideoOptions, workers: int | None, force: bool, quiet: bool
 ) -> Record:
     """Stylize one video with a bar; return its record."""
-    from fast_style.cli.progress import frame_progress
+    from fast_style.cli.ui.progress import frame_progress
     from fast_style.runtime.video import stylize_video
 
     record: Record = {"input": str(job.source), "output": str(job.target)}

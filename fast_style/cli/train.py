@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import tomllib
 import warnings
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
 
 from fast_style.cli.app import DONE, INTERRUPTED
 from fast_style.errors import InputError
+
+if TYPE_CHECKING:
+    from fast_style.training import Recipe
 
 
 @Parameter(name="*")
@@ -23,6 +26,7 @@ class Changes:
 
     Args:
         network: fast (the default), tiny for small machines, fine for the best pictures, or johnson.
+        precision: bf16 computes in bfloat16; auto does so if that is measured to be faster as the run begins.
         tune: network (the default), or adapter: only the scales and shifts of its normalizations, from an --init.
         steps: Optimizer steps.
         size: Side of the training crops, px.
@@ -38,6 +42,7 @@ class Changes:
     """
 
     network: Literal["fast", "tiny", "fine", "johnson"] | None = None
+    precision: Literal["auto", "32", "bf16"] | None = None
     tune: Literal["network", "adapter"] | None = None
     steps: int | None = None
     size: int | None = None
@@ -60,14 +65,12 @@ class Hardware:
         devices: Processes on each node, one for each device.
         nodes: Machines that train together; each runs this command, see docs/batch.md.
         accelerator: auto, cpu or gpu.
-        precision: bf16 computes in bfloat16; auto does so if that is measured to be faster.
         workers: Processes that decode photos.
     """
 
     devices: int = 1
     nodes: int = 1
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    precision: Literal["auto", "32", "bf16"] = "auto"
     workers: int | None = None
 
 
@@ -125,7 +128,7 @@ def train(
             starts from the nearest; ten#udnie says which.
         init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from. By default "nearest"
             for one painting, which finds the shipped one, if any is of this network; "scratch" starts from nothing.
-        resume: A checkpoint to go on from, exactly.
+        resume: A checkpoint to continue from, exactly.
         config: A TOML file with the recipe; options given here come before it.
         hardware: What the training runs on.
         preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
@@ -133,46 +136,18 @@ def train(
         details: What the card says of the painting.
         force: Overwrite a style of that name in OUT.
     """
-    from fast_style.cli.training_progress import TrainingProgress  # imports torch
-    from fast_style.training import NEAREST, SCRATCH, Recipe, has_start, load_checkpoint, style_name, train_style
+    from fast_style.cli.ui.training_progress import TrainingProgress  # imports torch
+    from fast_style.training import style_name, train_style
 
     paths = [painting, photos, *more]
     paintings, photos = paths[:-1], paths[-1]
-    for path in paintings:
-        if not path.exists():
-            raise InputError(f"{path} is not a file; expected the painting")
     if adapter_of is not None:
         if init is not None or (changes.tune or "adapter") != "adapter":
             raise InputError("--adapter-of says both what to start from and what to tune; leave --init and --tune out")
         init, changes = adapter_of, replace(changes, tune="adapter")
     if resume is not None and init is not None:
-        raise InputError("--resume goes on with a run, --init starts a new one; give one of them")
-    kept = out / f"{name or style_name(paintings)}.ckpt"
-    if kept.exists() and not force and (resume is None or resume.resolve() != kept.resolve()):
-        raise InputError(f"{kept} exists", hint="Give --resume to go on with it, --force to overwrite it, or a --name.")
-
-    read = _read_toml(config) if config is not None else {}
-    network = changes.network or read.get("network", "fast")
-    base = load_checkpoint(resume).recipe if resume is not None else Recipe.of(str(network))
-    values = base.as_dict()
-    if config is not None:
-        _merge(values, read, {field.name for field in fields(Recipe)}, config)
-    given = _given(changes)
-    strength = given.pop("strength", None)
-    several = len(paintings) > 1 or paintings[0].is_dir()
-    if resume is None and several:
-        values["learn_strength"] = True
-    values |= given
-    if values["size"] != base.size and "rim" not in read:
-        values["rim"] = None  # the recipe's own is in px of its own crop
-    recipe = Recipe.from_dict(values)
-    if init == SCRATCH:
-        init = None
-    elif init is None and resume is None and not several and has_start(recipe.network):
-        init = NEAREST
-    if strength is not None:
-        recipe = replace(recipe, objective=replace(recipe.objective, strength=strength))
-
+        raise InputError("--resume continues a run, --init starts a new one; give one of them")
+    _check_places(paintings, out / f"{name or style_name(paintings)}.ckpt", resume, force=force)
     # Lightning 2.6 calls what torch 2.15 deprecates; a user can do nothing about it.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
     # Lightning reports devices and tips at this level; what a user must know comes as our own words.
@@ -183,7 +158,7 @@ def train(
         photos,
         out,
         name=name,
-        recipe=recipe,
+        recipe=_recipe(changes, config, resume),
         init=init,
         resume=resume,
         **asdict(hardware),
@@ -195,16 +170,39 @@ def train(
     )
     for skipped in outcome.skipped:
         console.print(f"skipped {skipped}: it could not be used", style="yellow", markup=False, highlight=False)
-    if outcome.step < recipe.steps:
-        print(f"interrupted at step {outcome.step}; go on with --resume {outcome.checkpoint}")
+    if not outcome.finished:
+        print(f"interrupted at step {outcome.step}; continue with --resume {outcome.checkpoint}")
         return INTERRUPTED
-    if outcome.model is not None and outcome.verification is not None:
+    if outcome.verification is not None:  # of several processes, one publishes
         print(f"{outcome.model}  equal to the network within {outcome.verification.largest:.1e}")
-        print(f"{outcome.card}")
-        if outcome.adapter is not None:
-            print(f"{outcome.adapter}")
-        print(f"{outcome.checkpoint}")
+        print(*filter(None, (outcome.card, outcome.adapter, outcome.checkpoint)), sep="\n")
     return DONE
+
+
+def _check_places(paintings: list[Path], checkpoint: Path, resume: Path | None, *, force: bool) -> None:
+    """Refuse paintings that are missing and to overwrite another run."""
+    for path in paintings:
+        if not path.exists():
+            raise InputError(f"{path} is not a file; expected the painting")
+    if checkpoint.exists() and not force and (resume is None or resume.resolve() != checkpoint.resolve()):
+        raise InputError(
+            f"{checkpoint} exists", hint="Give --resume to continue it, --force to overwrite it, or a --name."
+        )
+
+
+def _recipe(changes: Changes, config: Path | None, resume: Path | None) -> Recipe:
+    """Lay the options over the file's values, and these over the recipe of the network or of the run to continue."""
+    from fast_style.training import Recipe, load_checkpoint
+
+    read = {} if config is None else _read_toml(config)
+    base = Recipe(changes.network or read.get("network", "fast")) if resume is None else load_checkpoint(resume).recipe
+    values = base.as_dict()
+    if config is not None:
+        _merge(values, read, set(values), config)
+    options = _given(changes)
+    if (strength := options.pop("strength", None)) is not None:
+        values["objective"]["strength"] = strength
+    return Recipe.from_dict({**values, **options})
 
 
 def _given(options: Changes | Details) -> dict[str, Any]:

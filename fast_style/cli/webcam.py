@@ -23,7 +23,9 @@ from fast_style.runtime.contract import Range
 from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
 
 if TYPE_CHECKING:
-    from fast_style.runtime.window import View
+    from fast_style.runtime.capture import Capture
+    from fast_style.runtime.live import Live
+    from fast_style.runtime.window import Controls
 
 
 @Parameter(name="*")
@@ -37,7 +39,7 @@ class Look:
         strength: How strong a style is painted that learned that, 0.25 to 4.
         keep_colors: Take only brightness from the style.
         side_by_side: Show the camera's picture, too.
-        mirror: Swap left and right; cameras do, files and virtual cameras do not.
+        mirror: Swap left and right; by default for cameras, not for files or virtual cameras.
     """
 
     size: int | None = 640
@@ -52,11 +54,11 @@ class Look:
         check_blend(self.blend)
         check_size(self.size)
 
-    def view(self, *, mirror: bool, recording: bool) -> View:
-        """The view that a live session begins with; ``mirror`` counts if the user did not say."""
-        from fast_style.runtime.window import View
+    def controls(self, *, mirror: bool, recording: bool) -> Controls:
+        """The controls that a live session begins with; ``mirror`` counts if the user did not say."""
+        from fast_style.runtime.window import Controls
 
-        return View(
+        return Controls(
             blend=self.blend,
             strength=self.strength,
             side_by_side=self.side_by_side,
@@ -82,18 +84,52 @@ class Engine:
     threads: int | None = None
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Output:
+    """Where the result goes beside the window.
+
+    Args:
+        record: Record to this video.
+        stills: Folder for the stills that s saves.
+        virtual_camera: Offer the result to other programs as a camera; needs pyvirtualcam.
+        headless: Open no window; stop with Ctrl-C, or when the file ends.
+        seconds: Stop after this long.
+        force: Overwrite the recording if it exists.
+    """
+
+    record: Path | None = None
+    stills: Path = Path()
+    virtual_camera: Annotated[bool, Parameter(negative="")] = False
+    headless: Annotated[bool, Parameter(negative="")] = False
+    seconds: float | None = None
+    force: Annotated[bool, Parameter(negative="")] = False
+
+    def check(self) -> None:
+        """Raise InputError for what cannot be, before any window opens; ImportError without the extra it needs."""
+        if self.seconds is not None and not self.seconds > 0:
+            raise InputError(f"seconds is {self.seconds}; expected more than 0")
+        if self.record is not None:
+            check_new(self.record, force=self.force)
+        if not self.stills.is_dir():
+            raise InputError(f"{self.stills} is not a folder; expected one for stills")
+        from fast_style.runtime.writing import check_video_name  # needs the extra "video"
+
+        if self.virtual_camera:
+            import pyvirtualcam  # noqa: F401  # needs the extra "virtual-camera"
+        if self.record is not None:
+            check_video_name(self.record)
+        if not self.headless:
+            check_display()
+
+
 def webcam(
     *,
     style: Annotated[list[str], Parameter(name=["--style", "-s"], consume_multiple=True)],
     source: str = "0",
     look: Look = Look(),
-    record: Path | None = None,
-    stills: Path = Path(),
-    virtual_camera: Annotated[bool, Parameter(negative="")] = False,
-    headless: Annotated[bool, Parameter(negative="")] = False,
-    seconds: float | None = None,
+    output: Output = Output(),
     engine: Engine = Engine(),
-    force: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Stylize what a camera sees, in a window. Press h there for the keys.
@@ -103,69 +139,57 @@ def webcam(
             file of several.
         source: The number of a camera, a video file, which plays at its own pace, or a URL.
         look: What is shown at first.
-        record: Record to this video.
-        stills: Folder for the stills that s saves.
-        virtual_camera: Offer the result to other programs as a camera; needs pyvirtualcam.
-        headless: Open no window; stop with Ctrl-C, or when the file ends.
-        seconds: Stop after this long.
+        output: Where the result goes beside the window.
         engine: What the network runs on.
-        force: Overwrite the recording if it exists.
         json: Print figures for machines at the end.
     """
     if not style:
         raise InputError("no style was given", hint="See 'fast-style webcam --help'.")
-    if seconds is not None and not seconds > 0:
-        raise InputError(f"seconds is {seconds}; expected more than 0")
-    if record is not None:
-        check_new(record, force=force)
-    if not stills.is_dir():
-        raise InputError(f"{stills} is not a folder; expected one for stills")
-
-    # These need the extra "video"; whether they load must be known before any window opens.
+    output.check()
+    # This needs the extra "video", too.
     from fast_style.runtime.capture import Capture
-    from fast_style.runtime.live import Live, LiveOptions
-    from fast_style.runtime.virtual_camera import VirtualCamera
-    from fast_style.runtime.window import Window
-    from fast_style.runtime.writing import check_video_name
 
-    if virtual_camera:
-        import pyvirtualcam  # noqa: F401  # needs the extra "virtual-camera"
-    if record is not None:
-        check_video_name(record)
-    if not headless:
-        check_display()
     opened = [Stylizer(name, strength=look.strength, **asdict(engine)) for name in style]
-    stylizers = [one for stylizer in opened for one in stylizer.each()]
+    stylizers = [each for stylizer in opened for each in stylizer.each()]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a recording is finished then, too
+    status = DONE
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(Capture(source))
-        window = None
-        if not headless:
-            window = Window("fast-style")
-            stack.callback(window.close)
-        offered = None
-        if virtual_camera:
-            offered = VirtualCamera(_say)
-            stack.callback(offered.close)
-        live = Live(
-            capture,
-            stylizers,
-            window,
-            view=look.view(mirror=not capture.is_file and not virtual_camera, recording=record is not None),
-            options=LiveOptions(look.size, record, stills, seconds),
-            say=_say,
-            sinks=[] if offered is None else [offered.send],
-        )
-        status = DONE
+        live = _live(stack, capture, stylizers, look, output)
         try:
             live.run()
         except KeyboardInterrupt:
-            status = DONE if headless else INTERRUPTED
+            status = DONE if output.headless else INTERRUPTED
     if json:
         print(json_module.dumps({"frames": live.figures.frames, **live.figures.summary()}))
     if not live.figures.frames:
         raise CameraError(f"{capture.shown} gave no frame", hint="Another program may be using it.")
     return status
+
+
+def _live(stack: contextlib.ExitStack, capture: Capture, stylizers: list[Stylizer], look: Look, output: Output) -> Live:
+    """A live session, with its window and its virtual camera, which the stack closes."""
+    from fast_style.runtime.live import Live, LiveOptions
+    from fast_style.runtime.virtual_camera import VirtualCamera
+    from fast_style.runtime.window import Window
+
+    window = camera = None
+    if not output.headless:
+        window = Window("fast-style")
+        stack.callback(window.close)
+    if output.virtual_camera:
+        camera = VirtualCamera(_say)
+        stack.callback(camera.close)
+    mirror = not capture.is_file and not output.virtual_camera
+    return Live(
+        capture,
+        stylizers,
+        window,
+        controls=look.controls(mirror=mirror, recording=output.record is not None),
+        options=LiveOptions(look.size, output.record, output.stills, output.seconds),
+        say=_say,
+        sinks=[] if camera is None else [camera.send],
+    )
 
 
 def check_display() -> None:

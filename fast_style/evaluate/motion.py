@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.errors import InputError
-from fast_style.files import replacing
 from fast_style.images import Pixels
 
 Floats = NDArray[np.float32]
@@ -82,23 +78,13 @@ def play(
         inside = (x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(width, height) / 4) ** 2
         return x + across, y + down, inside
 
-    def look(source: Pixels, x: Floats, y: Floats) -> Floats:
-        seen = cv2.remap(
-            source.astype(np.float32),
-            x.astype(np.float32),
-            y.astype(np.float32),
-            cv2.INTER_LANCZOS4,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
-        return np.asarray(seen, dtype=np.float32)
-
     for time in range(frames):
-        scene = look(photo, *behind(time))
+        scene = _fetch(photo, *behind(time))
         flow = _back(kind, time, middle, columns, rows, (width, height))
         known = np.full((height, width), time > 0)
         if kind == "layers":
             x, y, here = in_front(time)
-            scene = np.where(here[..., None], look(np.asarray(disc, np.uint8), x, y), scene)
+            scene = np.where(here[..., None], _fetch(np.asarray(disc, np.uint8), x, y), scene)
             flow = np.where(here[..., None], np.array([-_FRONT[0], -_FRONT[1]], np.float32), flow)
             # What was behind the disc a frame before could not be seen; a px more, for what lies between pixels.
             covered = cv2.dilate(in_front(time - 1)[2].astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -111,34 +97,13 @@ def play(
         yield Moment(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), flow, known)
 
 
-def save_scene(moments: Sequence[Moment], path: Path) -> None:
-    """Write a scene as one .npz file.
+def _fetch(source: Pixels, x: Floats, y: Floats) -> Floats:
+    """Fetch the points of a picture at columns ``x`` and rows ``y``, each (H, W)."""
+    import cv2
 
-    Raises:
-        FileError: It cannot be written.
-    """
-    frame, flow, known = zip(*((moment.frame, moment.flow, moment.known) for moment in moments), strict=True)
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, frame=np.stack(frame), flow=np.stack(flow), known=np.stack(known))
-
-
-def load_scene(path: Path) -> list[Moment]:
-    """Read what :func:`save_scene` wrote; no code in it is run.
-
-    Raises:
-        InputError: It cannot be read, or is no scene.
-    """
-    hint = "scripts/render_scene makes one."
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            frames, flows, known = (stored[name] for name in ("frame", "flow", "known"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read as a scene: {error}", hint=hint) from error
-    shape = frames.shape[:3]
-    fits = flows.shape == (*shape, 2) and known.shape == shape and frames.shape[3:] == (3,) and len(frames) > 1
-    if not fits or frames.dtype != np.uint8 or flows.dtype != np.float32 or known.dtype != np.bool_:
-        raise InputError(f"{path} holds no scene", hint=hint)
-    return [Moment(*parts) for parts in zip(frames, flows, known, strict=True)]
+    points = x.astype(np.float32), y.astype(np.float32)
+    seen = cv2.remap(source.astype(np.float32), *points, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(seen, dtype=np.float32)
 
 
 def _back(kind: Kind, time: int, middle: float, columns: Floats, rows: Floats, size: tuple[int, int]) -> Floats:

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fast_style.device import to_tensor
 from fast_style.errors import ImageError
-from fast_style.images import Pixels, to_float
+from fast_style.images import Pixels
 from fast_style.perceptual import VGG, load_vgg_weights
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -168,7 +169,7 @@ class NeutralMeasure:
 
     def _look(self, pixels: Pixels) -> tuple[list[Gaussian], Tensor]:
         """One Gaussian for each layer at each scale, in that order, and the content features, (C, positions)."""
-        image = _tensor(pixels)
+        image = to_tensor(pixels)
         height, width = image.shape[-2:]
         gaussians = []
         content = torch.empty(0)
@@ -179,7 +180,3 @@ class NeutralMeasure:
             if scale == 1:
                 content = features[CONTENT_LAYER][0].flatten(1).double()
         return gaussians, content
-
-
-def _tensor(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(to_float(pixels)).contiguous(memory_format=torch.channels_last)

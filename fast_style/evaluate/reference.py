@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from fast_style.device import to_tensor
 from fast_style.errors import InputError
 from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.files import replacing
@@ -88,8 +88,8 @@ class Reference:
         self.cache = cache
         self.neutral = NeutralMeasure(painting, vgg=vgg)
         network = load_vgg(vgg, self.objective)
-        self.loss = PerceptualLoss(network, [_tensor(painting)], self.objective)
-        self.loss.calibrate([_tensor(photo) for photo in photos])
+        self.loss = PerceptualLoss(network, [to_tensor(painting)], self.objective)
+        self.loss.calibrate([to_tensor(photo) for photo in photos])
         # The units depend on all photos; their figures may differ in the last digit between runs, so the
         # pictures are hashed and not the figures.
         everything = sorted(hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos)
@@ -100,13 +100,13 @@ class Reference:
     def score(self, image: NDArray[np.float32], photo: Pixels) -> dict[str, float]:
         """Score (1, 3, H, W) in [0, 1] as a stylization of a photo: the total, weighted, and each term, unweighted."""
         picture = torch.from_numpy(image).contiguous(memory_format=torch.channels_last)
-        terms: LossTerms = self.loss(picture, self.loss.content_targets(_tensor(photo)))
+        terms: LossTerms = self.loss(picture, self.loss.content_targets(to_tensor(photo)))
         return terms.figures()
 
     @torch.no_grad()
     def lattice(self, picture: Pixels) -> float:
         """How far a picture's features depend on the place within cells of 8 px: see the perceptual losses' lattice."""
-        return float(self.loss.lattice(self.loss.features(_tensor(picture)), cell=LATTICE_CELL))
+        return float(self.loss.lattice(self.loss.features(to_tensor(picture)), cell=LATTICE_CELL))
 
     def course(self, photo: Pixels) -> Course:
         """Optimise a photo, or read from the cache what that gave before.
@@ -130,7 +130,7 @@ class Reference:
         return course
 
     def _compute(self, photo: Pixels) -> Course:
-        content = _tensor(photo)
+        content = to_tensor(photo)
         score = Scorer(self.loss, self.loss.content_targets(content), precision=self.precision)
         terms = [_row(self.score(to_float(photo), photo))]
         pictures: dict[int, Pixels] = {}
@@ -156,10 +156,6 @@ def default_cache() -> Path:
 
 def _row(terms: dict[str, float]) -> list[float]:
     return [terms[name] for name in FIGURES]
-
-
-def _tensor(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(to_float(pixels)).contiguous(memory_format=torch.channels_last)
 
 
 def _write(path: Path, course: Course) -> None:

@@ -3,7 +3,7 @@
 from fast_style.export.card import write_card
 from fast_style.export.deployment import Deployment, deploy, export_checkpoint
 from fast_style.export.forms import Form, verify_forms, write_form
-from fast_style.export.from_onnx import network_from_onnx
+from fast_style.export.from_onnx import network_from_onnx, read_network
 from fast_style.export.styles import export_styles, verify_styles
 from fast_style.export.to_onnx import TOLERANCE, Verification, export_onnx, verify_onnx
 from fast_style.export.to_openvino import write_openvino
@@ -19,6 +19,7 @@ __all__ = [
     "export_onnx",
     "export_styles",
     "network_from_onnx",
+    "read_network",
     "verify_forms",
     "verify_onnx",
     "verify_styles",

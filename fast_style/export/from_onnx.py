@@ -8,11 +8,12 @@ import onnx
 import torch
 
 from fast_style.errors import InputError, ModelError
-from fast_style.graph import PRODUCER, choose_styles, open_graph, read_checked, style_names
+from fast_style.graph import PRODUCER, choose_styles, read_checked, style_names
 from fast_style.networks import TransformerNetwork, restore_network
 
 # The exported graph holds the network as a part called this.
 PREFIX = "network."
+_HINT = "Give a file that 'fast-style train' or 'fast-style export' wrote, or a .ckpt."
 
 
 def network_from_onnx(path: str | Path, *, style: str | None = None) -> TransformerNetwork:
@@ -26,28 +27,36 @@ def network_from_onnx(path: str | Path, *, style: str | None = None) -> Transfor
         ModelError: The file is unreadable, not ours, or its weights are not all there, as in an 8-bit model.
         InputError: It names a network that this version does not have, or holds no such style.
     """
+    return read_network(path, style=style)[1]
+
+
+def read_network(path: str | Path, *, style: str | None = None) -> tuple[str, TransformerNetwork]:
+    """Return the name of an exported style's network beside the network; see :func:`network_from_onnx`."""
     path = Path(path)
-    hint = "Give a file that 'fast-style train' or 'fast-style export' wrote, or a .ckpt."
     content = read_checked(path)
     try:
-        names = style_names(open_graph(path).metadata)
-        content = choose_styles(content, {style or names[0]: 1.0}) if names else content
-        model = onnx.load_model_from_string(content)
-        metadata = {entry.key: entry.value for entry in model.metadata_props}
+        model, metadata = _parse(content)
+        if names := style_names(metadata):
+            model, metadata = _parse(choose_styles(content, {style or names[0]: 1.0}))
     except InputError:
         raise
-    except Exception as error:  # protobuf's errors share no base but this one
-        raise ModelError(f"{path} cannot be read as ONNX: {error}", hint=hint) from error
+    except Exception as error:  # protobuf's errors have no base of their own except this one
+        raise ModelError(f"{path} cannot be read as ONNX: {error}", hint=_HINT) from error
     if metadata.get("producer") != PRODUCER or "network" not in metadata:
-        raise ModelError(f"{path} was not exported by fast-style", hint=hint)
+        raise ModelError(f"{path} was not exported by fast-style", hint=_HINT)
     try:
         stored = {
             tensor.name.removeprefix(PREFIX): torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()).float()
             for tensor in model.graph.initializer
             if tensor.name.startswith(PREFIX)
         }
-        return restore_network(metadata["network"], stored).eval()
+        return metadata["network"], restore_network(metadata["network"], stored).eval()
     except InputError:
         raise
     except Exception as error:  # a damaged tensor fails in many ways
-        raise ModelError(f"{path} does not hold every weight of {metadata['network']!r}", hint=hint) from error
+        raise ModelError(f"{path} does not hold every weight of {metadata['network']!r}", hint=_HINT) from error
+
+
+def _parse(content: bytes) -> tuple[onnx.ModelProto, dict[str, str]]:
+    model = onnx.load_model_from_string(content)
+    return model, {entry.key: entry.value for entry in model.metadata_props}

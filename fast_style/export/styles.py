@@ -15,7 +15,7 @@ from fast_style.export.to_onnx import TOLERANCE, Verification, export_onnx, judg
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.graph import INPUT, OUTPUT, STRENGTH, STYLES, give_styles, open_session
-from fast_style.networks import Condition, StyleSets, TransformerNetwork
+from fast_style.networks import Condition, StyleSets, TransformerNetwork, take_style
 
 # Where a strength was learned, the ends of its range are compared as well.
 _STRENGTHS = (0.25, 1.0, 4.0)
@@ -53,22 +53,13 @@ def export_styles(
     module = StyleSets(network, tuple(values), powers=len(next(iter(values.values()))))
     for parameter, tensor in zip(module.values, values.values(), strict=True):
         parameter.data.copy_(tensor)
-    take_style(network, module)
+    take_style(network, next(iter(values.values())))
     with replacing(Path(path)) as partial:
         plain = export_onnx(network, partial, metadata=metadata, tolerance=tolerance)
         content = give_styles(partial.read_bytes(), {name: tensor.numpy() for name, tensor in values.items()})
         write_model(onnx.load_model_from_string(content), partial)
         found = verify_styles(network, module, partial)
     return judge(Verification({**plain.differences, **found}, tolerance))
-
-
-@torch.no_grad()
-def take_style(network: TransformerNetwork, sets: StyleSets, style: int = 0) -> None:
-    """Make one of the styles, at strength 1, the network's own."""
-    for name, affine in sets.one(style).items():
-        layer = network.get_submodule(name)
-        layer.weight.copy_(affine.scale[0])  # type: ignore[operator]  # a normalization's weight is a tensor
-        layer.bias.copy_(affine.shift[0])  # type: ignore[operator]
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -69,13 +70,15 @@ def open_session(
         if PROVIDERS[name] in available
     ]
     options = session_options(threads) if options is None else options
+    # A provider that cannot start raises a plain RuntimeError; a message about a damaged name may not be text.
+    failures: tuple[type[Exception], ...] = (RuntimeError, UnicodeDecodeError, *engine_errors())
     while True:
         try:
             # By path, so that a model from elsewhere finds the weights that lie beside it. ONNX Runtime's own
             # fallback to the next provider prints, so it is off.
             session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
             break
-        except Exception as error:  # its exceptions share no base but this one
+        except failures as error:
             providers = providers[1:]
             if not providers:
                 name = model if isinstance(model, Path) else "the graph"
@@ -103,6 +106,15 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     # Threads that spin while they wait take the core on which decoding and encoding would run.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+@cache
+def engine_errors() -> tuple[type[Exception], ...]:
+    """The errors that ONNX Runtime raises; they share no base but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state
+
+    kinds = vars(onnxruntime_pybind11_state).values()
+    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception))
 
 
 def first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Drawing what the other modules return: colour maps, overlays and bars, with Pillow alone."""
+"""Drawing what the other modules return: color maps, overlays and bars."""
 
 from __future__ import annotations
 
@@ -6,33 +6,26 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from fast_style.images import Pixels, fit_size
-from fast_style.sheet import GAP, INK, PAPER, cut_text, load_font, text_width, wrap_text
 
 Colors = Literal["fire", "rainbow", "grey"]
 Floats = NDArray[np.float32]
 
-# Evenly spaced anchors from 0 to 1, RGB. Fire grows lighter all the way, so it reads right when printed grey.
-_ANCHORS: dict[Colors, list[tuple[int, int, int]]] = {
-    "grey": [(0, 0, 0), (255, 255, 255)],
-    "fire": [(8, 6, 26), (84, 18, 108), (186, 54, 85), (249, 142, 22), (252, 250, 180)],
-    "rainbow": [(40, 50, 150), (40, 170, 220), (110, 210, 110), (250, 210, 60), (215, 45, 35)],
-}
-
+# Fire grows lighter all the way, so it reads right when printed gray.
+_MAPS: dict[Colors, str] = {"grey": "gray", "fire": "inferno", "rainbow": "turbo"}
 _BAR = (52, 104, 168)
+_DPI = 100
 
 
 def colorize(values: Floats, colors: Colors = "fire") -> Pixels:
     """Turn (H, W) values in [0, 1] into (H, W, 3) uint8; what lies outside is clamped."""
-    anchors = np.array(_ANCHORS[colors], dtype=np.float32)
-    position = np.clip(values, 0, 1) * np.float32(len(anchors) - 1)
-    low = np.minimum(position.astype(np.intp), len(anchors) - 2)
-    share = (position - low)[..., None]
-    colors_there: Pixels = (anchors[low] * (1 - share) + anchors[low + 1] * share + 0.5).astype(np.uint8)
-    return colors_there
+    return np.ascontiguousarray(colormaps[_MAPS[colors]](values, bytes=True)[..., :3])
 
 
 def enlarge(values: Floats, size: tuple[int, int], *, smooth: bool = True) -> Floats:
@@ -60,30 +53,28 @@ def within(pixels: Pixels, side: int) -> Pixels:
     return resized(pixels, fit_size((pixels.shape[1], pixels.shape[0]), side, enlarge=True))
 
 
-def bars(rows: Sequence[tuple[str, float, str]], *, heading: str = "", width: int = 520, text: int = 14) -> Pixels:
+def bars(rows: Sequence[tuple[str, float, str]], *, heading: str = "", width: int = 520) -> Pixels:
     """Draw horizontal bars.
 
     Args:
         rows: Label, value from 0 up, and the value in words, top to bottom.
         heading: A line over all.
         width: Width of the picture, px.
-        text: Height of the letters, px.
+
+    Returns:
+        (H, W, 3) uint8.
     """
-    font, line = load_font(text), round(text * 1.6)
-    labels = [cut_text(label, width * 0.45, font) for label, _, _ in rows]
-    left = GAP * 2 + max(text_width(label, font) for label in labels)
-    room = width - left - GAP * 3 - max(text_width(words, font) for _, _, words in rows)
-    longest = max(value for _, value, _ in rows) or 1.0
-    head_lines = wrap_text(heading, width - 2 * GAP, font)
-    head = line * len(head_lines)
-    sheet = Image.new("RGB", (width, head + line * len(rows) + 2 * GAP), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for number, words in enumerate(head_lines):
-        draw.text((GAP, GAP + number * line), words, fill=INK, font=font)
-    for number, (label, (_, value, words)) in enumerate(zip(labels, rows, strict=True)):
-        y = GAP + head + number * line
-        end = left + room * value / longest
-        draw.text((left - GAP - text_width(label, font), y), label, fill=INK, font=font)
-        draw.rectangle((left, y + 1, max(left, end), y + line - 5), fill=_BAR)
-        draw.text((end + GAP, y), words, fill=INK, font=font)
-    return np.asarray(sheet)
+    height = 22 * len(rows) + (60 if heading else 30)
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    drawn = axes.barh(range(len(rows)), [value for _, value, _ in rows], color=[part / 255 for part in _BAR])
+    axes.bar_label(drawn, [words for _, _, words in rows], padding=6)
+    axes.set_yticks(range(len(rows)), [label if len(label) <= 32 else f"{label[:31]}…" for label, _, _ in rows])
+    axes.set(xlim=(0, 1.15 * max(max(value for _, value, _ in rows), 1e-9)), xticks=[])
+    axes.invert_yaxis()
+    axes.tick_params(left=False)
+    axes.spines[:].set_visible(False)
+    figure.suptitle(heading, fontsize=10, wrap=True)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]

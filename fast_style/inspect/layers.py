@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from fast_style.errors import InputError
 from fast_style.inspect.activations import activations, hooks
@@ -20,18 +19,12 @@ from fast_style.perceptual.gram import gram_matrix
 from fast_style.perceptual.vgg import VGG, FrozenConv2d
 from fast_style.perceptual.winograd import directly
 
-aten = torch.ops.aten
-_WINDOWS = {aten.max_pool2d_with_indices: 1, aten.max_pool2d: 1, aten.avg_pool2d: 1}
-_EVERYWHERE = {
-    aten.bmm,
-    aten.baddbmm,
-    aten._adaptive_avg_pool2d,
-    aten.mean,
-    aten._scaled_dot_product_flash_attention_for_cpu,
-    aten._scaled_dot_product_flash_attention,
-    aten._scaled_dot_product_efficient_attention,
-    aten._native_multi_head_attention,
-}
+# After these, a value depends on all of the picture.
+_EVERYWHERE = {"adaptive_avg_pool2d", "mean", "flatten", "matmul", "multi_head_attention_forward"}
+_EVERYWHERE |= {"scaled_dot_product_attention"}
+
+# Width and height of the part of the picture that a value depends on, and the px between neighbouring values.
+Reach = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -60,10 +53,8 @@ class Layer:
         return asdict(self)
 
 
-class _Tracer(TorchDispatchMode):
-    """Follow through every operation how much of the picture a value depends on, and count multiplications.
-
-    A tensor's reach is (width, height, step): the receptive field and the px between neighbouring values.
+class _Reaches(TorchFunctionMode):
+    """Follow through every operation how much of the picture a value depends on.
 
     Reference:
         Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks", equations 1-2,
@@ -71,59 +62,46 @@ class _Tracer(TorchDispatchMode):
     """
 
     def __init__(self, image: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call] # torch ships it untyped
-        self.macs = 0
-        self.kept: dict[int, tuple[Tensor, tuple[float, float, float]]] = {}  # the tensor too: ids are used again
-        self._set(image, (1.0, 1.0, 1.0))
+        super().__init__()
+        self.known: dict[int, tuple[Tensor, Reach]] = {id(image): (image, (1.0, 1.0, 1.0))}  # ids are used again
 
-    def reach(self, tensor: Tensor) -> tuple[float, float, float] | None:
-        """Receptive field of a tensor, or None if it does not depend on the picture."""
-        entry = self.kept.get(id(tensor))
-        return entry[1] if entry else None
-
-    def _set(self, tensor: Tensor, reach: tuple[float, float, float]) -> None:
-        self.kept[id(tensor)] = (tensor, reach)
-
-    def __torch_dispatch__(
+    def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run one operation."""
         out = func(*args, **(kwargs or {}))
-        packet = func.overloadpacket
-        if packet in flop_registry:
-            self.macs += flop_registry[packet](*args, **(kwargs or {}), out_val=out) // 2
-        before = [found for leaf in tree_leaves(args) if isinstance(leaf, Tensor) and (found := self.reach(leaf))]
+        inputs = [
+            leaf for argument in args for leaf in (argument if isinstance(argument, list | tuple) else [argument])
+        ]
+        before = [self.known[id(leaf)][1] for leaf in inputs if id(leaf) in self.known]
         if before:
-            reach = tuple(max(parts) for parts in zip(*before, strict=True))
-            after = _reach_after(packet, args, (reach[0], reach[1], reach[2]))
-            for leaf in tree_leaves(out):
+            width, height, step = (max(parts) for parts in zip(*before, strict=True))
+            after = _reach_after(getattr(func, "__name__", ""), args, kwargs or {}, (width, height, step))
+            for leaf in out if isinstance(out, list | tuple) else [out]:
                 if isinstance(leaf, Tensor):
-                    self._set(leaf, after)
+                    self.known[id(leaf)] = (leaf, after)
         return out
 
 
-def _reach_after(packet: Any, args: tuple[Any, ...], reach: tuple[float, float, float]) -> tuple[float, float, float]:
+def _reach_after(name: str, args: tuple[Any, ...], options: dict[str, Any], reach: Reach) -> Reach:
     """Widen a receptive field by one operation."""
     width, height, step = reach
-    if packet is aten.convolution:
-        kernel, stride, dilation = args[1].shape[2:], args[3], args[5]
-    elif packet in _WINDOWS:
-        kernel, stride, dilation = args[1], (args[2] if len(args) > 2 and args[2] else args[1]), (1, 1)
-    elif packet in _EVERYWHERE or (packet in {aten.addmm, aten.mm} and _rows(packet, args) == 1):
-        return math.inf, math.inf, step
+    dilation: Any = 1
+    if name == "conv2d":
+        names = ("input", "weight", "bias", "stride", "padding", "dilation")
+        given = {"stride": 1, "dilation": 1} | dict(zip(names, args, strict=False)) | options
+        kernel, stride, dilation = given["weight"].shape[2:], given["stride"], given["dilation"]
+    elif name in {"max_pool2d", "avg_pool2d"}:
+        given = {"stride": None} | dict(zip(("input", "kernel_size", "stride"), args, strict=False)) | options
+        kernel, stride = given["kernel_size"], given["stride"] or given["kernel_size"]
     else:
-        return reach  # value by value
-    return (
-        width + (kernel[-1] - 1) * dilation[-1] * step,
-        height + (kernel[0] - 1) * dilation[0] * step,
-        step * stride[0],
-    )
+        return (math.inf, math.inf, step) if name in _EVERYWHERE else reach
+    (rows, columns), (down, across) = _pair(kernel), _pair(dilation)
+    return width + (columns - 1) * across * step, height + (rows - 1) * down * step, step * _pair(stride)[0]
 
 
-def _rows(packet: Any, args: tuple[Any, ...]) -> int:
-    """Positions that a matrix product treats alike: one means that all of the picture has been flattened."""
-    matrix: Tensor = args[1] if packet is aten.addmm else args[0]
-    return matrix.shape[0]
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
 @torch.no_grad()
@@ -141,21 +119,22 @@ def layer_table(network: Network, *, size: int = 224) -> list[Layer]:
     if not 1 <= size <= 4096:
         raise InputError(f"size is {size}; expected 1 to 4096 px")
     image = torch.rand(1, 3, size, size, device=network.device)
-    tracer = _Tracer(image)
+    reaches, counter = _Reaches(image), FlopCounterMode(display=False)
     modules = network.layers
     started: dict[str, int] = {}
     macs = dict.fromkeys(modules, 0)
-    found: dict[str, tuple[tuple[int, ...], tuple[float, float, float] | None]] = {}
+    found: dict[str, tuple[tuple[int, ...], Reach | None]] = {}
 
     def begin(name: str) -> None:
-        started[name] = tracer.macs
+        started[name] = counter.get_total_flops()
 
     def end(name: str, output: Any) -> None:
-        macs[name] += tracer.macs - started[name]
+        macs[name] += (counter.get_total_flops() - started[name]) // 2
         if isinstance(output, Tensor) and name not in found:
-            found[name] = (tuple(output.shape[1:]), tracer.reach(output))
+            known = reaches.known.get(id(output))
+            found[name] = (tuple(output.shape[1:]), known[1] if known else None)
 
-    with directly(), hooks(modules, end, before=begin), tracer:
+    with directly(), hooks(modules, end, before=begin), counter, reaches:
         network(image)
     return [
         Layer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -94,14 +94,12 @@ class Maximized:
         pictures: (N, 3, H, W), RGB in [0, 1].
         scores: Root mean square of each channel on its finished picture, clamped to [0, 1].
         reached: The same before the picture was clamped: what the optimizer saw.
-        growth: The pictures at some earlier sizes, smallest first, the finished ones last; each (N, 3, h, w).
     """
 
     channels: tuple[int, ...]
     pictures: Pictures
     scores: tuple[float, ...]
     reached: tuple[float, ...]
-    growth: tuple[Pictures, ...] = field(repr=False)
 
 
 def scharr(image: Tensor) -> Tensor:
@@ -127,7 +125,6 @@ def maximize(
     channels: Sequence[int],
     growth: Growth | None = None,
     *,
-    keep: int = 6,
     progress: Progress | None = None,
 ) -> Maximized:
     """Grow from noise, for each of some channels of a layer, a picture that excites it.
@@ -140,7 +137,6 @@ def maximize(
         layer: Its name.
         channels: Their numbers.
         growth: Sizes, optimizer and penalties.
-        keep: How many stages to keep in ``growth``, the finished one among them.
         progress: Called after every optimizer step with steps done and steps in all.
 
     Raises:
@@ -168,8 +164,6 @@ def maximize(
     for channel in channels:
         check_channel(channel, count, layer)
     sizes = growth.sizes
-    kept = {round(stage) for stage in np.linspace(0, len(sizes) - 1, max(1, keep))} | {len(sizes) - 1}
-    stages: list[Pictures] = []
     for number, size in enumerate(sizes):
         with torch.no_grad():
             if picture.shape[-1] != size:
@@ -191,15 +185,14 @@ def maximize(
             if progress is not None:
                 progress(number * growth.iterations + iteration + 1, len(sizes) * growth.iterations)
         picture = picture.detach()
-        if number in kept:
-            stages.append(_to_rgb(picture).clamp(0, 1).cpu().numpy())
     with torch.no_grad():
         raw = _to_rgb(picture)
         scores, reached = (
             tuple(_energy(activations(network, image, [layer])[layer], channels).sqrt().tolist())
             for image in (raw.clamp(0, 1), raw)
         )
-    if not np.isfinite(stages[-1]).all():
+    pictures = _to_rgb(picture).clamp(0, 1).cpu().numpy()
+    if not np.isfinite(pictures).all():
         raise TrainingDivergedError(
             f"the picture for {layer} became NaN in its last step", hint=f"Give a smaller --rate than {growth.rate:g}."
         )
@@ -208,7 +201,7 @@ def maximize(
             f"channel {', '.join(map(str, channels))} of {layer} stays silent",
             hint="Give another --seed, a larger --start, or the convolution before the layer.",
         )
-    return Maximized(tuple(channels), stages[-1], scores, reached, tuple(stages))
+    return Maximized(tuple(channels), pictures, scores, reached)
 
 
 def dream(

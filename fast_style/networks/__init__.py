@@ -8,10 +8,10 @@ from torch import Tensor
 
 from fast_style.errors import InputError, did_you_mean
 from fast_style.networks.condition import Affine, Condition, Statistics
-from fast_style.networks.johnson import JohnsonNetwork, from_pytorch_examples
+from fast_style.networks.johnson import JohnsonNetwork
 from fast_style.networks.normalization import InstanceNormalization, record_statistics
 from fast_style.networks.realtime import RealtimeNetwork, fast, fine, tiny
-from fast_style.networks.sets import StyleSets
+from fast_style.networks.sets import StyleSets, take_style
 from fast_style.networks.transformer import SMALLEST_SIDE, TransformerNetwork
 
 NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {
@@ -35,10 +35,10 @@ __all__ = [
     "build_network",
     "fast",
     "fine",
-    "from_pytorch_examples",
     "parameter_count",
     "record_statistics",
     "restore_network",
+    "take_style",
     "tiny",
 ]
 
@@ -55,18 +55,13 @@ def build_network(name: str) -> TransformerNetwork:
 
 
 def restore_network(name: str, weights: Mapping[str, Tensor]) -> TransformerNetwork:
-    """Build a network around a state dict: of the size that the weights have, if another version made them.
+    """Build a network around a state dict.
 
     Raises:
         InputError: There is no network of that name.
         RuntimeError: The weights are not those of such a network.
     """
     network = build_network(name)
-    if isinstance(network, RealtimeNetwork):
-        try:
-            network = RealtimeNetwork.like(weights)
-        except (KeyError, ValueError) as error:
-            raise RuntimeError(f"these are not the weights of {name!r}, or a layer is missing: {error}") from error
     network.load_state_dict(weights)
     return network
 

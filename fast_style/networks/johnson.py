@@ -1,15 +1,10 @@
-"""The network of Johnson et al., and the door for weights published for pytorch/examples."""
+"""The network of Johnson et al."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fast_style.errors import CheckpointError
 from fast_style.networks.condition import Condition
 from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.transformer import TransformerNetwork
@@ -103,31 +98,3 @@ class JohnsonNetwork(TransformerNetwork):
         features = F.relu(self.in5(self.deconv2(features), *told("in5")))
         out: Tensor = self.deconv3(features)
         return out
-
-
-def from_pytorch_examples(state: Mapping[str, Tensor]) -> JohnsonNetwork:
-    """Build the network from weights trained with pytorch/examples' ``fast_neural_style``.
-
-    Those map RGB in [0, 255] to RGB in [0, 255]. The conversion is exact and explicit: the first convolution
-    is multiplied by 255, the last one divided by it.
-
-    Args:
-        state: A ``TransformerNet`` state dict; running statistics that old versions saved are dropped.
-
-    Raises:
-        CheckpointError: The names or shapes are not that network's.
-    """
-    converted = {key: value for key, value in state.items() if not re.search(r"\.running_(mean|var)$", key)}
-    network = JohnsonNetwork()
-    try:
-        network.load_state_dict(converted)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"these are not the weights of pytorch/examples' TransformerNet: {error}",
-            hint="Give the .pth or .model file that its neural_style.py train wrote.",
-        ) from error
-    with torch.no_grad():
-        network.conv1.conv2d.weight *= 255.0
-        for parameter in network.deconv3.parameters():
-            parameter.div_(255.0)
-    return network

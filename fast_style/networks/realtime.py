@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -15,10 +14,6 @@ from fast_style.networks.condition import Condition, Origin
 from fast_style.networks.depthwise import depthwise
 from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.transformer import TransformerNetwork
-
-# Bounds of what is built around a file's weights: about 140 million of them.
-_MOST_CHANNELS = 512
-_MOST_BLOCKS = 64
 
 
 class ConvNormBlock(nn.Module):
@@ -90,7 +85,7 @@ class Noise(nn.Module):
 
     Where a photo is flat, a network that only convolves can do nothing but repeat one cell: dots on a lattice. Noise
     gives it a reason to begin a stroke here and not there. It is the same for every picture, so a still film does not
-    flicker by it; where a camera moves, :class:`fast_style.runtime.motion.Motion` lets it move along.
+    flicker by it; where a camera moves, :class:`fast_style.runtime.motion.MotionTracker` lets it move along.
 
     Args:
         channels: Of the features.
@@ -172,15 +167,13 @@ class HalfSizeEnd(nn.Module):
 
 
 class RealtimeNetwork(TransformerNetwork):
-    """A strided stem to 1/4, residual blocks at 1/8, back to 1/4 with a skip, and an end at full size.
-
-    The end is one pixel shuffle by 4, or goes through 1/2.
+    """A strided stem to 1/4, residual blocks at 1/8, back to 1/4 with a skip, and an end at full size through 1/2.
 
     Args:
         quarter: Channels at 1/4 of the size.
         eighth: Channels at 1/8.
         blocks: Residual blocks at 1/8.
-        half: Channels at 1/2; 0 ends in one shuffle by 4.
+        half: Channels at 1/2.
     """
 
     stride = 8
@@ -189,7 +182,7 @@ class RealtimeNetwork(TransformerNetwork):
     # where the blocks meet them, the picture is pale and woven (docs/experiments/2026-11-26-border.md).
     AROUND = 3
 
-    def __init__(self, *, quarter: int, eighth: int, blocks: int, half: int = 0) -> None:
+    def __init__(self, *, quarter: int, eighth: int, blocks: int, half: int) -> None:
         super().__init__()
         self.stem = ConvNormBlock(3, quarter, 8, 4)
         self.down = ConvNormBlock(quarter, eighth, 3, 2)
@@ -199,28 +192,7 @@ class RealtimeNetwork(TransformerNetwork):
         # Where strokes begin is decided at 1/8, and once more here, or they would begin at every eighth pixel.
         self.fine_noise = Noise(quarter, 0.3)
         self.merge = ConvNormBlock(quarter, quarter, 3)
-        if half:
-            self.end = HalfSizeEnd(quarter, half)
-        else:
-            self.head = nn.Conv2d(quarter, 3 * 4 * 4, 3, padding=1)
-            initialize_smooth_shuffle(self.head, factor=4)
-            self.shuffle = PixelShuffle(4)
-
-    @classmethod
-    def like(cls, weights: Mapping[str, Tensor]) -> RealtimeNetwork:
-        """Build the network that a state dict is of, with fresh weights: files of before keep their size.
-
-        Raises:
-            KeyError: A layer is missing.
-            ValueError: A layer has another number of axes, or the network would be larger than any of ours may be.
-        """
-        eighth, quarter, *_ = weights["down.conv.weight"].shape
-        _, half, *_ = weights["end.head.weight"].shape if "end.head.weight" in weights else (0, 0)
-        blocks = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
-        # A hostile file can claim any shape in a few bytes.
-        if max(eighth, quarter, half) > _MOST_CHANNELS or blocks > _MOST_BLOCKS:
-            raise ValueError(f"{blocks} blocks of {eighth}, {quarter} and {half} channels are too many")
-        return cls(quarter=quarter, eighth=eighth, blocks=blocks, half=half)
+        self.end = HalfSizeEnd(quarter, half)
 
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
         """Stylize; the end is a sigmoid, so the result is within (0, 1).
@@ -243,10 +215,7 @@ class RealtimeNetwork(TransformerNetwork):
         features = features[..., self.AROUND : -self.AROUND, self.AROUND : -self.AROUND]
         features = self.fine_noise(self.up(features) + quarter, fine_origin)
         features = self.merge(features, condition.part("merge"))
-        if hasattr(self, "end"):
-            picture: Tensor = self.end(features, image, condition.part("end"))
-        else:
-            picture = self.shuffle(self.head(features))
+        picture: Tensor = self.end(features, image, condition.part("end"))
         return picture.sigmoid()
 
     def random_condition(self, random: np.random.Generator) -> Condition:

@@ -71,3 +71,15 @@ class StyleSets(nn.Module):
     def _split(self, values: Tensor) -> dict[str, Affine]:
         parts = values.split(list(self.layers.values()), dim=-1)
         return {name: Affine(part[:, 0], part[:, 1]) for name, part in zip(self.layers, parts, strict=True)}
+
+
+@torch.no_grad()
+def take_style(network: nn.Module, values: Tensor) -> None:
+    """Make a style's set, (P, 2, C), at strength 1 the network's own scales and shifts."""
+    sets = StyleSets(network, ("",), powers=len(values))
+    sets.values[0].copy_(values)
+    for name, affine in sets.one(0).items():
+        layer = network.get_submodule(name)
+        assert isinstance(layer, InstanceNormalization)
+        layer.weight.copy_(affine.scale[0])
+        layer.bias.copy_(affine.shift[0])

@@ -3,6 +3,9 @@
 ``torch.optim.LBFGS`` is not used because it can only be watched an iteration at a time at the price of a second
 evaluation in each, because its fixed step does not always descend, and because it knows no bounds: pixels leave
 [0, 1], and the picture that is saved is not the one that was scored.
+
+``scipy.optimize``'s L-BFGS-B is not used because it was no better at equal evaluations (256 px, 80 evaluations: 0.4 %
+lower on ``bold``, 1.3 % higher on ``gatys``) and keeps its state on the CPU in float64.
 """
 
 from __future__ import annotations

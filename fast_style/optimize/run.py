@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fast_style.device import find_device
+from fast_style.device import find_device, to_tensor
 from fast_style.errors import InputError, TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, fit_size, mix, resize, to_float, to_uint8
 from fast_style.optimize.descent import Precision, Scorer, adam
@@ -176,9 +176,9 @@ def optimize_picture(
     try:
         for number, side in enumerate(sizes, 1):
             shrunk = fit(finest, side)
-            content = _tensor(shrunk.pixels, device)
+            content = to_tensor(shrunk.pixels, device)
             styles = [
-                _tensor(scaled(painting, settings.style_size * side / long_side), device) for painting in paintings
+                to_tensor(scaled(painting, settings.style_size * side / long_side), device) for painting in paintings
             ]
             loss = PerceptualLoss(vgg, styles, objective, style_shares=style_shares)
             if objective.weighting == "balanced":
@@ -231,10 +231,6 @@ def scaled(pixels: Pixels, long_side: float) -> Pixels:
     return pixels if size == picture.size else resize(picture, size).pixels
 
 
-def _tensor(pixels: Pixels, device: torch.device) -> Tensor:
-    return torch.from_numpy(to_float(pixels)).to(device).contiguous(memory_format=torch.channels_last)
-
-
 def _first(settings: Settings, content: Tensor, painting: Pixels) -> Tensor:
     if settings.init == "noise":
         generator = torch.Generator().manual_seed(settings.seed)
@@ -246,7 +242,7 @@ def _first(settings: Settings, content: Tensor, painting: Pixels) -> Tensor:
         cover = resize(Picture(painting), (max(width, round(columns * scale)), max(height, round(rows * scale))))
         top, left = (cover.size[1] - height) // 2, (cover.size[0] - width) // 2
         cut = cover.pixels[top : top + height, left : left + width]
-        return torch.from_numpy(to_float(cut)).to(content.device)
+        return to_tensor(cut, content.device)
     return content.contiguous()
 
 

@@ -7,12 +7,13 @@ from fast_style.perceptual.gram import gram_matrix
 from fast_style.perceptual.grids import Lattice, PixelGrid, Weave, lattice, pixel_grid, weave
 from fast_style.perceptual.loss import FIGURES, LossTerms, PerceptualLoss, WeightedSum, load_vgg
 from fast_style.perceptual.objective import BOLD, Objective
-from fast_style.perceptual.steady import Motion, Steady
+from fast_style.perceptual.second_view import Motion
+from fast_style.perceptual.steady import Steady
 from fast_style.perceptual.style import Style, style_loss
 from fast_style.perceptual.term import Seen, Term, Weight
 from fast_style.perceptual.variation import TotalVariation, total_variation
 from fast_style.perceptual.vgg import VGG, layer_names
-from fast_style.perceptual.views import Inside, View, Whole, Window, draw_band, draw_window
+from fast_style.perceptual.views import Inside, View, Whole, Window, draw_strip, draw_window
 from fast_style.perceptual.weights import SOURCES, VGGWeights, load_vgg_weights
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
     "Whole",
     "Window",
     "content_loss",
-    "draw_band",
+    "draw_strip",
     "draw_window",
     "gram_matrix",
     "kept",

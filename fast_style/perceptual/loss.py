@@ -17,8 +17,8 @@ from fast_style.perceptual.colour import Colour
 from fast_style.perceptual.content import Content
 from fast_style.perceptual.grids import Lattice
 from fast_style.perceptual.objective import Objective
+from fast_style.perceptual.second_view import Motion
 from fast_style.perceptual.spread import Spread
-from fast_style.perceptual.steady import Motion
 from fast_style.perceptual.style import CoarseStyle, Style
 from fast_style.perceptual.term import Seen, Term
 from fast_style.perceptual.variation import TotalVariation
@@ -71,21 +71,6 @@ class LossTerms:
     def with_content_times(self, factor: Tensor) -> LossTerms:
         """Return the same values with the content so many times as heavy."""
         return LossTerms(self.values, {**self.weights, "content": self.weights["content"] * factor})
-
-    @property
-    def content(self) -> Tensor:
-        """The content term, not weighted."""
-        return self.values["content"]
-
-    @property
-    def style(self) -> Tensor:
-        """The style term, not weighted."""
-        return self.values["style"]
-
-    @property
-    def tv(self) -> Tensor:
-        """The total variation, not weighted."""
-        return self.values["tv"]
 
     def detach(self) -> LossTerms:
         """Return the same values without their graph."""
@@ -242,12 +227,6 @@ class PerceptualLoss(WeightedSum):
                 Seen(images[term.view], _of(term, found)) for images, found in zip(looks, features, strict=True)
             ]
             term.take_paintings(paintings, shares)
-
-    def style_target(self, layer: str) -> Tensor:
-        """The painting's Gram matrix at a style layer, (C, C)."""
-        style = self.terms["style"]
-        assert isinstance(style, Style)
-        return style.target(layer)
 
     @torch.no_grad()
     def calibrate(self, photos: Sequence[Tensor]) -> Calibration:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from torch import Tensor, nn
 
 from fast_style.errors import InputError
+from fast_style.perceptual.second_view import Motion
 from fast_style.perceptual.views import Inside, View
-
-if TYPE_CHECKING:
-    from fast_style.perceptual.steady import Motion
 
 
 @dataclass(frozen=True)

@@ -29,17 +29,17 @@ def draw_window(random: np.random.Generator, side: int, scored: int) -> Window:
     return ..., _draw_part(random, side, scored), _draw_part(random, side, scored)
 
 
-def draw_band(random: np.random.Generator, side: int, depth: int) -> Window:
-    """Draw a band from one edge of a crop to the other: along its start, along its end, or anywhere, each alike.
+def draw_strip(random: np.random.Generator, side: int, depth: int) -> Window:
+    """Draw a strip from one edge of a crop to the other: along its start, along its end, or anywhere, each alike.
 
     A painting's statistics have no place: over a square that reaches from the border to beyond the middle they can be
     met by the middle alone, and a long training finds that out, since terms that compare borders are least there. Over
-    a band along the border only strokes on the border can meet them.
+    a strip along the border only strokes on the border can meet them.
 
     Args:
         random: What to draw from.
-        side: Of the crop, px: the band's length.
-        depth: Of the band, px.
+        side: Of the crop, px: the strip's length.
+        depth: Of the strip, px.
     """
     across, along = _draw_part(random, side, depth), slice(0, side)
     return (..., across, along) if random.random() < 0.5 else (..., along, across)

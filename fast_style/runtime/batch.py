@@ -18,7 +18,7 @@ from fast_style.runtime import places
 from fast_style.runtime.contract import Range
 from fast_style.runtime.ledger import Ledger
 from fast_style.runtime.manifest import Row, Status, read_rows, write_status
-from fast_style.runtime.photos import PhotoOptions, PhotoWorker, explain, made_with
+from fast_style.runtime.photos import PhotoOptions, PhotoWorker, explain, settings_key
 from fast_style.runtime.pipeline import overlap
 from fast_style.runtime.plan import Job
 from fast_style.runtime.shards import Shard
@@ -65,9 +65,9 @@ class Batch:
 
     def open_ledger(self, stylizer: Stylizer, *, own: str = "", read: bool = True) -> Ledger:
         """Open the ledgers beside the manifest, to write to the one of that name."""
-        made = made_with(stylizer, self.options, self.value_range)
+        settings = settings_key(stylizer, self.options, self.value_range)
         base = places.folder_of(self.manifest)
-        return Ledger(self.home, made, base=base, own=own, shard=self.shard, read=read)
+        return Ledger(self.home, settings, base=base, own=own, shard=self.shard, read=read)
 
 
 class Worker:

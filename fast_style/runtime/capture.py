@@ -14,7 +14,7 @@ import numpy as np
 from fast_style.errors import CameraError
 from fast_style.images import Pixels
 
-# How long after a camera has gone it is looked for again, seconds.
+# Time between attempts to open a camera that has gone, seconds.
 _RETRY_SECONDS = 1.0
 # Files without a rate of their own.
 _USUAL_RATE = 25.0
@@ -27,7 +27,7 @@ class Shot:
     Attributes:
         pixels: (H, W, 3) uint8, BGR as OpenCV has it.
         time: When it was captured, seconds of ``time.perf_counter``.
-        number: Counts captured frames, from 1; gaps are frames that nobody took.
+        number: Counts captured frames, from 1; gaps are frames that were not taken.
     """
 
     pixels: Pixels
@@ -36,7 +36,7 @@ class Shot:
 
 
 class Capture:
-    """A thread that reads frames and keeps only the newest, so that whoever is slow skips frames and never lags.
+    """A thread that reads frames and keeps only the newest, so that a slow reader skips frames and never lags.
 
     A file is played at its own pace, once. A camera or a stream that stops giving frames is opened again every
     second until it gives some; meanwhile ``lost`` is True.
@@ -57,7 +57,6 @@ class Capture:
         self.ended = False
         self.lost = False
         self.shown = f"camera {source}" if source.isdigit() else source
-        quiet_opencv()
         self._device = self._open()
         if self._device is None:
             raise CameraError(f"{self.shown} {_why(source)}", hint=_remedy(source))
@@ -135,12 +134,6 @@ class Capture:
     def __exit__(self, *details: object) -> None:
         """Close at the end of the block."""
         self.close()
-
-
-def quiet_opencv() -> None:
-    """Keep OpenCV's and FFmpeg's warnings off the terminal: what matters comes in our own words."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def _why(source: str) -> str:

@@ -1,4 +1,4 @@
-"""How the numbers in a video mean colours: matrix, range, primaries."""
+"""How the numbers in a video mean colors: matrix, range, primaries."""
 
 from __future__ import annotations
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from av import Packet, VideoFrame
 from av.stream import Stream
 
 from fast_style.images import Pixels, Planes
-from fast_style.runtime.masks import Mask
 
 OtherPacket: TypeAlias = "Packet[Stream]"  # of sound or subtitles, passed on as it is
 Memory = TypeVar("Memory")  # what a writer keeps a picture in
@@ -27,12 +26,10 @@ class Frame:
     Attributes:
         planes: Red, green and blue, upright, each (H, W) uint8; they may be views of a decoder's own memory.
         pts: When it is shown, in units of the video's time base.
-        masks: Where each style is painted, (H, W) in [0, 1]; without any, all of it is.
     """
 
     planes: Planes
     pts: int
-    masks: Sequence[Mask] = ()
 
 
 @dataclass
@@ -51,19 +48,6 @@ class Losses:
     def __bool__(self) -> bool:
         """Whether anything was lost."""
         return bool(self.reasons)
-
-
-@dataclass(frozen=True)
-class Canvas(Generic[Memory]):
-    """A picture to be drawn for a writer.
-
-    Attributes:
-        planes: Where to draw red, green and blue, each (H, W) uint8: views of the memory, so that nothing is copied.
-        memory: The writer's own.
-    """
-
-    planes: Planes
-    memory: Memory
 
 
 class Reader(Protocol):
@@ -89,10 +73,13 @@ class Reader(Protocol):
 class Writer(Protocol[Memory]):
     """A video that is written: see :class:`fast_style.runtime.writing.VideoWriter`."""
 
-    def canvas(self) -> Canvas[Memory]:
+    def blank(self) -> Memory:
         """Get a picture to draw on."""
 
-    def pack(self, canvas: Canvas[Memory]) -> Memory:
+    def planes(self, picture: Memory) -> Planes:
+        """Where to draw red, green and blue, each (H, W) uint8: views of the picture, so that nothing is copied."""
+
+    def pack(self, picture: Memory) -> Memory:
         """Turn what was drawn into what is written; slow, and for any thread."""
 
     def write(self, frame: Memory, pts: int) -> None:

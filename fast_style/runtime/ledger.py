@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -39,8 +39,8 @@ class Entry:
     kind: Kind
     origin: str
     state: str | None
-    settings: str = ""
-    at: float = 0.0
+    settings: str
+    at: float
     seconds: float = 0.0
     error: str = ""
 
@@ -70,7 +70,8 @@ class Ledger:
 
     Args:
         home: Folder of the ledgers.
-        settings: Everything but the photo that tells what a result looks like.
+        settings: Everything but the photo that changes a result, as JSON can hold it, with defaults left out: another
+            version's new option must not make a million results again.
         base: What names of photos and results are relative to; by default the folder.
         own: Ends the name of the file that is written: another for each worker.
         shard: Only names that it holds are kept in memory.
@@ -80,7 +81,7 @@ class Ledger:
     def __init__(
         self,
         home: str | Path,
-        settings: object,
+        settings: Mapping[str, object],
         *,
         base: str | None = None,
         own: str = "",
@@ -89,7 +90,7 @@ class Ledger:
     ) -> None:
         self.home = str(home)
         self._base = self.home if base is None else base
-        self._settings = repr(settings)
+        self._settings = json.dumps(settings, sort_keys=True)
         self._digest = _digest(self._settings)[:16]
         self._own, self._shard = own, shard
         self._lock = threading.Lock()
@@ -253,8 +254,8 @@ def _parse(line: str) -> tuple[str, Entry]:
         kind,
         said["from"],
         state,
-        str(said.get("as", "")),
-        float(said.get("at", 0)),
+        str(said["as"]),
+        float(said["at"]),
         float(said.get("seconds", 0)),
         str(said.get("error", "")),
     )

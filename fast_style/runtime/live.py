@@ -18,7 +18,7 @@ from fast_style.runtime.recorder import Recorder, free_name
 from fast_style.runtime.scene import Scene
 from fast_style.runtime.stylizer import Stylizer
 from fast_style.runtime.tiles import SMALLEST_SIDE
-from fast_style.runtime.window import HELP, Display, View, press, write_lines
+from fast_style.runtime.window import HELP, Controls, Display, press, write_lines
 
 _SMALLEST_HEIGHT = 360  # px; smaller frames are shown enlarged, for the text to be read
 _RECENT = 30  # frames over which the figures are taken
@@ -95,13 +95,13 @@ class Live:
         stylizers: list[Stylizer],
         display: Display | None,
         *,
-        view: View,
+        controls: Controls,
         options: LiveOptions,
         say: Callable[[str], None],
         sinks: list[Callable[[Pixels], None]] | None = None,
     ) -> None:
         self.capture, self.stylizers, self.display = capture, stylizers, display
-        self.view, self.options, self.say, self.sinks = view, options, say, sinks or []
+        self.controls, self.options, self.say, self.sinks = controls, options, say, sinks or []
         self.figures = Figures()
         self._scenes = [Scene(stylizer, background=True) for stylizer in stylizers]
         self._recorder: Recorder | None = None
@@ -136,37 +136,39 @@ class Live:
         return self.figures
 
     def _frame(self, shot: Shot) -> None:
-        view = self.view
+        controls = self.controls
         photo: Pixels = shrink(shot.pixels, self.options.size)
-        if view.mirror:
+        if controls.mirror:
             photo = np.ascontiguousarray(photo[:, ::-1])
         start = time.perf_counter()
         shown = np.empty_like(photo)
         planes = channels(photo[..., ::-1])
-        self._scenes[view.style].style(planes).planes(
+        self._scenes[controls.style].style(planes).planes(
             planes,
             channels(shown[..., ::-1]),
-            blend=view.blend,
-            keep_colors=view.keep_colors,
+            blend=controls.blend,
+            keep_colors=controls.keep_colors,
         )
         network = time.perf_counter() - start
-        if view.side_by_side:
+        if controls.side_by_side:
             shown = np.concatenate([photo, shown], axis=1)
-        if view.recording:
+        if controls.recording:
             self._record(shown, shot.time)
         for sink in self.sinks:
             sink(shown)
         if self.display is not None:
-            self.display.show(self._annotated(shown), view)
+            self.display.show(self._annotated(shown), controls)
         self._last = shown
         self.figures.add(shot.time, network)
 
     def _annotated(self, pixels: Pixels) -> Pixels:
-        figures, view = self.figures.summary(), self.view
-        name = self.stylizers[view.style].style.name
-        name += f"  strength {view.strength:g}" * self.stylizers[view.style].has_strength
-        lines = [f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms" + "  REC" * view.recording]
-        lines += HELP if view.help else ("h: help",) if self.figures.frames < 3 * _RECENT else ()
+        figures, controls = self.figures.summary(), self.controls
+        name = self.stylizers[controls.style].style.name
+        name += f"  strength {controls.strength:g}" * self.stylizers[controls.style].has_strength
+        lines = [
+            f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms" + "  REC" * controls.recording
+        ]
+        lines += HELP if controls.help else ("h: help",) if self.figures.frames < 3 * _RECENT else ()
         scale = max(1.0, _SMALLEST_HEIGHT / pixels.shape[0])
         shown = cv2.resize(pixels, None, fx=scale, fy=scale) if scale > 1 else pixels.copy()
         return write_lines(np.asarray(shown, np.uint8), lines)
@@ -180,10 +182,10 @@ class Live:
             return False
         if key == "s" and self.figures.frames:
             self._save_still()
-        before, self.view = self.view, press(self.view, key, len(self.stylizers))
-        if self.view.strength != before.strength:
-            self._paint(self.view.strength)
-        if before.recording and not self.view.recording:
+        before, self.controls = self.controls, press(self.controls, key, len(self.stylizers))
+        if self.controls.strength != before.strength:
+            self._paint(self.controls.strength)
+        if before.recording and not self.controls.recording:
             self._stop_recording()
         return True
 
@@ -196,13 +198,13 @@ class Live:
 
     def _save_still(self) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        target = free_name(self.options.stills / f"{self.stylizers[self.view.style].style.name}-{stamp}.png")
+        target = free_name(self.options.stills / f"{self.stylizers[self.controls.style].style.name}-{stamp}.png")
         save_image(Picture(np.ascontiguousarray(self._last[..., ::-1])), target)
         self.say(f"saved {target}")
 
     def _record(self, pixels: Pixels, captured: float) -> None:
         if self._recorder is None:
-            wanted = self.options.record or Path(f"{self.stylizers[self.view.style].style.name}.mp4")
+            wanted = self.options.record or Path(f"{self.stylizers[self.controls.style].style.name}.mp4")
             target = free_name(wanted) if self._recordings or self.options.record is None else wanted
             self._recordings += 1
             self._recorder = Recorder(target, pixels.shape[1], pixels.shape[0])

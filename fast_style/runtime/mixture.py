@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from fast_style.adapters import SUFFIX, load_adapter
 from fast_style.errors import InputError
 from fast_style.graph import STRONGEST, WEAKEST, Set, base_checksum, choose_styles, give_styles, read_checked, read_sets
-from fast_style.styles import Style, find_style, shipped_styles
+from fast_style.hub import is_hub_name
+from fast_style.styles import Style, find_style, shipped_paths, shipped_styles
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
     if not WEAKEST <= strength <= STRONGEST:
         raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
     whole = str(text)
-    if Path(text).is_file() or any(style.name == whole for style in shipped_styles()):
+    if Path(text).is_file() or is_hub_name(whole) or whole in shipped_paths():
         style = find_style(text)
         holder = _holder({whole}) if strength != 1.0 and not style.card.get("styles") else None
         return Choice(style, None, {}) if holder is None else Choice(holder, None, {whole: 1.0})
@@ -207,7 +209,8 @@ def _parse(text: str) -> _Part:
     try:
         number = float(weight) if colon else 1.0
     except ValueError:
-        if not Path(text.strip()).suffix:  # else a path with a drive
+        # Else a path with a drive, or a name on the hub.
+        if not Path(text.strip()).suffix and not is_hub_name(re.split("[#+]", text.strip())[0]):
             raise InputError(f"{weight!r} is no weight of {body}", hint="Such as starry-night:0.7,udnie:0.3.") from None
         body, colon = text.strip(), ""
     if not colon:

@@ -13,17 +13,17 @@ from fast_style.images import LUMA, Planes
 
 Map = NDArray[np.float32]
 
-# The long side, px, of what the flow is looked for in: on a pan of 1.4 px a frame it errs by 0.1 of a full pixel.
+# Long side of the copies that the flow is computed on, px: on a pan of 1.4 px a frame it errs by 0.1 px of the frame.
 _SIDE = 320
-# A slower camera, px a frame, stands still: the flow of a still picture with a camera's noise is not quite zero.
+# Least speed of a camera, px a frame: a camera's noise alone makes the flow of a still picture not quite zero.
 _STILL = 0.1
-# It is the camera that moves if at least this share of the picture does, and alike, to so many px a frame. It may as
-# well be a bus that passes; and a zoom has no one motion.
+# Share of the pixels that must agree for a motion of the camera, and the tolerance, px a frame. Less is an object that
+# passes, or a zoom. An object that fills half of the picture is taken for the camera.
 _SHARE, _ALIKE = 0.5, 0.5
 
 
 @dataclass(frozen=True)
-class Step:
+class FrameMotion:
     """What has moved since the frame before.
 
     Attributes:
@@ -43,7 +43,7 @@ class Step:
         return np.asarray(full * np.array([width, height], np.float32), np.float32)
 
 
-class Motion:
+class MotionTracker:
     """Follows the frames of one film, in order.
 
     Reference:
@@ -56,7 +56,7 @@ class Motion:
         self._before: NDArray[np.uint8] | None = None
         self._gone = np.zeros(2)  # down, across
 
-    def follow(self, frame: Planes) -> Step:
+    def follow(self, frame: Planes) -> FrameMotion:
         """Return what has moved since the frame that was given before.
 
         Args:
@@ -69,10 +69,10 @@ class Motion:
         light = np.tensordot(LUMA, np.stack(planes).astype(np.float32), axes=1).astype(np.uint8)
         before, self._before = self._before, light
         if before is None or before.shape != light.shape or min(light.shape) < 16:
-            return Step(None, self._origin())
+            return FrameMotion(None, self._origin())
         flow = self._search.calc(light, before, None) / np.array(small, np.float32)
         self._gone += _camera(flow.reshape(-1, 2)[::7, ::-1] * (height, width))
-        return Step(flow.astype(np.float32), self._origin())
+        return FrameMotion(flow.astype(np.float32), self._origin())
 
     def _origin(self) -> tuple[int, int]:
         down, across = np.round(self._gone)

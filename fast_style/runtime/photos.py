@@ -7,10 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from fast_style.errors import FastStyleError, InputError
+from fast_style.errors import FastStyleError, ImageError, InputError
 from fast_style.files import replacing, sweep
 from fast_style.graph import Device, core_count
 from fast_style.images import MAX_PIXELS, format_of, load_image, read_header, save_image
@@ -26,6 +26,8 @@ from fast_style.runtime.tiles import Progress, is_seen_whole, stylize_bands
 
 # So many pixels are in memory at once, decoded, in the network or being encoded: about 1.5 GiB.
 _PIXELS_AT_ONCE = 24_000_000
+# Options that decide whether there is a file, and of what kind, but not what the picture looks like.
+_SAME_PICTURE = frozenset({"format", "max_pixels"})
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,23 @@ class PhotoOptions:
         check_quality(self.quality)
         if self.max_pixels < 1:
             raise InputError(f"the limit of {self.max_pixels} px refuses every photo; expected at least 1 px")
+
+    def key(self) -> dict[str, object]:
+        """Return what changes the picture, as JSON can hold it.
+
+        Defaults are left out, so that a new option with its default changes no key. Masks count by what is in them,
+        and 2 and 2.0 are the same.
+
+        Raises:
+            ImageError: A mask cannot be read.
+        """
+        changed = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _SAME_PICTURE}
+        defaults = {each.name: each.default for each in fields(self)}
+        key = {name: value for name, value in changed.items() if value != defaults[name]}
+        if self.masks:
+            key["masks"] = [_checksum(mask) for mask in self.masks]
+        whole = {name: int(value) for name, value in key.items() if isinstance(value, float) and value.is_integer()}
+        return key | whole
 
 
 @dataclass(frozen=True)
@@ -197,9 +216,9 @@ def stylize_photos(
 
     worker = PhotoWorker(open_style, options, workers, threads, progress if len(jobs) == 1 else None)
     folders = {job.folder for job in jobs if job.folder is not None}
-    made = made_with(worker.stylizer, options, value_range) if folders else ()
+    settings = settings_key(worker.stylizer, options, value_range) if folders else {}
     own = "" if shard is None else f"-{shard}"
-    ledgers = {folder: Ledger(folder, made, own=own, shard=shard or Shard()) for folder in folders}
+    ledgers = {folder: Ledger(folder, settings, own=own, shard=shard or Shard()) for folder in folders}
 
     def work(job: Job) -> PhotoOutcome:
         ledger = None if job.folder is None else ledgers[job.folder]
@@ -221,11 +240,29 @@ def stylize_photos(
     return map(work, jobs) if len(jobs) == 1 else overlap(jobs, work, workers=workers)
 
 
-def made_with(stylizer: Stylizer, options: PhotoOptions, value_range: Range | None) -> tuple[object, ...]:
-    """Everything but the photo that tells what a result looks like, the same on every machine: for a ledger."""
-    masks = tuple(mask.stat().st_mtime_ns for mask in options.masks if mask.exists())
-    told = (sorted(stylizer.weights.items()), stylizer.strength) if stylizer.styles else ()
-    return (stylizer.checksum, options, value_range, masks, told)
+def settings_key(stylizer: Stylizer, options: PhotoOptions, value_range: Range | None) -> dict[str, object]:
+    """Return everything but the photo that changes a result, the same on every machine: for a ledger.
+
+    Raises:
+        ImageError: A mask cannot be read.
+    """
+    key = {"style": stylizer.checksum, **options.key()}
+    if value_range is not None:
+        key["value_range"] = value_range
+    if stylizer.weights:
+        key["weights"] = list(stylizer.weights.items())  # in their order, which masks follow
+    if stylizer.strength != 1:
+        key["strength"] = stylizer.strength
+    return key
+
+
+def _checksum(mask: Path) -> str:
+    import hashlib  # 3 ms that a single photo does not need
+
+    try:
+        return hashlib.sha256(Path(mask).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ImageError(f"cannot read the mask {mask}: {error.strerror or error}") from error
 
 
 def explain(error: FastStyleError | None) -> str:

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from fast_style import files
 from fast_style.errors import FileError, ImageError, InputError
+from fast_style.extras import missing_extra
 
 # Two letters at least: "C:" begins a path.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")
@@ -174,9 +175,9 @@ def _explaining(address: str, verb: str, kind: type[InputError] = InputError) ->
         raise kind(f"{address} does not exist") from error
     except IsADirectoryError as error:
         raise kind(f"{address} is a folder; expected a file") from error
-    except ModuleNotFoundError as error:
-        if error.name == "fsspec":
-            raise  # the extra that brings it is named elsewhere
+    except ImportError as error:
+        if missing_extra(error) is not None:
+            raise  # the command line says what to install
         raise kind(f"cannot {verb} {address}: {error}") from error
     except Exception as error:  # each store has kinds of its own
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -79,7 +79,7 @@ class VideoReader:
         self.metadata: dict[str, str] = dict(self.container.metadata)
         self._packets = self.container.demux([self.stream, *self.copied])
         self._reformatter = VideoReformatter()
-        # The first frame tells the size, the rotation and the colours; what the header says may be wrong.
+        # The first frame tells the size, the rotation and the colors; what the header says may be wrong.
         self._pending: list[VideoFrame | OtherPacket] = []
         self._items = self._decoded()
         first = self._first_frame()

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.graph import Statistics
+from fast_style.graph import Statistics, noise_tiles
 from fast_style.images import Planes, planes_to_float
 from fast_style.runtime.masks import Mask
 from fast_style.runtime.stylizer import Stylizer
@@ -57,6 +57,12 @@ class Scene:
         self._before: _Look | None = None
         self._since = 0
         self._area = 0.0
+
+    @property
+    def uses_origin(self) -> bool:
+        """Whether pictures depend on where the camera has gone: its noise and its cells move along with the scene."""
+        style = self.stylizer
+        return style.sees_parts and (style.stride > 1 or bool(noise_tiles(style.chosen)))
 
     def style(self, frame: Planes, mask: Mask | None = None) -> Stylizer:
         """Return the style that the next frame is drawn with.

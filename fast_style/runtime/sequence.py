@@ -10,9 +10,9 @@ import numpy as np
 from av.stream import Stream
 
 from fast_style.errors import FastStyleError, VideoError
-from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, channels, load_image, save_image
+from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, Planes, channels, load_image, save_image
 from fast_style.runtime.colors import Colors, usual_matrix
-from fast_style.runtime.frames import DEFAULT_RATE, Canvas, Frame, Losses, OtherPacket
+from fast_style.runtime.frames import DEFAULT_RATE, Frame, Losses, OtherPacket
 from fast_style.runtime.plan import numbered_files
 
 
@@ -93,14 +93,17 @@ class SequenceWriter:
         self.path, self.width, self.height = path, width, height
         self.quality, self._number = quality, 0
 
-    def canvas(self) -> Canvas[Pixels]:
+    def blank(self) -> Pixels:
         """Get a picture to draw on."""
-        picture = np.empty((self.height, self.width, 3), np.uint8)
-        return Canvas(channels(picture), picture)
+        return np.empty((self.height, self.width, 3), np.uint8)
 
-    def pack(self, canvas: Canvas[Pixels]) -> Pixels:
+    def planes(self, picture: Pixels) -> Planes:
+        """Where to draw red, green and blue, each (H, W) uint8."""
+        return channels(picture)
+
+    def pack(self, picture: Pixels) -> Pixels:
         """Take what was drawn as it is."""
-        return canvas.memory
+        return picture
 
     def write(self, frame: Pixels, pts: int) -> None:
         """Save the next picture."""

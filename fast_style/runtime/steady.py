@@ -33,21 +33,21 @@ _ALL_MOVED = 0.6
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldFrame:
     """A picture whose noise is held still.
 
     Attributes:
-        held: (3, H, W) uint8, what to stylize.
+        photo: (3, H, W) uint8, what to stylize.
         new: (H, W) float32; 1 where something is seen, or a mask lies, that did not a frame before, 0 where not.
         flow: (H, W, 2) px: where, relative to its place, what is seen lay then; zero where only noise moved.
     """
 
-    held: Pixels
+    photo: Pixels
     new: Map
     flow: Map
 
 
-class Steady:
+class SteadyFilter:
     """A filter around the network, for one video: :meth:`hold` before it, :meth:`smooth` behind it, in order.
 
     The two may run in different threads, as each has a memory of its own.
@@ -58,7 +58,7 @@ class Steady:
         self._masks: Sequence[Map] = ()
         self._result: Map | None = None
 
-    def hold(self, planes: Planes, flow: Map | None = None, masks: Sequence[Map] = ()) -> Held:
+    def hold(self, planes: Planes, flow: Map | None = None, masks: Sequence[Map] = ()) -> HeldFrame:
         """Replace pixels that changed by no more than the camera's noise by what they were.
 
         Args:
@@ -71,7 +71,7 @@ class Steady:
         photo = np.stack([*planes]).astype(np.float32)
         if self._photo is None or self._photo.shape != photo.shape:
             self._photo = photo
-            return Held(np.stack([*planes]), np.ones(photo.shape[1:], np.float32), _no_flow(photo))
+            return HeldFrame(np.stack([*planes]), np.ones(photo.shape[1:], np.float32), _no_flow(photo))
         light, before = _light(photo), _light(self._photo)
         new = moved = motion(light, before)
         _approach(self._photo, photo, np.maximum(moved, np.float32(_HOLD_RATE)))
@@ -83,13 +83,13 @@ class Steady:
             new = np.where(outside, np.float32(1), novelty(light, _fetch(before, x, y)))
         for mask, last in zip(masks, masks_before, strict=True):
             new = np.maximum(new, np.abs(mask - last))
-        return Held((self._photo + np.float32(0.5)).astype(np.uint8), new, flow)
+        return HeldFrame((self._photo + np.float32(0.5)).astype(np.uint8), new, flow)
 
-    def smooth(self, result: Pixels, held: Held) -> Pixels:
+    def smooth(self, result: Pixels, held: HeldFrame) -> Pixels:
         """Let the stylized picture change slowly where nothing is new, and at once where something is.
 
         Args:
-            result: (3, H, W) uint8, what the network made of ``held.held``.
+            result: (3, H, W) uint8, what the network made of ``held.photo``.
             held: What :meth:`hold` returned for that frame.
         """
         stylized = result.astype(np.float32)

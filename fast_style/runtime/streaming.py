@@ -5,32 +5,32 @@ It needs the extra ``large``. Without it, photos are read by Pillow, whole, with
 
 from __future__ import annotations
 
-import contextlib
-import queue
+import os
 import struct
+import sys
 import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image
 
 from fast_style.errors import ImageError
-from fast_style.images import fit_size
+from fast_style.images import add_exif, fit_size, load_exif, read_header
 from fast_style.runtime.rasters import Box, Part
 
 if TYPE_CHECKING:
     import pyvips
 
-# What Pillow must have taken the file for, from its first bytes: libvips would open much else.
-READABLE = frozenset({"JPEG", "PNG", "TIFF", "WEBP"})
-# So many bands wait to be encoded, at most.
-_WAITING = 2
-# Px; offsets in a plain TIFF file end at 4 GiB, which 16 bits and alpha reach from here on.
-_LARGEST_PLAIN_TIFF = 500_000_000
+# The loader for each format that Pillow recognizes. libvips itself, asked for any, would open much else.
+_LOADERS = {"JPEG": "jpegload", "PNG": "pngload", "TIFF": "tiffload", "WEBP": "webpload"}
+READABLE = frozenset(_LOADERS)
+# Longest sides that formats can hold, px.
+_LONGEST = {"JPEG": 65_535, "WEBP": 16_383}
+# A plain TIFF ends at 4 GiB; half of that leaves room for bytes that grow when they are compressed.
+_PLAIN_TIFF_BYTES = 2**31
 _PROFILE, _EXIF = "icc-profile-data", "exif-data"
 
 
@@ -50,10 +50,12 @@ class StreamedRaster:
     Attributes:
         image: Upright RGB with 8 or 16 bits a channel.
         alpha: One channel, or None.
+        exif: EXIF without the orientation, or None.
     """
 
     image: pyvips.Image
     alpha: pyvips.Image | None
+    exif: bytes | None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -74,29 +76,30 @@ class StreamedRaster:
     def shrunk(self, size: tuple[int, int]) -> StreamedRaster:
         """Resample the whole with Lanczos, to 8 bits a channel; it is computed where it is read."""
         image = _resized(self.image, size)
-        return StreamedRaster((image >> 8).cast("uchar") if self.deep else image, None)
+        return StreamedRaster((image >> 8).cast("uchar") if self.deep else image, None, None)
 
 
 def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
     """Open a JPEG, PNG, TIFF or WebP file.
 
-    EXIF orientation is applied; grey and CMYK become RGB.
+    EXIF orientation is applied; gray and CMYK become RGB.
 
     Args:
         path: The file; that it is a picture, and how large it is, has been seen from its header.
         size: Shrink the long side to this many px, or None.
 
     Raises:
-        ImageError: It is damaged.
+        ImageError: It is damaged, or of another format.
     """
     import pyvips
 
+    exif = load_exif(path)
+    header = read_header(path)
+    if header is None or header.format not in _LOADERS:
+        raise ImageError(f"cannot read {path} in parts: it is none of {', '.join(sorted(_LOADERS))}")
     with _failing(f"cannot read {path}"):
-        # Of all that libvips can open, these alone.
-        pyvips.operation_block_set("VipsForeignLoad", True)
-        for name in ("Jpeg", "Png", "Tiff", "Webp"):
-            pyvips.operation_block_set(f"VipsForeignLoad{name}", False)
-        image = pyvips.Image.new_from_file(str(path), access="random", fail_on="error").autorot()
+        load = getattr(pyvips.Image, _LOADERS[header.format])
+        image = load(str(path), access="random", fail_on="error").autorot()
         alpha = image[image.bands - 1] if image.hasalpha() else None
         if alpha is not None:
             image = image[: image.bands - 1]
@@ -108,7 +111,7 @@ def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
         if image.bands != 3 or image.format not in {"uchar", "ushort"}:
             raise ImageError(f"{path}: {image.bands} channels of type {image.format} are no photo")
         target = fit_size((image.width, image.height), size)
-        return StreamedRaster(_resized(image, target), None if alpha is None else _resized(alpha, target))
+        return StreamedRaster(_resized(image, target), None if alpha is None else _resized(alpha, target), exif)
 
 
 def write_bands(
@@ -126,48 +129,47 @@ def write_bands(
     Raises:
         ImageError: The picture is too large for the format, or cannot be written.
     """
-    waiting: queue.Queue[bytes | None] = queue.Queue(_WAITING)
+    width, height = photo.size
+    if max(width, height) > (longest := _LONGEST.get(format, sys.maxsize)):
+        raise ImageError(
+            f"cannot write {width}×{height} px as {format}: it holds sides of up to {longest} px",
+            hint="Use .png or .tif.",
+        )
+    reading, writing = os.pipe()
     failed: list[Exception] = []
-    stopped = threading.Event()
 
     def encode() -> None:
         try:
-            _encode(_Stream(waiting), photo, target, format, quality)
+            _encode(reading, photo, target, format, quality)
         except Exception as error:  # carried to the thread that made the bands
             failed.append(error)
         finally:
-            stopped.set()
-
-    def put(content: bytes | None) -> None:
-        while not stopped.is_set():
-            try:
-                waiting.put(content, timeout=0.2)
-                return
-            except queue.Full:
-                continue
+            while os.read(reading, 2**20):  # so that nobody waits for the pipe to be emptied
+                pass
+            os.close(reading)
 
     # A thread of its own, so that Ctrl-C is heeded while libvips works.
     encoder = threading.Thread(target=encode, name="encode", daemon=True)
     encoder.start()
     try:
-        for content in _as_png(bands, photo):
-            put(content)
-            if stopped.is_set():
-                break
+        with os.fdopen(writing, "wb") as pipe:
+            for content in _as_png(bands, photo):
+                if failed:
+                    break
+                pipe.write(content)
     finally:
-        put(None)
         encoder.join()
     for error in failed:
-        if isinstance(error, OSError | ImageError):
+        if not type(error).__module__.startswith("pyvips"):
             raise error
-        reason = (
-            "the disk is full, or the picture too large for the format" if "write" in str(error) else _reason(error)
-        )
-        raise ImageError(f"the picture could not be written as {format}: {reason}", hint="Free space, or use .tif.")
+        raise ImageError(f"the picture could not be written as {format}: {_reason(error)}")
 
 
 def _as_png(bands: Iterator[tuple[int, Part]], photo: StreamedRaster) -> Iterator[bytes]:
-    """Write bands as a PNG that is not compressed: what libvips reads while it comes, and holds 16 bits."""
+    """Write bands as a PNG without compression.
+
+    It is the only format with 16 bits that the usual builds of libvips read from a pipe while it comes.
+    """
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return (
@@ -176,8 +178,8 @@ def _as_png(bands: Iterator[tuple[int, Part]], photo: StreamedRaster) -> Iterato
 
     width, height = photo.size
     stored = zlib.compressobj(0)
-    truecolour = 2
-    header = struct.pack(">IIBBBBB", width, height, 16 if photo.deep else 8, truecolour, 0, 0, 0)
+    truecolor = 2
+    header = struct.pack(">IIBBBBB", width, height, 16 if photo.deep else 8, truecolor, 0, 0, 0)
     yield b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
     for _, band in bands:
         rows = (band.astype(">u2") if photo.deep else band).reshape(len(band), -1).view(np.uint8)
@@ -186,54 +188,63 @@ def _as_png(bands: Iterator[tuple[int, Part]], photo: StreamedRaster) -> Iterato
     yield chunk(b"IDAT", stored.flush()) + chunk(b"IEND", b"")
 
 
-class _Stream:
-    """Bytes that come in pieces, for a reader that wants them in others."""
-
-    def __init__(self, waiting: queue.Queue[bytes | None]) -> None:
-        self._waiting, self._left = waiting, memoryview(b"")
-        self._ended = False
-
-    def read(self, size: int) -> bytes:
-        """Return at most so many bytes; none at the end."""
-        if not self._left and not self._ended:
-            content = self._waiting.get()
-            self._ended = content is None
-            self._left = memoryview(content or b"")
-        given, self._left = self._left[:size], self._left[size:]
-        return bytes(given)
-
-
-def _encode(stream: _Stream, photo: StreamedRaster, target: Path, format: str, quality: int) -> None:
+def _encode(reading: int, photo: StreamedRaster, target: Path, format: str, quality: int) -> None:
     import pyvips
 
-    source = pyvips.SourceCustom()
-    source.on_read(stream.read)
-    image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="truncated")
+    source = pyvips.Source.new_from_descriptor(reading)
+    image = pyvips.Image.pngload_source(source, access="sequential", fail_on="truncated")
     image = image.copy(xres=photo.image.xres, yres=photo.image.yres, interpretation="rgb16" if photo.deep else "srgb")
-    fields = photo.image.get_fields()
-    if _PROFILE in fields:
+    if _PROFILE in photo.image.get_fields():
         image.set_type(pyvips.GValue.blob_type, _PROFILE, photo.image.get(_PROFILE))
-    if _EXIF in fields:
-        # What was turned upright must not be turned again.
-        with contextlib.suppress(Exception):  # a damaged record is left out, as it is from photos in memory
-            exif = Image.Exif()
-            exif.load(photo.image.get(_EXIF))
-            exif.pop(ExifTags.Base.Orientation, None)
-            image.set_type(pyvips.GValue.blob_type, _EXIF, exif.tobytes())
+    if photo.exif is not None:
+        image.set_type(pyvips.GValue.blob_type, _EXIF, photo.exif)
     if photo.alpha is not None:
         image = image.bandjoin(photo.alpha)
+    if format == "TIFF":
+        large = image.width * image.height * image.bands * (2 if photo.deep else 1) > _PLAIN_TIFF_BYTES
+        image.tiffsave(str(target), compression="deflate", predictor="horizontal", bigtiff=large)
+        if photo.exif is not None:
+            add_exif(target, photo.exif)  # libvips writes none into a TIFF
+        return
+    with target.open("wb") as file:
+        sink = _Sink(file)
+        try:
+            _save(image, sink.target, format, quality)
+        except pyvips.Error:
+            if sink.error is not None:  # libvips forgets which one it was
+                raise sink.error from None
+            raise
+
+
+class _Sink:
+    """A file that libvips writes to; an error of the system is kept."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        import pyvips
+
+        self.error: OSError | None = None
+        self._file = file
+        self.target = pyvips.TargetCustom()
+        self.target.on_write(self._write)
+
+    def _write(self, content: bytes) -> int:
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self.error = error
+            return -1
+
+
+def _save(image: Any, target: Any, format: str, quality: int) -> None:
+    deep = image.format == "ushort"
     if format == "PNG":
-        image.pngsave(str(target), compression=3, filter="none" if photo.deep else "all")
-    elif format == "TIFF":
-        image.tiffsave(
-            str(target), compression="deflate", predictor="horizontal", bigtiff=image.width * image.height > 2**28
-        )
+        image.pngsave_target(target, compression=3, filter="none" if deep else "all")
     else:
-        image = (image >> 8).cast("uchar").copy(interpretation="srgb") if photo.deep else image
+        image = (image >> 8).cast("uchar").copy(interpretation="srgb") if deep else image
         if format == "JPEG":
-            image.jpegsave(str(target), Q=quality, background=[255, 255, 255])
+            image.jpegsave_target(target, Q=quality, background=[255, 255, 255])
         else:
-            image.webpsave(str(target), Q=quality)
+            image.webpsave_target(target, Q=quality)
 
 
 def _resized(image: Any, size: tuple[int, int]) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fast_style.errors import FastStyleError, ImageError, InputError, ModelError
+from fast_style.errors import ImageError, InputError, ModelError
 from fast_style.graph import (
     INPUT,
     MASK,
@@ -30,6 +30,7 @@ from fast_style.graph import (
     Statistics,
     as_row,
     choose_styles,
+    engine_errors,
     features_per_pixel,
     find_reach,
     first_line,
@@ -225,12 +226,17 @@ class Stylizer:
             strength: 0.25 to 4.0; None keeps it.
 
         Raises:
-            InputError: The file holds no such style, or its styles learned no strength.
+            InputError: The file holds no such style, its styles learned no strength, or the statistics are fixed.
         """
+        if self._is_fixed:
+            raise InputError(
+                f"{self.style.name} has fixed statistics, so its mixture and strength are decided",
+                hint="Mix first, then fix: style.mixed(...).fixed(...).",
+            )
         other = copy.copy(self)
         for cached in ("chosen", "_measuring", "_measuring_masked"):
             other.__dict__.pop(cached, None)
-        other._given, other._is_fixed = partial(_mixed_again, self._given, styles, strength), False
+        other._given = partial(_mixed_again, self._given, styles, strength)
         other._buffers = threading.local()
         if styles is not None:
             other.style = replace(self.style, name="+".join(name for name, weight in styles.items() if weight))
@@ -478,12 +484,10 @@ class Stylizer:
             raise ImageError(
                 f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {SMALLEST_SIDE} px."
             )
+        refused: tuple[type[Exception], ...] = (MemoryError, *engine_errors())
         try:
             yield
-        except FastStyleError:
-            raise
-        except Exception as error:
-            # ONNX Runtime raises its own kinds, which share no base but this one; nearly always it is memory.
+        except refused as error:  # of ONNX Runtime's errors, nearly all are for want of memory
             raise ImageError(
                 f"a picture of {width}×{height} px could not be stylized: {first_line(error)}",
                 hint="If memory ran out, give a smaller --size."

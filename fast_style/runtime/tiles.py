@@ -23,7 +23,8 @@ import numpy as np
 
 from fast_style.errors import ModelError
 from fast_style.graph import Statistics, core_count
-from fast_style.images import Pixels, mix, to_float, to_uint8, to_uint16
+from fast_style.images import Pixels, mix, to_float, to_uint8
+from fast_style.images.arrays import to_uint16
 from fast_style.runtime.pipeline import overlap
 from fast_style.runtime.rasters import Box, Part, Raster
 from fast_style.runtime.strokes import natural_strokes, underpaint

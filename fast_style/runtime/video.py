@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic
@@ -19,7 +18,6 @@ from fast_style.graph import core_count
 from fast_style.images import Picture, Pixels, Planes, load_image
 from fast_style.runtime.frames import (
     DEFAULT_RATE,
-    Canvas,
     Frame,
     Losses,
     Memory,
@@ -38,7 +36,8 @@ from fast_style.runtime.stylizer import Stylizer, check_blend, check_quality, ch
 from fast_style.runtime.writing import VideoFormat, VideoWriter, check_video_name
 
 if TYPE_CHECKING:
-    from fast_style.runtime.steady import Held
+    from fast_style.runtime.motion import MotionTracker
+    from fast_style.runtime.steady import HeldFrame, SteadyFilter
 
 # A gap this long is a still picture or a damaged time; --fps does not fill it with repeated frames.
 _LONGEST_FILLED_GAP = 10.0
@@ -183,111 +182,151 @@ def _open_writer(target: Path, width: int, reader: VideoReader | SequenceReader,
     return VideoWriter(target, format, copied=reader.copied, metadata=reader.metadata)
 
 
-# From red, green and blue to others, each (H, W) uint8.
-Paint = Callable[[Planes, Planes], None]
+@dataclass
+class FrameJob(Generic[Memory]):
+    """One frame of a film, from the reader to the writer; each stage sets what the next ones need.
 
-
-@dataclass(frozen=True)
-class _Photo:
-    """A frame before the network, and what paints it as the styles are at it; of a steady video with its noise held."""
-
-    frame: Frame
-    paint: Paint
-    held: Held | None
-
-
-@dataclass(frozen=True)
-class _Unsteady:
-    """A frame of a steady video behind the network; it is smoothed in its turn."""
-
-    frame: Frame
-    held: Held
-    stylized: Pixels
-
-
-@dataclass(frozen=True)
-class _Packed(Generic[Memory]):
-    """A frame that is ready to be written."""
+    Attributes:
+        pts: When it is shown, in units of the result's time base.
+        original: Red, green and blue as they were read, each (H, W) uint8.
+        masks: Where each style is painted, (H, W) in [0, 1]; without any, the one style is painted everywhere.
+        held: With ``--steady``, the frame whose noise is held still.
+        styles: What it is painted with: one style, or those whose masks are not black here.
+        shown: These masks.
+        origin: Row and column of the frame in the scene that the camera moves over, px.
+        stylized: With ``--steady``, what the network made, (3, H, W) uint8, before it is smoothed.
+        packed: What the writer takes.
+    """
 
     pts: int
-    memory: Memory
+    original: Planes
+    masks: Sequence[Mask] = ()
+    held: HeldFrame | None = None
+    styles: Sequence[Stylizer] = ()
+    shown: Sequence[Mask] = ()
+    origin: tuple[int, int] = (0, 0)
+    stylized: Pixels | None = None
+    packed: Memory | None = None
+
+    @property
+    def photo(self) -> Planes:
+        """What the network sees."""
+        return self.original if self.held is None else self.held.photo
+
+    def paint(self, result: Planes, *, blend: float, keep_colors: bool) -> None:
+        """Let the network draw on three planes of the frame's size, each (H, W) uint8."""
+        if self.masks:
+            paint_masked(
+                self.styles,
+                self.shown,
+                self.photo,
+                result,
+                blend=blend,
+                keep_colors=keep_colors,
+                origin=self.origin,
+            )
+        else:
+            (style,) = self.styles
+            style.planes(self.photo, result, blend=blend, keep_colors=keep_colors, origin=self.origin)
 
 
 class _Stages(Generic[Memory]):
-    """What is done to each item of a video: to prepare it in order, to work on several, to write it in order."""
+    """What is done to each frame: prepared in order, painted beside others, written in order.
+
+    Packets of other streams pass through.
+    """
 
     def __init__(self, reader: Reader, writer: Writer[Memory], stylizer: Stylizer, options: VideoOptions) -> None:
         self._reader, self._writer, self._options = reader, writer, options
         self._masks = pair_masks(stylizer, options.masks) if options.masks else {}
         styles = styles_for_masks(stylizer, self._masks, (reader.width, reader.height)) if self._masks else [stylizer]
         self._scenes = [Scene(style) for style in styles]
-        from fast_style.runtime.motion import Motion  # OpenCV takes 0.1 s to import
-        from fast_style.runtime.steady import Steady
+        self._tracker: MotionTracker | None = None
+        self._filter: SteadyFilter | None = None
+        # These need OpenCV, which takes 0.1 s to import, and the flow takes time at each frame.
+        if options.steady or any(scene.uses_origin for scene in self._scenes):
+            from fast_style.runtime.motion import MotionTracker
 
-        self._motion = Motion()
-        self._steady = Steady() if options.steady else None
+            self._tracker = MotionTracker()
+        if options.steady:
+            from fast_style.runtime.steady import SteadyFilter
 
-    def prepare(self) -> Iterator[_Photo | OtherPacket]:
+            self._filter = SteadyFilter()
+
+    def prepare(self) -> Iterator[FrameJob[Memory] | OtherPacket]:
+        """Read on, and find what depends on the frames before: motion, noise, and the style of the scene."""
         fps = self._options.fps
-        items = _with_masks(self._reader, self._masks.values(), self._options.start)
+        items = self._jobs()
         # Numbered pictures are read at the rate that is asked for.
         if fps is not None and not isinstance(self._reader, SequenceReader):
             items = _at_rate(items, self._reader.time_base, fps)
         for item in items:
+            if isinstance(item, FrameJob):
+                self._follow(item)
+                self._choose_styles(item)
+            yield item
+
+    def paint(self, item: FrameJob[Memory] | OtherPacket) -> FrameJob[Memory] | OtherPacket:
+        """Paint one frame, and pack it unless it must be smoothed first; for any thread."""
+        if isinstance(item, FrameJob):
+            look = self._options
+            if item.held is not None:
+                item.stylized = np.empty_like(item.held.photo)
+                item.paint(item.stylized, blend=look.blend, keep_colors=look.keep_colors)
+            else:
+                picture, planes = self._blank(item)
+                item.paint(planes, blend=look.blend, keep_colors=look.keep_colors)
+                item.packed = self._writer.pack(picture)
+                item.original = ()  # it may wait for its turn, and this memory is not needed any more
+        return item
+
+    def write(self, item: FrameJob[Memory] | OtherPacket) -> int:
+        """Write what is next; return the number of frames that this was."""
+        if not isinstance(item, FrameJob):
+            self._writer.copy(item)
+            return 0
+        if self._filter is not None and item.held is not None and item.stylized is not None:
+            picture, planes = self._blank(item)
+            copy_planes(self._filter.smooth(item.stylized, item.held), planes)
+            item.packed = self._writer.pack(picture)
+        assert item.packed is not None
+        self._writer.write(item.packed, item.pts)
+        return 1
+
+    def _jobs(self) -> Iterator[FrameJob[Memory] | OtherPacket]:
+        """Give each frame its masks."""
+        masks = [_masks(path, self._reader, self._options.start) for path in self._masks.values()]
+        for item in self._reader:
             if isinstance(item, Frame):
-                step = self._motion.follow(item.planes)
-                held = None
-                if self._steady is not None:
-                    flow = step.pixels(*item.planes[0].shape)
-                    held = self._steady.hold(item.planes, flow, item.masks)
-                photo = item.planes if held is None else held.held
-                yield _Photo(item, self._painter(photo, item.masks, step.origin), held)
+                yield FrameJob(item.pts, item.planes, [next(mask) for mask in masks])
             else:
                 yield item
 
-    def work(self, item: _Photo | OtherPacket) -> _Unsteady | _Packed[Memory] | OtherPacket:
-        if not isinstance(item, _Photo):
-            return item
-        if item.held is not None:
-            stylized = np.empty_like(item.held.held)
-            item.paint(item.held.held, stylized)
-            return _Unsteady(item.frame, item.held, stylized)
-        canvas, planes = self._canvas(item.frame)
-        item.paint(item.frame.planes, planes)
-        return _Packed(item.frame.pts, self._writer.pack(canvas))
+    def _follow(self, job: FrameJob[Memory]) -> None:
+        if self._tracker is None:
+            return
+        motion = self._tracker.follow(job.original)
+        job.origin = motion.origin
+        if self._filter is not None:
+            job.held = self._filter.hold(job.original, motion.pixels(*job.original[0].shape), job.masks)
 
-    def write(self, item: _Unsteady | _Packed[Memory] | OtherPacket) -> int:
-        """Write what is next; return the number of frames that this was."""
-        if isinstance(item, _Unsteady):
-            assert self._steady is not None
-            canvas, planes = self._canvas(item.frame)
-            copy_planes(self._steady.smooth(item.stylized, item.held), planes)
-            item = _Packed(item.frame.pts, self._writer.pack(canvas))
-        if isinstance(item, _Packed):
-            self._writer.write(item.memory, item.pts)
-            return 1
-        self._writer.copy(item)
-        return 0
+    def _choose_styles(self, job: FrameJob[Memory]) -> None:
+        """A style whose mask is black here neither measures nor paints the frame."""
+        if not job.masks:
+            job.styles = [self._scenes[0].style(job.photo)]
+            return
+        pairs = [(scene, mask) for scene, mask in zip(self._scenes, job.masks, strict=True) if mask.any()]
+        job.styles = [scene.style(job.photo, mask) for scene, mask in pairs]
+        job.shown = [mask for _, mask in pairs]
 
-    def _canvas(self, frame: Frame) -> tuple[Canvas[Memory], Planes]:
-        """A picture to draw on, and where on it the result goes; the original is on its left if it is asked for."""
-        canvas = self._writer.canvas()
+    def _blank(self, job: FrameJob[Memory]) -> tuple[Memory, Planes]:
+        """A picture for the writer, and where on it the result goes; the original is on its left if asked for."""
+        picture = self._writer.blank()
+        planes = self._writer.planes(picture)
         if not self._options.side_by_side:
-            return canvas, canvas.planes
-        copy_planes(frame.planes, [plane[:, : self._reader.width] for plane in canvas.planes])
-        return canvas, [plane[:, self._reader.width :] for plane in canvas.planes]
-
-    def _painter(self, photo: Planes, masks: Sequence[Mask], origin: tuple[int, int]) -> Paint:
-        """What paints the next frame; a style whose mask is black there neither measures nor paints it."""
-        paint: Callable[..., None]
-        if masks:
-            shown = [
-                (scene.style(photo, mask), mask) for scene, mask in zip(self._scenes, masks, strict=True) if mask.any()
-            ]
-            paint = partial(paint_masked, [style for style, _ in shown], [mask for _, mask in shown])
-        else:
-            paint = self._scenes[0].style(photo).planes
-        return partial(paint, blend=self._options.blend, keep_colors=self._options.keep_colors, origin=origin)
+            return picture, planes
+        copy_planes(job.original, [plane[:, : self._reader.width] for plane in planes])
+        return picture, [plane[:, self._reader.width :] for plane in planes]
 
 
 def _run(
@@ -302,7 +341,7 @@ def _run(
     done, interrupted = 0, False
     try:
         stages = _Stages(reader, writer, stylizer, options)
-        items = overlap(stages.prepare(), stages.work, workers=workers)
+        items = overlap(stages.prepare(), stages.paint, workers=workers)
         try:
             for item in items:
                 if stages.write(item):
@@ -316,13 +355,6 @@ def _run(
     finally:
         writer.close()
     return done, interrupted
-
-
-def _with_masks(reader: Reader, paths: Iterable[Path], start: float) -> Iterator[Frame | OtherPacket]:
-    """Give each frame its masks."""
-    masks = [_masks(path, reader, start) for path in paths]
-    for item in reader:
-        yield replace(item, masks=[next(mask) for mask in masks]) if isinstance(item, Frame) else item
 
 
 def _masks(path: Path, film: Reader, start: float) -> Iterator[Mask]:
@@ -358,13 +390,15 @@ def _pictures(path: Path, film: Reader, start: float) -> Iterator[Picture]:
             film.losses.add(f"the mask {path}: {reason}")
 
 
-def _at_rate(items: Iterable[Frame | OtherPacket], time_base: Fraction, fps: Fraction) -> Iterator[Frame | OtherPacket]:
+def _at_rate(
+    items: Iterable[FrameJob[Memory] | OtherPacket], time_base: Fraction, fps: Fraction
+) -> Iterator[FrameJob[Memory] | OtherPacket]:
     """Drop or repeat frames so that each comes at a multiple of 1 / fps; times are then counted in that unit."""
-    waiting: Frame | None = None
+    waiting: FrameJob[Memory] | None = None
     turn: int | None = None
     longest = max(1, round(_LONGEST_FILLED_GAP * fps))
     for item in items:
-        if not isinstance(item, Frame):
+        if not isinstance(item, FrameJob):
             yield item
             continue
         due = round(item.pts * time_base * fps)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ HELP = (
     "] [    stronger, weaker strokes",
     "b      both, side by side",
     "m      mirror",
-    "c      keep colours",
+    "c      keep colors",
     "s      save a still",
     "r      record, stop recording",
     "f      full screen",
@@ -29,13 +28,13 @@ HELP = (
     "q Esc  quit",
 )
 _WIDEST = 1280  # px; OpenCV does not tell the screen's width, and laptops have little more
-# A slow window manager may miss a new window, or what it asks for. A window that does not fill the screen so many
-# seconds after it was to do so is opened anew; each next wait is twice as long.
+# How long a window may take to fill the screen, seconds, before it is opened again: a slow window manager may miss a
+# new window, or what it asks for. Each wait is twice as long as the one before, up to the last.
 _FIRST_WAIT, _LAST_WAIT = 1.0, 64.0
 
 
 @dataclass(frozen=True)
-class View:
+class Controls:
     """What is shown, and how.
 
     Attributes:
@@ -71,26 +70,26 @@ _SWITCHES = {
 }
 
 
-def press(view: View, key: str, styles: int) -> View:
-    """The view after a key; the same view for a key that has no meaning."""
+def press(controls: Controls, key: str, styles: int) -> Controls:
+    """The controls after a key; the same controls for a key that has no meaning."""
     if key in "np":
-        return replace(view, style=(view.style + (1 if key == "n" else -1)) % styles)
+        return replace(controls, style=(controls.style + (1 if key == "n" else -1)) % styles)
     if key in "+=-":
         step = -0.1 if key == "-" else 0.1
-        return replace(view, blend=round(min(1.0, max(0.0, view.blend + step)), 1))
+        return replace(controls, blend=round(min(1.0, max(0.0, controls.blend + step)), 1))
     if key in "[]":  # half of a doubling
         step = math.sqrt(2.0) if key == "]" else math.sqrt(0.5)
-        return replace(view, strength=min(STRONGEST, max(WEAKEST, round(view.strength * step, 2))))
+        return replace(controls, strength=min(STRONGEST, max(WEAKEST, round(controls.strength * step, 2))))
     if key in _SWITCHES:
         name = _SWITCHES[key]
-        return replace(view, **{name: not getattr(view, name)})
-    return view
+        return replace(controls, **{name: not getattr(controls, name)})
+    return controls
 
 
 class Display(Protocol):
     """Where frames are shown and keys come from."""
 
-    def show(self, pixels: Pixels, view: View) -> None:
+    def show(self, pixels: Pixels, controls: Controls) -> None:
         """Show an (H, W, 3) uint8 BGR picture."""
 
     def key(self) -> str | None:
@@ -108,8 +107,6 @@ class Window:
         self._title, self._full = title, False
         self._size: Any = None
         self._wait, self._until, self._narrow = _FIRST_WAIT, math.inf, 0
-        # The Qt in OpenCV's wheels carries no fonts and says so many times; its toolbar is of no use here.
-        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
         # On a busy machine the first window of a process often stays black on X11, whatever is shown in it (OpenCV
         # 5.0, Qt, seen in more than a third of the starts under load); its successor rarely does.
         if sys.platform == "linux":
@@ -119,10 +116,10 @@ class Window:
             cv2.destroyWindow(first)
         self._open()
 
-    def show(self, pixels: Pixels, view: View) -> None:
+    def show(self, pixels: Pixels, controls: Controls) -> None:
         """Show a frame; the window takes the size of the frames, as far as a small screen has room for it."""
-        if view.full_screen != self._full:
-            self._full, self._wait = view.full_screen, _FIRST_WAIT
+        if controls.full_screen != self._full:
+            self._full, self._wait = controls.full_screen, _FIRST_WAIT
             self._fill()
         elif self._full and time.monotonic() > self._until:
             if self._fills() or self._wait > _LAST_WAIT:
@@ -147,7 +144,7 @@ class Window:
         self._narrow, _ = self._area()
         full = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
         cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, full)
-        # OpenCV would keep the ratio with bars in the desktop's grey.
+        # OpenCV would keep the ratio with bars in the desktop's gray.
         ratio = cv2.WINDOW_FREERATIO if self._full else cv2.WINDOW_KEEPRATIO
         cv2.setWindowProperty(self._title, cv2.WND_PROP_ASPECT_RATIO, ratio)
         self._until = time.monotonic() + self._wait

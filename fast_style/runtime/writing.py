@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from fast_style.errors import VideoError
 from fast_style.graph import core_count
 from fast_style.images import Planes
 from fast_style.runtime.colors import Colors
-from fast_style.runtime.frames import Canvas, OtherPacket, copy_planes, plane_views
+from fast_style.runtime.frames import OtherPacket, copy_planes, plane_views
 
 # Short names for --codec; any other encoder of the FFmpeg libraries may be given by its own name.
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
@@ -66,11 +65,11 @@ class VideoFormat:
 class VideoWriter:
     """A video file being written.
 
-    :meth:`canvas` and :meth:`pack` may be called from several threads, the other methods from one.
+    :meth:`blank` and :meth:`pack` may be called from several threads, the other methods from one.
 
     Args:
         path: Where to write; its suffix tells the container.
-        format: Size, times, colours and codec.
+        format: Size, times, colors and codec.
         copied: Streams of a :class:`VideoReader` whose packets :meth:`copy` will pass on.
         metadata: Title and the like.
 
@@ -90,7 +89,7 @@ class VideoWriter:
         self._drawn = format.height, format.width
         self._gif = path.suffix.lower() == ".gif"
         check_video_name(path)
-        # Codecs with half the colour resolution take even sides only: the last row or column is repeated.
+        # Codecs with half the color resolution take even sides only: the last row or column is repeated.
         self.format = (
             format
             if self._gif
@@ -107,14 +106,13 @@ class VideoWriter:
         except BaseException:
             self.container.close()
             raise
-        self._own = threading.local()
+        self._thread = threading.local()
         self._palette: av.filter.Graph | None = None
         self._last: int | None = None
 
     def _add_streams(self, copied: Sequence[Stream]) -> None:
         format, suffix = self.format, self.path.suffix.lower()
         codec = CODECS.get(format.codec or "", format.codec or _BY_SUFFIX.get(suffix, "libx264"))
-        os.environ.setdefault("SVT_LOG", "1")  # errors only; the AV1 encoder heeds no other setting
         try:
             encoder = av.Codec(codec, "w")
             if encoder.type != "video":
@@ -162,45 +160,48 @@ class VideoWriter:
         copy.metadata.update(stream.metadata)
         return copy
 
-    def canvas(self) -> Canvas[VideoFrame]:
-        """Get a picture to draw on, of the format's size before it was made even."""
+    def blank(self) -> VideoFrame:
+        """Get a picture to draw on."""
         # Kept for each thread: fresh memory takes as long as the conversion.
-        kept: VideoFrame | None = getattr(self._own, "frame", None)
+        kept: VideoFrame | None = getattr(self._thread, "frame", None)
         frame = kept or VideoFrame(self.format.width, self.format.height, "gbrp")
-        self._own.frame = None
-        height, width = self._drawn
-        return Canvas([view[:height, :width] for view in plane_views(frame)], frame)
+        self._thread.frame = None
+        return frame
 
-    def pack(self, canvas: Canvas[VideoFrame]) -> VideoFrame:
-        """Turn what was drawn into a frame for the encoder; the slow part of writing, for any thread."""
-        if not hasattr(self._own, "reformatter"):  # kept, as setting a conversion up takes as long as the conversion
-            self._own.reformatter = VideoReformatter()
-        reformatter: VideoReformatter = self._own.reformatter
-        frame = canvas.memory
+    def planes(self, picture: VideoFrame) -> Planes:
+        """Where to draw red, green and blue, each (H, W) uint8, of the format's size before it was made even."""
         height, width = self._drawn
-        for view in plane_views(frame):
+        return [view[:height, :width] for view in plane_views(picture)]
+
+    def pack(self, picture: VideoFrame) -> VideoFrame:
+        """Turn what was drawn into a frame for the encoder; the slow part of writing, for any thread."""
+        if not hasattr(self._thread, "reformatter"):  # kept, as setting a conversion up takes as long as the conversion
+            self._thread.reformatter = VideoReformatter()
+        reformatter: VideoReformatter = self._thread.reformatter
+        height, width = self._drawn
+        for view in plane_views(picture):
             view[height:, :width] = view[height - 1 : height, :width]
             view[:, width:] = view[:, width - 1 : width]
         if self._gif:
-            packed = reformatter.reformat(frame, format="rgba")
+            packed = reformatter.reformat(picture, format="rgba")
         else:
             packed = reformatter.reformat(
-                frame,
+                picture,
                 format=self._pixel_format,
                 src_color_range=ColorRange.JPEG,
                 dst_colorspace=self.format.colors.matrix,
                 dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
-                interpolation="AREA",  # of the colours, to half their size: faster than bicubic, and nearer to them
+                interpolation="AREA",  # of the colors, to half their size: faster than bicubic, and nearer to them
             )
-        # An encoder of this very format gets the frame itself, and keeps it.
-        self._own.frame = None if packed is frame else frame
+        assert packed is not picture  # no encoder is given gbrp
+        self._thread.frame = picture
         return packed
 
     def add(self, planes: Planes, pts: int) -> None:
         """Write red, green and blue, each (H, W) uint8: draw, pack and write in one."""
-        canvas = self.canvas()
-        copy_planes(planes, canvas.planes)
-        self.write(self.pack(canvas), pts)
+        picture = self.blank()
+        copy_planes(planes, self.planes(picture))
+        self.write(self.pack(picture), pts)
 
     def write(self, frame: VideoFrame, pts: int) -> None:
         """Encode a packed frame, to be shown from ``pts`` in units of the format's time base.
@@ -218,7 +219,7 @@ class VideoWriter:
         self._encode(frame)
 
     def _with_palette(self, frame: VideoFrame) -> VideoFrame:
-        """Reduce a frame to the 256 colours that suit it best."""
+        """Reduce a frame to the 256 colors that suit it best."""
         if self._palette is None:
             graph = av.filter.Graph()
             source = graph.add_buffer(

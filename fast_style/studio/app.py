@@ -24,6 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fast_style.errors import FastStyleError, FileError, InputError, StudioError, StyleNotFoundError
+from fast_style.extras import install_command
 from fast_style.images import load_image
 from fast_style.studio.library import Library, check_title, file_name
 from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
@@ -184,6 +185,7 @@ class _Studio:
                 "measured": [*self._trainings.measured_pace()],
                 "preparation": PREPARATION_MINUTES,
                 "trains": find_spec("torch") is not None,
+                "install": install_command("studio"),
             }
 
         return JSONResponse(await run_in_threadpool(read))

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from fast_style.errors import FastStyleError, StudioError
+from fast_style.extras import missing_extra
 from fast_style.images import Picture, Pixels, load_image, save_image
 from fast_style.runtime.stylizer import Stylizer
 from fast_style.studio.library import Library
@@ -223,8 +224,8 @@ class Films:
             state = "stopped" if report.interrupted else "done"
         except FastStyleError as error:
             film.error, film.hint = str(error).replace(str(source), "the film"), error.hint
-        except ModuleNotFoundError:
-            film.error, film.hint = "films need libraries that are not installed", "pip install 'fast-style[video]'"
+        except ImportError as error:
+            film.error = str(missing_extra(error) or error)
         except KeyboardInterrupt:
             state = "stopped"
         except Exception:

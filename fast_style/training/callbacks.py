@@ -131,6 +131,12 @@ class Checkpoints(StyleCallback):
         with replacing(self.path, durable=True) if trainer.is_global_zero else nullcontext(self.path) as partial:
             trainer.save_checkpoint(partial)
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save where a run is stopped."""
+        assert isinstance(pl_module, StyleModule)
+        if trainer.global_step < trainer.max_steps:
+            self.act(trainer, pl_module, trainer.global_step)
+
 
 class Metrics(StyleCallback):
     """Append the losses to a CSV file; a resumed run first drops the rows it is about to write again.
@@ -145,7 +151,7 @@ class Metrics(StyleCallback):
     @staticmethod
     def columns(module: StyleModule) -> tuple[str, ...]:
         """Name the columns: those of every run first, then one for each further term and what the run has beside."""
-        further = (name for name in module.loss.terms if name not in FIGURES)
+        further = (name for name in module.terms if name not in FIGURES)
         return ("step", *FIGURES, "learning_rate", *further, *(("kept",) if module.keeping is not None else ()))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -154,15 +160,12 @@ class Metrics(StyleCallback):
             return
         assert isinstance(pl_module, StyleModule)
         columns = self.columns(pl_module)
-        rows: list[dict[str, str]] = []
+        rows: list[str] = []
         if trainer.global_step and self.path.is_file():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                # By name: an earlier version may have written fewer columns.
-                rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
-        with replacing(self.path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(row for row in rows if int(row["step"]) <= trainer.global_step)
+            rows = self.path.read_text(encoding="utf-8").splitlines()[1:]
+        kept = [row for row in rows if (step := row.partition(",")[0]).isdigit() and int(step) <= trainer.global_step]
+        with replacing(self.path) as partial:
+            partial.write_text("\n".join([",".join(columns), *kept, ""]), encoding="utf-8")
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
         """Write a row, and the same to TensorBoard if it is in use, there with each weighted term as well."""
@@ -172,7 +175,7 @@ class Metrics(StyleCallback):
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         row = {name: f"{value:.6g}" for name, value in figures.items()}
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns(module))
+            writer = csv.DictWriter(file, self.columns(module), lineterminator="\n")
             writer.writerow({"step": step, "learning_rate": f"{rate:.3g}", **row})
         weighted = {f"weighted/{name}": float(value) for name, value in module.latest.weighted.items()}
         for logger in trainer.loggers:

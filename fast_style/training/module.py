@@ -14,12 +14,10 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from fast_style import __version__
-from fast_style.checkpoint import CHECKPOINT_FORMAT
+from fast_style.checkpoint import checkpoint_facts, style_names_of
 from fast_style.networks import Condition, InstanceNormalization, StyleSets, TransformerNetwork, build_network
 from fast_style.perceptual import (
     Border,
-    Calibration,
     Content,
     Lattice,
     LossTerms,
@@ -30,37 +28,49 @@ from fast_style.perceptual import (
     Weave,
     WeightedSum,
     Window,
+    draw_strip,
     draw_window,
 )
 from fast_style.recipe import Recipe
 from fast_style.training.keeping import Keeping, kept_at
 from fast_style.training.muon import Muon
+from fast_style.training.start import Start
 
 # The style's weight rises from this share of it: see the recipe's style_warmup.
 FIRST_STYLE_SHARE = 0.25
 
 
-def training_loss(loss: PerceptualLoss, recipe: Recipe, *, cell: int) -> WeightedSum:
+def training_losses(loss: PerceptualLoss, recipe: Recipe, *, cell: int) -> list[WeightedSum]:
     """Return what a network is trained with: the picture's objective, the style rising, and the network's penalties.
 
     Args:
         loss: The objective of a picture, calibrated; its targets are shared.
         recipe: Has the further weights.
         cell: The network's stride, px.
+
+    Returns:
+        What the steps minimise in turn: one sum, or four if the terms that draw a second time count in turns.
     """
     rising = [
         term.with_weight(replace(term.weight, first=FIRST_STYLE_SHARE, until=recipe.style_warmup))
         for term in loss.terms.values()
         if term.against == "painting"
     ]
-    penalties = (
+    terms = [
+        *loss.terms.values(),
+        *rising,
         PixelGrid(recipe.grid_weight, cell=cell),
         Weave(recipe.weave_weight, cell=cell),
         Lattice(recipe.lattice_weight, recipe.objective.style_layers, cell=cell),
-        Border(recipe.border_weight),
-        Steady(recipe.steady_weight, since=recipe.steady_since),
-    )
-    return WeightedSum(loss.vgg, [*loss.terms.values(), *rising, *penalties])
+    ]
+
+    def with_second_views(border: float, steady: float) -> WeightedSum:
+        return WeightedSum(loss.vgg, [*terms, Border(border), Steady(steady, since=recipe.steady_since)])
+
+    if not recipe.in_turns:
+        return [with_second_views(recipe.border_weight, recipe.steady_weight)]
+    steadily = with_second_views(0.0, 2 * recipe.steady_weight)
+    return [with_second_views(0.0, 0.0), with_second_views(4 * recipe.border_weight, 0.0), steadily, steadily]
 
 
 class StyleModule(pl.LightningModule):
@@ -71,10 +81,10 @@ class StyleModule(pl.LightningModule):
 
     Args:
         recipe: What to train and how.
-        loss: Built for the painting, calibrated; :func:`training_loss` adds to it what only training needs. Several,
+        loss: Built for the painting, calibrated; :func:`training_losses` adds to it what only training needs. Several,
             in the order of the card's ``styles``, for as many paintings.
         card: Plain values about the style that go into the checkpoint: name, painting, licence.
-        network: What to train on; None takes the recipe's with fresh weights.
+        start: The weights to train on; None takes fresh ones.
     """
 
     def __init__(
@@ -83,27 +93,30 @@ class StyleModule(pl.LightningModule):
         loss: PerceptualLoss | Sequence[PerceptualLoss],
         *,
         card: dict[str, Any],
-        network: TransformerNetwork | None = None,
+        start: Start | None = None,
     ) -> None:
         super().__init__()
         self.recipe = recipe
         self.card = card
-        self.network = build_network(recipe.network) if network is None else network.train()
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.network = build_network(recipe.network) if start is None else start.network.train()
         losses = [loss] if isinstance(loss, PerceptualLoss) else list(loss)
         self.sets: StyleSets | None = None
-        self.average_sets: StyleSets | None = None
         if recipe.learn_strength or len(losses) > 1:
-            names = tuple(card.get("styles", [card.get("name", "")]))
-            self.sets = StyleSets(self.network, names, powers=3 if recipe.learn_strength else 1)
-            self.average_sets = copy.deepcopy(self.sets).requires_grad_(False)
+            self.sets = StyleSets(self.network, style_names_of(card), powers=3 if recipe.learn_strength else 1)
+            if start is not None:
+                start.give(self.sets)
+        self.average, self.average_sets = self._frozen_copy()
+        if recipe.start_share:
+            self.start, self.start_sets = self._frozen_copy()
         self.network.requires_grad_(recipe.tune != "adapter")
         for layer in self.network.modules():
             if isinstance(layer, InstanceNormalization):
                 # Where there are sets, the layers' own scales and shifts play no part.
                 layer.requires_grad_(self.sets is None)
-        self.calibrations = [one.calibration for one in losses]
-        self.losses = nn.ModuleList([training_loss(one, recipe, cell=self.network.stride) for one in losses])
+        self.calibrations = [each.calibration for each in losses]
+        self.losses = nn.ModuleList(
+            nn.ModuleList(training_losses(each, recipe, cell=self.network.stride)) for each in losses
+        )
         self.keeping: Keeping | None = None
         if recipe.kept:
             self.keeping = Keeping(kept_at(recipe.kept, recipe.objective.strength), styles=len(losses))
@@ -113,15 +126,19 @@ class StyleModule(pl.LightningModule):
         self.latest_output: Tensor | None = None
         self.skipped: set[str] = set()
 
+    def _frozen_copy(self) -> tuple[TransformerNetwork, StyleSets | None]:
+        network, sets = copy.deepcopy((self.network, self.sets))
+        return network.requires_grad_(False), None if sets is None else sets.requires_grad_(False)
+
     def training_step(self, batch: tuple[Tensor, list[str]], batch_idx: int) -> Tensor:
         """Stylize a batch and score it."""
         photos, skipped = batch
         self.skipped.update(skipped)
         photos = photos.contiguous(memory_format=torch.channels_last)
         output = self.draw(photos)
-        window = self.window(photos.shape[-1])
         self.latest_style, strength = self.drawn()
-        loss = cast("WeightedSum", self.losses[self.latest_style])
+        loss = self.loss_of(self.latest_style, self.global_step)
+        window = self.window(photos.shape[-1])
         targets, features = loss.content_targets(photos, window=window), loss.features(output, window=window)
         terms: LossTerms = loss(
             output,
@@ -149,14 +166,20 @@ class StyleModule(pl.LightningModule):
         return pictures.float()
 
     @property
-    def calibration(self) -> Calibration | None:
-        """What raw photos score, for the first painting."""
-        return self.calibrations[0]
+    def loss(self) -> WeightedSum:
+        """What this step minimises for the first painting; the others' have the same terms and the same VGG."""
+        return self.loss_of(0, self.global_step)
+
+    def loss_of(self, style: int, step: int) -> WeightedSum:
+        """What a step minimises if it is about that style."""
+        turns = cast("nn.ModuleList", self.losses[style])
+        return cast("WeightedSum", turns[step % len(turns)])
 
     @property
-    def loss(self) -> WeightedSum:
-        """What is minimised for the first painting; the others' have the same terms and the same VGG."""
-        return cast("WeightedSum", self.losses[0])
+    def terms(self) -> tuple[str, ...]:
+        """The names of all terms, whichever step they count in."""
+        turns = len(cast("nn.ModuleList", self.losses[0]))
+        return tuple(dict.fromkeys(name for step in range(turns) for name in self.loss_of(0, step).terms))
 
     def drawn(self) -> tuple[int, float]:
         """The number of the style that this step is about, and the strength."""
@@ -177,9 +200,12 @@ class StyleModule(pl.LightningModule):
         return Motion.drawn(np.random.default_rng([self.recipe.seed, 7, self.global_step]), side, side)
 
     def window(self, side: int) -> Window:
-        """The part of this step's pictures that is scored, see :func:`~fast_style.perceptual.draw_window`."""
+        """The part of this step's pictures that is scored: a square, or a strip if the recipe asks for some."""
         rim = side // 8 if self.recipe.rim is None else self.recipe.rim
         random = np.random.default_rng([self.recipe.seed, 3, self.global_step])
+        strips = self.recipe.border_strips if "border" not in self.loss.terms else 0.0
+        if strips and random.random() < strips:
+            return draw_strip(random, side, side // 4)
         return draw_window(random, side, side - 2 * rim - side // 16)
 
     def figures(self) -> dict[str, float]:
@@ -193,8 +219,7 @@ class StyleModule(pl.LightningModule):
     def update_average(self) -> None:
         """Move the average towards the weights, faster in the first steps, which start from noise.
 
-        Not ``torch.optim.swa_utils.AveragedModel``: it keeps its own count of updates and calls the weights
-        ``average.module.*``, so checkpoints of before would have to be translated, for three lines saved.
+        Not ``torch.optim.swa_utils.AveragedModel``: each style's set has a share of its own.
         """
         decay = min(self.recipe.averaging, self.global_step / (self.global_step + 10))
         with torch.no_grad():
@@ -206,11 +231,19 @@ class StyleModule(pl.LightningModule):
                 self.average_sets.values[self.latest_style].lerp_(self.sets.values[self.latest_style], share)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Muon and Adam with a linear warm-up and a cosine to zero."""
+        """Muon and Adam with a linear warm-up, then the recipe's schedule."""
         recipe = self.recipe
-        sets = () if self.sets is None else self.sets.parameters()
-        weights = [weight for weight in (*self.network.parameters(), *sets) if weight.requires_grad]
-        optimizer = Muon(weights, recipe.peak_learning_rate, weight_decay=recipe.weight_decay)
+        # The sets of styles, each drawn less often than what they share, may learn faster.
+        rate = recipe.peak_learning_rate
+        parts: list[tuple[nn.Module, float]] = [(self.network, rate)]
+        if self.sets is not None:
+            parts.append((self.sets, rate * min(recipe.style_rate, float(len(self.losses)))))
+        groups: list[dict[str, Any]] = [
+            {"params": weights, "lr": lr}
+            for part, lr in parts
+            if (weights := [weight for weight in part.parameters() if weight.requires_grad])
+        ]
+        optimizer = Muon(groups, rate, weight_decay=recipe.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -218,21 +251,12 @@ class StyleModule(pl.LightningModule):
         warmup = max(1.0, self.recipe.warmup * self.recipe.steps)
         if step < warmup:
             return (step + 1) / (warmup + 1)
+        if self.recipe.schedule == "constant":
+            return 1.0
         progress = (step - warmup) / max(1.0, self.recipe.steps - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what is needed to go on and to export, as plain values."""
-        checkpoint["fast_style"] = {
-            "format": CHECKPOINT_FORMAT,
-            "version": __version__,
-            "recipe": self.recipe.as_dict(),
-            "calibration": self.calibrations[0].as_dict() if self.calibrations[0] else None,
-            "calibrations": {
-                name: calibration.as_dict()
-                for name, calibration in zip(self.card.get("styles", []), self.calibrations, strict=False)
-                if calibration is not None
-            },
-            "card": self.card,
-            "losses": self.figures(),
-        }
+        """Add what is needed to continue and to export."""
+        units = dict(zip(style_names_of(self.card), self.calibrations, strict=True))
+        checkpoint["fast_style"] = checkpoint_facts(self.recipe, self.card, units, self.figures())

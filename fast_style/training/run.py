@@ -2,17 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_only
 
-from fast_style.recipe import Precision, Recipe
-from fast_style.training.fit import fit
-from fast_style.training.prepare import prepare
-from fast_style.training.publish import Outcome, publish
+from fast_style.adapters import SUFFIX, Adapter, save_adapter
+from fast_style.checkpoint import Checkpoint, load_checkpoint
+from fast_style.device import find_device
+from fast_style.errors import InputError
+from fast_style.export import Verification, export_checkpoint, write_card
+from fast_style.export.card import training_card
+from fast_style.graph import base_checksum, read_checked, read_sets
+from fast_style.perceptual import PerceptualLoss, load_vgg
+from fast_style.recipe import Recipe
+from fast_style.training.callbacks import Averaging, Checkpoints, DivergenceAlarm, Metrics, Previews
+from fast_style.training.module import StyleModule
+from fast_style.training.paintings import Painting, find_paintings, read_painting, style_name
+from fast_style.training.photos import PhotoData
+from fast_style.training.start import NEAREST, SCRATCH, Start, has_start, load_start, nearest_start, nearest_style_of
+
+CALIBRATION_PHOTOS = 32
+NEARNESS_PHOTOS = 4
+PREVIEW_PHOTOS = 4
+PREVIEW_SIZE = 256
+METRICS_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left.
+
+    Attributes:
+        checkpoint: ``OUT/NAME.ckpt``.
+        step: Steps done, over all of the run's parts.
+        finished: Whether these are all steps of the recipe.
+        skipped: Photos that could not be used.
+        model: ``OUT/NAME.onnx``, or None if the run was interrupted.
+        card: ``OUT/NAME.json``, or None if the run was interrupted.
+        verification: Verification of the ONNX file, or None if the run was interrupted.
+        adapter: ``OUT/NAME.safetensors``, if only an adapter was tuned and the run was not interrupted.
+    """
+
+    checkpoint: Path
+    step: int
+    finished: bool
+    skipped: tuple[str, ...]
+    model: Path | None = None
+    card: Path | None = None
+    verification: Verification | None = None
+    adapter: Path | None = None
 
 
 def train_style(
@@ -27,35 +76,38 @@ def train_style(
     devices: int = 1,
     nodes: int = 1,
     accelerator: str = "auto",
-    precision: Precision = "auto",
     workers: int | None = None,
     preview_every: int | None = None,
     keep_frame: bool = False,
-    details: dict[str, Any] | None = None,
+    details: Mapping[str, Any] | None = None,
+    export: bool = True,
     on_note: Callable[[str], None] | None = None,
     callbacks: Sequence[pl.Callback] = (),
 ) -> Outcome:
-    """Train a style and export it: :func:`prepare`, :func:`fit`, :func:`publish`.
+    """Train a style and export it, as ``fast-style train`` does.
 
     Args:
         painting: The style image. Several, or a folder of them, make one file of as many styles.
         photos: A folder of photos, searched at any depth.
         out: Folder for the checkpoint, the ONNX file, the card, previews and metrics.
         name: Name of the style; None takes the painting's file name. Of several, each is called after its file.
-        recipe: What to train and how. When resuming, None or one that differs only in ``steps``.
-        init: A checkpoint, an exported style or the name of a shipped one, whose network to start from;
-            ``nearest`` finds the nearest shipped one, see :func:`fast_style.training.start.nearest_style`.
-        resume: A checkpoint to go on from, exactly.
+        recipe: What to train and how; None takes that of ``fast``. When resuming, None or one that differs only in
+            ``steps``.
+        init: A checkpoint, an exported style or the name of a shipped one, whose network to start from; FILE#STYLE is
+            one of several in a file. ``nearest`` finds the nearest shipped one, see
+            :func:`fast_style.training.start.nearest_start`, and ``scratch`` takes fresh weights. None takes the
+            nearest for one painting if a style of the network ships, and fresh weights otherwise.
+        resume: A checkpoint to continue from, exactly.
         devices: Processes on each node, one for each device.
         nodes: Machines that train together.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
-        precision: ``bf16`` computes in bfloat16 with float32 weights and losses, ``auto`` does so if that
-            is measured to be faster.
         workers: Processes that decode photos.
         preview_every: Steps between previews and checkpoints; None takes a twentieth of the run.
         keep_frame: Take the painting's picture whole; otherwise a frame or border around it is cut off, see
             :func:`find_canvas`, and the card says where the painting is.
-        details: Plain values for the card and the ONNX metadata: title, artist, licence …
+        details: Plain values for the card and the ONNX metadata: title, artist, licence … Of several paintings, a
+            table under a painting's name is about that one.
+        export: Write the ONNX file and the card after the last step.
         on_note: Called before the first step with what a user should know: what was cut off, where the run starts.
         callbacks: Lightning's, such as a progress bar.
 
@@ -66,37 +118,240 @@ def train_style(
         ImageError: The painting cannot be read.
         DatasetError: There are no usable photos.
         DeviceError: There is no such accelerator.
+        InputError: The options contradict one another, or the recipe of the checkpoint to resume.
         WeightsError: The perceptual weights cannot be had.
         CheckpointError: ``init`` or ``resume`` cannot be used.
         TrainingDivergedError: The run failed; its last good checkpoint is kept.
         ExportError: The ONNX file could not be made, or was not equal.
         FileError: A file could not be written.
     """
-    paintings = [painting] if isinstance(painting, str | Path) else painting
-    prepared = prepare(
-        [Path(one) for one in paintings],
-        Path(photos),
-        name=name,
-        recipe=recipe,
-        init=init,
-        resume=None if resume is None else Path(resume),
-        workers=workers,
-        keep_frame=keep_frame,
-        details=details,
-    )
-    if on_note is not None:
-        for note in prepared.notes:
+    sources = [Path(path) for path in ([painting] if isinstance(painting, str | Path) else painting)]
+    paths, folder, name = find_paintings(sources), Path(out), name or style_name(sources)
+    device = find_device(accelerator, apple=True)  # Apple's GPU is Lightning's own choice, too
+    previous = None if resume is None else load_checkpoint(resume)
+    if previous is None:
+        recipe = _begun(recipe or Recipe(), device, several=len(paths) > 1, processes=devices * nodes)
+        init = _settle_init(init, recipe, several=len(paths) > 1)
+        recipe = recipe if init is None else recipe.from_trained()
+    else:
+        recipe, init = _continued(recipe, previous), None
+    paintings = [
+        read_painting(path, recipe.style_size, previous=previous, keep_frame=keep_frame, details=details or {})
+        for path in paths
+    ]
+    data = PhotoData(Path(photos), size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
+    # Fails here, before anything is written, if the weights do not fit; Lightning loads them again, with all else.
+    start = None if previous is None else Start(previous.card.get("init"), previous.network())
+    pl.seed_everything(recipe.seed, verbose=False)
+    losses = _calibrated_losses(paintings, data, recipe, previous)
+    if init is not None:
+        start = _find_start(init, losses[0], data, recipe)
+    for note in (*(note for each in paintings for note in each.notes), *(() if start is None else start.notes)):
+        if on_note is not None:
             rank_zero_only(on_note)(note)
-    fitted = fit(
-        prepared,
-        Path(out),
-        devices=devices,
-        nodes=nodes,
-        accelerator=accelerator,
-        precision=precision,
-        preview_every=preview_every,
-        callbacks=callbacks,
-    )
+    module = StyleModule(recipe, losses, card=_card(name, paintings, start), start=start)
+    trainer = _trainer(module, data, folder / name, device, preview_every, callbacks, devices=devices, nodes=nodes)
+    began = time.monotonic()
+    with _stopping_gently(trainer):
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    seconds = time.monotonic() - began
+    checkpoint = folder / f"{name}.ckpt"
+    finished = trainer.global_step >= recipe.steps
+    outcome = Outcome(checkpoint, trainer.global_step, finished, tuple(sorted(module.skipped | data.skipped)))
+    if not (finished and export):
+        return outcome
+    training = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(outcome.skipped)}
     # Of several processes, one publishes.
-    published = rank_zero_only(publish)(fitted) if fitted.finished else None
-    return published or Outcome(fitted.checkpoint, None, None, fitted.step, fitted.skipped, None)
+    return rank_zero_only(_publish)(outcome, training) or outcome
+
+
+def _begun(recipe: Recipe, device: torch.device, *, several: bool, processes: int) -> Recipe:
+    """Decide what a recipe leaves open, once for all parts of a run."""
+    precision = recipe.precision
+    if precision == "auto":
+        precision = "bf16" if _bf16_is_faster(device, measure=processes == 1) else "32"
+    strength = several if recipe.learn_strength is None else recipe.learn_strength
+    return replace(recipe, precision=precision, learn_strength=strength)
+
+
+def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
+    """Return the recipe of a resumed run: the checkpoint's, with perhaps another number of steps."""
+    if recipe is None:
+        return previous.recipe
+    if "init" in previous.card:
+        recipe = recipe.from_trained()
+    old, new = previous.recipe.as_dict(), recipe.as_dict()
+    new |= {
+        key: old[key] for key, open_value in (("precision", "auto"), ("learn_strength", None)) if new[key] == open_value
+    }
+    changed = [key for key in old if old[key] != new[key] and key != "steps"]
+    if changed:
+        raise InputError(
+            f"{previous.path} was trained with another {', '.join(changed)}; a resumed run has the same recipe",
+            hint="Leave these options out, or start a new run with --init.",
+        )
+    return replace(previous.recipe, steps=recipe.steps)
+
+
+def _settle_init(init: str | Path | None, recipe: Recipe, *, several: bool) -> str | Path | None:
+    """Return what a new run starts from; None for fresh weights."""
+    if init is None and recipe.tune == "network" and not several and has_start(recipe.network):
+        return NEAREST
+    if init not in (None, SCRATCH):
+        return init
+    if recipe.tune == "adapter":
+        raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for example.")
+    if recipe.start_share:
+        raise InputError(f"start_share is {recipe.start_share} and the run starts from nothing", hint="Give --init.")
+    return None
+
+
+def _calibrated_losses(
+    paintings: Sequence[Painting], data: PhotoData, recipe: Recipe, previous: Checkpoint | None
+) -> list[PerceptualLoss]:
+    """Build the loss of each painting, in the units that the checkpoint has or that photos score."""
+    vgg = load_vgg(recipe.vgg, recipe.objective)
+    known = {} if previous is None else previous.calibrations
+    alone = None if previous is None or len(paintings) > 1 else previous.calibration
+    losses = []
+    for painting in paintings:
+        units = known.get(painting.name, alone)
+        loss = PerceptualLoss(vgg, [painting.image], recipe.objective, calibration=units)
+        if units is None and recipe.objective.weighting == "balanced":
+            loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
+        losses.append(loss)
+    return losses
+
+
+def _find_start(init: str | Path, loss: PerceptualLoss, data: PhotoData, recipe: Recipe) -> Start:
+    """Load what a run starts from: what is named, or what is nearest to the first painting."""
+    if init == NEAREST:
+        photos = data.sample(NEARNESS_PHOTOS, size=recipe.size)
+        return nearest_start(loss, photos, network=recipe.network)
+    start = load_start(init, network=recipe.network)
+    if recipe.tune == "adapter" and start.sets and start.style is None:
+        # One photo: an adapter learns in seconds what more of them would tell.
+        return nearest_style_of(start, loss, data.sample(1, size=recipe.size))
+    return start
+
+
+def _card(name: str, paintings: Sequence[Painting], start: Start | None) -> dict[str, Any]:
+    facts = {painting.name: painting.facts for painting in paintings}
+    card: dict[str, Any] = {"name": name}
+    if len(paintings) > 1:
+        card |= {"styles": list(facts), "paintings": facts}
+    else:
+        (card["painting"],) = facts.values()
+    return card if start is None or start.name is None else {**card, "init": start.name}
+
+
+def _trainer(
+    module: StyleModule,
+    data: PhotoData,
+    stem: Path,
+    device: torch.device,
+    preview_every: int | None,
+    callbacks: Sequence[pl.Callback],
+    *,
+    devices: int,
+    nodes: int,
+) -> pl.Trainer:
+    """Make what takes the steps, and leaves checkpoint, figures and previews in the folder of ``stem``."""
+    recipe, folder = module.recipe, stem.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    every = preview_every or max(25, recipe.steps // 20)
+    if recipe.precision == "bf16":
+        module.loss.vgg.compute_in(torch.bfloat16)
+    module.to(memory_format=torch.channels_last)
+    # Every process has the perceptual network's buffers already; sending them at each step would cost 80 MB.
+    # Of several styles, a step is about one.
+    parallel = DDPStrategy(broadcast_buffers=False, find_unused_parameters=module.sets is not None)
+    return pl.Trainer(
+        accelerator=device.type,
+        devices=devices,
+        num_nodes=nodes,
+        strategy=parallel if devices * nodes > 1 else "auto",
+        precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        max_steps=recipe.steps,
+        max_epochs=-1,
+        gradient_clip_val=recipe.gradient_clip,
+        logger=_loggers(folder),
+        callbacks=[
+            Averaging(),
+            DivergenceAlarm(every=METRICS_EVERY),
+            Metrics(folder / f"{stem.name}.csv", every=METRICS_EVERY),
+            Previews(folder / "previews", data.sample(PREVIEW_PHOTOS, size=PREVIEW_SIZE), every=every),
+            Checkpoints(folder / f"{stem.name}.ckpt", every=every),
+            *callbacks,
+        ],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def _publish(outcome: Outcome, training: dict[str, Any]) -> Outcome:
+    """Write the ONNX file and the card beside the checkpoint, and the adapter, if only that was tuned."""
+    checkpoint = load_checkpoint(outcome.checkpoint)
+    model = outcome.checkpoint.with_suffix(".onnx")
+    verification = export_checkpoint(checkpoint, model)
+    card = write_card(checkpoint, model, verification, training=training)
+    adapter = None
+    if checkpoint.recipe.tune == "adapter" and "styles" not in checkpoint.card:
+        adapter, content = model.with_suffix(SUFFIX), read_checked(model)
+        (values,) = read_sets(content).values()
+        save_adapter(Adapter(model.stem, base_checksum(content), values, training_card(checkpoint)), adapter)
+    return replace(outcome, model=model, card=card, verification=verification, adapter=adapter)
+
+
+def _bf16_is_faster(device: torch.device, *, measure: bool) -> bool:
+    """Whether a device computes faster in bfloat16.
+
+    Processors are asked by timing a convolution of the perceptual network, which is cheaper than a table of them, and
+    only if there is one process: several could come to different answers.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if device.type != "cpu" or not measure:
+        return False
+    image, weight = torch.rand(1, 128, 96, 96), torch.rand(128, 128, 3, 3)
+    image, weight = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (image, weight))
+    best: dict[torch.dtype, float] = {}
+    with torch.no_grad():
+        for dtype in (torch.float32, torch.bfloat16):
+            x, w = image.to(dtype), weight.to(dtype)
+            times = []
+            for _ in range(6):
+                start = time.perf_counter()
+                torch.nn.functional.conv2d(x, w, padding=1)
+                times.append(time.perf_counter() - start)
+            best[dtype] = min(times)
+    return best[torch.bfloat16] < 0.8 * best[torch.float32]
+
+
+def _loggers(out: Path) -> list[Logger]:
+    try:
+        return [TensorBoardLogger(out, name="tensorboard", version="")]
+    except ModuleNotFoundError:  # neither tensorboard nor tensorboardX is installed: the CSV has it all
+        return []
+
+
+@contextmanager
+def _stopping_gently(trainer: pl.Trainer) -> Iterator[None]:
+    """Let the first Ctrl-C finish the step at hand, so that the checkpoint is whole; the second one is Python's."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        trainer.should_stop = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, stop)
+    except ValueError:  # not in the main thread: then Ctrl-C is somebody else's
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

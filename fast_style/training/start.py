@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor
 
 from fast_style.checkpoint import load_checkpoint
 from fast_style.errors import CheckpointError, InputError
-from fast_style.export import network_from_onnx
-from fast_style.graph import open_graph, read_checked, read_sets
-from fast_style.networks import TransformerNetwork, build_network, parameter_count
+from fast_style.export import network_from_onnx, read_network
+from fast_style.graph import read_checked, read_sets
+from fast_style.networks import StyleSets, TransformerNetwork, take_style
 from fast_style.perceptual import PerceptualLoss
 from fast_style.styles import Style, find_style, shipped_styles
 
@@ -20,15 +21,41 @@ NEAREST = "nearest"
 SCRATCH = "scratch"
 
 
+@dataclass(frozen=True)
+class Start:
+    """The weights that a run starts from.
+
+    Attributes:
+        name: What the card calls them; None if a resumed run began with fresh ones.
+        network: With the scales and shifts of the style that was chosen, or of the first.
+        sets: If it is a file of several styles: each style's scales and shifts, (1 or 3, 2, C), by its name.
+        style: Which of them was asked for; None leaves each style its own.
+        notes: What a user should know: that they were found to be the nearest.
+    """
+
+    name: str | None
+    network: TransformerNetwork
+    sets: Mapping[str, Tensor] = field(default_factory=dict)
+    style: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @torch.no_grad()
+    def give(self, sets: StyleSets) -> None:
+        """Let each style begin with the set of its name, or all with the one that was asked for."""
+        for name, weight in zip(sets.names, sets.values, strict=True):
+            values = self.sets.get(self.style or name)
+            if values is not None:
+                powers = min(len(weight), len(values))
+                weight[:powers] = values[:powers]
+
+
 def has_start(network: str) -> bool:
     """Whether a style of this network ships, to start from."""
     return bool(_starts(network))
 
 
-def starting_network(init: str | Path, *, network: str) -> TransformerNetwork:
-    """Load the network of a checkpoint, an exported style or a shipped one, to train on.
-
-    It has the size that it was trained with, even if today's networks of that name are larger.
+def load_start(init: str | Path, *, network: str) -> Start:
+    """Load the weights of a checkpoint, an exported style or a shipped one, to train on.
 
     Args:
         init: What to load; FILE#STYLE is one of the styles in a file of several.
@@ -38,28 +65,28 @@ def starting_network(init: str | Path, *, network: str) -> TransformerNetwork:
         CheckpointError: The checkpoint is unusable, or what is there is another network.
         ModelError: The ONNX file is unusable.
         StyleNotFoundError: There is nothing of that name.
+        InputError: The file holds no style of that name.
     """
-    if Path(init).suffix == ".ckpt":
-        checkpoint = load_checkpoint(init)
-        name, found = checkpoint.recipe.network, checkpoint.network()
+    file, _, style = str(init).partition("#")
+    if Path(file).suffix == ".ckpt":
+        checkpoint = load_checkpoint(file)
+        name, weights, sets = checkpoint.recipe.network, checkpoint.network(style or None), checkpoint.sets
     else:
-        file, _, style = str(init).partition("#")
         path = find_style(file).path
-        found = network_from_onnx(path, style=style or None)
-        name = open_graph(path).metadata["network"]
+        name, weights = read_network(path, style=style or None)
+        sets = _sets_in(path)
     if name != network:
         raise CheckpointError(
             f"{init} holds the network {name!r}, not {network!r}",
             hint=f"Give --network {name}, or another --init.",
         )
-    return found
+    return Start(Path(init).name, weights, sets, style or None)
 
 
-@torch.no_grad()
-def nearest_style(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: str) -> str:
-    """Name the shipped style whose pictures score best on a painting: the start from which least is to be learned.
+def nearest_start(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: str) -> Start:
+    """Return the shipped style whose pictures score best on a painting: the start from which least is to be learned.
 
-    From a style of other colours, a network has to climb out of where its sigmoid is flat, and leaves blotches of
+    From a style of other colors, a network has to climb out of where its sigmoid is flat, and leaves blotches of
     the old ones for hundreds of steps.
 
     Args:
@@ -73,20 +100,20 @@ def nearest_style(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: st
     networks = {style.name: network_from_onnx(style.path) for style in _starts(network)}
     if not networks:
         raise InputError(f"no style of the network {network!r} ships, to start from", hint="Leave --init out.")
-    # Those of today's size come first: what an earlier version trained is smaller, and stays so.
-    size = parameter_count(build_network(network))
-    current = {name: paint for name, paint in networks.items() if parameter_count(paint) == size}
-    return _nearest(loss, photos, current or networks)
+    name = min(networks, key=_scores(loss, photos, networks).__getitem__)
+    return Start(name, networks[name], notes=(f"starting from {name}, the nearest style",))
 
 
-@torch.no_grad()
-def nearest_set(loss: PerceptualLoss, photos: Sequence[Tensor], file: Path) -> str:
-    """Name the style in a file of several whose pictures score best on a painting; arguments as :func:`nearest_style`.
-
-    Raises:
-        ModelError: The file is unreadable.
-    """
-    return _nearest(loss, photos, {name: network_from_onnx(file, style=name) for name in read_sets(read_checked(file))})
+def nearest_style_of(start: Start, loss: PerceptualLoss, photos: Sequence[Tensor]) -> Start:
+    """Choose the style in a file of several whose pictures score best; arguments as :func:`nearest_start`."""
+    scores: dict[str, float] = {}
+    for name, values in start.sets.items():
+        take_style(start.network, values)
+        scores |= _scores(loss, photos, {name: start.network})
+    style = min(scores, key=scores.__getitem__)
+    take_style(start.network, start.sets[style])
+    name = f"{start.name}#{style}"
+    return Start(name, start.network, start.sets, style, (f"starting from {name}, the nearest style",))
 
 
 def _starts(network: str) -> list[Style]:
@@ -94,10 +121,18 @@ def _starts(network: str) -> list[Style]:
     return [style for style in shipped_styles() if style.card.get("network") == network and "styles" not in style.card]
 
 
-def _nearest(loss: PerceptualLoss, photos: Sequence[Tensor], networks: Mapping[str, TransformerNetwork]) -> str:
+def _sets_in(path: Path) -> dict[str, Tensor]:
+    """Read the sets of a file of several styles; none of a file of one."""
+    sets = read_sets(read_checked(path))
+    return {name: torch.from_numpy(values.copy()) for name, values in sets.items() if name}
+
+
+@torch.no_grad()
+def _scores(
+    loss: PerceptualLoss, photos: Sequence[Tensor], networks: Mapping[str, TransformerNetwork]
+) -> dict[str, float]:
     targets = [loss.content_targets(photo) for photo in photos]
-
-    def score(paint: TransformerNetwork) -> float:
-        return sum(float(loss(paint(photo), target).total) for photo, target in zip(photos, targets, strict=True))
-
-    return min(networks, key=lambda name: score(networks[name]))
+    return {
+        name: sum(float(loss(paint(photo), target).total) for photo, target in zip(photos, targets, strict=True))
+        for name, paint in networks.items()
+    }

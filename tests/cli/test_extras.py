@@ -1,22 +1,26 @@
-"""What each verb says if the libraries that it needs are not installed."""
+"""What each verb says if the libraries that it needs are not installed, or broken."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from fast_style.cli.app import VERBS
-from fast_style.cli.hub import VERBS as HUB_VERBS
 from fast_style.cli.inspect import VERBS as INSPECT_VERBS
-from fast_style.extras import EXTRAS, missing_extra
+from fast_style.extras import EXTRAS, install_command, missing_extra
 from fast_style.web.page import RUNTIME_FILES
 
 ROOT = Path(__file__).parents[2]
@@ -52,8 +56,7 @@ COMMANDS = {
     "sheet": ("sheet photo.png -s udnie --size 32 -o out.png", None),
     "styles": ("styles --json", None),
     "merge": ("merge great-wave udnie -o both.onnx", None),
-    "hub push": ("hub push udnie someone/udnie", "hub"),
-    "hub pull": ("hub pull someone/udnie", "hub"),
+    "stylize by a style of the hub": ("stylize photo.png -s hf:someone/udnie -o out.png", "hub"),
     "info": ("info --no-benchmark --json", None),
     "inspect features": ("inspect features photo.png --layer relu1_1 -o out.png", "train"),
     "inspect maximize": ("inspect maximize --layer relu1_1 --channel 1 -o out.png", "train"),
@@ -83,15 +86,15 @@ def run_without(modules: str, command: str, place: Path) -> subprocess.Completed
 
 
 def test_evaluate_misses_the_videos_libraries_before_the_reference_is_made(place: Path) -> None:
-    done = run_without("av,cv2", "evaluate udnie --style photo.png --photos photos --video clip.mp4", place)
+    done = run_without("av,cv2", "evaluate udnie --style photo.png --photos photos --flicker", place)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.endswith(" is not installed: pip install 'fast-style[video]'")
+    assert line.endswith(f" is not installed: {install_command('video')}")
 
 
 def test_every_verb_is_run_without_extras() -> None:
-    verbs = {verb for verb in VERBS if verb not in {"hub", "inspect"}}
-    verbs |= {f"hub {verb}" for verb in HUB_VERBS} | {f"inspect {verb}" for verb in INSPECT_VERBS}
+    verbs = {verb for verb in VERBS if verb != "inspect"}
+    verbs |= {f"inspect {verb}" for verb in INSPECT_VERBS}
     assert verbs <= set(COMMANDS)
 
 
@@ -107,13 +110,13 @@ def test_a_verb_without_its_libraries_says_in_one_line_which_extra_to_install(ve
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
-    assert line.endswith(f" is not installed: pip install 'fast-style[{extra}]'")
+    assert line.endswith(f" is not installed: {install_command(extra)}")
     assert sorted(place.rglob("*")) == before  # nothing was done before the import failed
 
 
 def test_a_virtual_camera_has_an_extra_of_its_own(place: Path) -> None:
     done = run_without("pyvirtualcam", "webcam -s udnie --headless --virtual-camera", place)
-    said = "error: pyvirtualcam is not installed: pip install 'fast-style[virtual-camera]'\n"
+    said = f"error: pyvirtualcam is not installed: {install_command('virtual-camera')}\n"
     assert (done.returncode, done.stderr) == (2, said)
 
 
@@ -124,9 +127,62 @@ def test_a_module_that_no_extra_brings_is_not_hidden(place: Path) -> None:
     assert "pip install" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["torch._C", "numpy", "fast_style.nothing", None])
-def test_a_broken_installation_is_no_missing_extra(name: str | None) -> None:
+@pytest.mark.parametrize("name", ["numpy", "fast_style.nothing", None])
+def test_a_module_of_no_extra_is_no_missing_extra(name: str | None) -> None:
     assert missing_extra(ModuleNotFoundError("", name=name)) is None
+
+
+def run_with_broken(module: str, raised: str, command: str, place: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command with a module that is there and fails while it is imported."""
+    (place / "broken" / module).mkdir(parents=True)
+    (place / "broken" / module / "__init__.py").write_text(f"raise {raised}\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(place / "broken"), str(ROOT)])}
+    arguments = [sys.executable, "-m", "fast_style", *command.split()]
+    return subprocess.run(arguments, capture_output=True, text=True, cwd=place, env=environment)
+
+
+LIBGL = "libGL.so.1: cannot open shared object file: No such file or directory"
+
+
+@pytest.mark.parametrize("command", ["stylize real.mp4 -s udnie -o out.mp4", "webcam -s udnie --headless"])
+def test_a_missing_system_library_is_said_in_one_line(command: str, place: Path, clips: Path) -> None:
+    shutil.copy(clips / "bigbuckbunny.mp4", place / "real.mp4")
+    done = run_with_broken("cv2", f"ImportError({LIBGL!r})", command, place)
+    remedy = "install the system library libGL.so.1 (Debian, Ubuntu: apt install libgl1)"
+    assert (done.returncode, done.stderr) == (2, f"error: cv2 cannot be loaded: {LIBGL}; {remedy}\n")
+    assert not list(place.glob("*out*"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "module"),
+    [
+        ("stylize a video", "av"),
+        ("train", "torch"),
+        ("batch in a store", "fsspec"),
+        ("batch of a Parquet file", "pyarrow"),
+        ("batch on Ray", "ray"),
+        ("hub pull", "huggingface_hub"),
+        ("studio", "uvicorn"),
+        ("export for OpenVINO", "openvino"),
+    ],
+)
+def test_a_broken_library_is_said_in_one_line(verb: str, module: str, place: Path) -> None:
+    done = run_with_broken(module, "ImportError('something is missing')", COMMANDS[verb][0], place)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {module} cannot be loaded: something is missing; install it again: pip install ")
+
+
+def test_a_library_that_lacks_what_it_imports_is_broken(place: Path) -> None:
+    raised = "ModuleNotFoundError(\"No module named 'sympy'\", name='sympy')"
+    done = run_with_broken("av", raised, COMMANDS["stylize a video"][0], place)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: av cannot be loaded: No module named 'sympy'; install it again: pip install ")
+
+
+def test_a_library_that_lacks_one_of_its_own_modules_is_broken() -> None:
+    error = missing_extra(ModuleNotFoundError("No module named 'torch._C'", name="torch._C"))
+    assert str(error).startswith("torch cannot be loaded: No module named 'torch._C'; install it again: ")
 
 
 def test_the_extras_are_those_of_the_project_file() -> None:
@@ -136,3 +192,68 @@ def test_the_extras_are_those_of_the_project_file() -> None:
     for extra, names in EXTRAS.items():
         wanted = {re.split(r"[>=\[]", requirement)[0] for requirement in declared[extra]}
         assert {name for module in names for name in modules.get(module, [])} <= wanted, json.dumps(names)
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any] | None], None]:
+    """Let pip have recorded a direct_url.json; without one, fast-style came from the package index."""
+
+    def recorded(content: dict[str, Any] | None) -> None:
+        class Installed:
+            def read_text(self, name: str) -> str | None:
+                assert name == "direct_url.json"
+                return None if content is None else json.dumps(content)
+
+        monkeypatch.setattr("importlib.metadata.distribution", lambda _name: Installed())
+
+    return recorded
+
+
+@pytest.mark.parametrize(
+    ("source", "command"),
+    [
+        (None, "pip install 'fast-style[train,inspect]'"),
+        (
+            {"url": "file:///home/x/fast-style", "dir_info": {"editable": True}},
+            "pip install -e '/home/x/fast-style[train,inspect]'",
+        ),
+        ({"url": "file:///home/my%20x/fs", "dir_info": {}}, "pip install '/home/my x/fs[train,inspect]'"),
+        (
+            {"url": "file:///tmp/fast_style-0.1.0-py3-none-any.whl", "archive_info": {"hash": "sha256=0"}},
+            "pip install '/tmp/fast_style-0.1.0-py3-none-any.whl[train,inspect]'",
+        ),
+        (
+            {"url": "https://example.org/fast_style-0.1.0-py3-none-any.whl", "archive_info": {}},
+            "pip install 'fast-style[train,inspect] @ https://example.org/fast_style-0.1.0-py3-none-any.whl'",
+        ),
+        (
+            {"url": "https://example.org/fs.git", "vcs_info": {"vcs": "git", "commit_id": "5f"}},
+            "pip install 'fast-style[train,inspect] @ git+https://example.org/fs.git@5f'",
+        ),
+        (
+            {
+                "url": "file:///srv/fs.git",
+                "vcs_info": {"vcs": "git", "commit_id": "5f", "requested_revision": "main"},
+            },
+            "pip install 'fast-style[train,inspect] @ git+file:///srv/fs.git@main'",
+        ),
+    ],
+)
+def test_extras_are_installed_from_where_fast_style_came_from(
+    source: dict[str, Any] | None, command: str, record: Callable[[dict[str, Any] | None], None]
+) -> None:
+    record(source)
+    assert install_command("train", "inspect") == command
+
+
+def test_a_clone_that_is_not_installed_is_installed_from_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.distribution", missing)
+    assert install_command("video") == f"pip install -e {shlex.quote(f'{ROOT}[video]')}"
+
+
+def test_no_hint_installs_from_the_package_index_whatever_the_installation() -> None:
+    text = {path: path.read_text(encoding="utf-8") for path in (ROOT / "fast_style").rglob("*.[pj][ys]")}
+    assert [path.name for path, content in text.items() if "fast-style[" in content] == []

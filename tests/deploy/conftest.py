@@ -12,6 +12,7 @@ from PIL import Image
 from fast_style.cli import main
 from fast_style.images import Pixels, load_image, resize
 from fast_style.networks import build_network
+from fast_style.perceptual import Objective
 from fast_style.training import Recipe
 from tests.conftest import PAINTING, PHOTOS
 
@@ -65,13 +66,16 @@ def write_checkpoint(path: Path, network: torch.nn.Module, painting: Path) -> Pa
             "global_step": 7,
             "state_dict": {f"average.{key}": value for key, value in network.state_dict().items()},
             "fast_style": {
-                "recipe": Recipe(network="tiny", style_size=128).as_dict(),
+                "format": 1,
+                "recipe": Recipe("tiny", style_size=128, objective=Objective()).as_dict(),
                 "card": {"name": "small", "painting": {"file": painting.name, "sha256": sha, "licence": "CC0"}},
                 "losses": {"total": 1.0},
-                "calibration": {
-                    "content": {"relu3_3": 4e4},
-                    "style": {"relu1_1": 1e6, "relu2_1": 8e7, "relu3_1": 7e7, "relu4_1": 4e9},
-                    "tv": 0.01,
+                "calibrations": {
+                    "small": {
+                        "content": {"relu3_3": 4e4},
+                        "style": {"relu1_1": 1e6, "relu2_1": 8e7, "relu3_1": 7e7, "relu4_1": 4e9},
+                        "tv": 0.01,
+                    }
                 },
             },
         },

@@ -21,8 +21,8 @@ from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, run, to_fp16, to_int8
 from fast_style.graph import CHECKSUM_KEY, describe_model
 from fast_style.images import Pixels, to_float, to_uint8
-from fast_style.networks import StyleSets
-from fast_style.networks.realtime import Noise, RealtimeNetwork
+from fast_style.networks import StyleSets, build_network
+from fast_style.networks.realtime import Noise
 from fast_style.training import load_checkpoint
 from tests.deploy.conftest import write_checkpoint
 
@@ -49,9 +49,8 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    # The shares are those of a network of this size.
     torch.manual_seed(0)
-    network = RealtimeNetwork(quarter=16, eighth=32, blocks=4)
+    network = build_network("tiny")
     checkpoint = write_checkpoint(tmp_path / "small.ckpt", network, painting)
     assert main(["export", str(checkpoint)]) == 0
     model = checkpoint.with_suffix(".onnx")

@@ -1,16 +1,12 @@
 """Scenes with a known motion: what is told of them is what they show."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fast_style.cli.evaluate import _load_motion, _measure_flicker, _move
-from fast_style.errors import InputError
-from fast_style.evaluate import Model
 from fast_style.evaluate.flicker import measure_motion, warp
-from fast_style.evaluate.motion import KINDS, Kind, load_scene, play, save_scene
+from fast_style.evaluate.motion import KINDS, Kind, play
 from fast_style.images import Pixels
 
 
@@ -50,34 +46,6 @@ def test_a_style_that_does_nothing_is_as_steady_as_the_photos(smooth: Pixels) ->
     assert found.error == found.photos
     assert found.relative == pytest.approx(1.0)
     assert found.pairs == 3
-
-
-def test_a_scene_is_read_as_it_was_written(smooth: Pixels, tmp_path: Path) -> None:
-    moments = list(play("zoom", smooth, frames=3))
-    save_scene(moments, tmp_path / "scene.npz")
-    for written, read in zip(moments, load_scene(tmp_path / "scene.npz"), strict=True):
-        for name in ("frame", "flow", "known"):
-            assert np.array_equal(getattr(written, name), getattr(read, name))
-
-
-def test_what_is_no_scene_is_refused_in_our_words(tmp_path: Path) -> None:
-    text, other, code = tmp_path / "text.npz", tmp_path / "other.npz", tmp_path / "code.npz"
-    text.write_text("no scene")
-    np.savez(other, frame=np.zeros((2, 4, 4, 3)), flow=np.zeros((2, 4, 4, 2)), known=np.zeros((2, 4, 4)))
-    np.savez(code, frame=np.array([print]), flow=np.array([print]), known=np.array([print]))
-    for path in (text, other, code, tmp_path / "missing.npz"):
-        with pytest.raises(InputError, match=str(path)):
-            load_scene(path)
-
-
-def test_evaluate_measures_known_motion_plain_and_steady(smooth: Pixels, tmp_path: Path) -> None:
-    save_scene(list(play("pan", smooth, frames=3)), tmp_path / "scene.npz")
-    known = _load_motion(tmp_path / "scene.npz", motion=True) | _move([smooth])
-    model = Model("inverse", tmp_path / "inverse.onnx", "onnx", lambda image: 1 - image)
-    found = _measure_flicker([model], (None, None), known, steady=True)
-    assert [kind for kind in found if not kind.startswith("steady ")] == ["rendered scene", *KINDS]
-    assert found["pan"]["inverse"]["error"] == pytest.approx(found["pan"]["inverse"]["photos"], rel=0.01)
-    assert all(f"steady {kind}" in found for kind in KINDS)
 
 
 def test_what_is_fixed_to_the_screen_counts_as_flicker(smooth: Pixels) -> None:

@@ -59,15 +59,14 @@ def test_features_writes_a_grid_and_reports(capsys: pytest.CaptureFixture[str], 
     assert "--force" in err
 
 
-@pytest.mark.parametrize(("extra", "size"), [((), (75, 50)), (("--photo-size",), (150, 100))])
-def test_one_channel_alone_is_grey_at_its_own_size_or_the_photos(
-    capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path, extra: tuple[str, ...], size: tuple[int, int]
+def test_one_channel_alone_is_gray_at_its_own_size(
+    capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "map.png"
     base = ("features", photo, "--layer", "relu2_1", "--channels", "5", "--show", "map", "-o", out)
-    assert run(capsys, *base, *extra)[0] == 0
+    assert run(capsys, *base)[0] == 0
     picture = opened(out)
-    assert picture.size == size
+    assert picture.size == (75, 50)
     red, green, blue = picture.split()
     assert red.tobytes() == green.tobytes() == blue.tobytes()
 
@@ -105,14 +104,14 @@ def test_maximize_from_noise_by_photo_and_as_a_dream(
     capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path
 ) -> None:
     quick = ("--start", "16", "--steps", "1", "--iterations", "2", "--layer", "conv1_2")
-    status, text, _ = run(capsys, "maximize", "--channel", 3, *quick, "--strip", "-o", tmp_path / "n.png", "--json")
+    status, text, _ = run(capsys, "maximize", "--channel", 3, *quick, "-o", tmp_path / "n.png", "--json")
     assert status == 0
     assert json.loads(text)["channels"][0]["channel"] == 3
-    status, text, _ = run(capsys, "maximize", photo, "--units", 2, *quick, "-o", tmp_path / "p.png", "--json")
-    assert len(json.loads(text)["channels"]) == 2
-    dreaming = ("--dream", "--bare", "--octaves", 2, "--iterations", 2, "--layer", "conv1_2")
+    status, text, _ = run(capsys, "maximize", photo, *quick, "-o", tmp_path / "p.png", "--json")
+    assert len(json.loads(text)["channels"]) == 10
+    dreaming = ("--dream", "--octaves", 2, "--iterations", 2, "--layer", "conv1_2")
     assert run(capsys, "maximize", photo, *dreaming, "-o", tmp_path / "d.png")[0] == 0
-    assert opened(tmp_path / "d.png").size == (150, 100)
+    assert opened(tmp_path / "d.png").width > 150
 
 
 def test_layers_prints_the_table_and_compares_a_painting(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fast_style.errors import CheckpointError, InputError
+from fast_style.errors import InputError
 from fast_style.export import network_from_onnx
 from fast_style.networks import (
     NETWORKS,
@@ -19,7 +19,6 @@ from fast_style.networks import (
     JohnsonNetwork,
     RealtimeNetwork,
     build_network,
-    from_pytorch_examples,
     record_statistics,
     restore_network,
 )
@@ -89,31 +88,30 @@ def cells(picture: Tensor) -> Tensor:
     return middle.permute(0, 2, 3, 1, 4, 5).flatten(0, 2).flatten(1)
 
 
-@pytest.mark.parametrize("half", [0, 4])
-def test_weights_of_another_size_are_restored_as_they_were(half: int) -> None:
-    network = RealtimeNetwork(quarter=8, eighth=24, blocks=2, half=half).eval()
+def test_weights_are_restored_as_they_were() -> None:
+    network = build_network("tiny").eval()
     image = torch.rand(1, 3, 40, 48)
     with torch.no_grad():
-        assert torch.equal(restore_network("fast", network.state_dict()).eval()(image), network(image))
+        assert torch.equal(restore_network("tiny", network.state_dict()).eval()(image), network(image))
 
 
 @pytest.mark.parametrize(
     "lost", ["down.conv.weight", "stem.conv.weight", "end.photo.weight", "blocks.1.widen.norm.bias"]
 )
 def test_weights_with_a_layer_missing_are_not_restored(lost: str) -> None:
-    weights = RealtimeNetwork(quarter=8, eighth=24, blocks=2, half=4).state_dict()
+    weights = build_network("tiny").state_dict()
     del weights[lost]
-    with pytest.raises(RuntimeError, match="issing"):
-        restore_network("fine", weights)
+    with pytest.raises(RuntimeError, match="Missing key"):
+        restore_network("tiny", weights)
 
 
 @pytest.mark.parametrize("shape", [(3,), (1_000_000, 1_000_000, 3, 3)], ids=["one axis", "too large"])
 @pytest.mark.parametrize("layer", ["down.conv.weight", "end.head.weight"])
-def test_weights_of_a_shape_that_no_network_has_are_refused(layer: str, shape: tuple[int, ...]) -> None:
-    weights = RealtimeNetwork(quarter=8, eighth=24, blocks=2, half=4).state_dict()
+def test_weights_of_a_shape_that_the_network_does_not_have_are_refused(layer: str, shape: tuple[int, ...]) -> None:
+    weights = build_network("tiny").state_dict()
     weights[layer] = torch.zeros(1).expand(shape)
-    with pytest.raises(RuntimeError, match="these are not the weights of 'fine'"):
-        restore_network("fine", weights)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        restore_network("tiny", weights)
 
 
 def test_the_half_size_end_follows_the_photo_by_2_px() -> None:
@@ -273,21 +271,18 @@ class ExamplesTransformerNet(nn.Module):
         return self.conv(x, "deconv3", 9)
 
 
-def test_weights_of_pytorch_examples_load_and_give_its_pictures(load: Load) -> None:
+def test_johnson_computes_what_pytorch_examples_computes(load: Load) -> None:
     torch.manual_seed(0)
-    state = JohnsonNetwork().state_dict()
-    state["deconv3.conv2d.weight"] = state["deconv3.conv2d.weight"] * 100
-    old = {**state, "in1.running_mean": torch.zeros(32), "res1.in1.running_var": torch.ones(128)}
+    network = JohnsonNetwork()
+    state = {name: values.clone() for name, values in network.state_dict().items()}
+    state["conv1.conv2d.weight"] /= 255  # theirs takes and gives 0 to 255
+    state["deconv3.conv2d.weight"] *= 255
+    state["deconv3.conv2d.bias"] *= 255
     photo = load("chelsea", (64, 48))
     with torch.no_grad():
-        expected = ExamplesTransformerNet(dict(state))(photo * 255)
-        found = from_pytorch_examples(old)(photo) * 255
+        expected = ExamplesTransformerNet(state)(photo * 255)
+        found = network(photo) * 255
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=0.05)
-
-
-def test_other_weights_are_refused_by_name() -> None:
-    with pytest.raises(CheckpointError, match="not the weights of pytorch/examples"):
-        from_pytorch_examples({"fc.weight": torch.zeros(2)})
 
 
 def test_an_unknown_network_suggests_the_nearest() -> None:

@@ -86,7 +86,8 @@ def test_content_may_be_compared_at_half_the_size(vgg: VGG) -> None:
     (layer,) = OBJECTIVE.content_layers
     small = [vgg(F.avg_pool2d(image, 2), [layer])[layer] for image in (picture, photo)]
     expected = F.mse_loss(*small) / small[1].var(dim=(0, 2, 3), correction=0).mean()
-    torch.testing.assert_close(loss(picture, loss.content_targets(photo)).content, expected, rtol=1e-4, atol=1e-6)
+    found = loss(picture, loss.content_targets(photo)).values["content"]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
     with pytest.raises(InputError, match="content_reduction is 3; expected 1, 2 or 4"):
         replace(OBJECTIVE, content_reduction=3)
 
@@ -107,8 +108,8 @@ def test_the_strength_multiplies_all_that_asks_for_the_painting(vgg: VGG) -> Non
 
 @pytest.mark.parametrize("name", ["fast", "tiny", "fine"])
 def test_our_own_networks_have_the_bold_objective(name: str) -> None:
-    assert Recipe.of(name).objective == BOLD
+    assert Recipe(name).objective == BOLD
 
 
 def test_the_peers_network_has_the_default() -> None:
-    assert Recipe.of("johnson") == Recipe(network="johnson")
+    assert Recipe("johnson") == Recipe(network="johnson")

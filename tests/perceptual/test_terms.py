@@ -25,7 +25,7 @@ from fast_style.perceptual import (
     Weight,
     WeightedSum,
     Whole,
-    draw_band,
+    draw_strip,
     loss,
 )
 
@@ -123,10 +123,10 @@ def test_views_see_the_window_the_whole_and_a_reduced_window() -> None:
     assert len({view.label("relu1_1") for view in (Whole(), Inside(), Inside(2), Inside(4))}) == 4
 
 
-def test_a_band_lies_along_each_edge_of_a_crop_as_often_as_between() -> None:
+def test_a_strip_lies_along_each_edge_of_a_crop_as_often_as_between() -> None:
     random, places = np.random.default_rng(0), Counter[str]()
     for _ in range(1200):
-        _, rows, columns = draw_band(random, 128, 32)
+        _, rows, columns = draw_strip(random, 128, 32)
         across, along = sorted((rows, columns), key=lambda part: part.stop - part.start)
         assert along == slice(0, 128)
         assert across.stop - across.start == 32

@@ -251,6 +251,7 @@ def test_copies_killed_in_the_middle_lose_nothing_and_do_nothing_twice(place: Pa
         for number in (1, 2)
     ]
     while len(list((place / "out").glob("[!.]*.png"))) < 60:
+        assert any(process.poll() is None for process in running)
         time.sleep(0.005)
     for process in running:
         process.send_signal(signal.SIGKILL)
@@ -341,12 +342,12 @@ def test_a_worker_killed_in_a_group_of_rows_of_a_store_does_nothing_twice(
 def test_a_ledger_in_a_store_is_put_in_parts(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fast_style.runtime.ledger._PART_BYTES", 400)
     memory.pipe("/home/photo", b"photo")
-    ledger = Ledger("memory://home", "settings", own="-a")
+    ledger = Ledger("memory://home", {"blend": 0.5}, own="-a")
     works = [ledger.look("photo", f"{number}.png") for number in range(20)]
     for work in works:
         ledger.end([(work, 0.1, "no")])
     assert len(memory.ls("/home")) > 3
-    later = Ledger("memory://home", "settings", own="-b")
+    later = Ledger("memory://home", {"blend": 0.5}, own="-b")
     entries = [later.latest(work.result) for work in works]
     assert [entry.error for entry in entries if entry is not None] == ["no"] * 20
 

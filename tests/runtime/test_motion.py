@@ -13,7 +13,7 @@ from tests.conftest import PHOTOS
 pytest.importorskip("cv2")
 
 from fast_style.evaluate.motion import play
-from fast_style.runtime.motion import Motion
+from fast_style.runtime.motion import MotionTracker
 
 HEIGHT, WIDTH = 304, 360
 
@@ -33,7 +33,7 @@ def view(photo: Pixels, row: int, column: int, *, seed: int | None = None) -> Pi
 
 
 def origins(frames: list[Pixels]) -> list[tuple[int, int]]:
-    motion = Motion()
+    motion = MotionTracker()
     return [motion.follow(channels(frame)).origin for frame in frames]
 
 
@@ -61,7 +61,7 @@ def test_a_zoom_has_no_one_motion(photo: Pixels) -> None:
 
 
 def test_the_flow_points_to_where_each_pixel_was(photo: Pixels) -> None:
-    motion = Motion()
+    motion = MotionTracker()
     assert not motion.follow(channels(view(photo, 60, 20))).pixels(HEIGHT, WIDTH).any()
     flow = motion.follow(channels(view(photo, 62, 25))).pixels(HEIGHT, WIDTH)
     np.testing.assert_allclose(np.median(flow[20:-20, 20:-20], axis=(0, 1)), (5, 2), atol=0.2)

@@ -112,13 +112,13 @@ def test_the_ledger_tells_what_is_done(place: Path) -> None:
     job.target.parent.mkdir()
     job.target.write_bytes(b"result")
     with pytest.raises(InputError, match="exists"):
-        is_done(job, Ledger(place / "out", "settings"), force=False)
+        is_done(job, Ledger(place / "out", {"blend": 0.5}), force=False)
     assert not is_done(job, None, force=True)
-    ledger = Ledger(place / "out", "settings")
+    ledger = Ledger(place / "out", {"blend": 0.5})
     ledger.end([(ledger.look(*job.names), 0.1, "")])
-    assert is_done(job, Ledger(place / "out", "settings"), force=False)
-    assert not is_done(job, Ledger(place / "out", "settings"), force=True)
-    assert not is_done(job, Ledger(place / "out", "other settings"), force=False)
+    assert is_done(job, Ledger(place / "out", {"blend": 0.5}), force=False)
+    assert not is_done(job, Ledger(place / "out", {"blend": 0.5}), force=True)
+    assert not is_done(job, Ledger(place / "out", {"blend": 0.25}), force=False)
 
 
 @pytest.mark.parametrize(

@@ -189,11 +189,11 @@ def ends_between_result_and_line(home: Path, result: Path, *, before: bytes | No
     """A worker begins a result, makes it, and is killed before it can say so."""
     if before is not None:
         result.write_bytes(before)
-    ledger = Ledger(home, "settings", own="-dead")
+    ledger = Ledger(home, {"blend": 0.5}, own="-dead")
     ledger.begin([ledger.look("photo", result.name)])
     result.write_bytes(b"the result")
     os.utime(result, (1, 1))
-    return Ledger(home, "settings", own="-next")
+    return Ledger(home, {"blend": 0.5}, own="-next")
 
 
 @pytest.mark.parametrize("before", [None, b"older"])
@@ -201,26 +201,26 @@ def test_a_result_whose_worker_was_killed_before_it_could_say_so_is_done(tmp_pat
     (tmp_path / "photo").write_bytes(b"photo")
     ledger = ends_between_result_and_line(tmp_path, tmp_path / "result", before=before)
     assert ledger.skips(ledger.look("photo", "result"))
-    (entry,) = [each for each in [Ledger(tmp_path, "settings").latest("result")] if each is not None]
+    (entry,) = [each for each in [Ledger(tmp_path, {"blend": 0.5}).latest("result")] if each is not None]
     assert entry.kind == "done"
     (tmp_path / "photo").write_bytes(b"another photo")
-    later = Ledger(tmp_path, "settings")
+    later = Ledger(tmp_path, {"blend": 0.5})
     assert not later.skips(later.look("photo", "result"))
 
 
 def test_what_was_there_before_a_killed_worker_began_is_not_taken_for_its_result(tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(b"photo")
     (tmp_path / "result").write_bytes(b"someone's")
-    ledger = Ledger(tmp_path, "settings", own="-dead")
+    ledger = Ledger(tmp_path, {"blend": 0.5}, own="-dead")
     ledger.begin([ledger.look("photo", "result")])
-    later = Ledger(tmp_path, "settings", own="-next")
+    later = Ledger(tmp_path, {"blend": 0.5}, own="-next")
     with pytest.raises(InputError, match="result exists"):
         later.skips(later.look("photo", "result"))
 
 
 def test_what_another_worker_has_just_made_is_done(tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(b"photo")
-    one, other = (Ledger(tmp_path, "settings", own=own) for own in ("-one", "-other"))
+    one, other = (Ledger(tmp_path, {"blend": 0.5}, own=own) for own in ("-one", "-other"))
     work = one.look("photo", "result")
     one.begin([work])
     (tmp_path / "result").write_bytes(b"the result")
@@ -231,16 +231,7 @@ def test_what_another_worker_has_just_made_is_done(tmp_path: Path) -> None:
 def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
     (tmp_path / "result").write_bytes(b"the result")
     (tmp_path / ".fast-style.jsonl").write_text('{"result": "other", "fr')
-    ledger = Ledger(tmp_path, "settings")
+    ledger = Ledger(tmp_path, {"blend": 0.5})
     ledger.end([(ledger.look("photo", "result"), 0.1, "")])
-    later = Ledger(tmp_path, "settings")
+    later = Ledger(tmp_path, {"blend": 0.5})
     assert later.is_done(later.look("photo", "result"))
-
-
-def test_ledgers_of_earlier_versions_are_read(tmp_path: Path) -> None:
-    (tmp_path / "result").write_bytes(b"the result")
-    ledger = Ledger(tmp_path, "settings")
-    work = ledger.look("photo", "result")
-    line = {"result": "result", "state": work.there, "from": work.origin}
-    (tmp_path / ".fast-style.jsonl").write_text(json.dumps(line) + "\n")
-    assert Ledger(tmp_path, "settings").is_done(work)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fast_style.images import Pixels
-from fast_style.runtime.steady import Steady
+from fast_style.runtime.steady import SteadyFilter
 
 cv2 = pytest.importorskip("cv2")
 
@@ -37,11 +37,11 @@ def flicker(frames: list[Pixels], region: tuple[slice, slice]) -> float:
 
 
 def steadied(frames: list[Pixels]) -> list[Pixels]:
-    steady = Steady()
+    steady = SteadyFilter()
     results = []
     for frame in frames:
         held = steady.hold(frame)
-        results.append(steady.smooth(network(held.held), held))
+        results.append(steady.smooth(network(held.photo), held))
     return results
 
 
@@ -66,7 +66,7 @@ def test_what_moves_leaves_no_trail() -> None:
 
 def test_a_cut_is_shown_at_once() -> None:
     _, noisy = film(12)
-    steady = Steady()
+    steady = SteadyFilter()
     for frame in noisy:
         held = steady.hold(frame)
         steady.smooth(frame, held)
@@ -76,10 +76,10 @@ def test_a_cut_is_shown_at_once() -> None:
 
 
 def test_a_slow_change_of_light_comes_through() -> None:
-    steady = Steady()
+    steady = SteadyFilter()
     for level in np.linspace(80, 120, 120):
         held = steady.hold(np.full((3, 40, 40), level, np.uint8))
-        result = steady.smooth(held.held, held)
+        result = steady.smooth(held.photo, held)
     assert abs(result.astype(int) - 120).max() <= 4
 
 
@@ -103,11 +103,11 @@ def test_flicker_of_what_moves_as_a_whole_is_halved_too() -> None:
             changes.append(np.abs(cv2.warpAffine(first, back, (160, 96)) - second)[20:-20, 20:-20].mean())
         return float(np.mean(changes[10:]))
 
-    steady = Steady()
+    steady = SteadyFilter()
     results = []
     for frame in frames:
         held = steady.hold(frame, flow)
-        results.append(steady.smooth(network(held.held), held))
+        results.append(steady.smooth(network(held.photo), held))
     assert change(results) < 0.5 * change([network(frame) for frame in frames])
     # It is renewed often enough to stay crisp.
     clean = network(np.clip(seen, 0, 255).astype(np.uint8).transpose(2, 0, 1))

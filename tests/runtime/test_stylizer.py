@@ -99,3 +99,44 @@ def foreign_model(path: Path) -> Path:
 def test_a_model_from_elsewhere_is_not_guessed_at(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not exported by fast-style"):
         Stylizer(foreign_model(tmp_path / "relu.onnx"))
+
+
+def test_a_style_with_fixed_statistics_cannot_be_mixed_again() -> None:
+    fixed = _fixed_ten()
+    for styles, strength in [({"udnie": 1.0}, None), (None, 2.0)]:
+        with pytest.raises(InputError, match="ten has fixed statistics, so its mixture") as error:
+            fixed(PIXELS, styles=styles, strength=strength)
+        assert error.value.hint == "Mix first, then fix: style.mixed(...).fixed(...)."
+
+
+def test_a_style_that_was_mixed_and_then_fixed_draws() -> None:
+    mixed = Stylizer("ten", threads=1).mixed({"udnie": 1.0}, 2.0)
+    statistics = mixed.measure(to_float(PIXELS))
+    assert np.abs(mixed.fixed(statistics).frame(PIXELS).astype(int) - mixed.frame(PIXELS)).max() <= 1
+
+
+def _fixed_ten() -> Stylizer:
+    ten = Stylizer("ten", threads=1)
+    return ten.fixed(ten.measure(to_float(PIXELS)))
+
+
+@pytest.mark.parametrize("kind", [KeyError, TypeError, ValueError])
+def test_a_mistake_in_the_code_is_not_called_a_lack_of_memory(
+    stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fail(self: Stylizer, stylized: object) -> None:
+        raise kind("a mistake")
+
+    monkeypatch.setattr(Stylizer, "_check", fail)
+    with pytest.raises(kind, match="a mistake"):
+        stylizer.frame(PIXELS)
+
+
+def test_a_lack_of_memory_is_told_with_the_remedy(stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Stylizer, stylized: object) -> None:
+        raise MemoryError("cannot allocate")
+
+    monkeypatch.setattr(Stylizer, "_check", fail)
+    with pytest.raises(ImageError, match="50×37 px could not be stylized: cannot allocate") as error:
+        stylizer.frame(PIXELS)
+    assert "smaller --size" in str(error.value.hint)

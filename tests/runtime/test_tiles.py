@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,13 @@ from PIL import Image, ImageCms
 from fast_style import Stylizer
 from fast_style.cli.app import main
 from fast_style.errors import ImageError, InputError
-from fast_style.images import Picture, Pixels, load_image, read_header, save_image, to_float
+from fast_style.images import Picture, Pixels, add_exif, load_image, read_header, save_image, to_float
 from fast_style.runtime import tiles
 from fast_style.runtime.noise import endless_noise
 from fast_style.runtime.photos import PhotoOptions, stylize_photo
 from fast_style.runtime.plan import Job
 from fast_style.runtime.rasters import ArrayRaster, OverRaster, Part, Raster
+from fast_style.runtime.streaming import open_raster, write_bands
 from fast_style.runtime.tiles import measure, stylize_bands
 from tests.conftest import PHOTOS
 
@@ -313,6 +315,55 @@ def test_a_header_tells_sixteen_bits_from_eight(tmp_path: Path) -> None:
         assert header.deep is deep
     assert read_header(tmp_path / "no.png") is None
     assert read_header(tmp_path / "nowhere.png") is None
+
+
+@pytest.mark.parametrize("target", ["out.png", "out.jpg", "out.webp", "out.tif"])
+@pytest.mark.usefixtures("parted")
+def test_exif_of_a_streamed_tiff_reaches_each_format(style: Stylizer, tmp_path: Path, target: str) -> None:
+    deep_gradient(tmp_path / "photo.tif")
+    exif = Image.Exif()
+    exif[271], exif[306], exif[315], exif[33432] = "Camera", "2026:11:28 10:00:00", "Ann", "Ann, 2026"
+    exif.get_ifd(34665)[33434] = 1 / 60
+    add_exif(tmp_path / "photo.tif", exif.tobytes())
+    stylize(tmp_path / "photo.tif", tmp_path / target, style)
+    with Image.open(tmp_path / target) as image:
+        found = image.getexif()
+        assert (found[271], found[306], found[315], found[33432]) == tuple(exif[tag] for tag in (271, 306, 315, 33432))
+        assert float(found.get_ifd(34665)[33434]) == pytest.approx(1 / 60)
+        image.load()
+    if target.endswith(("png", "tif")):
+        assert pyvips.Image.new_from_file(str(tmp_path / target)).format == "ushort"
+
+
+def test_the_loaders_of_the_process_are_left_alone_and_brackets_are_no_options(tmp_path: Path) -> None:
+    save_image(Picture(photo(40, 30)), tmp_path / "a[page=3].png")
+    assert open_raster(tmp_path / "a[page=3].png").size == (40, 30)
+    image = pyvips.Image.new_from_buffer(pyvips.Image.black(5, 4).gifsave_buffer(), "")
+    assert (image.width, image.height) == (5, 4)
+    image.write_to_file(str(tmp_path / "a.gif"))
+    with pytest.raises(ImageError, match="is none of JPEG, PNG, TIFF, WEBP"):
+        open_raster(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize(("format", "longest"), [("WEBP", 16_383), ("JPEG", 65_535)])
+def test_sides_that_a_format_cannot_hold_are_told_before_anything_is_drawn(
+    tmp_path: Path, format: str, longest: int
+) -> None:
+    Image.new("L", (longest + 1, 1)).save(tmp_path / "long.png")
+    never: Iterator[tuple[int, Part]] = iter(())
+    with pytest.raises(ImageError, match=f"up to {longest} px"):
+        write_bands(never, open_raster(tmp_path / "long.png"), tmp_path / "out", format=format, quality=90)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP"])
+def test_a_full_disk_is_told(tmp_path: Path, format: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    save_image(Picture(photo(400, 300)), tmp_path / "photo.png")
+    raster = open_raster(tmp_path / "photo.png")
+    bands = ((top, raster.read((0, top, 400, top + 100))) for top in (0, 100, 200))
+    with pytest.raises((OSError, ImageError), match="No space left on device"):
+        write_bands(bands, raster, Path("/dev/full"), format=format, quality=90)
 
 
 @pytest.mark.usefixtures("parted")

@@ -258,7 +258,7 @@ def test_curves_previews_and_the_time_left_grow(client: Client, monkeypatch: pyt
     run = wait_for(lambda: (run := client.run(name))["seconds_left"] is not None and run)
     assert run["state"] == "training"
     assert 0 < run["step"] < run["steps"] == 10_000
-    assert 100 < run["seconds_left"] < 3000
+    assert run["seconds_left"] > 100  # 10 steps take 0.3 s at least
     wait_for(lambda: len(client.run(name)["previews"]) > len(run["previews"]))
     curves = client.get(f"/api/runs/{name}/curves")
     assert set(curves) == {"step", "total", "content", "style", "tv"}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +15,13 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.cli import main
+from fast_style.errors import InputError
 from fast_style.images import load_image
+from fast_style.networks import Condition, StyleSets
 from fast_style.perceptual import Objective
 from fast_style.styles import read_card
-from fast_style.training import Recipe, fit, load_checkpoint, prepare, train_style
+from fast_style.training import Recipe, load_checkpoint, train_style
+from fast_style.training.start import load_start
 from tests.conftest import PAINTING
 
 
@@ -34,24 +37,14 @@ def paintings(tmp_path: Path) -> Path:
 @pytest.fixture
 def recipe(narrow_file: Path) -> Recipe:
     objective = Objective(style_weight=15.0, tv_weight=0.1)
-    return Recipe(
-        network="tiny", steps=8, size=48, style_size=64, vgg=str(narrow_file), objective=objective, learn_strength=True
-    )
+    small = {"steps": 8, "size": 48, "style_size": 64, "precision": "32", "vgg": str(narrow_file)}
+    return Recipe("tiny", **small, objective=objective, kept=0.0)
 
 
-def learn(
-    paintings: Path,
-    photos: Path,
-    out: Path,
-    recipe: Recipe | None,
-    *,
-    init: Path | None = None,
-    resume: Path | None = None,
-    callbacks: Sequence[pl.Callback] = (),
-) -> Path:
-    """A run without the export, which takes longer than all else."""
-    prepared = prepare([paintings], photos, name="s", recipe=recipe, init=init, resume=resume, workers=0)
-    return fit(prepared, out, accelerator="cpu", precision="32", callbacks=callbacks).checkpoint
+def learn(paintings: Path, photos: Path, out: Path, recipe: Recipe | None, **options: Any) -> Path:
+    """The checkpoint of a run without the export, which takes longer than all else."""
+    settings = {"name": "s", "accelerator": "cpu", "workers": 0, "export": False, **options}
+    return train_style(paintings, photos, out, recipe=recipe, **settings).checkpoint
 
 
 def test_a_folder_of_paintings_makes_one_verified_file_of_as_many_styles(
@@ -64,7 +57,6 @@ def test_a_folder_of_paintings_makes_one_verified_file_of_as_many_styles(
         recipe=recipe,
         name="s",
         accelerator="cpu",
-        precision="32",
         workers=0,
     )
     checkpoint = load_checkpoint(outcome.checkpoint)
@@ -111,6 +103,23 @@ def test_a_style_begins_with_its_own_set_of_the_file_it_starts_from(
     )
     for name in ("one", "other"):
         torch.testing.assert_close(second.sets[name], first.sets[name], atol=1e-5, rtol=0)
+
+
+def test_a_run_may_start_from_one_of_the_styles_in_a_checkpoint(
+    paintings: Path, photo_folder: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    path = learn(paintings, photo_folder, tmp_path, replace(recipe, steps=2))
+    checkpoint, photo = load_checkpoint(path), torch.rand(1, 3, 32, 32)
+    sets = StyleSets(checkpoint.network(), ("one", "other"), powers=3)
+    for weight, values in zip(sets.values, checkpoint.sets.values(), strict=True):
+        weight.data.copy_(values)
+    start = load_start(f"{path}#other", network="tiny")
+    with torch.no_grad():
+        expected = checkpoint.network()(photo, Condition(affines=sets.one(1)))
+        for network in (start.network, checkpoint.network("other"), checkpoint.alone("other").network()):
+            torch.testing.assert_close(network(photo), expected, atol=1e-6, rtol=1e-5)
+    with pytest.raises(InputError, match="holds no style 'othr'; did you mean 'other'"):
+        load_start(f"{path}#othr", network="tiny")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--learn-strength"]])

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch.nn.functional import avg_pool2d, mse_loss
 from fast_style.errors import InputError
 from fast_style.perceptual import VGG, Calibration, Objective, PerceptualLoss, VGGWeights, lattice, pixel_grid
 from fast_style.training import Recipe
-from fast_style.training.module import FIRST_STYLE_SHARE, StyleModule, training_loss
+from fast_style.training.module import FIRST_STYLE_SHARE, StyleModule, training_losses
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints"
 
@@ -28,7 +29,8 @@ def picture_loss(narrow_weights: VGGWeights) -> PerceptualLoss:
 
 @pytest.fixture
 def module(picture_loss: PerceptualLoss) -> StyleModule:
-    recipe = Recipe(network="tiny", steps=1000, style_warmup=0.5, objective=picture_loss.objective)
+    options = {"steps": 1000, "style_warmup": 0.5, "kept": 0.0, "weave_weight": 0.0}
+    recipe = Recipe("tiny", **options, objective=picture_loss.objective)
     return StyleModule(recipe, picture_loss, card={})
 
 
@@ -45,7 +47,8 @@ def test_the_styles_weight_rises_along_a_line_and_stays(module: StyleModule) -> 
 
 def test_without_a_warmup_the_style_counts_in_full_from_the_start(picture_loss: PerceptualLoss) -> None:
     recipe = Recipe(style_warmup=0.0, objective=picture_loss.objective)
-    assert training_loss(picture_loss, recipe, cell=8).terms["style"].weight_at(0.0) == Objective().style_weight
+    (loss,) = training_losses(picture_loss, recipe, cell=8)
+    assert loss.terms["style"].weight_at(0.0) == Objective().style_weight
 
 
 def test_the_figures_total_is_exactly_what_the_step_minimises(module: StyleModule) -> None:
@@ -92,7 +95,9 @@ def test_the_loss_that_a_module_is_given_stays_the_pictures_own(picture_loss: Pe
     module = StyleModule(recipe, picture_loss, card={})
     assert list(picture_loss.terms) == ["content", "style", "tv"]
     assert picture_loss.terms["style"].weight_at(0.0) == picture_loss.terms["style"].weight_at(1.0)
-    assert module.loss.terms["style"].get_buffer("gram_relu1_1") is picture_loss.style_target("relu1_1")
+    assert module.loss.terms["style"].get_buffer("gram_relu1_1") is picture_loss.terms["style"].get_buffer(
+        "gram_relu1_1"
+    )
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
@@ -142,3 +147,59 @@ def test_a_run_from_a_trained_network_learns_faster_unless_its_rate_is_given() -
     assert replace(recipe, learning_rate=1e-5).from_trained().peak_learning_rate == 1e-5
     adapter = Recipe(tune="adapter")
     assert adapter.from_trained().peak_learning_rate == adapter.peak_learning_rate
+
+
+def trained(picture_loss: PerceptualLoss, **changes: Any) -> StyleModule:
+    recipe = Recipe("tiny", steps=1000, objective=picture_loss.objective, kept=0.0, **changes)
+    return StyleModule(recipe, picture_loss, card={})
+
+
+def test_terms_that_draw_again_count_in_turns_and_as_much_in_all(picture_loss: PerceptualLoss) -> None:
+    module = trained(picture_loss, in_turns=True, steady_weight=25.0, steady_since=0.0)
+    counted = []
+    for step in range(8):
+        at(module, step).training_step((torch.rand(1, 3, 64, 64), []), 0)
+        terms = module.loss.terms
+        counted.append({name: terms[name].weight_at(0.0) for name in ("border", "steady") if name in terms})
+        assert set(module.figures()) == {"total", *terms}
+    assert counted == 2 * [{}, {"border": 120.0}, {"steady": 50.0}, {"steady": 50.0}]
+    together = trained(picture_loss, steady_weight=25.0, steady_since=0.0)
+    for name in ("border", "steady"):
+        assert sum(weights.get(name, 0.0) for weights in counted) / 8 == together.loss.terms[name].weight_at(0.0)
+    assert set(module.terms) == set(together.terms)
+
+
+def test_strips_are_scored_in_a_share_of_the_steps_without_the_border_term(picture_loss: PerceptualLoss) -> None:
+    module = trained(picture_loss, in_turns=True, border_strips=0.4)
+    strips = 0
+    for step in range(800):
+        _, rows, columns = at(module, step).window(256)
+        sides = sorted((rows.stop - rows.start, columns.stop - columns.start))
+        assert sides == [176, 176] or (sides == [64, 256] and "border" not in module.loss.terms)
+        strips += sides == [64, 256]
+    assert strips == pytest.approx(0.4 * 600, abs=60)
+
+
+@pytest.mark.parametrize(("asked", "times"), [(5.0, 2.0), (1.5, 1.5), (1.0, 1.0)])
+def test_each_styles_own_weights_learn_faster_up_to_as_many_times_as_there_are_styles(
+    picture_loss: PerceptualLoss, asked: float, times: float
+) -> None:
+    recipe = Recipe("tiny", objective=picture_loss.objective, style_rate=asked, learning_rate=0.01)
+    module = StyleModule(recipe, [picture_loss, picture_loss], card={"styles": ["one", "other"]})
+    assert module.sets is not None
+    shared, own = optimizer_of(module).param_groups
+    assert (shared["initial_lr"], own["initial_lr"]) == (0.01, pytest.approx(0.01 * times))
+    assert set(own["params"]) == set(module.sets.parameters())
+
+
+@pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.0), ("constant", 1.0)])
+def test_the_rate_falls_to_zero_or_stays(picture_loss: PerceptualLoss, schedule: str, last: float) -> None:
+    module = trained(picture_loss, schedule=schedule, warmup=0.1)
+    factors = [module._learning_rate_factor(step) for step in (0, 50, 100, 1000)]
+    assert factors == pytest.approx([1 / 101, 51 / 101, 1.0, last])
+
+
+def optimizer_of(module: StyleModule) -> torch.optim.Optimizer:
+    configured: Any = module.configure_optimizers()
+    optimizer: torch.optim.Optimizer = configured["optimizer"]
+    return optimizer

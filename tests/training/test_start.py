@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor
 
-from fast_style.checkpoint import load_checkpoint
 from fast_style.cli import main
 from fast_style.errors import InputError
-from fast_style.export import export_onnx, network_from_onnx
-from fast_style.networks import RealtimeNetwork, parameter_count
+from fast_style.export import network_from_onnx
+from fast_style.images import Picture, load_image
 from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
-from fast_style.styles import Style, find_style, shipped_styles
-from fast_style.training import Recipe, train_style
-from fast_style.training.start import nearest_set, nearest_style, starting_network
+from fast_style.styles import find_style, shipped_styles
+from fast_style.training import Recipe, paintings, train_style
+from fast_style.training.start import load_start, nearest_start, nearest_style_of
 from tests.conftest import PAINTING
 
 
@@ -61,77 +60,28 @@ def test_the_nearest_style_to_a_styles_own_picture_is_that_style(narrow_file: Pa
         picture = network_from_onnx(find_style(name).path)(photo)
     loss = PerceptualLoss(load_vgg(str(narrow_file), objective), [picture], objective)
     loss.calibrate([photo])
-    assert nearest_style(loss, [photo], network="tiny") == name
+    assert nearest_start(loss, [photo], network="tiny").name == name
 
 
 def test_a_network_without_shipped_styles_has_no_nearest(narrow_file: Path, photo: Tensor) -> None:
     loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), [photo], Objective())
     loss.calibrate([photo])
     with pytest.raises(InputError, match="no style of the network 'johnson' ships"):
-        nearest_style(loss, [photo], network="johnson")
-
-
-def export_earlier(path: Path, network: str) -> RealtimeNetwork:
-    """Write a style of a size that no network has today."""
-    earlier = RealtimeNetwork(quarter=8, eighth=16, blocks=2)
-    for weight in earlier.parameters():
-        torch.nn.init.normal_(weight, std=0.1)
-    export_onnx(earlier, path, metadata={"network": network})
-    return earlier
-
-
-def test_a_run_keeps_the_size_of_the_style_it_starts_from(
-    photo_folder: Path, tmp_path: Path, narrow_file: Path
-) -> None:
-    small = export_earlier(tmp_path / "small.onnx", "fast")
-    recipe = Recipe(steps=2, size=48, style_size=64, vgg=str(narrow_file))
-
-    def train(recipe: Recipe, **options: Any) -> Path:
-        return train_style(
-            PAINTING, photo_folder, tmp_path / "run", recipe=recipe, name="s", accelerator="cpu", workers=0, **options
-        ).checkpoint
-
-    checkpoint = train(recipe, init=tmp_path / "small.onnx")
-    assert parameter_count(load_checkpoint(checkpoint).network()) == parameter_count(small)
-    longer = replace(load_checkpoint(checkpoint).recipe, steps=3)
-    resumed = load_checkpoint(train(longer, resume=checkpoint))
-    assert (resumed.step, parameter_count(resumed.network())) == (3, parameter_count(small))
-
-
-@pytest.mark.parametrize("current", [True, False])
-def test_styles_of_todays_size_are_nearer_than_those_of_an_earlier_one(
-    narrow_file: Path, photo: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, current: bool
-) -> None:
-    names = ["wheat-field-tiny", "old"] if current else ["old"]
-    old = tmp_path / "old.onnx"
-    export_earlier(old, "tiny")
-    styles = [Style("old", old, {"network": "tiny"}), find_style("wheat-field-tiny")]
-    monkeypatch.setattr(
-        "fast_style.training.start.shipped_styles", lambda: [style for style in styles if style.name in names]
-    )
-    monkeypatch.setattr(
-        "fast_style.training.start.build_network", lambda name: network_from_onnx(find_style("wheat-field-tiny").path)
-    )
-    with torch.no_grad():
-        picture = network_from_onnx(old)(photo)
-    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), [picture], Objective())
-    loss.calibrate([photo])
-    assert nearest_style(loss, [photo], network="tiny") == names[0]
+        nearest_start(loss, [photo], network="johnson")
 
 
 def test_a_run_tells_and_records_the_nearest_style_it_started_from(
     photo_folder: Path, tmp_path: Path, narrow_file: Path
 ) -> None:
-    recipe = Recipe(network="tiny", steps=1, size=48, style_size=64, vgg=str(narrow_file), learning_rate=1e-9)
+    small = {"steps": 1, "size": 48, "style_size": 64, "precision": "32", "vgg": str(narrow_file)}
+    recipe = Recipe("tiny", **small, learning_rate=1e-9)
     notes: list[str] = []
     outcome = train_style(
         PAINTING,
         photo_folder,
         tmp_path,
         recipe=recipe,
-        init="nearest",
         accelerator="cpu",
-        precision="32",
         workers=0,
         on_note=notes.append,
     )
@@ -152,13 +102,49 @@ def test_the_nearest_set_to_a_styles_own_picture_is_that_set(narrow_file: Path, 
         picture = network_from_onnx(file, style=name)(photo)
     loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), [picture], Objective())
     loss.calibrate([photo])
-    assert nearest_set(loss, [photo], file) == name
+    start = nearest_style_of(load_start(file, network="fast"), loss, [photo])
+    assert (start.name, start.style) == (f"ten.onnx#{name}", name)
+    with torch.no_grad():
+        assert torch.equal(start.network(photo), picture)
 
 
 def test_a_run_may_start_from_one_of_the_styles_in_a_file(photo: Tensor) -> None:
-    chosen = starting_network("ten#udnie", network="fast")
+    chosen = load_start("ten#udnie", network="fast").network
     expected = network_from_onnx(find_style("ten").path, style="udnie")
     with torch.no_grad():
         assert torch.equal(chosen(photo), expected(photo))
     with pytest.raises(InputError, match="no style 'udny' in the file; did you mean 'udnie'"):
-        starting_network("ten#udny", network="fast")
+        load_start("ten#udny", network="fast")
+
+
+def test_the_nearest_style_is_found_without_a_runtime_and_each_file_is_parsed_once(
+    narrow_file: Path, photo: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[int] = []
+    parse = onnx.load_model_from_string
+
+    def count(content: bytes) -> onnx.ModelProto:
+        parsed.append(len(content))
+        return parse(content)
+
+    monkeypatch.setattr(onnx, "load_model_from_string", count)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: pytest.fail("a session was opened"))
+    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), [photo], Objective())
+    loss.calibrate([photo])
+    nearest_start(loss, [photo], network="tiny")
+    assert len(parsed) == len([style for style in shipped_styles() if style.card["network"] == "tiny"])
+
+
+def test_a_painting_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def count(path: Path, **options: bool) -> Picture:
+        read.append(path)
+        return load_image(path, **options)
+
+    monkeypatch.setattr(paintings, "load_image", count)
+    monkeypatch.setattr("fast_style.painting.load_image", count)
+    painting = paintings.read_painting(PAINTING, None, previous=None, keep_frame=False, details={"artist": "nobody"})
+    assert read == [PAINTING]
+    assert painting.facts["style_size"] == max(painting.image.shape[-2:])
+    assert painting.facts["artist"] == "nobody"

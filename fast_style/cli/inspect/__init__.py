@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +13,7 @@ from fast_style.images import Picture, save_image
 
 if TYPE_CHECKING:
     from fast_style.images import Pixels
+    from fast_style.inspect import Network
 
 Target = Annotated[Path, Parameter(name=["--out", "-o"])]
 OptionalTarget = Annotated[Path | None, Parameter(name=["--out", "-o"])]
@@ -19,6 +22,30 @@ Names = Annotated[list[str], Parameter(name="--layer")]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 ColorName = Literal["fire", "rainbow", "grey"]
 PoolingName = Literal["avg", "max"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Source:
+    """The network that is looked into.
+
+    Args:
+        model: caffe-vgg19, efficientnet-lite0, a VGG's .pth, or a torchvision classifier.
+        pooling: avg or max, of the VGG.
+        device: auto, cpu, cuda or mps.
+    """
+
+    model: str = "caffe-vgg19"
+    pooling: PoolingName = "avg"
+    device: DeviceName = "auto"
+
+    def load(self, layers: Sequence[str] = (), *, pretrained: bool = True) -> Network:
+        """Load it, as deep as the layers need; without ``pretrained`` with random weights."""
+        from fast_style.inspect import load_network, pick_device
+
+        device = pick_device(self.device)
+        return load_network(self.model, layers=layers, pooling=self.pooling, pretrained=pretrained, device=device)
+
 
 VERBS = {
     "features": "Show what each channel of a layer sees in a photo.",

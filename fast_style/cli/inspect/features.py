@@ -11,10 +11,9 @@ import numpy as np
 
 from fast_style.cli.inspect import (
     ColorName,
-    DeviceName,
     Flag,
     Names,
-    PoolingName,
+    Source,
     Target,
     save,
     split_names,
@@ -34,6 +33,10 @@ _HOW = {
     "logistic": "each map standardized, then the logistic function",
 }
 
+# Long side of a map in the grid, px.
+TILE = 128
+SOURCE = Source()
+
 
 def features(
     photo: Path,
@@ -44,13 +47,8 @@ def features(
     show: Literal["grid", "map", "overlay"] = "grid",
     normalize: Normalization = "each",
     colors: ColorName | None = None,
-    photo_size: Flag = False,
     size: int = 512,
-    tile: int = 128,
-    columns: int | None = None,
-    model: str = "caffe-vgg19",
-    pooling: PoolingName = "avg",
-    device: DeviceName = "auto",
+    source: Source = SOURCE,
     force: Flag = False,
     json: Flag = False,
 ) -> None:
@@ -67,72 +65,83 @@ def features(
         show: grid; map: one channel alone, at its own size; overlay: one channel over the photo.
         normalize: each map on its own, all jointly, or by the logistic function of the standardized map.
         colors: By default fire for a grid, grey for a map, rainbow for an overlay.
-        photo_size: Enlarge a map to the photo's size.
         size: Shrink the photo's long side to this many px first.
-        tile: Long side of a map in the grid, px.
-        columns: Columns of the grid.
-        model: caffe-vgg19, efficientnet-lite0, a VGG's .pth, or a torchvision classifier.
-        pooling: avg or max, of the VGG.
-        device: auto, cpu, cuda or mps.
+        source: The network.
         force: Overwrite OUT.
         json: Print shapes and means for machines.
     """
     check_target(out, force=force)
     names = split_names(layer)
-    if size < 1 or not 16 <= tile <= 1024 or (columns is not None and columns < 1):
-        raise InputError("expected a size and columns from 1 up, and a tile of 16 to 1024 px")
+    if size < 1:
+        raise InputError(f"size is {size}; expected at least 1")
     pixels = load_image(photo, size=size, opaque=True).pixels
 
     from fast_style import inspect as look  # imports torch
-    from fast_style.images import Picture
-    from fast_style.inspect import drawing
 
-    network = look.load_network(model, layers=names, pooling=pooling, device=look.pick_device(device))
-    image = look.to_tensor(Picture(pixels), network.device)
-    found = {name: maps[0] for name, maps in look.feature_maps(network, image, *names).items()}
+    network = source.load(names)
+    found = {
+        name: maps[0]
+        for name, maps in look.feature_maps(network, look.to_tensor(pixels, network.device), *names).items()
+    }
     wanted = channels or ("top:16" if len(names) == 1 else "top:4")
     chosen = {name: look.parse_channels(wanted, maps, name) for name, maps in found.items()}
-
     if show == "grid":
-        thumb = drawing.within(pixels, tile)
-        tiles = {
-            name: _tiles(name, maps, chosen[name], thumb, normalize=normalize, colors=colors or "fire")
-            for name, maps in found.items()
-        }
-        shapes = {name: "×".join(map(str, maps.shape)) for name, maps in found.items()}
-        if len(names) == 1:
-            heading = f"{names[0]} of {model}, {shapes[names[0]]} (channels × height × width); {_HOW[normalize]}"
-            left = drawing.within(pixels, max(2 * tile, 256))
-            sheet = _grid(tiles[names[0]], left, heading, columns=columns)
-        else:
-            heading = f"{model}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-            sheet = _strip(list(tiles.values()), thumb, heading)
+        sheet = _sheet(pixels, found, chosen, source.model, normalize, colors or "fire")
     else:
         picked = chosen[names[0]]
         if len(names) > 1 or (len(picked) > 1 and channels is not None):
             raise InputError(f"--show {show} takes one layer and one channel", hint="Such as --channels 12.")
         chosen = {names[0]: picked[:1]}
         scaled = look.normalize_maps(found[names[0]][picked[:1]], normalize)[0]
-        if show == "overlay":
-            over = drawing.overlay(pixels, scaled, colors or "rainbow")
-            sheet = grid([Tile(over, f"{names[0]} channel {picked[0]} of {model}")])
-        else:
-            height, width = pixels.shape[:2]
-            sheet = drawing.colorize(
-                drawing.enlarge(scaled, (width, height)) if photo_size else scaled, colors or "grey"
-            )
+        title = f"{names[0]} channel {picked[0]} of {source.model}"
+        sheet = _overlay(pixels, scaled, colors, title) if show == "overlay" else _map(scaled, colors)
     save(sheet, out)
     if json:
-        print(
-            json_module.dumps(
-                {"photo": str(photo), "model": model, "layers": _figures(found, chosen), "output": str(out)}
-            )
-        )
-    else:
-        for name, maps in found.items():
-            shape = "×".join(map(str, maps.shape))
-            print(f"{name}: {shape} (channels × height × width), most active {look.rank_channels(maps)[:5]}")
-        print(out)
+        record = {"photo": str(photo), "model": source.model, "layers": _figures(found, chosen), "output": str(out)}
+        print(json_module.dumps(record))
+        return
+    for name, maps in found.items():
+        shape = "×".join(map(str, maps.shape))
+        print(f"{name}: {shape} (channels × height × width), most active {look.rank_channels(maps)[:5]}")
+    print(out)
+
+
+def _map(scaled: Maps, colors: ColorName | None) -> Pixels:
+    from fast_style.inspect import drawing
+
+    return drawing.colorize(scaled, colors or "grey")
+
+
+def _overlay(pixels: Pixels, scaled: Maps, colors: ColorName | None, title: str) -> Pixels:
+    from fast_style.inspect import drawing
+
+    return grid([Tile(drawing.overlay(pixels, scaled, colors or "rainbow"), title)])
+
+
+def _sheet(
+    pixels: Pixels,
+    found: dict[str, Maps],
+    chosen: dict[str, list[int]],
+    model: str,
+    normalize: Normalization,
+    colors: ColorName,
+) -> Pixels:
+    """One layer beside the photo, or a column for each of several."""
+    from fast_style.inspect import drawing
+
+    thumb = drawing.within(pixels, TILE)
+    tiles = {
+        name: _tiles(name, maps, chosen[name], thumb, normalize=normalize, colors=colors)
+        for name, maps in found.items()
+    }
+    shapes = {name: "×".join(map(str, maps.shape)) for name, maps in found.items()}
+    if len(tiles) > 1:
+        heading = f"{model}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        return _strip(list(tiles.values()), thumb, heading)
+    ((name, only),) = tiles.items()
+    heading = f"{name} of {model}, {shapes[name]} (channels × height × width); {_HOW[normalize]}"
+    photo = grid([Tile(drawing.within(pixels, 2 * TILE), "the photo")], columns=1)
+    return beside(photo, grid(only, columns=4 if len(only) <= 16 else 8, heading=heading))
 
 
 def _figures(found: dict[str, Maps], chosen: dict[str, list[int]]) -> dict[str, Any]:
@@ -158,12 +167,6 @@ def _tiles(
         Tile(_like(drawing.colorize(values, colors), thumb), f"{name} ch {channel}")
         for channel, values in zip(channels, scaled, strict=True)
     ]
-
-
-def _grid(tiles: list[Tile], photo: Pixels, heading: str, *, columns: int | None) -> Pixels:
-    """The photo, and beside it the maps of one layer."""
-    left = grid([Tile(photo, "the photo")], columns=1)
-    return beside(left, grid(tiles, columns=columns or (4 if len(tiles) <= 16 else 8), heading=heading))
 
 
 def _strip(layers: list[list[Tile]], photo: Pixels, heading: str) -> Pixels:

@@ -10,23 +10,23 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from fast_style.cli.inspect import DeviceName, Flag, OptionalTarget, PoolingName, save, split_names
+from fast_style.cli.inspect import Flag, OptionalTarget, Source, save, split_names
 from fast_style.errors import InputError
-from fast_style.images import check_target, load_image
+from fast_style.images import Picture, Pixels, check_target, load_image
 from fast_style.sheet import Tile, beside, grid
+
+SOURCE = Source()
 
 
 def layers(
     *,
-    model: str = "caffe-vgg19",
+    source: Source = SOURCE,
     size: int | None = None,
     style: Path | None = None,
     photo: Path | None = None,
     style_size: int = 512,
     layer: Annotated[list[str] | None, Parameter(name="--layer")] = None,
     out: OptionalTarget = None,
-    pooling: PoolingName = "avg",
-    device: DeviceName = "auto",
     force: Flag = False,
     json: Flag = False,
 ) -> None:
@@ -35,7 +35,7 @@ def layers(
     The difference is that of their Gram matrices, |P - S|² / (|P|² + |S|²): 0 is equal, 1 nothing in common.
 
     Args:
-        model: caffe-vgg19, efficientnet-lite0, a VGG's .pth, or a torchvision classifier.
+        source: The network.
         size: Side of the picture that the table is for, px (224); with a photo, its long side (512).
         style: A painting.
         photo: A photo.
@@ -43,8 +43,6 @@ def layers(
         layer: Layers to compare at; several as --layer A --layer B or --layer A,B. By default every ReLU of a VGG,
             every convolution of another network.
         out: A picture with bars to write.
-        pooling: avg or max, of the VGG.
-        device: auto, cpu, cuda or mps.
         force: Overwrite OUT.
         json: Print the figures for machines.
     """
@@ -55,7 +53,7 @@ def layers(
     if style is None or photo is None:
         if out is not None or layer:
             raise InputError("the table of layers is text; -o and --layer are for --style and --photo")
-        _table(model, size or 224, pooling, device, json)
+        _table(source, size or 224, json=json)
         return
     if out is not None:
         check_target(out, force=force)
@@ -63,26 +61,16 @@ def layers(
     picture = load_image(photo, size=size or 512, opaque=True)
 
     from fast_style import inspect as look  # imports torch
-    from fast_style.inspect import drawing
 
     names = split_names(layer or [])
-    network = look.load_network(model, layers=names, pooling=pooling, device=look.pick_device(device))
-    differences = look.gram_differences(
-        network,
-        look.to_tensor(picture, network.device),
-        look.to_tensor(painting, network.device),
-        names or None,
-    )
+    network = source.load(names)
+    first, second = (look.to_tensor(image.pixels, network.device) for image in (picture, painting))
+    differences = look.gram_differences(network, first, second, names or None)
     if out is not None:
-        rows = [(name, value, f"{value:.3f}") for name, value in differences.items()]
-        tiles = [
-            Tile(drawing.within(picture.pixels, 200), f"{photo.name}, {max(picture.size)} px"),
-            Tile(drawing.within(painting.pixels, 200), f"{style.name}, {max(painting.size)} px"),
-        ]
-        heading = f"how far their Gram matrices are apart ({model})"
-        save(beside(grid(tiles, columns=1), drawing.bars(rows, heading=heading)), out)
+        shown = {f"{photo.name}, {max(picture.size)} px": picture, f"{style.name}, {max(painting.size)} px": painting}
+        save(_bars(shown, differences, f"how far their Gram matrices are apart ({source.model})"), out)
     if json:
-        record = {"model": model, "style": str(style), "photo": str(photo), "differences": differences}
+        record = {"model": source.model, "style": str(style), "photo": str(photo), "differences": differences}
         print(json_module.dumps(record))
         return
     table = Table("layer", "difference", box=None)
@@ -93,14 +81,21 @@ def layers(
         print(out)
 
 
-def _table(model: str, size: int, pooling: PoolingName, device: DeviceName, json: bool) -> None:
-    from fast_style import inspect as look  # imports torch
+def _bars(pictures: dict[str, Picture], differences: dict[str, float], heading: str) -> Pixels:
+    from fast_style.inspect import drawing
+
+    tiles = [Tile(drawing.within(picture.pixels, 200), title) for title, picture in pictures.items()]
+    rows = [(name, value, f"{value:.3f}") for name, value in differences.items()]
+    return beside(grid(tiles, columns=1), drawing.bars(rows, heading=heading))
+
+
+def _table(source: Source, size: int, *, json: bool) -> None:
+    from fast_style.inspect import layer_table  # imports torch
 
     # Random weights will do: shapes do not depend on them, and nothing need be downloaded.
-    network = look.load_network(model, pooling=pooling, pretrained=False, device=look.pick_device(device))
-    rows = look.layer_table(network, size=size)
+    rows = layer_table(source.load(pretrained=False), size=size)
     if json:
-        print(json_module.dumps({"model": model, "size": size, "layers": [row.as_dict() for row in rows]}))
+        print(json_module.dumps({"model": source.model, "size": size, "layers": [row.as_dict() for row in rows]}))
         return
     table = Table("layer", "kind", "output", "sees, px", "parameters", "M multiply-adds", box=None)
     for row in rows:

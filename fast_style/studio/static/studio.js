@@ -8,7 +8,7 @@ const TERMS = { total: "All together", content: "Photo lost", style: "Painting m
 const STATES = { preparing: "Starting", training: "Learning", pausing: "Finishing the step, then it pauses", finishing: "Writing the style", paused: "Paused", failed: "Stopped by an error", done: "Ready" };
 const EXPORTS = { onnx: "ONNX file", card: "Card", adapter: "Adapter", page: "Web page" };
 
-let state = { styles: [], runs: [], pace: {}, measured: [], preparation: 0, trains: true };
+let state = { styles: [], runs: [], pace: {}, measured: [], preparation: 0, trains: true, install: "" };
 let shown = null; // the name of the training that is looked at
 let making = false; // the form is asked for beside a training that rests
 let painting = null, photos = null; // what the form holds
@@ -317,7 +317,7 @@ function network() {
 }
 
 function showPace() {
-  if (!state.trains) return put("minutes-note", "Training needs libraries that are not installed: pip install 'fast-style[studio]'.");
+  if (!state.trains) return put("minutes-note", `Training needs libraries that are not installed: ${state.install}.`);
   const pace = state.pace[network()];
   if (!pace) return;
   const own = Number($("steps").value);

@@ -1,0 +1,333 @@
+"""Reading pictures as upright 8-bit RGB, from files that may be damaged or hostile."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+
+from fast_style.errors import ImageError
+from fast_style.images.arrays import Picture, Pixels, fit, on_white
+from fast_style.images.exif import read_exif
+
+Source = str | Path | IO[bytes]
+
+# Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones. JPEG opens MPO, too.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+
+# Pillow's own bound for warning of decompression bombs: a quarter of a gigabyte as 8-bit RGB.
+MAX_PIXELS = 89_478_485
+
+# Pillow's bound is a global, so those who lift it take turns.
+_BOUND = threading.Lock()
+
+_MOST_DPI = 100_000.0
+
+# TIFF 6.0, sections 8 and 19.
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 284, 338, 339
+_WHITE_IS_ZERO = 0
+_SEPARATE = 2
+_PREMULTIPLIED = 1
+_UNSIGNED = 1
+
+# What turns a picture upright, by its orientation (EXIF 3.0, section 4.6.5).
+_TURNS: dict[int, Callable[[Pixels], Pixels]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels),
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first bytes of a picture's file say.
+
+    Attributes:
+        width: Px, before an orientation in EXIF is heeded.
+        height: Px, likewise.
+        format: Pillow's name, such as ``JPEG``.
+        deep: Whether it has 16 bits a channel, in color.
+    """
+
+    width: int
+    height: int
+    format: str
+    deep: bool
+
+    def pixels(self, size: int | None) -> int:
+        """How many pixels it has, after its long side was shrunk to ``size`` px."""
+        scale = 1.0 if size is None else min(1.0, size / max(self.width, self.height, 1))
+        return int(self.width * self.height * scale * scale)
+
+
+def read_header(source: Source) -> Header | None:
+    """Read a picture's header; None if :func:`load_image` would say what is wrong with it."""
+    try:
+        with _opened(source, sys.maxsize) as image:
+            # Pillow makes 8 bits of them, and says only in its own words from how many.
+            depths = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())
+            deep = _coding(image) in {"RGB;16B", "RGBA;16B"} or (len(depths) >= 3 and set(depths) == {16})
+            return Header(*image.size, image.format or "", deep)
+    except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
+        return None
+    finally:
+        if not isinstance(source, str | Path):
+            source.seek(0)
+
+
+def load_exif(path: Path) -> bytes | None:
+    """Read a picture's EXIF alone, see :func:`fast_style.images.exif.read_exif`.
+
+    Raises:
+        ImageError: It is not a picture, or of a kind that :func:`load_image` refuses.
+    """
+    with contextlib.ExitStack() as stack:
+        with _failing(path, sys.maxsize):
+            image = stack.enter_context(_opened(path, sys.maxsize))
+        _check_samples(image, path)
+        return read_exif(image)
+
+
+def load_image(
+    source: Source, *, size: int | None = None, opaque: bool = False, max_pixels: int = MAX_PIXELS
+) -> Picture:
+    """Decode a picture as upright 8-bit RGB.
+
+    EXIF orientation is applied; gray, palette, CMYK and 16-bit pictures are converted; alpha is kept apart.
+
+    Args:
+        source: A path or a binary stream.
+        size: Shrink the long side to this many px, or None to keep it. Never enlarges.
+        opaque: Lay transparent parts on white, as one sees them; what colors a file hides there is anyone's guess.
+        max_pixels: Refuse larger pictures, before they are decoded: a small file can claim any size.
+
+    Raises:
+        ImageError: Not a picture, damaged, unreadable, of a kind whose values have no defined range, or larger than
+            ``max_pixels``.
+    """
+    # Only Pillow's part is within _failing: a mistake of ours is not a damaged file.
+    with contextlib.ExitStack() as stack:
+        with _failing(source, max_pixels):
+            image = stack.enter_context(_opened(source, max_pixels))
+        if image.width * image.height > max_pixels:
+            raise _too_large(source, f"{image.width}×{image.height} px", max_pixels)
+        exif = read_exif(image)
+        _check_samples(image, source)
+        low_bytes = _low_bytes(source, max_pixels) if _has_deep_key(image) else None
+        with _failing(source, max_pixels):
+            orientation = _orientation(image)
+            if size is not None:
+                image.draft("RGB", (size, size))  # a JPEG decodes at half, quarter or eighth size in that time
+            image.load()
+        pixels, alpha = _decode(image, low_bytes)
+        if turn := _TURNS.get(orientation):
+            pixels = np.ascontiguousarray(turn(pixels))
+            alpha = None if alpha is None else np.ascontiguousarray(turn(alpha))
+        icc = image.info.get("icc_profile")
+        # A gray or CMYK profile does not describe the RGB picture that is written; its color space is at byte 16.
+        icc = icc if isinstance(icc, bytes) and icc[16:20] == b"RGB " else None
+        picture = Picture(pixels, alpha, icc, exif, _dpi(image.info.get("dpi")))
+    if opaque:
+        picture = on_white(picture)
+    return picture if size is None else fit(picture, size)
+
+
+@contextlib.contextmanager
+def _opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """Open a picture, with Pillow's own bound against decompression bombs out of the way if ours is higher."""
+    with _BOUND:
+        before = Image.MAX_IMAGE_PIXELS
+        if max_pixels > MAX_PIXELS:
+            Image.MAX_IMAGE_PIXELS = None
+        try:
+            image = Image.open(source, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+    with image:
+        yield image
+
+
+@contextlib.contextmanager
+def _failing(source: Source, max_pixels: int) -> Iterator[None]:
+    """Turn what Pillow raises within the block into ImageError."""
+    name = _name(source)
+    try:
+        yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(source, "the picture", max_pixels) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{name} is not a picture that can be read",
+            hint="JPEG, PNG, WebP, BMP, GIF and TIFF are; save other kinds of TIFF as RGB with 8 or 16 bits.",
+        ) from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{name} is a folder; expected a picture") from error
+    except FileNotFoundError as error:
+        raise ImageError(f"{name} does not exist") from error
+    except OSError as error:
+        reason = error.strerror if error.errno else f"the file is damaged ({error})"
+        raise ImageError(f"cannot read {name}: {reason}") from error
+    except (
+        ValueError,
+        SyntaxError,  # a broken PNG
+        EOFError,
+        IndexError,
+        KeyError,
+        OverflowError,
+        TypeError,
+        MemoryError,
+        struct.error,
+    ) as error:
+        raise ImageError(f"cannot read {name}: the file is damaged ({error})") from error
+
+
+def _name(source: Source) -> str:
+    return str(source) if isinstance(source, str | Path) else "standard input"
+
+
+def _too_large(source: Source, what: str, max_pixels: int) -> ImageError:
+    return ImageError(
+        f"{_name(source)}: {what} is too large; at most {max_pixels // 1_000_000} megapixels are read",
+        hint="If you trust the file, stylize has --max-megapixels. Else shrink it with an image editor.",
+    )
+
+
+def _coding(image: ImageFile.ImageFile) -> str:
+    """Pillow's name for how a PNG's samples are coded; empty for other formats."""
+    return str(image.tile[0].args) if image.format == "PNG" and image.tile else ""
+
+
+def _check_samples(image: Any, source: Source) -> None:
+    """Refuse samples without a defined range, and mend what Pillow would read wrongly."""
+    if image.mode == "F" or (image.format == "TIFF" and (image.mode == "I" or _is_signed(image))):
+        raise ImageError(
+            f"{_name(source)} has samples of 32 bits, or with a sign; their range is not defined",
+            hint="Save it with 8 or 16 bits, without a sign.",
+        )
+    if _coding(image) in {"L;2", "L;4"} and "transparency" in image.info:
+        # The samples become 8 bits, but the transparent one does not.
+        image.info["transparency"] *= 85 if _coding(image) == "L;2" else 17
+    if image.format == "TIFF" and image.tag_v2.get(_PLANAR) == _SEPARATE:
+        _read_planes(image, source)
+
+
+def _is_signed(image: Any) -> bool:
+    formats = image.tag_v2.get(_SAMPLE_FORMAT, _UNSIGNED)
+    return any(each != _UNSIGNED for each in (formats if isinstance(formats, tuple) else (formats,)))
+
+
+def _read_planes(image: Any, source: Source) -> None:
+    """Let libtiff read separate planes that are not compressed: Pillow takes 16 bits for 8 and forgets what is white.
+
+    Of gray with alpha, Pillow and libtiff read the gray only.
+    """
+    compressed = image.use_load_libtiff
+    if image.mode in {"RGB", "RGBA", "CMYK"}:
+        if compressed:
+            return
+        premultiplied = image.mode == "RGBA" and _PREMULTIPLIED in image.tag_v2.get(_EXTRA_SAMPLES, ())
+        coding = "RGBa" if premultiplied else image.mode
+        if 16 in image.tag_v2.get(_BITS_PER_SAMPLE, ()):
+            coding += ";16N"
+        whole = (0, 0, *image.tile[-1].extents[2:])
+        tile = image.tile[0]._replace(
+            codec_name="libtiff", extents=whole, offset=0, args=(coding, False, image.tag_v2.offset)
+        )
+        image.tile, image.use_load_libtiff = [tile], True
+    elif image.mode in {"LA", "La", "PA"} or not compressed:
+        raise ImageError(
+            f"{_name(source)} is a TIFF whose channels lie apart, of a kind that cannot be read",
+            hint="Save it with interleaved channels, as most programs do.",
+        )
+
+
+def _has_deep_key(image: ImageFile.ImageFile) -> bool:
+    """Whether it is a PNG of 16-bit RGB in which one color is transparent; Pillow compares the upper bytes with it."""
+    return _coding(image) == "RGB;16B" and "transparency" in image.info
+
+
+def _low_bytes(source: Source, max_pixels: int) -> Pixels:
+    """Read the lower bytes of a PNG of 16-bit RGB, as if its samples had the other byte order."""
+    if not isinstance(source, str | Path):
+        source.seek(0)
+    with contextlib.ExitStack() as stack, _failing(source, max_pixels):
+        image = stack.enter_context(_opened(source, max_pixels))
+        image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]
+        image.load()
+        return np.array(image)
+
+
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """What EXIF or XMP say of it; 1 for upright. A TIFF is turned while it is loaded."""
+    if image.format == "TIFF":
+        exif = image.getexif()
+        for pointer in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop):
+            exif.pop(pointer, None)  # Pillow would follow them while it loads, wherever they point
+        return 1
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (SyntaxError, ValueError, TypeError, KeyError, OSError, OverflowError, struct.error):
+        return 1  # the record is damaged, the picture need not be
+    return found if isinstance(found, int) else 1
+
+
+def _decode(image: Image.Image, low_bytes: Pixels | None) -> tuple[Pixels, Pixels | None]:
+    """Convert a loaded picture to RGB with 8 bits, and its alpha."""
+    key = image.info.get("transparency")
+    if image.mode.startswith("I"):  # 16-bit gray: "I;16", or "I" from PPM
+        wide = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+        alpha = None if key is None else np.where(wide == key, 0, 255).astype(np.uint8)
+        return _gray(image, wide), alpha
+    if low_bytes is not None:
+        pixels = np.array(image)
+        exact = np.stack([pixels, low_bytes], axis=-1).view(">u2")[..., 0]
+        return pixels, np.where((exact == key).all(axis=-1), 0, 255).astype(np.uint8)
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.mode in {"RGBA", "LA", "PA", "RGBa"} or key is not None:
+        image = image.convert("RGBA")
+        return np.array(image.convert("RGB")), np.array(image.getchannel("A"))
+    if image.mode == "CMYK" and (icc := image.info.get("icc_profile")):
+        image = _from_cmyk(image, icc)
+    return np.array(image.convert("RGB")), None
+
+
+def _gray(image: Any, wide: np.ndarray[Any, np.dtype[np.uint16]]) -> Pixels:
+    """Gray with up to 16 bits as RGB with 8."""
+    tags = getattr(image, "tag_v2", {})
+    scaled = wide // 16 if tags.get(_BITS_PER_SAMPLE) == (12,) else wide // 257
+    gray = scaled.astype(np.uint8)
+    if image.format == "TIFF" and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        gray = 255 - gray  # Pillow heeds it in 8 bits only
+    return np.repeat(gray[..., None], 3, axis=-1)
+
+
+def _from_cmyk(image: Image.Image, icc: bytes) -> Image.Image:
+    from PIL import ImageCms
+
+    with contextlib.suppress(ImageCms.PyCMSError, OSError):  # an unusable profile: the plain conversion follows
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB") or image
+    return image
+
+
+def _dpi(found: Any) -> tuple[float, float] | None:
+    """A resolution that makes sense, of what a file says."""
+    try:
+        across, down = map(float, found)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if 1 <= across <= _MOST_DPI and 1 <= down <= _MOST_DPI else None

@@ -1,0 +1,96 @@
+"""Writing pictures: encoded with all that has to survive, and whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, Any
+
+from PIL import Image
+
+from fast_style.errors import ImageError
+from fast_style.files import check_new, replacing
+from fast_style.images.arrays import Picture, on_white
+from fast_style.images.exif import add_exif
+
+WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
+
+# zlib's name for compression that looks for runs only.
+_Z_RLE = 3
+
+
+def check_target(target: Path, *, force: bool) -> None:
+    """Refuse, before any work is done, a picture that could not be written at the end.
+
+    Raises:
+        ImageError: No picture can be written with that suffix, or there is no such folder.
+        InputError: The file exists and ``force`` was not given.
+    """
+    format_of(target)
+    if not target.parent.is_dir():
+        raise ImageError(f"cannot write {target}: there is no folder {target.parent}", hint="Make it first.")
+    check_new(target, force=force)
+
+
+def format_of(target: Path) -> str:
+    """Pillow's name of the format that a file's suffix tells."""
+    suffix = target.suffix.lower()
+    if suffix not in WRITABLE_SUFFIXES:
+        raise ImageError(f"cannot write {target}: {suffix or 'no suffix'}", hint="Use .png, .jpg, .webp or .tif.")
+    return {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}.get(suffix, "JPEG")
+
+
+def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int = 92, format: str = "PNG") -> None:
+    """Encode a picture; a file appears whole or not at all.
+
+    JPEG has no alpha: transparent parts are laid on white.
+
+    Args:
+        picture: What to write.
+        target: A path ending in .png, .jpg, .webp or .tif, or a binary stream.
+        quality: Quality of JPEG and WebP, 1 to 100.
+        format: Used for a stream only: PNG, JPEG or WEBP.
+
+    Raises:
+        ImageError: The suffix is another, or the picture is too large for the format.
+        FileError: The file cannot be written.
+    """
+    if isinstance(target, str | Path):
+        format = format_of(Path(target))
+    if format == "JPEG":
+        picture = on_white(picture)
+    image = Image.fromarray(picture.pixels)
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
+    options = _options(picture, format, quality)
+    if not isinstance(target, str | Path):
+        image.save(target, format=format, **options)
+        return
+    with replacing(Path(target)) as partial:
+        try:
+            image.save(partial, format=format, **options)
+        except ValueError as error:  # beyond the format: WebP ends at 16,383 px, JPEG at 65,535 px a side
+            raise ImageError(
+                f"cannot write {target}: {image.width}×{image.height} px as {format}: {error}", hint="Use .png."
+            ) from error
+        if picture.exif and format == "TIFF":
+            add_exif(partial, picture.exif)
+
+
+def _options(picture: Picture, format: str, quality: int) -> dict[str, Any]:
+    """Pillow's options for a format."""
+    options: dict[str, Any] = {}
+    if format == "PNG":
+        # Stylized pictures hardly repeat themselves, so runs are all that is worth looking for: a third of the time of
+        # level 4, and files of the same size.
+        options["compress_type"] = _Z_RLE
+    elif format == "TIFF":
+        options["compression"] = "tiff_adobe_deflate"
+    else:
+        options["quality"] = quality
+    if picture.icc_profile:
+        options["icc_profile"] = picture.icc_profile
+    if picture.exif and format != "TIFF":
+        options["exif"] = picture.exif
+    if picture.dpi and format != "WEBP":
+        options["dpi"] = picture.dpi
+    return options

@@ -1,0 +1,109 @@
+"""The paintings of a run: found, freed from frames, scaled, and described for the card."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from fast_style.checkpoint import Checkpoint
+from fast_style.errors import InputError
+from fast_style.images import Picture, find_photos, load_image
+from fast_style.painting import STYLE_SIZE, Box, find_canvas, scale_painting
+
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What a style is learned from.
+
+    Attributes:
+        name: Of its style.
+        image: (1, 3, H, W), RGB in [0, 1], at the size that sets the strokes.
+        facts: What the card says of it.
+        notes: What a user should know: what was cut off, at which size it is learned.
+    """
+
+    name: str
+    image: Tensor
+    facts: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def find_paintings(paths: Sequence[Path]) -> list[Path]:
+    """Put the pictures in the place of folders of them.
+
+    Raises:
+        DatasetError: A folder holds no pictures.
+        InputError: Two paintings have one name.
+    """
+    paintings = [painting for path in paths for painting in (find_photos(path) if path.is_dir() else [path])]
+    names = [path.stem for path in paintings]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"two paintings are called {twice[0]}", hint="Their styles are called after the files.")
+    return paintings
+
+
+def style_name(paintings: Sequence[Path]) -> str:
+    """Name the style of a painting, or the file of several: after the painting or the folder of them."""
+    return "+".join(painting.stem for painting in paintings)[:_LONGEST_NAME]
+
+
+def read_painting(
+    path: Path, size: int | None, *, previous: Checkpoint | None, keep_frame: bool, details: Mapping[str, Any]
+) -> Painting:
+    """Read a painting once, and make of it all that a run needs.
+
+    Args:
+        path: The picture.
+        size: Its long side, px; None takes what :func:`~fast_style.painting.find_style_size` finds.
+        previous: The checkpoint that the run continues from; it keeps to what was found then.
+        keep_frame: Take the picture whole.
+        details: For the card. A table under the painting's name is about this one, all others about each.
+
+    Raises:
+        ImageError: It cannot be read, or is too small.
+        InputError: The frame is to be kept, and the checkpoint was trained without it.
+        CheckpointError: The box in the checkpoint does not lie in the picture.
+    """
+    picture = load_image(path, opaque=True)
+    known = {} if previous is None else _known_facts(previous, path)
+    if previous is None:
+        box, note = _find_box(picture, path, keep_frame=keep_frame)
+    elif (box := known.get("box")) is not None and keep_frame:
+        raise InputError(
+            f"{previous.path} was trained without the frame, which stays so", hint="Leave --keep-frame out."
+        )
+    else:
+        note = None
+    notes = [] if note is None else [note]
+    size = size or known.get("style_size")
+    image = scale_painting(picture, size, box=box, name=str(path))
+    taught = max(image.shape[-2:])
+    if size is None and taught < STYLE_SIZE:
+        notes.append(f"{path}: its forms are large, so it is taught at {taught} px; see --style-size")
+    about = {key: value for key, value in details.items() if not isinstance(value, dict)} | details.get(path.stem, {})
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    facts = {"file": path.name, "sha256": digest, "style_size": taught, **about}
+    return Painting(path.stem, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
+
+
+def _find_box(picture: Picture, path: Path, *, keep_frame: bool) -> tuple[Box | None, str | None]:
+    """Find where the painting is in its picture, and what to tell of it."""
+    canvas = find_canvas(picture.pixels)
+    if keep_frame or canvas.note is None:
+        return None, None
+    hint = "--keep-frame keeps it" if canvas.box else "cut it off with an image editor if it is one"
+    return canvas.box, f"{path}: {canvas.note}; {hint}"
+
+
+def _known_facts(previous: Checkpoint, painting: Path) -> dict[str, Any]:
+    """What the checkpoint's card says of a painting."""
+    known: dict[str, Any] = previous.card.get("paintings", {}).get(painting.stem, previous.card.get("painting", {}))
+    return known

@@ -1,0 +1,108 @@
+"""One recipe for each network, whoever asks for it, and kept to the end of a run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from fast_style.cli import main
+from fast_style.errors import InputError
+from fast_style.recipe import Recipe
+from fast_style.training import load_checkpoint, run, train_style
+from tests.conftest import PAINTING, PHOTOS
+
+
+class Seen(Exception):
+    """Ends a run where its recipe is known."""
+
+
+@pytest.mark.parametrize("network", ["fast", "tiny", "fine", "johnson"])
+@pytest.mark.parametrize("paintings", [[PAINTING], [PAINTING, PHOTOS["coffee"]]], ids=["one painting", "two"])
+def test_the_command_and_python_train_by_the_same_recipe(
+    network: str, paintings: list[Path], photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Recipe] = []
+
+    def stop(paintings: object, data: object, recipe: Recipe, previous: object) -> None:
+        seen.append(recipe)
+        raise Seen
+
+    monkeypatch.setattr(run, "_calibrated_losses", stop)
+    monkeypatch.setattr(run, "_bf16_is_faster", lambda device, *, measure: False)
+    command = [*map(str, paintings), str(photo_folder), "-o", str(tmp_path / "out"), "--network", network]
+    with pytest.raises(Seen):
+        main(["train", *command])
+    recipes = [Recipe(network), *([None] if network == "fast" else [])]
+    for recipe in recipes:
+        with pytest.raises(Seen):
+            train_style(paintings, photo_folder, tmp_path / "out", recipe=recipe)
+    assert seen == [seen[0]] * (1 + len(recipes))
+    assert seen[0].learn_strength == (len(paintings) > 1)
+
+
+def test_a_recipe_is_that_of_its_network_unless_changed() -> None:
+    assert Recipe() == Recipe("fast") == replace(Recipe("tiny"), network="fast")
+    assert Recipe("johnson").kept == 0.0
+    assert Recipe("johnson", kept=0.3).kept == 0.3
+    assert Recipe.from_dict(Recipe("johnson", steps=7).as_dict()) == Recipe("johnson", steps=7)
+    with pytest.raises(TypeError, match="a recipe has no stepz"):
+        Recipe(stepz=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schedule": "linear"}, "schedule is 'linear'; expected cosine or constant"),
+        ({"precision": "16"}, "precision is '16'; expected auto or 32 or bf16"),
+        ({"style_rate": 0.5}, "style_rate is 0.5; expected a number from 1 up"),
+        ({"start_share": 1.0}, "start_share is 1.0; expected a number from 0 up to, not including, 1"),
+        ({"border_strips": 1.5}, "border_strips is 1.5; expected a share from 0 to 1"),
+        ({"border_strips": 0.3}, "border_strips is given and the border term counts in each step"),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Recipe(**changes)
+
+
+def test_a_resumed_run_computes_as_it_began_whatever_a_new_measurement_says(
+    photo_folder: Path, tmp_path: Path, narrow_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"size": 48, "style_size": 64, "vgg": str(narrow_file), "lattice_weight": 0.0}
+    recipe = Recipe("tiny", steps=1, **small)
+    used: list[str] = []
+
+    class Look(pl.Callback):
+        def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            used.append(str(trainer.precision))
+
+    def learn(recipe: Recipe, **options: Any) -> Path:
+        settings = {"name": "s", "accelerator": "cpu", "workers": 0, "export": False, "callbacks": [Look()], **options}
+        return train_style(PAINTING, photo_folder, tmp_path, recipe=recipe, **settings).checkpoint
+
+    monkeypatch.setattr(run, "_bf16_is_faster", lambda device, *, measure: True)
+    checkpoint = learn(recipe, init="scratch")
+    monkeypatch.setattr(run, "_bf16_is_faster", lambda device, *, measure: False)
+    learn(replace(recipe, steps=2), resume=checkpoint)
+    arguments = [str(PAINTING), str(photo_folder), "-o", str(tmp_path), "--name", "s", "--resume", str(checkpoint)]
+    with monkeypatch.context() as command:
+        command.setattr(
+            "fast_style.training.train_style", lambda *args, **options: used.append(options["recipe"].precision)
+        )
+        with pytest.raises(AttributeError):  # nothing came of it
+            main(["train", *arguments, "--steps", "3"])
+    assert used == ["bf16-mixed", "bf16-mixed", "bf16"]
+    assert load_checkpoint(checkpoint).recipe.precision == "bf16"
+    with pytest.raises(InputError, match="was trained with another precision"):
+        learn(replace(recipe, precision="32", steps=3), resume=checkpoint)
+
+
+def test_several_processes_do_not_measure_as_they_could_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "perf_counter", lambda: pytest.fail("it was measured"))
+    assert not run._bf16_is_faster(torch.device("cpu"), measure=False)
