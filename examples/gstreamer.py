@@ -19,8 +19,8 @@ import gi
 import numpy as np
 
 from fast_style import Stylizer
+from fast_style.films.scene import Scene
 from fast_style.images import channels
-from fast_style.runtime.scene import Scene
 
 gi.require_version("Gst", "1.0")
 from gi.repository import Gst  # noqa: E402  # its version must be chosen first
@@ -41,7 +41,7 @@ def main(source: str, sink: str, style: str = "starry-night") -> int:
         RuntimeError: A pipeline failed; the message is GStreamer's.
     """
     Gst.init(None)
-    scene, frames = Scene(Stylizer(style)), 0
+    scene, frames = Scene(Stylizer(style).network), 0
     reader = Gst.parse_launch(f"{source} ! videoconvert ! {_CAPS} ! appsink name=app sync=false max-buffers=2")
     writer = Gst.parse_launch(f"appsrc name=app format=time ! videoconvert ! {sink}")
     taken, given = reader.get_by_name("app"), writer.get_by_name("app")

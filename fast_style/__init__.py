@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from fast_style.errors import FastStyleError
 
 if TYPE_CHECKING:
-    from fast_style.runtime import Stylizer
+    from fast_style.stylize import Stylizer
 
 __version__ = "0.1.0"
 
@@ -15,7 +15,7 @@ __all__ = ["FastStyleError", "Stylizer", "__version__"]
 def __getattr__(name: str) -> Any:
     """Import the Stylizer when it is asked for: the command line sets numpy up before it is loaded."""
     if name == "Stylizer":
-        from fast_style.runtime import Stylizer
+        from fast_style.stylize import Stylizer
 
         return Stylizer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

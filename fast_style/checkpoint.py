@@ -14,8 +14,8 @@ from torch import Tensor
 from fast_style import __version__
 from fast_style.errors import CheckpointError, InputError, did_you_mean
 from fast_style.files import check_format
+from fast_style.losses import Calibration
 from fast_style.networks import TransformerNetwork, restore_network, take_style
-from fast_style.perceptual import Calibration
 from fast_style.recipe import Recipe
 
 # What checkpoints say that fast-style writes now.

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from fast_style.errors import CheckpointError, InputError
-from fast_style.perceptual import BOLD, Objective
+from fast_style.losses import BOLD, Objective
 
 Precision = Literal["auto", "32", "bf16"]
 Tune = Literal["network", "adapter"]
@@ -51,21 +51,21 @@ class Recipe:
         kept: How much of the photo is kept, from 0 up to 1, as :class:`~fast_style.evaluate.neutral.Neutral` has it, at
             strength 1: the content's weight rises until so much is, see :class:`~fast_style.training.keeping.Keeping`.
             0 leaves it at the objective's.
-        grid_weight: Weight of :class:`~fast_style.perceptual.PixelGrid`, which keeps the network from drawing a grid;
+        grid_weight: Weight of :class:`~fast_style.losses.PixelGrid`, which keeps the network from drawing a grid;
             the objective of the picture itself has no such term.
-        weave_weight: Weight of :class:`~fast_style.perceptual.Weave`, which keeps it from drawing a faint one where
+        weave_weight: Weight of :class:`~fast_style.losses.Weave`, which keeps it from drawing a faint one where
             the picture is flat.
-        lattice_weight: Weight of :class:`~fast_style.perceptual.Lattice`, which keeps it from drawing a dot or a
+        lattice_weight: Weight of :class:`~fast_style.losses.Lattice`, which keeps it from drawing a dot or a
             stroke at the same place of every cell. Crops of less than about 128 px hold too few cells to tell that
             from chance: give 0 there.
-        border_weight: Weight of :class:`~fast_style.perceptual.Border`, which keeps it from drawing a frame.
-        steady_weight: Weight of :class:`~fast_style.perceptual.Steady`, which keeps what is drawn from flickering; 0
+        border_weight: Weight of :class:`~fast_style.losses.Border`, which keeps it from drawing a frame.
+        steady_weight: Weight of :class:`~fast_style.losses.Steady`, which keeps what is drawn from flickering; 0
             leaves it out.
         steady_since: Share of the steps after which that counts.
         in_turns: Compute the border and the steady term, which draw a second time, in turns: the border in one step of
             four, by four times its weight, and steadiness in two, by twice its weight. Needs about a third less time.
         border_strips: Share of the steps that score a strip across the crop in place of a square, see
-            :func:`~fast_style.perceptual.draw_strip`: a long training otherwise leaves the border pale. The border
+            :func:`~fast_style.losses.draw_strip`: a long training otherwise leaves the border pale. The border
             term needs a square, so this needs ``in_turns``, and leaves the steps of that term as they are.
         learning_rate: The peak of the schedule; None takes the network's own, see :attr:`peak_learning_rate`.
         style_rate: How many times faster the scales and shifts of each of several styles learn than what they share,

@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from fast_style import Stylizer
-from tests.conftest import PAINTING, PHOTOS
-from tests.runtime.conftest import write_style
+from tests.conftest import PAINTING, PHOTOS, write_style
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -73,7 +72,7 @@ def test_a_style_is_trained_from_python(photo_folder: Path, narrow_file: Path, t
     )
     assert outcome.step == 2
     assert outcome.model is not None
-    assert Stylizer(outcome.model).metadata["painting_licence"] == "public domain"
+    assert Stylizer(outcome.model).network.metadata["painting_licence"] == "public domain"
 
 
 @pytest.fixture

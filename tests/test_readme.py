@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 
 from fast_style import Stylizer
+from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import load_image
-from fast_style.runtime.writing import VideoFormat, VideoWriter
-from tests.conftest import PHOTOS, snippets
-from tests.runtime.conftest import moving_square, write_style
+from tests.conftest import PHOTOS, moving_square, snippets, write_style
 
 ROOT = Path(__file__).parents[1]
 # What needs a display and a camera, minutes, or a checkpoint; their own tests run them.

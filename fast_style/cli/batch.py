@@ -16,10 +16,10 @@ from cyclopts import Parameter
 from fast_style.cli.app import DONE, FAILED, SOME_FAILED, print_error
 from fast_style.cli.stylize import Engine, Look
 from fast_style.errors import InputError
-from fast_style.runtime import places
-from fast_style.runtime.batch import Batch, run_batch, write_report
-from fast_style.runtime.manifest import Status, check_manifest
-from fast_style.runtime.shards import parse_shard
+from fast_style.photos import places
+from fast_style.photos.batch import Batch, run_batch, write_report
+from fast_style.photos.manifest import Status, check_manifest
+from fast_style.photos.shards import parse_shard
 
 
 def batch(
@@ -108,7 +108,7 @@ def batch(
 def _run(plan: Batch, on: str, jobs: int | None, actors: int | None) -> Iterator[Status]:
     if on == "here":
         return run_batch(plan, jobs_at_once=jobs)
-    from fast_style.runtime.on_ray import run_on_ray
+    from fast_style.photos.on_ray import run_on_ray
 
     return run_on_ray(plan, actors=actors)
 

@@ -77,7 +77,7 @@ def export(
 def _export_form(source: str, form: Form, out: Path | None, *, force: bool) -> None:
     from fast_style.checkpoint import load_checkpoint
     from fast_style.export import TOLERANCE, export_checkpoint, write_form
-    from fast_style.styles import find_style
+    from fast_style.styles.catalog import find_style
 
     target = out or Path(f"{Path(source).stem}-{form}.onnx")
     if target.suffix != ".onnx":
@@ -98,7 +98,7 @@ def _export_openvino(source: str, out: Path | None, *, force: bool) -> None:
 
     from fast_style.checkpoint import load_checkpoint
     from fast_style.export import export_checkpoint, write_openvino
-    from fast_style.styles import find_style
+    from fast_style.styles.catalog import find_style
 
     target = out or Path(f"{Path(source).stem}.xml")
     if target.suffix != ".xml":

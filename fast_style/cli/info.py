@@ -16,8 +16,8 @@ from rich.table import Table
 from fast_style import __version__
 from fast_style.cli.ui.model_description import print_model
 from fast_style.errors import FastStyleError
-from fast_style.graph import PROVIDERS, core_count
-from fast_style.styles import find_style, shipped_styles
+from fast_style.model import PROVIDERS, core_count
+from fast_style.styles.catalog import find_style, shipped_styles
 
 PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python", "pyvirtualcam", "torch")
 
@@ -58,7 +58,7 @@ def info(
         if not json:
             print("no style to measure with; give one with --style", file=sys.stderr)
     elif benchmark:
-        from fast_style.runtime.speed import measure_style
+        from fast_style.stylize.speed import measure_style
 
         speeds = measure_style(chosen.path)
         report["speed"] = [asdict(speed) for speed in speeds]
@@ -96,7 +96,7 @@ def _providers(style: str | None) -> dict[str, str]:
     import numpy as np
     import onnxruntime
 
-    from fast_style.runtime.stylizer import Stylizer
+    from fast_style.stylize.stylizer import Stylizer
 
     known = {provider: name for name, provider in PROVIDERS.items()}
     states: dict[str, str] = {}

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from fast_style.files import check_new
-from fast_style.runtime.merging import merge_styles
+from fast_style.styles.merge import merge_styles
 
 
 def merge(

@@ -14,8 +14,8 @@ from fast_style.errors import InputError
 from fast_style.images import Picture, check_target, load_image, save_image, to_uint8
 
 if TYPE_CHECKING:
+    from fast_style.losses import Objective
     from fast_style.optimize import Outcome, Settings, Step
-    from fast_style.perceptual import Objective
 
 
 @Parameter(name="*")

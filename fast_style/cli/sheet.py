@@ -8,11 +8,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from fast_style.errors import InputError
-from fast_style.graph import Device
 from fast_style.images import Picture, check_target, load_image, save_image
-from fast_style.runtime.stylizer import Stylizer
+from fast_style.model import Device
 from fast_style.sheet import Tile, grid
-from fast_style.styles import shipped_styles
+from fast_style.styles.catalog import shipped_styles
+from fast_style.stylize.stylizer import Stylizer
 
 
 def sheet(

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Column, Table
 
-from fast_style.styles import shipped_styles
+from fast_style.styles.catalog import shipped_styles
 
 
 def styles(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:

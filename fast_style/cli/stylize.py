@@ -18,19 +18,19 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, FAILED, INTERRUPTED, SOME_FAILED, print_error, report_error
 from fast_style.errors import FastStyleError, InputError
-from fast_style.graph import Device, core_count
 from fast_style.images import MAX_PIXELS
-from fast_style.runtime.contract import Range
-from fast_style.runtime.mixture import mixture_name
-from fast_style.runtime.photos import PhotoOptions, PhotoOutcome, stylize_photos
-from fast_style.runtime.plan import STREAM, Format, Job, check_video, plan_jobs
-from fast_style.runtime.shards import parse_shard
+from fast_style.model import Device, core_count
+from fast_style.photos.jobs import STREAM, Format, Job, check_video, plan_jobs
+from fast_style.photos.run import PhotoOptions, PhotoOutcome, stylize_photos
+from fast_style.photos.shards import parse_shard
+from fast_style.styles.mixture import mixture_name
+from fast_style.stylize.contract import Range
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from fast_style.runtime.stylizer import Stylizer
-    from fast_style.runtime.video import VideoOptions
+    from fast_style.films.video import VideoOptions
+    from fast_style.stylize.stylizer import Stylizer
 
 Record = dict[str, Any]
 
@@ -105,7 +105,7 @@ class Film:
 
     def video_options(self, look: Look) -> VideoOptions:
         """What videos are stylized and written with."""
-        from fast_style.runtime.video import VideoOptions
+        from fast_style.films.video import VideoOptions
 
         return VideoOptions(
             size=look.size,
@@ -232,11 +232,11 @@ def stylize(
 
 def _merge(plan: list[Job], style: str, look: Look, engine: Engine) -> int:
     """Write what the ledgers of each folder of results say."""
-    from fast_style.runtime.batch import told
-    from fast_style.runtime.ledger import Ledger
-    from fast_style.runtime.manifest import write_status
-    from fast_style.runtime.photos import settings_key
-    from fast_style.runtime.stylizer import Stylizer
+    from fast_style.photos.batch import told
+    from fast_style.photos.ledger import Ledger
+    from fast_style.photos.manifest import write_status
+    from fast_style.photos.run import settings_key
+    from fast_style.stylize.stylizer import Stylizer
 
     folders = list(dict.fromkeys(job.folder for job in plan if job.folder is not None))
     if not folders or any(job.folder is None for job in plan):
@@ -274,7 +274,7 @@ def _videos(
     jobs: list[Job], style: str, strength: float, options: VideoOptions, engine: Engine, *, force: bool, quiet: bool
 ) -> Iterator[Record]:
     """Stylize videos in turn, until the user stops it; yield their records."""
-    from fast_style.runtime.stylizer import Stylizer
+    from fast_style.stylize.stylizer import Stylizer
 
     workers = engine.jobs or max(1, core_count() // (engine.threads or 1))
     threads = engine.threads or max(1, core_count() // workers)
@@ -293,7 +293,7 @@ def _video(
 ) -> Record:
     """Stylize one video with a bar; return its record."""
     from fast_style.cli.ui.progress import frame_progress
-    from fast_style.runtime.video import stylize_video
+    from fast_style.films.video import stylize_video
 
     record: Record = {"input": str(job.source), "output": str(job.target)}
     start = time.perf_counter()

@@ -18,14 +18,14 @@ from cyclopts import Parameter
 from fast_style.cli.app import DONE, INTERRUPTED
 from fast_style.errors import CameraError, InputError
 from fast_style.files import check_new
-from fast_style.graph import Device
-from fast_style.runtime.contract import Range
-from fast_style.runtime.stylizer import Stylizer, check_blend, check_size
+from fast_style.model import Device
+from fast_style.stylize.contract import Range
+from fast_style.stylize.stylizer import Stylizer, check_blend, check_size
 
 if TYPE_CHECKING:
-    from fast_style.runtime.capture import Capture
-    from fast_style.runtime.live import Live
-    from fast_style.runtime.window import Controls
+    from fast_style.live.capture import Capture
+    from fast_style.live.session import Live
+    from fast_style.live.window import Controls
 
 
 @Parameter(name="*")
@@ -56,7 +56,7 @@ class Look:
 
     def controls(self, *, mirror: bool, recording: bool) -> Controls:
         """The controls that a live session begins with; ``mirror`` counts if the user did not say."""
-        from fast_style.runtime.window import Controls
+        from fast_style.live.window import Controls
 
         return Controls(
             blend=self.blend,
@@ -113,7 +113,7 @@ class Output:
             check_new(self.record, force=self.force)
         if not self.stills.is_dir():
             raise InputError(f"{self.stills} is not a folder; expected one for stills")
-        from fast_style.runtime.writing import check_video_name  # needs the extra "video"
+        from fast_style.films.writer import check_video_name  # needs the extra "video"
 
         if self.virtual_camera:
             import pyvirtualcam  # noqa: F401  # needs the extra "virtual-camera"
@@ -147,7 +147,7 @@ def webcam(
         raise InputError("no style was given", hint="See 'fast-style webcam --help'.")
     output.check()
     # This needs the extra "video", too.
-    from fast_style.runtime.capture import Capture
+    from fast_style.live.capture import Capture
 
     opened = [Stylizer(name, strength=look.strength, **asdict(engine)) for name in style]
     stylizers = [each for stylizer in opened for each in stylizer.each()]
@@ -169,9 +169,9 @@ def webcam(
 
 def _live(stack: contextlib.ExitStack, capture: Capture, stylizers: list[Stylizer], look: Look, output: Output) -> Live:
     """A live session, with its window and its virtual camera, which the stack closes."""
-    from fast_style.runtime.live import Live, LiveOptions
-    from fast_style.runtime.virtual_camera import VirtualCamera
-    from fast_style.runtime.window import Window
+    from fast_style.live.session import Live, LiveOptions
+    from fast_style.live.virtual_camera import VirtualCamera
+    from fast_style.live.window import Window
 
     window = camera = None
     if not output.headless:

@@ -24,7 +24,7 @@ from fast_style.evaluate.quality import (
 )
 from fast_style.evaluate.reference import LATTICE_CELL, Course, Reference
 from fast_style.images import Pixels, to_float, to_uint8
-from fast_style.perceptual import FIGURES
+from fast_style.losses import FIGURES
 
 # A lattice is called visible from this share on: at 0.4 % none was seen, at 0.7 % it was, in flat skies.
 LATTICE = 0.007

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fast_style.evaluate.motion import Moment
 from fast_style.images import Pixels, Planes, channels
-from fast_style.runtime.stylizer import Stylizer
+from fast_style.stylize.stylizer import Stylizer
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -64,9 +64,9 @@ def measure_motion(stylize: Callable[[Pixels], Pixels], scene: Iterable[Moment])
 
 def filmed(stylizer: Stylizer, *, steady: bool = False) -> Callable[[Pixels], Pixels]:
     """The style as ``stylize`` draws the frames of one film, in their order; ``steady`` as with ``--steady``."""
-    from fast_style.runtime.scene import Scene
+    from fast_style.films.scene import Scene
 
-    scene = Scene(stylizer)
+    scene = Scene(stylizer.network)
 
     def draw(photo: Planes, origin: tuple[int, int]) -> Pixels:
         result = np.empty((3, *photo[0].shape), np.uint8)
@@ -82,8 +82,8 @@ def steadily(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
 
 
 def _in_a_film(draw: Callable[[Planes, tuple[int, int]], Pixels], *, steady: bool) -> Callable[[Pixels], Pixels]:
-    from fast_style.runtime.motion import MotionTracker
-    from fast_style.runtime.steady import SteadyFilter
+    from fast_style.films.motion import MotionTracker
+    from fast_style.films.steady import SteadyFilter
 
     tracker, filter = MotionTracker(), SteadyFilter() if steady else None
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import InputError, ModelError
-from fast_style.graph import PICTURE_TYPES, Graph, Value, first_line, open_graph
-from fast_style.runtime.mixture import find_mixture, mixture_name
-from fast_style.runtime.stylizer import Stylizer
-from fast_style.styles import find_style
+from fast_style.model import PICTURE_TYPES, Graph, Value, first_line, open_graph
+from fast_style.styles.catalog import find_style
+from fast_style.styles.mixture import find_mixture, mixture_name
+from fast_style.stylize.stylizer import Stylizer
 
 ValueRange = Literal["0-1", "0-255", "-1-1"]
 Image = NDArray[np.float32]
@@ -45,7 +45,7 @@ def open_model(given: str | Path, *, value_range: ValueRange | None = None, stre
     """Open a shipped name, an .onnx, a .ckpt or a mixture.
 
     Args:
-        given: Name, path or a text as of :func:`fast_style.runtime.mixture.find_mixture`.
+        given: Name, path or a text as of :func:`fast_style.styles.mixture.find_mixture`.
         value_range: Of the pixels of an ONNX file from elsewhere; those of ours say it themselves.
         strength: Of styles that have learned one.
 
@@ -65,7 +65,7 @@ def open_model(given: str | Path, *, value_range: ValueRange | None = None, stre
         return replace(model, stylizer=Stylizer(given)) if graph.ours else model
     stylizer = Stylizer(given, strength=strength)
     name = mixture_name(given) + (f" {strength:g}" if strength != 1.0 else "")
-    model = _open_onnx(name, open_graph(stylizer.style.path, content=stylizer.chosen), value_range)
+    model = _open_onnx(name, open_graph(stylizer.style.path, content=stylizer.network.chosen), value_range)
     return replace(model, stylizer=stylizer)
 
 
@@ -125,7 +125,7 @@ def _caller(graph: Graph, picture: Value, value_range: ValueRange) -> Callable[[
             raise ModelError(f"{path} returned shape {out.shape} for pictures of shape {image.shape}")
         result = (out.astype(np.float32) - np.float32(shift)) / np.float32(scale)
         if not np.isfinite(result).all():
-            raise ModelError(f"{path} gave values that are not numbers")
+            raise ModelError(f"{path} produced NaN or infinity")
         return np.ascontiguousarray(np.clip(result, 0.0, 1.0))
 
     return stylize

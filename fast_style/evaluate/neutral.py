@@ -14,7 +14,7 @@ from torch import Tensor
 from fast_style.device import to_tensor
 from fast_style.errors import ImageError
 from fast_style.images import Pixels
-from fast_style.perceptual import VGG, load_vgg_weights
+from fast_style.losses import VGG, load_vgg_weights
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"

@@ -21,9 +21,9 @@ from fast_style.errors import InputError
 from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.files import replacing
 from fast_style.images import Pixels, to_float, to_uint8
+from fast_style.losses import BOLD, FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.optimize import Scorer, lbfgs
 from fast_style.optimize.descent import Precision
-from fast_style.perceptual import BOLD, FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
 
 CHECKPOINTS = (5, 10, 20, 50, 100, 200)
 

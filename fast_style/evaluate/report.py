@@ -14,7 +14,7 @@ from matplotlib.ticker import LogFormatter
 
 from fast_style.evaluate.evaluation import Evaluation, Result
 from fast_style.images import Picture, Pixels, fit, save_image
-from fast_style.perceptual import FIGURES
+from fast_style.losses import FIGURES
 from fast_style.sheet import Tile, grid
 
 COLORS = ("#c8553d", "#2a7ab9", "#3d8f5f", "#8a5fb0", "#b5892b", "#555555")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from fast_style.graph import Feed, Graph, measure_cost, open_graph, open_session
+from fast_style.model import Feed, Graph, measure_cost, open_graph, open_session
 
 # Convolutions to find the peak with, as (channels, height and width). Which of them is fastest depends on the
 # caches and the vector width; all are large enough to hide their start, and hold nothing but convolutions.

@@ -13,8 +13,7 @@ import torch
 from fast_style import __version__
 from fast_style.checkpoint import Checkpoint
 from fast_style.export.to_onnx import Verification
-from fast_style.files import replacing
-from fast_style.styles import CARD_FORMAT
+from fast_style.styles import card as style_card
 
 
 def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def write_card(
     training: dict[str, Any],
     facts: dict[str, Any] | None = None,
 ) -> Path:
-    """Write ``NAME.json`` beside an ONNX file; :func:`fast_style.styles.read_card` reads it.
+    """Write ``NAME.json`` beside an ONNX file; :func:`fast_style.styles.card.read_card` reads it.
 
     Args:
         checkpoint: What was exported.
@@ -55,19 +54,15 @@ def write_card(
     Raises:
         FileError: The card cannot be written.
     """
-    card = {
-        "card_format": CARD_FORMAT,
-        **training_card(checkpoint),
-        "training": {"steps": checkpoint.step, "losses": checkpoint.losses, **training},
-        "verification": {"largest_difference": verification.largest, "by_shape": dict(verification.differences)},
-        "card_sha256": card_checksum(checkpoint),
-        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "bytes": model.stat().st_size,
-        "versions": {"fast_style": __version__, "torch": torch.__version__},
-        "date": datetime.now(UTC).date().isoformat(),
-        **(facts or {}),
-    }
-    path = model.with_suffix(".json")
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+    return style_card.write_card(
+        model,
+        {
+            **training_card(checkpoint),
+            "training": {"steps": checkpoint.step, "losses": checkpoint.losses, **training},
+            "verification": {"largest_difference": verification.largest, "by_shape": dict(verification.differences)},
+            "card_sha256": card_checksum(checkpoint),
+            "versions": {"fast_style": __version__, "torch": torch.__version__},
+            "date": datetime.now(UTC).date().isoformat(),
+            **(facts or {}),
+        },
+    )

@@ -25,10 +25,10 @@ from fast_style.export.styles import export_styles
 from fast_style.export.to_onnx import Verification, export_onnx
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
-from fast_style.graph import INPUT, STRENGTH, STYLES, open_session, style_names
 from fast_style.images import Picture, find_photos, fit, load_image, resize, to_float, to_uint8
+from fast_style.losses import PerceptualLoss, load_vgg
+from fast_style.model import INPUT, STRENGTH, STYLES, open_session, style_names
 from fast_style.painting import load_painting
-from fast_style.perceptual import PerceptualLoss, load_vgg
 
 IO = Literal["float", "uint8"]
 

@@ -1,4 +1,4 @@
-"""The forms of a style with statistics outside, proved equal to it: see :mod:`fast_style.graph.forms`."""
+"""The forms of a style with statistics outside, proved equal to it: see :mod:`fast_style.model.statistics`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fast_style.errors import ModelError, VerificationError
 from fast_style.export.precision import SMALLEST_PSNR, psnr
 from fast_style.export.writing import write_model
-from fast_style.graph import (
+from fast_style.model import (
     INPUT,
     ORIGIN,
     STATISTICS,

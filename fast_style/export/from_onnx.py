@@ -8,7 +8,7 @@ import onnx
 import torch
 
 from fast_style.errors import InputError, ModelError
-from fast_style.graph import PRODUCER, choose_styles, read_checked, style_names
+from fast_style.model import PRODUCER, choose_styles, read_checked, style_names
 from fast_style.networks import TransformerNetwork, restore_network
 
 # The exported graph holds the network as a part called this.

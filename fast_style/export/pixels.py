@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from fast_style.graph import INPUT, OUTPUT
+from fast_style.model import INPUT, OUTPUT
 
 
 def pixels_in_and_out(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from fast_style.errors import ExportError
-from fast_style.graph import measure_cost, open_session
+from fast_style.model import measure_cost, open_session
 
 Precision = Literal["fp32", "fp16", "int8"]
 Image = NDArray[np.float32]  # (N, 3, H, W), RGB in [0, 1]

@@ -14,7 +14,7 @@ from fast_style.errors import VerificationError
 from fast_style.export.to_onnx import TOLERANCE, Verification, export_onnx, judge
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
-from fast_style.graph import INPUT, OUTPUT, STRENGTH, STYLES, give_styles, open_session
+from fast_style.model import INPUT, OUTPUT, STRENGTH, STYLES, give_styles, open_session
 from fast_style.networks import Condition, StyleSets, TransformerNetwork, take_style
 
 # Where a strength was learned, the ends of its range are compared as well.

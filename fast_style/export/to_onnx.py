@@ -19,7 +19,7 @@ from fast_style.export.forms import verify_forms
 from fast_style.export.from_onnx import PREFIX
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
-from fast_style.graph import INPUT, OUTPUT, PRODUCER, open_session
+from fast_style.model import INPUT, OUTPUT, PRODUCER, open_session
 from fast_style.networks import TransformerNetwork
 
 OPSET = 18

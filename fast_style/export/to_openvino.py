@@ -13,7 +13,7 @@ from fast_style.errors import ExportError, InputError, ModelError
 from fast_style.export.forms import example_picture, judge_copy
 from fast_style.export.to_onnx import TOLERANCE, VERIFY_SHAPES, Verification
 from fast_style.files import replacing
-from fast_style.graph import (
+from fast_style.model import (
     INPUT,
     STRENGTH,
     STRONGEST,

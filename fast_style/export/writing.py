@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 
 from fast_style.errors import ExportError
-from fast_style.graph import CHECKSUM_KEY, PRODUCER, add_checksum
+from fast_style.model import CHECKSUM_KEY, PRODUCER, add_checksum
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:

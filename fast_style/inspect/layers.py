@@ -15,9 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from fast_style.errors import InputError
 from fast_style.inspect.activations import activations, hooks
 from fast_style.inspect.network import Network
-from fast_style.perceptual.gram import gram_matrix
-from fast_style.perceptual.vgg import VGG, FrozenConv2d
-from fast_style.perceptual.winograd import directly
+from fast_style.losses.gram import gram_matrix
+from fast_style.losses.kernels.winograd import directly
+from fast_style.losses.vgg import VGG, FrozenConv2d
 
 # After these, a value depends on all of the picture.
 _EVERYWHERE = {"adaptive_avg_pool2d", "mean", "flatten", "matmul", "multi_head_attention_forward"}

@@ -16,8 +16,8 @@ from fast_style.device import to_tensor
 from fast_style.errors import ImageError, InputError, WeightsError, did_you_mean
 from fast_style.extras import install_command
 from fast_style.images import Picture, resize
-from fast_style.perceptual.vgg import VGG, Pooling, layer_names
-from fast_style.perceptual.weights import SOURCES, load_tensors, load_vgg_weights
+from fast_style.losses.vgg import VGG, Pooling, layer_names
+from fast_style.losses.weights import SOURCES, load_tensors, load_vgg_weights
 
 PERCEPTUAL = "caffe-vgg19"
 CLASSIFIER = "efficientnet-lite0"

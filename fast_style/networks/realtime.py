@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fast_style.errors import InputError
 from fast_style.networks.condition import Condition, Origin
-from fast_style.networks.depthwise import depthwise
+from fast_style.networks.kernels.depthwise import depthwise
 from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.transformer import TransformerNetwork
 
@@ -85,7 +85,7 @@ class Noise(nn.Module):
 
     Where a photo is flat, a network that only convolves can do nothing but repeat one cell: dots on a lattice. Noise
     gives it a reason to begin a stroke here and not there. It is the same for every picture, so a still film does not
-    flicker by it; where a camera moves, :class:`fast_style.runtime.motion.MotionTracker` lets it move along.
+    flicker by it; where a camera moves, :class:`fast_style.films.motion.MotionTracker` lets it move along.
 
     Args:
         channels: Of the features.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fast_style.files import replacing
-from fast_style.perceptual import FIGURES
+from fast_style.losses import FIGURES
 
 if TYPE_CHECKING:
     from fast_style.optimize.run import Step

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import TrainingDivergedError
-from fast_style.perceptual import LossTerms, PerceptualLoss
+from fast_style.losses import LossTerms, PerceptualLoss
 
 Precision = Literal["32", "bf16"]
 

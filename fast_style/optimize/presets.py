@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from fast_style.errors import InputError, did_you_mean
-from fast_style.perceptual import BOLD, Objective
+from fast_style.losses import BOLD, Objective
 
 _GATYS_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 _D2L_STYLE = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")

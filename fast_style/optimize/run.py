@@ -16,9 +16,9 @@ from torch import Tensor
 from fast_style.device import find_device, to_tensor
 from fast_style.errors import InputError, TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, fit_size, mix, resize, to_float, to_uint8
+from fast_style.losses import BOLD, Objective, PerceptualLoss, load_vgg
 from fast_style.optimize.descent import Precision, Scorer, adam
 from fast_style.optimize.lbfgs import lbfgs
-from fast_style.perceptual import BOLD, Objective, PerceptualLoss, load_vgg
 
 Optimizer = Literal["lbfgs", "adam"]
 Init = Literal["photo", "noise", "style"]

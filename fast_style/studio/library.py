@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fast_style.adapters import SUFFIX as ADAPTER_SUFFIX
 from fast_style.errors import FileError, InputError, StyleNotFoundError
 from fast_style.files import check_format, replacing
-from fast_style.styles import read_card, shipped_styles
+from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
+from fast_style.styles.card import read_card
+from fast_style.styles.catalog import shipped_styles
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LONGEST_NAME = 40

@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from fast_style.errors import FastStyleError, StudioError
 from fast_style.extras import missing_extra
 from fast_style.images import Picture, Pixels, load_image, save_image
-from fast_style.runtime.stylizer import Stylizer
 from fast_style.studio.library import Library
+from fast_style.stylize.stylizer import Stylizer
 
 CARD_SIZE = 480
 FRAME_SIZE = 640
@@ -71,7 +71,7 @@ class Painter:
     ) -> Picture:
         """Paint a picture; arguments and errors as of :class:`Stylizer`."""
         with self._turn:
-            return choice.of(self._stylizer(name)).picture(picture, amount=blend, colors=colors)
+            return choice.of(self._stylizer(name)).picture(picture, blend=blend, keep_colors=colors)
 
     def frame(self, name: str, jpeg: bytes, choice: Choice = DEFAULT) -> bytes:
         """Paint a frame of the camera, JPEG in and out."""
@@ -217,7 +217,7 @@ class Films:
 
         state = "failed"
         try:
-            from fast_style.runtime.video import VideoOptions, stylize_video
+            from fast_style.films.video import VideoOptions, stylize_video
 
             stylizer, options = choice.of(Stylizer(style, threads=1)), VideoOptions(size=size)
             report = stylize_video(source, film.target, stylizer, options, progress=move)

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, StudioError
-from fast_style.graph import core_count
+from fast_style.model import core_count
 from fast_style.studio import supervisor
 from fast_style.studio.library import FORMAT, Library, read_run, write_json
-from fast_style.styles import find_style, shipped_styles
+from fast_style.styles.catalog import find_style, shipped_styles
 
 # Steps a minute on two cores with AVX2: what is expected until a training on this machine has told. Nothing was
 # measured for tiny and johnson; nearly all of a step is the perceptual network's, whichever it is.

@@ -16,8 +16,8 @@ from torch import Tensor
 from fast_style.errors import TrainingDivergedError
 from fast_style.files import replacing
 from fast_style.images import Picture, save_image, to_uint8
+from fast_style.losses import FIGURES
 from fast_style.networks import Condition
-from fast_style.perceptual import FIGURES
 from fast_style.training.module import StyleModule
 
 

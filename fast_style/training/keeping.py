@@ -23,7 +23,7 @@ class Keeping(nn.Module):
     too little is kept and falls while there is more, never below the objective's own.
 
     Args:
-        kept: The cosine that is asked for, see :func:`~fast_style.perceptual.kept`, 0 to 1.
+        kept: The cosine that is asked for, see :func:`~fast_style.losses.kept`, 0 to 1.
         styles: How many paintings are learned; each has a factor of its own.
 
     Attributes:

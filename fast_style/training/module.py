@@ -15,8 +15,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from fast_style.checkpoint import checkpoint_facts, style_names_of
-from fast_style.networks import Condition, InstanceNormalization, StyleSets, TransformerNetwork, build_network
-from fast_style.perceptual import (
+from fast_style.losses import (
     Border,
     Content,
     Lattice,
@@ -31,6 +30,7 @@ from fast_style.perceptual import (
     draw_strip,
     draw_window,
 )
+from fast_style.networks import Condition, InstanceNormalization, StyleSets, TransformerNetwork, build_network
 from fast_style.recipe import Recipe
 from fast_style.training.keeping import Keeping, kept_at
 from fast_style.training.muon import Muon

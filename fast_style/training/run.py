@@ -17,15 +17,15 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_only
 
-from fast_style.adapters import SUFFIX, Adapter, save_adapter
 from fast_style.checkpoint import Checkpoint, load_checkpoint
 from fast_style.device import find_device
 from fast_style.errors import InputError
 from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
-from fast_style.graph import base_checksum, read_checked, read_sets
-from fast_style.perceptual import PerceptualLoss, load_vgg
+from fast_style.losses import PerceptualLoss, load_vgg
+from fast_style.model import base_checksum, read_checked, read_sets
 from fast_style.recipe import Recipe
+from fast_style.styles.adapter import SUFFIX, Adapter, save_adapter
 from fast_style.training.callbacks import Averaging, Checkpoints, DivergenceAlarm, Metrics, Previews
 from fast_style.training.module import StyleModule
 from fast_style.training.paintings import Painting, find_paintings, read_painting, style_name

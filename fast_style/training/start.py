@@ -12,10 +12,10 @@ from torch import Tensor
 from fast_style.checkpoint import load_checkpoint
 from fast_style.errors import CheckpointError, InputError
 from fast_style.export import network_from_onnx, read_network
-from fast_style.graph import read_checked, read_sets
+from fast_style.losses import PerceptualLoss
+from fast_style.model import read_checked, read_sets
 from fast_style.networks import StyleSets, TransformerNetwork, take_style
-from fast_style.perceptual import PerceptualLoss
-from fast_style.styles import Style, find_style, shipped_styles
+from fast_style.styles.catalog import Style, find_style, shipped_styles
 
 NEAREST = "nearest"
 SCRATCH = "scratch"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError, WebError
-from fast_style.graph import without_defaults
-from fast_style.runtime.stylizer import Stylizer
+from fast_style.model import without_defaults
+from fast_style.stylize.stylizer import Stylizer
 
 # The page is tested with this version of onnxruntime-web, and only with it.
 RUNTIME_VERSION = "1.30.0"
@@ -56,7 +56,7 @@ def write_page(
         raise InputError("no style for the page", hint="Give names of shipped styles, or ONNX files.")
     opened = [Stylizer(style, threads=1) for style in styles]
     for stylizer in opened:
-        if not stylizer.contract.is_plain:
+        if not stylizer.network.contract.is_plain:
             raise ModelError(
                 f"{stylizer.style.path} is not a float graph for pictures of any size, which the page needs",
                 hint="Export it without --io uint8 and --size.",
@@ -78,8 +78,8 @@ def write_page(
         (page / "styles").mkdir()
         for stylizer in opened:
             target = page / "styles" / f"{stylizer.style.name}.onnx"
-            if stylizer.styles:  # the browser's runtime takes no inputs with defaults
-                target.write_bytes(without_defaults(stylizer.content))
+            if stylizer.network.styles:  # the browser's runtime takes no inputs with defaults
+                target.write_bytes(without_defaults(stylizer.network.content))
             else:
                 shutil.copyfile(stylizer.style.path, target)
         listing = [_entry(stylizer) for stylizer in opened]
@@ -140,7 +140,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 def _entry(stylizer: Stylizer) -> dict[str, Any]:
-    card, metadata = stylizer.style.card, stylizer.metadata
+    card, metadata = stylizer.style.card, stylizer.network.metadata
     painting = card.get("painting", {})
     name = stylizer.style.name
     title = painting.get("title") or metadata.get("painting_title") or name.replace("-", " ")
@@ -150,8 +150,8 @@ def _entry(stylizer: Stylizer) -> dict[str, Any]:
         "file": f"styles/{name}.onnx",
         "title": str(title),
         "artist": str(artist),
-        "styles": list(stylizer.styles),
-        "strength": stylizer.has_strength,
+        "styles": list(stylizer.network.styles),
+        "strength": stylizer.network.has_strength,
     }
 
 

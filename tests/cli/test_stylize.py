@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fast_style.cli import main
-from fast_style.styles import shipped_styles
+from fast_style.styles.catalog import shipped_styles
 
 
 def run(*arguments: str | float | Path) -> int:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from fast_style.cli import main
 from fast_style.images import Pixels, load_image, resize
+from fast_style.losses import Objective
 from fast_style.networks import build_network
-from fast_style.perceptual import Objective
 from fast_style.training import Recipe
 from tests.conftest import PAINTING, PHOTOS
 

@@ -18,10 +18,10 @@ from PIL import Image
 from fast_style.cli import main
 from fast_style.export.precision import run
 from fast_style.images import Pixels
-from fast_style.styles import find_style
+from fast_style.styles.catalog import find_style
 from tests.conftest import snippets
 from tests.deploy.test_runtimes import NODE_FOLDER, ROOT
-from tests.runtime.test_contract import foreign
+from tests.stylize.test_contract import foreign
 
 PAGE = "docs/deploy.md"
 COMMANDS = [line for block in snippets(PAGE, "sh") for line in block.splitlines()]

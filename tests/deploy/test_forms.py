@@ -12,8 +12,8 @@ from fast_style.cli.app import main
 from fast_style.errors import ModelError
 from fast_style.export import TOLERANCE, write_form
 from fast_style.export.precision import psnr
-from fast_style.graph import INPUT, ORIGIN, STATISTICS, open_session
 from fast_style.images import Pixels, to_float
+from fast_style.model import INPUT, ORIGIN, STATISTICS, open_session
 
 
 def exported(checkpoint: Path, out: Path, *options: object) -> Path:
@@ -36,7 +36,7 @@ def test_a_file_in_fewer_bits_has_both_forms(
     (found,) = open_session(tmp_path / "apply.onnx").run(None, told)
     (expected,) = open_session(reduced).run(None, {INPUT: image})
     assert psnr([found], [expected]) >= least
-    style = Stylizer(reduced, threads=1)
+    style = Stylizer(reduced, threads=1).network
     assert style.sees_parts
     assert psnr([style.fixed(style.measure(image)).floats(image)], [expected]) >= least
 
@@ -70,4 +70,4 @@ def test_a_file_of_one_size_has_no_forms(checkpoint: Path, tmp_path: Path, capsy
     assert main(["export", str(path), "--form", "apply", "-o", str(tmp_path / "form.onnx")]) == 2
     assert "Give a style that fast-style exported for any size" in capsys.readouterr().err
     assert not (tmp_path / "form.onnx").exists()
-    assert not Stylizer(path).sees_parts
+    assert not Stylizer(path).network.sees_parts

@@ -13,8 +13,8 @@ from fast_style.errors import ModelError, VerificationError
 from fast_style.export import write_openvino
 from fast_style.export.precision import run
 from fast_style.images import Pixels, to_float
-from fast_style.styles import find_style
-from tests.runtime.conftest import write_style
+from fast_style.styles.catalog import find_style
+from tests.conftest import write_style
 
 openvino = pytest.importorskip("openvino")
 

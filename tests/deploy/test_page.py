@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from fast_style import Stylizer
-from fast_style.graph import give_styles, read_checked, read_sets, with_metadata
 from fast_style.images import Pixels
-from fast_style.styles import find_style
+from fast_style.model import give_styles, read_checked, read_sets, with_metadata
+from fast_style.styles.catalog import find_style
 from fast_style.web import serve_page, write_page
 from tests.browser import CHROMIUM, FAKE_CAMERA, FLAGS
 

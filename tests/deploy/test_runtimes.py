@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from fast_style.cli import main
 from fast_style.export.precision import run
-from fast_style.graph import without_defaults
 from fast_style.images import Pixels, to_float
-from fast_style.styles import find_style
+from fast_style.model import without_defaults
+from fast_style.styles.catalog import find_style
 from tests.deploy.conftest import SIZES
 
 ROOT = Path(__file__).parents[2]

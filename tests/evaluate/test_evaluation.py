@@ -13,7 +13,7 @@ from fast_style.evaluate.models import Image, Model, ValueRange, check_size, ope
 from fast_style.evaluate.reference import Reference
 from fast_style.evaluate.report import draw_sheet, write_html
 from fast_style.images import Picture, Pixels, load_image, resize, save_image, to_float
-from fast_style.perceptual import FIGURES, Objective
+from fast_style.losses import FIGURES, Objective
 from tests.conftest import PAINTING, PHOTOS
 
 SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))

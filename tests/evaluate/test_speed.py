@@ -21,7 +21,7 @@ from fast_style.evaluate.speed import (
     prepare,
     read_network,
 )
-from fast_style.graph import COST_SIZE, measure_cost
+from fast_style.model import COST_SIZE, measure_cost
 from fast_style.networks import build_network
 
 

@@ -33,7 +33,7 @@ def test_the_file_paints_as_the_network_does(styles: tuple[torch.nn.Module, Styl
     verification = export_styles(network, held, path, metadata={"network": "tiny"})  # type: ignore[arg-type]
     assert {"one at 0.25", "other at 4", "mixture", "defaults", "1x3x97x131", "tile"} <= verification.differences.keys()
     assert verification.largest < 1e-3
-    style = Stylizer(path)
+    style = Stylizer(path).network
     assert style.styles == ("one", "other")
     image = torch.rand(1, 3, 48, 64)
     for name, strength in (("one", 1.0), ("other", 0.5)):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fast_style.errors import VerificationError
 from fast_style.export import export_onnx, network_from_onnx, verify_onnx
-from fast_style.graph import CHECKSUM_KEY, PRODUCER, read_checked
+from fast_style.model import CHECKSUM_KEY, PRODUCER, read_checked
 from fast_style.networks import NETWORKS, Condition, TransformerNetwork, build_network
 
 

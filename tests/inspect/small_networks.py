@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fast_style.inspect import Network
-from fast_style.perceptual import VGG, VGGWeights
+from fast_style.losses import VGG, VGGWeights
 from tests.conftest import PHOTOS
 
 CAT = PHOTOS["chelsea"]

@@ -23,7 +23,7 @@ from fast_style.networks import (
     restore_network,
 )
 from fast_style.networks.realtime import Noise, PixelShuffle, initialize_smooth_shuffle
-from fast_style.styles import find_style
+from fast_style.styles.catalog import find_style
 
 Load = Callable[..., Tensor]
 

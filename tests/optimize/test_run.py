@@ -11,8 +11,8 @@ from torch import Tensor
 from fast_style.cli import main
 from fast_style.errors import InputError, TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, load_image, save_image, to_float
+from fast_style.losses import VGG, Objective, PerceptualLoss, load_vgg_weights
 from fast_style.optimize import Init, Outcome, Scorer, Settings, Step, optimize_picture, preset, scale_sizes
-from fast_style.perceptual import VGG, Objective, PerceptualLoss, load_vgg_weights
 from tests.conftest import PAINTING, PHOTOS
 
 SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))

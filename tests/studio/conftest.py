@@ -22,7 +22,7 @@ from PIL import Image
 from fast_style.studio import Library, Trainings
 from fast_style.studio.app import make_app
 from fast_style.studio.server import listen
-from fast_style.styles import find_style
+from fast_style.styles.catalog import find_style
 from fast_style.web.page import RUNTIME_FILES
 
 STAND_IN = Path(__file__).with_name("stand_in.py")

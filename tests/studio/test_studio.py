@@ -19,7 +19,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.errors import FileError, StudioError
-from fast_style.graph import core_count
+from fast_style.model import core_count
 from fast_style.studio import Library, Trainings, uploads
 from fast_style.studio.library import file_name, read_run
 from fast_style.studio.runs import FIRST_PACE, PREPARATION_MINUTES
@@ -538,8 +538,8 @@ def film(folder: Path, frames: int) -> bytes:
     pytest.importorskip("av")
     from fractions import Fraction
 
-    from fast_style.runtime.writing import VideoFormat, VideoWriter
-    from tests.runtime.conftest import moving_square
+    from fast_style.films.writer import VideoFormat, VideoWriter
+    from tests.conftest import moving_square
 
     path = folder / "clip.mp4"
     writer = VideoWriter(path, VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))

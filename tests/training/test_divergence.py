@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import TrainingDivergedError
-from fast_style.perceptual import VGG, LossTerms, Objective, PerceptualLoss, VGGWeights
+from fast_style.losses import VGG, LossTerms, Objective, PerceptualLoss, VGGWeights
 from fast_style.training import Recipe
 from fast_style.training.callbacks import GRACE_STEPS, assert_healthy
 from fast_style.training.module import StyleModule

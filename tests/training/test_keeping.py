@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fast_style.errors import InputError
-from fast_style.perceptual import BOLD, VGG, Content, PerceptualLoss, VGGWeights, kept
+from fast_style.losses import BOLD, VGG, Content, PerceptualLoss, VGGWeights, kept
 from fast_style.training import Recipe, train_style
 from fast_style.training.keeping import FIRST_FACTOR, GAIN, MOST_FACTOR, Keeping, kept_at
 from tests.conftest import PAINTING, random_state

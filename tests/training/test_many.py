@@ -17,9 +17,9 @@ from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import InputError
 from fast_style.images import load_image
+from fast_style.losses import Objective
 from fast_style.networks import Condition, StyleSets
-from fast_style.perceptual import Objective
-from fast_style.styles import read_card
+from fast_style.styles.card import read_card
 from fast_style.training import Recipe, load_checkpoint, train_style
 from fast_style.training.start import load_start
 from tests.conftest import PAINTING
@@ -64,8 +64,8 @@ def test_a_folder_of_paintings_makes_one_verified_file_of_as_many_styles(
     assert not torch.equal(checkpoint.sets["one"], checkpoint.sets["other"])
     assert all(values[1:].abs().max() > 0 for values in checkpoint.sets.values())  # a strength is being learned
     style = Stylizer(tmp_path / "out" / "s.onnx")
-    assert style.styles == ("one", "other")
-    assert style.has_strength
+    assert style.network.styles == ("one", "other")
+    assert style.network.has_strength
     card = read_card(tmp_path / "out" / "s.onnx")
     assert card["styles"] == ["one", "other"]
     assert card["paintings"]["other"]["file"] == "other.png"
@@ -137,7 +137,7 @@ def test_an_adapter_is_a_small_file_that_the_base_takes(
     trained = np.asarray(Stylizer(out / "mine.onnx")(photo), np.int16)
     joined = Stylizer(f"great-wave-tiny+{adapter}")
     assert np.abs(np.asarray(joined(photo), np.int16) - trained).max() <= 1
-    assert joined.has_strength == bool(arguments)
+    assert joined.network.has_strength == bool(arguments)
     assert json.loads((out / "mine.json").read_text())["recipe"]["tune"] == "adapter"
 
 

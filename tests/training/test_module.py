@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import avg_pool2d, mse_loss
 
 from fast_style.errors import InputError
-from fast_style.perceptual import VGG, Calibration, Objective, PerceptualLoss, VGGWeights, lattice, pixel_grid
+from fast_style.losses import VGG, Calibration, Objective, PerceptualLoss, VGGWeights, lattice, pixel_grid
 from fast_style.training import Recipe
 from fast_style.training.module import FIRST_STYLE_SHARE, StyleModule, training_losses
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fast_style.perceptual import VGG, PerceptualLoss, load_vgg
+from fast_style.losses import VGG, PerceptualLoss, load_vgg
 from fast_style.training import Recipe, load_painting
 from fast_style.training.callbacks import Averaging, DivergenceAlarm
 from fast_style.training.module import StyleModule

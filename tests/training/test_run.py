@@ -22,9 +22,9 @@ from torch import Tensor
 
 from fast_style.cli import main
 from fast_style.errors import CheckpointError, DeviceError, InputError, TrainingDivergedError
+from fast_style.losses import Objective, PerceptualLoss, load_vgg
 from fast_style.networks import build_network
-from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
-from fast_style.styles import read_card
+from fast_style.styles.card import read_card
 from fast_style.training import Outcome, Recipe, load_checkpoint, load_painting, train_style
 from tests.conftest import PAINTING, random_state, write_photos
 

@@ -16,8 +16,8 @@ from fast_style.cli import main
 from fast_style.errors import InputError
 from fast_style.export import network_from_onnx
 from fast_style.images import Picture, load_image
-from fast_style.perceptual import Objective, PerceptualLoss, load_vgg
-from fast_style.styles import find_style, shipped_styles
+from fast_style.losses import Objective, PerceptualLoss, load_vgg
+from fast_style.styles.catalog import find_style, shipped_styles
 from fast_style.training import Recipe, paintings, train_style
 from fast_style.training.start import load_start, nearest_start, nearest_style_of
 from tests.conftest import PAINTING

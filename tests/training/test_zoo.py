@@ -16,7 +16,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.export import network_from_onnx
-from fast_style.styles import find_style
+from fast_style.styles.catalog import find_style
 from fast_style.training import load_checkpoint, train_style
 from tests.conftest import random_state
 
@@ -75,7 +75,7 @@ def test_a_style_is_trained_after_what_it_starts_from_and_made_once(zoo: Zoo) ->
     shared = load_checkpoint(zoo.root / "runs/shared-tiny/shared-tiny.ckpt")
     assert shared.card["paintings"]["udnie"]["artist"] == "Francis Picabia"
     style = Stylizer(zoo.root / "runs/shared-tiny/shared-tiny.onnx")
-    assert style.styles == zoo.script["TEN"]
+    assert style.network.styles == zoo.script["TEN"]
     zoo("the-scream-tiny")
     assert len(zoo.asked) == 2
 

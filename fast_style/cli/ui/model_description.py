@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fast_style.graph.description import describe_model
+from fast_style.model.metadata import describe_model
 
 # Kept for machines; too long to read.
 _LONG = ("recipe", "losses")

@@ -1,0 +1,3 @@
+"""Video files."""
+
+__all__: list[str] = []

@@ -1,0 +1,241 @@
+"""Reading videos and animated GIFs as upright RGB planes with exact times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av import VideoFrame
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.reformatter import ColorRange, VideoReformatter
+
+from fast_style.errors import VideoError
+from fast_style.films.colors import colors_of
+from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, plane_views
+from fast_style.images import MAX_PIXELS, Planes, fit_size
+from fast_style.model import core_count
+
+
+class VideoReader:
+    """A video file, opened.
+
+    Iterating yields :class:`Frame` for each picture and packets of the other streams as they come. What cannot be
+    decoded is left out and counted in ``losses``; it does not raise.
+
+    Args:
+        path: The file.
+        size: Shrink the long side to this many px, or None.
+        start: Leave out what is before, seconds.
+        end: Stop there, seconds, or None.
+        copied: Kinds of other streams that are passed on: ``audio``, ``subtitle``.
+
+    Raises:
+        VideoError: The file does not exist or is not a video.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: int | None = None,
+        start: float = 0.0,
+        end: float | None = None,
+        copied: frozenset[str] = frozenset({"audio", "subtitle"}),
+    ) -> None:
+        self.path = path
+        self.start, self.end = start, end
+        self.losses = Losses()
+        if not path.is_file():
+            raise VideoError(f"{path} {'is a folder; expected a video' if path.is_dir() else 'does not exist'}")
+        try:
+            self.container = av.open(str(path), metadata_errors="replace")
+        except FFmpegError as error:
+            raise VideoError(
+                f"{path} is not a video that can be read ({error.strerror})",
+                hint="If it should be one, it is damaged or was not written to its end.",
+            ) from error
+        try:
+            self._open(size, copied)
+        except BaseException:
+            self.container.close()
+            raise
+
+    def _open(self, size: int | None, copied: frozenset[str]) -> None:
+        videos = [s for s in self.container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not videos or videos[0].codec_context is None:
+            raise VideoError(f"{self.path} holds no video that can be decoded")
+        self.stream = videos[0]
+        self.copied = [s for s in self.container.streams if s.type in copied and s.codec_context is not None]
+        codec = self.stream.codec_context
+        codec.thread_type = "AUTO"
+        codec.thread_count = max(1, core_count() // 2)  # the network needs the rest, and much more
+        codec.options = {"max_pixels": str(MAX_PIXELS)}
+        self.time_base: Fraction = self.stream.time_base or Fraction(1, 1000)
+        self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or DEFAULT_RATE
+        self.metadata: dict[str, str] = dict(self.container.metadata)
+        self._packets = self.container.demux([self.stream, *self.copied])
+        self._reformatter = VideoReformatter()
+        # The first frame tells the size, the rotation and the colors; what the header says may be wrong.
+        self._pending: list[VideoFrame | OtherPacket] = []
+        self._items = self._decoded()
+        first = self._first_frame()
+        self.rotation = round(first.rotation / 90) * 90 % 360
+        self.colors = colors_of(first)
+        self._decoded_size = fit_size((first.width, first.height), size)
+        width, height = self._decoded_size
+        self.width, self.height = (height, width) if self.rotation % 180 else (width, height)
+        aspect = self.stream.sample_aspect_ratio
+        self.aspect: Fraction | None = 1 / aspect if aspect and self.rotation % 180 else aspect
+        origin = self.container.start_time
+        self._origin = Fraction(origin, av.time_base) if origin is not None else Fraction(0)
+        if self.start > 0:
+            self._seek()
+
+    def _first_frame(self) -> VideoFrame:
+        for item in self._items:
+            self._pending.append(item)
+            if isinstance(item, VideoFrame):
+                return item
+        why = f": {self.losses.reasons[0]}" if self.losses else ""
+        raise VideoError(f"{self.path} holds no frame that can be decoded{why}")
+
+    def _seek(self) -> None:
+        try:
+            self.container.seek(int((self._origin + Fraction(self.start)) * av.time_base))
+        except FFmpegError:
+            return  # not every format can; then everything before the start is decoded and left out
+        self._pending.clear()
+        self.stream.codec_context.flush_buffers()
+        self._packets = self.container.demux([self.stream, *self.copied])
+        self._items = self._decoded()
+
+    @property
+    def frames(self) -> int | None:
+        """How many frames to expect, or None if nothing tells."""
+        rate, length = float(self.rate), self.seconds
+        if self.start == 0 and self.end is None and self.stream.frames:
+            return int(self.stream.frames)
+        return None if length is None else max(1, round(length * rate))
+
+    @property
+    def seconds(self) -> float | None:
+        """How long what will be read is, seconds, or None if nothing tells."""
+        duration = self.container.duration
+        if duration is None or duration < 0:
+            return None if self.end is None else self.end - self.start
+        whole = duration / av.time_base
+        return float(max(0.0, (whole if self.end is None else min(whole, self.end)) - self.start))
+
+    def __iter__(self) -> Iterator[Frame | OtherPacket]:
+        """Read on, from the start that was asked for."""
+        first = round((self._origin + Fraction(self.start)) / self.time_base)
+        shift = first if self.start > 0 else 0
+        last = None if self.end is None else round((self._origin + Fraction(self.end)) / self.time_base)
+        previous: int | None = None
+        usual = max(1, round(1 / (self.rate * self.time_base)))
+        read = 0
+        for item in self._all():
+            if isinstance(item, VideoFrame):
+                pts = item.pts
+                if pts is None or (previous is not None and pts <= previous):
+                    # A raw stream has no times; damage makes them go back. Either way the next is one frame later.
+                    pts = first if previous is None else previous + usual
+                previous = pts
+                read += 1
+                if pts < first:
+                    continue
+                if last is not None and pts >= last:
+                    return
+                yield Frame(self._planes(item), pts - shift)
+            elif (packet := self._cut(item)) is not None:
+                yield packet
+        self._account(read, previous)
+
+    def _cut(self, packet: OtherPacket) -> OtherPacket | None:
+        """A packet of another stream at its new time, or None if it is outside of what is wanted."""
+        base, time = packet.time_base, packet.pts
+        if time is None or base is None:
+            return packet if self.start == 0 else None
+        if self.end is not None and time * base >= self._origin + Fraction(self.end):
+            return None
+        if self.start > 0:
+            shift = round((self._origin + Fraction(self.start)) / base)
+            if time < shift:
+                return None
+            packet.pts = time - shift
+            packet.dts = None if packet.dts is None else packet.dts - shift
+        return packet
+
+    def _all(self) -> Iterator[VideoFrame | OtherPacket]:
+        yield from self._pending
+        self._pending.clear()
+        yield from self._items
+
+    def _decoded(self) -> Iterator[VideoFrame | OtherPacket]:
+        """Decoded frames and the packets of other streams, in the file's order; damage is counted, not raised."""
+        while True:
+            try:
+                packet = next(self._packets)
+            except StopIteration:
+                return
+            except FFmpegError as error:
+                self.losses.add(f"reading stopped early: {error.strerror}")
+                return
+            if packet.stream is not self.stream:
+                if packet.dts is not None:
+                    yield packet
+                continue
+            try:
+                frames = self.stream.decode(packet)
+            except FFmpegError as error:
+                self.losses.add(f"damaged frames: {error.strerror}", frames=1)
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self.losses.add("damaged frames, patched by the decoder", frames=1)
+                yield frame
+
+    def _planes(self, frame: VideoFrame) -> Planes:
+        """Convert one decoded frame to upright RGB planes, views of the conversion's own memory."""
+        width, height = self._decoded_size
+        rgb = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="gbrp",
+            src_colorspace=self.colors.matrix,
+            src_color_range=ColorRange.JPEG if self.colors.full_range else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+            interpolation="BICUBIC",
+        )
+        return [np.rot90(view, self.rotation // 90) for view in plane_views(rgb)]
+
+    def _account(self, read: int, last: int | None) -> None:
+        """At the end of the file, compare what came with what its header promised."""
+        promised = self.stream.frames
+        if self.start == 0 and promised and read < promised and not self.losses.frames:
+            self.losses.add(f"the file ends early: {read} of {promised} frames", frames=promised - read)
+            return
+        whole = self.container.duration
+        if promised or last is None or not whole or whole < 0 or self.losses:
+            return
+        missing = float(Fraction(whole, av.time_base) - (last * self.time_base - self._origin))
+        # Audio often runs on a little after the last picture.
+        if missing > max(1.0, 3 / float(self.rate)):
+            self.losses.add(f"the file ends {missing:.1f} s early", frames=round(missing * float(self.rate)))
+
+    def close(self) -> None:
+        """Close the file."""
+        self.container.close()
+
+    def __enter__(self) -> VideoReader:
+        """Enter the block."""
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Close at the end of the block."""
+        self.close()

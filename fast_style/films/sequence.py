@@ -1,0 +1,117 @@
+"""Numbered pictures, such as ``frames/%05d.png``, read and written as a video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from av.stream import Stream
+
+from fast_style.errors import FastStyleError, VideoError
+from fast_style.films.colors import Colors, usual_matrix
+from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket
+from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, Planes, channels, load_image, save_image
+from fast_style.photos.jobs import numbered_files
+
+
+class SequenceReader:
+    """Numbered pictures, such as ``frames/%05d.png``, as a video; the same face as :class:`VideoReader`.
+
+    Pictures of another size than the first are counted as lost, like those that cannot be read.
+
+    Args:
+        path: With one ``%d`` or ``%05d`` in its name.
+        size: Shrink the long side to this many px, or None.
+        rate: Pictures a second.
+        start: Leave out what is before, seconds.
+        end: Stop there, seconds, or None.
+
+    Raises:
+        VideoError: The path is not a pattern with one number, or there is no such picture.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        size: int | None = None,
+        rate: Fraction = DEFAULT_RATE,
+        start: float = 0.0,
+        end: float | None = None,
+    ) -> None:
+        self.path, self.rate, self.time_base, self._size = path, rate, 1 / rate, size
+        first, last = round(start * rate), None if end is None else round(end * rate)
+        self._files = numbered_files(path)[first:last]
+        if not self._files:
+            raise VideoError(f"there is no picture named {path}", hint="The numbers may start anywhere.")
+        self.losses = Losses()
+        self.metadata: dict[str, str] = {}
+        self.copied: list[Stream] = []
+        self.aspect: Fraction | None = None
+        # The planes are RGB already; this is how a video written from them will mean them.
+        self.width, self.height = load_image(self._files[0], size=size).size
+        self.colors = Colors(usual_matrix(self.height))
+
+    @property
+    def frames(self) -> int:
+        """How many pictures there are."""
+        return len(self._files)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Read on, from the start that was asked for."""
+        for index, file in enumerate(self._files):
+            try:
+                picture = load_image(file, size=self._size)
+            except FastStyleError as error:
+                self.losses.add(str(error), frames=1)
+                continue
+            if picture.size != (self.width, self.height):
+                width, height = picture.size
+                self.losses.add(f"{file} is {width}×{height} px, not {self.width}×{self.height}", frames=1)
+                continue
+            yield Frame(channels(picture.pixels), index)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class SequenceWriter:
+    """Numbered pictures being written, such as ``frames/%05d.png``; the same face as :class:`VideoWriter`.
+
+    Args:
+        path: The pattern; numbers start at 1.
+        width: Width of the pictures, px.
+        height: Height of the pictures, px.
+        quality: Quality of JPEG and WebP, 1 to 100.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, *, quality: int) -> None:
+        if path.suffix.lower() not in WRITABLE_SUFFIXES:
+            raise VideoError(f"no pictures are written as {path.suffix!r}", hint="Give %05d.png or %05d.jpg.")
+        self.path, self.width, self.height = path, width, height
+        self.quality, self._number = quality, 0
+
+    def blank(self) -> Pixels:
+        """Get a picture to draw on."""
+        return np.empty((self.height, self.width, 3), np.uint8)
+
+    def planes(self, picture: Pixels) -> Planes:
+        """Where to draw red, green and blue, each (H, W) uint8."""
+        return channels(picture)
+
+    def pack(self, picture: Pixels) -> Pixels:
+        """Take what was drawn as it is."""
+        return picture
+
+    def write(self, frame: Pixels, pts: int) -> None:
+        """Save the next picture."""
+        self._number += 1
+        save_image(Picture(frame), self.path.with_name(self.path.name % self._number), quality=self.quality)
+
+    def copy(self, packet: OtherPacket) -> None:
+        """Pictures hold no sound."""
+
+    def close(self) -> None:
+        """Nothing is left to do."""

@@ -1,0 +1,415 @@
+"""Stylizing videos: reading, the network and writing overlap, in memory that does not grow with the length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic
+
+import numpy as np
+
+from fast_style.errors import InputError, VideoError
+from fast_style.files import replacing
+from fast_style.films.frames import (
+    DEFAULT_RATE,
+    Frame,
+    Losses,
+    Memory,
+    OtherPacket,
+    Reader,
+    Writer,
+    copy_planes,
+)
+from fast_style.films.reader import VideoReader
+from fast_style.films.scene import Scene
+from fast_style.films.sequence import SequenceReader, SequenceWriter
+from fast_style.films.writer import VideoFormat, VideoWriter, check_video_name
+from fast_style.images import Picture, Pixels, Planes, load_image
+from fast_style.model import core_count
+from fast_style.photos.jobs import is_sequence, is_video, numbered_files
+from fast_style.pipeline import overlap
+from fast_style.stylize.masks import Mask, as_mask, networks_for_masks, paint_masked, pair_masks
+from fast_style.stylize.network import Network, StyleNetwork
+from fast_style.stylize.stylizer import Stylizer, check_blend, check_quality, check_size
+
+if TYPE_CHECKING:
+    from fast_style.films.motion import MotionTracker
+    from fast_style.films.steady import HeldFrame, SteadyFilter
+
+# A gap this long is a still picture or a damaged time; --fps does not fill it with repeated frames.
+_LONGEST_FILLED_GAP = 10.0
+
+# Networks hold up to about 400 bytes for each pixel; so many pixels at once stay within 2 GiB.
+_PIXELS_AT_ONCE = 5_000_000
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """How a video is stylized.
+
+    Attributes:
+        size: Shrink the long side to this many px, or None.
+        fps: Frames a second of the result; frames are dropped or repeated. None keeps every time as it is.
+        start: Leave out what is before, seconds.
+        end: Stop there, seconds, or None.
+        blend: 0.0 is the original, 1.0 the full style.
+        keep_colors: Take only brightness from the style.
+        side_by_side: The original on the left of the result.
+        steady: Hold still what does not move.
+        masks: Where the styles are painted: pictures or videos, see :func:`fast_style.stylize.masks.pair_masks`.
+            Where a video ends, its last frame stays.
+        audio: Copy the sound.
+        subtitle: Copy the subtitles.
+        codec: See :class:`VideoFormat`.
+        quality: 1 to 100.
+    """
+
+    size: int | None = None
+    fps: Fraction | None = None
+    start: float = 0.0
+    end: float | None = None
+    blend: float = 1.0
+    keep_colors: bool = False
+    side_by_side: bool = False
+    steady: bool = False
+    masks: tuple[Path, ...] = ()
+    audio: bool = True
+    subtitle: bool = True
+    codec: str | None = None
+    quality: int = 64
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value out of range."""
+        check_blend(self.blend)
+        check_size(self.size)
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise InputError(f"fps is {self.fps}; expected more than 0 and at most 1000")
+        if self.start < 0 or (self.end is not None and self.end <= self.start):
+            raise InputError(f"start is {self.start:g} s and end {self.end} s; expected 0 ≤ start < end")
+        check_quality(self.quality)
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What became of a video.
+
+    Attributes:
+        width: Width of the result, px.
+        height: Height of the result, px.
+        frames: How many were written.
+        losses: What could not be read.
+        interrupted: Whether the user stopped it; what was done until then is in the file.
+    """
+
+    width: int
+    height: int
+    frames: int
+    losses: Losses
+    interrupted: bool
+
+
+def stylize_video(
+    source: str | Path,
+    target: str | Path,
+    stylizer: Stylizer,
+    options: VideoOptions | None = None,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> VideoReport:
+    """Stylize a video file, an animated GIF or numbered pictures.
+
+    Args:
+        source: The video, or a pattern such as ``frames/%05d.png``.
+        target: A file, whose suffix tells the container, or such a pattern. A file appears when it is whole, or when
+            Ctrl-C ends it early.
+        stylizer: With ``threads=1`` for the highest rate, as frames are stylized side by side.
+        options: See :class:`VideoOptions`.
+        workers: Frames that are stylized at once; by default as many as there are cores, fewer for large frames.
+        progress: Called with the frames done and the frames expected, or None if that is not known.
+
+    Raises:
+        VideoError: The video or a mask cannot be read at all, or the video cannot be written.
+        ImageError: The frames are too small, or a mask is of another shape.
+        InputError: The masks do not fit the styles, or a style cannot be given any.
+        FileError: The file cannot be written.
+    """
+    source, target, options = Path(source), Path(target), options or VideoOptions()
+    if not is_sequence(target):
+        check_video_name(target)  # said of the target's own name, before anything is opened
+    with ExitStack() as stack:
+        reader = _open_reader(source, options)
+        stack.callback(reader.close)
+        width = reader.width * (2 if options.side_by_side else 1)
+        workers = workers or max(1, min(core_count(), _PIXELS_AT_ONCE // (reader.width * reader.height)))
+        if is_sequence(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            pictures = SequenceWriter(target, width, reader.height, quality=options.quality)
+            frames, interrupted = _run(reader, pictures, stylizer.network, options, workers, progress)
+        else:
+            film = _open_writer(stack.enter_context(replacing(target)), width, reader, options)
+            frames, interrupted = _run(reader, film, stylizer.network, options, workers, progress)
+        if not frames and not interrupted:
+            raise VideoError(f"{source} has no frame in what was asked for", hint="Check --start and --end.")
+        if not frames:
+            raise KeyboardInterrupt
+        return VideoReport(reader.width, reader.height, frames, reader.losses, interrupted)
+
+
+def _open_reader(source: Path, options: VideoOptions) -> VideoReader | SequenceReader:
+    if is_sequence(source):
+        rate = options.fps or DEFAULT_RATE
+        return SequenceReader(source, size=options.size, rate=rate, start=options.start, end=options.end)
+    kinds = {"audio": options.audio, "subtitle": options.subtitle}
+    copied = frozenset(kind for kind, wanted in kinds.items() if wanted)
+    return VideoReader(source, size=options.size, start=options.start, end=options.end, copied=copied)
+
+
+def _open_writer(target: Path, width: int, reader: VideoReader | SequenceReader, options: VideoOptions) -> VideoWriter:
+    format = VideoFormat(
+        width=width,
+        height=reader.height,
+        rate=options.fps or reader.rate,
+        time_base=1 / options.fps if options.fps else reader.time_base,
+        colors=reader.colors,
+        aspect=reader.aspect,
+        codec=options.codec,
+        quality=options.quality,
+    )
+    return VideoWriter(target, format, copied=reader.copied, metadata=reader.metadata)
+
+
+@dataclass
+class FrameJob(Generic[Memory]):
+    """One frame of a film, from the reader to the writer; each stage sets what the next ones need.
+
+    Attributes:
+        pts: When it is shown, in units of the result's time base.
+        original: Red, green and blue as they were read, each (H, W) uint8.
+        masks: Where each style is painted, (H, W) in [0, 1]; without any, the one style is painted everywhere.
+        held: With ``--steady``, the frame whose noise is held still.
+        networks: What paints it: one, or those whose masks are not black here.
+        shown: These masks.
+        origin: Row and column of the frame in the scene that the camera moves over, px.
+        stylized: With ``--steady``, what the network made, (3, H, W) uint8, before it is smoothed.
+        packed: What the writer takes.
+    """
+
+    pts: int
+    original: Planes
+    masks: Sequence[Mask] = ()
+    held: HeldFrame | None = None
+    networks: Sequence[Network] = ()
+    shown: Sequence[Mask] = ()
+    origin: tuple[int, int] = (0, 0)
+    stylized: Pixels | None = None
+    packed: Memory | None = None
+
+    @property
+    def photo(self) -> Planes:
+        """What the network sees."""
+        return self.original if self.held is None else self.held.photo
+
+    def paint(self, result: Planes, *, blend: float, keep_colors: bool) -> None:
+        """Let the network draw on three planes of the frame's size, each (H, W) uint8."""
+        if self.masks:
+            paint_masked(
+                self.networks,
+                self.shown,
+                self.photo,
+                result,
+                blend=blend,
+                keep_colors=keep_colors,
+                origin=self.origin,
+            )
+        else:
+            (network,) = self.networks
+            network.planes(self.photo, result, blend=blend, keep_colors=keep_colors, origin=self.origin)
+
+
+class _Stages(Generic[Memory]):
+    """What is done to each frame: prepared in order, painted beside others, written in order.
+
+    Packets of other streams pass through.
+    """
+
+    def __init__(self, reader: Reader, writer: Writer[Memory], network: StyleNetwork, options: VideoOptions) -> None:
+        self._reader, self._writer, self._options = reader, writer, options
+        self._masks = pair_masks(network, options.masks) if options.masks else {}
+        networks = networks_for_masks(network, self._masks, (reader.width, reader.height)) if self._masks else [network]
+        self._scenes = [Scene(each) for each in networks]
+        self._tracker: MotionTracker | None = None
+        self._filter: SteadyFilter | None = None
+        # These need OpenCV, which takes 0.1 s to import, and the flow takes time at each frame.
+        if options.steady or any(scene.uses_origin for scene in self._scenes):
+            from fast_style.films.motion import MotionTracker
+
+            self._tracker = MotionTracker()
+        if options.steady:
+            from fast_style.films.steady import SteadyFilter
+
+            self._filter = SteadyFilter()
+
+    def prepare(self) -> Iterator[FrameJob[Memory] | OtherPacket]:
+        """Read on, and find what depends on the frames before: motion, noise, and the style of the scene."""
+        fps = self._options.fps
+        items = self._jobs()
+        # Numbered pictures are read at the rate that is asked for.
+        if fps is not None and not isinstance(self._reader, SequenceReader):
+            items = _at_rate(items, self._reader.time_base, fps)
+        for item in items:
+            if isinstance(item, FrameJob):
+                self._follow(item)
+                self._choose_networks(item)
+            yield item
+
+    def paint(self, item: FrameJob[Memory] | OtherPacket) -> FrameJob[Memory] | OtherPacket:
+        """Paint one frame, and pack it unless it must be smoothed first; for any thread."""
+        if isinstance(item, FrameJob):
+            look = self._options
+            if item.held is not None:
+                item.stylized = np.empty_like(item.held.photo)
+                item.paint(item.stylized, blend=look.blend, keep_colors=look.keep_colors)
+            else:
+                picture, planes = self._blank(item)
+                item.paint(planes, blend=look.blend, keep_colors=look.keep_colors)
+                item.packed = self._writer.pack(picture)
+                item.original = ()  # it may wait for its turn, and this memory is not needed any more
+        return item
+
+    def write(self, item: FrameJob[Memory] | OtherPacket) -> int:
+        """Write what is next; return the number of frames that this was."""
+        if not isinstance(item, FrameJob):
+            self._writer.copy(item)
+            return 0
+        if self._filter is not None and item.held is not None and item.stylized is not None:
+            picture, planes = self._blank(item)
+            copy_planes(self._filter.smooth(item.stylized, item.held), planes)
+            item.packed = self._writer.pack(picture)
+        assert item.packed is not None
+        self._writer.write(item.packed, item.pts)
+        return 1
+
+    def _jobs(self) -> Iterator[FrameJob[Memory] | OtherPacket]:
+        """Give each frame its masks."""
+        masks = [_masks(path, self._reader, self._options.start) for path in self._masks.values()]
+        for item in self._reader:
+            if isinstance(item, Frame):
+                yield FrameJob(item.pts, item.planes, [next(mask) for mask in masks])
+            else:
+                yield item
+
+    def _follow(self, job: FrameJob[Memory]) -> None:
+        if self._tracker is None:
+            return
+        motion = self._tracker.follow(job.original)
+        job.origin = motion.origin
+        if self._filter is not None:
+            job.held = self._filter.hold(job.original, motion.pixels(*job.original[0].shape), job.masks)
+
+    def _choose_networks(self, job: FrameJob[Memory]) -> None:
+        """A style whose mask is black here neither measures nor paints the frame."""
+        if not job.masks:
+            job.networks = [self._scenes[0].style(job.photo)]
+            return
+        pairs = [(scene, mask) for scene, mask in zip(self._scenes, job.masks, strict=True) if mask.any()]
+        job.networks = [scene.style(job.photo, mask) for scene, mask in pairs]
+        job.shown = [mask for _, mask in pairs]
+
+    def _blank(self, job: FrameJob[Memory]) -> tuple[Memory, Planes]:
+        """A picture for the writer, and where on it the result goes; the original is on its left if asked for."""
+        picture = self._writer.blank()
+        planes = self._writer.planes(picture)
+        if not self._options.side_by_side:
+            return picture, planes
+        copy_planes(job.original, [plane[:, : self._reader.width] for plane in planes])
+        return picture, [plane[:, self._reader.width :] for plane in planes]
+
+
+def _run(
+    reader: Reader,
+    writer: Writer[Memory],
+    network: StyleNetwork,
+    options: VideoOptions,
+    workers: int,
+    progress: Callable[[int, int | None], None] | None,
+) -> tuple[int, bool]:
+    """Run the three stages; return how many frames were written and whether Ctrl-C stopped them."""
+    done, interrupted = 0, False
+    try:
+        stages = _Stages(reader, writer, network, options)
+        items = overlap(stages.prepare(), stages.paint, workers=workers)
+        try:
+            for item in items:
+                if stages.write(item):
+                    done += 1
+                    if progress:
+                        progress(done, reader.frames if options.fps is None else None)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            items.close()
+    finally:
+        writer.close()
+    return done, interrupted
+
+
+def _masks(path: Path, film: Reader, start: float) -> Iterator[Mask]:
+    """Yield a mask for each frame of a film; a moving one's last stays."""
+    mask: Mask | None = None
+    for picture in _pictures(path, film, start):
+        mask = as_mask(picture, path, (film.width, film.height))
+        yield mask
+    if mask is None:
+        raise VideoError(
+            f"the mask {path} holds no picture from {start:g} s on", hint="A mask begins at --start, as the film does."
+        )
+    yield from repeat(mask)
+
+
+def _pictures(path: Path, film: Reader, start: float) -> Iterator[Picture]:
+    """Read the pictures of a mask, whose losses are the film's."""
+    if not is_video(path):
+        yield load_image(path)
+        return
+    if is_sequence(path):
+        yield from map(load_image, numbered_files(path)[round(start * film.rate) :])
+        return
+    try:
+        reader = VideoReader(path, start=start, copied=frozenset())
+    except VideoError as error:
+        raise VideoError(f"the mask {error}", hint=error.hint or "A mask is a picture or a video.") from error
+    with reader:
+        for item in reader:
+            if isinstance(item, Frame):
+                yield Picture(np.stack([*item.planes], axis=-1))
+        for reason in reader.losses.reasons:
+            film.losses.add(f"the mask {path}: {reason}")
+
+
+def _at_rate(
+    items: Iterable[FrameJob[Memory] | OtherPacket], time_base: Fraction, fps: Fraction
+) -> Iterator[FrameJob[Memory] | OtherPacket]:
+    """Drop or repeat frames so that each comes at a multiple of 1 / fps; times are then counted in that unit."""
+    waiting: FrameJob[Memory] | None = None
+    turn: int | None = None
+    longest = max(1, round(_LONGEST_FILLED_GAP * fps))
+    for item in items:
+        if not isinstance(item, FrameJob):
+            yield item
+            continue
+        due = round(item.pts * time_base * fps)
+        if waiting is not None and turn is not None:
+            if due - turn > longest:
+                yield replace(waiting, pts=turn)
+            else:
+                for number in range(turn, due):
+                    yield replace(waiting, pts=number)
+        turn = due
+        waiting = item
+    if waiting is not None and turn is not None:
+        yield replace(waiting, pts=turn)

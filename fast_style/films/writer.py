@@ -1,0 +1,297 @@
+"""Writing videos and animated GIFs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av import VideoFrame
+from av.error import FFmpegError
+from av.stream import Stream
+from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.stream import VideoStream
+
+from fast_style.errors import VideoError
+from fast_style.films.colors import Colors
+from fast_style.films.frames import OtherPacket, copy_planes, plane_views
+from fast_style.images import Planes
+from fast_style.model import core_count
+
+# Short names for --codec; any other encoder of the FFmpeg libraries may be given by its own name.
+CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
+_BY_SUFFIX = {".webm": "libvpx-vp9", ".gif": "gif", ".avi": "mpeg4"}
+WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"})
+
+# The fastest settings with which pictures stay good: an encoder must not take the time that the network needs.
+_SPEED = {
+    "libx264": {"preset": "ultrafast"},
+    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
+    "libsvtav1": {"preset": "10"},
+}
+_GIF_TIME_BASE = Fraction(1, 100)
+
+
+@dataclass(frozen=True)
+class VideoFormat:
+    """What a video is written as.
+
+    Attributes:
+        width: Width of the picture, px.
+        height: Height of the picture, px.
+        rate: Frames a second, nominally.
+        time_base: Unit of the times, seconds.
+        colors: How its YCbCr means RGB.
+        aspect: Width of a pixel by its height, or None for square ones.
+        codec: A short name, an encoder's name, or None for what suits the file.
+        quality: 1 to 100.
+    """
+
+    width: int
+    height: int
+    rate: Fraction
+    time_base: Fraction
+    colors: Colors = field(default_factory=Colors)
+    aspect: Fraction | None = None
+    codec: str | None = None
+    quality: int = 64
+
+
+class VideoWriter:
+    """A video file being written.
+
+    :meth:`blank` and :meth:`pack` may be called from several threads, the other methods from one.
+
+    Args:
+        path: Where to write; its suffix tells the container.
+        format: Size, times, colors and codec.
+        copied: Streams of a :class:`VideoReader` whose packets :meth:`copy` will pass on.
+        metadata: Title and the like.
+
+    Raises:
+        VideoError: The container or the codec is not known, or the one cannot hold the other.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        format: VideoFormat,
+        *,
+        copied: Sequence[Stream] | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        self.path = path
+        self._drawn = format.height, format.width
+        self._gif = path.suffix.lower() == ".gif"
+        check_video_name(path)
+        # Codecs with half the color resolution take even sides only: the last row or column is repeated.
+        self.format = (
+            format
+            if self._gif
+            else replace(format, width=format.width + format.width % 2, height=format.height + format.height % 2)
+        )
+        try:
+            # FFmpeg's own "faststart" would write the file twice.
+            self.container = av.open(str(path), "w", options={"loop": "0"} if self._gif else {})
+        except FFmpegError as error:
+            raise VideoError(f"cannot write {path}: {error.strerror}") from error
+        try:
+            self._add_streams(copied or [])
+            self.container.metadata.update(metadata or {})
+        except BaseException:
+            self.container.close()
+            raise
+        self._thread = threading.local()
+        self._palette: av.filter.Graph | None = None
+        self._last: int | None = None
+
+    def _add_streams(self, copied: Sequence[Stream]) -> None:
+        format, suffix = self.format, self.path.suffix.lower()
+        codec = CODECS.get(format.codec or "", format.codec or _BY_SUFFIX.get(suffix, "libx264"))
+        try:
+            encoder = av.Codec(codec, "w")
+            if encoder.type != "video":
+                raise VideoError(f"{format.codec} is not a video codec", hint=f"Give one of {', '.join(CODECS)}.")
+            stream = self.container.add_stream(codec, rate=format.rate)
+        except (ValueError, FFmpegError) as error:
+            raise VideoError(
+                f"{suffix} cannot be written with codec {codec!r}", hint=f"Give one of {', '.join(CODECS)}, or none."
+            ) from error
+        assert isinstance(stream, VideoStream)  # as the encoder is of that type
+        self.stream = stream
+        context = self.stream.codec_context
+        context.width, context.height = format.width, format.height
+        context.time_base = self.stream.time_base = _GIF_TIME_BASE if self._gif else format.time_base
+        self._pixel_format = "pal8" if self._gif else _pixel_format(encoder)
+        context.pix_fmt = self._pixel_format
+        if format.aspect:
+            context.sample_aspect_ratio = format.aspect
+        if not self._gif:
+            self._full_range = format.colors.full_range or self._pixel_format.startswith("yuvj")
+            context.colorspace = format.colors.code
+            context.color_range = ColorRange.JPEG if self._full_range else ColorRange.MPEG
+            context.color_primaries = format.colors.primaries
+            context.color_trc = format.colors.transfer
+            context.options = _SPEED.get(codec, {}) | _quality(codec, format.quality)
+            context.thread_count = max(1, core_count() // 2)  # the network needs the rest, and much more
+        try:
+            context.open()
+        except (ValueError, FFmpegError) as error:
+            raise VideoError(
+                f"codec {codec!r} cannot write {format.width}×{format.height} px to {suffix}: {error}",
+                hint="Give another --codec or --size.",
+            ) from error
+        self._copies = {} if self._gif else {stream.index: self._add_copy(stream) for stream in copied}
+
+    def _add_copy(self, stream: Stream) -> Stream:
+        name = stream.codec_context.codec.canonical_name
+        if name not in self.container.supported_codecs:
+            others = ".mp4" if name == "mov_text" else ".mkv"
+            raise VideoError(
+                f"{self.path.suffix} cannot hold the {name} {stream.type} of the input",
+                hint=f"Write {others} instead, or leave it out with --no-{stream.type}.",
+            )
+        copy = self.container.add_stream_from_template(stream)
+        copy.metadata.update(stream.metadata)
+        return copy
+
+    def blank(self) -> VideoFrame:
+        """Get a picture to draw on."""
+        # Kept for each thread: fresh memory takes as long as the conversion.
+        kept: VideoFrame | None = getattr(self._thread, "frame", None)
+        frame = kept or VideoFrame(self.format.width, self.format.height, "gbrp")
+        self._thread.frame = None
+        return frame
+
+    def planes(self, picture: VideoFrame) -> Planes:
+        """Where to draw red, green and blue, each (H, W) uint8, of the format's size before it was made even."""
+        height, width = self._drawn
+        return [view[:height, :width] for view in plane_views(picture)]
+
+    def pack(self, picture: VideoFrame) -> VideoFrame:
+        """Turn what was drawn into a frame for the encoder; the slow part of writing, for any thread."""
+        if not hasattr(self._thread, "reformatter"):  # kept, as setting a conversion up takes as long as the conversion
+            self._thread.reformatter = VideoReformatter()
+        reformatter: VideoReformatter = self._thread.reformatter
+        height, width = self._drawn
+        for view in plane_views(picture):
+            view[height:, :width] = view[height - 1 : height, :width]
+            view[:, width:] = view[:, width - 1 : width]
+        if self._gif:
+            packed = reformatter.reformat(picture, format="rgba")
+        else:
+            packed = reformatter.reformat(
+                picture,
+                format=self._pixel_format,
+                src_color_range=ColorRange.JPEG,
+                dst_colorspace=self.format.colors.matrix,
+                dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
+                interpolation="AREA",  # of the colors, to half their size: faster than bicubic, and nearer to them
+            )
+        assert packed is not picture  # no encoder is given gbrp
+        self._thread.frame = picture
+        return packed
+
+    def add(self, planes: Planes, pts: int) -> None:
+        """Write red, green and blue, each (H, W) uint8: draw, pack and write in one."""
+        picture = self.blank()
+        copy_planes(planes, self.planes(picture))
+        self.write(self.pack(picture), pts)
+
+    def write(self, frame: VideoFrame, pts: int) -> None:
+        """Encode a packed frame, to be shown from ``pts`` in units of the format's time base.
+
+        Raises:
+            VideoError: The file cannot be written, as on a full disk.
+        """
+        if self._gif:
+            pts = round(pts * self.format.time_base / _GIF_TIME_BASE)
+            if self._last is not None and pts <= self._last:
+                return  # a GIF shows at most 100 frames a second
+            frame = self._with_palette(frame)
+        self._last = pts
+        frame.pts, frame.time_base = pts, self.stream.codec_context.time_base
+        self._encode(frame)
+
+    def _with_palette(self, frame: VideoFrame) -> VideoFrame:
+        """Reduce a frame to the 256 colors that suit it best."""
+        if self._palette is None:
+            graph = av.filter.Graph()
+            source = graph.add_buffer(
+                width=frame.width, height=frame.height, format=av.VideoFormat("rgba"), time_base=_GIF_TIME_BASE
+            )
+            split, make = graph.add("split"), graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
+            use, sink = graph.add("paletteuse", "new=1:dither=sierra2_4a"), graph.add("buffersink")
+            source.link_to(split)
+            split.link_to(use, 0, 0)
+            split.link_to(make, 1, 0)
+            make.link_to(use, 0, 1)
+            use.link_to(sink)
+            graph.configure()
+            self._palette = graph
+        frame.pts = None
+        self._palette.push(frame)
+        reduced = self._palette.pull()
+        assert isinstance(reduced, VideoFrame)
+        return reduced
+
+    def copy(self, packet: OtherPacket) -> None:
+        """Pass on a packet of another stream."""
+        if packet.stream.index in self._copies:
+            packet.stream = self._copies[packet.stream.index]
+            with self._muxing():
+                self.container.mux(packet)
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        """Write a frame, or with None those that the encoder still holds."""
+        with self._muxing():
+            self.container.mux(self.stream.encode(frame))
+
+    @contextmanager
+    def _muxing(self) -> Iterator[None]:
+        try:
+            yield
+        except (FFmpegError, ValueError) as error:
+            raise VideoError(f"cannot write {self.path.name}: {error}") from error
+
+    def close(self) -> None:
+        """Write what the encoder still holds, and the file's index."""
+        try:
+            if self._last is not None:
+                self._encode(None)
+        finally:
+            try:
+                self.container.close()
+            except FFmpegError as error:
+                raise VideoError(f"cannot write {self.path.name}: {error.strerror}") from error
+
+
+def check_video_name(path: Path) -> None:
+    """Raise VideoError unless a file of that name can be written as a video."""
+    if path.suffix.lower() not in WRITABLE_VIDEO_SUFFIXES:
+        raise VideoError(
+            f"{path.name}: no video is written as {path.suffix or 'a file without a suffix'}",
+            hint=f"Give one of {', '.join(sorted(WRITABLE_VIDEO_SUFFIXES))}, or numbered pictures as %05d.png.",
+        )
+
+
+def _pixel_format(encoder: av.Codec) -> str:
+    """The format that every player shows, if the encoder has it."""
+    names = [format.name for format in encoder.video_formats or ()]
+    return next((name for name in ("yuv420p", "yuv422p10le", "yuvj420p") if name in names), (names or ["yuv420p"])[0])
+
+
+def _quality(codec: str, quality: int) -> dict[str, str]:
+    """An encoder's options for a quality from 1 to 100; 64 is x264's CRF 18, taken as visually lossless."""
+    loss = (100 - quality) / 100
+    if codec in {"libx264", "libx265"}:
+        return {"crf": str(round(50 * loss))}
+    if codec in {"libvpx-vp9", "libsvtav1"}:
+        return {"crf": str(max(1, round(63 * loss)))}
+    # Quantizer scale, 2 to 31, times FFmpeg's FF_QP2LAMBDA.
+    return {"flags": "+qscale", "global_quality": str(118 * max(2, round(31 * loss)))}

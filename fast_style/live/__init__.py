@@ -1,0 +1,3 @@
+"""The webcam: capture, window, recording."""
+
+__all__: list[str] = []

@@ -1,0 +1,89 @@
+"""Recording what a live session shows."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fast_style.errors import FastStyleError
+from fast_style.files import replacing
+from fast_style.films.writer import VideoFormat, VideoWriter
+from fast_style.images import Pixels, channels
+
+_TIME_BASE = Fraction(1, 1000)  # of recordings, which keep the times at which the frames were captured
+
+
+class Recorder:
+    """A video file written by a thread of its own, so that encoding does not hold up what is shown.
+
+    If the encoder falls behind, frames are left out of the file, not of the window.
+
+    Args:
+        target: The file; it appears when :meth:`close` is called.
+        width: Width of the frames, px.
+        height: Height of the frames, px.
+    """
+
+    def __init__(self, target: Path, width: int, height: int) -> None:
+        self.target, self.frames = target, 0
+        self.size = (width, height)
+        self.error: FastStyleError | None = None
+        self._queue: queue.Queue[tuple[Pixels, int] | None] = queue.Queue(maxsize=4)
+        self._start: float | None = None
+        self._last = -1
+        self._thread = threading.Thread(target=self._write, name="record")
+        self._thread.start()
+
+    def add(self, pixels: Pixels, captured: float) -> None:
+        """Write an (H, W, 3) uint8 BGR frame at the time it was captured."""
+        height, width = pixels.shape[:2]
+        if (width, height) != self.size:  # side by side was switched on: the file keeps its size
+            pixels = np.asarray(cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA), np.uint8)
+        self._start = captured if self._start is None else self._start
+        pts = max(self._last + 1, round((captured - self._start) / _TIME_BASE))
+        try:
+            self._queue.put_nowait((pixels, pts))
+            self._last = pts
+        except queue.Full:
+            pass
+
+    def _write(self) -> None:
+        try:
+            with replacing(self.target) as partial:
+                format = VideoFormat(*self.size, rate=Fraction(30), time_base=_TIME_BASE)
+                writer = VideoWriter(partial, format)
+                try:
+                    while (item := self._queue.get()) is not None:
+                        writer.add(channels(item[0][..., ::-1]), item[1])
+                        self.frames += 1
+                finally:
+                    writer.close()
+        except FastStyleError as error:
+            self.error = error
+            while self._queue.get() is not None:
+                pass
+
+    def close(self) -> None:
+        """Finish the file.
+
+        Raises:
+            FastStyleError: It could not be written.
+        """
+        self._queue.put(None)
+        self._thread.join()
+        if self.error is not None:
+            raise self.error
+
+
+def free_name(path: Path) -> Path:
+    """The path, or the first of NAME-2, NAME-3, … that does not exist."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free

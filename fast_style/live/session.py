@@ -1,0 +1,226 @@
+"""A live session: stylizing what a camera sees, showing it, heeding keys."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fast_style.films.scene import Scene
+from fast_style.images import Picture, Pixels, channels, fit_size, save_image
+from fast_style.live.capture import Capture, Shot
+from fast_style.live.recorder import Recorder, free_name
+from fast_style.live.window import HELP, Controls, Display, press, write_lines
+from fast_style.stylize.contract import SMALLEST_SIDE
+from fast_style.stylize.stylizer import Stylizer
+
+_SMALLEST_HEIGHT = 360  # px; smaller frames are shown enlarged, for the text to be read
+_RECENT = 30  # frames over which the figures are taken
+
+
+@dataclass
+class Figures:
+    """What a live session measured of its recent frames, seconds; ``summary`` puts it in words.
+
+    Attributes:
+        shown: When each frame was shown.
+        latency: Time from capture to display.
+        network: The part of it that the network took.
+        frames: How many were shown in all.
+    """
+
+    shown: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    latency: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    network: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    frames: int = 0
+
+    def add(self, captured: float, network: float) -> None:
+        """Count a frame that has just been shown."""
+        now = time.perf_counter()
+        self.shown.append(now)
+        self.latency.append(now - captured)
+        self.network.append(network)
+        self.frames += 1
+
+    def summary(self) -> dict[str, float]:
+        """Frames a second, and the medians of latency and network in milliseconds."""
+        if len(self.shown) < 2:
+            return {"fps": 0.0, "latency_ms": 0.0, "network_ms": 0.0}
+        span = self.shown[-1] - self.shown[0]
+        return {
+            "fps": round((len(self.shown) - 1) / span, 1) if span else 0.0,
+            "latency_ms": round(statistics.median(self.latency) * 1e3, 1),
+            "network_ms": round(statistics.median(self.network) * 1e3, 1),
+        }
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """How a live session runs.
+
+    Attributes:
+        size: Shrink the camera's long side to this many px, or None.
+        record: Record to this file from the start, or when ``r`` is pressed.
+        stills: Folder for saved stills.
+        seconds: Stop after this long, or None.
+    """
+
+    size: int | None = None
+    record: Path | None = None
+    stills: Path = Path()
+    seconds: float | None = None
+
+
+class Live:
+    """A live session: take the newest frame, stylize, show, heed a key, again.
+
+    Args:
+        capture: Where frames come from.
+        stylizers: The styles; each is run once before the first frame is shown, so that switching costs nothing.
+        display: Where frames go, or None.
+        sinks: Called with each shown (H, W, 3) uint8 BGR frame, such as a virtual camera.
+        options: See :class:`LiveOptions`.
+        say: Told what a user should know: a still was saved, the camera has gone.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        stylizers: list[Stylizer],
+        display: Display | None,
+        *,
+        controls: Controls,
+        options: LiveOptions,
+        say: Callable[[str], None],
+        sinks: list[Callable[[Pixels], None]] | None = None,
+    ) -> None:
+        self.capture, self.stylizers, self.display = capture, stylizers, display
+        self.controls, self.options, self.say, self.sinks = controls, options, say, sinks or []
+        self.figures = Figures()
+        self._scenes = [Scene(stylizer.network, background=True) for stylizer in stylizers]
+        self._recorder: Recorder | None = None
+        self._recordings = 0
+
+    def run(self) -> Figures:
+        """Run until the user quits, the file ends, or the time is up."""
+        first = shrink(np.asarray(self.capture.first, np.uint8), self.options.size)
+        for scene in self._scenes:
+            scene.style(channels(first[..., ::-1])).frame(first)
+        self.capture.start()
+        began, number, lost = time.perf_counter(), 0, False
+        try:
+            while self.options.seconds is None or time.perf_counter() - began < self.options.seconds:
+                shot = self.capture.newest(after=number)
+                if shot is None and self.capture.ended:
+                    break
+                if self.capture.lost != lost:
+                    lost = self.capture.lost
+                    self.say(
+                        f"{self.capture.shown} has gone; waiting for it" if lost else f"{self.capture.shown} is back"
+                    )
+                if shot is not None:
+                    number = shot.number
+                    self._frame(shot)
+                if not self._keys():
+                    break
+        finally:
+            self._stop_recording()
+            for scene in self._scenes:
+                scene.close()
+        return self.figures
+
+    def _frame(self, shot: Shot) -> None:
+        controls = self.controls
+        photo: Pixels = shrink(shot.pixels, self.options.size)
+        if controls.mirror:
+            photo = np.ascontiguousarray(photo[:, ::-1])
+        start = time.perf_counter()
+        shown = np.empty_like(photo)
+        planes = channels(photo[..., ::-1])
+        self._scenes[controls.style].style(planes).planes(
+            planes,
+            channels(shown[..., ::-1]),
+            blend=controls.blend,
+            keep_colors=controls.keep_colors,
+        )
+        network = time.perf_counter() - start
+        if controls.side_by_side:
+            shown = np.concatenate([photo, shown], axis=1)
+        if controls.recording:
+            self._record(shown, shot.time)
+        for sink in self.sinks:
+            sink(shown)
+        if self.display is not None:
+            self.display.show(self._annotated(shown), controls)
+        self._last = shown
+        self.figures.add(shot.time, network)
+
+    def _annotated(self, pixels: Pixels) -> Pixels:
+        figures, controls = self.figures.summary(), self.controls
+        name = self.stylizers[controls.style].style.name
+        name += f"  strength {controls.strength:g}" * self.stylizers[controls.style].network.has_strength
+        lines = [
+            f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms" + "  REC" * controls.recording
+        ]
+        lines += HELP if controls.help else ("h: help",) if self.figures.frames < 3 * _RECENT else ()
+        scale = max(1.0, _SMALLEST_HEIGHT / pixels.shape[0])
+        shown = cv2.resize(pixels, None, fx=scale, fy=scale) if scale > 1 else pixels.copy()
+        return write_lines(np.asarray(shown, np.uint8), lines)
+
+    def _keys(self) -> bool:
+        """Heed a key; return False if it quits."""
+        key = None if self.display is None else self.display.key()
+        if key is None:
+            return True
+        if key in {"q", "\x1b", "quit"}:
+            return False
+        if key == "s" and self.figures.frames:
+            self._save_still()
+        before, self.controls = self.controls, press(self.controls, key, len(self.stylizers))
+        if self.controls.strength != before.strength:
+            self._paint(self.controls.strength)
+        if before.recording and not self.controls.recording:
+            self._stop_recording()
+        return True
+
+    def _paint(self, strength: float) -> None:
+        """Let the styles that have learned a strength take it; the others stay as they are."""
+        for number, stylizer in enumerate(self.stylizers):
+            if stylizer.network.has_strength:
+                self._scenes[number].close()
+                self._scenes[number] = Scene(stylizer.network.mixed(strength=strength), background=True)
+
+    def _save_still(self) -> None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        target = free_name(self.options.stills / f"{self.stylizers[self.controls.style].style.name}-{stamp}.png")
+        save_image(Picture(np.ascontiguousarray(self._last[..., ::-1])), target)
+        self.say(f"saved {target}")
+
+    def _record(self, pixels: Pixels, captured: float) -> None:
+        if self._recorder is None:
+            wanted = self.options.record or Path(f"{self.stylizers[self.controls.style].style.name}.mp4")
+            target = free_name(wanted) if self._recordings or self.options.record is None else wanted
+            self._recordings += 1
+            self._recorder = Recorder(target, pixels.shape[1], pixels.shape[0])
+        self._recorder.add(pixels, captured)
+
+    def _stop_recording(self) -> None:
+        if self._recorder is not None:
+            recorder, self._recorder = self._recorder, None
+            recorder.close()
+            self.say(f"recorded {recorder.frames} frames to {recorder.target}")
+
+
+def shrink(pixels: Pixels, size: int | None) -> Pixels:
+    """Shrink an (H, W, 3) picture so that its long side has at most ``size`` px, and its short side what is needed."""
+    width, height = pixels.shape[1], pixels.shape[0]
+    target = fit_size((width, height), size, least=SMALLEST_SIDE)
+    if target == (width, height):
+        return pixels
+    return np.asarray(cv2.resize(pixels, target, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -1,0 +1,59 @@
+"""The perceptual network and the loss measured with it: a weighted sum of named terms."""
+
+from fast_style.losses.calibration import Calibration
+from fast_style.losses.gram import gram_matrix
+from fast_style.losses.loss import FIGURES, LossTerms, PerceptualLoss, WeightedSum, load_vgg
+from fast_style.losses.objective import BOLD, Objective
+from fast_style.losses.second_view import Motion
+from fast_style.losses.term import Seen, Term, Weight
+from fast_style.losses.terms.border import Border
+from fast_style.losses.terms.content import Content, content_loss, kept
+from fast_style.losses.terms.grids import Lattice, PixelGrid, Weave, lattice, pixel_grid, weave
+from fast_style.losses.terms.steady import Steady
+from fast_style.losses.terms.style import Style, style_loss
+from fast_style.losses.terms.variation import TotalVariation, total_variation
+from fast_style.losses.vgg import VGG, layer_names
+from fast_style.losses.views import Inside, View, Whole, Window, draw_strip, draw_window
+from fast_style.losses.weights import SOURCES, VGGWeights, load_vgg_weights
+
+__all__ = [
+    "BOLD",
+    "FIGURES",
+    "SOURCES",
+    "VGG",
+    "Border",
+    "Calibration",
+    "Content",
+    "Inside",
+    "Lattice",
+    "LossTerms",
+    "Motion",
+    "Objective",
+    "PerceptualLoss",
+    "PixelGrid",
+    "Seen",
+    "Steady",
+    "Style",
+    "Term",
+    "TotalVariation",
+    "VGGWeights",
+    "View",
+    "Weave",
+    "Weight",
+    "WeightedSum",
+    "Whole",
+    "Window",
+    "content_loss",
+    "draw_strip",
+    "draw_window",
+    "gram_matrix",
+    "kept",
+    "lattice",
+    "layer_names",
+    "load_vgg",
+    "load_vgg_weights",
+    "pixel_grid",
+    "style_loss",
+    "total_variation",
+    "weave",
+]

@@ -1,0 +1,3 @@
+"""Faster convolutions for the perceptual network."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""The terms of the loss, a class or a few a file."""
+
+__all__: list[str] = []

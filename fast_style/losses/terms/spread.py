@@ -1,0 +1,56 @@
+"""The spread: each channel's mean and deviation are to be the painting's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from fast_style.losses.objective import Objective
+from fast_style.losses.term import Seen, Term, Weight, mix
+
+# Added to variances, so that the root of a channel that never responds has a gradient.
+_SMALLEST_VARIANCE = 1e-4
+
+
+def mean_and_deviation(features: Tensor) -> Tensor:
+    """Describe each channel over its positions: (N, C, H, W) to (N, 2, C), float32, means first."""
+    variance, mean = torch.var_mean(features.float(), (2, 3), correction=0)
+    return torch.stack([mean, (variance + _SMALLEST_VARIANCE).sqrt()], dim=1)
+
+
+class Spread(Term):
+    """How far the channels' means and deviations are from the painting's.
+
+    A Gram matrix holds squares, so its strongest directions outweigh all others and a rare colour hardly counts.
+    Deviations are not squared.
+
+    Reference:
+        Li, Wang, Liu and Hou 2017 ("Demystifying neural style transfer"), section 4.2; Huang and Belongie 2017,
+        equation 12. It is the squared Wasserstein-2 distance of Gaussians without covariances.
+    """
+
+    name = "spread"
+    against = "painting"
+
+    def __init__(self, objective: Objective) -> None:
+        layers = objective.spread_layers or objective.style_layers
+        own = dict.fromkeys(layers, 1 / len(layers)) if objective.spread_layers else objective.shares("style")
+        super().__init__(
+            Weight(objective.strength * objective.spread_weight),
+            own,
+            layers=layers,
+            balanced=objective.weighting == "balanced",
+        )
+
+    def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
+        """Keep the weighted mean of the paintings' statistics."""
+        for layer in self.layers:
+            found = [mean_and_deviation(painting.features[layer])[0] for painting in paintings]
+            self.register_buffer(f"target_{layer}", mix(found, shares), persistent=False)
+
+    def distance(self, part: str, seen: Seen) -> Tensor:
+        """Compare one layer."""
+        difference = mean_and_deviation(seen.features[part]) - self.get_buffer(f"target_{part}")
+        return difference.square().sum((1, 2)).mean()

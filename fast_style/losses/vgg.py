@@ -1,0 +1,194 @@
+"""VGG-16 and VGG-19 as feature extractors, with layers addressed by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fast_style.errors import ImageError, LayerError, did_you_mean
+from fast_style.losses.kernels.winograd import WinogradConv2d, mirror, pays, transform
+from fast_style.losses.weights import BLOCKS, VGGWeights
+
+Pooling = Literal["avg", "max"]
+Padding = Literal["zeros", "replicate"]
+
+
+def layer_names(depth: int) -> tuple[str, ...]:
+    """Name every layer of VGG-16 or VGG-19 in order: ``conv1_1``, ``relu1_1``, …, ``pool5``."""
+    names: list[str] = []
+    for block, count in enumerate(BLOCKS[depth], 1):
+        for index in range(1, count + 1):
+            names += [f"conv{block}_{index}", f"relu{block}_{index}"]
+        names.append(f"pool{block}")
+    return tuple(names)
+
+
+def layer_stride(name: str) -> int:
+    """Pixels from one position of a layer to the next: 1 for ``relu1_2``, 2 for ``pool1`` and ``relu2_1``."""
+    block = int(next(character for character in name if character.isdigit()))
+    return 1 << (block if name.startswith("pool") else block - 1)
+
+
+class FrozenConv2d(nn.Module):
+    """A 3×3 convolution whose weights are buffers, so that no optimizer and no state dict ever sees them.
+
+    Args:
+        weight: (O, I, 3, 3).
+        bias: (O,).
+        padding: What lies beyond the edge: ``zeros``, or the edge itself.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, padding: Padding = "zeros") -> None:
+        super().__init__()
+        self.padding = padding
+        self.register_buffer("weight", weight.detach().clone(), persistent=False)
+        self.register_buffer("bias", bias.detach().clone(), persistent=False)
+        self.weight: Tensor
+        self.bias: Tensor
+        self._prepared: dict[str, Tensor] = {}
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Convolve: (N, I, H, W) to (N, O, H, W)."""
+        padding = 1
+        if self.padding == "replicate":
+            features, padding = _repeat_edge(features), 0
+        if not pays(features, self.weight):
+            return F.conv2d(features, self.weight, self.bias, padding=padding)
+        made: Tensor = WinogradConv2d.apply(features, self._forwards(), self._backwards, padding)
+        return made + self.bias.view(1, -1, 1, 1)
+
+    def _forwards(self) -> Tensor:
+        if "forwards" not in self._prepared:
+            self._prepared["forwards"] = transform(self.weight)
+        return self._prepared["forwards"]
+
+    def _backwards(self) -> Tensor:
+        if "backwards" not in self._prepared:
+            self._prepared["backwards"] = transform(mirror(self.weight))
+        return self._prepared["backwards"]
+
+
+def _repeat_edge(features: Tensor) -> Tensor:
+    if not features.is_cuda:
+        return F.pad(features, (1, 1, 1, 1), mode="replicate")
+    # CUDA's own padding leaves channels last, and goes back by atomic additions.
+    rows = torch.cat([features[:, :, :1], features, features[:, :, -1:]], dim=2)
+    return torch.cat([rows[..., :1], rows, rows[..., -1:]], dim=3)
+
+
+class VGG(nn.Module):
+    """The convolutional part of VGG-16 or VGG-19, frozen, only as deep as the deepest layer asked for.
+
+    It has no parameters: its weights are non-persistent buffers, so it stays out of checkpoints, gets no
+    gradients, and has nothing that ``train()`` could change. Gradients flow through it to the image.
+
+    Args:
+        weights: The convolutions and the input they expect.
+        layers: Names of the layers that will be asked for; decides the depth.
+        pooling: ``avg`` is smoother and what Gatys et al. prefer; ``max`` is what the network was trained with.
+        padding: ``zeros`` is what the network was trained with. With ``replicate``, which continues features by
+            their edge, a picture's border looks no different from its middle.
+
+    Raises:
+        LayerError: A layer of that name does not exist; the message suggests the nearest.
+
+    Reference:
+        Simonyan and Zisserman 2015, table 1; Gatys, Ecker and Bethge 2016, section 2 (average pooling).
+
+    Differs from the paper:
+        Gatys et al. rescaled the weights so that each filter's mean activation is one. Here they stay as published.
+    """
+
+    def __init__(
+        self,
+        weights: VGGWeights,
+        layers: Sequence[str],
+        *,
+        pooling: Pooling = "avg",
+        padding: Padding = "zeros",
+    ) -> None:
+        super().__init__()
+        names = layer_names(weights.depth)
+        _check_layers(layers, names, f"VGG-{weights.depth}")
+        self.weights_name = weights.name
+        self.depth = weights.depth
+        self.pooling = pooling
+        self.padding = padding
+        self.channel_order = weights.channel_order
+        self.scale = weights.scale
+        self.register_buffer("mean", torch.tensor(weights.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(weights.std).view(1, 3, 1, 1), persistent=False)
+        self.mean: Tensor
+        self.std: Tensor
+
+        self.layers = nn.ModuleDict()
+        convolutions = iter(weights.convolutions)
+        for name in names[: max(map(names.index, layers)) + 1]:
+            if name.startswith("conv"):
+                self.layers[name] = FrozenConv2d(*next(convolutions), padding=padding)
+            elif name.startswith("relu"):
+                self.layers[name] = nn.ReLU()  # never in place: the layer before it may be tapped
+            else:
+                self.layers[name] = nn.AvgPool2d(2) if pooling == "avg" else nn.MaxPool2d(2)
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Keep the convolutions' weights in a type, and compute in it; pictures are still presented in float32.
+
+        An autocast would convert 20 million weights at every call: in training, more work than the convolutions.
+        """
+        self.layers.to(dtype)
+
+    def preprocess(self, image: Tensor) -> Tensor:
+        """Present RGB in [0, 1] as the weights expect it. (N, 3, H, W) to the same shape; not in place."""
+        if self.channel_order != (0, 1, 2):
+            image = image[:, list(self.channel_order)]
+        return (image * self.scale - self.mean) / self.std
+
+    def forward(self, image: Tensor, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """Return the named layers' activations, computing no layer deeper than needed.
+
+        Args:
+            image: (N, 3, H, W), RGB in [0, 1].
+            layers: Some of the network's layers, or None for all of them.
+
+        Returns:
+            Name to activation (N, C, H / 2^p, W / 2^p), where p counts the poolings before the layer.
+
+        Raises:
+            LayerError: A layer is unknown or deeper than the network was built.
+            ImageError: The image is not (N, 3, H, W), or too small to reach the deepest layer.
+        """
+        wanted = list(self.layers) if layers is None else list(layers)
+        _check_layers(wanted, tuple(self.layers), f"this VGG-{self.depth}")
+        if image.ndim != 4 or image.shape[1] != 3:
+            raise ImageError(f"expected a batch of RGB images (N, 3, H, W), got {tuple(image.shape)}")
+        order = list(self.layers)
+        last = max(map(order.index, wanted))
+        smallest = 2 ** sum(name.startswith("pool") for name in order[: last + 1])
+        if min(image.shape[-2:]) < smallest:
+            raise ImageError(
+                f"an image of {image.shape[-1]}×{image.shape[-2]} px is too small for {order[last]}",
+                hint=f"That layer needs at least {smallest} px on each side.",
+            )
+        found: dict[str, Tensor] = {}
+        features = self.preprocess(image).to(next(self.layers.buffers()).dtype)
+        for name in order[: last + 1]:
+            features = self.layers[name](features)
+            if name in wanted:
+                found[name] = features
+        return found
+
+
+def _check_layers(asked: Sequence[str], known: tuple[str, ...], owner: str) -> None:
+    if not asked:
+        raise LayerError(f"no layer of {owner} was asked for", hint=f"Its layers are {known[0]} … {known[-1]}.")
+    for name in asked:
+        if name not in known:
+            raise LayerError(
+                f"{owner} has no layer {name!r}{did_you_mean(name, known)}",
+                hint=f"Its layers are {known[0]} … {known[-1]}.",
+            )

@@ -1,0 +1,121 @@
+"""What a graph costs: its operators, parameters and multiplications, found by running it once."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from fast_style.errors import ModelError
+from fast_style.model.session import first_line, open_session, session_options
+
+_CONVOLUTIONS = {"Conv", "FusedConv", "ConvInteger", "QLinearConv"}
+_PRODUCTS = {"Gemm", "FusedGemm", "MatMul", "FusedMatMul", "MatMulInteger", "QLinearMatMul"}
+
+
+@dataclass(frozen=True)
+class NodeCost:
+    """What one node of a graph costs.
+
+    Attributes:
+        name: Name of the node.
+        operator: Its operator, such as ``Conv``.
+        parameters: Weights and biases of a convolution; 0 for other operators.
+        multiplications: Multiply-adds of a convolution or matrix product; 0 for other operators.
+    """
+
+    name: str
+    operator: str
+    parameters: int
+    multiplications: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a graph costs for the inputs that it was measured with.
+
+    Attributes:
+        nodes: Those that ran, in their order.
+    """
+
+    nodes: tuple[NodeCost, ...]
+
+    @property
+    def operators(self) -> dict[str, int]:
+        """How often each operator ran, the most frequent first."""
+        return dict(Counter(node.operator for node in self.nodes).most_common())
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases of the convolutions."""
+        return sum(node.parameters for node in self.nodes)
+
+    @property
+    def multiplications(self) -> int:
+        """Multiply-adds of the convolutions and matrix products."""
+        return sum(node.multiplications for node in self.nodes)
+
+
+def measure_cost(model: Path | bytes, feed: Mapping[str, NDArray[Any]]) -> Cost:
+    """Run a graph once, unoptimized and profiled, so that no library but ONNX Runtime is needed.
+
+    Args:
+        model: Its file, or a serialized model.
+        feed: Its inputs.
+
+    Raises:
+        ModelError: It cannot be opened, or cannot be run with these inputs.
+    """
+    import onnxruntime
+
+    options = session_options(None)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # Weights that are packed are missing in the profile.
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    options.enable_profiling = True
+    with tempfile.TemporaryDirectory() as folder:
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = open_session(model, options=options)
+        try:
+            session.run(None, feed)
+        except Exception as error:  # its exceptions share no base but this one
+            name = model if isinstance(model, Path) else "the graph"
+            shapes = ", ".join("×".join(map(str, array.shape)) for array in feed.values())
+            raise ModelError(f"{name} could not be run on inputs of {shapes}: {first_line(error)}") from error
+        finally:
+            profile = Path(session.end_profiling())
+        events = json.loads(profile.read_text(encoding="utf-8"))
+    suffix = "_kernel_time"
+    return Cost(
+        tuple(
+            _node_cost(event["name"].removesuffix(suffix), event["args"])
+            for event in events
+            if event.get("name", "").endswith(suffix)
+        )
+    )
+
+
+def _node_cost(name: str, event: dict[str, Any]) -> NodeCost:
+    """Read one node's cost from its event in the profile, which has the shapes of what went in and came out."""
+    operator = event["op_name"]
+    given = [next(iter(shape.values())) for shape in event["input_type_shape"]]
+    made = [next(iter(shape.values())) for shape in event["output_type_shape"]]
+    if operator in _CONVOLUTIONS:
+        # The weight is (O, I / groups, kH, kW); scales and zero points may stand before it.
+        weight = next(shape for shape in given[1:] if len(shape) > 2)
+        return NodeCost(name, operator, sum(map(math.prod, given[1:])), math.prod(made[0]) * math.prod(weight[1:]))
+    if operator == "ConvTranspose":
+        # The weight is (I, O / groups, kH, kW).
+        return NodeCost(name, operator, sum(map(math.prod, given[1:])), math.prod(given[0]) * math.prod(given[1][1:]))
+    if operator in _PRODUCTS:
+        # Gemm may transpose its first input, (M, K), so K is found by dividing; its output is (M, N).
+        depth = math.prod(given[0]) // made[0][0] if "Gemm" in operator else given[0][-1]
+        return NodeCost(name, operator, 0, math.prod(made[0]) * depth)
+    return NodeCost(name, operator, 0, 0)

@@ -1,0 +1,3 @@
+"""Faster convolutions for the transformer networks."""
+
+__all__: list[str] = []

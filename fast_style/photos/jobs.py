@@ -1,0 +1,195 @@
+"""Planning: from what was asked for to jobs, which are plain data, and which of them are done already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fast_style.errors import InputError, VideoError
+from fast_style.images import WRITABLE_SUFFIXES, find_photos
+from fast_style.photos.ledger import Ledger
+from fast_style.photos.shards import Shard
+
+Format = Literal["png", "jpg", "webp", "tif"]
+
+STREAM = Path("-")
+
+# Told apart by name, so that photos do not wait for the video libraries to load. A GIF is a video unless its result is
+# a photo.
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"}
+    | {".wmv", ".flv", ".3gp", ".ogv", ".y4m"}
+)
+# The result of a video keeps these suffixes; any other becomes .mp4.
+_KEPT_VIDEO_SUFFIXES = frozenset({".mkv", ".mov", ".webm", ".gif"})
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo or video and where its result goes.
+
+    Attributes:
+        source: A file, a pattern of numbered pictures, or ``-`` for standard input.
+        target: A file, a pattern of numbered pictures, or ``-`` for standard output.
+        folder: Folder of all the results, if a folder of photos is stylized, else None.
+    """
+
+    source: Path
+    target: Path
+    folder: Path | None = None
+
+    @property
+    def is_video(self) -> bool:
+        """Whether the result is a video."""
+        if self.source.suffix.lower() == ".gif":
+            return self.target.suffix.lower() in VIDEO_SUFFIXES or "%" in self.target.name
+        return is_video(self.source)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the ledger of the folder calls the photo and its result."""
+        return str(self.source.resolve()), self.target.relative_to(self.folder or "").as_posix()
+
+
+def plan_jobs(
+    inputs: Sequence[Path], out: Path | None, style: str, format: Format | None, *, shard: Shard | None = None
+) -> list[Job]:
+    """Decide what becomes of each input, and where its result goes.
+
+    Args:
+        inputs: Photos, videos, folders of photos, patterns of numbered pictures, or ``-`` for standard input.
+        out: A file for one input, a folder for several, ``-`` for standard output, or None to write beside the inputs.
+        style: The name that results beside the inputs bear.
+        format: Format of photos; None takes that of ``out``, or the input's.
+        shard: Only the share of the folders' photos that it holds; None is all.
+
+    Raises:
+        InputError: There is nothing to do, a folder holds no photos, or several results would go to one file.
+    """
+    if not inputs:
+        raise InputError("nothing to stylize", hint="Give a photo, a video, a folder, or - for standard input.")
+    single = len(inputs) == 1 and not inputs[0].is_dir()
+    if not single and out is not None and (out == STREAM or out.is_file() or _is_file_name(out)):
+        raise InputError(f"several results cannot all go to {out}", hint="Give a folder with -o.")
+    if shard is not None and not all(given.is_dir() for given in inputs):
+        raise InputError(
+            "only folders of photos are stylized in shards",
+            hint="Leave --shard out, or list files for 'fast-style batch'.",
+        )
+    seen: dict[Path, Path] = {}
+    jobs: list[Job] = []
+    for given in inputs:
+        for job in _jobs_of(given, out, style, format, single=single):
+            if job.target in seen:
+                raise InputError(f"{seen[job.target]} and {job.source} would both be written to {job.target}")
+            seen[job.target] = job.source
+            if shard is None or shard.holds(job.names[1]):
+                jobs.append(job)
+    return jobs
+
+
+def is_done(job: Job, ledger: Ledger | None, *, force: bool) -> bool:
+    """Whether a photo was done before, and neither it nor the settings have changed.
+
+    Args:
+        job: The job of a photo.
+        ledger: Ledger of the job's folder, or None.
+        force: Do everything again, and overwrite what exists.
+
+    Raises:
+        InputError: There is a file in the place of the result that may not be overwritten.
+    """
+    if force or job.target == STREAM or not job.target.exists():
+        return False
+    if ledger is None:
+        raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
+    return ledger.skips(ledger.look(*job.names))
+
+
+def check_video(job: Job, *, force: bool) -> None:
+    """Refuse a video whose result may not be written.
+
+    Raises:
+        InputError: It would go to standard output, over the video itself, or over what exists.
+    """
+    if job.target == STREAM:
+        raise InputError("a video cannot go to standard output", hint="Give a file with -o.")
+    if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
+        raise InputError(f"{job.source} would be written over itself")
+    if (there := _existing(job.target)) and not force:
+        raise InputError(f"{there[0]} exists", hint="Give --force to overwrite it.")
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether a path is a pattern of numbered pictures, such as ``frames/%05d.png``."""
+    return re.search(r"%0?\d*d", path.name) is not None
+
+
+def numbered_files(pattern: Path) -> list[Path]:
+    """The files that a pattern such as ``frames/%05d.png`` names, by number; gaps do not matter.
+
+    Raises:
+        VideoError: The pattern has more than one number.
+    """
+    parts = re.split(r"%0?\d*d", pattern.name)
+    if len(parts) != 2:
+        raise VideoError(f"{pattern} is not a pattern with one number, such as %05d.png")
+    name = re.compile(rf"{re.escape(parts[0])}(\d+){re.escape(parts[1])}")
+    found = ((name.fullmatch(path.name), path) for path in pattern.parent.glob("*"))
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+
+
+def _jobs_of(given: Path, out: Path | None, style: str, format: Format | None, *, single: bool) -> Iterator[Job]:
+    """The jobs of one input: one, or those of a folder's photos."""
+    if given.is_dir():
+        folder = _beside(given, style) if out is None else out
+        for photo in find_photos(given):
+            yield Job(photo, folder / photo.relative_to(given).with_suffix(_suffix(photo, format)), folder)
+        return
+    if str(given).startswith("-") and given != STREAM and not given.exists():
+        raise InputError(f"{given} is neither an option nor a file")
+    if single and out is not None and (out == STREAM or (not out.is_dir() and out.suffix)):
+        target = out
+    elif given == STREAM:
+        target = STREAM if out is None else out / f"stdin.{format or 'png'}"
+    elif "%" in given.name and is_video(given):
+        target = (out or _beside(given.parent, style)) / given.name
+    elif out is not None:
+        target = out / Path(given.name).with_suffix(_suffix(given, format))
+    else:
+        target = given.with_name(f"{given.stem}-{style}{_suffix(given, format)}")
+    yield Job(given, target)
+
+
+def _beside(folder: Path, style: str) -> Path:
+    return folder.resolve().with_name(f"{folder.resolve().name}-{style}")
+
+
+def _suffix(source: Path, format: Format | None) -> str:
+    """Of the result of a photo or video that gets a name of its own."""
+    suffix = source.suffix.lower()
+    if format is not None:
+        return f".{format}"
+    if suffix in VIDEO_SUFFIXES:
+        return source.suffix if suffix in _KEPT_VIDEO_SUFFIXES else ".mp4"
+    # The result of a TIFF is one only if that is asked for: few places show them.
+    return source.suffix if suffix in WRITABLE_SUFFIXES - {".tif", ".tiff"} else ".png"
+
+
+def is_video(source: Path) -> bool:
+    """Whether a file is a video by its name, or a pattern of numbered pictures."""
+    return source.suffix.lower() in VIDEO_SUFFIXES or ("%" in source.name and not source.exists())
+
+
+def _is_file_name(path: Path) -> bool:
+    return path.suffix.lower() in WRITABLE_SUFFIXES | VIDEO_SUFFIXES and not path.is_dir()
+
+
+def _existing(target: Path) -> list[Path]:
+    """The files that writing to ``target`` could overwrite."""
+    if is_sequence(target):
+        return numbered_files(target) if target.parent.is_dir() else []
+    return [target] if target.exists() else []

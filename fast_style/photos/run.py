@@ -1,0 +1,312 @@
+"""Stylizing one photo, anywhere; and many at once in threads, in bounded memory."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from fast_style.errors import FastStyleError, ImageError, InputError
+from fast_style.files import replacing, sweep
+from fast_style.images import MAX_PIXELS, format_of, load_image, read_header, save_image
+from fast_style.model import Device, core_count
+from fast_style.photos.jobs import STREAM, Job, is_done
+from fast_style.photos.ledger import Ledger
+from fast_style.photos.shards import Shard
+from fast_style.pipeline import Budget, overlap
+from fast_style.stylize.contract import Range
+from fast_style.stylize.masks import pair_masks
+from fast_style.stylize.passes import check_strokes
+from fast_style.stylize.stylizer import Stylizer, check_blend, check_quality, check_size
+from fast_style.stylize.tiles import Progress, is_seen_whole, stylize_bands
+
+# So many pixels are in memory at once, decoded, in the network or being encoded: about 1.5 GiB.
+_PIXELS_AT_ONCE = 24_000_000
+# Options that decide whether there is a file, and of what kind, but not what the picture looks like.
+_SAME_PICTURE = frozenset({"format", "max_pixels"})
+
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """How photos are stylized and saved.
+
+    Attributes:
+        size: Shrink the long side to this many px, or None.
+        blend: 0.0 is the photo, 1.0 the full style.
+        keep_colors: Take only brightness from the style.
+        quality: Quality of JPEG and WebP, 1 to 100.
+        format: Format of standard output: PNG, JPEG or WEBP.
+        strokes: How much larger than trained the strokes are; None lets them grow with large photos.
+        masks: Where the styles are painted, see :func:`fast_style.stylize.masks.pair_masks`.
+        max_pixels: Photos with more pixels are refused, before they are decoded.
+    """
+
+    size: int | None = None
+    blend: float = 1.0
+    keep_colors: bool = False
+    quality: int = 92
+    format: str = "PNG"
+    strokes: float | None = None
+    max_pixels: int = MAX_PIXELS
+    masks: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value out of range."""
+        check_blend(self.blend)
+        check_strokes(self.strokes)
+        check_size(self.size)
+        check_quality(self.quality)
+        if self.max_pixels < 1:
+            raise InputError(f"the limit of {self.max_pixels} px refuses every photo; expected at least 1 px")
+
+    def key(self) -> dict[str, object]:
+        """Return what changes the picture, as JSON can hold it.
+
+        Defaults are left out, so that a new option with its default changes no key. Masks count by what is in them,
+        and 2 and 2.0 are the same.
+
+        Raises:
+            ImageError: A mask cannot be read.
+        """
+        changed = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _SAME_PICTURE}
+        defaults = {each.name: each.default for each in fields(self)}
+        key = {name: value for name, value in changed.items() if value != defaults[name]}
+        if self.masks:
+            key["masks"] = [_checksum(mask) for mask in self.masks]
+        whole = {name: int(value) for name, value in key.items() if isinstance(value, float) and value.is_integer()}
+        return key | whole
+
+
+@dataclass(frozen=True)
+class PhotoOutcome:
+    """What became of one photo.
+
+    Attributes:
+        job: What was to be done.
+        seconds: How long it took, beside others.
+        size: Width and height of the result, px; None if there is no result, or if it was there already.
+        skipped: It was done already, and neither photo nor settings have changed.
+        error: Why there is no result, or None.
+    """
+
+    job: Job
+    seconds: float
+    size: tuple[int, int] | None = None
+    skipped: bool = False
+    error: FastStyleError | None = None
+
+
+def stylize_photo(
+    job: Job, stylizer: Stylizer, options: PhotoOptions, *, progress: Progress | None = None
+) -> PhotoOutcome:
+    """Stylize one photo and save it.
+
+    This depends on its arguments alone, and they and the outcome can be pickled: call it in a thread, another process
+    or on another machine that sees the files.
+
+    Args:
+        job: What to do. A result that exists is overwritten: see :func:`fast_style.photos.jobs.is_done`.
+        stylizer: The style.
+        options: See :class:`PhotoOptions`.
+        progress: Called with the share that is done, 0.0 to 1.0, while a large photo is stylized.
+    """
+    start = time.perf_counter()
+    try:
+        if _is_streamed(job, stylizer, options):
+            size = _stream(job, stylizer, options, progress)
+        else:
+            size = _stylize(job, stylizer, options, progress)
+    except FastStyleError as error:
+        return PhotoOutcome(job, time.perf_counter() - start, error=error)
+    return PhotoOutcome(job, time.perf_counter() - start, size)
+
+
+def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None) -> tuple[int, int]:
+    """Stylize a photo in memory; return its size."""
+    source = io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
+    picture = stylizer.picture(
+        load_image(source, size=options.size, max_pixels=options.max_pixels),
+        blend=options.blend,
+        keep_colors=options.keep_colors,
+        strokes=options.strokes,
+        masks=pair_masks(stylizer.network, options.masks) if options.masks else None,
+        progress=progress,
+    )
+    if job.target == STREAM:
+        save_image(picture, sys.stdout.buffer, quality=options.quality, format=options.format)
+    else:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        save_image(picture, job.target, quality=options.quality)
+    return picture.size
+
+
+def _is_streamed(job: Job, stylizer: Stylizer, options: PhotoOptions) -> bool:
+    """Whether a photo is read and written in parts: a large one, or one whose 16 bits a channel can be kept."""
+    if options.masks or STREAM in {job.source, job.target} or (header := read_header(job.source)) is None:
+        return False
+    deep = header.deep and format_of(job.target) in {"PNG", "TIFF"}
+    if not deep and is_seen_whole(stylizer.network, header.pixels(options.size)):
+        return False
+    from fast_style.stylize.streaming import READABLE, streams
+
+    return header.width * header.height <= options.max_pixels and header.format in READABLE and streams()
+
+
+def _stream(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None) -> tuple[int, int]:
+    """Stylize a photo that is never in memory as a whole; return its size."""
+    from fast_style.stylize.streaming import open_raster, write_bands
+
+    photo = open_raster(job.source, size=options.size)
+    bands = stylize_bands(
+        stylizer.network,
+        photo,
+        blend=options.blend,
+        keep_colors=options.keep_colors,
+        strokes=options.strokes,
+        progress=progress,
+    )
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(job.target) as partial:
+        write_bands(bands, photo, partial, format=format_of(job.target), quality=options.quality)
+    return photo.size
+
+
+def stylize_photos(
+    jobs: Iterable[Job],
+    style: str | Path,
+    options: PhotoOptions,
+    *,
+    device: Device = "auto",
+    value_range: Range | None = None,
+    jobs_at_once: int | None = None,
+    threads: int | None = None,
+    force: bool = False,
+    strength: float = 1.0,
+    shard: Shard | None = None,
+    progress: Progress | None = None,
+) -> Iterator[PhotoOutcome]:
+    """Stylize photos side by side; yield what became of each, in order.
+
+    Args:
+        jobs: What to do.
+        style: A shipped name or an ONNX file.
+        options: See :class:`PhotoOptions`.
+        device: See :class:`Stylizer`.
+        value_range: See :class:`Stylizer`.
+        jobs_at_once: Photos at once; by default as many as there are cores.
+        threads: Threads of the network for one photo; by default the cores are shared out.
+        force: Overwrite results that exist, and make those again that are done.
+        strength: See :class:`Stylizer`.
+        shard: The share that the jobs are, which has a ledger of its own; None is all.
+        progress: Called with the share that is done of a large photo, if it is the only one.
+
+    Raises:
+        StyleNotFoundError, ModelError, DeviceError: As :class:`Stylizer`. What is wrong with a photo is in its
+            outcome.
+    """
+    jobs = list(jobs)
+    workers = min(len(jobs), jobs_at_once or max(1, core_count() // (threads or 1))) or 1
+
+    def open_style(threads: int) -> Stylizer:
+        return Stylizer(style, device=device, threads=threads, value_range=value_range, strength=strength)
+
+    worker = PhotoWorker(open_style, options, workers, threads, progress if len(jobs) == 1 else None)
+    folders = {job.folder for job in jobs if job.folder is not None}
+    settings = settings_key(worker.stylizer, options, value_range) if folders else {}
+    own = "" if shard is None else f"-{shard}"
+    ledgers = {folder: Ledger(folder, settings, own=own, shard=shard or Shard()) for folder in folders}
+
+    def work(job: Job) -> PhotoOutcome:
+        ledger = None if job.folder is None else ledgers[job.folder]
+        try:
+            if is_done(job, ledger, force=force):  # asked as late as can be: someone else may write there, too
+                return PhotoOutcome(job, 0.0, skipped=True)
+        except InputError as error:
+            return PhotoOutcome(job, 0.0, error=error)
+        if ledger is None:
+            return worker.do(job)
+        found = ledger.look(*job.names)
+        if ledger.deaths(found):
+            sweep(job.target)
+        ledger.begin([found])
+        outcome = worker.do(job)
+        ledger.end([(found, outcome.seconds, explain(outcome.error))])
+        return outcome
+
+    return map(work, jobs) if len(jobs) == 1 else overlap(jobs, work, workers=workers)
+
+
+def settings_key(stylizer: Stylizer, options: PhotoOptions, value_range: Range | None) -> dict[str, object]:
+    """Return everything but the photo that changes a result, the same on every machine: for a ledger.
+
+    Raises:
+        ImageError: A mask cannot be read.
+    """
+    key = {"style": stylizer.network.checksum, **options.key()}
+    if value_range is not None:
+        key["value_range"] = value_range
+    if stylizer.network.weights:
+        key["weights"] = list(stylizer.network.weights.items())  # in their order, which masks follow
+    if stylizer.network.strength != 1:
+        key["strength"] = stylizer.network.strength
+    return key
+
+
+def _checksum(mask: Path) -> str:
+    import hashlib  # 3 ms that a single photo does not need
+
+    try:
+        return hashlib.sha256(Path(mask).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ImageError(f"cannot read the mask {mask}: {error.strerror or error}") from error
+
+
+def explain(error: FastStyleError | None) -> str:
+    """An error and its remedy in one line; empty for None."""
+    return "" if error is None else f"{error}. {error.hint}" if error.hint else str(error)
+
+
+class PhotoWorker:
+    """What the threads share: the sessions and the bound on memory.
+
+    Args:
+        open_style: Opens the style for so many threads.
+        options: See :class:`PhotoOptions`.
+        workers: Threads that call :meth:`do`.
+        threads: Of the network for one photo; None shares the cores out.
+        progress: Called with the share that is done of a large photo.
+    """
+
+    def __init__(
+        self,
+        open_style: Callable[[int], Stylizer],
+        options: PhotoOptions,
+        workers: int,
+        threads: int | None,
+        progress: Progress | None,
+    ) -> None:
+        self._open, self._options, self._workers, self._progress = open_style, options, workers, progress
+        self.stylizer = open_style(threads or max(1, core_count() // workers))
+        self._large: Stylizer | None = None
+        self._lock = threading.Lock()
+        self._budget = Budget(_PIXELS_AT_ONCE)
+
+    def do(self, job: Job) -> PhotoOutcome:
+        """Stylize one photo and save it, as soon as there is memory for it."""
+        # Nothing is known of standard input before it is read.
+        header = None if job.source == STREAM else read_header(job.source)
+        pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
+        with self._budget.spend(pixels):
+            return stylize_photo(job, self._stylizer_for(pixels), self._options, progress=self._progress)
+
+    def _stylizer_for(self, pixels: int) -> Stylizer:
+        """The session for a photo of that size: one thread each, but all for one so large that few fit in memory."""
+        if self._workers == 1 or pixels <= _PIXELS_AT_ONCE // self._workers:
+            return self.stylizer
+        with self._lock:
+            self._large = self._large or self._open(core_count())
+        return self._large

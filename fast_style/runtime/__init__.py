@@ -1,5 +1,0 @@
-"""Running finished styles: numpy, Pillow and ONNX Runtime, never torch."""
-
-from fast_style.runtime.stylizer import Stylizer
-
-__all__ = ["Stylizer"]

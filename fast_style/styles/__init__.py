@@ -1,0 +1,3 @@
+"""Which style: names, mixtures, cards, adapters."""
+
+__all__: list[str] = []

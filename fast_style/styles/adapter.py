@@ -1,0 +1,91 @@
+"""Adapters: a style as a small file of scales and shifts, for the network that it was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fast_style.errors import ModelError
+from fast_style.files import check_format, replacing
+from fast_style.model import Set
+
+SUFFIX = ".safetensors"
+# What is written now.
+_FORMAT = 1
+# A set of `fine` has 50 kB for each power; anything this large is something else.
+_MAX_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A style's scales and shifts.
+
+    Attributes:
+        name: Of the style.
+        base: Checksum of the convolutions that it belongs to, see :func:`fast_style.model.base_checksum`.
+        values: Its set: (1 or 3, 2, C) float32.
+        card: What its training recorded.
+    """
+
+    name: str
+    base: str
+    values: Set
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+def save_adapter(adapter: Adapter, path: Path) -> None:
+    """Write an adapter as safetensors, whole or not at all.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
+    from safetensors.numpy import save  # what runs a plain style does without it
+
+    values = np.ascontiguousarray(adapter.values, np.float32)
+    facts = {
+        "format": str(_FORMAT),
+        "name": adapter.name,
+        "base": adapter.base,
+        "sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+        "card": json.dumps(adapter.card),
+    }
+    with replacing(path) as partial:
+        partial.write_bytes(save({"set": values}, metadata=facts))
+
+
+def load_adapter(path: Path) -> Adapter:
+    """Read an adapter; no code in it is run.
+
+    Raises:
+        ModelError: It cannot be read, is damaged, is no adapter, or a later version wrote it.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    hint = "Give a file that 'fast-style train --adapter-of' wrote."
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelError(f"{path} has {path.stat().st_size >> 20} MiB; an adapter has some hundred KiB", hint=hint)
+        with safe_open(path, framework="numpy") as file:
+            facts = file.metadata() or {}
+            values = file.get_tensor("set") if "set" in file.keys() else None  # noqa: SIM118 -- it is no mapping
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
+    except SafetensorError as error:
+        raise ModelError(f"{path} is damaged or no adapter: {error}", hint=hint) from error
+    if values is None or not {"name", "base", "sha256"} <= facts.keys() or not facts.get("format", "").isdigit():
+        raise ModelError(f"{path} is no adapter of fast-style", hint=hint)
+    check_format(int(facts["format"]), _FORMAT, path, ModelError)
+    if values.dtype != np.float32 or values.ndim != 3 or values.shape[0] not in {1, 3} or values.shape[1] != 2:
+        raise ModelError(f"{path} holds {values.dtype} {values.shape}, which is no set of scales and shifts", hint=hint)
+    if hashlib.sha256(values.tobytes()).hexdigest() != facts["sha256"] or not np.isfinite(values).all():
+        raise ModelError(f"{path} is damaged: its content does not match its checksum", hint="Copy it again.")
+    try:
+        card = json.loads(facts.get("card", "{}"))
+    except ValueError:
+        card = {}
+    return Adapter(facts["name"], facts["base"], values, card if isinstance(card, dict) else {})

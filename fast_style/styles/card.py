@@ -1,0 +1,48 @@
+"""The card of a style, NAME.json beside NAME.onnx: what it is, where it comes from, how it was made and verified."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from fast_style.errors import ModelError
+from fast_style.files import check_format, replacing
+
+CARD_FORMAT = 1
+
+
+def read_card(model: Path) -> dict[str, Any]:
+    """Read the card beside an ONNX file; empty if there is none, or the JSON file there is not a card.
+
+    Raises:
+        ModelError: A later version of fast-style wrote it.
+    """
+    try:
+        card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(card, dict) or "card_format" not in card:
+        return {}
+    check_format(card["card_format"], CARD_FORMAT, model.with_suffix(".json"), ModelError)
+    return card
+
+
+def write_card(model: Path, facts: dict[str, Any]) -> Path:
+    """Write the card beside an ONNX file, with the file's size and SHA-256, and return its path.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    content = model.read_bytes()
+    card = {
+        "card_format": CARD_FORMAT,
+        **facts,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
+    path = model.with_suffix(".json")
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path

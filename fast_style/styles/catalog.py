@@ -1,0 +1,60 @@
+"""Finding a style: the name of a shipped one, the path of an ONNX file, or a name on the Hugging Face hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fast_style.errors import StyleNotFoundError, did_you_mean
+from fast_style.styles.card import read_card
+from fast_style.styles.hub import is_hub_name, pull_style
+
+# In a checkout the styles lie beside the package; the wheel carries them inside it (see pyproject.toml).
+_PACKAGE = Path(__file__).parents[1]
+_PLACES = (_PACKAGE / "checkpoints", _PACKAGE.parent / "checkpoints")
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style that can be used.
+
+    Attributes:
+        name: What it is called on the command line.
+        path: Its ONNX file.
+        card: What its training recorded, empty if there is no card.
+    """
+
+    name: str
+    path: Path
+    card: dict[str, Any]
+
+
+def shipped_styles() -> list[Style]:
+    """List the styles that come with fast-style, sorted by name."""
+    return [Style(name, path, read_card(path)) for name, path in shipped_paths().items()]
+
+
+def shipped_paths() -> dict[str, Path]:
+    """Find the ONNX files of the styles that come with fast-style, sorted by name; no card is read."""
+    return dict(sorted((path.stem, path) for place in _PLACES for path in place.glob("*.onnx")))
+
+
+def find_style(style: str | Path) -> Style:
+    """Resolve a shipped name, a path, or ``hf:OWNER/NAME`` on the Hugging Face hub.
+
+    Raises:
+        StyleNotFoundError: There is neither; the message suggests the nearest name.
+        ModelError: Its card is of a later version of fast-style, or what the hub holds is damaged.
+        HubError: The hub cannot be reached, refuses, or has no such style.
+    """
+    shipped = shipped_paths()
+    path = pull_style(str(style)) if is_hub_name(str(style)) else shipped.get(str(style), Path(style))
+    if path.is_file():
+        return Style(path.stem, path, read_card(path))
+    guess = did_you_mean(str(style), shipped, cutoff=0.6)
+    what = "is a folder, not an ONNX file" if path.is_dir() else "is neither a shipped style nor a file"
+    raise StyleNotFoundError(
+        f"{str(style)!r} {what}{guess}",
+        hint=f"Shipped styles: {', '.join(shipped) or 'none'}. Train your own with 'fast-style train'.",
+    )

@@ -1,0 +1,95 @@
+"""Several styles put into one ONNX file, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fast_style.errors import InputError, VerificationError
+from fast_style.files import replacing
+from fast_style.model import (
+    INPUT,
+    OUTPUT,
+    STYLES,
+    choose_styles,
+    give_styles,
+    open_graph,
+    open_session,
+    with_metadata,
+)
+from fast_style.styles.card import write_card
+from fast_style.styles.mixture import join_styles
+
+# Of the pictures that are compared, in [0, 1].
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What was written.
+
+    Attributes:
+        path: The file.
+        styles: Names of its styles.
+        difference: The largest between it and one of the styles by itself, in [0, 1].
+    """
+
+    path: Path
+    styles: tuple[str, ...]
+    difference: float
+
+
+def merge_styles(styles: list[str], out: Path) -> Merged:
+    """Write one file of several styles of one network, and its card; no file is left if the proof fails.
+
+    Args:
+        styles: See :func:`fast_style.styles.mixture.find_mixture`; without weights.
+        out: The ONNX file; its card is ``NAME.json`` beside it.
+
+    Raises:
+        StyleNotFoundError: There is no such style.
+        InputError: Fewer than two styles, or their convolutions differ.
+        ModelError: A file is damaged, or no style of ours.
+        VerificationError: The file differs from one of its styles.
+        FileError: It cannot be written.
+    """
+    if len(styles) < 2:
+        raise InputError(f"{len(styles) or 'no'} style was given; merging takes two or more")
+    joined = join_styles(styles)
+    content = give_styles(joined.content, joined.sets)
+    metadata = open_graph(joined.path, content=joined.content).metadata
+    gone = {key: None for key in metadata if key.startswith("painting_") or key in {"card_sha256", "recipe", "losses"}}
+    content = with_metadata(content, {**gone, "style": out.stem})
+    difference = _difference(content, joined.content, tuple(joined.sets))
+    with replacing(out) as partial:
+        partial.write_bytes(content)
+    write_card(
+        out,
+        {
+            "name": out.stem,
+            "network": metadata.get("network", ""),
+            "styles": list(joined.sets),
+            "paintings": {name: card.get("painting", {}) for name, card in joined.cards.items()},
+            "verification": {"largest_difference": difference},
+        },
+    )
+    return Merged(out, tuple(joined.sets), difference)
+
+
+def _difference(content: bytes, plain: bytes, names: tuple[str, ...]) -> float:
+    """Compare each style of a file with the graph of that style alone."""
+    session = open_session(content)
+    image = np.random.default_rng(0).random((2, 3, 61, 83), np.float32)
+    image[..., :40] = np.linspace(0, 1, 61, dtype=np.float32)[:, None]
+    largest = 0.0
+    for number, name in enumerate(names):
+        row = np.eye(len(names), dtype=np.float32)[number : number + 1]
+        (found,) = session.run([OUTPUT], {INPUT: image, STYLES: row})
+        (expected,) = open_session(choose_styles(content, {name: 1.0})).run([OUTPUT], {INPUT: image})
+        largest = max(largest, float(np.abs(found - expected).max()))
+    # Written so that a NaN fails.
+    if not largest <= TOLERANCE:
+        raise VerificationError(f"the merged file differs from its styles by up to {largest:.1e}")
+    return largest

@@ -1,0 +1,224 @@
+"""Which styles a text names: one, a mixture of several, or one with an adapter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fast_style.errors import InputError
+from fast_style.model import STRONGEST, WEAKEST, Set, base_checksum, choose_styles, give_styles, read_checked, read_sets
+from fast_style.styles.adapter import SUFFIX, load_adapter
+from fast_style.styles.catalog import Style, find_style, shipped_paths, shipped_styles
+from fast_style.styles.hub import is_hub_name
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a text names.
+
+    Attributes:
+        style: Its name, file and card.
+        content: The graph that was put together of several files, or None for the file itself.
+        weights: Of the styles that count; none leaves it to the file.
+    """
+
+    style: Style
+    content: bytes | None
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One summand, FILE#STYLE+ADAPTER:WEIGHT, of which only one of the first two has to be there."""
+
+    file: str
+    style: str | None
+    adapter: Path | None
+    weight: float
+
+
+def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
+    """Find what a text names.
+
+    ``starry-night`` is a shipped style, ``mine.onnx`` a file; ``starry-night:0.7,udnie:0.3`` mixes styles,
+    ``fast+mine.safetensors`` gives the network of a style other scales and shifts, and ``all.onnx#udnie`` takes one of
+    the styles in a file. What is mixed must share its convolutions.
+
+    Args:
+        text: Of one style or several.
+        strength: How strong it is to be painted; another than 1.0 needs styles that have learned it.
+
+    Raises:
+        StyleNotFoundError: There is no such style or file.
+        InputError: A weight is no number, the styles do not share their convolutions, or have learned no strength.
+        ModelError: A file is damaged, or no style of ours.
+    """
+    if not WEAKEST <= strength <= STRONGEST:
+        raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
+    whole = str(text)
+    if Path(text).is_file() or is_hub_name(whole) or whole in shipped_paths():
+        style = find_style(text)
+        holder = _holder({whole}) if strength != 1.0 and not style.card.get("styles") else None
+        return Choice(style, None, {}) if holder is None else Choice(holder, None, {whole: 1.0})
+    parts = [_parse(part) for part in whole.split(",")]
+    if len(parts) == 1 and parts[0].style is None and parts[0].adapter is None and parts[0].file != whole:
+        return find_mixture(parts[0].file, strength=strength)  # all of one is that one
+    if all(part.style is None and part.adapter is None for part in parts):
+        weights = {part.file: part.weight for part in parts}
+        if len(weights) == len(parts) and (holder := _holder(set(weights))) is not None:
+            return Choice(holder, None, weights)
+    inner = {part.style: part.weight for part in parts if part.style is not None and part.adapter is None}
+    if len(inner) == len(parts) and len({part.file for part in parts}) == 1:
+        style = find_style(parts[0].file)
+        _check_held(parts[0].file, list(inner), read_sets(read_checked(style.path)))
+        return Choice(style, None, {str(name): weight for name, weight in inner.items()})
+    return _join(parts, strength)
+
+
+def no_strength_hint() -> str:
+    """Say what may be done where a style has learned no strength."""
+    able = dict.fromkeys(name for style in shipped_styles() for name in style.card.get("styles", []))
+    return (f"{', '.join(able)} did. " if able else "") + "--blend 0.5 fades to the photo."
+
+
+def _holder(names: set[str]) -> Style | None:
+    """The shipped file that holds all of these styles."""
+    return next((style for style in shipped_styles() if names <= set(style.card.get("styles", []))), None)
+
+
+def mixture_name(text: str | Path) -> str:
+    """Name what a text names, for files: its styles joined by ``+``."""
+    if Path(text).is_file() or not any(mark in str(text) for mark in ":,#+"):
+        return Path(text).stem
+    parts = [_parse(part) for part in str(text).split(",")]
+    return "+".join(part.style or Path(part.adapter or part.file).stem for part in parts)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Several styles of one network.
+
+    Attributes:
+        path: The first one's file.
+        content: The serialized graph of one of them.
+        sets: Their scales and shifts by name.
+        cards: What is known of them by name.
+    """
+
+    path: Path
+    content: bytes
+    sets: dict[str, Set]
+    cards: dict[str, dict[str, Any]]
+
+
+def join_styles(texts: list[str]) -> Joined:
+    """Find what several styles share, and what each has of its own.
+
+    Raises:
+        StyleNotFoundError, InputError, ModelError: As :func:`find_mixture`.
+    """
+    return _gather([_parse(text) for text in texts])
+
+
+def _join(parts: list[_Part], strength: float) -> Choice:
+    joined = _gather(parts)
+    sets = joined.sets
+    if strength != 1.0 and any(len(values) == 1 for values in sets.values()):
+        raise InputError(f"{' and '.join(sets)} learned no strength", hint=no_strength_hint())
+    weights = dict(zip(sets, (part.weight for part in parts), strict=True))
+    name = "+".join(sets)
+    return Choice(Style(name, joined.path, {}), give_styles(joined.content, sets), weights)
+
+
+def _gather(parts: list[_Part]) -> Joined:
+    contents, bases = _read(parts)
+    if len(set(bases.values())) > 1:
+        # Shipped styles that went on by themselves are still together in the file that they came from.
+        together = [_from_holder(part) for part in parts]
+        found = _read(together)
+        if len(set(found[1].values())) == 1:
+            parts, (contents, bases) = together, found
+    sets: dict[str, Set] = {}
+    cards: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        if bases[part.file] != bases[parts[0].file]:
+            raise InputError(
+                f"{part.file} and {parts[0].file} cannot be mixed: their convolutions differ",
+                hint="Mix styles of one file, or adapters of one network.",
+            )
+        name, values, card = _set(part, contents[part.file], bases[part.file])
+        if name in sets:
+            raise InputError(f"{name} is named twice", hint="Give each style one weight.")
+        sets[name], cards[name] = values, card
+    # What has learned a strength can be mixed with what has not, at strength 1.
+    powers = min(len(values) for values in sets.values())
+    first = contents[parts[0].file]
+    held = next(iter(read_sets(first)))
+    plain = choose_styles(first, {held: 1.0}) if held else first
+    path = find_style(parts[0].file).path
+    return Joined(path, plain, {name: values[:powers] for name, values in sets.items()}, cards)
+
+
+def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The content of each file, and the checksum of its convolutions."""
+    contents = {part.file: read_checked(find_style(part.file).path) for part in parts}
+    return contents, {file: base_checksum(content) for file, content in contents.items()}
+
+
+def _from_holder(part: _Part) -> _Part:
+    """A shipped style as one of those in the file of several that holds it."""
+    if part.style is not None or part.adapter is not None or (holder := _holder({part.file})) is None:
+        return part
+    return replace(part, file=holder.name, style=part.file)
+
+
+def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, Any]]:
+    """A part's name, set and card."""
+    held = read_sets(content)
+    if part.adapter is not None:
+        adapter = load_adapter(part.adapter)
+        if adapter.base != base or adapter.values.shape[1:] != next(iter(held.values())).shape[1:]:
+            raise InputError(
+                f"{part.adapter} is no adapter of {part.file}", hint="Give the style that it was trained on."
+            )
+        return adapter.name, adapter.values, adapter.card
+    _check_held(part.file, [part.style], held)
+    if part.style is None and len(held) > 1:
+        raise InputError(
+            f"{part.file} holds {len(held)} styles",
+            hint=f"Say which: {part.file}#{next(iter(held))}. It holds {', '.join(held)}.",
+        )
+    style, card = part.style or next(iter(held)), find_style(part.file).card
+    known = {"painting": card["paintings"][style]} if style in card.get("paintings", {}) else card
+    return style or find_style(part.file).name, held[style], known
+
+
+def _check_held(file: str, styles: Sequence[str | None], held: Mapping[str, Set]) -> None:
+    for style in styles:
+        if style is not None and style not in held:
+            names = ", ".join(name for name in held if name) or "one style without a name"
+            raise InputError(f"{file} holds no style {style!r}", hint=f"It holds {names}.")
+
+
+def _parse(text: str) -> _Part:
+    body, colon, weight = text.strip().rpartition(":")
+    number = 1.0
+    try:
+        number = float(weight) if colon else 1.0
+    except ValueError:
+        # Else a path with a drive, or a name on the hub.
+        if not Path(text.strip()).suffix and not is_hub_name(re.split("[#+]", text.strip())[0]):
+            raise InputError(f"{weight!r} is no weight of {body}", hint="Such as starry-night:0.7,udnie:0.3.") from None
+        body, colon = text.strip(), ""
+    if not colon:
+        body = text.strip()
+    if not 0 < number < float("inf"):
+        raise InputError(f"the weight of {body} is {number:g}; expected a number above 0")
+    file, _, adapter = body.partition("+") if SUFFIX in body else (body, "", "")
+    file, _, style = file.partition("#")
+    if not file:
+        raise InputError(f"{text!r} names no style", hint="Such as starry-night:0.7,udnie:0.3.")
+    return _Part(file, style or None, Path(adapter) if adapter else None, number)

@@ -1,0 +1,5 @@
+"""Running finished styles: numpy, Pillow and ONNX Runtime, never torch."""
+
+from fast_style.stylize.stylizer import Stylizer
+
+__all__ = ["Stylizer"]

@@ -1,0 +1,130 @@
+"""Styles where masks are white: several in one picture, or only a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fast_style.errors import ImageError, InputError
+from fast_style.images import Picture, Planes, float_to_planes, load_image, mix, planes_to_float, resize
+from fast_style.stylize.network import Network, StyleNetwork
+from fast_style.stylize.tiles import is_seen_whole
+
+Mask = NDArray[np.float32]
+
+
+def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
+    """Read a mask, (H, W) in [0, 1], of (width, height) px: the brightness of a picture, which may be transparent.
+
+    Raises:
+        ImageError: It cannot be read, or is of another shape than the picture.
+        InputError: It is black all over.
+    """
+    mask = as_mask(load_image(path), path, size)
+    if not mask.any():
+        raise InputError(f"the mask {path} is black all over", hint="A style is painted where its mask is white.")
+    return mask
+
+
+def as_mask(picture: Picture, path: str | Path, size: tuple[int, int]) -> Mask:
+    """Make a mask, (H, W) in [0, 1], of (width, height) px of a decoded picture; the path is for messages.
+
+    Raises:
+        ImageError: It is of another shape.
+    """
+    width, height = picture.size
+    if abs(width / height - size[0] / size[1]) > 0.02 * size[0] / size[1]:
+        raise ImageError(
+            f"the mask {path} of {width}×{height} px is of another shape than the picture of {size[0]}×{size[1]} px",
+            hint="Cut one of them.",
+        )
+    fitted = picture if picture.size == size else resize(picture, size)
+    mask: Mask = fitted.pixels.astype(np.float32).mean(axis=2) / np.float32(255)
+    if fitted.alpha is not None:
+        mask = mask * (fitted.alpha.astype(np.float32) / np.float32(255))
+    return mask
+
+
+def pair_masks(network: StyleNetwork, masks: Sequence[Path]) -> dict[str, Path]:
+    """Give each style of a mixture a mask, in the order in which it names them; one mask is for all of it.
+
+    Raises:
+        InputError: There are neither as many styles as masks nor one mask.
+    """
+    if len(masks) == 1:
+        return {network.name: masks[0]}
+    names = list(network.weights)
+    if len(names) != len(masks):
+        raise InputError(
+            f"{len(masks)} masks for {len(names) or 1} style{'s' * (len(names) > 1)}",
+            hint="Give as many styles, such as --style udnie,starry-night.",
+        )
+    return dict(zip(names, masks, strict=True))
+
+
+def networks_for_masks(network: StyleNetwork, names: Iterable[str], size: tuple[int, int]) -> list[StyleNetwork]:
+    """Return the network for each mask of a picture of (width, height) px.
+
+    Args:
+        network: One style or a mixture.
+        names: Of its styles; its own name stands for all of it.
+        size: Of what is painted, px.
+
+    Raises:
+        InputError: There is no such style, one is not ours for pictures of any size with float normalizations, or the
+            picture is larger than what a style is shown at once.
+    """
+    networks = [network if name == network.name else network.mixed({name: 1.0}) for name in names]
+    width, height = size
+    for each in networks:
+        if not each.sees_parts:
+            raise InputError(
+                f"{each.name} cannot be given masks",
+                hint="Styles that fast-style exported for pictures of any size in float32 can.",
+            )
+        if not is_seen_whole(each, height * width):
+            raise InputError(
+                f"a picture of {width}×{height} px is too large for masks", hint="Shrink it with --size, such as 3000."
+            )
+    return networks
+
+
+def paint_masked(
+    fixed: Iterable[Network],
+    masks: Sequence[Mask],
+    photo: Planes,
+    result: Planes,
+    *,
+    blend: float = 1.0,
+    keep_colors: bool = False,
+    origin: tuple[int, int] = (0, 0),
+) -> None:
+    """Paint each style where its mask is white, as if only that were the picture; the photo shows where none is.
+
+    Each style has the statistics of what is inside its mask, so that a bright sky does not change the colours of the
+    ground. Where masks overlap, the styles are mixed as pictures.
+
+    Args:
+        fixed: The styles, with these statistics fixed.
+        masks: One for each, (H, W) in [0, 1].
+        photo: Red, green and blue, each (H, W) uint8.
+        result: Where to write red, green and blue; each (H, W) uint8.
+        blend: 0.0 is the photo, 1.0 the full style.
+        keep_colors: Take only brightness from the style.
+        origin: As of :meth:`fast_style.stylize.network.Network.planes`.
+
+    Raises:
+        ImageError: The picture is smaller than 16 px, or too large for the memory.
+        ModelError: A network produced NaN or infinity.
+    """
+    image = np.empty((1, 3, *photo[0].shape), np.float32)
+    planes_to_float(photo, image)
+    covered = np.sum(masks, axis=0)
+    painted = image * (1 - np.minimum(covered, 1))
+    for network, mask in zip(fixed, masks, strict=True):
+        painted += mask / np.maximum(covered, 1) * network.floats(image, origin=origin)
+    mix(image, painted, blend=blend, keep_colors=keep_colors)
+    float_to_planes(painted, result)

@@ -1,0 +1,74 @@
+"""How fast a style runs on this machine."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fast_style.images import Pixels
+from fast_style.model import Device, core_count
+from fast_style.stylize.stylizer import Stylizer
+
+SIZES = {"360p": (640, 360), "480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast frames of one size were stylized, from uint8 to uint8.
+
+    Attributes:
+        name: Name of the size, such as 720p.
+        width: Px.
+        height: Px.
+        live: Frames a second, one at a time with every core, as for a camera.
+        file: Frames a second, one a core side by side, as for a video file.
+    """
+
+    name: str
+    width: int
+    height: int
+    live: float
+    file: float
+
+
+def measure_style(style: str | Path, *, device: Device = "auto", seconds: float = 10.0) -> list[Speed]:
+    """Measure a style at 360p, 480p, 720p and 1080p.
+
+    Args:
+        style: A shipped name or an ONNX file.
+        device: See :class:`Stylizer`.
+        seconds: About how long to measure in all.
+    """
+    cores = core_count()
+    together, apart = Stylizer(style, device=device), Stylizer(style, device=device, threads=1)
+    share = seconds / len(SIZES) / 2
+    speeds = []
+    for name, (width, height) in SIZES.items():
+        frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        speeds.append(Speed(name, width, height, _rate(together, frame, 1, share), _rate(apart, frame, cores, share)))
+    return speeds
+
+
+def _rate(stylizer: Stylizer, frame: Pixels, callers: int, seconds: float) -> float:
+    """Frames a second with so many callers at once, each from the median of its frames."""
+    times: list[list[float]] = [[] for _ in range(callers)]
+    until = time.perf_counter() + seconds
+
+    def call(own: list[float]) -> None:
+        stylizer.frame(frame)  # the first call allocates
+        while len(own) < 2 or time.perf_counter() < until:
+            start = time.perf_counter()
+            stylizer.frame(frame)
+            own.append(time.perf_counter() - start)
+
+    threads = [threading.Thread(target=call, args=(own,)) for own in times]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(1 / statistics.median(own) for own in times)

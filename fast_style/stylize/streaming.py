@@ -1,0 +1,273 @@
+"""Photos that are never in memory as a whole, and photos with 16 bits a channel: read and written by libvips.
+
+It needs the extra ``large``. Without it, photos are read by Pillow, whole, with 8 bits a channel.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from fast_style.errors import ImageError
+from fast_style.images import add_exif, fit_size, load_exif, read_header
+from fast_style.stylize.rasters import Box, Part
+
+if TYPE_CHECKING:
+    import pyvips
+
+# The loader for each format that Pillow recognizes. libvips itself, asked for any, would open much else.
+_LOADERS = {"JPEG": "jpegload", "PNG": "pngload", "TIFF": "tiffload", "WEBP": "webpload"}
+READABLE = frozenset(_LOADERS)
+# Longest sides that formats can hold, px.
+_LONGEST = {"JPEG": 65_535, "WEBP": 16_383}
+# A plain TIFF ends at 4 GiB; half of that leaves room for bytes that grow when they are compressed.
+_PLAIN_TIFF_BYTES = 2**31
+_PROFILE, _EXIF = "icc-profile-data", "exif-data"
+
+
+def streams() -> bool:
+    """Whether libvips is installed."""
+    try:
+        import pyvips  # noqa: F401  # asked for, not used
+    except (ImportError, OSError):  # the package, or the library that it binds
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class StreamedRaster:
+    """A photo that libvips reads in parts; what it has decoded lies in a temporary file if it is large.
+
+    Attributes:
+        image: Upright RGB with 8 or 16 bits a channel.
+        alpha: One channel, or None.
+        exif: EXIF without the orientation, or None.
+    """
+
+    image: pyvips.Image
+    alpha: pyvips.Image | None
+    exif: bytes | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, px."""
+        return self.image.width, self.image.height
+
+    @property
+    def deep(self) -> bool:
+        """Whether it has 16 bits a channel."""
+        return bool(self.image.format == "ushort")
+
+    def read(self, box: Box) -> Part:
+        """Read a part, (h, w, 3) uint8 or uint16."""
+        left, top, right, bottom = box
+        with _failing("cannot read the picture"):
+            return np.asarray(self.image.crop(left, top, right - left, bottom - top).numpy())
+
+    def shrunk(self, size: tuple[int, int]) -> StreamedRaster:
+        """Resample the whole with Lanczos, to 8 bits a channel; it is computed where it is read."""
+        image = _resized(self.image, size)
+        return StreamedRaster((image >> 8).cast("uchar") if self.deep else image, None, None)
+
+
+def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
+    """Open a JPEG, PNG, TIFF or WebP file.
+
+    EXIF orientation is applied; gray and CMYK become RGB.
+
+    Args:
+        path: The file; that it is a picture, and how large it is, has been seen from its header.
+        size: Shrink the long side to this many px, or None.
+
+    Raises:
+        ImageError: It is damaged, or of another format.
+    """
+    import pyvips
+
+    exif = load_exif(path)
+    header = read_header(path)
+    if header is None or header.format not in _LOADERS:
+        raise ImageError(f"cannot read {path} in parts: it is none of {', '.join(sorted(_LOADERS))}")
+    with _failing(f"cannot read {path}"):
+        load = getattr(pyvips.Image, _LOADERS[header.format])
+        image = load(str(path), access="random", fail_on="error").autorot()
+        alpha = image[image.bands - 1] if image.hasalpha() else None
+        if alpha is not None:
+            image = image[: image.bands - 1]
+        deep = image.format == "ushort"
+        if image.interpretation == "cmyk":
+            image = image.icc_transform("srgb", embedded=True)
+        elif image.bands != 3:
+            image = image.colourspace("rgb16" if deep else "srgb")
+        if image.bands != 3 or image.format not in {"uchar", "ushort"}:
+            raise ImageError(f"{path}: {image.bands} channels of type {image.format} are no photo")
+        target = fit_size((image.width, image.height), size)
+        return StreamedRaster(_resized(image, target), None if alpha is None else _resized(alpha, target), exif)
+
+
+def write_bands(
+    bands: Iterator[tuple[int, Part]], photo: StreamedRaster, target: Path, *, format: str, quality: int
+) -> None:
+    """Encode a picture while its bands are made; profile, EXIF, resolution and alpha are the photo's.
+
+    Args:
+        bands: From the top to the bottom, as of :func:`fast_style.stylize.tiles.stylize_bands`.
+        photo: What they were made of.
+        target: Where to write.
+        format: JPEG, PNG, TIFF or WEBP. JPEG and WebP have 8 bits a channel and no more.
+        quality: Of JPEG and WebP, 1 to 100.
+
+    Raises:
+        ImageError: The picture is too large for the format, or cannot be written.
+    """
+    width, height = photo.size
+    if max(width, height) > (longest := _LONGEST.get(format, sys.maxsize)):
+        raise ImageError(
+            f"cannot write {width}×{height} px as {format}: it holds sides of up to {longest} px",
+            hint="Use .png or .tif.",
+        )
+    reading, writing = os.pipe()
+    failed: list[Exception] = []
+
+    def encode() -> None:
+        try:
+            _encode(reading, photo, target, format, quality)
+        except Exception as error:  # carried to the thread that made the bands
+            failed.append(error)
+        finally:
+            while os.read(reading, 2**20):  # so that nobody waits for the pipe to be emptied
+                pass
+            os.close(reading)
+
+    # A thread of its own, so that Ctrl-C is heeded while libvips works.
+    encoder = threading.Thread(target=encode, name="encode", daemon=True)
+    encoder.start()
+    try:
+        with os.fdopen(writing, "wb") as pipe:
+            for content in _as_png(bands, photo):
+                if failed:
+                    break
+                pipe.write(content)
+    finally:
+        encoder.join()
+    for error in failed:
+        if not type(error).__module__.startswith("pyvips"):
+            raise error
+        raise ImageError(f"the picture could not be written as {format}: {_reason(error)}")
+
+
+def _as_png(bands: Iterator[tuple[int, Part]], photo: StreamedRaster) -> Iterator[bytes]:
+    """Write bands as a PNG without compression.
+
+    It is the only format with 16 bits that the usual builds of libvips read from a pipe while it comes.
+    """
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
+        )
+
+    width, height = photo.size
+    stored = zlib.compressobj(0)
+    truecolor = 2
+    header = struct.pack(">IIBBBBB", width, height, 16 if photo.deep else 8, truecolor, 0, 0, 0)
+    yield b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    for _, band in bands:
+        rows = (band.astype(">u2") if photo.deep else band).reshape(len(band), -1).view(np.uint8)
+        filters = np.zeros((len(rows), 1), np.uint8)
+        yield chunk(b"IDAT", stored.compress(np.concatenate([filters, rows], axis=1).tobytes()))
+    yield chunk(b"IDAT", stored.flush()) + chunk(b"IEND", b"")
+
+
+def _encode(reading: int, photo: StreamedRaster, target: Path, format: str, quality: int) -> None:
+    import pyvips
+
+    source = pyvips.Source.new_from_descriptor(reading)
+    image = pyvips.Image.pngload_source(source, access="sequential", fail_on="truncated")
+    image = image.copy(xres=photo.image.xres, yres=photo.image.yres, interpretation="rgb16" if photo.deep else "srgb")
+    if _PROFILE in photo.image.get_fields():
+        image.set_type(pyvips.GValue.blob_type, _PROFILE, photo.image.get(_PROFILE))
+    if photo.exif is not None:
+        image.set_type(pyvips.GValue.blob_type, _EXIF, photo.exif)
+    if photo.alpha is not None:
+        image = image.bandjoin(photo.alpha)
+    if format == "TIFF":
+        large = image.width * image.height * image.bands * (2 if photo.deep else 1) > _PLAIN_TIFF_BYTES
+        image.tiffsave(str(target), compression="deflate", predictor="horizontal", bigtiff=large)
+        if photo.exif is not None:
+            add_exif(target, photo.exif)  # libvips writes none into a TIFF
+        return
+    with target.open("wb") as file:
+        sink = _Sink(file)
+        try:
+            _save(image, sink.target, format, quality)
+        except pyvips.Error:
+            if sink.error is not None:  # libvips forgets which one it was
+                raise sink.error from None
+            raise
+
+
+class _Sink:
+    """A file that libvips writes to; an error of the system is kept."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        import pyvips
+
+        self.error: OSError | None = None
+        self._file = file
+        self.target = pyvips.TargetCustom()
+        self.target.on_write(self._write)
+
+    def _write(self, content: bytes) -> int:
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self.error = error
+            return -1
+
+
+def _save(image: Any, target: Any, format: str, quality: int) -> None:
+    deep = image.format == "ushort"
+    if format == "PNG":
+        image.pngsave_target(target, compression=3, filter="none" if deep else "all")
+    else:
+        image = (image >> 8).cast("uchar").copy(interpretation="srgb") if deep else image
+        if format == "JPEG":
+            image.jpegsave_target(target, Q=quality, background=[255, 255, 255])
+        else:
+            image.webpsave_target(target, Q=quality)
+
+
+def _resized(image: Any, size: tuple[int, int]) -> Any:
+    if (image.width, image.height) == size:
+        return image
+    return image.resize(size[0] / image.width, vscale=size[1] / image.height, kernel="lanczos3").crop(0, 0, *size)
+
+
+class _failing:  # it is used as a function
+    """Turn libvips's errors within the block into ours."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        """Enter the block."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise ImageError for an error of libvips."""
+        if error is not None and type(error).__module__.startswith("pyvips"):
+            raise ImageError(f"{self._what}: the file is damaged ({_reason(error)})") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The last line of what libvips says."""
+    return ([line for line in str(error).splitlines() if line.strip()] or [type(error).__name__])[-1].strip()

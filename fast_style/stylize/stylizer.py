@@ -1,0 +1,243 @@
+"""Stylizing pictures: a style by its name, and one picture at a time."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fast_style.errors import InputError
+from fast_style.images import Picture, Pixels, channels, fit, load_image, to_float
+from fast_style.model import Device, open_graph
+from fast_style.styles.mixture import find_mixture
+from fast_style.stylize.contract import SMALLEST_SIDE, Range, check_contract
+from fast_style.stylize.masks import networks_for_masks, paint_masked, read_mask
+from fast_style.stylize.network import StyleNetwork
+from fast_style.stylize.passes import check_strokes
+from fast_style.stylize.rasters import ArrayRaster
+from fast_style.stylize.tiles import stylize_bands
+
+
+class Stylizer:
+    """A finished style, ready for pictures of any size; may be called from several threads at once.
+
+    Args:
+        style: A shipped name such as ``starry-night``, the path of an ONNX file, a mixture such as
+            ``starry-night:0.7,udnie:0.3``, or a style and an adapter, ``fast+mine.safetensors``; see
+            :func:`~fast_style.styles.mixture.find_mixture`.
+        device: ``auto`` takes the best provider that starts; any other must be the one that runs.
+        threads: CPU threads for one picture; None takes every core. If several pictures are stylized at once,
+            one thread each is faster than all for each in turn.
+        value_range: For a float graph that fast-style did not export, and only for one: the values that it takes
+            and gives, ``0-1`` or ``0-255``. What it gives beyond them is clamped. A graph of one fixed size gets
+            the picture resized to it, and its result is resized back.
+        strength: How strong the style is painted, 0.25 to 4.0, for styles that have learned it. Unlike ``blend``,
+            less of it is a picture with smaller forms, not a faded one.
+
+    Raises:
+        StyleNotFoundError: There is no such style.
+        InputError: The styles cannot be mixed, or have learned no strength.
+        ModelError: The file is damaged, not ONNX, not from one picture to one picture, or ``value_range`` is
+            missing or contradicts it.
+        DeviceError: The device asked for is not the one that would run.
+
+    Example:
+        >>> Stylizer("starry-night")("photo.jpg").save("out.png")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        style: str | Path,
+        *,
+        device: Device = "auto",
+        threads: int | None = None,
+        value_range: Range | None = None,
+        strength: float = 1.0,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise InputError(f"threads is {threads}; expected at least 1")
+        chosen = find_mixture(style, strength=strength)
+        graph = open_graph(chosen.style.path, device=device, threads=threads, content=chosen.content)
+        network = StyleNetwork.of(
+            graph,
+            check_contract(graph, value_range),
+            name=chosen.style.name,
+            joined=chosen.content,
+            threads=threads,
+        )
+        self._opened = {
+            "style": style,
+            "device": device,
+            "threads": threads,
+            "value_range": value_range,
+            "strength": strength,
+        }
+        self.style = chosen.style
+        self.network = replace(network.mixed(chosen.weights or None, strength), name=chosen.style.name)
+
+    def __reduce__(self) -> tuple[Callable[..., Stylizer], tuple[object, ...]]:
+        """Pickle what the style was opened with: it is opened again where it is unpickled."""
+        return _open_again, (self._opened, self.network.weights, self.network.strength)
+
+    def __call__(
+        self,
+        image: str | Path | Image.Image | Pixels,
+        *,
+        size: int | None = None,
+        blend: float = 1.0,
+        keep_colors: bool = False,
+        strokes: float | None = None,
+        styles: Mapping[str, float] | None = None,
+        strength: float | None = None,
+        masks: Mapping[str, str | Path] | None = None,
+    ) -> Image.Image:
+        """Stylize one picture.
+
+        Args:
+            image: A path, a PIL image, or an (H, W, 3) uint8 RGB array.
+            size: Shrink the long side to this many px first, or None.
+            blend: 0.0 is the photo, 1.0 the full style.
+            keep_colors: Take only brightness from the style.
+            strokes: How much larger than trained the strokes are, 1.0 to 16.0; None lets them grow with photos of
+                2048 px and more. See :mod:`fast_style.stylize.passes`.
+            styles: Weights of the styles in the file by name, as for :meth:`mixed`.
+            strength: How strong the style is painted, likewise.
+            masks: A picture for each style by name: it is painted where that is white, the photo stays where none is.
+                Statistics are taken inside each mask. The style's own name stands for all of the mixture.
+
+        Returns:
+            A new RGB image (RGBA if the picture had alpha), of the picture's size after shrinking.
+
+        Raises:
+            ImageError: The picture cannot be read, is smaller than 16 px, or too large for the memory.
+            InputError: ``blend`` is outside [0, 1], or ``strokes`` outside [1, 16]; or as :meth:`mixed`.
+        """
+        if styles is not None or strength is not None:
+            mixed = self.mixed(styles, strength)
+            return mixed(image, size=size, blend=blend, keep_colors=keep_colors, strokes=strokes, masks=masks)
+        picture = self.picture(
+            _as_picture(image), size=size, blend=blend, keep_colors=keep_colors, strokes=strokes, masks=masks
+        )
+        out = Image.fromarray(picture.pixels)
+        if picture.alpha is not None:
+            out.putalpha(Image.fromarray(picture.alpha))
+        return out
+
+    def picture(
+        self,
+        picture: Picture,
+        *,
+        size: int | None = None,
+        blend: float = 1.0,
+        keep_colors: bool = False,
+        strokes: float | None = None,
+        masks: Mapping[str, str | Path] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Picture:
+        """Stylize a decoded picture, keeping its alpha, profile and EXIF.
+
+        Arguments and errors are those of a call. ``progress`` is called with the share of a large picture that is done.
+        """
+        check_blend(blend)
+        check_strokes(strokes)
+        check_size(size)
+        if size is not None:
+            picture = fit(picture, size)
+        if masks:
+            return replace(picture, pixels=self._masked(picture.pixels, masks, blend, keep_colors))
+        bands = stylize_bands(
+            self.network,
+            ArrayRaster(picture.pixels),
+            blend=blend,
+            keep_colors=keep_colors,
+            strokes=strokes,
+            progress=progress,
+        )
+        painted = np.empty_like(picture.pixels)
+        for top, band in bands:
+            painted[top : top + len(band)] = band
+        return replace(picture, pixels=painted)
+
+    def frame(self, pixels: Pixels, *, blend: float = 1.0, keep_colors: bool = False) -> Pixels:
+        """Stylize an (H, W, 3) uint8 RGB array at once and return a new one of the same shape.
+
+        Raises:
+            ImageError: The array has another shape or type, a side under 16 px, or is too large for the memory.
+            InputError: ``blend`` is outside [0, 1].
+        """
+        check_blend(blend)
+        return self.network.frame(pixels, blend=blend, keep_colors=keep_colors)
+
+    def _masked(self, pixels: Pixels, masks: Mapping[str, str | Path], blend: float, keep_colors: bool) -> Pixels:
+        size = pixels.shape[1], pixels.shape[0]
+        read = [read_mask(path, size) for path in masks.values()]
+        photo, result = to_float(pixels), np.empty_like(pixels)
+        # Made one by one, as each session keeps the memory that a picture takes.
+        fixed = (
+            network.fixed(network.measure(photo, mask=mask[None, None]))
+            for network, mask in zip(networks_for_masks(self.network, masks, size), read, strict=True)
+        )
+        paint_masked(fixed, read, channels(pixels), channels(result), blend=blend, keep_colors=keep_colors)
+        return result
+
+    def mixed(self, styles: Mapping[str, float] | None = None, strength: float | None = None) -> Stylizer:
+        """Return this file's styles in another mixture, or at another strength, without opening it again.
+
+        Args:
+            styles: Weights by name; those that are not named do not count, and the sum does not matter. None keeps
+                the mixture.
+            strength: 0.25 to 4.0; None keeps it.
+
+        Raises:
+            InputError: The file holds no such style, or its styles learned no strength.
+        """
+        network = self.network.mixed(styles, strength)
+        mixed = copy.copy(self)
+        mixed.style, mixed.network = replace(self.style, name=network.name), network
+        return mixed
+
+    def each(self) -> list[Stylizer]:
+        """Return the styles in this file one by one, opened once; only this one if it holds one or mixes some."""
+        network = self.network
+        return (
+            [self.mixed({name: 1.0}) for name in network.styles] if network.styles and not network.weights else [self]
+        )
+
+
+def _open_again(opened: dict[str, Any], weights: Mapping[str, float], strength: float) -> Stylizer:
+    stylizer = Stylizer(**opened)
+    if (weights, strength) == (stylizer.network.weights, stylizer.network.strength):
+        return stylizer
+    return stylizer.mixed(weights or None, strength)
+
+
+def check_blend(blend: float) -> None:
+    """Raise InputError unless ``blend`` is in [0, 1]."""
+    if not 0.0 <= blend <= 1.0:
+        raise InputError(f"blend is {blend}; expected a number from 0 (the photo) to 1 (the style)")
+
+
+def check_size(size: int | None) -> None:
+    """Raise InputError if ``size``, px, is less than any network takes; None is no size."""
+    if size is not None and size < SMALLEST_SIDE:
+        raise InputError(f"size is {size} px; expected at least {SMALLEST_SIDE}")
+
+
+def check_quality(quality: int) -> None:
+    """Raise InputError unless ``quality`` is from 1 to 100."""
+    if not 1 <= quality <= 100:
+        raise InputError(f"quality is {quality}; expected 1 to 100")
+
+
+def _as_picture(image: str | Path | Image.Image | Pixels) -> Picture:
+    if isinstance(image, str | Path):
+        return load_image(image)
+    if isinstance(image, Image.Image):
+        alpha = np.array(image.getchannel("A")) if image.mode in {"RGBA", "LA"} else None
+        return Picture(np.array(image.convert("RGB")), alpha)
+    return Picture(image)

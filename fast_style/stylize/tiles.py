@@ -1,0 +1,209 @@
+"""Pictures of any size: the statistics of the whole are found once, and then each tile is drawn as in the whole.
+
+A network sees all of a picture at once as far as memory allows. Of a larger one it measures parts of full size that lie
+evenly over the picture, as if they were one, fixes what it found, and draws tiles that overlap by as much as a pixel's
+result looks around. So no seam is left: a tile is what the whole would be with these statistics.
+
+Reference:
+    Chen et al. 2022 (URST), section 3.2.
+
+Differs from the paper:
+    The statistics are those of parts at full size, not of a thumbnail: a thumbnail has other ones. Tiles have the noise
+    of their place, which never repeats, begin at cells of the network, and overlap by its computed reach, so that
+    nothing has to be blended.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from fast_style.errors import ModelError
+from fast_style.images import Pixels, mix, to_float, to_uint8
+from fast_style.images.arrays import to_uint16
+from fast_style.model import Statistics, core_count
+from fast_style.pipeline import overlap
+from fast_style.stylize.contract import SMALLEST_SIDE
+from fast_style.stylize.network import StyleNetwork
+from fast_style.stylize.passes import natural_strokes, underpaint
+from fast_style.stylize.rasters import Box, Part, Raster
+
+# What a network may see at once, px. `fast`, whose features have three values for each pixel, holds some 100 bytes for
+# each; a network with larger ones sees fewer pixels in the same memory.
+WHOLE_PIXELS = 12_500_000
+_WHOLE_FEATURES = 3.0
+# Side of what a tile adds to the picture, px: a multiple of every network's stride. Larger ones leave the caches.
+TILE = 1024
+# Parts of such a side are measured, px.
+_PART = 512
+# Of which so many px along the border do not count: what lies beyond is not seen there.
+_RIM = 64
+# Pixels of the copy that tells how the parts differ from the whole.
+_COPY_PIXELS = 2_000_000
+# By so many times at most it changes a variance; and what is added to variances that may be zero.
+_MOST_CHANGE, _LEAST = 4.0, np.float32(1e-5)
+
+Progress = Callable[[float], None]
+
+
+def stylize_bands(
+    network: StyleNetwork,
+    photo: Raster,
+    *,
+    blend: float = 1.0,
+    keep_colors: bool = False,
+    strokes: float | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Part]]:
+    """Stylize a picture of any size, band by band.
+
+    Args:
+        network: The style's network.
+        photo: The picture.
+        blend: 0.0 is the photo, 1.0 the full style.
+        keep_colors: Take only brightness from the style.
+        strokes: How much larger than trained the strokes are; None lets them grow with the picture.
+        progress: Called with the share that is done, 0.0 to 1.0, now and then.
+
+    Yields:
+        The first row of each band, and the band, (h, W, 3) of the photo's type, from the top to the bottom.
+
+    Raises:
+        ImageError, InputError, ModelError: As a call of the style.
+    """
+    strokes = natural_strokes(*photo.size) if strokes is None else strokes
+
+    def whole(copy: Raster) -> Pixels:
+        painted = np.empty((copy.size[1], copy.size[0], 3), np.uint8)
+        for top, band in _pass(network, copy, copy, 1.0, False, None, keep_memory=False):
+            painted[top : top + len(band)] = band
+        return painted
+
+    last = underpaint(whole, photo, strokes=strokes, smallest=SMALLEST_SIDE)
+    yield from _pass(network, last, photo, blend, keep_colors, progress, keep_memory=True)
+
+
+def _pass(
+    network: StyleNetwork,
+    seen: Raster,
+    photo: Raster,
+    blend: float,
+    keep_colors: bool,
+    progress: Progress | None,
+    *,
+    keep_memory: bool,
+) -> Iterator[tuple[int, Part]]:
+    """Stylize what the network is to see of a photo, which is mixed in afterwards."""
+    width, height = seen.size
+    if is_seen_whole(network, width * height):
+        yield 0, _draw_whole(network, seen, photo, blend, keep_colors, keep_memory)
+        return
+    fixed = network.fixed(measure(network, seen), threads=1, endless=True)
+
+    def draw(inner: Box) -> Part:
+        box = _around(inner, network.reach, network.stride, (width, height))
+        left, top = inner[0] - box[0], inner[1] - box[1]
+        part = seen.read(box)
+        drawn = fixed.floats(to_float(part), origin=(box[1], box[0]))
+        drawn = drawn[:, :, top : top + inner[3] - inner[1], left : left + inner[2] - inner[0]]
+        mix(to_float(photo.read(inner)), drawn, blend=blend, keep_colors=keep_colors)
+        return to_uint8(drawn) if part.dtype == np.uint8 else to_uint16(drawn)
+
+    rows = [(top, min(top + TILE, height)) for top in range(0, height, TILE)]
+    columns = [(left, min(left + TILE, width)) for left in range(0, width, TILE)]
+    boxes = ((left, top, right, bottom) for top, bottom in rows for left, right in columns)
+    tiles = overlap(boxes, draw, workers=core_count(), ahead=1)
+    try:
+        for number, (top, _) in enumerate(rows):
+            band = [next(tiles) for _ in columns]
+            yield top, band[0] if len(band) == 1 else np.concatenate(band, axis=1)
+            if progress is not None:
+                progress((number + 1) / len(rows))
+    finally:
+        tiles.close()
+
+
+def _draw_whole(
+    network: StyleNetwork, seen: Raster, photo: Raster, blend: float, keep_colors: bool, keep_memory: bool
+) -> Part:
+    whole = (0, 0, *seen.size)
+    part = seen.read(whole)
+    if part.dtype == np.uint8 and seen is photo and keep_memory:
+        return network.frame(part, blend=blend, keep_colors=keep_colors)
+    drawn = network.floats(to_float(part), keep_memory=keep_memory)
+    mix(to_float(photo.read(whole)), drawn, blend=blend, keep_colors=keep_colors)
+    return to_uint8(drawn) if part.dtype == np.uint8 else to_uint16(drawn)
+
+
+def is_seen_whole(network: StyleNetwork, pixels: int) -> bool:
+    """Whether a style is shown a picture of so many pixels at once."""
+    # Small ones need no look into the graph, which takes longer than to start a session.
+    return pixels <= WHOLE_PIXELS // 8 or not network.sees_parts or pixels <= _whole_pixels(network)
+
+
+def _whole_pixels(network: StyleNetwork) -> int:
+    return int(WHOLE_PIXELS * min(1.0, _WHOLE_FEATURES / network.features_per_pixel))
+
+
+def measure(network: StyleNetwork, photo: Raster) -> Statistics:
+    """Find a large picture's statistics from parts of full size and from a small copy of the whole.
+
+    The parts lie evenly, each in a place of its cell by chance. A copy has other statistics than the picture, but it
+    knows how the parts differ from the whole: by as much as the same parts of the copy differ from all of it (a control
+    variate).
+    """
+    boxes = _parts(network, photo.size)
+    rim = min(_RIM, (boxes[0][2] - boxes[0][0]) // 4)
+    found = network.measure(np.concatenate([to_float(photo.read(box)) for box in boxes]), rim=rim)
+    copy = photo.shrunk(_fitted(photo.size, _COPY_PIXELS))
+    seen = to_float(copy.read((0, 0, *copy.size)))
+    scale = copy.size[0] / photo.size[0], copy.size[1] / photo.size[1]
+    mask = np.zeros((1, 1, *seen.shape[2:]), np.float32)
+    for left, top, right, bottom in boxes:
+        rows = slice(round((top + rim) * scale[1]), round((bottom - rim) * scale[1]) + 1)
+        mask[..., rows, round((left + rim) * scale[0]) : round((right - rim) * scale[0]) + 1] = 1
+    whole, there = network.measure(seen), network.measure(seen, mask=mask)
+    widened = np.clip((whole[1] + _LEAST) / (there[1] + _LEAST), 1 / _MOST_CHANGE, _MOST_CHANGE)
+    moved = (whole[0] - there[0]) * np.sqrt((found[1] + _LEAST) / (there[1] + _LEAST))
+    statistics = np.stack([found[0] + moved, found[1] * widened])
+    if not np.isfinite(statistics).all():
+        raise ModelError(f"{network.contract.path} produced NaN or infinity", hint="Train the style again.")
+    return statistics
+
+
+def _parts(network: StyleNetwork, size: tuple[int, int]) -> list[Box]:
+    """Where a picture of that size, px, is measured."""
+    width, height = size
+    count = max(1, _whole_pixels(network) // _PART**2)
+    columns = max(1, min(round(math.sqrt(count * width / height)), width // _PART))
+    rows = max(1, min(count // columns, height // _PART))
+    side = min(_PART, width, height)
+    random = np.random.default_rng(0)
+    boxes = []
+    for row in range(rows):
+        for column in range(columns):
+            free = width / columns - side, height / rows - side
+            left = int(column * width / columns + random.uniform(0, 1) * free[0])
+            top = int(row * height / rows + random.uniform(0, 1) * free[1])
+            boxes.append((left, top, left + side, top + side))
+    return boxes
+
+
+def _fitted(size: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """Scale sides so that they make at most so many pixels, but none is smaller than a network takes."""
+    scale = min(1.0, math.sqrt(pixels / (size[0] * size[1])))
+    return max(SMALLEST_SIDE, round(size[0] * scale)), max(SMALLEST_SIDE, round(size[1] * scale))
+
+
+def _around(inner: Box, margin: int, stride: int, size: tuple[int, int]) -> Box:
+    """What must be seen to draw a part: more by the margin, from a cell of the network on, within the picture."""
+
+    def before(side: int) -> int:
+        return max(0, side - margin) // stride * stride
+
+    def after(side: int, whole: int) -> int:
+        return min(whole, -(-(side + margin) // stride) * stride)
+
+    return before(inner[0]), before(inner[1]), after(inner[2], size[0]), after(inner[3], size[1])

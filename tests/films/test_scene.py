@@ -1,0 +1,134 @@
+"""A style held over the frames of a scene."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fast_style import Stylizer
+from fast_style.errors import ImageError
+from fast_style.films.scene import Scene
+from fast_style.images import Pixels, channels, to_float
+from fast_style.stylize.network import StyleNetwork
+from tests.conftest import PHOTOS
+
+
+@pytest.fixture(scope="module")
+def style() -> StyleNetwork:
+    return Stylizer("great-wave-tiny", threads=1).network
+
+
+def photo(name: str, width: int = 192, height: int = 128) -> Pixels:
+    return np.array(Image.open(PHOTOS[name]).convert("RGB").resize((width, height)))
+
+
+def drawn(scene: Scene, frames: Iterator[Pixels] | list[Pixels]) -> list[Pixels]:
+    return [scene.style(channels(frame)).frame(frame) for frame in frames]
+
+
+def passing(count: int = 90) -> Iterator[Pixels]:
+    """A still photo through whose right half something bright goes."""
+    still = photo("coffee")
+    for number in range(count):
+        frame = still.copy()
+        if 30 <= number < 66:
+            left = 192 - 2 * (number - 30)
+            frame[10:118, max(96, left) : left + 60] = 250
+        yield frame
+
+
+def test_what_passes_on_the_right_leaves_the_left_alone(style: StyleNetwork) -> None:
+    def change(pictures: list[Pixels]) -> float:
+        left = np.stack(pictures)[:, :, :48].astype(np.float32)
+        return float(np.abs(left - left[0]).mean((1, 2, 3)).max())
+
+    each_by_itself = change([style.frame(frame) for frame in passing()])
+    held = change(drawn(Scene(style), passing()))
+    assert each_by_itself > 2
+    assert held < each_by_itself / 10
+
+
+def test_a_lamp_that_stays_on_changes_the_light(style: StyleNetwork) -> None:
+    dark = (photo("coffee") * 0.5).astype(np.uint8)
+    lit = dark.copy()
+    lit[:, 110:] = np.clip(lit[:, 110:].astype(int) + 40, 0, 255)  # a part of the room, so that it is no cut
+    frames = [dark] * 13 + [lit] * 240
+    pictures = drawn(Scene(style), frames)
+    goal = style.frame(lit).astype(np.float32)
+
+    def distance(number: int) -> float:
+        return float(np.abs(pictures[number] - goal).mean())
+
+    assert distance(14) > 4 * distance(-1)
+    steps = [float(np.abs(pictures[n].astype(int) - pictures[n - 1]).mean()) for n in range(15, len(pictures))]
+    assert max(steps) < 0.5 * distance(14)
+
+
+def test_a_cut_takes_over_the_new_scene_at_once(style: StyleNetwork) -> None:
+    for first, second in (("coffee", "rocket"), ("china", "coffee")):
+        scene = Scene(style)
+        pictures = drawn(scene, [photo(first)] * 5 + [photo(second)])
+        expected = style.frame(photo(second)).astype(int)
+        assert np.abs(pictures[-1] - expected).max() <= 1
+
+
+def test_a_pan_is_no_cut(style: StyleNetwork) -> None:
+    wide = photo("china", 400, 128)
+    scene = Scene(style)
+    first, *others = [scene.style(channels(wide[:, shift : shift + 192])) for shift in range(0, 88, 8)]
+    assert all(other is first for other in others)
+
+
+def test_a_still_film_is_measured_but_not_made_anew(style: StyleNetwork) -> None:
+    scene = Scene(style)
+    frame = channels(photo("coffee"))
+    first, *others = [scene.style(frame) for _ in range(60)]
+    assert all(other is first for other in others)
+
+
+def test_the_same_film_gives_the_same_pictures(style: StyleNetwork) -> None:
+    frames = list(passing(40))
+    once, again = (drawn(Scene(style), frames) for _ in range(2))
+    np.testing.assert_array_equal(once, again)
+
+
+def test_a_style_from_elsewhere_is_taken_as_it_is(negative: str) -> None:
+    stylizer = Stylizer(negative).network
+    scene = Scene(stylizer)
+    assert scene.style(channels(photo("coffee"))) is stylizer
+
+
+def test_measuring_beside_the_film_counts_later(style: StyleNetwork) -> None:
+    scene = Scene(style, background=True)
+    dark = (photo("coffee") * 0.5).astype(np.uint8)
+    light = dark.copy()
+    light[:, 96:] = np.clip(light[:, 96:].astype(int) + 60, 0, 255)
+    first = scene.style(channels(dark))
+    deadline = time.monotonic() + 20
+    while scene.style(channels(light)) is first and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert scene.style(channels(light)) is not first
+    scene.close()
+
+
+def test_frames_too_small_for_a_network_are_refused_in_our_words(style: StyleNetwork) -> None:
+    with pytest.raises(ImageError, match="a picture of 12×8 px is too small"):
+        Scene(style).style(channels(np.zeros((8, 12, 3), np.uint8)))
+
+
+def test_a_mask_that_has_grown_is_measured_anew(style: StyleNetwork) -> None:
+    """The first pixels of what enters a picture are not what it is painted by."""
+    frame, image = channels(photo("coffee")), to_float(photo("coffee"))
+    scene, mask = Scene(style), np.zeros((128, 192), np.float32)
+    mask[:, :2] = 1
+    scene.style(frame, mask)
+    mask[:, :40] = 1
+    begun = scene.style(frame, mask)
+    expected = style.fixed(style.measure(image, mask=mask[None, None]))
+    np.testing.assert_array_equal(begun.frame(photo("coffee")), expected.frame(photo("coffee")))
+    mask[:, :60] = 1
+    assert scene.style(frame, mask) is begun

@@ -1,0 +1,462 @@
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import ColorRange, Colorspace
+from PIL import Image
+
+from fast_style import Stylizer
+from fast_style.errors import FastStyleError, InputError, VideoError
+from fast_style.films.colors import Colors
+from fast_style.films.frames import copy_planes
+from fast_style.films.video import VideoOptions, stylize_video
+from fast_style.films.writer import VideoFormat, VideoWriter
+from fast_style.images import Pixels, Planes
+from fast_style.photos.jobs import numbered_files
+from fast_style.pipeline import Budget, overlap
+from tests.conftest import moving_square, read_frames
+
+Make = Callable[..., Path]
+
+
+def times_of(path: Path) -> dict[str, list[Fraction]]:
+    times: dict[str, list[Fraction]] = {}
+    with av.open(str(path)) as container:
+        for packet in container.demux():
+            if packet.pts is not None:
+                times.setdefault(packet.stream.type, []).append(packet.pts * packet.time_base)
+    return {kind: sorted(found) for kind, found in times.items()}
+
+
+def bytes_of(path: Path, kind: str) -> list[bytes]:
+    with av.open(str(path)) as container:
+        stream = next(s for s in container.streams if s.type == kind)
+        return [bytes(packet) for packet in container.demux(stream) if packet.size]
+
+
+def noise(count: int, width: int = 160, height: int = 120) -> list[Pixels]:
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, (3, height, width), np.uint8) for _ in range(count)]
+
+
+def run(source: Path, target: Path, style: Path, **options: Any) -> Any:
+    return stylize_video(source, target, Stylizer(style, threads=1), VideoOptions(**options), workers=2)
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.gif"])
+def test_packed_frames_share_no_memory(name: str, tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / name, VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))
+
+    def packed(level: int) -> av.VideoFrame:
+        picture = writer.blank()
+        copy_planes(np.full((3, 48, 64), level, np.uint8), writer.planes(picture))
+        return writer.pack(picture)
+
+    dark = packed(40)
+    before = bytes(dark.planes[0])
+    bright = packed(200)
+    assert bytes(dark.planes[0]) == before != bytes(bright.planes[0])
+    writer.close()
+
+
+def test_results_come_in_order_whatever_each_takes() -> None:
+    done = [Event() for _ in range(50)]
+
+    def work(item: int) -> int:
+        if item % 2 == 0:
+            assert done[item + 1].wait(60)  # each second item overtakes the one before it
+        done[item].set()
+        return item * item
+
+    assert list(overlap(range(50), work, workers=4)) == [n * n for n in range(50)]
+
+
+def test_items_in_between_are_bounded() -> None:
+    taken = 0
+    ahead: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(2000):
+            ahead.append(number + 1 - taken)
+            yield number
+
+    stages = overlap(items(), lambda number: number, workers=2, ahead=3)
+    for taken in range(1, 2001):  # noqa: B007  # items() looks at it
+        next(stages)
+    # The one that is drawn waits until there is room for it.
+    assert max(ahead) <= 2 + 3 + 1
+
+
+@pytest.mark.parametrize("where", ["items", "work"])
+def test_what_a_stage_raises_comes_at_its_turn(where: str) -> None:
+    def items() -> Iterator[int]:
+        yield from (1, 2)
+        if where == "items":
+            raise ValueError("three")
+        yield 3
+
+    def work(item: int) -> int:
+        if item == 3:
+            raise ValueError("three")
+        return item
+
+    stages = overlap(items(), work, workers=2)
+    assert [next(stages), next(stages)] == [1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(stages)
+
+
+def test_a_budget_lets_one_through_that_is_larger_than_all_of_it() -> None:
+    budget = Budget(10)
+    with budget.spend(1000):
+        pass
+    with budget.spend(4), budget.spend(6):
+        pass
+
+
+def test_every_frame_is_stylized_and_at_its_own_time(make_clip: Make, negative: Path, tmp_path: Path) -> None:
+    frames = moving_square()
+    times = [0, 1, 2, 7, 8, 30, 31, 33, 40, 41, 59, 100]  # a variable frame rate
+    clip = make_clip(frames=frames, times=times, time_base=Fraction(1, 30000))
+    report = run(clip, tmp_path / "out.mp4", negative, quality=90)
+    assert report.frames == len(frames)
+    assert not report.losses
+    assert times_of(tmp_path / "out.mp4") == times_of(clip)
+    for made, frame in zip(read_frames(tmp_path / "out.mp4"), frames, strict=True):
+        # Colours at the rim of the square are halved in resolution; the mean over all is not.
+        assert abs(made.planes.astype(int) - (255 - frame.astype(int))).mean() < 3
+
+
+def test_sound_is_copied_bit_for_bit_and_in_time(clips: Path, same: Path, tmp_path: Path) -> None:
+    source, target = clips / "bigbuckbunny.mp4", tmp_path / "out.mkv"
+    run(source, tmp_path / "out.mp4", same, size=64)
+    assert bytes_of(tmp_path / "out.mp4", "audio") == bytes_of(source, "audio")
+    assert times_of(tmp_path / "out.mp4") == times_of(source)
+    run(source, target, same, size=64, start=1.0, end=2.0)
+    found = times_of(target)
+    assert len(found["video"]) == 25
+    assert 0 <= found["audio"][0] < Fraction(1, 40)
+    assert 0.95 < found["audio"][-1] < 1.0
+    assert set(bytes_of(target, "audio")) < set(bytes_of(source, "audio"))
+
+
+def test_subtitles_are_copied(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.srt").write_text("1\n00:00:00,100 --> 00:00:00,300\nHello\n", encoding="utf-8")
+    clip, source = make_clip(), tmp_path / "sub.mkv"
+    with av.open(str(source), "w") as out, av.open(str(clip)) as video, av.open(str(tmp_path / "s.srt")) as words:
+        copies: dict[Any, Any] = {
+            s: out.add_stream_from_template(s) for s in (video.streams.video[0], words.streams.subtitles[0])
+        }
+        for container in (video, words):
+            for packet in container.demux():
+                if packet.dts is not None:
+                    packet.stream = copies[packet.stream]
+                    out.mux(packet)
+    run(source, tmp_path / "out.mkv", same)
+    assert bytes_of(tmp_path / "out.mkv", "subtitle") == [b"Hello"]
+    with pytest.raises(VideoError, match="cannot hold the subrip subtitle"):
+        run(source, tmp_path / "out.mp4", same)
+    run(source, tmp_path / "out.mp4", same, subtitle=False)
+
+
+@pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
+@pytest.mark.parametrize("full", [False, True])
+def test_a_grey_ramp_stays_grey_and_colours_stay(
+    make_clip: Make, same: Path, tmp_path: Path, matrix: Colorspace, full: bool
+) -> None:
+    ramp = np.broadcast_to(np.repeat(np.arange(0, 256, 4, dtype=np.uint8), 4), (3, 64, 256)).copy()
+    bars = np.zeros((3, 64, 256), np.uint8)
+    for number, color in enumerate([(255, 0, 0), (0, 255, 0), (0, 0, 255), (230, 180, 40)]):
+        bars[:, :, number * 64 : number * 64 + 64] = np.array(color, np.uint8)[:, None, None]
+    clip = make_clip(frames=[ramp, bars], colors=Colors(matrix, full), quality=98)
+    run(clip, tmp_path / "out.mp4", same, quality=98)
+    grey, colored = read_frames(tmp_path / "out.mp4")
+    assert np.ptp(grey.planes.astype(int), axis=0).max() <= 5
+    assert abs(grey.planes.astype(int) - ramp).max() <= 5
+    inside = np.r_[8:56, 72:120, 136:184, 200:248]
+    assert abs(colored.planes.astype(int) - bars)[:, 8:56, inside].max() <= 8
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        frame = next(container.decode(video=0))
+    assert int(frame.color_range) == int(ColorRange.JPEG if full else ColorRange.MPEG)
+    assert (int(frame.colorspace) == 1) == (matrix is Colorspace.ITU709)
+
+
+def test_ten_bit_input_is_read(same: Path, tmp_path: Path) -> None:
+    source = tmp_path / "ten.mkv"
+    with av.open(str(source), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p10le"
+        frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 120, np.uint8), "rgb24").reformat(format="yuv420p10le")
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            out.mux(packet)
+    run(source, tmp_path / "out.mp4", same)
+    (made,) = read_frames(tmp_path / "out.mp4")
+    assert abs(made.planes.astype(int) - 120).max() <= 3
+
+
+def test_rotation_in_the_header_is_turned_into_upright_pictures(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    frame = np.zeros((3, 32, 64), np.uint8)
+    frame[:, :16, :32] = 220  # upper left
+    data = bytearray(make_clip(frames=[frame]).read_bytes())
+    matrix = data.index(b"tkhd") + 4 + 40
+    # Phones turned by a quarter write this: 90° clockwise, ISO/IEC 14496-12, 8.3.2.
+    values = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    data[matrix : matrix + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in values)
+    (tmp_path / "turned.mp4").write_bytes(data)
+    report = run(tmp_path / "turned.mp4", tmp_path / "out.mp4", same)
+    assert (report.width, report.height) == (32, 64)
+    planes = read_frames(tmp_path / "out.mp4")[0].planes
+    assert planes[:, :28, 20:].mean() > 180  # upper right
+    assert planes[:, 36:].mean() < 40
+
+
+def test_odd_sides_gain_the_one_pixel_that_codecs_need(same: Path, tmp_path: Path) -> None:
+    gif = tmp_path / "odd.gif"
+    pictures = [Image.new("RGB", (61, 47), (number * 40, 90, 90)) for number in range(3)]
+    pictures[0].save(gif, save_all=True, append_images=pictures[1:], duration=[100, 250, 100], loop=0)
+    report = run(gif, tmp_path / "out.mp4", same)
+    assert (report.width, report.height, report.frames) == (61, 47, 3)
+    made = read_frames(tmp_path / "out.mp4")
+    assert made[0].planes.shape == (3, 48, 62)
+    assert times_of(tmp_path / "out.mp4")["video"] == [0, Fraction(1, 10), Fraction(7, 20)]
+    run(gif, tmp_path / "out.gif", same)
+    with Image.open(tmp_path / "out.gif") as again:
+        assert (again.size, getattr(again, "n_frames", 0), again.info["duration"]) == ((61, 47), 3, 100)
+        assert abs(np.asarray(again.convert("RGB")).astype(int) - (0, 90, 90)).max() <= 4
+
+
+def test_numbered_pictures_in_and_out(same: Path, tmp_path: Path) -> None:
+    for number in (3, 4, 9, 10):
+        Image.new("RGB", (32, 32), (number * 20, 0, 0)).save(tmp_path / f"in-{number:03d}.png")
+    (tmp_path / "in-005.png").write_bytes(b"no picture")
+    report = run(tmp_path / "in-%03d.png", tmp_path / "clip.mkv", same, fps=Fraction(10))
+    assert (report.frames, report.losses.frames) == (4, 1)
+    assert "in-005.png" in report.losses.reasons[0]
+    run(tmp_path / "clip.mkv", tmp_path / "frames" / "%d.png", same)
+    assert [path.name for path in numbered_files(tmp_path / "frames" / "%d.png")] == [f"{n}.png" for n in (1, 2, 3, 4)]
+    assert times_of(tmp_path / "clip.mkv")["video"] == [0, Fraction(1, 10), Fraction(3, 10), Fraction(4, 10)]
+
+
+def test_a_film_that_needs_no_flow_needs_no_opencv(make_clip: Make, negative: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "broken"), *sys.path])}
+    command = [sys.executable, "-m", "fast_style", "stylize", str(make_clip()), "-s", str(negative)]
+    target = tmp_path / "out.mp4"
+    done = subprocess.run([*command, "-o", str(target)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert len(read_frames(target)) == len(moving_square())
+
+
+@pytest.mark.parametrize(
+    ("style", "steady", "followed"),
+    [("negative", False, False), ("negative", True, True), ("great-wave-tiny", False, True)],
+)
+def test_the_flow_is_computed_only_where_it_is_used(
+    style: str,
+    steady: bool,
+    followed: bool,
+    make_clip: Make,
+    negative: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("cv2")
+    from fast_style.films.motion import FrameMotion, MotionTracker
+
+    frames: list[Planes] = []
+    follow = MotionTracker.follow
+
+    def count(tracker: MotionTracker, frame: Planes) -> FrameMotion:
+        frames.append(frame)
+        return follow(tracker, frame)
+
+    monkeypatch.setattr(MotionTracker, "follow", count)
+    stylizer = Stylizer(negative if style == "negative" else style, threads=1)
+    stylize_video(make_clip(), tmp_path / "out.mp4", stylizer, VideoOptions(steady=steady), workers=2)
+    assert len(frames) == (len(moving_square()) if followed else 0)
+
+
+def test_the_av1_encoder_says_nothing_at_the_command_line(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fast_style", "stylize", str(make_clip()), "-s", str(same), "--codec", "av1"]
+    done = subprocess.run([*command, "-o", str(tmp_path / "out.mkv")], capture_output=True, text=True, check=True)
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_single_frame(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    assert run(make_clip(frames=moving_square(1)), tmp_path / "out.webm", same).frames == 1
+    assert len(read_frames(tmp_path / "out.webm")) == 1
+
+
+@pytest.mark.parametrize(("fps", "frames"), [(Fraction(50), 24), (Fraction(5), 3)])
+def test_fps_repeats_and_drops(make_clip: Make, same: Path, tmp_path: Path, fps: Fraction, frames: int) -> None:
+    run(make_clip(), tmp_path / "out.mp4", same, fps=fps)
+    found = times_of(tmp_path / "out.mp4")["video"]
+    assert abs(len(found) - frames) <= 1
+    assert found == [number / fps for number in range(len(found))]
+
+
+def test_side_by_side_has_the_original_on_the_left(make_clip: Make, negative: Path, tmp_path: Path) -> None:
+    run(make_clip(), tmp_path / "out.mp4", negative, side_by_side=True)
+    first = read_frames(tmp_path / "out.mp4")[0].planes.astype(int)
+    assert first.shape == (3, 48, 128)
+    assert abs(first[:, 30:, :60] - 90).max() < 6
+    assert abs(first[:, 30:, 70:] - 165).max() < 6
+
+
+def test_damaged_frames_are_finished_and_counted(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    data = bytearray(make_clip(frames=noise(24)).read_bytes())
+    index = data.rindex(b"moov")
+    data[index // 2 : index - 8] = bytes(index - 8 - index // 2)
+    (tmp_path / "bad.mp4").write_bytes(data)
+    report = run(tmp_path / "bad.mp4", tmp_path / "out.mp4", same)
+    assert 0 < report.frames <= 24
+    assert report.losses.frames > 2
+    assert "damaged" in report.losses.reasons[0]
+    assert len(read_frames(tmp_path / "out.mp4")) == report.frames
+
+
+def test_a_file_that_ends_early_is_finished_and_reported(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    clip = make_clip("long.mkv", frames=noise(24), times=[number * 25 for number in range(24)])
+    (tmp_path / "cut.mkv").write_bytes(clip.read_bytes()[: clip.stat().st_size * 6 // 10])
+    report = run(tmp_path / "cut.mkv", tmp_path / "out.mkv", same)
+    assert 5 < report.frames < 20
+    assert "early" in report.losses.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "not a video"), (b"no video" * 99, "not a video"), (None, "does not exist")]
+)
+def test_what_is_no_video_is_an_error(content: bytes | None, said: str, same: Path, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "clip.mp4").write_bytes(content)
+    with pytest.raises(VideoError, match=said):
+        run(tmp_path / "clip.mp4", tmp_path / "out.mp4", same)
+    assert [path.name for path in tmp_path.iterdir()] == (["clip.mp4"] if content is not None else [])
+
+
+def test_sound_without_pictures_is_an_error(clips: Path, same: Path, tmp_path: Path) -> None:
+    with av.open(str(clips / "bigbuckbunny.mp4")) as source, av.open(str(tmp_path / "a.mp4"), "w") as out:
+        copy = out.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = copy
+                out.mux(packet)
+    with pytest.raises(VideoError, match="holds no video"):
+        run(tmp_path / "a.mp4", tmp_path / "out.mp4", same)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"blend": 2.0}, "blend is 2"),
+        ({"size": 4}, "size is 4"),
+        ({"fps": Fraction(0)}, "fps is 0"),
+        ({"start": 2.0, "end": 1.0}, "start is 2"),
+        ({"quality": 0}, "quality is 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        VideoOptions(**options)
+
+
+def test_a_start_after_the_end_of_the_file_is_an_error(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="no frame"):
+        run(make_clip(), tmp_path / "out.mp4", same, start=99.0)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from Linux's /proc")
+def test_memory_does_not_grow_with_the_length(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from fast_style import Stylizer\n"
+        "from fast_style.films.video import stylize_video\n"
+        "stylize_video(sys.argv[1], sys.argv[2], Stylizer(sys.argv[3], threads=1), workers=2)\n"
+        "lines = Path('/proc/self/status').read_text().splitlines()\n"
+        "print(next(line.split()[1] for line in lines if line.startswith('VmHWM')))"
+    )
+    peaks = []
+    for count in (20, 200):
+        frames = [frame for frame in moving_square(20, 320, 240) for _ in range(count // 20)]
+        clip = make_clip(f"{count}.mp4", frames=frames)
+        command = [sys.executable, "-c", script, str(clip), str(tmp_path / f"out-{count}.mp4"), str(same)]
+        peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    # 180 more frames of 320 by 240 px would be 41 MB as uint8.
+    assert peaks[1] - peaks[0] < 20_000
+
+
+def test_ctrl_c_leaves_a_file_that_plays(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    frames = noise(20) * 50
+    clip, target = make_clip(frames=frames), tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "fast_style", "stylize", str(clip), "--style", str(same), "-o", str(target)]
+
+    def heed_interrupts() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # background jobs of a shell are started deaf to it
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as process:
+        deadline = time.monotonic() + 60
+        # x264 looks 40 frames ahead: once its first bytes are in the temporary file, many frames are done.
+        while time.monotonic() < deadline:
+            if any(path.stat().st_size > 100_000 for path in tmp_path.glob(".out-*")):
+                break
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=180)[1]
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert 0 < len(read_frames(target)) < len(frames)
+    assert not list(tmp_path.glob(".out-*"))
+
+
+def damaged(data: bytes, generator: random.Random) -> bytes:
+    """Cut a file short, or flip up to twenty of its bits."""
+    if generator.random() < 0.4:
+        return data[: generator.randrange(len(data))]
+    changed = bytearray(data)
+    for _ in range(generator.randint(1, 20)):
+        changed[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "webm", "avi", "gif"])
+def test_damaged_videos_are_finished_or_refused(kind: str, make_clip: Make, same: Path, tmp_path: Path) -> None:
+    data = make_clip(f"whole.{kind}").read_bytes()
+    stylizer, generator = Stylizer(same, threads=1), random.Random(kind)
+    bad, out = tmp_path / f"bad.{kind}", tmp_path / "out.mkv"
+    said: list[str] = []
+    there: list[bool] = []
+    for _ in range(12):
+        bad.write_bytes(damaged(data, generator))
+        out.unlink(missing_ok=True)
+        try:
+            report = stylize_video(bad, out, stylizer, workers=2)
+        except FastStyleError as error:
+            said.append(str(error))
+            there.append(out.exists())
+        else:
+            assert len(read_frames(out)) == report.frames
+    assert not list(tmp_path.glob(".out-*"))
+    assert not any(there)
+    assert all(text for text in said)
+
+
+def test_frames_of_the_fast_path_equal_a_plain_run(negative: Path) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (33, 47, 3), np.uint8)
+    assert (Stylizer(negative).frame(frame) == 255 - frame).all()
+    picture = Stylizer(negative)(Image.fromarray(frame))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    assert (np.asarray(picture) == 255 - frame).all()

@@ -1,0 +1,298 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+from PIL import ImageGrab
+
+from fast_style import Stylizer
+from fast_style.cli import main
+from fast_style.errors import CameraError
+from fast_style.images import Pixels
+from fast_style.live.capture import Capture
+from fast_style.live.session import Live, LiveOptions
+from fast_style.live.window import HELP, Controls, letterbox, press, write_lines
+from tests.conftest import moving_square, read_frames
+
+Make = Callable[..., Path]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("n", Controls(style=1)),
+        ("p", Controls(style=2)),
+        ("-", Controls(blend=0.9)),
+        ("+", Controls()),
+        ("b", Controls(side_by_side=True)),
+        ("m", Controls(mirror=True)),
+        ("c", Controls(keep_colors=True)),
+        ("r", Controls(recording=True)),
+        ("f", Controls(full_screen=True)),
+        ("h", Controls(help=True)),
+        ("z", Controls()),
+    ],
+)
+def test_each_key_changes_one_thing(key: str, expected: Controls) -> None:
+    assert press(Controls(), key, 3) == expected
+
+
+def test_every_key_is_in_the_help() -> None:
+    keys = {key for line in HELP for key in line.split("  ")[0].split()}
+    assert keys == {*"np+-[]bmcsrfhq", "Esc"}
+
+
+def test_keys_of_strength_stay_within_what_styles_learn() -> None:
+    controls = Controls()
+    for _ in range(9):
+        controls = press(controls, "]", 1)
+    assert controls.strength == 4.0
+    for _ in range(12):
+        controls = press(controls, "[", 1)
+    assert controls.strength == 0.25
+
+
+def test_a_file_plays_at_its_own_pace_and_old_frames_are_dropped(make_clip: Make) -> None:
+    with Capture(str(make_clip(frames=moving_square(12)))) as capture:  # 12 frames at 25 a second
+        start = time.perf_counter()
+        capture.start()
+        while not capture.ended:
+            capture.newest(after=99, timeout=60.0)
+        last = capture.newest()
+    assert last is not None
+    assert last.number == 11  # one was taken when the file was opened
+    assert last.time - start > 0.43  # never faster; how much slower is up to the machine
+
+
+@pytest.mark.parametrize("source", ["63", "no such file.mp4"])
+def test_a_source_that_is_absent_is_an_error(source: str) -> None:
+    with pytest.raises(CameraError, match=r"is not there|cannot be opened"):
+        Capture(source)
+
+
+class FlakyDevice:
+    """A camera that is unplugged after two frames, is still away when first looked for, and then comes back."""
+
+    opened = 0
+    missed = Event()  # set when the user was told
+
+    def __init__(self, source: object) -> None:
+        type(self).opened += 1
+        self.number, self.reads = self.opened, 0
+
+    def isOpened(self) -> bool:
+        return self.number == 1 or (self.number > 2 and self.missed.wait(60))
+
+    def set(self, *_: object) -> bool:
+        return True
+
+    def get(self, _: int) -> float:
+        return 25.0
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.reads += 1
+        good = self.number > 2 or self.reads <= 2
+        return good, np.zeros((32, 32, 3), np.uint8) if good else None
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_camera_that_comes_back_is_taken_up_again(monkeypatch: pytest.MonkeyPatch, negative: Path) -> None:
+    monkeypatch.setattr("fast_style.live.capture.cv2.VideoCapture", FlakyDevice)
+    monkeypatch.setattr("fast_style.live.capture._RETRY_SECONDS", 0.0)
+    said: list[str] = []
+    shown: list[Pixels] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        FlakyDevice.missed.set()
+
+    def show(pixels: Pixels) -> None:
+        shown.append(pixels)
+        if len(said) == 2 and len(shown) > 5:
+            raise KeyboardInterrupt
+
+    with Capture("0") as capture:
+        stylizers = [Stylizer(negative)]
+        live = Live(capture, stylizers, None, controls=Controls(), options=LiveOptions(), say=say, sinks=[show])
+        with pytest.raises(KeyboardInterrupt):
+            live.run()
+    assert said == ["camera 0 has gone; waiting for it", "camera 0 is back"]
+
+
+def test_opening_a_camera_and_a_recording_leaves_the_environment_alone(
+    make_clip: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SVT_LOG", "OPENCV_FFMPEG_LOGLEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    make_clip("recording.mkv", codec="av1")
+    with Capture(str(make_clip())):
+        assert dict(os.environ) == before
+
+
+def test_headless_records_what_it_shows(
+    make_clip: Make, negative: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, target = make_clip(frames=moving_square(20)), tmp_path / "rec.mp4"
+    command = ["webcam", "--style", str(negative), "--source", str(clip), "--headless", "--record", str(target)]
+    assert main([*command, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    frames = read_frames(target)
+    assert len(frames) == figures["frames"] > 3
+    assert abs(frames[0].planes[:, 30:].astype(int) - 165).max() < 8
+    assert main(command) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+def test_no_display_is_said_before_the_window_library_ends_the_process(
+    make_clip: Make, negative: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    clip = str(make_clip())
+    for display, said in (("", "no display"), (":973", "':973' cannot be opened")):
+        monkeypatch.setenv("DISPLAY", display)
+        assert main(["webcam", "--style", str(negative), "--source", clip]) == 2
+        assert said in capsys.readouterr().err
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """A virtual X server."""
+    for tool in ("Xvfb", "xdotool"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    # Without -noreset the server starts over if a first client has left, and a second that just comes is turned away.
+    command = ["Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "800x600x24"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert server.stdout is not None
+    yield f":{server.stdout.readline().decode().strip()}"
+    server.terminate()
+    server.communicate(timeout=120)
+
+
+def test_keys_in_a_real_window(display: str, make_clip: Make, negative: Path, same: Path, tmp_path: Path) -> None:
+    frame = np.full((3, 240, 320), 40, np.uint8)
+    frame[0] = 220  # red; its negative is cyan
+    clip = make_clip(frames=[frame] * 1500, times=list(range(0, 7500, 5)))  # five minutes
+    environment = {"DISPLAY": display, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "fast_style", "webcam", "--style", str(same), str(negative)]
+    process = subprocess.Popen(
+        [*command, "--source", str(clip), "--stills", str(tmp_path), "--json"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def tool(*command: str) -> str:
+        return subprocess.run(command, env=environment, check=False, capture_output=True, text=True).stdout
+
+    def wait(what: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 180
+        while not what():
+            assert time.monotonic() < deadline, "nothing came"
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.05)
+
+    def color() -> list[int]:
+        """The colour in the lower half of the window, far from any text."""
+        pixel = ImageGrab.grab(xdisplay=display).convert("RGB").getpixel((240, 300))
+        assert isinstance(pixel, tuple)
+        return [int(value) for value in pixel]
+
+    def shows(red: bool) -> bool:
+        pixel = color()
+        return (pixel[0] > 150 > pixel[1]) if red else (pixel[1] > 150 > pixel[0])
+
+    try:
+        wait(lambda: bool(tool("xdotool", "search", "--name", "^fast-style$").strip()))
+        window = tool("xdotool", "search", "--name", "^fast-style$").split()[0]
+        tool("xdotool", "windowfocus", window)
+        wait(lambda: shows(red=True))
+        tool("xdotool", "key", "--window", window, "n")
+        wait(lambda: shows(red=False))
+        tool("xdotool", "key", "--window", window, "s")
+        wait(lambda: any(tmp_path.glob("negative-*.png")))
+        tool("xdotool", "key", "--window", window, "q")
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0, err
+    assert json.loads(out)["frames"] > 3
+    assert err.splitlines()[-1].startswith("saved ")
+    assert "Qt" not in err
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["manager first", "window first"])
+def test_full_screen_puts_the_frame_between_black_bars(late: bool, display: str) -> None:
+    if shutil.which("openbox") is None:
+        pytest.skip("openbox is not installed")  # without a window manager no window fills the screen
+    environment = {**os.environ, "DISPLAY": display}
+    code = """
+import numpy as np, sys
+from fast_style.live.window import Controls, Window
+window, frame = Window("fast-style"), np.full((180, 320, 3), (40, 40, 220), np.uint8)
+while window.key() is None:
+    window.show(frame, Controls(full_screen=True))
+"""
+    manager, window = ["openbox"], [sys.executable, "-c", code]
+    running: list[subprocess.Popen[bytes]] = []
+    deadline = time.monotonic() + 180
+
+    def wait(what: Callable[[], bool]) -> None:
+        while not what():
+            assert time.monotonic() < deadline, column()
+            assert all(process.poll() is None for process in running)
+            time.sleep(0.05)
+
+    def column() -> list[object]:
+        screen = ImageGrab.grab(xdisplay=display).convert("RGB")  # 800 by 600 px; the frame takes 450 rows
+        return [screen.getpixel((400, y)) for y in (70, 80, 300, 520, 530)]
+
+    def answers(*command: str) -> bool:
+        done = subprocess.run(["xdotool", *command], env=environment, check=False, capture_output=True)
+        return done.returncode == 0
+
+    def start(command: list[str]) -> None:
+        running.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))
+
+    try:
+        start(window if late else manager)
+        wait(lambda: answers(*(("search", "--name", "^fast-style$") if late else ("get_num_desktops",))))
+        start(manager if late else window)
+        bars, picture = (0, 0, 0), (220, 40, 40)
+        wait(lambda: column() == [bars, picture, picture, picture, bars])
+    finally:
+        for started in running:
+            started.kill()
+            started.communicate()
+
+
+@pytest.mark.parametrize(
+    ("frame", "screen", "shape"),
+    [((180, 320), (800, 600), (240, 320)), ((300, 100), (800, 600), (300, 400)), ((90, 160), (1920, 1080), (90, 160))],
+)
+def test_letterbox_takes_the_ratio_of_the_screen(
+    frame: tuple[int, int], screen: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    boxed = letterbox(np.full((*frame, 3), 200, np.uint8), *screen)
+    assert boxed.shape[:2] == shape
+    assert boxed.astype(int).sum() == 200 * 3 * frame[0] * frame[1]
+    assert (boxed[shape[0] // 2, shape[1] // 2] == 200).all()
+
+
+def test_the_dark_rim_of_text_lies_around_it() -> None:
+    picture = write_lines(np.full((480, 640, 3), 128, np.uint8), ["starry-night  25 frames/s  17 ms"])
+    dark, light = (np.flatnonzero(found.any(axis=(0, 2))) for found in (picture < 100, picture > 200))
+    assert 0 < light[0] - dark[0] <= 3
+    assert 0 < dark[-1] - light[-1] <= 3

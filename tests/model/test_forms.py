@@ -1,0 +1,219 @@
+"""The forms of a style whose statistics lie outside."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from fast_style.cli.app import main
+from fast_style.errors import ModelError
+from fast_style.export import export_onnx
+from fast_style.model import (
+    INPUT,
+    ORIGIN,
+    STATISTICS,
+    apply_form,
+    find_reach,
+    fixed_form,
+    measure_form,
+    open_session,
+    read_checked,
+)
+from fast_style.networks import JohnsonNetwork, RealtimeNetwork, TransformerNetwork, record_statistics
+from fast_style.styles.catalog import find_style
+
+Floats = NDArray[np.float32]
+
+
+def small() -> RealtimeNetwork:
+    torch.manual_seed(0)
+    network = RealtimeNetwork(quarter=8, eighth=8, blocks=2, half=4).eval()
+    for layer in network.parameters():
+        torch.nn.init.normal_(layer, std=0.3)
+    return network
+
+
+def johnson() -> JohnsonNetwork:
+    torch.manual_seed(0)
+    return JohnsonNetwork().eval()
+
+
+@pytest.fixture(scope="module", params=["half", "johnson"])
+def style(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TransformerNetwork, bytes]:
+    networks = {"half": small, "johnson": johnson}
+    network: TransformerNetwork = networks[request.param]()
+    path = tmp_path_factory.mktemp("forms") / "style.onnx"
+    export_onnx(network, path, metadata={"network": "x"})
+    return network, read_checked(path)
+
+
+def photo(height: int, width: int, seed: int = 0, batch: int = 1) -> Floats:
+    image = np.random.default_rng(seed).random((batch, 3, height, width), np.float32)
+    image[..., : width // 2] *= np.linspace(0, 1, height, dtype=np.float32)[:, None]
+    return image
+
+
+def measured(content: bytes, image: Floats) -> Floats:
+    (found,) = open_session(measure_form(content)).run(None, {INPUT: image})
+    statistics: Floats = found
+    return statistics
+
+
+def test_what_is_measured_is_what_the_networks_normalizations_find(style: tuple[TransformerNetwork, bytes]) -> None:
+    network, content = style
+    image = photo(88, 75)
+    found = record_statistics(network, torch.from_numpy(image)).values()
+    expected = [torch.cat([getattr(one, what).ravel() for one in found]) for what in ("mean", "variance")]
+    torch.testing.assert_close(torch.from_numpy(measured(content, image)), torch.stack(expected), rtol=1e-3, atol=1e-4)
+
+
+def test_a_batch_is_measured_as_one_picture(style: tuple[TransformerNetwork, bytes]) -> None:
+    image = photo(64, 48)
+    once, twice = (measured(style[1], np.concatenate([image] * count)) for count in (1, 2))
+    np.testing.assert_allclose(once, twice, rtol=1e-3, atol=1e-4)
+    # Of two pictures, the first layer's mean lies in the middle.
+    parts = [photo(64, 48, seed, 1) for seed in (1, 2)]
+    first = [measured(style[1], part)[0, 0] for part in parts]
+    assert measured(style[1], np.concatenate(parts))[0, 0] == pytest.approx(np.mean(first), rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (97, 131), (40, 233)])
+def test_with_its_own_statistics_a_picture_is_as_ever(
+    style: tuple[TransformerNetwork, bytes], size: tuple[int, int]
+) -> None:
+    network, content = style
+    image = photo(*size)
+    statistics = measured(content, image)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image)).clamp(0, 1).numpy()
+    apply, fixed = apply_form(content, stride=network.stride), fixed_form(content, statistics, stride=network.stride)
+    told = {INPUT: image, STATISTICS: statistics, ORIGIN: np.zeros(2, np.int64)}
+    np.testing.assert_allclose(open_session(apply).run(None, told)[0], expected, atol=1e-4)
+    np.testing.assert_allclose(open_session(fixed).run(None, {INPUT: image})[0], expected, atol=1e-4)
+
+
+def test_a_tile_is_its_place_in_the_whole_up_to_its_reach_and_no_further(
+    style: tuple[TransformerNetwork, bytes],
+) -> None:
+    network, content = style
+    reach = find_reach(content)
+    assert reach.before >= reach.after > 0
+    far = max(reach.before, reach.after)
+    image = photo(3 * far + 104, 3 * far + 77, seed=3)
+    statistics = measured(content, image)
+    session = open_session(fixed_form(content, statistics, stride=network.stride))
+    whole = session.run(None, {INPUT: image})[0]
+    top, left = (far // 2 + 24) // 8 * 8, far // 8 * 8
+    height, width = 2 * far + 40, 2 * far + 56
+    tile = np.ascontiguousarray(image[..., top : top + height, left : left + width])
+    drawn = session.run(None, {INPUT: tile, ORIGIN: np.array([top, left])})[0]
+    difference = np.abs(drawn - whole[..., top : top + height, left : left + width]).max((0, 1))
+    inner = difference[reach.before : height - reach.after, reach.before : width - reach.after]
+    assert inner.max() < 1e-4
+    # It is no guess on the safe side: all but a cell of what is cut off does differ.
+    wrong = np.flatnonzero(difference[:, reach.before : width - reach.after].max(1) > 1e-4)
+    before, after = wrong[wrong < height // 2].max(), wrong[wrong > height // 2].min()
+    assert reach.before - network.stride - 4 <= before < reach.before
+    assert height - reach.after <= after <= height - reach.after + network.stride + 4
+
+
+def test_noise_lies_still_in_the_whole() -> None:
+    content = read_checked(find_style("starry-night").path)
+    image = np.full((1, 3, 64, 64), 0.5, np.float32)
+    session = open_session(fixed_form(content, measured(content, image), stride=8))
+    here, there, again = (
+        session.run(None, {INPUT: image, ORIGIN: np.array(at)})[0] for at in ((0, 0), (8, 0), (512, 1024))
+    )
+    assert not np.allclose(here, there, atol=1e-2)
+    np.testing.assert_allclose(here, again, atol=1e-6)
+
+
+def test_fixed_normalizations_are_gone() -> None:
+    content = read_checked(find_style("udnie-fine").path)
+    image = photo(64, 64)
+    plain, fixed = (
+        onnx.load_model_from_string(one) for one in (content, fixed_form(content, measured(content, image), stride=8))
+    )
+    counts = [[node.op_type for node in model.graph.node] for model in (plain, fixed)]
+    assert counts[0].count("InstanceNormalization") == 29
+    assert "InstanceNormalization" not in counts[1]
+    # No arithmetic takes their place.
+    assert counts[1].count("Mul") <= counts[0].count("Mul")
+    assert counts[1].count("Add") <= counts[0].count("Add") + 2
+
+
+def test_forms_pass_the_checker_and_name_what_they_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for form, takes in (("measure", ["image"]), ("apply", ["image", "statistics", "origin"])):
+        path = tmp_path / f"{form}.onnx"
+        assert main(["export", "great-wave-tiny", "--form", form, "-o", str(path)]) == 0
+        assert "equal to the style within" in capsys.readouterr().out
+        model = onnx.load(path)
+        onnx.checker.check_model(model, full_check=True)
+        assert [value.name for value in model.graph.input] == takes
+        read_checked(path)
+        assert main(["export", "great-wave-tiny", "--form", form, "-o", str(path)]) == 2
+        capsys.readouterr()
+
+
+def test_info_tells_the_reach(capsys: pytest.CaptureFixture[str]) -> None:
+    path = find_style("starry-night").path
+    assert main(["info", str(path)]) == 0
+    reach = find_reach(read_checked(path))
+    assert f"{max(reach.before, reach.after)} px around a pixel" in capsys.readouterr().out
+
+
+def convolution(**attributes: Any) -> onnx.ModelProto:
+    weight = numpy_helper.from_array(np.ones((3, 3, 3, 3), np.float32), "w")
+    node = helper.make_node("Conv", [INPUT, "w"], ["stylized"], **attributes)
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, "h", "w"]) for name in (INPUT, "stylized")]
+    return helper.make_model(helper.make_graph([node], "g", values[:1], values[1:], [weight]))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "before", "after"),
+    [
+        ({"pads": [1, 1, 1, 1]}, 1, 1),
+        ({"pads": [2, 2, 0, 0]}, 2, 0),
+        ({"pads": [2, 2, 2, 2], "dilations": [2, 2]}, 2, 2),
+    ],
+)
+def test_the_reach_of_one_convolution_is_its_kernels(attributes: dict[str, Any], before: int, after: int) -> None:
+    reach = find_reach(convolution(**attributes).SerializeToString())
+    assert (reach.before, reach.after) == (before, after)
+
+
+def test_a_graph_without_normalizations_has_no_forms() -> None:
+    content = convolution(pads=[1, 1, 1, 1]).SerializeToString()
+    for make in (measure_form, lambda one: apply_form(one, stride=1)):
+        with pytest.raises(ModelError, match="no instance normalization"):
+            make(content)
+
+
+def test_an_operator_that_looks_everywhere_has_no_reach() -> None:
+    model = convolution(pads=[1, 1, 1, 1])
+    model.graph.node.insert(0, helper.make_node("Softmax", [INPUT], ["s"]))
+    model.graph.node[1].input[0] = "s"
+    with pytest.raises(ModelError, match="how far Softmax looks is unknown"):
+        find_reach(model.SerializeToString())
+
+
+def test_forms_are_made_without_the_package_onnx() -> None:
+    code = """
+import sys
+import numpy as np
+from fast_style.stylize.stylizer import Stylizer
+style = Stylizer("great-wave-tiny")
+style.fixed(style.measure(np.zeros((1, 3, 32, 32), np.float32)))
+print("onnx" in sys.modules or "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

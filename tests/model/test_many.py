@@ -1,0 +1,166 @@
+"""Many styles in one graph: each as alone, mixtures, strengths, and back to a graph of one style."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from fast_style.errors import InputError, ModelError
+from fast_style.model import (
+    STRENGTH,
+    STYLES,
+    Set,
+    as_row,
+    base_checksum,
+    choose_styles,
+    give_styles,
+    measure_form,
+    open_session,
+    read_checked,
+    read_sets,
+    style_names,
+)
+from fast_style.model.table import mixture
+from fast_style.styles.catalog import find_style
+
+# Two styles of one network: their convolutions are the same.
+ONE, OTHER = "wheat-field", "night-cafe"
+
+
+def content_of(style: str) -> bytes:
+    return read_checked(find_style(style).path)
+
+
+@pytest.fixture(scope="module")
+def sets() -> dict[str, Set]:
+    """Two styles, and a strength made up for each."""
+    random = np.random.default_rng(0)
+    found = {}
+    for name in (ONE, OTHER):
+        first = read_sets(content_of(name))[""]
+        # Values that half precision holds exactly, as the file does.
+        further = (0.02 * random.standard_normal((2, *first.shape[1:]))).astype(np.float16)
+        found[name] = np.concatenate([first, further.astype(np.float32)])
+    return found
+
+
+@pytest.fixture(scope="module")
+def many(sets: dict[str, Set]) -> bytes:
+    return give_styles(content_of(ONE), sets)
+
+
+@pytest.fixture(scope="module")
+def image() -> NDArray[np.float32]:
+    image = np.random.default_rng(1).random((2, 3, 41, 57), np.float32)
+    image[..., :30] = np.linspace(0, 1, 41, dtype=np.float32)[:, None]
+    return image
+
+
+def draw(content: bytes, image: NDArray[np.float32], **told: NDArray[np.float32]) -> NDArray[np.float32]:
+    (drawn,) = open_session(content).run(None, {"image": image, **told})
+    return drawn  # type: ignore[no-any-return]  # sessions return what the graph says
+
+
+def one_hot(number: int) -> NDArray[np.float32]:
+    return np.eye(2, dtype=np.float32)[number : number + 1]
+
+
+def test_the_graph_is_valid_and_says_what_it_takes(many: bytes) -> None:
+    model = onnx.load_model_from_string(many)
+    onnx.checker.check_model(model, full_check=True)
+    assert [value.name for value in model.graph.input] == ["image", STYLES, STRENGTH]
+    assert style_names({entry.key: entry.value for entry in model.metadata_props}) == (ONE, OTHER)
+
+
+@pytest.mark.parametrize(("number", "name"), [(0, ONE), (1, OTHER)])
+def test_a_one_hot_mixture_is_the_style_alone(many: bytes, image: NDArray[np.float32], number: int, name: str) -> None:
+    np.testing.assert_allclose(draw(many, image, styles=one_hot(number)), draw(content_of(name), image), atol=2e-6)
+
+
+def test_what_is_left_out_is_the_first_style_at_strength_1(many: bytes, image: NDArray[np.float32]) -> None:
+    explicit = draw(many, image, styles=one_hot(0), strength=np.ones((1, 1), np.float32))
+    np.testing.assert_array_equal(draw(many, image), explicit)
+
+
+def test_each_picture_of_a_batch_has_weights_and_a_strength_of_its_own(many: bytes, image: NDArray[np.float32]) -> None:
+    weights = np.array([[0.0, 1.0], [0.7, 0.3]], np.float32)
+    strength = np.array([[0.25], [3.0]], np.float32)
+    together = draw(many, image, styles=weights, strength=strength)
+    for number in range(2):
+        part = slice(number, number + 1)
+        alone = draw(many, image[part], styles=weights[part], strength=strength[part])
+        np.testing.assert_allclose(together[part], alone, atol=2e-6)
+
+
+def test_scales_and_shifts_are_mixed_linearly_and_bend_with_the_strength(sets: dict[str, Set]) -> None:
+    one, other = sets[ONE], sets[OTHER]
+    for strength, power in ((0.25, -1.0), (1.0, 0.0), (2.0, 0.5), (4.0, 1.0)):
+        mixed = 0.25 * one + 0.75 * other
+        expected = mixed[0] + power * mixed[1] + power**2 * mixed[2]
+        np.testing.assert_allclose(mixture(sets, {ONE: 1, OTHER: 3}, strength), expected, atol=1e-5)
+
+
+@settings(max_examples=8, deadline=None)
+@given(weight=st.floats(0, 1), strength=st.floats(0.25, 4))
+def test_a_chosen_mixture_is_the_same_picture(
+    many: bytes, image: NDArray[np.float32], weight: float, strength: float
+) -> None:
+    weights = {ONE: weight, OTHER: 1 - weight}
+    row = as_row((ONE, OTHER), weights)
+    expected = draw(many, image, styles=row, strength=np.array([[strength]], np.float32))
+    np.testing.assert_allclose(draw(choose_styles(many, weights, strength), image), expected, atol=1e-5)
+
+
+def test_a_chosen_style_is_a_plain_graph_again(many: bytes) -> None:
+    plain = onnx.load_model_from_string(choose_styles(many, {OTHER: 1.0}))
+    original = onnx.load_model_from_string(content_of(OTHER))
+    assert [value.name for value in plain.graph.input] == ["image"]
+    assert sorted(node.op_type for node in plain.graph.node) == sorted(node.op_type for node in original.graph.node)
+    names = {tensor.name for tensor in original.graph.initializer if tensor.name.startswith("network.")}
+    assert names <= {tensor.name for tensor in plain.graph.initializer}
+    measure_form(choose_styles(many, {OTHER: 1.0}))  # which refuses normalizations without constants
+
+
+def test_sets_come_back_as_they_were_given(many: bytes, sets: dict[str, Set]) -> None:
+    found = read_sets(many)
+    assert list(found) == [ONE, OTHER]
+    for name, values in sets.items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+def test_styles_of_one_network_have_one_base_and_others_another(many: bytes) -> None:
+    base = base_checksum(content_of(ONE))
+    assert base == base_checksum(content_of(OTHER)) == base_checksum(many)
+    assert base != base_checksum(content_of("great-wave-tiny"))
+
+
+def test_sets_that_do_not_fit_are_refused(sets: dict[str, Set]) -> None:
+    foreign = read_sets(content_of("great-wave-tiny"))[""]
+    with pytest.raises(InputError, match="do not fit the network"):
+        give_styles(content_of(ONE), {"a": foreign})
+    with pytest.raises(InputError, match="do not fit the network"):
+        give_styles(content_of(ONE), {ONE: sets[ONE], OTHER: sets[OTHER][:1]})
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"wheat-fiel": 1.0}, "did you mean 'wheat-field'"),
+        ({ONE: -0.1, OTHER: 1.0}, "from 0 up"),
+        ({ONE: float("nan")}, "from 0 up"),
+        ({ONE: 0.0}, "all zero"),
+    ],
+)
+def test_weights_that_make_no_mixture_are_refused(weights: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        as_row((ONE, OTHER), weights)
+
+
+@pytest.mark.parametrize("names", ["", "udnie", "[]", "[1]", '{"a": 1}'])
+def test_names_that_are_no_list_are_refused(names: str) -> None:
+    with pytest.raises(ModelError, match="names of its styles"):
+        style_names({"styles": names})

@@ -1,0 +1,422 @@
+"""Photos that a manifest lists: here, in copies of the command, and on Ray."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+from PIL import Image
+
+from fast_style.cli import main
+from fast_style.errors import FileError, InputError
+from fast_style.images import load_image
+from fast_style.photos import batch as batch_module
+from fast_style.photos import places
+from fast_style.photos.batch import Batch, Worker, run_batch
+from fast_style.photos.ledger import Ledger
+from fast_style.photos.manifest import Row, read_rows
+from fast_style.photos.run import PhotoOptions
+from fast_style.photos.shards import Shard
+
+PHOTOS = 12
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with photos, and a manifest of them in both formats."""
+    (tmp_path / "in").mkdir()
+    pairs = []
+    for number in range(PHOTOS):
+        Image.new("RGB", (20 + number, 30), (number * 10, 10, 200)).save(tmp_path / f"in/{number}.png")
+        pairs.append((f"in/{number}.png", f"out/{number}.png"))
+    write_csv(tmp_path / "list.csv", pairs)
+    table = pyarrow.table([[pair[0] for pair in pairs], [pair[1] for pair in pairs]], ["in", "out"])
+    pyarrow.parquet.write_table(table, tmp_path / "list.parquet")
+    return tmp_path
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    """A store of objects."""
+    store = fsspec.filesystem("memory")
+    yield store
+    store.store.clear()
+    store.pseudo_dirs[:] = [""]
+
+
+def write_csv(path: Path, pairs: list[tuple[str, str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("in", "out"), *pairs])
+
+
+def run(manifest: Path | str, style: Path, *more: str) -> int:
+    return main(["batch", str(manifest), "--style", str(style), *more])
+
+
+def status(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def check_pictures(place: Path, number: int = PHOTOS) -> None:
+    assert len(list((place / "out").iterdir())) == number
+    for photo in (place / "in").glob("*.png"):
+        np.testing.assert_array_equal(load_image(place / "out" / photo.name).pixels, 255 - load_image(photo).pixels)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_every_photo_of_a_manifest_is_stylized_once(
+    suffix: str, place: Path, negative: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(place / f"list.{suffix}", negative) == 0
+    told = capsys.readouterr()
+    file = place / f"list-status/status.{suffix}"
+    assert told.out == f"{file}\n"
+    assert told.err.startswith("12 stylized, 0 failed in ")
+    check_pictures(place)
+    rows = status(file) if suffix == "csv" else pyarrow.parquet.read_table(file).to_pylist()
+    assert [list(row) for row in rows] == [["in", "out", "status", "error", "seconds"]] * PHOTOS
+    assert [(row["in"], row["out"]) for row in rows] == [(row.source, row.target) for row in read_rows(str(file))]
+    assert {(row["status"], row["error"]) for row in rows} == {("done", "")}
+    assert all(float(row["seconds"]) > 0 for row in rows)
+    assert run(place / f"list.{suffix}", negative) == 0
+    assert capsys.readouterr().err.startswith("0 stylized, 12 done before, 0 failed")
+
+
+def test_what_is_new_or_changed_is_made_again(place: Path, negative: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(place / "list.csv", negative)
+    Image.new("RGB", (40, 40), (1, 2, 3)).save(place / "in/0.png")
+    (place / "out/1.png").unlink()
+    capsys.readouterr()
+    assert run(place / "list.csv", negative) == 0
+    assert capsys.readouterr().err.startswith("2 stylized, 10 done before, 0 failed")
+    check_pictures(place)
+    assert run(place / "list.csv", negative, "--blend", "0.5") == 0
+    assert capsys.readouterr().err.startswith("12 stylized, 0 failed")
+
+
+def test_a_manifest_may_lie_anywhere(place: Path, negative: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "elsewhere").mkdir()
+    monkeypatch.chdir(place / "elsewhere")
+    assert run("../list.csv", negative, "--status", "told") == 0
+    check_pictures(place)
+    assert Path("told/status.csv").is_file()
+
+
+def test_bad_rows_are_rows_and_no_failures(place: Path, negative: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "in/bad.jpg").write_bytes(b"no picture")
+    (place / "in/damaged.png").write_bytes((place / "in/0.png").read_bytes()[:60])
+    (place / "there.png").write_bytes(b"mine")
+    (place / "file").write_bytes(b"")
+    said = {
+        ("in/none.png", "out/none.png"): "in/none.png does not exist",
+        ("in/bad.jpg", "out/bad.jpg"): "not a picture that can be read. JPEG, PNG, WebP, BMP, TIFF and GIF are.",
+        ("in/damaged.png", "out/damaged.png"): "the file is damaged",
+        ("in/0.png", "out/0.mp4"): "cannot write {place}/out/0.mp4: .mp4. Use .png, .jpg, .webp or .tif.",
+        ("in", "out/folder.png"): "in is a folder; expected a picture",
+        ("in/0.png", "there.png"): "there.png exists. Give --force to overwrite it.",
+        ("in/0.png", "file/0.png"): "cannot write {place}/file/0.png: ",
+        ("", "out/x.png"): "row 8 has no in. Fill it in.",
+        ("in/0.png", ""): "row 9 has no out. Fill it in.",
+        ("gibberish://x/y.png", "out/g.png"): "cannot look at gibberish://x/y.png: ",
+        ("in/0.png", "out/good.png"): "",
+        ("in/1.png", "out/./good.png"): "rows 11 and 12 both go to out/good.png. Give each an out of its own.",
+    }
+    write_csv(place / "bad.csv", list(said))
+    assert run(place / "bad.csv", negative, "--jobs", "1") == 1
+    capsys.readouterr()
+    rows = status(place / "bad-status/status.csv")
+    for row, expected in zip(rows, said.values(), strict=True):
+        if row["in"].startswith("gibberish"):  # a store that could not be asked is asked again
+            assert row["status"] == "left"
+            continue
+        assert expected.format(place=place) in row["error"], row
+        assert row["status"] == ("failed" if expected else "done")
+    assert (place / "there.png").read_bytes() == b"mine"
+    assert load_image(place / "out/good.png").size == (20, 30)
+    assert sorted(path.name for path in (place / "out").iterdir()) == ["good.png"]
+    write_csv(place / "worse.csv", [("none.png", "out/none.png")])
+    assert run(place / "worse.csv", negative) == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_a_picture_that_claims_to_be_huge_is_a_row(place: Path, negative: Path) -> None:
+    assert run(place / "list.csv", negative, "--max-megapixels", "0") == 2
+    Image.new("1", (4000, 3000)).save(place / "in/0.png")
+    assert run(place / "list.csv", negative, "--max-megapixels", "11") == 1
+    (bad,) = [row for row in status(place / "list-status/status.csv") if row["status"] == "failed"]
+    assert "0.png: 4000×3000 px is too large; at most 11 megapixels are read" in bad["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message", "hint"),
+    [
+        ("a.csv", b"photo,result\nx,y\n", "has the columns photo, result; expected in and out", "in,out"),
+        ("a.csv", b"", "has the columns none; expected in and out", "in,out"),
+        ("a.csv", b"in,out\n", "has no rows", "Each row"),
+        ("a.csv", b"in,out\n\xff,y\n", "is not UTF-8 text", "UTF-8"),
+        ("a.csv", b'in,out\n"x,y\n', "line 1: unexpected end of data", "not CSV"),
+        ("a.parquet", b"no table", "cannot be read as Parquet", None),
+        ("a.txt", b"x y\n", "is not a .csv or .parquet file", "list of photos"),
+        ("none.csv", None, "none.csv does not exist", None),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_is_refused(
+    name: str,
+    content: bytes | None,
+    message: str,
+    hint: str | None,
+    tmp_path: Path,
+    negative: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert run(tmp_path / name, negative) == 2
+    error, *hints = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: ")
+    assert message in error
+    assert (hint is None) == (not hints)
+    assert hint is None or hint in hints[0]
+
+
+def test_a_parquet_manifest_with_other_columns_is_refused(tmp_path: Path, negative: Path) -> None:
+    pyarrow.parquet.write_table(pyarrow.table([["x"]], ["in"]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="has the columns in; expected in and out"):
+        list(read_rows(str(tmp_path / "a.parquet")))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--shard 4/3", "there is no shard 4/3"),
+        ("--actors 2", "--actors is for --on ray"),
+        ("--on ray --jobs 2", "--jobs is for one process"),
+        ("--on ray --actors 0", "actors is 0"),
+        ("--format png", "follows from out"),
+        ("--jobs 0", "jobs is 0"),
+        ("--style none", "'none' is neither a shipped style nor a file"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    options: str, said: str, place: Path, negative: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    style = [] if "--style" in options else ["--style", str(negative)]
+    assert main(["batch", str(place / "list.csv"), *style, *options.split()]) == 2
+    assert said in capsys.readouterr().err
+    assert not (place / "out").exists()
+
+
+def test_shards_of_a_manifest_are_disjoint_and_complete(place: Path, negative: Path) -> None:
+    rows = [set(read_rows(str(place / "list.csv"), Shard(number, 5))) for number in range(1, 6)]
+    assert sum(map(len, rows)) == len(set().union(*rows)) == PHOTOS
+    for number in (1, 2, 3):
+        assert run(place / "list.csv", negative, "--shard", f"{number}/3") == 0
+        assert len(status(place / f"list-status/status-{number}-of-3.csv")) > 0
+    check_pictures(place)
+    assert not (place / "list-status/status.csv").exists()
+    assert run(place / "list.csv", negative, "--merge") == 0
+    assert {row["status"] for row in status(place / "list-status/status.csv")} == {"done"}
+    assert len(list((place / "list-status").glob(".fast-style-*.jsonl"))) == 3
+
+
+def test_rows_that_claim_one_result_are_in_one_shard(place: Path) -> None:
+    write_csv(place / "twice.csv", [(f"in/{number}.png", "out/same.png") for number in range(PHOTOS)])
+    found = [list(read_rows(str(place / "twice.csv"), Shard(number, 4))) for number in range(1, 5)]
+    assert sorted(map(len, found)) == [0, 0, 0, PHOTOS]
+    assert sum(not row.error for rows in found for row in rows) == 1
+
+
+def test_copies_killed_in_the_middle_lose_nothing_and_do_nothing_twice(place: Path, negative: Path) -> None:
+    photos = 400
+    for number in range(PHOTOS, photos):
+        (place / f"in/{number}.png").symlink_to(place / "in/3.png")
+    write_csv(place / "list.csv", [(f"in/{number}.png", f"out/{number}.png") for number in range(photos)])
+    command = [sys.executable, "-m", "fast_style", "batch", str(place / "list.csv"), "-s", str(negative), "-j1"]
+    running = [
+        subprocess.Popen([*command, "--shard", f"{number}/2"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        for number in (1, 2)
+    ]
+    while len(list((place / "out").glob("[!.]*.png"))) < 60:
+        assert any(process.poll() is None for process in running)
+        time.sleep(0.005)
+    for process in running:
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    kept = {path: path.stat().st_mtime_ns for path in (place / "out").glob("[!.]*.png")}
+    assert 60 <= len(kept) < photos
+    found = list(run_batch(Batch(str(place / "list.csv"), str(place / "list-status"), str(negative), PhotoOptions())))
+    assert len(found) == len({row.target for row in found}) == photos
+    assert {row.status for row in found} == {"done"}
+    assert sum(row.skipped for row in found) == len(kept)
+    assert kept.items() <= {path: path.stat().st_mtime_ns for path in (place / "out").glob("[!.]*.png")}.items()
+    assert run(place / "list.csv", negative, "--merge") == 0
+
+
+def test_photos_and_manifest_may_lie_in_a_store(place: Path, negative: Path, memory: Any) -> None:
+    memory.put(str(place / "in"), "/bucket/in", recursive=True)
+    memory.pipe("/bucket/in/bad.jpg", b"no picture")
+    memory.put(str(place / "list.csv"), "/bucket/list.csv")
+    with memory.open("/bucket/list.csv", "ab") as file:
+        file.write(b"in/bad.jpg,out/bad.jpg\nin/none.jpg,memory://bucket/out/none.jpg\n")
+    assert run("memory://bucket/list.csv", negative) == 1
+    memory.get("/bucket/out", str(place / "out"), recursive=True)
+    check_pictures(place)
+    memory.get("/bucket/list-status/status.csv", str(place / "status.csv"))
+    bad = [(row["in"], row["error"]) for row in status(place / "status.csv") if row["status"] == "failed"]
+    assert bad == [
+        (
+            "in/bad.jpg",
+            "memory://bucket/in/bad.jpg is not a picture that can be read. JPEG, PNG, WebP, BMP, TIFF and GIF are.",
+        ),
+        ("in/none.jpg", "memory://bucket/in/none.jpg does not exist"),
+    ]
+    times = {name: memory.created(name) for name in memory.find("/bucket/out")}
+    assert run("memory://bucket/list.csv", negative) == 1
+    assert {name: memory.created(name) for name in memory.find("/bucket/out")} == times
+    memory.pipe("/bucket/in/0.png", (place / "in/1.png").read_bytes())
+    assert run("memory://bucket/list.csv", negative) == 1
+    changed = [name for name in times if memory.created(name) != times[name]]
+    assert changed == ["/bucket/out/0.png"]
+
+
+def test_a_result_in_a_store_appears_whole_or_not_at_all(
+    place: Path, negative: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_csv(place / "to.csv", [(f"in/{number}.png", f"memory://bucket/{number}.png") for number in range(3)])
+    puts: list[str] = []
+
+    def put(address: str, content: bytes) -> None:
+        puts.append(address)
+        if address.endswith("1.png"):
+            raise FileError(f"cannot write {address}: no room")
+        memory.pipe_file(address, content)
+
+    monkeypatch.setattr(places, "put", put)
+    assert run(place / "to.csv", negative, "--jobs", "1") == 1
+    assert puts == [f"memory://bucket/{number}.png" for number in range(3)]
+    assert not memory.exists("/bucket/1.png")
+    monkeypatch.undo()
+    assert run(place / "to.csv", negative) == 0
+    assert len(memory.find("/bucket")) == 3
+
+
+def test_a_worker_killed_in_a_group_of_rows_of_a_store_does_nothing_twice(
+    place: Path, negative: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.put(str(place / "in"), "/bucket/in", recursive=True)
+    memory.put(str(place / "list.csv"), "/bucket/list.csv")
+    batch = Batch("memory://bucket/list.csv", "memory://bucket/status", str(negative), PhotoOptions())
+    made: list[str] = []
+    do = Worker._do
+
+    def die(self: Worker, row: Row) -> Any:
+        if len(made) == 7:
+            raise KeyboardInterrupt
+        made.append(row.source)
+        return do(self, row)
+
+    monkeypatch.setattr(Worker, "_do", die)
+    with pytest.raises(KeyboardInterrupt):
+        Worker(batch)(read_rows(batch.manifest))
+    monkeypatch.undo()
+    found = list(run_batch(batch, jobs_at_once=1))
+    assert [row.source for row in found if row.skipped] == made
+    assert {row.status for row in found} == {"done"}
+    assert {row.status for row in batch_module.report(batch)} == {"done"}
+
+
+def test_a_ledger_in_a_store_is_put_in_parts(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fast_style.photos.ledger._PART_BYTES", 400)
+    memory.pipe("/home/photo", b"photo")
+    ledger = Ledger("memory://home", {"blend": 0.5}, own="-a")
+    works = [ledger.look("photo", f"{number}.png") for number in range(20)]
+    for work in works:
+        ledger.end([(work, 0.1, "no")])
+    assert len(memory.ls("/home")) > 3
+    later = Ledger("memory://home", {"blend": 0.5}, own="-b")
+    entries = [later.latest(work.result) for work in works]
+    assert [entry.error for entry in entries if entry is not None] == ["no"] * 20
+
+
+def test_a_mistake_of_ours_ends_one_row_only(place: Path, negative: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fast_style.photos import run as photos
+
+    stylize = photos.stylize_photo
+
+    def fail(job: Any, *rest: Any, **more: Any) -> Any:
+        if job.source.name == "3.png":
+            raise ZeroDivisionError("division by zero")
+        return stylize(job, *rest, **more)
+
+    monkeypatch.setattr(photos, "stylize_photo", fail)
+    assert run(place / "list.csv", negative) == 1
+    (bad,) = [row for row in status(place / "list-status/status.csv") if row["status"] == "failed"]
+    assert bad["error"] == "ZeroDivisionError: division by zero. This is a mistake of fast-style."
+
+
+def test_a_row_whose_workers_die_is_given_up(place: Path, negative: Path) -> None:
+    batch = Batch(str(place / "list.csv"), str(place / "list-status"), str(negative), PhotoOptions())
+    for _ in range(3):
+        worker = Worker(batch, deaths=3)
+        worker.ledger.begin([worker.ledger.look("in/3.png", "out/3.png")])
+    found = Worker(batch, deaths=3)(read_rows(batch.manifest))
+    (bad,) = [row for row in found if row.status == "failed"]
+    hint = "Look whether memory ran out; --force tries again."
+    assert bad.error == f"3 workers ended while they were at in/3.png. {hint}"
+    assert sum(row.status == "done" for row in found) == PHOTOS - 1
+
+
+def descendants(number: int) -> list[int]:
+    """The processes that a process started, and those that these did."""
+    children = [
+        int(child) for path in Path(f"/proc/{number}/task").glob("*/children") for child in path.read_text().split()
+    ]
+    return children + [each for child in children for each in descendants(child)]
+
+
+def title(number: int) -> bytes:
+    return Path(f"/proc/{number}/cmdline").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finding the actor's process takes Linux")
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+def test_actors_of_ray_stylize_what_is_left_even_if_one_is_killed(place: Path, negative: Path) -> None:
+    photos = 300
+    for number in range(PHOTOS, photos):
+        (place / f"in/{number}.png").symlink_to(place / "in/3.png")
+    pairs = [(f"in/{number}.png", f"out/{number}.png") for number in range(photos)]
+    write_csv(place / "list.csv", [*pairs, ("in/none.png", "out/none.png")])
+    run(place / "list.csv", negative, "--shard", "1/3")
+    before = {path: path.stat().st_mtime_ns for path in (place / "out").iterdir()}
+    # In a process of its own: Ray leaves threads and warnings behind.
+    command = [sys.executable, "-W", "ignore", "-m", "fast_style", "batch", str(place / "list.csv")]
+    command += ["-s", str(negative), "--on", "ray", "--actors", "1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and len(list((place / "out").glob("[!.]*.png"))) < len(before) + 40:
+            time.sleep(0.002)
+        (actor,) = [number for number in descendants(process.pid) if b"MapWorker" in title(number)]
+        os.kill(actor, signal.SIGKILL)
+        kept = {path: path.stat().st_mtime_ns for path in (place / "out").glob("[!.]*.png")}
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 1, said
+    assert f"error: {place}/in/none.png does not exist" in said
+    assert len(kept) < photos
+    assert kept.items() <= {path: path.stat().st_mtime_ns for path in (place / "out").iterdir()}.items()
+    assert before.items() <= {path: path.stat().st_mtime_ns for path in (place / "out").iterdir()}.items()
+    check_pictures(place, photos)
+    assert run(place / "list.csv", negative, "--merge") == 1
+    assert sum(row["status"] == "done" for row in status(place / "list-status/status.csv")) == photos

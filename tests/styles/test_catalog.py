@@ -1,0 +1,63 @@
+"""Cards beside styles."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fast_style import Stylizer
+from fast_style.cli import main
+from fast_style.errors import ModelError
+from fast_style.styles.card import read_card
+from fast_style.styles.catalog import find_style, shipped_styles
+
+
+@pytest.fixture
+def style(tmp_path: Path, model_file: Path) -> Path:
+    return Path(shutil.copy(model_file, tmp_path / "mine.onnx"))
+
+
+def test_a_card_of_a_later_format_is_refused_with_the_remedy(style: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    style.with_suffix(".json").write_text(json.dumps({"name": "mine", "card_format": 2}))
+    with pytest.raises(ModelError, match=r"mine\.json has the format 2; this version of fast-style reads up to 1"):
+        find_style(style)
+    assert main(["info", str(style)]) == 2
+    assert "hint: Update fast-style." in capsys.readouterr().err
+
+
+def test_a_card_of_todays_format_is_read(style: Path) -> None:
+    card = {"name": "mine", "card_format": 1}
+    style.with_suffix(".json").write_text(json.dumps(card))
+    assert find_style(style).card == card
+
+
+@pytest.mark.parametrize("content", ["{", "[2]", '"text"', '{"name": "mine"}'])
+def test_a_card_that_is_none_of_ours_is_left_alone(style: Path, content: str) -> None:
+    style.with_suffix(".json").write_text(content)
+    assert find_style(style).card == {}
+
+
+def test_what_a_shipped_card_measured_is_the_file_beside_it() -> None:
+    for style in shipped_styles():
+        checksum = hashlib.sha256(style.path.read_bytes()).hexdigest()
+        assert (style.card["sha256"], style.card["measured"]["sha256"]) == (checksum, checksum), style.name
+
+
+def test_every_shipped_style_has_a_card() -> None:
+    assert all(style.card["name"] == style.name for style in shipped_styles())
+
+
+def test_opening_a_shipped_style_reads_only_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def noted(model: Path) -> dict[str, object]:
+        read.append(model.stem)
+        return read_card(model)
+
+    monkeypatch.setattr("fast_style.styles.catalog.read_card", noted)
+    Stylizer("starry-night", threads=1)
+    assert read == ["starry-night"]

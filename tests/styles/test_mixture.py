@@ -1,0 +1,206 @@
+"""Styles by mixture, adapter and strength: what a text names, and what is drawn."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fast_style import Stylizer
+from fast_style.cli.app import main
+from fast_style.errors import FastStyleError, InputError
+from fast_style.images import to_float, to_uint8
+from fast_style.model import base_checksum, give_styles, open_graph, read_checked, read_sets, with_metadata
+from fast_style.styles.adapter import Adapter, save_adapter
+from fast_style.styles.card import read_card
+from fast_style.styles.catalog import find_style
+from fast_style.styles.mixture import mixture_name
+from tests.conftest import PHOTOS
+
+ONE, OTHER = "wheat-field", "night-cafe"
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photo") / "astronaut.png"
+    Image.open(PHOTOS["astronaut"]).convert("RGB").resize((96, 80)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One style, as an adapter of another."""
+    path = tmp_path_factory.mktemp("adapter") / "mine.safetensors"
+    content = read_checked(find_style(OTHER).path)
+    save_adapter(Adapter("mine", base_checksum(content), read_sets(content)[""]), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def strong(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of two styles with a strength: at 4 the one is the other."""
+    path = tmp_path_factory.mktemp("strong") / "two.onnx"
+    content = read_checked(find_style(ONE).path)
+    one, other = (read_sets(read_checked(find_style(name).path))[""][0] for name in (ONE, OTHER))
+    rising = np.stack([one, other - one, np.zeros_like(one)])
+    still = np.stack([other, np.zeros_like(one), np.zeros_like(one)])
+    path.write_bytes(with_metadata(give_styles(content, {"rising": rising, "still": still}), {}))
+    return path
+
+
+def levels(first: Image.Image, second: Image.Image) -> int:
+    """The largest difference of two pictures, in levels of 255."""
+    return int(np.abs(np.asarray(first, np.int16) - np.asarray(second, np.int16)).max())
+
+
+def test_styles_that_went_on_by_themselves_are_mixed_and_merged_as_ten_holds_them(photo: Path, tmp_path: Path) -> None:
+    ten = Stylizer("ten")
+    assert levels(Stylizer("udnie")(photo), ten(photo, styles={"udnie": 1.0})) > 10
+    assert levels(Stylizer("udnie:0.4")(photo), Stylizer("udnie")(photo)) == 0
+    both = {"udnie": 0.7, "great-wave": 0.3}
+    assert levels(Stylizer("udnie:0.7,great-wave:0.3")(photo), ten(photo, styles=both)) <= 1
+    assert main(["merge", "udnie", "great-wave", "-o", str(tmp_path / "both.onnx")]) == 0
+    assert levels(Stylizer(tmp_path / "both.onnx")(photo, styles=both), ten(photo, styles=both)) <= 1
+
+
+def test_a_mixture_of_one_is_that_style(photo: Path) -> None:
+    alone = Stylizer(ONE)(photo)
+    assert levels(Stylizer(f"{ONE}:0.4")(photo), alone) == 0
+    assert levels(Stylizer(f"{ONE},{OTHER}")(photo, styles={ONE: 3.0}), alone) == 0
+    assert levels(Stylizer(f"{ONE}:1,{OTHER}:1")(photo), alone) > 10
+
+
+def test_weights_count_in_proportion(photo: Path) -> None:
+    first = Stylizer(f"{ONE}:7,{OTHER}:3")(photo)
+    assert levels(first, Stylizer(f"{ONE}:0.7,{OTHER}:0.3")(photo)) <= 1
+    assert levels(first, Stylizer(f"{ONE}:0.3,{OTHER}:0.7")(photo)) > 10
+
+
+def test_a_style_with_an_adapter_is_the_adapters_style(photo: Path, adapter: Path) -> None:
+    assert levels(Stylizer(f"{ONE}+{adapter}")(photo), Stylizer(OTHER)(photo)) == 0
+    mixed = Stylizer(f"{ONE}:0.5,{ONE}+{adapter}:0.5")
+    assert mixed.network.styles == (ONE, "mine")
+    assert levels(mixed(photo), Stylizer(f"{ONE},{OTHER}")(photo)) == 0
+
+
+def test_a_strength_is_heeded_and_1_is_the_default(photo: Path, strong: Path) -> None:
+    style = Stylizer(strong)
+    assert style.network.has_strength
+    assert levels(style(photo), Stylizer(ONE)(photo)) == 0
+    assert levels(style(photo, strength=4.0), Stylizer(OTHER)(photo)) <= 1
+    assert levels(Stylizer(strong, strength=4.0)(photo), Stylizer(OTHER)(photo)) <= 1
+    assert levels(style(photo, styles={"still": 1.0}), Stylizer(OTHER)(photo)) == 0
+    assert levels(Stylizer(f"{strong}#still")(photo), Stylizer(OTHER)(photo)) == 0
+    assert levels(style(photo), Stylizer(ONE)(photo)) == 0  # what a call is told does not stay
+
+
+def test_fixed_statistics_and_pickles_keep_mixture_and_strength(photo: Path, strong: Path) -> None:
+    mixed = Stylizer(strong).mixed({"rising": 1.0, "still": 1.0}, 2.0)
+    expected = mixed(photo)
+    image = to_float(np.asarray(Image.open(photo)))
+    drawn = mixed.network.fixed(mixed.network.measure(image)).floats(image)
+    assert np.abs(to_uint8(drawn).astype(int) - np.asarray(expected)).max() <= 1
+    assert levels(pickle.loads(pickle.dumps(mixed))(photo), expected) == 0
+    assert mixed.style.name == "rising+still"
+
+
+def test_each_style_of_a_file_can_be_had_alone(photo: Path, strong: Path) -> None:
+    rising, still = Stylizer(strong).each()
+    assert (rising.style.name, still.style.name) == ("rising", "still")
+    assert levels(still(photo), Stylizer(OTHER)(photo)) == 0
+    assert len(Stylizer(ONE).each()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("great-wav:0.5,udnie", "did you mean 'great-wave'"),
+        (f"{ONE},great-wave-tiny", "cannot be mixed"),
+        (f"{ONE},{ONE}", "named twice"),
+        (f"{ONE}:many", "no weight"),
+        (f"{ONE}:0", "above 0"),
+        (f"{ONE}:inf", "above 0"),
+        (f"{ONE},,{OTHER}", "names no style"),
+        (f"{ONE}#nobody", "holds no style 'nobody'"),
+        (f"{ONE}+missing.safetensors", "cannot read missing.safetensors"),
+    ],
+)
+def test_a_text_that_names_no_mixture_is_explained(text: str, message: str) -> None:
+    with pytest.raises(FastStyleError, match=message):
+        Stylizer(text)
+
+
+def test_a_foreign_adapter_is_refused(adapter: Path) -> None:
+    with pytest.raises(InputError, match="is no adapter of great-wave-tiny"):
+        Stylizer(f"great-wave-tiny+{adapter}")
+
+
+def test_strengths_that_cannot_be_had_are_refused(photo: Path, strong: Path) -> None:
+    with pytest.raises(InputError, match="learned no strength"):
+        Stylizer(ONE)(photo, strength=2.0)
+    for strength in (0.2, 4.5, float("nan")):
+        with pytest.raises(InputError, match=r"expected 0\.25 to 4"):
+            Stylizer(strong, strength=strength)
+        with pytest.raises(InputError, match=r"expected 0\.25 to 4"):
+            Stylizer(strong)(photo, strength=strength)
+    with pytest.raises(InputError, match="no style 'nobody'"):
+        Stylizer(strong)(photo, styles={"nobody": 1.0})
+    with pytest.raises(InputError, match="is one style"):
+        Stylizer(ONE)(photo, styles={ONE: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("udnie", "udnie"),
+        ("runs/mine.onnx", "mine"),
+        ("udnie:0.7,the-scream:0.3", "udnie+the-scream"),
+        ("all.onnx#udnie", "udnie"),
+        ("udnie+a/mine.safetensors", "mine"),
+    ],
+)
+def test_results_are_named_after_what_is_mixed(text: str, name: str) -> None:
+    assert mixture_name(text) == name
+
+
+def test_the_command_line_mixes_and_takes_a_strength(photo: Path, strong: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    text = f"{strong}#rising:0.5,{strong}#still:0.5"
+    assert main(["stylize", str(photo), "-s", text, "--strength", "2", "-o", str(out)]) == 0
+    expected = Stylizer(strong)(photo, styles={"rising": 1, "still": 1}, strength=2.0)
+    assert levels(Image.open(out), expected) == 0
+    assert main(["stylize", str(photo), "-s", "udnie-fine", "--strength", "2", "-o", str(out), "--force"]) == 2
+
+
+def test_a_folder_is_made_again_for_another_strength(photo: Path, strong: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.open(photo).save(folder / "a.png")
+    run = ["stylize", str(folder), "-s", str(strong), "-o", str(tmp_path / "out")]
+    assert main(run) == 0
+    before = (tmp_path / "out" / "a.png").read_bytes()
+    assert main([*run, "--strength", "3"]) == 0
+    assert (tmp_path / "out" / "a.png").read_bytes() != before
+
+
+def test_merged_styles_are_the_styles(photo: Path, adapter: Path, tmp_path: Path) -> None:
+    merged = tmp_path / "all.onnx"
+    assert main(["merge", ONE, f"{ONE}+{adapter}", "-o", str(merged)]) == 0
+    style = Stylizer(merged)
+    assert style.network.styles == (ONE, "mine")
+    assert levels(style(photo), Stylizer(ONE)(photo)) == 0
+    assert levels(style(photo, styles={"mine": 1.0}), Stylizer(OTHER)(photo)) == 0
+    assert read_card(merged)["styles"] == [ONE, "mine"]
+    assert open_graph(merged).ours
+    again = tmp_path / "again.onnx"
+    assert main(["merge", f"{merged}#mine", ONE, "-o", str(again)]) == 0
+    assert levels(Stylizer(again)(photo), Stylizer(OTHER)(photo)) == 0
+
+
+def test_merging_what_does_not_belong_together_leaves_no_file(tmp_path: Path) -> None:
+    for styles in ([ONE], [ONE, "great-wave-tiny"], [ONE, ONE]):
+        assert main(["merge", *styles, "-o", str(tmp_path / "x.onnx")]) == 2
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from PIL import Image
+
+from fast_style import Stylizer
+from fast_style.errors import DeviceError, ImageError, InputError, ModelError, StyleNotFoundError
+from fast_style.images import to_float, to_uint8
+from fast_style.networks import build_network
+from fast_style.stylize.network import StyleNetwork
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def stylizer(model_file: Path) -> Stylizer:
+    return Stylizer(model_file, device="cpu")
+
+
+def test_a_frame_is_what_torch_makes_of_it(stylizer: Stylizer) -> None:
+    torch.manual_seed(0)
+    network = build_network("tiny").eval()
+    with torch.no_grad():
+        expected = to_uint8(network(torch.from_numpy(to_float(PIXELS))).numpy())
+    assert np.abs(stylizer.frame(PIXELS).astype(int) - expected).max() <= 1
+
+
+def test_paths_images_and_arrays_give_the_same(stylizer: Stylizer, tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "photo.png")
+    results = [stylizer(tmp_path / "photo.png"), stylizer(Image.fromarray(PIXELS)), stylizer(PIXELS)]
+    assert all(isinstance(result, Image.Image) for result in results)
+    assert len({result.tobytes() for result in results}) == 1
+    assert results[0].size == (50, 37)
+
+
+def test_alpha_is_kept(stylizer: Stylizer) -> None:
+    image = Image.fromarray(np.dstack([PIXELS, PIXELS[..., 0]]))
+    np.testing.assert_array_equal(np.asarray(stylizer(image))[..., 3], PIXELS[..., 0])
+
+
+def test_blend_of_zero_is_the_photo_and_size_shrinks(stylizer: Stylizer) -> None:
+    np.testing.assert_array_equal(np.asarray(stylizer(PIXELS, blend=0.0)), PIXELS)
+    assert stylizer(PIXELS, size=25).size == (25, 18)
+
+
+def test_kept_colors_change_only_the_brightness(stylizer: Stylizer) -> None:
+    photo = np.full((32, 32, 3), (110, 100, 90), np.uint8)
+    out = np.asarray(stylizer(photo, keep_colors=True)).astype(int)
+    assert np.abs((out[..., 0] - out[..., 1]) - 10).max() <= 1
+
+
+def test_the_callers_array_is_not_changed(stylizer: Stylizer) -> None:
+    before = PIXELS.copy()
+    stylizer(PIXELS, blend=0.5, keep_colors=True)
+    np.testing.assert_array_equal(PIXELS, before)
+
+
+def test_a_tiny_picture_and_a_wrong_array_are_refused(stylizer: Stylizer) -> None:
+    with pytest.raises(ImageError, match="1×1 px is too small") as caught:
+        stylizer(PIXELS[:1, :1])
+    assert "at least 16 px" in str(caught.value.hint)
+    with pytest.raises(ImageError, match="expected an"):
+        stylizer.frame(PIXELS[..., 0])
+    with pytest.raises(InputError, match=r"blend is 1\.5"):
+        stylizer(PIXELS, blend=1.5)
+
+
+def test_an_unknown_style_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(StyleNotFoundError, match="neither a shipped style nor a file"):
+        Stylizer("no-such-style")
+    with pytest.raises(StyleNotFoundError, match="is a folder"):
+        Stylizer(tmp_path)
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(b"not a model")
+    with pytest.raises(ModelError, match="cannot be opened as an ONNX model"):
+        Stylizer(path)
+
+
+def test_a_device_that_is_not_there_is_an_error_not_the_cpu(model_file: Path) -> None:
+    with pytest.raises(DeviceError, match="'coreml' is not in this ONNX Runtime"):
+        Stylizer(model_file, device="coreml")
+
+
+def foreign_model(path: Path) -> Path:
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3, 32, 32])
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 3, 32, 32])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", [value], [out])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9), path)
+    return path
+
+
+def test_a_model_from_elsewhere_is_not_guessed_at(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not exported by fast-style"):
+        Stylizer(foreign_model(tmp_path / "relu.onnx"))
+
+
+def test_a_style_that_was_mixed_and_then_fixed_draws() -> None:
+    mixed = Stylizer("ten", threads=1).network.mixed({"udnie": 1.0}, 2.0)
+    fixed = mixed.fixed(mixed.measure(to_float(PIXELS)))
+    assert np.abs(fixed.frame(PIXELS).astype(int) - mixed.frame(PIXELS)).max() <= 1
+
+
+def test_what_is_fixed_has_no_mixture_to_change() -> None:
+    ten = Stylizer("ten", threads=1).network
+    assert not hasattr(ten.fixed(ten.measure(to_float(PIXELS))), "mixed")
+
+
+def test_another_mixture_leaves_the_network_as_it_was() -> None:
+    ten = Stylizer("ten", threads=1).network
+    before = ten.frame(PIXELS)
+    assert np.any(ten.mixed({"udnie": 1.0}).frame(PIXELS) != before)
+    np.testing.assert_array_equal(ten.frame(PIXELS), before)
+    with pytest.raises(FrozenInstanceError):
+        ten.strength = 2.0  # type: ignore[misc]  # what is tested
+
+
+@pytest.mark.parametrize("kind", [KeyError, TypeError, ValueError])
+def test_a_mistake_in_the_code_is_not_called_a_lack_of_memory(
+    stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def fail(self: StyleNetwork, stylized: object) -> None:
+        raise kind("a mistake")
+
+    monkeypatch.setattr(StyleNetwork, "_check", fail)
+    with pytest.raises(kind, match="a mistake"):
+        stylizer.frame(PIXELS)
+
+
+def test_a_lack_of_memory_is_told_with_the_remedy(stylizer: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: StyleNetwork, stylized: object) -> None:
+        raise MemoryError("cannot allocate")
+
+    monkeypatch.setattr(StyleNetwork, "_check", fail)
+    with pytest.raises(ImageError, match="50×37 px could not be stylized: cannot allocate") as error:
+        stylizer.frame(PIXELS)
+    assert "smaller --size" in str(error.value.hint)
