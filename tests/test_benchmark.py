@@ -103,7 +103,7 @@ def test_a_folder_is_measured_beside_bare_sessions(photo_folder: Path, model_fil
     [
         (["--sizes", "big"], "is not a size"),
         (["none.onnx", "--networks"], "error: "),
-        (["optimize", "--peer", "nowhere"], "error: --peer must be"),
+        (["optimize", "nowhere.jpg", "nowhere.jpg"], "error: nowhere.jpg"),
     ],
 )
 def test_what_cannot_be_measured_is_an_error(arguments: list[str], message: str) -> None:
