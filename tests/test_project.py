@@ -56,7 +56,7 @@ def test_the_reference_of_the_api_has_every_public_name(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "index.html")
-    for room in ("fast_style", *(f"fast_style.{name}" for name in ("images", "networks", "losses", "training"))):
-        page = (tmp_path / f"{room.replace('.', '/')}.html").read_text(encoding="utf-8")
-        names = set(getattr(importlib.import_module(room), "__all__", ())) - {"__version__"}
+    for package in ("fast_style", *(f"fast_style.{name}" for name in ("images", "networks", "losses", "training"))):
+        page = (tmp_path / f"{package.replace('.', '/')}.html").read_text(encoding="utf-8")
+        names = set(getattr(importlib.import_module(package), "__all__", ())) - {"__version__"}
         assert [name for name in names if f'id="{name}"' not in page] == []
