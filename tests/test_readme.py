@@ -119,3 +119,18 @@ def test_every_file_of_the_package_that_a_page_names_exists(page: str) -> None:
     named = re.findall(r"`(fast_style/[\w/.]+)`", (ROOT / page).read_text(encoding="utf-8"))
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_option_of_a_command_in_the_docs_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    helps: dict[str, str] = {}
+    for page in PAGES:
+        if page.name == "CHANGELOG.md" or page.parent.name == "experiments":  # they tell of what was
+            continue
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for chain, rest in re.findall(r"(?:^|`|    )fast-style ((?:inspect )?[a-z]+)([^`\n|#]*)", text, re.MULTILINE):
+            if chain not in helps:
+                main([*chain.split(), "--help"])
+                helps[chain] = capsys.readouterr().out
+            options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest))
+            assert [option for option in options if option not in helps[chain]] == [], (page.name, chain)
+    assert {"train", "stylize", "export", "inspect maximize"} <= set(helps)
