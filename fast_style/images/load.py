@@ -171,7 +171,9 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name} is not a picture that can be read",
-            hint="JPEG, PNG, WebP, BMP, GIF and TIFF are; save other kinds of TIFF as RGB with 8 or 16 bits.",
+            hint="Save it as RGB with 8 or 16 bits a channel."
+            if Path(name).suffix.lower() in {".tif", ".tiff"}
+            else "JPEG, PNG, WebP, BMP, TIFF and GIF are.",
         ) from error
     except IsADirectoryError as error:
         raise ImageError(f"{name} is a folder; expected a picture") from error
