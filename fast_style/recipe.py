@@ -162,8 +162,8 @@ class Recipe:
     def from_trained(self) -> Recipe:
         """Return the recipe for a run that starts from a trained network.
 
-        It has the photo from the first step, so the style has its whole weight, and it learns at twice the rate: twice
-        as fast along the same line between painting and photo (docs/experiments/2026-11-26-new-painting.md).
+        It has the photo from the first step, so the style has its whole weight, and it learns at twice the rate: about
+        twice as fast, with the same trade between painting and photo at each distance.
         """
         rate = self.learning_rate
         if rate is None and self.tune == "network":

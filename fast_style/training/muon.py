@@ -30,8 +30,8 @@ class Muon(torch.optim.Optimizer):
         Liu et al. 2025, "Muon is scalable for LLM training", section 2.2: the scale of a step.
 
     Differs from them:
-        Steps are 0.5 instead of 0.2 of ``lr``: see docs/networks.md. The first and the last convolution are no
-        exception.
+        Steps are 0.5 instead of 0.2 of ``lr``: of three lengths tried, the objective was lowest with it after 400
+        steps. The first and the last convolution are no exception.
     """
 
     def __init__(

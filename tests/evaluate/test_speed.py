@@ -1,10 +1,7 @@
-"""The figures of scripts/benchmark: arithmetic by closed forms, and what the script writes."""
+"""The figures of scripts/benchmark: arithmetic by closed forms."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +23,6 @@ from fast_style.evaluate.speed import (
 )
 from fast_style.model import COST_SIZE, measure_cost
 from fast_style.networks import build_network
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark"
 
 
 def save_convolution(path: Path, *, strides: int = 1, groups: int = 1, transposed: bool = False) -> Path:
@@ -124,24 +119,3 @@ def test_what_is_no_network_is_told(tmp_path: Path) -> None:
     onnx.save_model(model, tmp_path / "none.onnx")
     with pytest.raises(ModelError, match="no input for a picture"):
         read_network(tmp_path / "none.onnx", "none")
-
-
-def test_the_benchmark_writes_its_table_its_figures_and_its_plot(tmp_path: Path, model_file: Path) -> None:
-    command = [sys.executable, str(SCRIPT), str(model_file), "--networks", "--sizes", "64x96", "--rounds", "1"]
-    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, check=True)
-    record = json.loads((tmp_path / "benchmark.json").read_text(encoding="utf-8"))
-    (row,) = [row for row in record["rows"] if row["network"] == "plain" and row["height"] == 64]
-    assert row["gflops"] == pytest.approx(2e-6 * row["macs"] / row["milliseconds"], rel=1e-2)
-    assert row["share"] == pytest.approx(row["gflops"] / record["peak_gflops"], rel=1e-2)
-    assert row["ratio"] is None  # johnson was not asked for
-    assert "| 96×64 | plain |" in (tmp_path / "benchmark.md").read_text(encoding="utf-8")
-    assert (tmp_path / "benchmark.png").read_bytes().startswith(b"\x89PNG")
-    assert record["machine"]["cpu"] in done.stdout
-
-
-def test_a_wrong_size_and_a_missing_file_are_told() -> None:
-    for arguments, message in ((["--sizes", "big"], "is no size"), (["none.onnx", "--networks"], "error: ")):
-        done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True)
-        assert done.returncode == 2
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""The recipes of docs/batch.md run as they are written, with processes in the place of machines."""
+"""The recipes of docs/photos.md run as they are written, with processes in the place of machines."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def check(place: Path, status: Path) -> None:
 
 
 def test_copies_share_a_folder(place: Path) -> None:
-    run(snippets("docs/batch.md", "sh")[0], place)
+    run(snippets("docs/photos.md", "sh")[0], place)
     check(place, place / "stylized/status.csv")
     assert len(list((place / "stylized").glob(".fast-style-?-of-4.jsonl"))) > 1
 
 
 def test_the_tasks_of_a_slurm_array_share_a_manifest(place: Path) -> None:
-    (script,) = [block for block in snippets("docs/batch.md", "bash") if "SLURM_ARRAY_TASK_ID" in block]
+    (script,) = [block for block in snippets("docs/photos.md", "bash") if "SLURM_ARRAY_TASK_ID" in block]
     for number in ("1", "2"):
         run(script, place, SLURM_ARRAY_TASK_ID=number, SLURM_ARRAY_TASK_COUNT="2")
     run("fast-style batch photos.csv -s starry-night --merge", place)
@@ -63,7 +63,7 @@ def test_the_tasks_of_a_slurm_array_share_a_manifest(place: Path) -> None:
 
 
 def test_the_pods_of_a_kubernetes_job_share_a_manifest(place: Path) -> None:
-    (page,) = snippets("docs/batch.md", "yaml")
+    (page,) = snippets("docs/photos.md", "yaml")
     (script,) = re.findall(r"command: \[sh, -c, '(.*)'\]", page)
     (count,) = re.findall(r"completions: (.+)", page)
     assert f'/{count}"' in script
