@@ -20,8 +20,8 @@ The tree::
     ├── HubError                    the Hugging Face hub cannot be reached, or refuses
     ├── StudioError                 what the studio is asked for cannot be done now
     ├── TrainingDivergedError       the loss or the pictures show that training has failed
-    └── ExportError                 the exported graph differs from the network
-        └── VerificationError       by more than the tolerance, with the figures
+    └── ExportError                 a network that cannot be exported
+        └── VerificationError       the exported graph differs from it by more than the tolerance
 
 The command line prints ``error: <message>`` and ``hint: <hint>`` for these, and a traceback only for what
 is not in this tree: those are our own mistakes.
@@ -114,7 +114,7 @@ class TrainingDivergedError(FastStyleError):
 
 
 class ExportError(FastStyleError):
-    """A network could not be exported."""
+    """A network that cannot be exported."""
 
 
 class VerificationError(ExportError):

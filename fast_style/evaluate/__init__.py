@@ -2,7 +2,7 @@
 
 from fast_style.evaluate.evaluation import Evaluation, Result, equivalent_iterations, evaluate, find_faults
 from fast_style.evaluate.flicker import Flicker, measure_motion
-from fast_style.evaluate.models import Model, ValueRange, check_size, open_model
+from fast_style.evaluate.models import Model, check_size, open_model
 from fast_style.evaluate.quality import (
     Grid,
     border_contrast,
@@ -27,7 +27,6 @@ __all__ = [
     "Reference",
     "Report",
     "Result",
-    "ValueRange",
     "border_contrast",
     "check_size",
     "color_count",

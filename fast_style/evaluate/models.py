@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.errors import InputError, ModelError
-from fast_style.model import PICTURE_TYPES, Graph, Value, first_line, open_graph
+from fast_style.errors import InputError
 from fast_style.styles.catalog import find_style
-from fast_style.styles.mixture import find_mixture, mixture_name
+from fast_style.styles.mixture import mixture_name
+from fast_style.stylize.contract import Range
 from fast_style.stylize.stylizer import Stylizer
 
-ValueRange = Literal["0-1", "0-255", "-1-1"]
 Image = NDArray[np.float32]
 
 
@@ -41,11 +40,11 @@ class Model:
     stylizer: Stylizer | None = None
 
 
-def open_model(given: str | Path, *, value_range: ValueRange | None = None, strength: float = 1.0) -> Model:
+def open_model(source: str | Path, *, value_range: Range | None = None, strength: float = 1.0) -> Model:
     """Open a shipped name, an .onnx, a .ckpt or a mixture.
 
     Args:
-        given: Name, path or a text as of :func:`fast_style.styles.mixture.find_mixture`.
+        source: Name, path or a text as :func:`fast_style.styles.mixture.find_mixture` takes it.
         value_range: Of the pixels of an ONNX file from elsewhere; those of ours say it themselves.
         strength: Of styles that have learned one.
 
@@ -55,18 +54,18 @@ def open_model(given: str | Path, *, value_range: ValueRange | None = None, stre
         CheckpointError: The checkpoint cannot be used.
         ModelError: The ONNX file is damaged, is not an image-to-image network, or does not say its value range.
     """
-    if Path(given).suffix == ".ckpt" and strength == 1.0:
-        style = find_style(given)
+    if Path(source).suffix == ".ckpt" and strength == 1.0:
+        style = find_style(source)
         return Model(style.name, style.path, "ckpt", _open_checkpoint(style.path))
-    chosen = find_mixture(given, strength=strength)
-    if not chosen.weights and strength == 1.0:
-        graph = open_graph(chosen.style.path)
-        model = _open_onnx(chosen.style.name, graph, value_range)
-        return replace(model, stylizer=Stylizer(given)) if graph.ours else model
-    stylizer = Stylizer(given, strength=strength)
-    name = mixture_name(given) + (f" {strength:g}" if strength != 1.0 else "")
-    model = _open_onnx(name, open_graph(stylizer.style.path, content=stylizer.network.chosen), value_range)
-    return replace(model, stylizer=stylizer)
+    stylizer = Stylizer(source, value_range=value_range, strength=strength)
+    name = mixture_name(source) + (f" {strength:g}" if strength != 1.0 else "")
+    contract = stylizer.network.contract
+    fixed = None if contract.height is None or contract.width is None else (contract.width, contract.height)
+
+    def stylize(image: Image) -> Image:
+        return np.clip(stylizer.network.floats(image), 0.0, 1.0)
+
+    return Model(name, stylizer.style.path, "onnx", stylize, fixed, stylizer if contract.ours else None)
 
 
 def _open_checkpoint(path: Path) -> Callable[[Image], Image]:
@@ -80,53 +79,6 @@ def _open_checkpoint(path: Path) -> Callable[[Image], Image]:
         with torch.inference_mode():
             out: Image = network(torch.from_numpy(image)).clamp(0.0, 1.0).numpy()
         return out
-
-    return stylize
-
-
-def _open_onnx(name: str, graph: Graph, value_range: ValueRange | None) -> Model:
-    path = graph.path
-    inputs, outputs, picture = graph.signature.inputs, graph.signature.outputs, graph.signature.picture
-    if len(inputs) != 1 or len(outputs) != 1 or picture is None:
-        takes = ", ".join(f"{value.name} {value}" for value in inputs)
-        raise ModelError(f"{path} takes {takes or 'nothing'}; expected one batch of pictures and one result")
-    if not picture.channels_last and isinstance(picture.shape[1], int) and picture.shape[1] != 3:
-        raise ModelError(f"{path} takes pictures of {picture}; expected three channels")
-    if picture.type == "uint8":
-        value_range = "0-255"
-    elif graph.ours:
-        value_range = "0-1"
-    elif value_range is None:
-        raise ModelError(
-            f"{path} was not exported by fast-style, so its value range is unknown",
-            hint="Say it with --value-range 0-1, 0-255 or -1-1.",
-        )
-    return Model(name, path, "onnx", _caller(graph, picture, value_range), graph.fixed)
-
-
-def _caller(graph: Graph, picture: Value, value_range: ValueRange) -> Callable[[Image], Image]:
-    path, kind = graph.path, PICTURE_TYPES[picture.type]
-    scale, shift = {"0-1": (1.0, 0.0), "0-255": (255.0, 0.0), "-1-1": (2.0, -1.0)}[value_range]
-
-    def stylize(image: Image) -> Image:
-        given = image * np.float32(scale) + np.float32(shift)
-        given = (np.rint(given) if kind is np.uint8 else given).astype(kind)
-        given = np.ascontiguousarray(given.transpose(0, 2, 3, 1)) if picture.channels_last else given
-        try:
-            (out,) = graph.session.run(None, {picture.name: given})
-        except Exception as error:  # its exceptions share no base but this one
-            raise ModelError(
-                f"{path} failed on a picture of {image.shape[3]}×{image.shape[2]} px: {first_line(error)}"
-            ) from error
-        if out.ndim != 4 or 3 not in (out.shape[1], out.shape[3]):
-            raise ModelError(f"{path} returned shape {out.shape}; expected pictures")
-        out = out.transpose(0, 3, 1, 2) if out.shape[1] != 3 else out
-        if out.shape != image.shape:
-            raise ModelError(f"{path} returned shape {out.shape} for pictures of shape {image.shape}")
-        result = (out.astype(np.float32) - np.float32(shift)) / np.float32(scale)
-        if not np.isfinite(result).all():
-            raise ModelError(f"{path} produced NaN or infinity")
-        return np.ascontiguousarray(np.clip(result, 0.0, 1.0))
 
     return stylize
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from fast_style.errors import DatasetError, FastStyleError, ImageError, InputError, ModelError
 from fast_style.evaluate.evaluation import Evaluation, evaluate
 from fast_style.evaluate.flicker import Flicker, filmed, mean, measure_motion, steadily
-from fast_style.evaluate.models import Model, ValueRange, check_size, open_model
+from fast_style.evaluate.models import Model, check_size, open_model
 from fast_style.evaluate.motion import KINDS, play
 from fast_style.evaluate.reference import Course, Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_html
@@ -31,6 +31,7 @@ from fast_style.images import (
 from fast_style.optimize import preset
 from fast_style.optimize.run import scaled
 from fast_style.painting import find_canvas
+from fast_style.stylize.contract import Range
 
 # The grids' windows and the deepest layers need so many px.
 SMALLEST = 128
@@ -68,7 +69,7 @@ class Options:
     preset: Literal["bold", "balanced", "gatys", "johnson", "d2l"] = "bold"
     vgg: str = "caffe-vgg19"
     keep_frame: bool = False
-    value_range: ValueRange | None = None
+    value_range: Range | None = None
     strength: tuple[float, ...] = (1.0,)
     flicker: bool = False
     cache: Path | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from fast_style.model import Feed, Graph, measure_cost, open_graph, open_session
+from fast_style.model import Feed, Graph, open_graph, open_session
 
 # Convolutions to find the peak with, as (channels, height and width). Which of them is fastest depends on the
 # caches and the vector width; all are large enough to hide their start, and hold nothing but convolutions.
@@ -57,19 +57,6 @@ def read_network(path: Path, name: str) -> Network:
     graph.example((16, 16))
     # Operators' names stand in the file as they are.
     return Network(name, graph, quantized=b"QuantizeLinear" in path.read_bytes())
-
-
-def count_macs(network: Network, size: tuple[int, int]) -> int:
-    """Count the multiply-adds of a network's convolutions and matrix products for one picture.
-
-    Args:
-        network: What to count.
-        size: (width, height) of the picture, px.
-
-    Raises:
-        ModelError: It does not take pictures of that size.
-    """
-    return measure_cost(network.path, network.feed(size)).multiplications
 
 
 def peak_graph(channels: int, side: int) -> bytes:

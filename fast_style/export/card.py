@@ -12,7 +12,7 @@ import torch
 
 from fast_style import __version__
 from fast_style.checkpoint import Checkpoint
-from fast_style.export.to_onnx import Verification
+from fast_style.export.verify import Verification
 from fast_style.styles import card as style_card
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,14 +19,15 @@ from fast_style.checkpoint import Checkpoint
 from fast_style.errors import DatasetError, ImageError, InputError, VerificationError
 from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
-from fast_style.export.precision import SMALLEST_PSNR, Given, Image, Precision, psnr, run, to_fp16, to_int8
+from fast_style.export.precision import SMALLEST_PSNR, Given, Image, Precision, Quantized, psnr, run, to_fp16, to_int8
 from fast_style.export.styles import export_styles
-from fast_style.export.to_onnx import Verification, export_onnx
+from fast_style.export.to_onnx import export_onnx
+from fast_style.export.verify import Verification
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
-from fast_style.images import Picture, find_photos, fit, load_image, resize, to_float, to_uint8
+from fast_style.images import find_photos, fit, load_image, resize, to_float, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
-from fast_style.model import INPUT, STRENGTH, STYLES, open_session, style_names
+from fast_style.model import INPUT, STRENGTH, STYLES, style_names
 from fast_style.painting import load_painting
 
 IO = Literal["float", "uint8"]
@@ -40,9 +40,7 @@ _PSNR_MARGIN = 3.0
 CALIBRATION_PHOTOS = 16
 HELD_OUT_PHOTOS = 12
 PHOTO_SIZE = 256
-SPEED_SIZE = (640, 480)
-_SPEED_ROUNDS = 7
-# At which a file that has learned a strength is made and judged.
+# Strengths at which a file that has learned one is calibrated and validated.
 _STRENGTHS = (1.0, 4.0, 0.25)
 
 
@@ -74,7 +72,7 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What an export found.
+    """What an export measured.
 
     Attributes:
         verification: Comparison of the float32 graph with the network.
@@ -83,7 +81,6 @@ class Deployment:
         work: Share of the multiplications that are 8-bit.
         largest_level: Largest difference between pixels out and the float graph, rounded; None for float io.
         bytes: Size of the file and of the float32 one.
-        milliseconds: Times for one 640×480 picture (or the fixed size) on this CPU, the file and the float32 one.
     """
 
     verification: Verification
@@ -92,7 +89,6 @@ class Deployment:
     work: float
     largest_level: int | None
     bytes: tuple[int, int]
-    milliseconds: tuple[float, float] | None
 
     def facts(self, precision: Precision, io: IO) -> dict[str, Any]:
         """Plain values for the card."""
@@ -157,56 +153,48 @@ def deploy(
         VerificationError: The reduced graph differs too much; the message has the figures.
         ExportError: The graph cannot be written or made 8-bit.
     """
+    if size is not None and min(size) < 16:
+        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least 16 on each side")
     if precision != "fp32" and (photos is None or painting is None):
         raise InputError(
             f"{precision} is proved on photos and with the training's objective, so it needs both",
             hint="Give --photos FOLDER and --painting FILE.",
         )
-    if size is not None and min(size) < 16:
-        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least 16 on each side")
     with replacing(path) as partial:
         verification = export_checkpoint(checkpoint, partial, size=size)
         plain = onnx.load(partial)
-        model, fidelity, work = plain, None, 0.0
-        kept: tuple[str, ...] = ()
-        if precision != "fp32":
-            assert photos is not None
-            assert painting is not None
+        reduced, fidelity = Quantized(plain, (), 0.0), None
+        if photos is not None and painting is not None and precision != "fp32":
             calibration, held_out = _load_photos(photos, size)
             loss, style = _objective(checkpoint, painting)
-            given = _with_styles(plain, calibration)
-            if precision == "fp16":
-                model = to_fp16(plain, given)
-            else:
-                chosen = given[:4]
-                expected = run(plain, chosen)
-                enough = SMALLEST_PSNR["int8"] + _PSNR_MARGIN
-                quantized = to_int8(
-                    plain, given, accept=lambda candidate: psnr(run(candidate, chosen), expected) >= enough
-                )
-                model, kept, work = quantized.model, quantized.kept, quantized.work
-            fidelity = _compare(plain, model, held_out, loss, style)
-            _judge(fidelity, precision)
-        largest_level = None
+            reduced = _reduce(plain, precision, _with_styles(plain, calibration))
+            fidelity = _compare(plain, reduced.model, held_out, loss, style)
+            _check_fidelity(fidelity, precision)
+        model, largest_level = reduced.model, None
+        changed = {"precision": str(precision)}
         if io == "uint8":
-            pixels = pixels_in_and_out(model)
-            largest_level = _check_pixels(model, pixels, size)
-            model = pixels
-        changed: dict[str, str] = {"precision": precision}
-        if io == "uint8":
+            model = pixels_in_and_out(reduced.model)
+            largest_level = _check_pixels(reduced.model, model, size)
             changed |= {"layout": "NHWC RGB", "range": "0-255"}
         onnx.helper.set_model_props(model, {**{p.key: p.value for p in plain.metadata_props}, **changed})
         write_model(model, partial)
-        speed = None if model is plain else _time(model, plain, size or SPEED_SIZE)
-        return Deployment(
-            verification, fidelity, kept, work, largest_level, (model.ByteSize(), plain.ByteSize()), speed
-        )
+        sizes = model.ByteSize(), plain.ByteSize()
+        return Deployment(verification, fidelity, reduced.kept, reduced.work, largest_level, sizes)
+
+
+def _reduce(model: onnx.ModelProto, precision: Precision, calibration: Sequence[Given]) -> Quantized:
+    """Make a graph half-precision, or 8-bit as far as the first calibration photos stay near float32."""
+    if precision == "fp16":
+        return Quantized(to_fp16(model, calibration), (), 0.0)
+    judged = calibration[:4]
+    expected, enough = run(model, judged), SMALLEST_PSNR["int8"] + _PSNR_MARGIN
+    return to_int8(model, calibration, accept=lambda candidate: psnr(run(candidate, judged), expected) >= enough)
 
 
 def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image], list[Image]]:
     """Read the calibration photos and the held-out ones, drawn in a fixed random order."""
     paths = find_photos(folder)
-    found: list[Image] = []
+    usable: list[Image] = []
     for index in np.random.default_rng(0).permutation(len(paths)):
         try:
             picture = load_image(paths[index], size=2 * PHOTO_SIZE, opaque=True)
@@ -214,15 +202,15 @@ def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image
             continue
         picture = resize(picture, size) if size is not None else fit(picture, PHOTO_SIZE)
         if min(picture.size) >= 16:
-            found.append(to_float(picture.pixels))
-        if len(found) == CALIBRATION_PHOTOS + HELD_OUT_PHOTOS:
+            usable.append(to_float(picture.pixels))
+        if len(usable) == CALIBRATION_PHOTOS + HELD_OUT_PHOTOS:
             break
-    if len(found) < 4:
+    if len(usable) < 4:
         raise DatasetError(
-            f"{folder} holds {len(found)} usable photos; at least 4 are needed", hint="A few dozen are better."
+            f"{folder} holds {len(usable)} usable photos; at least 4 are needed", hint="A few dozen are better."
         )
-    held_out = min(HELD_OUT_PHOTOS, len(found) // 2)
-    return found[held_out:], found[:held_out]
+    held_out = min(HELD_OUT_PHOTOS, len(usable) // 2)
+    return usable[held_out:], usable[:held_out]
 
 
 def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Given]:
@@ -231,12 +219,12 @@ def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Given]
     if not names:
         return list(photos)
     able = any(value.name == STRENGTH for value in model.graph.input)
-    found: list[Given] = []
+    feeds: list[Given] = []
     for number, photo in enumerate(photos):
-        one = np.eye(len(names), dtype=np.float32)[number % len(names)][None]
+        weights = np.eye(len(names), dtype=np.float32)[number % len(names)][None]
         strength = {STRENGTH: np.full((1, 1), _STRENGTHS[number % len(_STRENGTHS)], np.float32)} if able else {}
-        found.append({INPUT: photo, STYLES: one, **strength})
-    return found
+        feeds.append({INPUT: photo, STYLES: weights, **strength})
+    return feeds
 
 
 def _objective(checkpoint: Checkpoint, painting: Path) -> tuple[PerceptualLoss, int]:
@@ -244,10 +232,10 @@ def _objective(checkpoint: Checkpoint, painting: Path) -> tuple[PerceptualLoss, 
     card = checkpoint.card
     paintings = card.get("paintings") or {card.get("name", ""): card.get("painting", {})}
     try:
-        found = hashlib.sha256(painting.read_bytes()).hexdigest()
+        checksum = hashlib.sha256(painting.read_bytes()).hexdigest()
     except OSError as error:
         raise ImageError(f"cannot read {painting}: {error.strerror or error}") from error
-    fitting = [name for name, facts in paintings.items() if facts.get("sha256", found) == found]
+    fitting = [name for name, facts in paintings.items() if facts.get("sha256", checksum) == checksum]
     if not fitting:
         known = " or ".join(facts.get("file", "another file") for facts in paintings.values())
         raise InputError(f"{painting} is not the painting that {checkpoint.path} was trained on, which was {known}")
@@ -263,22 +251,22 @@ def _compare(
     plain: onnx.ModelProto, reduced: onnx.ModelProto, photos: Sequence[Image], loss: PerceptualLoss, style: int
 ) -> Fidelity:
     """Compare on photos: each style in turn by its pixels, the painting's own by its objective."""
-    given = _with_styles(plain, photos)
-    expected, found = run(plain, given), run(reduced, given)
-    worst = psnr(found, expected)
-    if isinstance(given[0], Mapping):
-        one = np.eye(given[0][STYLES].shape[1], dtype=np.float32)[style][None]
-        given = [{INPUT: photo, STYLES: one} for photo in photos]
-        expected, found = run(plain, given), run(reduced, given)
-    differences = [np.abs(a - b) for a, b in zip(found, expected, strict=True)]
+    feeds = _with_styles(plain, photos)
+    expected, pictures = run(plain, feeds), run(reduced, feeds)
+    worst = psnr(pictures, expected)
+    if isinstance(feeds[0], Mapping):
+        weights = np.eye(feeds[0][STYLES].shape[1], dtype=np.float32)[style][None]
+        feeds = [{INPUT: photo, STYLES: weights} for photo in photos]
+        expected, pictures = run(plain, feeds), run(reduced, feeds)
+    differences = [np.abs(a - b) for a, b in zip(pictures, expected, strict=True)]
     objective = [0.0, 0.0]
     with torch.no_grad():
-        for photo, *pictures in zip(photos, expected, found, strict=True):
+        for photo, *pair in zip(photos, expected, pictures, strict=True):
             targets = loss.content_targets(torch.from_numpy(photo))
-            for index, picture in enumerate(pictures):
+            for index, picture in enumerate(pair):
                 objective[index] += loss(torch.from_numpy(picture), targets).total.item() / len(photos)
     return Fidelity(
-        psnr=min(worst, psnr(found, expected)),
+        psnr=min(worst, psnr(pictures, expected)),
         largest=max(float(difference.max()) for difference in differences),
         mean=statistics.fmean(float(difference.mean()) for difference in differences),
         objective=objective[0],
@@ -287,7 +275,7 @@ def _compare(
     )
 
 
-def _judge(fidelity: Fidelity, precision: Precision) -> None:
+def _check_fidelity(fidelity: Fidelity, precision: Precision) -> None:
     smallest, rise = SMALLEST_PSNR[precision], LARGEST_RISE[precision]
     # Written so that a NaN fails.
     if not (fidelity.psnr >= smallest and fidelity.rise <= rise):
@@ -306,29 +294,11 @@ def _check_pixels(model: onnx.ModelProto, pixels: onnx.ModelProto, size: tuple[i
     for width, height in [size] if size is not None else [(131, 97), (16, 17), (64, 40)]:
         frame = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
         frame[:, : width // 2] = np.linspace(0, 255, height)[:, None, None].astype(np.uint8)
-        (expected,), (found,) = run(model, [to_float(frame)]), run(pixels, [frame[None]])
-        if found.shape != (1, *frame.shape) or found.dtype != np.uint8:
-            raise VerificationError(f"the uint8 graph gives {found.shape} {found.dtype} for {frame.shape} uint8")
-        levels = np.abs(found[0].astype(int) - to_uint8(expected).astype(int))
+        (expected,), (result,) = run(model, [to_float(frame)]), run(pixels, [frame[None]])
+        if result.shape != (1, *frame.shape) or result.dtype != np.uint8:
+            raise VerificationError(f"the uint8 graph gives {result.shape} {result.dtype} for {frame.shape} uint8")
+        levels = np.abs(result[0].astype(int) - to_uint8(expected).astype(int))
         largest = max(largest, int(levels.max()))
     if largest > 1:
         raise VerificationError(f"the uint8 graph differs from the float graph by {largest} levels; 1 is allowed")
     return largest
-
-
-def _time(model: onnx.ModelProto, plain: onnx.ModelProto, size: tuple[int, int]) -> tuple[float, float]:
-    """Median times for one picture, ms; the two graphs take turns."""
-    frame: Picture = Picture(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
-    runs = []
-    for session in (open_session(graph.SerializeToString()) for graph in (model, plain)):
-        source = session.get_inputs()[0]
-        feed = frame.pixels[None] if source.type == "tensor(uint8)" else to_float(frame.pixels)
-        runs.append((session, {source.name: feed}))
-    times: list[list[float]] = [[], []]
-    for _ in range(_SPEED_ROUNDS):
-        for index, (session, feeds) in enumerate(runs):
-            start = time.perf_counter()
-            session.run(None, feeds)
-            times[index].append((time.perf_counter() - start) * 1000)
-    # The first round warms up.
-    return statistics.median(times[0][1:]), statistics.median(times[1][1:])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from fast_style.errors import ExportError
-from fast_style.model import measure_cost, open_session
+from fast_style.model import INPUT, measure_cost, open_session
 
 Precision = Literal["fp32", "fp16", "int8"]
 Image = NDArray[np.float32]  # (N, 3, H, W), RGB in [0, 1]
@@ -89,12 +89,13 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Given], *, accept: Callable
         ExportError: No convolution can be 8-bit within what ``accept`` demands.
     """
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
-    ranges, work = _observe(model, photos)
+    ranges = {name: _best_range(values) for name, values in _sample(model, photos).items()}
+    work = _work(model, photos[0])
     expected = run(model, photos[:2])
     regret: dict[str, float] = {}
     for name in convolutions:
-        found = run(_quantize(model, ranges, [name]), photos[:2])
-        error = sum(float(np.square(a - b).mean()) for a, b in zip(found, expected, strict=True))
+        pictures = run(_quantize(model, ranges, [name]), photos[:2])
+        error = sum(float(np.square(a - b).mean()) for a, b in zip(pictures, expected, strict=True))
         regret[name] = error / work[name]
     quantized = sorted(convolutions, key=regret.__getitem__)
     while quantized:
@@ -106,9 +107,9 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Given], *, accept: Callable
     raise ExportError("no convolution of this network can be 8-bit without a visible loss", hint="Use fp16.")
 
 
-def psnr(found: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.float32]]) -> float:
+def psnr(pictures: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.float32]]) -> float:
     """Peak signal-to-noise ratio of the worst picture, dB; the peak is 1."""
-    worst = max(float(np.square(a - b).mean()) for a, b in zip(found, expected, strict=True))
+    worst = max(float(np.square(a - b).mean()) for a, b in zip(pictures, expected, strict=True))
     return -10 * math.log10(max(worst, 1e-12)) if math.isfinite(worst) else -math.inf
 
 
@@ -135,9 +136,9 @@ def _rescale_before_normalization(model: onnx.ModelProto, photos: Sequence[Given
         and (maker := _convolution_before(node.input[0], makers, uses)) is not None
         and all(uses[name] == 1 and name in weights for name in maker.input[1:])
     ]
-    ranges, _ = _observe(model, photos)
+    samples = _sample(model, photos)
     for convolution, normalization in pairs:
-        peak = max(abs(bound) for bound in ranges[convolution.output[0]].full)
+        peak = float(np.abs(samples[convolution.output[0]]).max())
         factor = 2.0 ** math.floor(math.log2(_HALF_PEAK / max(peak, 1e-6)))
         for name in convolution.input[1:]:
             scaled = numpy_helper.to_array(weights[name]) * np.float32(factor)
@@ -158,44 +159,37 @@ def _convolution_before(
     return maker if maker.op_type == "Conv" else None
 
 
-@dataclass(frozen=True)
-class _Range:
-    """What a tensor was seen to hold: its full range, and the one that quantizes it best."""
-
-    full: tuple[float, float]
-    best: tuple[float, float]
-
-
-def _observe(model: onnx.ModelProto, photos: Sequence[Given]) -> tuple[Mapping[str, _Range], Mapping[str, float]]:
-    """Find the ranges of every convolution's input and output, and each one's multiplications a photo."""
+def _sample(model: onnx.ModelProto, photos: Sequence[Given]) -> dict[str, NDArray[np.float32]]:
+    """Draw values of every convolution's input and output on the photos, and take the smallest and the largest."""
     graph = model.graph
-    nodes = [node for node in graph.node if node.op_type == "Conv"]
-    names = list(dict.fromkeys(name for node in nodes for name in (node.input[0], node.output[0])))
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    names = list(dict.fromkeys(name for node in convolutions for name in (node.input[0], node.output[0])))
     watched = _copy(model)
-    own = {value.name for value in (*graph.input, *graph.output)}
+    present = {value.name for value in (*graph.input, *graph.output)}
     watched.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names if name not in own
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names if name not in present
     )
     session = open_session(watched.SerializeToString())
-    source = session.get_inputs()[0].name
+    image = session.get_inputs()[0].name
     random = np.random.default_rng(0)
     samples: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
-    work = dict.fromkeys((node.name for node in nodes), 0.0)
-    content = model.SerializeToString()
     for photo in photos:
-        feed = _feed(source, photo)
-        found = {**feed, **dict(zip(names, session.run(names, feed), strict=True))}
+        feed = _feed(image, photo)
+        tensors = {**feed, **dict(zip(names, session.run(names, feed), strict=True))}
         for name in names:
-            flat = found[name].ravel()
+            flat = tensors[name].ravel()
             samples[name] += [random.choice(flat, _SAMPLES), np.array([flat.min(), flat.max()])]
-        for node in measure_cost(content, feed).nodes:
-            if node.name in work:
-                work[node.name] += node.multiplications / len(photos)
-    return {name: _best_range(np.concatenate(values)) for name, values in samples.items()}, work
+    return {name: np.concatenate(values) for name, values in samples.items()}
 
 
-def _best_range(values: NDArray[np.float32]) -> _Range:
-    """Find the uint8 range of least squared error: as given, or with both ends drawn in by the same share."""
+def _work(model: onnx.ModelProto, photo: Given) -> dict[str, int]:
+    """Count the multiplications of every convolution for a photo."""
+    nodes = measure_cost(model.SerializeToString(), _feed(INPUT, photo)).nodes
+    return {node.name: node.multiplications for node in nodes if node.operator == "Conv"}
+
+
+def _best_range(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Find the uint8 range of least squared error: the whole one, or with both ends drawn in by the same share."""
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 1e-6)
     errors = []
     for clip in _CLIPS:
@@ -204,18 +198,19 @@ def _best_range(values: NDArray[np.float32]) -> _Range:
         codes = np.clip(np.round(values / step) + zero, 0, 255)
         errors.append(float(np.square((codes - zero) * step - values).mean()))
     clip = float(_CLIPS[int(np.argmin(errors))])
-    return _Range((low, high), (low * clip, high * clip))
+    return low * clip, high * clip
 
 
-def _quantize(model: onnx.ModelProto, ranges: Mapping[str, _Range], names: Sequence[str]) -> onnx.ModelProto:
+def _quantize(
+    model: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]], names: Sequence[str]
+) -> onnx.ModelProto:
     """Make the named convolutions 8-bit, with ONNX Runtime's own quantizer."""
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorData, TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
     tensors = {
-        name: TensorData(lowest=np.float32(found.best[0]), highest=np.float32(found.best[1]))
-        for name, found in ranges.items()
+        name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in ranges.items()
     }
     quantizer = QDQQuantizer(
         _copy(model),

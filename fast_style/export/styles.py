@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import VerificationError
-from fast_style.export.to_onnx import TOLERANCE, Verification, export_onnx, judge
+from fast_style.export.to_onnx import export_onnx
+from fast_style.export.verify import TOLERANCE, Verification, judge
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.model import INPUT, OUTPUT, STRENGTH, STYLES, give_styles, open_session
@@ -42,7 +43,7 @@ def export_styles(
         tolerance: Largest absolute difference allowed.
 
     Returns:
-        The differences found, by shape and form of the first style, and by style and strength.
+        The differences, by shape and graph variant of the first style, and by style and strength.
 
     Raises:
         ExportError, VerificationError, FileError: As :func:`export_onnx`.
@@ -58,8 +59,8 @@ def export_styles(
         plain = export_onnx(network, partial, metadata=metadata, tolerance=tolerance)
         content = give_styles(partial.read_bytes(), {name: tensor.numpy() for name, tensor in values.items()})
         write_model(onnx.load_model_from_string(content), partial)
-        found = verify_styles(network, module, partial)
-    return judge(Verification({**plain.differences, **found}, tolerance))
+        differences = verify_styles(network, module, partial)
+    return judge(Verification({**plain.differences, **differences}, tolerance))
 
 
 @torch.no_grad()
@@ -96,8 +97,8 @@ def verify_styles(network: TransformerNetwork, sets: StyleSets, path: Path) -> d
     return differences
 
 
-def _difference(found: np.ndarray, expected: Tensor) -> float:
+def _difference(result: np.ndarray, expected: Tensor) -> float:
     wanted = expected.clamp(0.0, 1.0).cpu().numpy()
-    if found.shape != wanted.shape:
-        raise VerificationError(f"the ONNX file gives {found.shape}, the network {wanted.shape}")
-    return float(np.abs(found - wanted).max())
+    if result.shape != wanted.shape:
+        raise VerificationError(f"the ONNX file gives {result.shape}, the network {wanted.shape}")
+    return float(np.abs(result - wanted).max())

@@ -42,8 +42,8 @@ def read_checked(path: Path) -> bytes:
         raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
     entry, digest = content[-_ENTRY_BYTES:-64], content[-64:]
     if entry == _ENTRY or _MARK in content[:_MARK_WITHIN]:
-        found = hashlib.sha256(memoryview(content)[:-_ENTRY_BYTES]).hexdigest().encode()
-        if entry != _ENTRY or found != digest:
+        actual = hashlib.sha256(memoryview(content)[:-_ENTRY_BYTES]).hexdigest().encode()
+        if entry != _ENTRY or actual != digest:
             raise ModelError(
                 f"{path} is damaged: its content does not match its checksum",
                 hint="Copy or download the file again, or export the style again.",

@@ -1,4 +1,4 @@
-"""What a graph costs: its operators, parameters and multiplications, found by running it once."""
+"""What a graph costs: its operators, parameters and multiplications, measured by running it once."""
 
 from __future__ import annotations
 
@@ -105,17 +105,19 @@ def measure_cost(model: Path | bytes, feed: Mapping[str, NDArray[Any]]) -> Cost:
 def _node_cost(name: str, event: dict[str, Any]) -> NodeCost:
     """Read one node's cost from its event in the profile, which has the shapes of what went in and came out."""
     operator = event["op_name"]
-    given = [next(iter(shape.values())) for shape in event["input_type_shape"]]
-    made = [next(iter(shape.values())) for shape in event["output_type_shape"]]
+    inputs = [next(iter(shape.values())) for shape in event["input_type_shape"]]
+    outputs = [next(iter(shape.values())) for shape in event["output_type_shape"]]
     if operator in _CONVOLUTIONS:
         # The weight is (O, I / groups, kH, kW); scales and zero points may stand before it.
-        weight = next(shape for shape in given[1:] if len(shape) > 2)
-        return NodeCost(name, operator, sum(map(math.prod, given[1:])), math.prod(made[0]) * math.prod(weight[1:]))
+        weight = next(shape for shape in inputs[1:] if len(shape) > 2)
+        return NodeCost(name, operator, sum(map(math.prod, inputs[1:])), math.prod(outputs[0]) * math.prod(weight[1:]))
     if operator == "ConvTranspose":
         # The weight is (I, O / groups, kH, kW).
-        return NodeCost(name, operator, sum(map(math.prod, given[1:])), math.prod(given[0]) * math.prod(given[1][1:]))
+        return NodeCost(
+            name, operator, sum(map(math.prod, inputs[1:])), math.prod(inputs[0]) * math.prod(inputs[1][1:])
+        )
     if operator in _PRODUCTS:
         # Gemm may transpose its first input, (M, K), so K is found by dividing; its output is (M, N).
-        depth = math.prod(given[0]) // made[0][0] if "Gemm" in operator else given[0][-1]
-        return NodeCost(name, operator, 0, math.prod(made[0]) * depth)
+        depth = math.prod(inputs[0]) // outputs[0][0] if "Gemm" in operator else inputs[0][-1]
+        return NodeCost(name, operator, 0, math.prod(outputs[0]) * depth)
     return NodeCost(name, operator, 0, 0)

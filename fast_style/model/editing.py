@@ -1,15 +1,104 @@
-"""Changing a graph: its normalizations, and nodes that others take the place of."""
+"""Editing ONNX graphs: reading and making their parts, and putting nodes in the place of others.
+
+Importing the package ``onnx`` takes 0.1 s, which a photo in a single style need not pay. So it is imported inside the
+functions here, and the modules that edit graphs call these functions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import ModelError
-from fast_style.model.messages import read_attribute, read_tensor
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+# onnx.TensorProto.FLOAT and .INT64.
+FLOAT, INT64 = 1, 7
+
+
+def parse_model(content: bytes) -> ModelProto:
+    """Parse a serialized ONNX model.
+
+    Raises:
+        ModelError: It is not an ONNX model.
+    """
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
+
+    model = ModelProto()
+    try:
+        model.ParseFromString(content)
+    except DecodeError as error:
+        raise ModelError(
+            "the file is not an ONNX model", hint="Give a file that 'fast-style export' or 'fast-style train' wrote."
+        ) from error
+    return model
+
+
+def read_metadata(model: ModelProto) -> dict[str, str]:
+    """Read the metadata of a parsed model."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def write_metadata(model: ModelProto, metadata: Mapping[str, str]) -> None:
+    """Replace the metadata of a parsed model."""
+    from onnx import helper
+
+    helper.set_model_props(model, dict(metadata))
+
+
+def make_node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> NodeProto:
+    """Make a node, named after its first output."""
+    from onnx import helper
+
+    return helper.make_node(operator, inputs, outputs, name=outputs[0], **attributes)
+
+
+def add_input(graph: GraphProto, name: str, kind: int, shape: Sequence[int | str]) -> None:
+    """Add an input of elements of ``kind``, such as FLOAT; axes with a name are free."""
+    from onnx import helper
+
+    graph.input.append(helper.make_tensor_value_info(name, kind, shape))
+
+
+def set_output(graph: GraphProto, name: str, shape: Sequence[int | str]) -> None:
+    """Make a float32 tensor the only output."""
+    from onnx import helper
+
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info(name, FLOAT, shape))
+
+
+def read_tensor(tensor: TensorProto, dtypes: Sequence[str] = ("float32", "int64")) -> NDArray[Any] | None:
+    """Read an initializer; None if its type is another, or its values lie in another file or do not fit its shape."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    if tensor.data_location == TensorProto.EXTERNAL:
+        return None
+    try:
+        if helper.tensor_dtype_to_np_dtype(tensor.data_type).name not in dtypes:
+            return None
+        values = numpy_helper.to_array(tensor)
+    except (KeyError, TypeError, ValueError):  # an unknown type, or too few or too many values
+        return None
+    return values if values.shape == tuple(tensor.dims) else None
+
+
+def read_attribute(node: NodeProto, name: str, default: Any) -> Any:
+    """Read a node's attribute."""
+    from onnx import helper
+
+    return next((helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)
+
+
+def read_constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
+    """Read the initializers of float32 and int64, by name."""
+    return {tensor.name: values for tensor in graph.initializer if (values := read_tensor(tensor)) is not None}
 
 
 class Layer:
@@ -17,14 +106,14 @@ class Layer:
 
     Attributes:
         node: Its node.
-        features: What it normalizes.
-        names: Its scale's name and its shift's.
+        features: Name of its input.
+        names: Names of its scale and of its shift.
         scale: (C).
         shift: (C).
         epsilon: Added to the variance.
     """
 
-    def __init__(self, node: Any, constants: dict[str, NDArray[Any]]) -> None:
+    def __init__(self, node: NodeProto, constants: Mapping[str, NDArray[Any]]) -> None:
         self.node = node
         self.features, *self.names = node.input
         scale, shift = self.names
@@ -37,76 +126,80 @@ class Layer:
         self.epsilon = float(read_attribute(node, "epsilon", 1e-5))
 
 
-def find_layers(graph: Any) -> list[Layer]:
+def find_layers(graph: GraphProto) -> list[Layer]:
     """Find the normalizations of a parsed graph, in their order.
 
     Raises:
         ModelError: There are none, or they are not in float32.
     """
     constants = read_constants(graph)
-    found = [Layer(node, constants) for node in graph.node if node.op_type == "InstanceNormalization"]
-    if not found:
+    layers = [Layer(node, constants) for node in graph.node if node.op_type == "InstanceNormalization"]
+    if not layers:
         raise ModelError("this graph has no instance normalization, whose statistics could be given")
-    return found
+    return layers
 
 
-def read_constants(graph: Any) -> dict[str, NDArray[Any]]:
-    """Read the initializers of float32 and int64, by name."""
-    return {tensor.name: values for tensor in graph.initializer if (values := read_tensor(tensor)) is not None}
+class GraphEdit:
+    """Changes to a graph, which :meth:`apply` carries out."""
 
-
-class Nodes:
-    """The nodes of a graph while some are replaced by others."""
-
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: GraphProto) -> None:
         self.graph = graph
-        self._before: list[Any] = []
-        self._after: list[Any] = []
-        self._instead: dict[str, tuple[Any, ...]] = {}
+        self._before: list[NodeProto] = []
+        self._after: list[NodeProto] = []
+        self._instead: dict[str, tuple[NodeProto, ...]] = {}
         self._names: dict[str, str] = {}
+        self._constants: list[TensorProto] = []
 
-    def prepend(self, *nodes: Any) -> None:
-        """Put nodes before all others, after what was prepended so far."""
+    def constant(self, name: str, values: NDArray[Any]) -> str:
+        """Add a constant and return its name."""
+        from onnx import numpy_helper
+
+        self._constants.append(numpy_helper.from_array(values, name))
+        return name
+
+    def prepend(self, *nodes: NodeProto) -> None:
+        """Put nodes before all others, after those prepended so far."""
         self._before += nodes
 
-    def append(self, *nodes: Any) -> None:
+    def append(self, *nodes: NodeProto) -> None:
         """Put nodes after all others."""
         self._after += nodes
 
-    def replace(self, node: Any, *nodes: Any) -> None:
-        """Put nodes in the place of one."""
+    def replace(self, node: NodeProto, *nodes: NodeProto) -> None:
+        """Put nodes in the place of another."""
         self._instead[node.output[0]] = nodes
 
     def rename(self, old: str, new: str) -> None:
-        """Let whoever takes one value take another."""
+        """Let every node that takes the value ``old`` take ``new``."""
         self._names[old] = new
 
-    def store(self, constants: Iterable[Any]) -> None:
-        """Put all of it into the graph."""
-        kept = [self._instead.get(node.output[0], (node,)) for node in self.graph.node]
+    def apply(self) -> None:
+        """Change the graph, and drop the nodes and constants that no output needs any longer."""
+        kept = (self._instead.get(node.output[0], (node,)) for node in self.graph.node)
         nodes = [*self._before, *(node for group in kept for node in group), *self._after]
         for node in nodes:
             node.input[:] = [self._names.get(name, name) for name in node.input]
-        copies = [node.SerializeToString() for node in nodes]
         del self.graph.node[:]
-        for copy in copies:
-            self.graph.node.add().MergeFromString(copy)
-        self.graph.initializer.extend(constants)
+        self.graph.node.extend(nodes)
+        self.graph.initializer.extend(self._constants)
+        _prune(self.graph)
 
 
-def prune(graph: Any) -> None:
-    """Drop the nodes and constants that no output needs."""
+def _prune(graph: GraphProto) -> None:
     needed = {value.name for value in graph.output}
-    kept = []
+    nodes = []
     for node in reversed(graph.node):
         if needed.intersection(node.output):
             needed.update(node.input)
-            kept.append(node.SerializeToString())
+            nodes.append(node)
     del graph.node[:]
-    for copy in reversed(kept):
-        graph.node.add().MergeFromString(copy)
-    needed.update(value.name for value in graph.input)  # a default may belong to an input that nothing heeds
-    tensors = [tensor.SerializeToString() for tensor in graph.initializer if tensor.name in needed]
+    graph.node.extend(reversed(nodes))
+    needed.update(value.name for value in graph.input)  # a default may belong to an input that no node takes
+    keep_initializers(graph, needed)
+
+
+def keep_initializers(graph: GraphProto, names: set[str]) -> None:
+    """Drop all initializers but those."""
+    kept = [tensor for tensor in graph.initializer if tensor.name in names]
     del graph.initializer[:]
-    for copy in tensors:
-        graph.initializer.add().MergeFromString(copy)
+    graph.initializer.extend(kept)

@@ -65,7 +65,7 @@ class Graph:
             takes = ", ".join(f"{value.name} {value}" for value in self.signature.inputs)
             raise ModelError(f"{self.path} has no input for a picture; it takes {takes or 'nothing'}")
         free = (1, size[1], size[0], 3) if picture.channels_last else (1, 3, size[1], size[0])
-        shape = [side if isinstance(side, int) else own for side, own in zip(picture.shape, free, strict=True)]
+        shape = [side if isinstance(side, int) else length for side, length in zip(picture.shape, free, strict=True)]
         random = np.random.default_rng(0)
         feed: Feed = {
             picture.name: random.integers(0, 256, shape, np.uint8)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fast_style.errors import ModelError
-from fast_style.model.messages import parse_model, read_attribute, read_tensor
+from fast_style.model.editing import parse_model, read_attribute, read_constants
 from fast_style.model.signature import INPUT, OUTPUT
 
-# Operators whose result at a place depends on their operands at that place.
-_POINTWISE = {"Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Tanh", "Clip", "Cast", "InstanceNormalization"}
-_POINTWISE |= {"QuantizeLinear", "DequantizeLinear", "LeakyRelu", "Identity", "Transpose", "Round", "Floor"}
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
+
+# Operators whose result at a place depends on their input at that place alone.
+_POINTWISE = (
+    *("Cast", "Clip", "DequantizeLinear", "Floor", "Identity", "InstanceNormalization", "LeakyRelu", "QuantizeLinear"),
+    *("Relu", "Round", "Sigmoid", "Tanh", "Transpose"),
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def find_reach(content: bytes) -> Reach:
     return Reach(-int(-end.before // 1), -int(-end.after // 1))
 
 
-def follow_picture(graph: Any) -> dict[str, Seen]:
+def follow_picture(graph: GraphProto) -> dict[str, Seen]:
     """Follow the picture through a parsed graph: what each tensor made of it depends on, by the tensor's name.
 
     Raises:
@@ -64,87 +70,127 @@ def follow_picture(graph: Any) -> dict[str, Seen]:
     """
     try:
         return _follow(graph)
-    except (KeyError, IndexError, TypeError) as error:  # weights that lie elsewhere, attributes that are left out
+    except (
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        ZeroDivisionError,
+    ) as error:  # weights that lie elsewhere, attributes that are left out
         raise ModelError("how far this graph looks cannot be told") from error
 
 
-def _follow(graph: Any) -> dict[str, Seen]:
-    constants = {tensor.name: values for tensor in graph.initializer if (values := read_tensor(tensor)) is not None}
-    makers = {node.output[0]: node for node in graph.node}
-    seen: dict[str, Seen] = {INPUT: Seen(Fraction(1), Fraction(0), Fraction(0))}
-
-    def first_sides(name: str, axes: int) -> int | None:
-        """What a list of sizes, constant or put together of parts, says of the rows; None if a part is computed."""
-        if name in constants:
-            return int(constants[name].ravel()[axes])
-        node = makers.get(name)
-        if node is not None and node.op_type == "Concat" and node.input[axes] in constants:
-            return int(constants[node.input[axes]].ravel()[0])
-        return None
-
+def _follow(graph: GraphProto) -> dict[str, Seen]:
+    sizes = _Sizes(graph)
+    seen = {INPUT: Seen(Fraction(1), Fraction(0), Fraction(0))}
     for node in graph.node:
         sources = [seen[name] for name in node.input if name in seen]
-        # Sizes are computed from the picture's, which is no look at its pixels.
+        # Sizes are computed from the picture's, without a look at its pixels.
         if not sources or node.op_type == "Shape":
             continue
-        operator, source = node.op_type, sources[0]
-        if operator in {"Add", "Sub", "Mul", "Div", "Concat"}:
-            if len({one.cell for one in sources}) > 1:
-                raise ModelError(f"{node.name or operator} joins features of different sizes")
-            found = Seen(source.cell, max(one.before for one in sources), max(one.after for one in sources))
-        elif operator in _POINTWISE:
-            found = source
-        elif operator == "Conv":
-            kernel = (read_attribute(node, "kernel_shape", None) or constants[node.input[1]].shape[2:])[0]
-            pad = (read_attribute(node, "pads", None) or [0])[0]
-            look = (kernel - 1) * (read_attribute(node, "dilations", None) or [1])[0]
-            stride = (read_attribute(node, "strides", None) or [1])[0]
-            found = Seen(
-                stride * source.cell, source.before + pad * source.cell, source.after + (look - pad) * source.cell
-            )
-        elif operator in {"ConvTranspose", "DepthToSpace", "Resize"}:
-            # Each cell becomes some of its own, which all look where it looked.
-            factor = _factor(node, constants)
-            found = Seen(source.cell / factor, source.before + source.cell * Fraction(factor - 1, factor), source.after)
-        elif operator in {"Pad", "Slice"}:
-            inserted = _inserted(node, first_sides)
-            found = replace(
-                source,
-                before=source.before + inserted * source.cell,
-                after=source.after - inserted * source.cell,
-            )
-        else:
-            raise ModelError(f"how far {operator} looks is unknown here")
-        seen[node.output[0]] = found
+        rule = _RULES.get(node.op_type)
+        if rule is None:
+            raise ModelError(f"how far {node.op_type} looks is unknown here")
+        seen[node.output[0]] = rule(node, sources, sizes)
     return seen
 
 
-def _factor(node: Any, constants: dict[str, Any]) -> int:
-    """How many cells each becomes, along a side."""
-    if node.op_type == "DepthToSpace":
-        return int(read_attribute(node, "blocksize", 0))
-    if node.op_type == "Resize":
-        scales = constants.get(node.input[2])
-        if scales is None or read_attribute(node, "mode", b"nearest") != b"nearest" or scales[2] != int(scales[2]):
-            raise ModelError("a resizing of this kind is unknown here")
-        return int(scales[2])
-    strides, pads = read_attribute(node, "strides", None) or [1], read_attribute(node, "pads", None) or [0]
-    kernel = (read_attribute(node, "kernel_shape", None) or constants[node.input[1]].shape[2:])[0]
-    if kernel != strides[0] or any(pads):
+class _Sizes:
+    """The constants of a graph, and the lists of sizes that it computes."""
+
+    def __init__(self, graph: GraphProto) -> None:
+        self.constants = read_constants(graph)
+        self._makers = {node.output[0]: node for node in graph.node}
+
+    def entry(self, name: str, index: int) -> int | None:
+        """Read one entry of a list, which is constant or joined of single entries; None if the entry is computed."""
+        if name in self.constants:
+            return int(self.constants[name].ravel()[index])
+        node = self._makers.get(name)
+        if node is not None and node.op_type == "Concat" and node.input[index] in self.constants:
+            return int(self.constants[node.input[index]].ravel()[0])
+        return None
+
+    def kernel(self, node: NodeProto) -> int:
+        """Height of a convolution's kernel."""
+        return int((read_attribute(node, "kernel_shape", None) or self.constants[node.input[1]].shape[2:])[0])
+
+
+def _first(node: NodeProto, attribute: str, default: int) -> int:
+    """Read what an attribute that lists values by axis says of the rows."""
+    return int((read_attribute(node, attribute, None) or [default])[0])
+
+
+def _at_the_place(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
+    return sources[0]
+
+
+def _joined(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
+    if len({source.cell for source in sources}) > 1:
+        raise ModelError(f"{node.name or node.op_type} joins features of different sizes")
+    return Seen(sources[0].cell, max(source.before for source in sources), max(source.after for source in sources))
+
+
+def _convolved(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
+    (source,) = sources
+    pad = _first(node, "pads", 0)
+    span = (sizes.kernel(node) - 1) * _first(node, "dilations", 1)
+    return Seen(
+        _first(node, "strides", 1) * source.cell,
+        source.before + pad * source.cell,
+        source.after + (span - pad) * source.cell,
+    )
+
+
+def _enlarged(source: Seen, factor: int) -> Seen:
+    """Each cell expands into ``factor`` cells along a side, which all see what it saw."""
+    return Seen(source.cell / factor, source.before + source.cell * Fraction(factor - 1, factor), source.after)
+
+
+def _shuffled(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
+    return _enlarged(sources[0], int(read_attribute(node, "blocksize", 0)))
+
+
+def _resized(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
+    scales = sizes.constants.get(node.input[2])
+    if scales is None or read_attribute(node, "mode", b"nearest") != b"nearest" or scales[2] != int(scales[2]):
+        raise ModelError("a resizing of this kind is unknown here")
+    return _enlarged(sources[0], int(scales[2]))
+
+
+def _transposed(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
+    stride = _first(node, "strides", 1)
+    if sizes.kernel(node) != stride or any(read_attribute(node, "pads", None) or [0]):
         raise ModelError("a transposed convolution that overlaps is unknown here")
-    return int(strides[0])
+    return _enlarged(sources[0], stride)
 
 
-def _inserted(node: Any, first_sides: Any) -> int:
-    """How many rows a Pad puts before the first; negative for those that a Slice cuts off."""
-    rows: int | None
-    if node.op_type == "Pad":
-        rows = first_sides(node.input[1], 2)
-    else:
-        axes = first_sides(node.input[3], 0) if len(node.input) > 3 else 0
-        start = first_sides(node.input[1], 0)
-        # Rows and columns are cut alike, one after the other; the columns' turn has no part in the rows.
-        rows = None if start is None or axes is None else -start if axes == 2 else 0
+def _padded(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
+    return _shifted(node, sources[0], sizes.entry(node.input[1], 2))
+
+
+def _sliced(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
+    axis = sizes.entry(node.input[3], 0) if len(node.input) > 3 else 0
+    start = sizes.entry(node.input[1], 0)
+    # Rows and columns are cut alike, one after the other; cutting columns does not change the rows.
+    return _shifted(node, sources[0], None if start is None or axis is None else -start if axis == 2 else 0)
+
+
+def _shifted(node: NodeProto, source: Seen, rows: int | None) -> Seen:
+    """``rows`` rows stand before the first; if negative, so many are cut off."""
     if rows is None:
         raise ModelError(f"{node.name or node.op_type} depends on the picture's size in a way that is unknown here")
-    return rows
+    return replace(source, before=source.before + rows * source.cell, after=source.after - rows * source.cell)
+
+
+# What the output of each operator sees, computed from what its inputs see.
+_RULES: dict[str, Callable[[NodeProto, Sequence[Seen], _Sizes], Seen]] = {
+    **dict.fromkeys(_POINTWISE, _at_the_place),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Concat"), _joined),
+    "Conv": _convolved,
+    "ConvTranspose": _transposed,
+    "DepthToSpace": _shuffled,
+    "Resize": _resized,
+    "Pad": _padded,
+    "Slice": _sliced,
+}

@@ -68,8 +68,9 @@ class Signature:
     @property
     def picture(self) -> Value | None:
         """The input for the picture, or None. If several have four axes, it is the first with three channels."""
-        found = [value for value in self.inputs if value.may_be_picture]
-        return next((value for value in found if 3 in (value.shape[1], value.shape[3])), found[0] if found else None)
+        pictures = [value for value in self.inputs if value.may_be_picture]
+        three = [value for value in pictures if 3 in (value.shape[1], value.shape[3])]
+        return next(iter(three or pictures), None)
 
 
 def read_signature(session: onnxruntime.InferenceSession) -> Signature:

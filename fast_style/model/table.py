@@ -18,16 +18,32 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import InputError, ModelError, did_you_mean
 from fast_style.model.checksum import CHECKSUM_KEY, add_checksum
-from fast_style.model.editing import Layer, Nodes, find_layers, prune
-from fast_style.model.messages import FLOAT, FLOAT16, make_node, make_tensor, make_value, parse_model, read_tensor
+from fast_style.model.editing import (
+    FLOAT,
+    GraphEdit,
+    Layer,
+    add_input,
+    find_layers,
+    keep_initializers,
+    make_node,
+    parse_model,
+    read_attribute,
+    read_constants,
+    read_metadata,
+    read_tensor,
+    write_metadata,
+)
 from fast_style.model.signature import INPUT
+
+if TYPE_CHECKING:
+    from onnx import GraphProto
 
 STYLES, STRENGTH = "styles", "strength"
 # A style's set: (P, 2, C), the scales and shifts of all C channels of all normalizations in their order, for
@@ -38,7 +54,7 @@ WEAKEST, STRONGEST = 0.25, 4.0
 
 # Metadata: the styles' names as a JSON list, in the order of their weights.
 NAMES_KEY = "styles"
-_OWN = "styles."
+_PREFIX = "styles."
 # Names of a network's weights in a file of ours.
 _WEIGHTS = "network."
 
@@ -67,7 +83,7 @@ def read_sets(content: bytes) -> dict[str, Set]:
         ModelError: It has no normalizations, or others.
     """
     model = parse_model(content)
-    names = style_names({entry.key: entry.value for entry in model.metadata_props})
+    names = style_names(read_metadata(model))
     if not names:
         return {"": _set_of(find_layers(model.graph))}
     tables = _tables(model.graph)
@@ -84,7 +100,7 @@ def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
     """Make a graph of many styles out of a graph of one.
 
     It takes ``styles`` (N or 1, K) and, if the sets have three powers, ``strength`` (N or 1, 1), both float32 with
-    defaults inside: whoever gives only the picture gets the first style at strength 1.
+    defaults inside: if only the picture is given, it is drawn in the first style at strength 1.
 
     Args:
         content: A serialized style with float32 normalizations; its own set plays no part.
@@ -95,106 +111,112 @@ def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
         ModelError: It has no normalizations, or others.
     """
     model = parse_model(content)
-    graph = model.graph
-    layers = find_layers(graph)
+    layers = find_layers(model.graph)
     sizes = [layer.scale.size for layer in layers]
     shapes = {values.shape for values in sets.values()}
     if len(shapes) != 1 or (shape := shapes.pop())[1:] != (2, sum(sizes)) or shape[0] not in {1, 3}:
         raise InputError("the styles' sets of scales and shifts do not fit the network", hint="Take those of one base.")
-    powers, count = shape[0], len(sets)
-    tables = [np.stack([values[power].ravel() for values in sets.values()]) for power in range(powers)]
-    first = np.zeros((1, count), np.float32)
-    first[0, 0] = 1.0
-    constants = [
-        make_tensor(STYLES, first),
-        make_tensor(f"{_OWN}table0", tables[0]),
-        make_tensor(f"{_OWN}width", np.array([2 * sum(sizes)])),
-        make_tensor(f"{_OWN}sizes", np.array([*sizes, *sizes])),
-        make_tensor(f"{_OWN}flat", np.array([-1])),
-        make_tensor(f"{_OWN}joined", np.array([1, -1, 0, 0])),
-        make_tensor(f"{_OWN}axis", np.array([0])),
-        make_tensor(f"{_OWN}end", np.array([1])),
-    ]
-    nodes = Nodes(graph)
-    mixed = [f"{_OWN}mixed{power}" for power in range(powers)]
-    for power in range(1, powers):  # in half the size
-        constants.append(make_tensor(f"{_OWN}half{power}", tables[power].astype(np.float16)))
-        nodes.prepend(make_node("Cast", [f"{_OWN}half{power}"], [f"{_OWN}table{power}"], to=FLOAT))
-    nodes.prepend(*(make_node("MatMul", [STYLES, f"{_OWN}table{power}"], [mixed[power]]) for power in range(powers)))
-    graph.input.append(make_value(STYLES, FLOAT, ("styles_batch", count)))
-    whole = mixed[0]
-    if powers == 3:
-        constants += [
-            make_tensor(STRENGTH, np.ones((1, 1), np.float32)),
-            make_tensor(f"{_OWN}weakest", np.array(WEAKEST, np.float32)),
-            make_tensor(f"{_OWN}strongest", np.array(STRONGEST, np.float32)),
-            make_tensor(f"{_OWN}base", np.array(1 / math.log(4.0), np.float32)),
-        ]
-        graph.input.append(make_value(STRENGTH, FLOAT, ("strength_batch", 1)))
-        whole = f"{_OWN}whole"
-        nodes.prepend(
-            make_node("Clip", [STRENGTH, f"{_OWN}weakest", f"{_OWN}strongest"], [f"{_OWN}bounded"]),
-            make_node("Log", [f"{_OWN}bounded"], [f"{_OWN}logarithm"]),
-            make_node("Mul", [f"{_OWN}logarithm", f"{_OWN}base"], [f"{_OWN}power"]),
-            make_node("Mul", [mixed[2], f"{_OWN}power"], [f"{_OWN}bend"]),
-            make_node("Add", [mixed[1], f"{_OWN}bend"], [f"{_OWN}slope"]),
-            make_node("Mul", [f"{_OWN}slope", f"{_OWN}power"], [f"{_OWN}change"]),
-            make_node("Add", [mixed[0], f"{_OWN}change"], [whole]),
-        )
-    # One row of scales and shifts for each picture, whether one row or as many were given.
-    nodes.prepend(
-        make_node("Shape", [INPUT], [f"{_OWN}image"]),
-        make_node("Slice", [f"{_OWN}image", f"{_OWN}axis", f"{_OWN}end"], [f"{_OWN}batch"]),
-        make_node("Concat", [f"{_OWN}batch", f"{_OWN}width"], [f"{_OWN}shape"], axis=0),
-        make_node("Expand", [whole, f"{_OWN}shape"], [f"{_OWN}rows"]),
-    )
-    scales, shifts = ([f"{_OWN}{what}{number}" for number in range(len(layers))] for what in ("scales", "shifts"))
-    nodes.prepend(make_node("Split", [f"{_OWN}rows", f"{_OWN}sizes"], [*scales, *shifts], axis=1))
-    taken: set[str] = set()
-    for number, layer in enumerate(layers):
-        own = f"{_OWN}{number}."
-        # Layers whose values were equal, as of a network that has learned nothing yet, may share them by one name.
-        names = [name if name not in taken else f"{name}.{number}" for name in layer.names]
-        taken.update(names)
-        constants.append(make_tensor(f"{own}apart", np.array([-1, layer.scale.size, 0, 0])))
-        # The pictures of a batch side by side as channels: so each has scales and shifts of its own, at no cost.
-        scale, shift = (f"{_OWN}{name}" for name in names)
-        joined, normalized = f"{own}joined", f"{own}normalized"
-        nodes.replace(
-            layer.node,
-            make_node("Reshape", [scales[number], f"{_OWN}flat"], [scale]),
-            make_node("Reshape", [shifts[number], f"{_OWN}flat"], [shift]),
-            make_node("Reshape", [layer.features, f"{_OWN}joined"], [joined]),
-            make_node("InstanceNormalization", [joined, scale, shift], [normalized], epsilon=layer.epsilon),
-            make_node("Reshape", [normalized, f"{own}apart"], [layer.node.output[0]]),
-        )
-    nodes.store(constants)
-    prune(graph)
-    entries = [entry for entry in model.metadata_props if entry.key == NAMES_KEY]
-    entry = entries[0] if entries else model.metadata_props.add(key=NAMES_KEY)
-    entry.value = json.dumps(list(sets))
+    edit = GraphEdit(model.graph)
+    mixed = _mix(edit, list(sets.values()))
+    row = mixed[0] if len(mixed) == 1 else _at_strength(edit, mixed)
+    _split_row(edit, row, sizes)
+    _normalize_each(edit, layers)
+    edit.apply()
+    write_metadata(model, {**read_metadata(model), NAMES_KEY: json.dumps(list(sets))})
     return bytes(model.SerializeToString())
 
 
+def _mix(edit: GraphEdit, sets: Sequence[Set]) -> list[str]:
+    """Add the input ``styles`` and the tables; return the mixture of each power, (N or 1, 2C)."""
+    add_input(edit.graph, STYLES, FLOAT, ("styles_batch", len(sets)))
+    edit.constant(STYLES, np.eye(1, len(sets), dtype=np.float32))
+    tables = [np.stack([values[power].ravel() for values in sets]) for power in range(len(sets[0]))]
+    edit.constant(f"{_PREFIX}table0", tables[0])
+    for power, table in enumerate(tables[1:], 1):  # in half the size
+        half = edit.constant(f"{_PREFIX}half{power}", table.astype(np.float16))
+        edit.prepend(make_node("Cast", [half], [f"{_PREFIX}table{power}"], to=FLOAT))
+    mixed = [f"{_PREFIX}mixed{power}" for power in range(len(tables))]
+    edit.prepend(*(make_node("MatMul", [STYLES, f"{_PREFIX}table{n}"], [mixed[n]]) for n in range(len(tables))))
+    return mixed
+
+
+def _at_strength(edit: GraphEdit, mixed: Sequence[str]) -> str:
+    """Add the input ``strength``; return the value of the parabola there, (N or 1, 2C)."""
+    add_input(edit.graph, STRENGTH, FLOAT, ("strength_batch", 1))
+    edit.constant(STRENGTH, np.ones((1, 1), np.float32))
+    weakest = edit.constant(f"{_PREFIX}weakest", np.array(WEAKEST, np.float32))
+    strongest = edit.constant(f"{_PREFIX}strongest", np.array(STRONGEST, np.float32))
+    base = edit.constant(f"{_PREFIX}base", np.array(1 / math.log(4.0), np.float32))
+    power, row = f"{_PREFIX}power", f"{_PREFIX}whole"
+    edit.prepend(
+        make_node("Clip", [STRENGTH, weakest, strongest], [f"{_PREFIX}bounded"]),
+        make_node("Log", [f"{_PREFIX}bounded"], [f"{_PREFIX}logarithm"]),
+        make_node("Mul", [f"{_PREFIX}logarithm", base], [power]),
+        make_node("Mul", [mixed[2], power], [f"{_PREFIX}bend"]),
+        make_node("Add", [mixed[1], f"{_PREFIX}bend"], [f"{_PREFIX}slope"]),
+        make_node("Mul", [f"{_PREFIX}slope", power], [f"{_PREFIX}change"]),
+        make_node("Add", [mixed[0], f"{_PREFIX}change"], [row]),
+    )
+    return row
+
+
+def _split_row(edit: GraphEdit, row: str, sizes: Sequence[int]) -> None:
+    """Split a row (N or 1, 2C) into the scales and the shifts of each layer, with a row for each picture."""
+    width = edit.constant(f"{_PREFIX}width", np.array([2 * sum(sizes)]))
+    axis, end = edit.constant(f"{_PREFIX}axis", np.array([0])), edit.constant(f"{_PREFIX}end", np.array([1]))
+    parts = edit.constant(f"{_PREFIX}sizes", np.array([*sizes, *sizes]))
+    edit.prepend(
+        make_node("Shape", [INPUT], [f"{_PREFIX}image"]),
+        make_node("Slice", [f"{_PREFIX}image", axis, end], [f"{_PREFIX}batch"]),
+        make_node("Concat", [f"{_PREFIX}batch", width], [f"{_PREFIX}shape"], axis=0),
+        make_node("Expand", [row, f"{_PREFIX}shape"], [f"{_PREFIX}rows"]),
+        make_node(
+            "Split",
+            [f"{_PREFIX}rows", parts],
+            [f"{_PREFIX}{what}{number}" for what in ("scales", "shifts") for number in range(len(sizes))],
+            axis=1,
+        ),
+    )
+
+
+def _normalize_each(edit: GraphEdit, layers: Sequence[Layer]) -> None:
+    """Let each layer take its scales and shifts from the row of its picture.
+
+    The pictures of a batch lie side by side as channels: so each has scales and shifts of its own, at no cost.
+    """
+    flat = edit.constant(f"{_PREFIX}flat", np.array([-1]))
+    together = edit.constant(f"{_PREFIX}joined", np.array([1, -1, 0, 0]))
+    taken: set[str] = set()
+    for number, layer in enumerate(layers):
+        prefix = f"{_PREFIX}{number}."
+        # Layers whose values were equal, as of a network that has learned nothing yet, may share them by one name.
+        names = [name if name not in taken else f"{name}.{number}" for name in layer.names]
+        taken.update(names)
+        scale, shift = (f"{_PREFIX}{name}" for name in names)
+        joined, normalized = f"{prefix}joined", f"{prefix}normalized"
+        apart = edit.constant(f"{prefix}apart", np.array([-1, layer.scale.size, 0, 0]))
+        edit.replace(
+            layer.node,
+            make_node("Reshape", [f"{_PREFIX}scales{number}", flat], [scale]),
+            make_node("Reshape", [f"{_PREFIX}shifts{number}", flat], [shift]),
+            make_node("Reshape", [layer.features, together], [joined]),
+            make_node("InstanceNormalization", [joined, scale, shift], [normalized], epsilon=layer.epsilon),
+            make_node("Reshape", [normalized, apart], [layer.node.output[0]]),
+        )
+
+
 def with_metadata(content: bytes, changes: Mapping[str, str | None]) -> bytes:
-    """Change the metadata of a serialized graph of ours, None drops an entry, and end it with its checksum anew."""
+    """Change the metadata of a serialized graph of ours, drop the entries that are None, and renew its checksum."""
     model = parse_model(content)
-    changes = {CHECKSUM_KEY: None, **changes}
-    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key not in changes}
-    del model.metadata_props[:]
-    for key, value in {**kept, **changes}.items():
-        if value is not None:
-            model.metadata_props.add(key=key, value=value)
+    entries = {**read_metadata(model), **changes, CHECKSUM_KEY: None}
+    write_metadata(model, {key: value for key, value in entries.items() if value is not None})
     return add_checksum(bytes(model.SerializeToString()))
 
 
 def without_defaults(content: bytes) -> bytes:
     """Make a graph's weights and strength inputs that must be given: some runtimes take no others."""
     model = parse_model(content)
-    kept = [one.SerializeToString() for one in model.graph.initializer if one.name not in {STYLES, STRENGTH}]
-    del model.graph.initializer[:]
-    for copy in kept:
-        model.graph.initializer.add().MergeFromString(copy)
+    keep_initializers(model.graph, {tensor.name for tensor in model.graph.initializer} - {STYLES, STRENGTH})
     return with_metadata(bytes(model.SerializeToString()), {})
 
 
@@ -206,37 +228,32 @@ def choose_styles(content: bytes, weights: Mapping[str, float], strength: float 
     """
     model = parse_model(content)
     graph = model.graph
-    sets = read_sets(content)
-    values = mixture(sets, weights, strength)
-    nodes = Nodes(graph)
+    values = mixture(read_sets(content), weights, strength)
+    edit = GraphEdit(graph)
     makers = {node.output[0]: node for node in graph.node}
     users = {name: node for node in graph.node for name in node.input}
-    constants, first = [], 0
+    constants = read_constants(graph)
+    first = 0
     for node in [node for node in graph.node if node.op_type == "InstanceNormalization"]:
         joined, apart = makers[node.input[0]], users[node.output[0]]
-        names = [name.removeprefix(_OWN) for name in node.input[1:]]
-        size = int(_constant(graph, apart.input[1])[1])
-        constants += [
-            make_tensor(name, np.ascontiguousarray(row[first : first + size]))
-            for name, row in zip(names, values, strict=True)
-        ]
-        first += size
-        epsilon = next(attribute.f for attribute in node.attribute if attribute.name == "epsilon")
-        nodes.replace(node)
-        nodes.replace(
+        names = [name.removeprefix(_PREFIX) for name in node.input[1:]]
+        if apart.input[1] not in constants:
+            raise ModelError("its normalizations cannot be read", hint="Copy or download the file again.")
+        last = first + int(constants[apart.input[1]][1])
+        for name, row in zip(names, values, strict=True):
+            edit.constant(name, np.ascontiguousarray(row[first:last]))
+        first = last
+        epsilon = read_attribute(node, "epsilon", 1e-5)
+        edit.replace(node)
+        edit.replace(
             apart,
-            make_node("InstanceNormalization", [joined.input[0], *names], [apart.output[0]], epsilon=float(epsilon)),
+            make_node("InstanceNormalization", [joined.input[0], *names], [apart.output[0]], epsilon=epsilon),
         )
-    nodes.store(constants)
-    kept = [value.SerializeToString() for value in graph.input if value.name not in {STYLES, STRENGTH}]
+    inputs = [value for value in graph.input if value.name not in {STYLES, STRENGTH}]
     del graph.input[:]
-    for value in kept:
-        graph.input.add().MergeFromString(value)
-    prune(graph)
-    entries = [entry.SerializeToString() for entry in model.metadata_props if entry.key != NAMES_KEY]
-    del model.metadata_props[:]
-    for entry in entries:
-        model.metadata_props.add().MergeFromString(entry)
+    graph.input.extend(inputs)
+    edit.apply()
+    write_metadata(model, {key: value for key, value in read_metadata(model).items() if key != NAMES_KEY})
     return bytes(model.SerializeToString())
 
 
@@ -247,14 +264,14 @@ def base_checksum(content: bytes) -> str:
         ModelError: It is no float32 style of ours.
     """
     graph = parse_model(content).graph
-    own = {name for node in graph.node if node.op_type == "InstanceNormalization" for name in node.input[1:]}
+    sets = {name for node in graph.node if node.op_type == "InstanceNormalization" for name in node.input[1:]}
     weights = {
         tensor.name: values
         for tensor in graph.initializer
-        if tensor.name.startswith(_WEIGHTS) and tensor.name not in own
-        if (values := read_tensor(tensor, (FLOAT,))) is not None
+        if tensor.name.startswith(_WEIGHTS) and tensor.name not in sets
+        if (values := read_tensor(tensor, ("float32",))) is not None
     }
-    if not own or not weights:
+    if not sets or not weights:
         raise ModelError(
             "its styles cannot be told from its network", hint="Give a float32 file that fast-style exported."
         )
@@ -299,22 +316,12 @@ def _set_of(layers: Sequence[Layer]) -> Set:
     return np.stack([scales, shifts])[None]
 
 
-def _tables(graph: Any) -> list[NDArray[np.float32]]:
+def _tables(graph: GraphProto) -> list[NDArray[np.float32]]:
     """Read the tables of all powers, each (K, 2C)."""
-    found = {tensor.name: tensor for tensor in graph.initializer if tensor.name.startswith(_OWN)}
-    tables = []
-    for name in ("table0", "half1", "half2"):
-        if f"{_OWN}{name}" in found:
-            values = read_tensor(found[f"{_OWN}{name}"], (FLOAT, FLOAT16))
-            if values is not None and values.ndim == 2:
-                tables.append(values.astype(np.float32))
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    names = [name for what in ("table0", "half1", "half2") if (name := f"{_PREFIX}{what}") in tensors]
+    read = [read_tensor(tensors[name], ("float16", "float32")) for name in names]
+    tables = [values.astype(np.float32) for values in read if values is not None and values.ndim == 2]
     if len(tables) not in {1, 3} or len({table.shape for table in tables}) != 1:
         raise ModelError("its table of styles cannot be read", hint="Copy or download the file again.")
     return tables
-
-
-def _constant(graph: Any, name: str) -> NDArray[Any]:
-    values = next((read_tensor(tensor) for tensor in graph.initializer if tensor.name == name), None)
-    if values is None:
-        raise ModelError("its normalizations cannot be read", hint="Copy or download the file again.")
-    return values

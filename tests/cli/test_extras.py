@@ -41,7 +41,6 @@ ALL = ",".join(module for modules in EXTRAS.values() for module in modules)
 COMMANDS = {
     "train": ("train photo.png photos -o out", "train"),
     "export": ("export style.ckpt", "train"),
-    "export for OpenVINO": ("export udnie --target openvino", "openvino"),
     "stylize": ("stylize photo.png -s udnie --size 32 -o out.png", None),
     "stylize a video": ("stylize photo.png clip.mp4 -s udnie -o out", "video"),
     "batch": ("batch list.csv -s udnie --size 32", None),

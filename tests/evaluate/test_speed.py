@@ -13,14 +13,7 @@ from onnx import TensorProto, helper
 from torch.utils.flop_counter import FlopCounterMode
 
 from fast_style.errors import ModelError
-from fast_style.evaluate.speed import (
-    count_macs,
-    peak_feed,
-    peak_graph,
-    peak_macs,
-    prepare,
-    read_network,
-)
+from fast_style.evaluate.speed import Network, peak_feed, peak_graph, peak_macs, prepare, read_network
 from fast_style.model import COST_SIZE, measure_cost
 from fast_style.networks import build_network
 
@@ -44,6 +37,10 @@ def save_convolution(path: Path, *, strides: int = 1, groups: int = 1, transpose
     )
     onnx.save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
     return path
+
+
+def count_macs(network: Network, size: tuple[int, int]) -> int:
+    return measure_cost(network.path, network.feed(size)).multiplications
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The forms of a style whose statistics lie outside."""
+"""The graph variants of a style: measuring, and with fixed statistics."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from fast_style.export import export_onnx
 from fast_style.model import (
     INPUT,
     ORIGIN,
-    STATISTICS,
-    apply_form,
+    base_checksum,
     find_reach,
     fixed_form,
     measure_form,
     open_session,
     read_checked,
+    read_sets,
 )
 from fast_style.networks import JohnsonNetwork, RealtimeNetwork, TransformerNetwork, record_statistics
 from fast_style.styles.catalog import find_style
@@ -95,9 +95,7 @@ def test_with_its_own_statistics_a_picture_is_as_ever(
     statistics = measured(content, image)
     with torch.no_grad():
         expected = network(torch.from_numpy(image)).clamp(0, 1).numpy()
-    apply, fixed = apply_form(content, stride=network.stride), fixed_form(content, statistics, stride=network.stride)
-    told = {INPUT: image, STATISTICS: statistics, ORIGIN: np.zeros(2, np.int64)}
-    np.testing.assert_allclose(open_session(apply).run(None, told)[0], expected, atol=1e-4)
+    fixed = fixed_form(content, statistics, stride=network.stride)
     np.testing.assert_allclose(open_session(fixed).run(None, {INPUT: image})[0], expected, atol=1e-4)
 
 
@@ -151,17 +149,26 @@ def test_fixed_normalizations_are_gone() -> None:
     assert counts[1].count("Add") <= counts[0].count("Add") + 2
 
 
-def test_forms_pass_the_checker_and_name_what_they_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for form, takes in (("measure", ["image"]), ("apply", ["image", "statistics", "origin"])):
-        path = tmp_path / f"{form}.onnx"
-        assert main(["export", "great-wave-tiny", "--form", form, "-o", str(path)]) == 0
-        assert "equal to the style within" in capsys.readouterr().out
-        model = onnx.load(path)
+def test_variants_pass_the_checker_and_name_what_they_take() -> None:
+    content = read_checked(find_style("great-wave-tiny").path)
+    statistics = measured(content, photo(64, 64))
+    variants = {
+        ("image",): measure_form(content),
+        ("image", "mask"): measure_form(content, masked=True),
+        ("image", "origin"): fixed_form(content, statistics, stride=8),
+        ("image", "noise0", "noise1"): fixed_form(content, statistics, stride=8, noise_given=True),
+    }
+    for takes, variant in variants.items():
+        model = onnx.load_model_from_string(variant)
         onnx.checker.check_model(model, full_check=True)
-        assert [value.name for value in model.graph.input] == takes
-        read_checked(path)
-        assert main(["export", "great-wave-tiny", "--form", form, "-o", str(path)]) == 2
-        capsys.readouterr()
+        assert tuple(value.name for value in model.graph.input) == takes
+
+
+def test_a_rim_narrower_than_a_cell_leaves_nothing_out() -> None:
+    content = read_checked(find_style("great-wave-tiny").path)
+    image = photo(64, 64)
+    (narrow,) = open_session(measure_form(content, rim=1)).run(None, {INPUT: image})
+    np.testing.assert_array_equal(narrow, measured(content, image))
 
 
 def test_info_tells_the_reach(capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,9 +198,9 @@ def test_the_reach_of_one_convolution_is_its_kernels(attributes: dict[str, Any],
     assert (reach.before, reach.after) == (before, after)
 
 
-def test_a_graph_without_normalizations_has_no_forms() -> None:
+def test_a_graph_without_normalizations_has_no_variants() -> None:
     content = convolution(pads=[1, 1, 1, 1]).SerializeToString()
-    for make in (measure_form, lambda one: apply_form(one, stride=1)):
+    for make in (measure_form, lambda graph: fixed_form(graph, np.zeros((2, 0), np.float32), stride=1)):
         with pytest.raises(ModelError, match="no instance normalization"):
             make(content)
 
@@ -206,14 +213,42 @@ def test_an_operator_that_looks_everywhere_has_no_reach() -> None:
         find_reach(model.SerializeToString())
 
 
-def test_forms_are_made_without_the_package_onnx() -> None:
-    code = """
-import sys
-import numpy as np
-from fast_style.stylize.stylizer import Stylizer
-style = Stylizer("great-wave-tiny").network
-style.fixed(style.measure(np.zeros((1, 3, 32, 32), np.float32)))
-print("onnx" in sys.modules or "torch" in sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+def test_an_attribute_that_makes_no_sense_has_no_reach() -> None:
+    with pytest.raises(ModelError, match="cannot be told"):
+        find_reach(convolution(pads=["a", "b"]).SerializeToString())
+
+
+def test_what_is_no_onnx_model_is_refused() -> None:
+    for read in (find_reach, measure_form, read_sets, base_checksum):
+        with pytest.raises(ModelError, match="not an ONNX model"):
+            read(b"no model")
+
+
+def test_values_in_another_file_are_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("secret").write_bytes(bytes(4096))
+    model = onnx.load_model_from_string(read_checked(find_style("great-wave-tiny").path))
+    layer = next(node for node in model.graph.node if node.op_type == "InstanceNormalization")
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == layer.input[1])
+    onnx.external_data_helper.set_external_data(tensor, "secret", length=len(tensor.raw_data))
+    with pytest.raises(ModelError, match="not in float32"):
+        measure_form(model.SerializeToString())
+
+
+def loaded_after(code: str) -> set[str]:
+    script = (
+        f"import sys\nimport numpy as np\nfrom fast_style.stylize.stylizer import Stylizer\n{code}\nprint(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_onnx_is_imported_only_where_a_graph_is_edited() -> None:
+    """It takes 0.1 s, which a photo in one style does not pay."""
+    draw = 'style = Stylizer("udnie-tiny").network; style.frame(np.zeros((48, 64, 3), np.uint8))'
+    plain = loaded_after(draw)
+    assert "onnxruntime" in plain
+    assert not {"onnx", "torch"} & plain
+    edited = loaded_after(f"{draw}\nstyle.fixed(style.measure(np.zeros((1, 3, 32, 32), np.float32)))")
+    assert "onnx" in edited
+    assert "torch" not in edited

@@ -1,0 +1,146 @@
+"""Comparing an exported ONNX file, and the graph variants made from it, with the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fast_style.errors import VerificationError
+from fast_style.model import (
+    INPUT,
+    ORIGIN,
+    OUTPUT,
+    find_reach,
+    fixed_form,
+    measure_form,
+    open_session,
+    read_checked,
+)
+from fast_style.networks import InstanceNormalization, TransformerNetwork, record_statistics
+
+TOLERANCE = 1e-3
+# (N, H, W): odd, tiny, wide, tall and a batch of two; none is the size the graph is traced at.
+VERIFY_SHAPES = ((1, 97, 131), (1, 16, 17), (1, 64, 400), (1, 233, 40), (2, 120, 90))
+# Pixels of a tile beside its reach.
+_ROOM = 64
+# Added to variances in comparisons: channels that vary by less count as constant.
+_LEAST_VARIANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far an ONNX file is from its network.
+
+    Attributes:
+        differences: Largest absolute difference in [0, 1] by shape, such as ``1x3x97x131``, and by graph variant, see
+            :func:`verify_variants`.
+        tolerance: What was allowed.
+    """
+
+    differences: Mapping[str, float]
+    tolerance: float
+
+    @property
+    def largest(self) -> float:
+        """The largest of the differences."""
+        return max(self.differences.values())
+
+
+def verify_onnx(
+    network: TransformerNetwork,
+    path: str | Path,
+    *,
+    shapes: Sequence[tuple[int, int, int]] = VERIFY_SHAPES,
+    tolerance: float = TOLERANCE,
+) -> Verification:
+    """Compare an ONNX file with its network on noise and on smooth pictures at several sizes.
+
+    Args:
+        network: The original, in eval mode.
+        path: The ONNX file.
+        shapes: (N, H, W) of each comparison.
+        tolerance: Largest absolute difference allowed.
+
+    Raises:
+        VerificationError: The difference is larger, or is not a number.
+    """
+    session = open_session(Path(path))
+    device = next(network.parameters()).device
+    differences: dict[str, float] = {}
+    for n, height, width in shapes:
+        image = example_image(n, height, width)
+        with torch.no_grad():
+            expected = network(torch.from_numpy(image).to(device)).clamp(0.0, 1.0).cpu().numpy()
+        (result,) = session.run([OUTPUT], {INPUT: image})
+        if result.shape != expected.shape:
+            raise VerificationError(f"the ONNX file gives {result.shape}, the network {expected.shape}")
+        differences[f"{n}x3x{height}x{width}"] = float(np.abs(result - expected).max())
+    return judge(Verification(differences, tolerance))
+
+
+def judge(verification: Verification) -> Verification:
+    """Return a verification, or raise VerificationError if a difference is larger than allowed."""
+    tolerance = verification.tolerance
+    # Written so that a NaN fails.
+    if not all(difference <= tolerance for difference in verification.differences.values()):
+        raise VerificationError(
+            f"the ONNX file differs from the network by up to {verification.largest:.2e}; {tolerance:.0e} is allowed",
+            hint="Very large activations do this: train longer, or with a lower learning rate.",
+        )
+    return verification
+
+
+def verify_variants(network: TransformerNetwork, path: Path) -> dict[str, float]:
+    """Compare the graph variants of an ONNX file of any size with its network.
+
+    Args:
+        network: The original, in eval mode.
+        path: The ONNX file.
+
+    Returns:
+        Largest absolute differences by what was compared: ``statistics``, in deviations of their channel; ``fixed``, a
+        picture with its own statistics in the convolutions; ``tile``, a part of it with the statistics of the whole, as
+        far as the tile's border is out of reach. Empty for a network without normalizations, which sees no whole.
+
+    Raises:
+        ModelError: No variants can be made of the graph.
+    """
+    if not any(isinstance(layer, InstanceNormalization) for layer in network.modules()):
+        return {}
+    content, stride = read_checked(path), network.stride
+    reach = find_reach(content)
+    # Tiles begin at cells of the network, and here at none that the noise repeats.
+    margin = -(-max(reach.before, reach.after) // stride) * stride
+    image = example_image(1, 2 * margin + _ROOM + 3 * stride, 2 * margin + _ROOM + 5 * stride + 3)
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        expected = network(torch.from_numpy(image).to(device)).clamp(0.0, 1.0).cpu().numpy()
+        layers = record_statistics(network, torch.from_numpy(image).to(device)).values()
+    recorded = np.stack(
+        [np.concatenate([getattr(x, what).cpu().numpy().ravel() for x in layers]) for what in ("mean", "variance")]
+    )
+    (statistics,) = open_session(measure_form(content)).run(None, {INPUT: image})
+    deviation = np.sqrt(recorded[1] + _LEAST_VARIANCE)
+    means, deviations = (statistics[0] - recorded[0]) / deviation, np.sqrt(statistics[1] + _LEAST_VARIANCE) / deviation
+    fixed = open_session(fixed_form(content, statistics, stride=stride))
+    row, column = stride, 2 * stride
+    part = np.ascontiguousarray(image[..., row:, column:])
+    (whole,) = fixed.run(None, {INPUT: image})
+    (tile,) = fixed.run(None, {INPUT: part, ORIGIN: np.array([row, column])})
+    return {
+        "statistics": float(max(np.abs(means).max(), np.abs(deviations - 1).max())),
+        "fixed": float(np.abs(whole - expected).max()),
+        "tile": float(np.abs(tile[..., margin:, margin:] - expected[..., row + margin :, column + margin :]).max()),
+    }
+
+
+def example_image(count: int, height: int, width: int) -> NDArray[np.float32]:
+    """Make (N, 3, H, W) pictures in [0, 1]: half noise, half gradient, as noise alone hides faults in a flat sky."""
+    image = np.random.default_rng(0).random((count, 3, height, width), np.float32)
+    image[..., : width // 2] = np.linspace(0, 1, height, dtype=np.float32)[:, None]
+    return image
