@@ -18,6 +18,7 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, FAILED, INTERRUPTED, SOME_FAILED, print_error, report_error
 from fast_style.errors import FastStyleError, InputError
+from fast_style.files import make_parent
 from fast_style.images import MAX_PIXELS
 from fast_style.model import Device, core_count
 from fast_style.photos.jobs import STREAM, Format, Job, check_video, plan_jobs
@@ -234,11 +235,14 @@ def _merge(plan: list[Job], style: str, look: Look, engine: Engine) -> int:
     """Write what the ledgers of each folder of results say."""
     from fast_style.photos.batch import told
     from fast_style.photos.ledger import Ledger
-    from fast_style.photos.manifest import write_status
-    from fast_style.photos.run import settings_key
+    from fast_style.photos.manifest import Status, write_status
+    from fast_style.photos.run import explain, settings_key
     from fast_style.stylize.stylizer import Stylizer
 
     folders = list(dict.fromkeys(job.folder for job in plan if job.folder is not None))
+    for job in plan:
+        if job.error is not None and job.folder is None:
+            raise job.error
     if not folders or any(job.folder is None for job in plan):
         raise InputError("only folders of photos have ledgers to merge", hint="Give the folder that was stylized.")
     stylizer = Stylizer(style, device=engine.device, value_range=engine.value_range, strength=look.strength)
@@ -247,7 +251,12 @@ def _merge(plan: list[Job], style: str, look: Look, engine: Engine) -> int:
     for folder in folders:
         ledger = Ledger(folder, settings)
         jobs = [job for job in plan if job.folder == folder]
-        statuses = [told(ledger, job.names[1], str(job.source), str(job.target)) for job in jobs]
+        statuses = [
+            told(ledger, job.names[1], str(job.source), str(job.target))
+            if job.error is None
+            else Status(str(job.source), str(job.target), "failed", explain(job.error))
+            for job in jobs
+        ]
         counts.update(status.status for status in statuses)
         write_status(str(folder / "status.csv"), statuses)
         print(folder / "status.csv")
@@ -299,7 +308,7 @@ def _video(
     start = time.perf_counter()
     try:
         check_video(job, force=force)
-        job.target.parent.mkdir(parents=True, exist_ok=True)
+        make_parent(job.target)
         with frame_progress(job.source.name) as progress:
             report = stylize_video(job.source, job.target, stylizer, options, workers=workers, progress=progress)
         seconds = time.perf_counter() - start

