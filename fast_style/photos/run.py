@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import threading
@@ -9,10 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import IO
 
 from fast_style.errors import FastStyleError, ImageError, InputError
 from fast_style.files import make_parent, replacing, sweep
-from fast_style.images import MAX_PIXELS, format_of, load_image, read_header, save_image
+from fast_style.images import MAX_PIXELS, Header, format_of, load_image, read_header, save_image
 from fast_style.model import Device, core_count
 from fast_style.photos.jobs import STREAM, Job, is_done
 from fast_style.photos.ledger import Ledger
@@ -114,22 +116,51 @@ def stylize_photo(
         options: See :class:`PhotoOptions`.
         progress: Called with the share that is done, 0.0 to 1.0, while a large photo is stylized.
     """
+    with _opened(job.source) as photo:
+        return _stylize(job, photo, stylizer, options, progress)
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """A photo whose file is open; ``source`` is its path if it cannot be opened, and loading it says why."""
+
+    source: Path | IO[bytes]
+    header: Header | None
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[_Photo]:
+    """Open a photo once: its header is read before there is memory for its pixels."""
+    with contextlib.ExitStack() as stack:
+        source: Path | IO[bytes] = path
+        if path == STREAM:
+            source = io.BytesIO(sys.stdin.buffer.read())
+        else:
+            with contextlib.suppress(OSError):
+                source = stack.enter_context(path.open("rb"))
+        yield _Photo(source, read_header(source))
+
+
+def _stylize(
+    job: Job, photo: _Photo, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
+) -> PhotoOutcome:
     start = time.perf_counter()
     try:
-        if _is_streamed(job, stylizer, options):
+        if _is_streamed(job, photo.header, stylizer, options):
             size = _stream(job, stylizer, options, progress)
         else:
-            size = _stylize(job, stylizer, options, progress)
+            size = _stylize_whole(job, photo, stylizer, options, progress)
     except FastStyleError as error:
         return PhotoOutcome(job, time.perf_counter() - start, error=error)
     return PhotoOutcome(job, time.perf_counter() - start, size)
 
 
-def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None) -> tuple[int, int]:
+def _stylize_whole(
+    job: Job, photo: _Photo, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
+) -> tuple[int, int]:
     """Stylize a photo in memory; return its size."""
-    source = io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
     picture = stylizer.picture(
-        load_image(source, size=options.size, max_pixels=options.max_pixels),
+        load_image(photo.source, size=options.size, max_pixels=options.max_pixels),
         blend=options.blend,
         keep_colors=options.keep_colors,
         strokes=options.strokes,
@@ -144,9 +175,9 @@ def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Prog
     return picture.size
 
 
-def _is_streamed(job: Job, stylizer: Stylizer, options: PhotoOptions) -> bool:
+def _is_streamed(job: Job, header: Header | None, stylizer: Stylizer, options: PhotoOptions) -> bool:
     """Whether a photo is read and written in parts: a large one, or one whose 16 bits a channel can be kept."""
-    if options.masks or STREAM in {job.source, job.target} or (header := read_header(job.source)) is None:
+    if options.masks or STREAM in {job.source, job.target} or header is None:
         return False
     deep = header.deep and format_of(job.target) in {"PNG", "TIFF"}
     if not deep and is_seen_whole(stylizer.network, header.pixels(options.size)):
@@ -299,11 +330,10 @@ class PhotoWorker:
 
     def do(self, job: Job) -> PhotoOutcome:
         """Stylize one photo and save it, as soon as there is memory for it."""
-        # Nothing is known of standard input before it is read.
-        header = None if job.source == STREAM else read_header(job.source)
-        pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
-        with self._budget.spend(pixels):
-            return stylize_photo(job, self._stylizer_for(pixels), self._options, progress=self._progress)
+        with _opened(job.source) as photo:
+            pixels = _PIXELS_AT_ONCE if photo.header is None else photo.header.pixels(self._options.size)
+            with self._budget.spend(pixels):
+                return _stylize(job, photo, self._stylizer_for(pixels), self._options, self._progress)
 
     def _stylizer_for(self, pixels: int) -> Stylizer:
         """The session for a photo of that size: one thread each, but all for one so large that few fit in memory."""

@@ -355,14 +355,14 @@ def test_a_ledger_in_a_store_is_put_in_parts(memory: Any, monkeypatch: pytest.Mo
 def test_a_mistake_of_ours_ends_one_row_only(place: Path, negative: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fast_style.photos import run as photos
 
-    stylize = photos.stylize_photo
+    save = photos.save_image
 
-    def fail(job: Any, *rest: Any, **more: Any) -> Any:
-        if job.source.name == "3.png":
+    def fail(picture: Any, target: Path, **options: Any) -> None:
+        if target.name == "3.png":
             raise ZeroDivisionError("division by zero")
-        return stylize(job, *rest, **more)
+        save(picture, target, **options)
 
-    monkeypatch.setattr(photos, "stylize_photo", fail)
+    monkeypatch.setattr(photos, "save_image", fail)
     assert run(place / "list.csv", negative) == 1
     (bad,) = [row for row in status(place / "list-status/status.csv") if row["status"] == "failed"]
     assert bad["error"] == "ZeroDivisionError: division by zero. This is a mistake of fast-style."

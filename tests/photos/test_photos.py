@@ -1,7 +1,10 @@
+import builtins
+import io
 import json
 import os
 import pickle
 import random
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -46,6 +49,21 @@ def test_every_photo_of_a_folder_is_stylized_in_order(folder: Path, negative: Pa
     for outcome in outcomes:
         photo, result = load_image(outcome.job.source).pixels, load_image(outcome.job.target).pixels
         assert (result == 255 - photo).all()
+
+
+def test_a_photo_is_opened_once(folder: Path, negative: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: Counter[str] = Counter()
+    opens = io.open
+
+    def count(file: Any, *rest: Any, **more: Any) -> Any:
+        if not isinstance(file, int):
+            opened[os.fspath(file)] += 1
+        return opens(file, *rest, **more)
+
+    monkeypatch.setattr(io, "open", count)
+    monkeypatch.setattr(builtins, "open", count)
+    run(folder, negative)
+    assert [opened[str(photo)] for photo in find_images(folder)] == [1] * 6
 
 
 def test_a_second_run_makes_only_what_is_new_or_changed(folder: Path, negative: Path) -> None:

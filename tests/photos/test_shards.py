@@ -142,7 +142,10 @@ def test_the_ledgers_are_merged_into_one_report(
 
 def test_shards_are_for_folders(folder: Path, negative: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["stylize", str(folder / "0.png"), "-s", str(negative)]
-    for option, said in (("--shard=1/2", "only folders of photos can be divided into shards"), ("--merge", "only folders of photos")):
+    for option, said in (
+        ("--shard=1/2", "only folders of photos can be divided into shards"),
+        ("--merge", "only folders of photos"),
+    ):
         assert main([*arguments, option]) == 2
         error, hint = capsys.readouterr().err.splitlines()
         assert error.startswith(f"error: {said}")
