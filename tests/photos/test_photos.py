@@ -25,6 +25,7 @@ from fast_style.images import find_images, load_image
 from fast_style.photos.jobs import Job
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.run import PhotoOptions, PhotoOutcome, settings_key, stylize_photo, stylize_photos
+from fast_style.stylize.options import StyleOptions
 from tests.conftest import write_style
 
 
@@ -40,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, style: Path, *, force: bool = False, blend: float = 1.0) -> list[PhotoOutcome]:
     out = folder.with_name("out")
     jobs = [Job(path, out / path.relative_to(folder), out) for path in find_images(folder)]
-    return list(stylize_photos(jobs, style, PhotoOptions(blend=blend), jobs_at_once=3, force=force))
+    return list(stylize_photos(jobs, StyleOptions(style), PhotoOptions(blend=blend), jobs_at_once=3, force=force))
 
 
 def test_every_photo_of_a_folder_is_stylized_in_order(folder: Path, negative: Path) -> None:
@@ -130,7 +131,7 @@ def test_memory_of_many_large_photos_is_bounded(tmp_path: Path, negative: Path) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photos, "Budget", Watched)
         patch.setattr(photos, "_PIXELS_AT_ONCE", 15_000)
-        outcomes = list(stylize_photos(jobs, negative, PhotoOptions(), jobs_at_once=4))
+        outcomes = list(stylize_photos(jobs, StyleOptions(negative), PhotoOptions(), jobs_at_once=4))
     assert [outcome.error for outcome in outcomes] == [None] * 8
     assert len(seen) == 8
     assert max(seen) <= 10_000
