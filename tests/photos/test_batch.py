@@ -22,7 +22,7 @@ from PIL import Image
 
 from fast_style.cli import main
 from fast_style.errors import FileError, InputError
-from fast_style.images import load_image
+from fast_style.images import load_image, save_image
 from fast_style.photos import batch as batch_module
 from fast_style.photos import places
 from fast_style.photos.batch import Batch, Worker, run_batch
@@ -358,16 +358,12 @@ def test_a_ledger_in_a_store_is_put_in_parts(memory: Any, monkeypatch: pytest.Mo
 
 
 def test_a_mistake_of_ours_ends_one_row_only(place: Path, negative: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fast_style.photos import run as photos
-
-    save = photos.save_image
-
     def fail(picture: Any, target: Path, **options: Any) -> None:
         if target.name == "3.png":
             raise ZeroDivisionError("division by zero")
-        save(picture, target, **options)
+        save_image(picture, target, **options)
 
-    monkeypatch.setattr(photos, "save_image", fail)
+    monkeypatch.setattr("fast_style.photos.run.save_image", fail)
     assert run(place / "list.csv", negative) == 1
     (bad,) = [row for row in status(place / "list-status/status.csv") if row["status"] == "failed"]
     assert bad["error"] == "ZeroDivisionError: division by zero. This is a mistake of fast-style."
