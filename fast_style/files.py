@@ -45,6 +45,18 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def make_parent(target: Path) -> None:
+    """Make the folder of a file that will be written.
+
+    Raises:
+        FileError: It cannot be made.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot write {target}: {error.filename}: {error.strerror}") from error
+
+
 def sweep(target: Path) -> None:
     """Remove what :func:`replacing` left beside a target in a process that was killed; none may be writing there."""
     for partial in target.parent.glob(f".{glob.escape(target.stem[:40])}-????????{glob.escape(target.suffix)}"):

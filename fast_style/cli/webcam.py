@@ -9,44 +9,38 @@ import re
 import signal
 import socket
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, INTERRUPTED
+from fast_style.cli.options import Engine, Flag, Look
 from fast_style.errors import CameraError, InputError
 from fast_style.files import check_new
-from fast_style.model import Device
-from fast_style.stylize.contract import Range
-from fast_style.stylize.stylizer import Stylizer, check_blend, check_size
+from fast_style.stylize.stylizer import check_blend, check_size
 
 if TYPE_CHECKING:
     from fast_style.live.capture import Capture
     from fast_style.live.session import Live
     from fast_style.live.window import Controls
+    from fast_style.stylize.stylizer import Stylizer
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Look:
+class LiveLook(Look):
     """What is shown at first; keys change it.
 
     Args:
         size: Shrink the long side to this many px.
-        blend: 0 is the camera's picture, 1 the full style.
-        strength: How strong a style is painted that learned that, 0.25 to 4.
-        keep_colors: Take only brightness from the style.
         side_by_side: Show the camera's picture, too.
-        mirror: Swap left and right; by default for cameras, not for files or virtual cameras.
+        mirror: Mirror horizontally (default: on for cameras, off for files and with a virtual camera).
     """
 
     size: int | None = 640
-    blend: float = 1.0
-    strength: float = 1.0
-    keep_colors: Annotated[bool, Parameter(negative="")] = False
-    side_by_side: Annotated[bool, Parameter(negative="")] = False
+    side_by_side: Flag = False
     mirror: bool | None = None
 
     def __post_init__(self) -> None:
@@ -70,22 +64,6 @@ class Look:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Engine:
-    """What the network runs on.
-
-    Args:
-        value_range: The values that models from elsewhere take and give, 0-1 or 0-255.
-        device: auto, cpu, cuda, …; an error if it is not the one that would run.
-        threads: CPU threads; by default one for each core.
-    """
-
-    value_range: Annotated[Range | None, Parameter(name="--range")] = None
-    device: Device = "auto"
-    threads: int | None = None
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
 class Output:
     """Where the result goes beside the window.
 
@@ -100,10 +78,10 @@ class Output:
 
     record: Path | None = None
     stills: Path = Path()
-    virtual_camera: Annotated[bool, Parameter(negative="")] = False
-    headless: Annotated[bool, Parameter(negative="")] = False
+    virtual_camera: Flag = False
+    headless: Flag = False
     seconds: float | None = None
-    force: Annotated[bool, Parameter(negative="")] = False
+    force: Flag = False
 
     def check(self) -> None:
         """Raise InputError for what cannot be, before any window opens; ImportError without the extra it needs."""
@@ -127,10 +105,10 @@ def webcam(
     *,
     style: Annotated[list[str], Parameter(name=["--style", "-s"], consume_multiple=True)],
     source: str = "0",
-    look: Look = Look(),
+    look: LiveLook = LiveLook(),
     output: Output = Output(),
     engine: Engine = Engine(),
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
 ) -> int:
     """Stylize what a camera sees, in a window. Press h there for the keys.
 
@@ -149,7 +127,7 @@ def webcam(
     # This needs the extra "video", too.
     from fast_style.live.capture import Capture
 
-    opened = [Stylizer(name, strength=look.strength, **asdict(engine)) for name in style]
+    opened = [engine.style(name, look.strength).open(engine.threads) for name in style]
     stylizers = [each for stylizer in opened for each in stylizer.each()]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a recording is finished then, too
     status = DONE
@@ -167,7 +145,9 @@ def webcam(
     return status
 
 
-def _live(stack: contextlib.ExitStack, capture: Capture, stylizers: list[Stylizer], look: Look, output: Output) -> Live:
+def _live(
+    stack: contextlib.ExitStack, capture: Capture, stylizers: list[Stylizer], look: LiveLook, output: Output
+) -> Live:
     """A live session, with its window and its virtual camera, which the stack closes."""
     from fast_style.live.session import Live, LiveOptions
     from fast_style.live.virtual_camera import VirtualCamera

@@ -34,7 +34,8 @@ from fast_style.photos.jobs import is_sequence, is_video, numbered_files
 from fast_style.pipeline import overlap
 from fast_style.stylize.masks import Mask, as_mask, networks_for_masks, paint_masked, pair_masks
 from fast_style.stylize.network import Network, StyleNetwork
-from fast_style.stylize.stylizer import Stylizer, check_blend, check_quality, check_size
+from fast_style.stylize.options import Look
+from fast_style.stylize.stylizer import Stylizer
 
 if TYPE_CHECKING:
     from fast_style.films.motion import MotionTracker
@@ -48,49 +49,37 @@ _PIXELS_AT_ONCE = 5_000_000
 
 
 @dataclass(frozen=True)
-class VideoOptions:
+class VideoOptions(Look):
     """How a video is stylized.
 
     Attributes:
-        size: Shrink the long side to this many px, or None.
         fps: Frames a second of the result; frames are dropped or repeated. None keeps every time as it is.
         start: Leave out what is before, seconds.
         end: Stop there, seconds, or None.
-        blend: 0.0 is the original, 1.0 the full style.
-        keep_colors: Take only brightness from the style.
         side_by_side: The original on the left of the result.
         steady: Hold still what does not move.
-        masks: Where the styles are painted: pictures or videos, see :func:`fast_style.stylize.masks.pair_masks`.
-            Where a video ends, its last frame stays.
         audio: Copy the sound.
         subtitle: Copy the subtitles.
         codec: See :class:`VideoFormat`.
-        quality: 1 to 100.
     """
 
-    size: int | None = None
+    quality: int = 64
     fps: Fraction | None = None
     start: float = 0.0
     end: float | None = None
-    blend: float = 1.0
-    keep_colors: bool = False
     side_by_side: bool = False
     steady: bool = False
-    masks: tuple[Path, ...] = ()
     audio: bool = True
     subtitle: bool = True
     codec: str | None = None
-    quality: int = 64
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
-        check_blend(self.blend)
-        check_size(self.size)
+        super().__post_init__()
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise InputError(f"fps is {self.fps}; expected more than 0 and at most 1000")
         if self.start < 0 or (self.end is not None and self.end <= self.start):
             raise InputError(f"start is {self.start:g} s and end {self.end} s; expected 0 ≤ start < end")
-        check_quality(self.quality)
 
 
 @dataclass(frozen=True)

@@ -197,7 +197,7 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
 
 
 def _name(source: Source) -> str:
-    return str(source) if isinstance(source, str | Path) else "standard input"
+    return str(source if isinstance(source, str | Path) else getattr(source, "name", "standard input"))
 
 
 def _too_large(source: Source, what: str, max_pixels: int) -> ImageError:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fast_style.errors import FastStyleError, InputError
 from fast_style.files import sweep
-from fast_style.model import Device, core_count
+from fast_style.model import core_count
 from fast_style.photos import places
 from fast_style.photos.jobs import Job
 from fast_style.photos.ledger import Ledger
@@ -21,7 +21,7 @@ from fast_style.photos.manifest import Row, Status, read_rows, write_status
 from fast_style.photos.run import PhotoOptions, PhotoWorker, explain, settings_key
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import overlap
-from fast_style.stylize.contract import Range
+from fast_style.stylize.options import StyleOptions
 from fast_style.stylize.stylizer import Stylizer
 
 # Rows between two notes in a ledger that lies in a store, where a note is a request; on a disk each row is noted.
@@ -33,39 +33,27 @@ class Batch:
     """What is to be done: plain data, the same for every worker.
 
     Attributes:
-        manifest: A path or an address, see :func:`fast_style.photos.manifest.read_rows`. What it says is relative
-            to its folder.
+        manifest: A path or an address, see :func:`fast_style.photos.manifest.read_rows`. Its paths are relative to its
+            folder.
         home: Folder, or address of one, where ledgers and status go.
-        style: See :class:`Stylizer`.
+        style: Which style, and on what it runs.
         options: How photos are stylized and saved.
         shard: The share of this copy of the command.
-        device: See :class:`Stylizer`.
-        value_range: See :class:`Stylizer`.
-        strength: See :class:`Stylizer`.
         threads: Of the network for one photo; None shares the cores out.
-        force: Overwrite results that exist, and make those again that are done.
+        force: Overwrite existing results, and redo those that are done.
     """
 
     manifest: str
     home: str
-    style: str
+    style: StyleOptions
     options: PhotoOptions
-    shard: Shard = Shard()  # noqa: RUF009  # frozen
-    device: Device = "auto"
-    value_range: Range | None = None
-    strength: float = 1.0
+    shard: Shard = Shard()
     threads: int | None = None
     force: bool = False
 
-    def open_style(self, threads: int | None = 1) -> Stylizer:
-        """Open the style."""
-        return Stylizer(
-            self.style, device=self.device, threads=threads, value_range=self.value_range, strength=self.strength
-        )
-
     def open_ledger(self, stylizer: Stylizer, *, own: str = "", read: bool = True) -> Ledger:
         """Open the ledgers beside the manifest, to write to the one of that name."""
-        settings = settings_key(stylizer, self.options, self.value_range)
+        settings = settings_key(stylizer, self.options, self.style.value_range)
         base = places.folder_of(self.manifest)
         return Ledger(self.home, settings, base=base, own=own, shard=self.shard, read=read)
 
@@ -87,7 +75,7 @@ class Worker:
 
     def __init__(self, batch: Batch, *, at_once: int = 1, read: bool = True, deaths: int | None = None) -> None:
         self._batch, self._deaths = batch, deaths
-        self._photos = PhotoWorker(batch.open_style, batch.options, at_once, batch.threads, None)
+        self._photos = PhotoWorker(batch.style.open, batch.options, at_once, batch.threads, None)
         own = f"-{batch.shard}-{uuid.uuid4().hex[:12]}"
         self.ledger = batch.open_ledger(self._photos.stylizer, own=own, read=read)
 
@@ -167,7 +155,7 @@ def report(batch: Batch) -> Iterator[Status]:
     Raises:
         FastStyleError: The style cannot be opened, or the manifest cannot be read.
     """
-    ledger = batch.open_ledger(batch.open_style())
+    ledger = batch.open_ledger(batch.style.open())
     for row in read_rows(batch.manifest, batch.shard):
         if row.error:
             yield Status(row.source, row.target, "failed", row.error)

@@ -1,15 +1,16 @@
-"""Planning: from what was asked for to jobs, which are plain data, and which of them are done already."""
+"""Planning: from inputs to jobs, which are plain data, and which jobs are done already."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from fast_style.errors import InputError, VideoError
+from fast_style.errors import DatasetError, FastStyleError, InputError, VideoError
 from fast_style.images import WRITABLE_SUFFIXES, find_photos
+from fast_style.photos import places
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.shards import Shard
 
@@ -35,15 +36,19 @@ class Job:
         source: A file, a pattern of numbered pictures, or ``-`` for standard input.
         target: A file, a pattern of numbered pictures, or ``-`` for standard output.
         folder: Folder of all the results, if a folder of photos is stylized, else None.
+        error: Why this cannot be done, found while planning; None if it can be tried.
     """
 
     source: Path
     target: Path
     folder: Path | None = None
+    error: FastStyleError | None = None
 
     @property
     def is_video(self) -> bool:
-        """Whether the result is a video."""
+        """Whether the result is a video; False if it cannot be told."""
+        if self.error is not None:
+            return False
         if self.source.suffix.lower() == ".gif":
             return self.target.suffix.lower() in VIDEO_SUFFIXES or "%" in self.target.name
         return is_video(self.source)
@@ -57,7 +62,10 @@ class Job:
 def plan_jobs(
     inputs: Sequence[Path], out: Path | None, style: str, format: Format | None, *, shard: Shard | None = None
 ) -> list[Job]:
-    """Decide what becomes of each input, and where its result goes.
+    """Decide where the result of each input goes.
+
+    An input that cannot be looked at, a folder without photos, and a result that another photo has already claimed give
+    a job with an error: the other jobs can be done.
 
     Args:
         inputs: Photos, videos, folders of photos, patterns of numbered pictures, or ``-`` for standard input.
@@ -67,25 +75,31 @@ def plan_jobs(
         shard: Only the share of the folders' photos that it holds; None is all.
 
     Raises:
-        InputError: There is nothing to do, a folder holds no photos, or several results would go to one file.
+        InputError: There is nothing to do, or the options do not fit the inputs.
     """
     if not inputs:
         raise InputError("nothing to stylize", hint="Give a photo, a video, a folder, or - for standard input.")
-    single = len(inputs) == 1 and not inputs[0].is_dir()
+    single = len(inputs) == 1 and not _is_folder(inputs[0])
     if not single and out is not None and (out == STREAM or out.is_file() or _is_file_name(out)):
         raise InputError(f"several results cannot all go to {out}", hint="Give a folder with -o.")
-    if shard is not None and not all(given.is_dir() for given in inputs):
+    if shard is not None and not all(map(_is_folder, inputs)):
         raise InputError(
-            "only folders of photos are stylized in shards",
+            "only folders of photos can be divided into shards",
             hint="Leave --shard out, or list files for 'fast-style batch'.",
         )
-    seen: dict[Path, Path] = {}
+    claimed: dict[Path, Path] = {}
     jobs: list[Job] = []
-    for given in inputs:
-        for job in _jobs_of(given, out, style, format, single=single):
-            if job.target in seen:
-                raise InputError(f"{seen[job.target]} and {job.source} would both be written to {job.target}")
-            seen[job.target] = job.source
+    for path in inputs:
+        try:
+            planned = list(_jobs_of(path, out, style, format, single=single))
+        except (DatasetError, OSError) as error:
+            jobs.append(Job(path, path, error=_explained(error, path)))
+            continue
+        for job in planned:
+            other = claimed.setdefault(job.target, job.source)
+            if other is not job.source:
+                clash = InputError(f"{other} and {job.source} would both be written to {job.target}")
+                job = replace(job, error=clash)
             if shard is None or shard.holds(job.names[1]):
                 jobs.append(job)
     return jobs
@@ -100,9 +114,9 @@ def is_done(job: Job, ledger: Ledger | None, *, force: bool) -> bool:
         force: Do everything again, and overwrite what exists.
 
     Raises:
-        InputError: There is a file in the place of the result that may not be overwritten.
+        InputError: The result exists and may not be overwritten, or its place cannot be looked at.
     """
-    if force or job.target == STREAM or not job.target.exists():
+    if force or job.target == STREAM or places.state(str(job.target)) is None:
         return False
     if ledger is None:
         raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
@@ -113,14 +127,19 @@ def check_video(job: Job, *, force: bool) -> None:
     """Refuse a video whose result may not be written.
 
     Raises:
-        InputError: It would go to standard output, over the video itself, or over what exists.
+        InputError: It would go to standard output, over the video itself, or over an existing file; or its place cannot
+            be looked at.
     """
     if job.target == STREAM:
         raise InputError("a video cannot go to standard output", hint="Give a file with -o.")
-    if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
-        raise InputError(f"{job.source} would be written over itself")
-    if (there := _existing(job.target)) and not force:
-        raise InputError(f"{there[0]} exists", hint="Give --force to overwrite it.")
+    try:
+        if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
+            raise InputError(f"{job.source} would be written over itself")
+        existing = _existing(job.target)
+    except OSError as error:
+        raise _explained(error, job.target) from error
+    if existing and not force:
+        raise InputError(f"{existing[0]} exists", hint="Give --force to overwrite it.")
 
 
 def is_sequence(path: Path) -> bool:
@@ -138,30 +157,44 @@ def numbered_files(pattern: Path) -> list[Path]:
     if len(parts) != 2:
         raise VideoError(f"{pattern} is not a pattern with one number, such as %05d.png")
     name = re.compile(rf"{re.escape(parts[0])}(\d+){re.escape(parts[1])}")
-    found = ((name.fullmatch(path.name), path) for path in pattern.parent.glob("*"))
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+    matches = ((name.fullmatch(path.name), path) for path in pattern.parent.glob("*"))
+    return [path for _, path in sorted((int(match[1]), path) for match, path in matches if match)]
 
 
-def _jobs_of(given: Path, out: Path | None, style: str, format: Format | None, *, single: bool) -> Iterator[Job]:
-    """The jobs of one input: one, or those of a folder's photos."""
-    if given.is_dir():
-        folder = _beside(given, style) if out is None else out
-        for photo in find_photos(given):
-            yield Job(photo, folder / photo.relative_to(given).with_suffix(_suffix(photo, format)), folder)
+def _jobs_of(path: Path, out: Path | None, style: str, format: Format | None, *, single: bool) -> Iterator[Job]:
+    """Yield the job of a file, or those of a folder's photos; raises OSError if the path cannot be looked at."""
+    if path.is_dir():
+        folder = _beside(path, style) if out is None else out
+        next(path.iterdir(), None)  # raises without permission, where a search finds nothing
+        for photo in find_photos(path):
+            yield Job(photo, folder / photo.relative_to(path).with_suffix(_suffix(photo, format)), folder)
         return
-    if str(given).startswith("-") and given != STREAM and not given.exists():
-        raise InputError(f"{given} is neither an option nor a file")
+    if str(path).startswith("-") and path != STREAM and not path.exists():
+        raise InputError(f"{path} is neither an option nor a file")
     if single and out is not None and (out == STREAM or (not out.is_dir() and out.suffix)):
         target = out
-    elif given == STREAM:
+    elif path == STREAM:
         target = STREAM if out is None else out / f"stdin.{format or 'png'}"
-    elif "%" in given.name and is_video(given):
-        target = (out or _beside(given.parent, style)) / given.name
+    elif "%" in path.name and is_video(path):
+        target = (out or _beside(path.parent, style)) / path.name
     elif out is not None:
-        target = out / Path(given.name).with_suffix(_suffix(given, format))
+        target = out / Path(path.name).with_suffix(_suffix(path, format))
     else:
-        target = given.with_name(f"{given.stem}-{style}{_suffix(given, format)}")
-    yield Job(given, target)
+        target = path.with_name(f"{path.stem}-{style}{_suffix(path, format)}")
+    yield Job(path, target)
+
+
+def _explained(error: Exception, path: Path) -> FastStyleError:
+    if isinstance(error, FastStyleError):
+        return error
+    return InputError(f"cannot look at {path}: {getattr(error, 'strerror', None) or error}")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # its job says why
+        return False
 
 
 def _beside(folder: Path, style: str) -> Path:

@@ -85,7 +85,7 @@ class Ledger:
         *,
         base: str | None = None,
         own: str = "",
-        shard: Shard = Shard(),  # noqa: B008  # frozen
+        shard: Shard = Shard(),
         read: bool = True,
     ) -> None:
         self.home = str(home)

@@ -61,7 +61,7 @@ class Status:
     skipped: bool = False
 
 
-def read_rows(manifest: str, shard: Shard = Shard()) -> Iterator[Row]:  # noqa: B008  # frozen
+def read_rows(manifest: str, shard: Shard = Shard()) -> Iterator[Row]:
     """Read the rows of a share, one after the other.
 
     A row whose result another row has already claimed gets an error, since the share that holds a result holds every

@@ -48,12 +48,12 @@ class Actor:
         rows = [Row(*map(str, row)) for row in zip(columns["source"], columns["target"], columns["error"], strict=True)]
         # After a death one by one: only the row that is to blame may be begun again and again.
         groups = [[row] for row in rows] if self._again else [rows]
-        found = [asdict(status) for group in groups for status in self._worker(group)]
-        return {name: [status[name] for status in found] for name in Status.__dataclass_fields__}
+        statuses = [asdict(status) for group in groups for status in self._worker(group)]
+        return {name: [status[name] for status in statuses] for name in Status.__dataclass_fields__}
 
 
 def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
-    """Stylize the photos of a share in actors; yield what became of each, as they come.
+    """Stylize the photos of a share in actors; yield the status of each, as they come.
 
     Ray is that of the environment (``RAY_ADDRESS``, or a job that was submitted), or starts on this machine and ends
     with the iterator. Each actor takes as many CPUs as the network has threads, and with ``device="cuda"`` one GPU.
@@ -66,58 +66,74 @@ def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
         FastStyleError: The style cannot be opened, the manifest cannot be read, there are too few CPUs, or actors die
             again and again.
     """
-    # Actors need not be in this folder.
-    style = places.absolute(batch.style) if Path(batch.style).is_file() else batch.style
-    manifest, home = places.absolute(batch.manifest), places.absolute(batch.home)
-    batch = replace(batch, manifest=manifest, home=home, style=style, threads=batch.threads or 1)
-    ledger = batch.open_ledger(batch.open_style())  # what is wrong with the style is said before Ray starts
+    batch = _from_any_folder(batch)
+    ledger = batch.open_ledger(batch.style.open())  # errors of the style come before Ray starts
     rows = [
         {"source": row.source, "target": row.target, "error": row.error, "known": json.dumps(ledger.lines(row.target))}
         for row in read_rows(batch.manifest, batch.shard)
     ]
     if not rows:
         return
-    # Before it is imported: it would tell its makers of this run. Actors that ask for no GPU see none, in later
-    # versions of Ray, too.
+    # Read when Ray is imported: no usage reports; and actors that ask for no GPU see none, in later versions, too.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
     import ray
-    import ray.data
     import ray.exceptions
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     started = not ray.is_initialized()
     if started:
         ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
     try:
-        threads = batch.threads or 1
-        most = int(ray.cluster_resources().get("CPU", 0)) // threads  # type: ignore[no-untyped-call]
-        count = actors or max(1, most)
-        if count > most:
-            raise InputError(
-                f"{count} actors of {threads} threads need {count * threads} CPUs; Ray has {most * threads}",
-                hint="Give fewer --actors or --threads, or add nodes.",
-            )
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        # Small blocks: what an actor that dies had begun is little, and all actors end at nearly the same time.
-        blocks = max(1, min(len(rows), max(4 * count, len(rows) // (4 * ROWS_AT_ONCE))))
-        data = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
-            Actor,
-            fn_constructor_args=(batch,),
-            # A batch may hold several blocks together; a small one lets each actor have work.
-            batch_size=max(_ROWS, rows_at_once(batch)),
-            compute=ray.data.ActorPoolStrategy(size=count),
-            num_cpus=threads,
-            num_gpus=1 if batch.device == "cuda" else 0,
-        )
-        for found in data.iter_rows():
-            yield Status(**found)
+        yield from _statuses(batch, rows, actors)
     except ray.exceptions.RayError as error:
         raise FastStyleError(
             f"Ray gave up: {str(error).strip().splitlines()[-1]}",
-            hint="What is done is kept: --merge tells which rows are left, and the same command goes on with them.",
+            hint="What is done is kept: --merge lists the rows that are left, and the same command resumes with them.",
         ) from error
     finally:
         if started:
             ray.shutdown()
+
+
+def _from_any_folder(batch: Batch) -> Batch:
+    """Make paths absolute, and threads a number: actors need not be in this folder."""
+    style = batch.style
+    if Path(style.style).is_file():
+        style = replace(style, style=places.absolute(str(style.style)))
+    return replace(
+        batch,
+        manifest=places.absolute(batch.manifest),
+        home=places.absolute(batch.home),
+        style=style,
+        threads=batch.threads or 1,
+    )
+
+
+def _statuses(batch: Batch, rows: list[dict[str, str]], actors: int | None) -> Iterator[Status]:
+    """Divide rows among actors; Ray runs."""
+    import ray
+    import ray.data
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    threads = batch.threads or 1
+    most = int(ray.cluster_resources().get("CPU", 0)) // threads  # type: ignore[no-untyped-call]
+    count = actors or max(1, most)
+    if count > most:
+        raise InputError(
+            f"{count} actors of {threads} threads need {count * threads} CPUs; Ray has {most * threads}",
+            hint="Give fewer --actors or --threads, or add nodes.",
+        )
+    # Small blocks: an actor that dies had begun little, and all actors end at nearly the same time.
+    blocks = max(1, min(len(rows), max(4 * count, len(rows) // (4 * ROWS_AT_ONCE))))
+    data = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
+        Actor,
+        fn_constructor_args=(batch,),
+        # A batch may hold several blocks together; a small one lets each actor have work.
+        batch_size=max(_ROWS, rows_at_once(batch)),
+        compute=ray.data.ActorPoolStrategy(size=count),
+        num_cpus=threads,
+        num_gpus=1 if batch.style.device == "cuda" else 0,
+    )
+    for row in data.iter_rows():
+        yield Status(**row)

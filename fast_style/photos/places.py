@@ -115,12 +115,8 @@ def delivered(address: str) -> Iterator[Path]:
         FileError: The folder cannot be made, or the store does not take the file.
     """
     if not is_remote(address):
-        target = Path(address)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"cannot write {address}: {error.strerror or error}") from error
-        yield target
+        files.make_parent(Path(address))
+        yield Path(address)
         return
     with tempfile.TemporaryDirectory(prefix="fast-style-") as folder:
         made = Path(folder, "result" + Path(address).suffix[:10])

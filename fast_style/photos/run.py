@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import threading
@@ -9,19 +10,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import IO
 
 from fast_style.errors import FastStyleError, ImageError, InputError
-from fast_style.files import replacing, sweep
-from fast_style.images import MAX_PIXELS, format_of, load_image, read_header, save_image
-from fast_style.model import Device, core_count
+from fast_style.files import make_parent, replacing, sweep
+from fast_style.images import MAX_PIXELS, Header, format_of, load_image, read_header, save_image
+from fast_style.model import core_count
 from fast_style.photos.jobs import STREAM, Job, is_done
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import Budget, overlap
 from fast_style.stylize.contract import Range
 from fast_style.stylize.masks import pair_masks
+from fast_style.stylize.options import Look, StyleOptions
 from fast_style.stylize.passes import check_strokes
-from fast_style.stylize.stylizer import Stylizer, check_blend, check_quality, check_size
+from fast_style.stylize.stylizer import Stylizer
 from fast_style.stylize.tiles import Progress, is_seen_whole, stylize_bands
 
 # So many pixels are in memory at once, decoded, in the network or being encoded: about 1.5 GiB.
@@ -31,35 +34,23 @@ _SAME_PICTURE = frozenset({"format", "max_pixels"})
 
 
 @dataclass(frozen=True)
-class PhotoOptions:
+class PhotoOptions(Look):
     """How photos are stylized and saved.
 
     Attributes:
-        size: Shrink the long side to this many px, or None.
-        blend: 0.0 is the photo, 1.0 the full style.
-        keep_colors: Take only brightness from the style.
-        quality: Quality of JPEG and WebP, 1 to 100.
-        format: Format of standard output: PNG, JPEG or WEBP.
+        format: Format of standard output: PNG, JPEG, WEBP or TIFF.
         strokes: How much larger than trained the strokes are; None lets them grow with large photos.
-        masks: Where the styles are painted, see :func:`fast_style.stylize.masks.pair_masks`.
         max_pixels: Photos with more pixels are refused, before they are decoded.
     """
 
-    size: int | None = None
-    blend: float = 1.0
-    keep_colors: bool = False
-    quality: int = 92
     format: str = "PNG"
     strokes: float | None = None
     max_pixels: int = MAX_PIXELS
-    masks: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
-        check_blend(self.blend)
+        super().__post_init__()
         check_strokes(self.strokes)
-        check_size(self.size)
-        check_quality(self.quality)
         if self.max_pixels < 1:
             raise InputError(f"the limit of {self.max_pixels} px refuses every photo; expected at least 1 px")
 
@@ -114,22 +105,51 @@ def stylize_photo(
         options: See :class:`PhotoOptions`.
         progress: Called with the share that is done, 0.0 to 1.0, while a large photo is stylized.
     """
+    with _opened(job.source) as photo:
+        return _stylize(job, photo, stylizer, options, progress)
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """A photo whose file is open; ``source`` is its path if it cannot be opened, and loading it says why."""
+
+    source: Path | IO[bytes]
+    header: Header | None
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[_Photo]:
+    """Open a photo once: its header is read before there is memory for its pixels."""
+    with contextlib.ExitStack() as stack:
+        source: Path | IO[bytes] = path
+        if path == STREAM:
+            source = io.BytesIO(sys.stdin.buffer.read())
+        else:
+            with contextlib.suppress(OSError):
+                source = stack.enter_context(path.open("rb"))
+        yield _Photo(source, read_header(source))
+
+
+def _stylize(
+    job: Job, photo: _Photo, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
+) -> PhotoOutcome:
     start = time.perf_counter()
     try:
-        if _is_streamed(job, stylizer, options):
+        if _is_streamed(job, photo.header, stylizer, options):
             size = _stream(job, stylizer, options, progress)
         else:
-            size = _stylize(job, stylizer, options, progress)
+            size = _stylize_whole(job, photo, stylizer, options, progress)
     except FastStyleError as error:
         return PhotoOutcome(job, time.perf_counter() - start, error=error)
     return PhotoOutcome(job, time.perf_counter() - start, size)
 
 
-def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None) -> tuple[int, int]:
+def _stylize_whole(
+    job: Job, photo: _Photo, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
+) -> tuple[int, int]:
     """Stylize a photo in memory; return its size."""
-    source = io.BytesIO(sys.stdin.buffer.read()) if job.source == STREAM else job.source
     picture = stylizer.picture(
-        load_image(source, size=options.size, max_pixels=options.max_pixels),
+        load_image(photo.source, size=options.size, max_pixels=options.max_pixels),
         blend=options.blend,
         keep_colors=options.keep_colors,
         strokes=options.strokes,
@@ -139,14 +159,14 @@ def _stylize(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Prog
     if job.target == STREAM:
         save_image(picture, sys.stdout.buffer, quality=options.quality, format=options.format)
     else:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
+        make_parent(job.target)
         save_image(picture, job.target, quality=options.quality)
     return picture.size
 
 
-def _is_streamed(job: Job, stylizer: Stylizer, options: PhotoOptions) -> bool:
+def _is_streamed(job: Job, header: Header | None, stylizer: Stylizer, options: PhotoOptions) -> bool:
     """Whether a photo is read and written in parts: a large one, or one whose 16 bits a channel can be kept."""
-    if options.masks or STREAM in {job.source, job.target} or (header := read_header(job.source)) is None:
+    if options.masks or STREAM in {job.source, job.target} or header is None:
         return False
     deep = header.deep and format_of(job.target) in {"PNG", "TIFF"}
     if not deep and is_seen_whole(stylizer.network, header.pixels(options.size)):
@@ -169,7 +189,7 @@ def _stream(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progr
         strokes=options.strokes,
         progress=progress,
     )
-    job.target.parent.mkdir(parents=True, exist_ok=True)
+    make_parent(job.target)
     with replacing(job.target) as partial:
         write_bands(bands, photo, partial, format=format_of(job.target), quality=options.quality)
     return photo.size
@@ -177,31 +197,25 @@ def _stream(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progr
 
 def stylize_photos(
     jobs: Iterable[Job],
-    style: str | Path,
+    style: StyleOptions,
     options: PhotoOptions,
     *,
-    device: Device = "auto",
-    value_range: Range | None = None,
     jobs_at_once: int | None = None,
     threads: int | None = None,
     force: bool = False,
-    strength: float = 1.0,
     shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> Iterator[PhotoOutcome]:
-    """Stylize photos side by side; yield what became of each, in order.
+    """Stylize photos side by side; yield the outcome of each, in order.
 
     Args:
         jobs: What to do.
-        style: A shipped name or an ONNX file.
+        style: Which style, and on what it runs.
         options: See :class:`PhotoOptions`.
-        device: See :class:`Stylizer`.
-        value_range: See :class:`Stylizer`.
         jobs_at_once: Photos at once; by default as many as there are cores.
         threads: Threads of the network for one photo; by default the cores are shared out.
-        force: Overwrite results that exist, and make those again that are done.
-        strength: See :class:`Stylizer`.
-        shard: The share that the jobs are, which has a ledger of its own; None is all.
+        force: Overwrite existing results, and redo those that are done.
+        shard: The share that the jobs are, which has its own ledger; None is all.
         progress: Called with the share that is done of a large photo, if it is the only one.
 
     Raises:
@@ -210,34 +224,36 @@ def stylize_photos(
     """
     jobs = list(jobs)
     workers = min(len(jobs), jobs_at_once or max(1, core_count() // (threads or 1))) or 1
-
-    def open_style(threads: int) -> Stylizer:
-        return Stylizer(style, device=device, threads=threads, value_range=value_range, strength=strength)
-
-    worker = PhotoWorker(open_style, options, workers, threads, progress if len(jobs) == 1 else None)
+    worker = PhotoWorker(style.open, options, workers, threads, progress if len(jobs) == 1 else None)
     folders = {job.folder for job in jobs if job.folder is not None}
-    settings = settings_key(worker.stylizer, options, value_range) if folders else {}
-    own = "" if shard is None else f"-{shard}"
-    ledgers = {folder: Ledger(folder, settings, own=own, shard=shard or Shard()) for folder in folders}
+    settings = settings_key(worker.stylizer, options, style.value_range) if folders else {}
+    suffix = "" if shard is None else f"-{shard}"
+    ledgers = {folder: Ledger(folder, settings, own=suffix, shard=shard or Shard()) for folder in folders}
 
     def work(job: Job) -> PhotoOutcome:
-        ledger = None if job.folder is None else ledgers[job.folder]
-        try:
-            if is_done(job, ledger, force=force):  # asked as late as can be: someone else may write there, too
-                return PhotoOutcome(job, 0.0, skipped=True)
-        except InputError as error:
-            return PhotoOutcome(job, 0.0, error=error)
-        if ledger is None:
-            return worker.do(job)
-        found = ledger.look(*job.names)
-        if ledger.deaths(found):
-            sweep(job.target)
-        ledger.begin([found])
-        outcome = worker.do(job)
-        ledger.end([(found, outcome.seconds, explain(outcome.error))])
-        return outcome
+        return _work(job, worker, None if job.folder is None else ledgers[job.folder], force=force)
 
     return map(work, jobs) if len(jobs) == 1 else overlap(jobs, work, workers=workers)
+
+
+def _work(job: Job, worker: PhotoWorker, ledger: Ledger | None, *, force: bool) -> PhotoOutcome:
+    """Do a job unless it is done, and note it in the ledger of its folder."""
+    try:
+        if job.error is not None:
+            raise job.error
+        if is_done(job, ledger, force=force):  # asked as late as can be: someone else may write there, too
+            return PhotoOutcome(job, 0.0, skipped=True)
+        if ledger is None:
+            return worker.do(job)
+        entry = ledger.look(*job.names)
+    except FastStyleError as error:
+        return PhotoOutcome(job, 0.0, error=error)
+    if ledger.deaths(entry):
+        sweep(job.target)
+    ledger.begin([entry])
+    outcome = worker.do(job)
+    ledger.end([(entry, outcome.seconds, explain(outcome.error))])
+    return outcome
 
 
 def settings_key(stylizer: Stylizer, options: PhotoOptions, value_range: Range | None) -> dict[str, object]:
@@ -297,11 +313,10 @@ class PhotoWorker:
 
     def do(self, job: Job) -> PhotoOutcome:
         """Stylize one photo and save it, as soon as there is memory for it."""
-        # Nothing is known of standard input before it is read.
-        header = None if job.source == STREAM else read_header(job.source)
-        pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
-        with self._budget.spend(pixels):
-            return stylize_photo(job, self._stylizer_for(pixels), self._options, progress=self._progress)
+        with _opened(job.source) as photo:
+            pixels = _PIXELS_AT_ONCE if photo.header is None else photo.header.pixels(self._options.size)
+            with self._budget.spend(pixels):
+                return _stylize(job, photo, self._stylizer_for(pixels), self._options, self._progress)
 
     def _stylizer_for(self, pixels: int) -> Stylizer:
         """The session for a photo of that size: one thread each, but all for one so large that few fit in memory."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -85,6 +86,128 @@ def test_size_blend_and_colors_are_applied(photo_folder: Path, model_file: Path,
     with Image.open(out) as image, Image.open(photo) as original:
         expected = np.asarray(original.resize((60, 48), Image.Resampling.LANCZOS))
         np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+LONG = {"ascii": "n" * 245, "two bytes a letter": "é" * 120, "four bytes a letter": "🎨" * 61}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with the photos a.png and z.png."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "z.png"):
+        Image.new("RGB", (20, 20), "red").save(name)
+    return tmp_path
+
+
+def check_one_failed(records: list[dict[str, object]], bad: str, said: str) -> None:
+    assert [record["input"] for record in records] == ["a.png", bad, "z.png"]
+    assert [str(record.get("error", "")).split(": ")[-1] for record in records] == ["", said, ""]
+    for name in ("a", "z"):
+        assert Path(f"{name}-starry-night-tiny.png").is_file()
+
+
+@pytest.mark.parametrize("name", LONG.values(), ids=LONG)
+@pytest.mark.usefixtures("place")
+def test_a_photo_whose_result_has_too_long_a_name_fails_alone(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy("a.png", f"{name}.png")
+    command = ["stylize", "a.png", f"{name}.png", "z.png", "--style", "starry-night-tiny"]
+    assert main([*command, "--json"]) == 1
+    check_one_failed(json.loads(capsys.readouterr().out), f"{name}.png", "File name too long")
+    assert main([*command, "--force"]) == 1
+    output = capsys.readouterr()
+    assert "2 stylized, 1 failed" in output.err
+    assert output.out == ".\n"
+
+
+@pytest.mark.parametrize("name", ["n" * 300 + ".png", "n" * 300, "n" * 300 + "%d.png", "n" * 300 + ".mp4"])
+@pytest.mark.usefixtures("place")
+def test_an_input_with_too_long_a_name_fails_alone(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["stylize", "a.png", name, "z.png", "--style", "starry-night-tiny", "--json"]
+    assert main(command) == 1
+    records = json.loads(capsys.readouterr().out)
+    (bad,) = [record for record in records if "error" in record]
+    assert bad["input"] == name
+    assert str(bad["error"]).endswith("File name too long")
+    assert Path("z-starry-night-tiny.png").is_file()
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """Let nobody look into a folder, whatever the user may do."""
+    ask = os.stat
+
+    def stat(path: str | Path, *rest: object, **more: object) -> os.stat_result:
+        if not isinstance(path, int) and Path(folder) in Path(path).parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return ask(path, *rest, **more)  # type: ignore[arg-type]  # handed on as they came
+
+    monkeypatch.setattr(os, "stat", stat)
+    (Path(folder) / "b.png").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("name", ["secret/b.png", "secret/deep", "secret/%d.png", "secret/b.mp4"])
+@pytest.mark.usefixtures("place")
+def test_an_input_in_a_folder_that_may_not_be_looked_into_fails_alone(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("secret/deep").mkdir(parents=True)
+    shutil.copy("a.png", "secret/b.png")
+    refuse(monkeypatch, "secret")
+    assert main(["stylize", "a.png", name, "z.png", "--style", "starry-night-tiny", "--json"]) == 1
+    records = json.loads(capsys.readouterr().out)
+    (bad,) = [record for record in records if "error" in record]
+    assert (bad["input"], str(bad["error"]).split(": ")[-1]) == (name, "Permission denied")
+    assert Path("z-starry-night-tiny.png").is_file()
+
+
+@pytest.mark.usefixtures("place")
+def test_a_folder_without_rights_and_one_without_photos_fail_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("empty", "secret"):
+        Path(name).mkdir()
+    shutil.copy("a.png", "secret/b.png")
+    command = ["stylize", "a.png", "empty", "z.png", "--style", "starry-night-tiny", "--json"]
+    assert main(command) == 1
+    check_one_failed(json.loads(capsys.readouterr().out), "empty", "empty holds no photos")
+    Path("secret").chmod(0)
+    try:
+        if os.access("secret", os.R_OK):
+            pytest.skip("this user may read everything")
+        command[2] = "secret"
+        assert main([*command, "--force"]) == 1
+        check_one_failed(json.loads(capsys.readouterr().out), "secret", "Permission denied")
+    finally:
+        Path("secret").chmod(0o700)
+
+
+@pytest.mark.usefixtures("place")
+def test_results_that_cannot_be_written_where_they_should_fail_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in/a").mkdir(parents=True)
+    for name in ("in/a/1.png", "in/b.png"):
+        shutil.copy("a.png", name)
+    Path("out").mkdir()
+    Path("out/a").write_bytes(b"a file where a folder should be")
+    assert main(["stylize", "in", "--style", "starry-night-tiny", "-o", "out", "--json"]) == 1
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["error"].startswith("cannot ")
+    assert "error" not in second
+    assert Path("out/b.png").is_file()
+
+
+@pytest.mark.usefixtures("place")
+def test_the_second_photo_that_claims_a_result_fails_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in").mkdir()
+    for name in ("in/a.jpg", "in/a.png", "in/b.png"):
+        shutil.copy("a.png", name)
+    assert main(["stylize", "in", "--style", "starry-night-tiny", "-o", "out", "--format", "png", "--json"]) == 1
+    records = json.loads(capsys.readouterr().out)
+    assert [record.get("error") for record in records] == [
+        None,
+        "in/a.jpg and in/a.png would both be written to out/a.png",
+        None,
+    ]
+    command = ["stylize", "in", "--style", "starry-night-tiny", "-o", "out", "--format", "png", "--merge"]
+    assert main(command) == 1
+    assert "2 done, 1 failed, 0 left" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from PIL import Image
 
 from fast_style.cli import main
 from fast_style.errors import FileError, InputError
-from fast_style.images import load_image
+from fast_style.images import load_image, save_image
 from fast_style.photos import batch as batch_module
 from fast_style.photos import places
 from fast_style.photos.batch import Batch, Worker, run_batch
@@ -30,6 +30,7 @@ from fast_style.photos.ledger import Ledger
 from fast_style.photos.manifest import Row, read_rows
 from fast_style.photos.run import PhotoOptions
 from fast_style.photos.shards import Shard
+from fast_style.stylize.options import StyleOptions
 
 PHOTOS = 12
 
@@ -123,7 +124,8 @@ def test_bad_rows_are_rows_and_no_failures(place: Path, negative: Path, capsys: 
     (place / "file").write_bytes(b"")
     said = {
         ("in/none.png", "out/none.png"): "in/none.png does not exist",
-        ("in/bad.jpg", "out/bad.jpg"): "not a picture that can be read. JPEG, PNG, WebP, BMP, TIFF and GIF are.",
+        ("in/bad.jpg", "out/bad.jpg"): "not a picture that can be read. JPEG, PNG, WebP, BMP, GIF and TIFF "
+        "are; save other kinds of TIFF as RGB with 8 or 16 bits.",
         ("in/damaged.png", "out/damaged.png"): "the file is damaged",
         ("in/0.png", "out/0.mp4"): "cannot write {place}/out/0.mp4: .mp4. Use .png, .jpg, .webp or .tif.",
         ("in", "out/folder.png"): "in is a folder; expected a picture",
@@ -258,7 +260,9 @@ def test_copies_killed_in_the_middle_lose_nothing_and_do_nothing_twice(place: Pa
         assert process.wait() == -signal.SIGKILL
     kept = {path: path.stat().st_mtime_ns for path in (place / "out").glob("[!.]*.png")}
     assert 60 <= len(kept) < photos
-    found = list(run_batch(Batch(str(place / "list.csv"), str(place / "list-status"), str(negative), PhotoOptions())))
+    found = list(
+        run_batch(Batch(str(place / "list.csv"), str(place / "list-status"), StyleOptions(negative), PhotoOptions()))
+    )
     assert len(found) == len({row.target for row in found}) == photos
     assert {row.status for row in found} == {"done"}
     assert sum(row.skipped for row in found) == len(kept)
@@ -280,7 +284,8 @@ def test_photos_and_manifest_may_lie_in_a_store(place: Path, negative: Path, mem
     assert bad == [
         (
             "in/bad.jpg",
-            "memory://bucket/in/bad.jpg is not a picture that can be read. JPEG, PNG, WebP, BMP, TIFF and GIF are.",
+            "memory://bucket/in/bad.jpg is not a picture that can be read. JPEG, PNG, WebP, BMP, GIF and TIFF "
+            "are; save other kinds of TIFF as RGB with 8 or 16 bits.",
         ),
         ("in/none.jpg", "memory://bucket/in/none.jpg does not exist"),
     ]
@@ -319,7 +324,7 @@ def test_a_worker_killed_in_a_group_of_rows_of_a_store_does_nothing_twice(
 ) -> None:
     memory.put(str(place / "in"), "/bucket/in", recursive=True)
     memory.put(str(place / "list.csv"), "/bucket/list.csv")
-    batch = Batch("memory://bucket/list.csv", "memory://bucket/status", str(negative), PhotoOptions())
+    batch = Batch("memory://bucket/list.csv", "memory://bucket/status", StyleOptions(negative), PhotoOptions())
     made: list[str] = []
     do = Worker._do
 
@@ -353,23 +358,19 @@ def test_a_ledger_in_a_store_is_put_in_parts(memory: Any, monkeypatch: pytest.Mo
 
 
 def test_a_mistake_of_ours_ends_one_row_only(place: Path, negative: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fast_style.photos import run as photos
-
-    stylize = photos.stylize_photo
-
-    def fail(job: Any, *rest: Any, **more: Any) -> Any:
-        if job.source.name == "3.png":
+    def fail(picture: Any, target: Path, **options: Any) -> None:
+        if target.name == "3.png":
             raise ZeroDivisionError("division by zero")
-        return stylize(job, *rest, **more)
+        save_image(picture, target, **options)
 
-    monkeypatch.setattr(photos, "stylize_photo", fail)
+    monkeypatch.setattr("fast_style.photos.run.save_image", fail)
     assert run(place / "list.csv", negative) == 1
     (bad,) = [row for row in status(place / "list-status/status.csv") if row["status"] == "failed"]
     assert bad["error"] == "ZeroDivisionError: division by zero. This is a mistake of fast-style."
 
 
 def test_a_row_whose_workers_die_is_given_up(place: Path, negative: Path) -> None:
-    batch = Batch(str(place / "list.csv"), str(place / "list-status"), str(negative), PhotoOptions())
+    batch = Batch(str(place / "list.csv"), str(place / "list-status"), StyleOptions(negative), PhotoOptions())
     for _ in range(3):
         worker = Worker(batch, deaths=3)
         worker.ledger.begin([worker.ledger.look("in/3.png", "out/3.png")])

@@ -88,16 +88,24 @@ def test_photos_and_videos_are_told_apart_by_their_names(source: str, target: st
         ([], None, "nothing to stylize"),
         (["a.jpg", "b.bmp"], "x.png", "several results cannot all go to x.png"),
         (["photos"], "-", "several results cannot all go to -"),
-        (["a.jpg", "photos/../a.jpg"], "new", "would both be written to new/a.jpg"),
-        (["empty"], None, "empty holds no photos"),
         (["-5"], None, "-5 is neither an option nor a file"),
     ],
 )
 @pytest.mark.usefixtures("place")
 def test_what_cannot_be_planned_is_refused(inputs: list[str], out: str | None, message: str) -> None:
-    Path("empty").mkdir()
     with pytest.raises(InputError, match=message):
         plan_jobs([Path(name) for name in inputs], None if out is None else Path(out), "wave", None)
+
+
+@pytest.mark.usefixtures("place")
+def test_a_job_that_cannot_be_done_says_why() -> None:
+    Path("empty").mkdir()
+    jobs = plan_jobs(list(map(Path, ("a.jpg", "photos/../a.jpg", "empty"))), Path("new"), "wave", None)
+    assert [str(job.error) for job in jobs] == [
+        "None",
+        "a.jpg and photos/../a.jpg would both be written to new/a.jpg",
+        "empty holds no photos",
+    ]
 
 
 def test_jobs_are_plain_data() -> None:
@@ -128,6 +136,7 @@ def test_the_ledger_tells_what_is_done(place: Path) -> None:
         ("clip.avi", True, "written over itself"),
         ("a.jpg", False, "a.jpg exists"),
         ("photos/%d.png", False, "1.png exists"),
+        ("n" * 300 + ".mp4", True, "cannot look at n*.mp4: File name too long"),
     ],
 )
 @pytest.mark.usefixtures("place")

@@ -134,7 +134,7 @@ def test_the_ledgers_are_merged_into_one_report(
     assert (said.out, said.err) == (f"{folder.with_name('out') / 'status.csv'}\n", "24 done, 1 failed, 0 left\n")
     with (folder.with_name("out") / "status.csv").open(newline="") as file:
         (bad,) = [row for row in csv.DictReader(file) if row["status"] == "failed"]
-    assert bad["error"].endswith("bad.jpg is not a picture that can be read. JPEG, PNG, WebP, BMP, TIFF and GIF are.")
+    assert "bad.jpg is not a picture that can be read. " in bad["error"]
     assert main([*command(folder, negative, "--merge", "--blend", "0.5")[3:]]) == 2  # nothing is done like that
     (folder / "bad.jpg").unlink()
     assert main([*command(folder, negative, "--merge")[3:]]) == 0
@@ -142,7 +142,10 @@ def test_the_ledgers_are_merged_into_one_report(
 
 def test_shards_are_for_folders(folder: Path, negative: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["stylize", str(folder / "0.png"), "-s", str(negative)]
-    for option, said in (("--shard=1/2", "only folders of photos are stylized"), ("--merge", "only folders of photos")):
+    for option, said in (
+        ("--shard=1/2", "only folders of photos can be divided into shards"),
+        ("--merge", "only folders of photos"),
+    ):
         assert main([*arguments, option]) == 2
         error, hint = capsys.readouterr().err.splitlines()
         assert error.startswith(f"error: {said}")

@@ -21,6 +21,7 @@ from fast_style.images import Pixels
 from fast_style.photos.jobs import Job
 from fast_style.photos.run import PhotoOptions, stylize_photos
 from fast_style.stylize.contract import Range
+from fast_style.stylize.options import StyleOptions
 from tests.conftest import read_frames, write_style
 
 FRAME = np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8)
@@ -233,7 +234,9 @@ def test_a_folder_is_made_again_with_another_range(tmp_path: Path) -> None:
     out.mkdir()
     job = Job(tmp_path / "photo.png", out / "photo.png", out)
     given: list[Range] = ["0-255", "0-255", "0-1"]
-    outcomes = [next(iter(stylize_photos([job], model, PhotoOptions(), value_range=value))) for value in given]
+    outcomes = [
+        next(iter(stylize_photos([job], StyleOptions(model, value_range=value), PhotoOptions()))) for value in given
+    ]
     assert [outcome.error for outcome in outcomes] == [None] * 3
     assert [outcome.skipped for outcome in outcomes] == [False, True, False]
     np.testing.assert_array_equal(np.asarray(Image.open(out / "photo.png")), 255 - FRAME)

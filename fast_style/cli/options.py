@@ -1,0 +1,199 @@
+"""Groups of options that several verbs take, and what the library makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from fast_style.errors import InputError
+from fast_style.images import MAX_PIXELS
+from fast_style.model import Device
+from fast_style.photos.jobs import Format
+from fast_style.photos.run import PhotoOptions
+from fast_style.stylize.contract import Range
+from fast_style.stylize.options import StyleOptions
+
+if TYPE_CHECKING:
+    from fast_style.films.video import VideoOptions
+
+# An option that is on if it is given, without a --no- form.
+Flag = Annotated[bool, Parameter(negative="")]
+StyleName = Annotated[str, Parameter(name=["--style", "-s"])]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Look:
+    """How the style is applied.
+
+    Args:
+        size: Shrink the long side to this many px first.
+        blend: 0 is the original, 1 the full style.
+        keep_colors: Take only brightness from the style.
+        strength: How strongly the style is painted, 0.25 to 4, if it has learned that; unlike blend, it does not fade.
+    """
+
+    size: int | None = None
+    blend: float = 1.0
+    keep_colors: Flag = False
+    strength: float = 1.0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class FileLook(Look):
+    """What results look like.
+
+    Args:
+        strokes: How much larger the strokes of photos are, 1 to 16; by default 2 from 2048 px on, 4 from 4096 px on.
+        format: Format of photos: png, jpg, webp or tif; by default that of OUT's name, or the input's. With the extra
+            'large', png and tif keep 16 bits a channel.
+        quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
+        mask: A picture: the style is painted where it is white. Several, for as many styles: --style udnie,the-scream
+            --mask sky.png ground.png. For a video it may be a video, too. For up to 12 megapixels.
+        max_megapixels: Refuse larger photos, 89 by default: a small file can pretend to be huge.
+    """
+
+    strokes: float | None = None
+    format: Format | None = None
+    quality: int | None = None
+    mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None
+    max_megapixels: int | None = None
+
+    def shared(self, quality: int) -> dict[str, Any]:
+        """Return what photos and videos have in common, with a default quality."""
+        return {
+            "size": self.size,
+            "blend": self.blend,
+            "keep_colors": self.keep_colors,
+            "masks": tuple(self.mask or ()),
+            "quality": quality if self.quality is None else self.quality,
+        }
+
+    def photo_options(self) -> PhotoOptions:
+        """Return the options of photos."""
+        return PhotoOptions(
+            **self.shared(quality=92),
+            format={"jpg": "JPEG", "webp": "WEBP", "tif": "TIFF"}.get(self.format or "png", "PNG"),
+            strokes=self.strokes,
+            max_pixels=MAX_PIXELS if self.max_megapixels is None else self.max_megapixels * 1_000_000,
+        )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Film:
+    """Options of videos only.
+
+    Args:
+        fps: Frames a second of a video, such as 30 or 30000/1001; without it, times are kept exactly.
+        start: Leave out what is before in a video: seconds, or h:mm:ss.
+        end: Stop there.
+        codec: Codec of a video: h264, h265, vp9, av1, or an FFmpeg encoder's name.
+        side_by_side: The original on the left of a video's result.
+        steady: Hold still what does not move in a video.
+        audio: Copy a video's sound.
+        subtitle: Copy a video's subtitles.
+    """
+
+    fps: str | None = None
+    start: str | None = None
+    end: str | None = None
+    codec: str | None = None
+    side_by_side: Flag = False
+    steady: Flag = False
+    audio: bool = True
+    subtitle: bool = True
+
+    def video_options(self, look: FileLook) -> VideoOptions:
+        """Return the options of videos."""
+        from fast_style.films.video import VideoOptions
+
+        return VideoOptions(
+            **look.shared(quality=64),
+            fps=_rate(self.fps),
+            start=_seconds(self.start) or 0.0,
+            end=_seconds(self.end),
+            side_by_side=self.side_by_side,
+            steady=self.steady,
+            audio=self.audio,
+            subtitle=self.subtitle,
+            codec=self.codec,
+        )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Engine:
+    """What the network runs on.
+
+    Args:
+        value_range: The values that a model from elsewhere takes and gives, 0-1 or 0-255.
+        device: auto, cpu, cuda, …; an error if it is not the one that would run.
+        threads: CPU threads for one photo or frame; by default the cores are shared out.
+    """
+
+    value_range: Annotated[Range | None, Parameter(name="--range")] = None
+    device: Device = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value out of range."""
+        check_count("threads", self.threads)
+
+    def style(self, name: str, strength: float) -> StyleOptions:
+        """Return how a style is opened."""
+        return StyleOptions(name, self.device, self.value_range, strength)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ParallelEngine(Engine):
+    """What the network runs on.
+
+    Args:
+        jobs: Photos or frames at once; without it, one for each core.
+    """
+
+    jobs: Annotated[int | None, Parameter(name=["--jobs", "-j"])] = None
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value out of range."""
+        super().__post_init__()
+        check_count("jobs", self.jobs)
+
+
+def check_count(name: str, value: int | None) -> None:
+    """Raise InputError for a number below 1; None is the default."""
+    if value is not None and value < 1:
+        raise InputError(f"{name} is {value}; expected at least 1")
+
+
+def _seconds(text: str | None) -> float | None:
+    """Parse 83.5, 1:23.5 or 0:01:23.5."""
+    if text is None:
+        return None
+    try:
+        parts = [float(part) for part in text.split(":")]
+        if len(parts) > 3 or any(not 0 <= part < 1e7 for part in parts):
+            raise ValueError
+    except ValueError:
+        raise InputError(f"{text!r} is not a time; expected seconds or h:mm:ss") from None
+    return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
+
+
+def _rate(text: str | None) -> Fraction | None:
+    """Parse 30, 29.97 or 30000/1001."""
+    if text is None:
+        return None
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise InputError(f"{text!r} is not a rate; expected frames a second, such as 30 or 30000/1001") from None
+    if not 0 < rate <= 1000 or rate.denominator > 100_000:
+        raise InputError(f"fps is {text}; expected more than 0 and at most 1000")
+    return rate

@@ -1,0 +1,56 @@
+"""Options that photos and videos share: which style, on what it runs, and how it is applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fast_style.model import Device
+from fast_style.stylize.contract import Range
+from fast_style.stylize.stylizer import Stylizer, check_blend, check_quality, check_size
+
+
+@dataclass(frozen=True)
+class StyleOptions:
+    """Which style is opened, and on what it runs; see :class:`Stylizer` for each."""
+
+    style: str | Path
+    device: Device = "auto"
+    value_range: Range | None = None
+    strength: float = 1.0
+
+    def open(self, threads: int | None = 1) -> Stylizer:
+        """Open the style with this many CPU threads; None takes every core.
+
+        Raises:
+            FastStyleError: As :class:`Stylizer`.
+        """
+        return Stylizer(
+            self.style, device=self.device, threads=threads, value_range=self.value_range, strength=self.strength
+        )
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a style is applied.
+
+    Attributes:
+        size: Shrink the long side to this many px, or None.
+        blend: 0.0 is the original, 1.0 the full style.
+        keep_colors: Take only brightness from the style.
+        masks: Where the styles are painted, see :func:`fast_style.stylize.masks.pair_masks`. Masks of a video may be
+            videos; where one ends, its last frame stays.
+        quality: Quality of JPEG, WebP or a video, 1 to 100.
+    """
+
+    size: int | None = None
+    blend: float = 1.0
+    keep_colors: bool = False
+    masks: tuple[Path, ...] = ()
+    quality: int = 92
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value out of range."""
+        check_size(self.size)
+        check_blend(self.blend)
+        check_quality(self.quality)
