@@ -30,25 +30,24 @@ def evaluate(
 ) -> int:
     """Measure trained styles against the per-image reference, on photos they have not seen.
 
-    Leaves report.html, report.json and sheet.png in OUT. The reference's pictures are cached, so that the first
-    evaluation is slow and the next ones are quick.
+    Writes report.html, report.json and sheet.png to OUT. The reference's pictures are cached, so only the first
+    evaluation of a painting is slow.
 
     Args:
         models: Shipped names, .onnx and .ckpt files, and mixtures such as ten#udnie.
-        style: The painting they were trained on.
+        style: The painting that they were trained on.
         photos: A folder; use photos that were not trained on.
-        pictures: NAME=FOLDER, once or several times: pictures of the same photos from another program, network or
-            day, to be measured beside the models. Each is named like its photo, or NAME-PHOTO; its middle square is
-            taken, as the photo's.
-        options: How they are evaluated.
+        pictures: NAME=FOLDER, once or several times: another program's pictures of the same photos, to measure beside
+            the models. Each is named like its photo, or NAME-PHOTO, and cropped to its middle square like the photo.
+        options: Settings of the evaluation.
         out: Folder for the report.
         force: Overwrite a report in OUT.
-        json: Print the report for machines.
+        json: Print the report as JSON.
     """
     if not models and not pictures:
         raise InputError("no model was given", hint="fast-style evaluate MODEL… --style PAINTING --photos DIR")
     if (out / "report.json").exists() and not force:
-        raise InputError(f"{out} holds a report", hint="Give --force to overwrite it, or another -o.")
+        raise InputError(f"{out} already holds a report", hint="Give --force to overwrite it, or another -o.")
     console = Console(stderr=True)
     report = evaluate_styles(
         models,
@@ -69,7 +68,7 @@ def evaluate(
 
 
 def _folders(entries: Sequence[str]) -> dict[str, Path]:
-    """Read NAME=FOLDER, once or several times."""
+    """Parse NAME=FOLDER entries."""
     folders: dict[str, Path] = {}
     for entry in entries:
         name, _, folder = entry.partition("=")
@@ -86,25 +85,17 @@ def _print(report: Report) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=240)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     head, rows = table_rows(report.evaluation)
-    console.print(_tabulate([head, *rows], console.width), highlight=False)
+    table.add_column(no_wrap=True)
+    for row in rows:
+        table.add_column(row[0], justify="right", overflow="fold")
+    for name, *figures in list(zip(head, *rows, strict=True))[1:]:
+        table.add_row(name, *figures)
+    console.print(table, highlight=False)
     for model in report.evaluation.models:
         print(f"{model.name} {verdict(model, len(report.evaluation.curve) - 1)}")
         for fault in model.warnings:
             print(f"{model.name} shows {fault}")
     for line in report.flicker_lines():
         print(line)
-
-
-def _tabulate(lines: Sequence[Sequence[str]], width: int) -> Table:
-    """The lines, the first of them the head, as a table; on its side if it would be wider than ``width``."""
-    columns = list(zip(*lines, strict=True))
-    if sum(max(map(len, column)) + 1 for column in columns) > width:
-        lines = columns
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(lines[0][0], no_wrap=True)
-    for name in lines[0][1:]:
-        table.add_column(name, justify="right", overflow="fold")
-    for line in lines[1:]:
-        table.add_row(*line)
-    return table

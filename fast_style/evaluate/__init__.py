@@ -1,7 +1,7 @@
 """How good a style is: objective against the reference, quality, speed, flicker, and the report."""
 
 from fast_style.evaluate.evaluation import Evaluation, Result, equivalent_iterations, evaluate, find_faults
-from fast_style.evaluate.flicker import Flicker, measure_motion
+from fast_style.evaluate.flicker import Flicker, measure_films, measure_motion
 from fast_style.evaluate.models import Model, check_size, open_model
 from fast_style.evaluate.quality import (
     Grid,
@@ -15,7 +15,7 @@ from fast_style.evaluate.quality import (
 )
 from fast_style.evaluate.reference import Course, Reference
 from fast_style.evaluate.report import draw_sheet, table_rows, verdict, write_html
-from fast_style.evaluate.run import Options, Report, evaluate_styles, measure_films
+from fast_style.evaluate.run import Options, Report, evaluate_styles
 
 __all__ = [
     "Course",

@@ -1,4 +1,4 @@
-"""The evaluation: every model on every photo, beside the photo itself and the reference."""
+"""Scoring every model on every photo, beside the photo itself and the reference."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fast_style.evaluate.models import Model
 from fast_style.evaluate.quality import (
     GRID_LEVELS,
+    GRID_PERIODS,
     GRID_RATIO,
     border_contrast,
     color_count,
@@ -22,31 +23,30 @@ from fast_style.evaluate.quality import (
     smallest_channel_spread,
     structural_similarity,
 )
-from fast_style.evaluate.reference import LATTICE_CELL, Course, Reference
+from fast_style.evaluate.reference import LATTICE_CELL, Reference
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.losses import FIGURES
 
-# A lattice is called visible from this share on: at 0.4 % none was seen, at 0.7 % it was, in flat skies.
+# Smallest lattice that is visible, as a share of the variance: at 0.4 % none was seen, at 0.7 % it was, in flat skies.
 LATTICE = 0.007
-# The frame whose time is given beside that of the evaluated size: height, width.
+# Frame whose time is measured beside the evaluated size: height, width.
 FRAME = (480, 640)
 
 
 @dataclass(frozen=True)
 class Result:
-    """One way of making pictures: unstyled, the reference after N iterations, a model, or pictures from elsewhere.
+    """The figures of one set of pictures: the photos, the reference after N iterations, a model, or another program.
 
     Attributes:
-        name: ``unstyled``, ``reference N``, or the name of the model or the pictures.
-        terms: Mean over the photos of total, content, style and tv.
-        neutral: Mean over the photos of distance, colours and kept: see the neutral measure.
+        name: ``unstyled``, ``reference N``, or the name of the model or of the other program.
+        terms: Means over the photos of total, content, style and tv.
+        neutral: Means over the photos of distance, colours and kept: see the neutral measure.
         quality: Mean over the photos of each measure; the median for grids' ratios and borders.
-        pictures: One for each photo.
-        iterations: What the reference reaches after so many iterations, this reaches; None if it reaches
-            more than the reference did.
-        milliseconds: For a frame of the evaluated size, or None, as for pictures from elsewhere.
-        frame_milliseconds: For a frame of 640×480 px, or None.
-        ratio: The reference's time to the same objective over this one's time, or None.
+        pictures: The picture of each photo.
+        iterations: Iterations after which the reference reaches the same objective; None if it never did.
+        milliseconds: Time for a frame of the evaluated size, or None, as for another program's pictures.
+        frame_milliseconds: Time for a frame of 640×480 px, or None.
+        ratio: The reference's time to the same objective over the model's time, or None.
         warnings: What is wrong with the pictures, one sentence each.
     """
 
@@ -68,15 +68,15 @@ class Result:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All results.
+    """The results of all models, and of what they are compared with.
 
     Attributes:
         photos: (H, W, 3) uint8, one size.
-        names: The photos'.
+        names: Names of the photos.
         curve: (N + 1, 4), the reference's mean terms after 0 to N iterations.
         reference_seconds: The reference's time for an iteration.
-        baselines: Unstyled, then the reference from few to many iterations.
-        models: The models, then the pictures from elsewhere.
+        baselines: Unstyled, then the reference after few to many iterations.
+        models: The models, then the pictures of other programs.
     """
 
     photos: tuple[Pixels, ...]
@@ -103,103 +103,83 @@ def evaluate(
     reference: Reference,
     *,
     pictures: Mapping[str, Sequence[Pixels]] | None = None,
-    on_photo: Callable[[str, Course], None] | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Evaluation:
-    """Score everything on every photo.
+    """Score models, and pictures of other programs, on photos, beside the photos themselves and the reference.
 
     Args:
-        models: What to evaluate.
+        models: The models.
         photos: Name to (H, W, 3) uint8, one size of at least 128 px.
-        reference: Of the painting.
-        pictures: Name to pictures from elsewhere, one for each photo, in the photos' order and of their size.
-        on_photo: Called when a photo's reference is there.
+        reference: The reference of the painting.
+        pictures: Name to another program's pictures, one for each photo, in the photos' order and of their size.
+        on_note: Called with a sentence on the progress of the reference.
 
     Raises:
         ModelError: A model failed.
         ImageError: The photos are too small.
     """
-    pixels = tuple(photos.values())
+    originals = tuple(photos.values())
     courses = []
     for name, photo in photos.items():
-        courses.append(reference.course(photo))
-        if on_photo is not None:
-            on_photo(name, courses[-1])
+        course = reference.course(photo)
+        courses.append(course)
+        how = "from the cache" if course.cached else f"{course.seconds * reference.iterations:.0f} s"
+        on_note(f"reference {len(courses)}/{len(photos)}  {name}  {how}")
     curve = np.mean([course.terms for course in courses], axis=0)
     seconds = float(np.median([course.seconds for course in courses]))
-    unstyled = (_neutral(pixels, pixels, reference), _quality(pixels, pixels, reference))
-    baselines = [Result("unstyled", _terms(curve[0]), *unstyled, pixels, iterations=0.0)]
+
+    def result(name: str, terms: dict[str, float], drawn: tuple[Pixels, ...], **more: Any) -> Result:
+        neutral, quality = _neutral(drawn, originals, reference), _quality(drawn, originals, reference)
+        return Result(name, terms, neutral, quality, drawn, **more)
+
+    baselines = [result("unstyled", _terms(curve[0]), originals, iterations=0.0)]
     for iteration in courses[0].pictures:
-        made = tuple(course.pictures[iteration] for course in courses)
+        drawn = tuple(course.pictures[iteration] for course in courses)
+        time_taken = 1e3 * seconds * iteration
+        row = _terms(curve[iteration])
         baselines.append(
-            Result(
-                f"reference {iteration}",
-                _terms(curve[iteration]),
-                _neutral(made, pixels, reference),
-                _quality(made, pixels, reference),
-                made,
-                iterations=float(iteration),
-                milliseconds=1e3 * seconds * iteration,
-            )
+            result(f"reference {iteration}", row, drawn, iterations=float(iteration), milliseconds=time_taken)
         )
-    best = baselines[-1]
-    results = [_evaluate_model(model, pixels, reference, curve, seconds, best) for model in models]
-    for name, given in (pictures or {}).items():
-        results.append(_score(name, [to_float(picture) for picture in given], pixels, reference, curve, best))
-    return Evaluation(pixels, tuple(photos), curve, seconds, tuple(baselines), tuple(results))
+
+    def score(name: str, images: Sequence[NDArray[np.float32]]) -> Result:
+        """Score pictures, each (1, 3, H, W) in [0, 1]."""
+        scores = [reference.score(image, photo) for image, photo in zip(images, originals, strict=True)]
+        terms = {figure: float(np.mean([score[figure] for score in scores])) for figure in FIGURES}
+        scored = result(name, terms, tuple(to_uint8(image) for image in images))
+        faults = find_faults(scored.quality, baselines[-1].quality)
+        reached = equivalent_iterations(curve[:, 0], terms["total"])
+        return replace(scored, iterations=reached, warnings=tuple(faults))
+
+    results = [
+        _with_times(score(model.name, [model.stylize(to_float(photo)) for photo in originals]), model, seconds)
+        for model in models
+    ]
+    for name, others in (pictures or {}).items():
+        results.append(score(name, [to_float(picture) for picture in others]))
+    return Evaluation(originals, tuple(photos), curve, seconds, tuple(baselines), tuple(results))
 
 
-def _evaluate_model(
-    model: Model,
-    photos: tuple[Pixels, ...],
-    reference: Reference,
-    curve: NDArray[np.float64],
-    seconds: float,
-    best: Result,
-) -> Result:
-    made = [model.stylize(to_float(photo)) for photo in photos]
-    scored = _score(model.name, made, photos, reference, curve, best)
-    taken = _milliseconds(model, photos[0].shape[0], photos[0].shape[1])
+def _with_times(result: Result, model: Model, reference_seconds: float) -> Result:
+    """Add the model's times; ``reference_seconds`` is the reference's time for an iteration."""
+    height, width = result.pictures[0].shape[:2]
+    taken = _milliseconds(model, height, width)
     return replace(
-        scored,
+        result,
         milliseconds=taken,
         frame_milliseconds=None if model.fixed else _milliseconds(model, *FRAME),
-        ratio=None if scored.iterations is None else 1e3 * seconds * scored.iterations / taken,
-    )
-
-
-def _score(
-    name: str,
-    made: Sequence[NDArray[np.float32]],
-    photos: tuple[Pixels, ...],
-    reference: Reference,
-    curve: NDArray[np.float64],
-    best: Result,
-) -> Result:
-    """All but the times of pictures, each (1, 3, H, W) in [0, 1]."""
-    scores = [reference.score(image, photo) for image, photo in zip(made, photos, strict=True)]
-    terms = {name: float(np.mean([score[name] for score in scores])) for name in FIGURES}
-    pictures = tuple(to_uint8(image) for image in made)
-    quality = _quality(pictures, photos, reference)
-    return Result(
-        name,
-        terms,
-        _neutral(pictures, photos, reference),
-        quality,
-        pictures,
-        equivalent_iterations(curve[:, 0], terms["total"]),
-        warnings=tuple(find_faults(quality, best.quality)),
+        ratio=None if result.iterations is None else 1e3 * reference_seconds * result.iterations / taken,
     )
 
 
 def equivalent_iterations(curve: NDArray[np.float64], total: float) -> float | None:
-    """Find after how many iterations the reference reaches an objective, interpolated between iterations.
+    """Return after how many iterations the reference reaches an objective, interpolated between iterations.
 
     Args:
         curve: The reference's objective after 0, 1, … iterations; falling.
-        total: What to reach.
+        total: The objective to reach.
 
     Returns:
-        0.0 if the objective is no better than the start's, None if the reference never reached it.
+        0.0 if the objective is no better than at the start, None if the reference never reached it.
 
     Reference:
         Johnson et al. 2016, figure 5.
@@ -217,7 +197,7 @@ def equivalent_iterations(curve: NDArray[np.float64], total: float) -> float | N
 def find_faults(quality: Mapping[str, float], reference: Mapping[str, float]) -> list[str]:
     """Say what is wrong with pictures in comparison with the reference's, one sentence each."""
     faults = []
-    for period in (2, 4, 8):
+    for period in GRID_PERIODS:
         levels, ratio = quality[f"grid_{period}_levels"], quality[f"grid_{period}_ratio"]
         limits = max(GRID_LEVELS, 2 * reference[f"grid_{period}_levels"])
         if levels > limits and ratio > max(GRID_RATIO, 2 * reference[f"grid_{period}_ratio"]):
@@ -236,7 +216,7 @@ def find_faults(quality: Mapping[str, float], reference: Mapping[str, float]) ->
     if quality["channel_spread"] < 0.25 * reference["channel_spread"]:
         faults.append(f"a dead channel: deviation {quality['channel_spread']:.1f} levels")
     if quality["colors"] < 0.2 * reference["colors"]:
-        faults.append(f"dead colours: {quality['colors']:.0f}, reference {reference['colors']:.0f}")
+        faults.append(f"dead colors: {quality['colors']:.0f}, reference {reference['colors']:.0f}")
     return faults
 
 
@@ -245,13 +225,13 @@ def _terms(row: NDArray[np.float64]) -> dict[str, float]:
 
 
 def _neutral(pictures: Sequence[Pixels], photos: Sequence[Pixels], reference: Reference) -> dict[str, float]:
-    found = [reference.neutral.measure(photo, picture) for picture, photo in zip(pictures, photos, strict=True)]
-    return {name: float(np.mean([getattr(one, name) for one in found])) for name in ("distance", "colours", "kept")}
+    figures = [vars(reference.neutral.measure(*pair)) for pair in zip(photos, pictures, strict=True)]
+    return {name: float(np.mean([figure[name] for figure in figures])) for name in figures[0]}
 
 
 def _quality(pictures: Sequence[Pixels], photos: Sequence[Pixels], reference: Reference) -> dict[str, float]:
-    grid = [grids(picture) for picture in pictures]
-    found = {
+    measured = [grids(picture) for picture in pictures]
+    quality = {
         "ssim": np.mean([structural_similarity(*pair) for pair in zip(pictures, photos, strict=True)]),
         "saturation": np.mean([saturation(picture) for picture in pictures]),
         "dead_area": np.mean([dead_area(picture) for picture in pictures]),
@@ -260,14 +240,14 @@ def _quality(pictures: Sequence[Pixels], photos: Sequence[Pixels], reference: Re
         "border": np.median([border_contrast(picture) for picture in pictures]),
         "lattice": np.mean([reference.lattice(picture) for picture in pictures]),
     }
-    for period in (2, 4, 8):
-        found[f"grid_{period}_levels"] = np.mean([one[period].levels for one in grid])
-        found[f"grid_{period}_ratio"] = np.median([one[period].ratio for one in grid])
-    return {name: float(value) for name, value in found.items()}
+    for period in GRID_PERIODS:
+        quality[f"grid_{period}_levels"] = np.mean([grid[period].levels for grid in measured])
+        quality[f"grid_{period}_ratio"] = np.median([grid[period].ratio for grid in measured])
+    return {name: float(value) for name, value in quality.items()}
 
 
 def _milliseconds(model: Model, height: int, width: int) -> float:
-    """Median of seven, after two to warm up."""
+    """Time a model: the median of seven runs after two to warm up."""
     image = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
     times = []
     for _ in range(9):

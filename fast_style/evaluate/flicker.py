@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.evaluate.motion import Moment
-from fast_style.images import Pixels, Planes, channels
+from fast_style.evaluate.models import Model
+from fast_style.evaluate.motion import KINDS, Moment, play
+from fast_style.images import Pixels, Planes, channels, to_float, to_uint8
 from fast_style.stylize.stylizer import Stylizer
 
 Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Flicker:
 
     Attributes:
         error: Mean absolute difference of the stylized frames after warping, levels of 255, inside the mask.
-        photos: The same of the photos themselves: what noise and sampling leave.
+        photos: The same for the photos: the error of noise and sampling.
         contrast: Standard deviation of the stylized frames, levels: a paler style flickers less and is no better.
-        photos_contrast: The same of the photos.
+        photos_contrast: The same for the photos.
         covered: Share of the pixels inside the mask, 0 to 1.
-        pairs: Of frames that were compared.
+        pairs: Number of pairs of frames that were compared.
     """
 
     error: float
@@ -40,7 +40,7 @@ class Flicker:
 
     @property
     def relative(self) -> float:
-        """The error in units of the contrast over the photos' own: 1.0 is as steady as the photos."""
+        """Error over contrast, divided by that of the photos: 1.0 is as steady as the photos."""
         return (self.error / max(self.contrast, 1e-6)) / max(self.photos / max(self.photos_contrast, 1e-6), 1e-6)
 
 
@@ -48,22 +48,25 @@ def measure_motion(stylize: Callable[[Pixels], Pixels], scene: Iterable[Moment])
     """Warp each stylized frame of a scene to the next by its known motion, and compare.
 
     Args:
-        stylize: From (H, W, 3) uint8 to the same.
-        scene: At least two moments, as :func:`fast_style.evaluate.motion.play` makes them.
+        stylize: Maps (H, W, 3) uint8 to the same.
+        scene: At least two moments of :func:`fast_style.evaluate.motion.play`.
 
     Reference:
         Ruder, Dosovitskiy and Brox 2016, section 3.1.
     """
-    parts = []
+    pairs = []
     for first, second in itertools.pairwise((moment, stylize(moment.frame)) for moment in scene):
         (before, drawn_before), (now, drawn) = first, second
-        warped, photo = warp(drawn_before, now.flow), warp(before.frame, now.flow)
-        parts.append(_compare(warped, drawn, photo, now.frame, now.known))
-    return mean(parts)
+        error, photos = (
+            float(np.abs(warp(old, now.flow) - new.astype(np.float32))[now.known].mean())
+            for old, new in ((drawn_before, drawn), (before.frame, now.frame))
+        )
+        pairs.append(Flicker(error, photos, float(drawn.std()), float(now.frame.std()), float(now.known.mean()), 1))
+    return mean(pairs)
 
 
 def filmed(stylizer: Stylizer, *, steady: bool = False) -> Callable[[Pixels], Pixels]:
-    """The style as ``stylize`` draws the frames of one film, in their order; ``steady`` as with ``--steady``."""
+    """Return a function that draws the frames of one film in order as ``stylize`` does; ``steady`` as ``--steady``."""
     from fast_style.films.scene import Scene
 
     scene = Scene(stylizer.network)
@@ -77,7 +80,7 @@ def filmed(stylizer: Stylizer, *, steady: bool = False) -> Callable[[Pixels], Pi
 
 
 def steadily(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
-    """Any style with the filter of ``stylize --steady`` around it, for the frames of one clip in their order."""
+    """Return any style within the filter of ``stylize --steady``, for the frames of one film in order."""
     return _in_a_film(lambda photo, origin: np.stack(channels(stylize(np.stack([*photo], axis=-1)))), steady=True)
 
 
@@ -101,7 +104,7 @@ def _in_a_film(draw: Callable[[Planes, tuple[int, int]], Pixels], *, steady: boo
 
 
 def warp(image: NDArray[Any], flow: Floats) -> Floats:
-    """Fetch each pixel from where the flow points, bilinearly: (H, W, C) to the same, float32."""
+    """Fetch each pixel of (H, W, C) from where the flow points, bilinearly; float32."""
     import cv2
 
     rows, columns = np.indices(flow.shape[:2], dtype=np.float32)
@@ -110,17 +113,45 @@ def warp(image: NDArray[Any], flow: Floats) -> Floats:
     return np.asarray(moved, dtype=np.float32)
 
 
-def _compare(warped: Floats, after: Pixels, photo_warped: Floats, photo: Pixels, mask: Mask) -> Flicker:
-    def error(moved: Floats, there: Pixels) -> float:
-        return float(np.abs(moved - there.astype(np.float32))[mask].mean())
-
-    return Flicker(
-        error(warped, after), error(photo_warped, photo), float(after.std()), float(photo.std()), float(mask.mean()), 1
-    )
-
-
 def mean(parts: Sequence[Flicker]) -> Flicker:
-    """Average what was measured on several scenes or pairs; the numbers of pairs add up."""
+    """Average the flicker of several scenes or pairs; the numbers of pairs add up."""
     names = ("error", "photos", "contrast", "photos_contrast", "covered")
     means = {name: float(np.mean([getattr(part, name) for part in parts])) for name in names}
     return Flicker(**means, pairs=sum(part.pairs for part in parts))
+
+
+def measure_films(models: Sequence[Model], photos: Sequence[Pixels]) -> dict[str, dict[str, Flicker]]:
+    """Measure flicker on scenes made of photos, for each kind of scene and each way to draw a film.
+
+    Args:
+        models: The models.
+        photos: (H, W, 3) uint8.
+
+    Returns:
+        ``pan`` with each frame by itself, ``film pan`` as ``stylize`` draws films if fast-style exported the model,
+        ``steady pan`` with ``--steady``, and so on for each kind of scene; the means over the photos, by model.
+    """
+    films = {kind: [list(play(kind, photo)) for photo in photos] for kind in KINDS}
+    measured: dict[str, dict[str, Flicker]] = {}
+    for model in models:
+        for way, begin in _ways(model).items():
+            for kind, scenes in films.items():
+                measures = [measure_motion(begin(), scene) for scene in scenes]
+                measured.setdefault(way + kind, {})[model.name] = mean(measures)
+    return measured
+
+
+def _ways(model: Model) -> dict[str, Callable[[], Callable[[Pixels], Pixels]]]:
+    """Name each way to draw a film; calling its value begins a film."""
+
+    def stylize(pixels: Pixels) -> Pixels:
+        return to_uint8(model.stylize(to_float(pixels)))
+
+    stylizer = model.stylizer
+    if stylizer is None:
+        return {"": lambda: stylize, "steady ": lambda: steadily(stylize)}
+    return {
+        "": lambda: stylize,
+        "film ": lambda: filmed(stylizer),
+        "steady ": lambda: filmed(stylizer, steady=True),
+    }

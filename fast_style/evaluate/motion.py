@@ -16,25 +16,26 @@ Mask = NDArray[np.bool_]
 Kind = Literal["pan", "zoom", "layers"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-# Of a camera, levels of 255.
+# Standard deviation of a camera's noise, levels of 255.
 NOISE = 3.0
-# The photo is wider than the view by this share of its side on each side, for the camera to move over.
+# Margin around the view that the camera moves over, as a share of the photo's side.
 _MARGIN = 1 / 8
-# A slow pan across and down, px a frame: no frame lies on the pixels of another.
+# Slow pan across and down, px a frame: no frame lies on the pixels of another.
 _PAN = (1.37, 0.61)
-# What is in front moves against it, px a frame.
+# Motion of the disc in front, against the pan, px a frame.
 _FRONT = (-2.23, 0.43)
+# Enlargement from frame to frame.
 _ZOOM = 1.008
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A frame, and where it was a frame before.
+    """A frame, and its motion since the frame before.
 
     Attributes:
         frame: (H, W, 3) uint8, with noise.
-        flow: (H, W, 2) px: where, relative to its place, each pixel lay in the frame before; across, down.
-        known: (H, W): whether it could be seen there.
+        flow: (H, W, 2), px across and down: where each pixel lay in the frame before, relative to its place.
+        known: (H, W): whether the pixel could be seen there.
     """
 
     frame: Pixels
@@ -45,15 +46,15 @@ class Moment:
 def play(
     kind: Kind, photo: Pixels, *, front: Pixels | None = None, frames: int = 12, noise: float = NOISE
 ) -> Iterator[Moment]:
-    """Play a scene; nothing of its first moment is known, which has none before.
+    """Play a scene; nothing of its first moment is known, as no moment precedes it.
 
     Args:
-        kind: ``pan``: a camera moves over the photo; ``zoom``: towards its middle; ``layers``: a disc cut from
+        kind: ``pan``: a camera moves over the photo; ``zoom``: toward its middle; ``layers``: a disc cut from
             ``front`` moves over a pan, and hides parts of it.
         photo: (H, W, 3) uint8, at least 32 px on each side; the frames have three quarters of its sides.
         front: A second photo for the disc; by default the same, upside down.
-        frames: How many.
-        noise: Standard deviation of what the camera adds, levels.
+        frames: Number of frames.
+        noise: Standard deviation of the camera's noise, levels.
     """
     import cv2
 
@@ -65,7 +66,7 @@ def play(
     middle = (frames - 1) / 2
 
     def behind(time: int) -> tuple[Floats, Floats]:
-        """Which point of the photo each pixel shows."""
+        """Return which point of the photo each pixel shows."""
         if kind == "zoom":
             factor = _ZOOM ** (middle - time)
             x0, y0 = (width - 1) / 2, (height - 1) / 2
@@ -73,7 +74,7 @@ def play(
         return columns + across + _PAN[0] * (time - middle), rows + down + _PAN[1] * (time - middle)
 
     def in_front(time: int) -> tuple[Floats, Floats, Mask]:
-        """Which point of the second photo each pixel shows, and where."""
+        """Return which point of the second photo each pixel shows, and the mask of the disc."""
         x, y = columns - _FRONT[0] * (time - middle), rows - _FRONT[1] * (time - middle)
         inside = (x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(width, height) / 4) ** 2
         return x + across, y + down, inside
@@ -86,7 +87,7 @@ def play(
             x, y, here = in_front(time)
             scene = np.where(here[..., None], _fetch(np.asarray(disc, np.uint8), x, y), scene)
             flow = np.where(here[..., None], np.array([-_FRONT[0], -_FRONT[1]], np.float32), flow)
-            # What was behind the disc a frame before could not be seen; a px more, for what lies between pixels.
+            # Pixels behind the disc a frame before could not be seen; one px more, for interpolation.
             covered = cv2.dilate(in_front(time - 1)[2].astype(np.uint8), np.ones((3, 3), np.uint8))
             before = cv2.remap(covered, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_NEAREST)
             edge = cv2.morphologyEx(here.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
@@ -107,10 +108,10 @@ def _fetch(source: Pixels, x: Floats, y: Floats) -> Floats:
 
 
 def _back(kind: Kind, time: int, middle: float, columns: Floats, rows: Floats, size: tuple[int, int]) -> Floats:
-    """Where each pixel of the background lay a frame before, relative to its place."""
+    """Return where each pixel of the background lay a frame before, relative to its place."""
     if kind != "zoom":
         return np.broadcast_to(np.array(_PAN, np.float32), (*rows.shape, 2))
-    # It shows the same point of the photo: the place shrinks towards the middle by one step of the zoom.
+    # A pixel shows the same point of the photo: its place shrinks toward the middle by one step of the zoom.
     x0, y0 = (size[0] - 1) / 2, (size[1] - 1) / 2
     step = 1 / _ZOOM - 1
     return np.stack([step * (columns - x0), step * (rows - y0)], axis=-1).astype(np.float32)

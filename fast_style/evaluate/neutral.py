@@ -1,4 +1,4 @@
-"""The neutral measure: how near a picture is to its painting and its photo, in figures that no training minimises."""
+"""The neutral measure: how near a picture is to its painting and its photo, in figures that no training minimizes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fast_style.losses import VGG, load_vgg_weights
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
-# Full, half and quarter size: fine grain, strokes, forms.
+# Divisors of the picture's size: fine grain, strokes, forms.
 SCALES = (1, 2, 4)
-# Directions that the colours are projected on, and values that a sorted projection is read at.
+# Number of directions that the colors are projected on, and of quantiles of each projection.
 DIRECTIONS = 64
 QUANTILES = 1024
 
-# A photo that happens to score zero is the painting itself.
+# Guard of the division: a photo that scores zero is the painting itself.
 _SMALLEST = 1e-9
 
 
@@ -35,8 +35,9 @@ class Neutral:
     Attributes:
         distance: Squared Wasserstein distance to the painting's features, as a share of the photo's, the mean over
             layers and scales: 0.0 is the painting's statistics, 1.0 is as far as the photo.
-        colours: Squared sliced Wasserstein distance to the painting's colours, as a share of the photo's.
-        kept: How much of the photo is still seen: the cosine of the pictures' centred features, 1.0 the photo.
+        colours: Squared sliced Wasserstein distance to the painting's colors, as a share of the photo's.
+        kept: The share of the photo's content that the picture keeps: the cosine of their centered features; 1.0 is
+            the photo.
     """
 
     distance: float
@@ -46,7 +47,7 @@ class Neutral:
 
 @dataclass(frozen=True)
 class _Raw:
-    """A picture's squared distances from the painting, not yet shares, and its centred content features."""
+    """A picture's squared distances from the painting, not yet shares, and its centered content features."""
 
     distances: NDArray[np.float64]
     colours: float
@@ -55,14 +56,14 @@ class _Raw:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """What a layer's activations are described by: the mean (C,) and covariance (C, C) over positions, float64."""
+    """Mean (C,) and covariance (C, C) of a layer's activations over positions, float64."""
 
     mean: Tensor
     covariance: Tensor
 
 
 def gaussian(features: Tensor) -> Gaussian:
-    """Describe the activations (1, C, H, W) of one picture."""
+    """Return the mean and covariance of the activations (1, C, H, W) of a picture."""
     rows = features[0].flatten(1).double()
     mean = rows.mean(dim=1)
     rows = rows - mean[:, None]
@@ -70,7 +71,7 @@ def gaussian(features: Tensor) -> Gaussian:
 
 
 def square_root(covariance: Tensor) -> Tensor:
-    """Return the symmetric S with S S = covariance, (C, C); negative eigenvalues, which rounding makes, are zeros."""
+    """Return the symmetric S with S S = covariance, (C, C); negative eigenvalues, due to rounding, count as zero."""
     values, vectors = torch.linalg.eigh(covariance)
     root: Tensor = vectors * values.clamp(min=0.0).sqrt() @ vectors.mT
     return root
@@ -80,9 +81,9 @@ def wasserstein(first: Gaussian, second: Gaussian, *, root: Tensor | None = None
     """Measure the squared Wasserstein-2 distance between two Gaussians.
 
     Args:
-        first: One of them.
-        second: The other.
-        root: The square root of the first covariance, if it is known.
+        first: The first Gaussian.
+        second: The second Gaussian.
+        root: Square root of the first covariance, if it is known.
 
     Reference:
         Dowson and Landau 1982; Olkin and Pukelsheim 1982: W² = |μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁^½ Σ₂ Σ₁^½)^½).
@@ -94,7 +95,7 @@ def wasserstein(first: Gaussian, second: Gaussian, *, root: Tensor | None = None
 
 
 def color_quantiles(pixels: Pixels) -> NDArray[np.float64]:
-    """Sort a picture's colours along fixed directions.
+    """Return the quantiles of a picture's colors along fixed directions.
 
     Args:
         pixels: (H, W, 3) uint8.
@@ -118,15 +119,15 @@ def _directions() -> NDArray[np.float64]:
 class NeutralMeasure:
     """Measures pictures against one painting.
 
-    No training here minimises these figures: the statistics, layers, pooling, padding and scales are others than
-    the objective's. So they also serve for pictures of other programs.
+    No training minimizes these figures: the statistics, layers, pooling, padding and scales differ from the
+    objective's. So they also serve for pictures of other programs.
 
     Args:
         painting: (H, W, 3) uint8, at a size like the pictures'.
-        vgg: Where the features' weights come from.
+        vgg: Source of the features' weights.
 
     Raises:
-        WeightsError: The weights cannot be had.
+        WeightsError: The weights cannot be loaded.
         ImageError: The painting is too small for the deepest layer at the smallest scale.
     """
 
@@ -134,7 +135,7 @@ class NeutralMeasure:
     def __init__(self, painting: Pixels, *, vgg: str = "caffe-vgg19") -> None:
         self._vgg = VGG(load_vgg_weights(vgg), (*STYLE_LAYERS, CONTENT_LAYER), pooling="max")
         self._painting, _ = self._look(painting)
-        self._roots = [square_root(one.covariance) for one in self._painting]
+        self._roots = [square_root(layer.covariance) for layer in self._painting]
         self._colors = color_quantiles(painting)
         self._photos: dict[bytes, _Raw] = {}
 
@@ -150,25 +151,25 @@ class NeutralMeasure:
         key = hashlib.sha256(repr(photo.shape).encode() + photo.tobytes()).digest()
         if key not in self._photos:  # several models are measured on one photo
             self._photos[key] = self._measure(photo)
-        own, base = self._measure(picture), self._photos[key]
+        drawn, original = self._measure(picture), self._photos[key]
         return Neutral(
-            distance=float((own.distances / np.maximum(base.distances, _SMALLEST)).mean()),
-            colours=own.colours / max(base.colours, _SMALLEST),
-            kept=float(F.cosine_similarity(own.content, base.content, dim=0)),
+            distance=float((drawn.distances / np.maximum(original.distances, _SMALLEST)).mean()),
+            colours=drawn.colours / max(original.colours, _SMALLEST),
+            kept=float(F.cosine_similarity(drawn.content, original.content, dim=0)),
         )
 
     @torch.no_grad()
     def _measure(self, pixels: Pixels) -> _Raw:
         gaussians, features = self._look(pixels)
         distances = [
-            wasserstein(painting, own, root=root)
-            for painting, own, root in zip(self._painting, gaussians, self._roots, strict=True)
+            wasserstein(painting, picture, root=root)
+            for painting, picture, root in zip(self._painting, gaussians, self._roots, strict=True)
         ]
         content = (features - features.mean(dim=1, keepdim=True)).flatten()
         return _Raw(np.array(distances), float(np.square(color_quantiles(pixels) - self._colors).mean()), content)
 
     def _look(self, pixels: Pixels) -> tuple[list[Gaussian], Tensor]:
-        """One Gaussian for each layer at each scale, in that order, and the content features, (C, positions)."""
+        """Return the Gaussians of each scale's layers in order, and the content features, (C, positions)."""
         image = to_tensor(pixels)
         height, width = image.shape[-2:]
         gaussians = []

@@ -1,4 +1,4 @@
-"""What can be wrong with a stylized picture whatever its style: grids, borders, burnt and dead colours.
+"""Faults of a stylized picture, whatever its style: grids, borders, burnt and dead colors.
 
 Pure functions of (H, W, 3) uint8 pixels; none of them looks at a style.
 """
@@ -20,11 +20,11 @@ Floats = NDArray[np.float64]
 GRID_PERIODS = (2, 4, 8)
 BORDER_WIDTHS = (2, 4, 8, 16)
 
-# Windows of the local spectrum: 64 px resolve 1/64 cycle a px, so that a grid of period 8 has neighbours to be
-# compared with on both sides; and a grid whose sign wanders over the picture keeps its energy within a window.
+# Side of the local spectrum's windows, px: they resolve 1/64 cycle a px, so that a grid of period 8 has neighbors on
+# both sides, and a grid whose sign changes over the picture keeps its energy within a window.
 _WINDOW = 64
-# A grid is called visible where its bins hold this many times what their neighbours do, and where its amplitude
-# reaches this many of 255 levels. See docs/evaluate.md for what photos and known grids measure.
+# Smallest visible grid: ratio of its energy to the neighboring frequencies, and amplitude in levels of 255. See
+# docs/evaluate.md for the figures of photos and known grids.
 GRID_RATIO = 4.0
 GRID_LEVELS = 0.5
 
@@ -34,11 +34,11 @@ class Grid:
     """How much of a picture is a pattern of one period.
 
     Attributes:
-        period: Of the pattern, px.
-        levels: Root mean square of the pattern alone, in 1/255 of the range, above what the neighbouring
-            frequencies hold: 0.0 if there is no pattern.
-        ratio: Energy at the pattern's frequencies to that of their neighbours, at the strongest of them. About
-            1 if there is no pattern.
+        period: Period of the pattern, px.
+        levels: Root mean square of the pattern, levels of 255, above the neighboring frequencies: 0.0 if there is no
+            pattern.
+        ratio: Largest ratio of the energy at one of the pattern's frequencies to that of its neighbors. About 1 if
+            there is no pattern.
     """
 
     period: int
@@ -47,7 +47,7 @@ class Grid:
 
     @property
     def visible(self) -> bool:
-        """Whether the pattern stands out of the picture and is strong enough to be seen."""
+        """Whether the pattern stands out and is strong enough to be seen."""
         return self.ratio >= GRID_RATIO and self.levels >= GRID_LEVELS
 
 
@@ -78,7 +78,7 @@ def grids(pixels: Pixels) -> dict[int, Grid]:
     # 3 and 4 bins away: clear of the frequency itself and of the next one of the same period, 8 away.
     beside = [np.mean([np.roll(energy, shift, axis) for shift in (-4, -3, 3, 4)], axis=0) for axis in (0, 1)]
     background = np.maximum(beside[0], beside[1])
-    found = {}
+    measured = {}
     taken = {(0, 0)}
     for period in GRID_PERIODS:
         steps = range(0, _WINDOW, _WINDOW // period)
@@ -89,8 +89,8 @@ def grids(pixels: Pixels) -> dict[int, Grid]:
         excess = np.maximum(here - around, 0.0).sum()
         # What rounding to 8 bits leaves in one frequency keeps a flat picture from dividing by zero.
         floor = 9.0 / _WINDOW**2 / 12.0
-        found[period] = Grid(period, float(np.sqrt(excess)), float(((here + floor) / (around + floor)).max()))
-    return found
+        measured[period] = Grid(period, float(np.sqrt(excess)), float(((here + floor) / (around + floor)).max()))
+    return measured
 
 
 def _spectrum(pixels: Pixels) -> Floats:
@@ -109,20 +109,20 @@ def _spectrum(pixels: Pixels) -> Floats:
 
 
 def _starts(side: int) -> list[int]:
-    """Where windows begin: every half window, and one that ends with the picture."""
+    """Return where windows begin: every half window, and one that ends with the picture."""
     return sorted({*range(0, side - _WINDOW + 1, _WINDOW // 2), side - _WINDOW})
 
 
 def border_contrast(pixels: Pixels, *, widths: tuple[int, ...] = BORDER_WIDTHS) -> float:
     """Compare the step between a picture's outermost strip and the next one with the steps inside it.
 
-    Strips run along each of the four sides; of each, the mean colour and the mean detail (difference of
-    neighbouring pixels along the strip) are compared. 1.0 is a border like any other place of the picture;
+    Strips run along each of the four sides; of each, the mean color and the mean detail (difference of
+    neighboring pixels along the strip) are compared. 1.0 is a border like any other place of the picture;
     photos measure 0.5 to 2, a band left by padding several times that.
 
     Args:
         pixels: (H, W, 3) uint8, sides of at least eight times the widest strip.
-        widths: Of the strips, px; the largest of the results counts.
+        widths: Widths of the strips, px; the largest result counts.
 
     Returns:
         Root mean square of the border's steps over that of the steps inside, for the worst width.
@@ -146,24 +146,24 @@ def border_contrast(pixels: Pixels, *, widths: tuple[int, ...] = BORDER_WIDTHS) 
             steps = (strips[width:] - strips[:-width]) ** 2
             border += steps[0] + steps[-1]
             inside += 2 * steps[2 * width : -2 * width].mean(axis=0)
-        # A quarter of a level squared: steps that nobody could see are no border.
+        # A quarter of a level squared: steps that cannot be seen are not a border.
         worst = max(worst, float((border.sum() + 0.25) / (inside.sum() + 0.25)))
     return float(np.sqrt(worst))
 
 
 def _line_features(image: Floats) -> Floats:
-    """Of each row of (H, W, 3): its mean colour and its mean detail, (H, 4)."""
+    """Return the mean color and the mean detail of each row of (H, W, 3), (H, 4)."""
     detail = np.abs(np.diff(image, axis=1)).mean(axis=(1, 2))
     return np.concatenate([image.mean(axis=1), detail[:, None]], axis=1)
 
 
 def saturation(pixels: Pixels) -> float:
-    """Share of values, 0 to 1, that are black or burnt out: within one level of an end of the range."""
+    """Return the share of values, 0 to 1, that are black or burnt out: within a level of an end of the range."""
     return float(((pixels <= 1) | (pixels >= 254)).mean())
 
 
 def dead_area(pixels: Pixels, *, block: int = 8) -> float:
-    """Share of a picture, 0 to 1, without any structure: blocks whose values differ by two levels at most.
+    """Return the share of a picture, 0 to 1, without structure: blocks whose values differ by at most two levels.
 
     Args:
         pixels: (H, W, 3) uint8, sides of at least one block.
@@ -181,9 +181,9 @@ def dead_area(pixels: Pixels, *, block: int = 8) -> float:
 
 
 def color_count(pixels: Pixels) -> float:
-    """How many colours a picture effectively has: the exponential of the entropy over 16×16×16 cells of RGB.
+    """Return the effective number of colors: the exponential of the entropy over 16×16×16 cells of RGB.
 
-    1.0 for one colour, 4096 at most. A network whose channels died shows far fewer than its reference.
+    1.0 for one color, 4096 at most. A network whose channels died shows far fewer than its reference.
     """
     cells = (pixels.reshape(-1, 3).astype(np.int64) >> 4) @ np.array([256, 16, 1])
     shares = np.bincount(cells, minlength=4096) / cells.size
@@ -192,12 +192,12 @@ def color_count(pixels: Pixels) -> float:
 
 
 def smallest_channel_spread(pixels: Pixels) -> float:
-    """Standard deviation, 0 to 127.5 levels, of the flattest of the three channels: near 0, a channel is dead."""
+    """Return the smallest standard deviation of a channel, 0 to 127.5 levels: near 0, the channel is dead."""
     return float(pixels.reshape(-1, 3).std(axis=0).min())
 
 
 def structural_similarity(first: Pixels, second: Pixels) -> float:
-    """Mean structural similarity of two pictures' brightness: 1.0 for equal ones, about 0 for unrelated ones.
+    """Return the mean structural similarity of two pictures' brightness: 1.0 if equal, about 0 if unrelated.
 
     Args:
         first: (H, W, 3) uint8, sides of at least 11 px.

@@ -23,24 +23,24 @@ from fast_style.files import replacing
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.losses import BOLD, FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.optimize import Scorer, lbfgs
-from fast_style.optimize.descent import Precision
 
 CHECKPOINTS = (5, 10, 20, 50, 100, 200)
 
-LATTICE_CELL = 8  # px, or a divisor of it: what strided and shuffled layers make
+# Period of the lattice that strided and shuffled layers make, or a multiple of it, px.
+LATTICE_CELL = 8
 
-# Raised whenever the same inputs would give other numbers.
+# Version of the cache, increased whenever the same inputs would give other figures.
 _VERSION = 1
 
 
 @dataclass(frozen=True)
 class Course:
-    """What the reference does on one photo.
+    """The reference's iterations on one photo.
 
     Attributes:
         terms: (N + 1, 4), the perceptual ``FIGURES`` after 0 (the photo itself) to N iterations.
         pictures: Iteration to (H, W, 3) uint8.
-        seconds: The median iteration's, when it was computed.
+        seconds: Median time of an iteration when it was computed.
         cached: Whether it was read from the cache.
     """
 
@@ -51,22 +51,21 @@ class Course:
 
 
 class Reference:
-    """The reference and the units, for one painting.
+    """The reference and the units of a painting.
 
-    All models and the reference are scored in the same units: what a set of photos scores unstyled.
+    All models and the reference are scored in the same units: the scores of unstyled photos.
 
     Args:
         painting: (H, W, 3) uint8, at the size that sets the strokes.
-        photos: Each (H, W, 3) uint8. They set the units: what will be evaluated, or more of its kind.
-        objective: What is minimised.
-        vgg: Where the perceptual weights come from.
-        iterations: How far to go.
-        precision: Of the perceptual network while optimising; scores are always measured in float32.
+        photos: Each (H, W, 3) uint8. They set the units: the photos to evaluate, or more of their kind.
+        objective: The objective to minimize.
+        vgg: Source of the perceptual weights.
+        iterations: Number of iterations.
         cache: Folder of earlier courses, or None.
 
     Raises:
         InputError: There are no photos, or no iterations.
-        WeightsError: The perceptual weights cannot be had.
+        WeightsError: The perceptual weights cannot be loaded.
     """
 
     def __init__(
@@ -77,14 +76,12 @@ class Reference:
         objective: Objective = BOLD,
         vgg: str = "caffe-vgg19",
         iterations: int = 200,
-        precision: Precision = "32",
         cache: Path | None = None,
     ) -> None:
         if iterations < 1:
             raise InputError(f"iterations is {iterations}; expected at least 1")
         self.objective = objective
         self.iterations = iterations
-        self.precision = precision
         self.cache = cache
         self.neutral = NeutralMeasure(painting, vgg=vgg)
         network = load_vgg(vgg, self.objective)
@@ -93,7 +90,7 @@ class Reference:
         # The units depend on all photos; their figures may differ in the last digit between runs, so the
         # pictures are hashed and not the figures.
         everything = sorted(hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos)
-        facts = [_VERSION, asdict(self.objective), vgg, precision, painting.shape, everything]
+        facts = [_VERSION, asdict(self.objective), vgg, painting.shape, everything]
         self._context = json.dumps(facts).encode() + painting.tobytes()
 
     @torch.no_grad()
@@ -105,11 +102,11 @@ class Reference:
 
     @torch.no_grad()
     def lattice(self, picture: Pixels) -> float:
-        """How far a picture's features depend on the place within cells of 8 px: see the perceptual losses' lattice."""
+        """Measure how much a picture's features depend on the place within cells of 8 px: the lattice of the losses."""
         return float(self.loss.lattice(self.loss.features(to_tensor(picture)), cell=LATTICE_CELL))
 
     def course(self, photo: Pixels) -> Course:
-        """Optimise a photo, or read from the cache what that gave before.
+        """Optimize a photo, or read the result from the cache.
 
         Raises:
             FileError: The cache cannot be written.
@@ -131,7 +128,7 @@ class Reference:
 
     def _compute(self, photo: Pixels) -> Course:
         content = to_tensor(photo)
-        score = Scorer(self.loss, self.loss.content_targets(content), precision=self.precision)
+        score = Scorer(self.loss, self.loss.content_targets(content))
         terms = [_row(self.score(to_float(photo), photo))]
         pictures: dict[int, Pixels] = {}
         image = start_image = content.contiguous()
@@ -180,5 +177,5 @@ def _read(path: Path, iterations: int) -> Course | None:
         return None  # computed anew, and then written over
     if terms.ndim != 2 or terms.shape[1] != len(FIGURES) or len(pictures) != len(at) or iterations not in at:
         return None
-    kept = {int(i): picture for i, picture in zip(at, pictures, strict=True) if i <= iterations}
-    return Course(terms[: iterations + 1], kept, seconds, cached=True)
+    stages = {int(i): picture for i, picture in zip(at, pictures, strict=True) if i <= iterations}
+    return Course(terms[: iterations + 1], stages, seconds, cached=True)

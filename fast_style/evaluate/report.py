@@ -1,4 +1,4 @@
-"""The report: one page that needs nothing beside it, and one sheet of pictures."""
+"""The report: a self-contained page, and a sheet of pictures."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 8px}p{max-width
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:5px 12px 5px 0;text-align:right}
 th,td{white-space:nowrap}
 th{font-weight:600;border-bottom:1px solid #ccc;font-size:13px}th:first-child,td:first-child{text-align:left}
-tr.model td{font-weight:600}.sheet{overflow-x:auto}.sheet td{padding:0 6px 6px 0;text-align:center;font-size:13px}
-.sheet img,img.drawing{border-radius:3px;display:block}img.drawing{max-width:100%}
+tr.model td{font-weight:600}.sheet{overflow-x:auto}
+img.drawing{border-radius:3px;display:block}img.drawing{max-width:100%}
 li{margin:2px 0}.bad{color:#a3311a}.lead{font-size:18px}img.painting{max-height:150px;border-radius:3px}
 @media(prefers-color-scheme:dark){body{background:#191817;color:#e6e2dc}th{border-color:#555}.bad{color:#ff9a80}}
 """
 
 
 def verdict(result: Result, last: int) -> str:
-    """Say in words what a model reaches."""
+    """Describe what a model reaches."""
     if result.iterations is None:
         return f"reaches more than the reference does after {last} iterations"
     if result.iterations == 0:
@@ -43,13 +43,13 @@ def verdict(result: Result, last: int) -> str:
 
 
 def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: Sequence[str] = ()) -> str:
-    """Return the page: figures, curves, pictures and faults, with every picture inside.
+    """Return the page: figures, curves, pictures and faults, with all pictures embedded.
 
     Args:
-        evaluation: What was measured.
+        evaluation: The results.
         painting: (H, W, 3) uint8.
-        title: Plain text.
-        notes: Sentences of plain text: the settings, the machine, the flicker.
+        title: Title in plain text.
+        notes: Sentences in plain text: the settings, the machine, the flicker.
     """
     last = len(evaluation.curve) - 1
     parts = [
@@ -57,7 +57,7 @@ def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: S
         "<meta name=viewport content='width=device-width'>",
         f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>",
         f"<p class=soft>{len(evaluation.photos)} photos, objective in units of what they score unstyled</p>",
-        f"<img class=painting alt='the painting' src='{_embed(painting, 400)}'>",
+        f"<img class=painting alt='the painting' src='{_embed(fit(Picture(painting), 400))}'>",
     ]
     for model in evaluation.models:
         speed = f", {model.ratio:,.0f} times as fast" if model.ratio else ""
@@ -68,20 +68,21 @@ def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: S
         rows = "".join(f"<li class=bad>{html.escape(name)}: {html.escape(fault)}" for name, fault in faults)
         parts.append(f"<h2>What is wrong</h2><ul>{rows}</ul>")
     else:
-        parts.append("<p>No grid, border, burnt or dead colours beyond the reference's were found.</p>")
-    parts += ["<h2>Nearer to the painting, or to the photo</h2>", _frontier(evaluation)]
-    parts += ["<h2>The reference's course, and where the models stand</h2>", _curves(evaluation)]
-    parts += ["<h2>Pictures</h2><div class=sheet>", _pictures(evaluation), "</div>"]
+        parts.append("<p>There are no more grids, borders, burnt or dead colors than in the reference.</p>")
+    parts += ["<h2>Distance to the painting, and how much of the photo is kept</h2>", _frontier(evaluation)]
+    parts += ["<h2>The models on the reference's curve</h2>", _curves(evaluation)]
+    sheet = f"<img alt='every picture' src='{_embed(Picture(draw_sheet(evaluation)))}'>"
+    parts += ["<h2>Pictures</h2><div class=sheet>", sheet, "</div>"]
     if notes:
         parts.append("<h2>How this was measured</h2><ul>" + "".join(f"<li>{html.escape(n)}" for n in notes) + "</ul>")
     return "\n".join(parts) + "\n"
 
 
 def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
-    """The figures as text: the head, and a row for each result."""
+    """Return the figures as text: the head, and a row for each result."""
     head = ["", *FIGURES, "= iterations", "ms", "ratio", "640×480 ms"]
-    head += ["distance", "colour distance", "kept"]
-    head += ["ssim", "burnt", "dead", "colours", "border", "lattice", "grid 2", "grid 4", "grid 8"]
+    head += ["distance", "color distance", "kept"]
+    head += ["ssim", "burnt", "dead", "colors", "border", "lattice", "grid 2", "grid 4", "grid 8"]
     rows = []
     for result in (*evaluation.baselines, *evaluation.models):
         quality = result.quality
@@ -116,37 +117,36 @@ def _table(evaluation: Evaluation) -> str:
         for row in rows
     )
     note = (
-        "<p class=soft>Lower is better for the objective and its parts. Distance and "
-        "colour distance: what no training here minimises, the Wasserstein distance to the painting's features at "
-        "full, half and quarter size and to its colours, as shares of the photo's; kept: how much of the photo's "
-        "features is still there, 1 for the photo itself. Lattice: share of the features' variance that "
-        "lies in the place within cells of 8 px. Grids: levels of 255 (and how many times the neighbouring "
-        "frequencies). Times are this machine's, for a picture of the evaluated size; the reference's "
-        "are for all of its iterations. Ratio: the reference's time to the same objective over the model's.</p>"
+        "<p class=soft>Lower is better for the objective and its terms. Distance and color distance, which no "
+        "training minimizes: the Wasserstein distance to the painting's features at full, half and quarter size and "
+        "to its colors, as shares of the photo's distance. Kept: the share of the photo's content that the picture "
+        "keeps. Lattice: the share of the features' variance that lies in the place within cells of 8 px. Grids: "
+        "levels of 255 (and the ratio to the neighboring frequencies). Times are for a picture of the evaluated size "
+        "on this machine; the reference's are for all iterations. Ratio: the reference's time to the same objective "
+        "over the model's.</p>"
     )
     return f"<table><tr>{''.join(f'<th>{html.escape(c)}' for c in head)}{body}</table>{note}"
 
 
 def _frontier(evaluation: Evaluation) -> str:
-    """How near each model is to the painting, and how much of the photo it keeps; the reference's stages as a line."""
+    """Plot how near each model is to the painting and how much of the photo it keeps; the reference is a line."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.set(xlabel="distance to the painting (the photo: 1)", ylabel="photo kept (the photo: 1)")
     stages = [(stage.neutral["distance"], stage.neutral["kept"], stage.name) for stage in evaluation.baselines]
     axes.plot(*zip(*(stage[:2] for stage in stages), strict=True), color=_LINE, marker="o", markersize=3)
-    models = [(model.neutral["distance"], model.neutral["kept"], model.name) for model in evaluation.models]
-    for color, (distance, kept, _) in zip(itertools.cycle(COLORS), models, strict=False):
-        axes.plot(distance, kept, color=color, marker="o", markersize=7)
+    points = [(x, y, name.removeprefix("reference "), _LINE) for x, y, name in stages]
+    for color, model in zip(itertools.cycle(COLORS), evaluation.models, strict=False):
+        points.append((model.neutral["distance"], model.neutral["kept"], model.name, color))
+        axes.plot(*points[-1][:2], color=color, marker="o", markersize=7)
     middle = sum(axes.get_xlim()) / 2
-    for color, (distance, kept, name) in zip(itertools.cycle(COLORS), models, strict=False):
-        _label(axes, name, (distance, kept), color, left=distance > middle)
-    for distance, kept, name in stages:
-        _label(axes, name.removeprefix("reference "), (distance, kept), _LINE, left=distance > middle)
+    for x, y, name, color in points:
+        _label(axes, name, (x, y), color, left=x > middle)
     return _svg(figure, "distance to the painting and photo kept, the reference's iterations as a line")
 
 
 def _curves(evaluation: Evaluation) -> str:
-    """The reference's mean terms over its iterations, and a level line for each model."""
+    """Plot the reference's mean terms over its iterations, and a horizontal line for each model."""
     figure = Figure(figsize=(12.0, 3.4), layout="constrained")
     for axes, name, values in zip(
         figure.subplots(1, 3), ("total", "content", "style"), evaluation.curve.T, strict=False
@@ -169,13 +169,13 @@ def _curves(evaluation: Evaluation) -> str:
 
 
 def _label(axes: Any, name: str, place: tuple[float, float], color: str, *, left: bool) -> None:
-    """Write a name beside a point, as it is: a dollar sign is not mathematics."""
+    """Write a name beside a point literally: a dollar sign is not mathematics."""
     style = {"ha": "right" if left else "left", "color": color, "fontsize": 8, "parse_math": False}
     axes.annotate(name, place, (-4 if left else 4, 3), textcoords="offset points", **style).set_in_layout(False)
 
 
 def _svg(figure: Figure, alt: str) -> str:
-    """The figure as an image with its drawing inside."""
+    """Return the figure as an <img> with the drawing embedded."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.2)
@@ -185,35 +185,18 @@ def _svg(figure: Figure, alt: str) -> str:
     return f"<img class=drawing alt='{html.escape(alt, quote=True)}' src='data:image/svg+xml;base64,{data}'>"
 
 
-def _columns(evaluation: Evaluation) -> list[Result]:
-    """What is shown: the photo, three stages of the reference, the models."""
-    unstyled, *stages = evaluation.baselines
-    shown = [stages[index] for index in sorted({len(stages) // 3, (2 * len(stages)) // 3, len(stages) - 1})]
-    return [unstyled, *shown, *evaluation.models]
-
-
-def _pictures(evaluation: Evaluation) -> str:
-    columns = _columns(evaluation)
-    out = ["<table><tr>", *(f"<th>{html.escape(column.name)}" for column in columns)]
-    for number, name in enumerate(evaluation.names):
-        out.append("<tr>")
-        for column in columns:
-            alt = html.escape(f"{name}, {column.name}", quote=True)
-            out.append(f"<td><img alt='{alt}' title='{alt}' src='{_embed(column.pictures[number])}'>")
-    return "".join([*out, "</table>"])
-
-
-def _embed(pixels: Pixels, size: int | None = None) -> str:
-    """A data address with the picture as JPEG, at full size or of that long side at most."""
-    picture = Picture(pixels) if size is None else fit(Picture(pixels), size)
+def _embed(picture: Picture) -> str:
+    """Return a data address with the picture as JPEG."""
     buffer = io.BytesIO()
     save_image(picture, buffer, quality=88, format="JPEG")
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def draw_sheet(evaluation: Evaluation) -> Pixels:
-    """Lay all pictures out: a row for each photo, a column for each way; (H, W, 3) uint8."""
-    columns = _columns(evaluation)
+    """Lay the pictures out, (H, W, 3) uint8: a row for each photo, a column for each result."""
+    unstyled, *stages = evaluation.baselines
+    shown = sorted({len(stages) // 3, (2 * len(stages)) // 3, len(stages) - 1})
+    columns = [unstyled, *(stages[index] for index in shown), *evaluation.models]
     tiles = [
         Tile(column.pictures[row], f"{column.name}  {column.terms['total']:.2f}")
         for row in range(len(evaluation.photos))

@@ -1,44 +1,37 @@
-"""A whole evaluation: models, and pictures from elsewhere, on a folder of photos."""
+"""A whole evaluation: models, and pictures of other programs, on a folder of photos."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from fast_style.errors import DatasetError, FastStyleError, ImageError, InputError, ModelError
 from fast_style.evaluate.evaluation import Evaluation, evaluate
-from fast_style.evaluate.flicker import Flicker, filmed, mean, measure_motion, steadily
+from fast_style.evaluate.flicker import Flicker, measure_films
 from fast_style.evaluate.models import Model, check_size, open_model
-from fast_style.evaluate.motion import KINDS, play
-from fast_style.evaluate.reference import Course, Reference, default_cache
+from fast_style.evaluate.reference import Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_html
 from fast_style.files import replacing
-from fast_style.images import (
-    Picture,
-    Pixels,
-    find_images,
-    find_photos,
-    load_image,
-    resize,
-    save_image,
-    to_float,
-    to_uint8,
-)
+from fast_style.images import Picture, Pixels, find_images, find_photos, load_image, resize, save_image, to_float
 from fast_style.optimize import preset
 from fast_style.optimize.run import scaled
 from fast_style.painting import find_canvas
 from fast_style.stylize.contract import Range
 
-# The grids' windows and the deepest layers need so many px.
+# Smallest side of the squares, px: the grids' windows and the deepest layers need it.
 SMALLEST = 128
-# Three smooth photos alone would make roughness count several times what it did in the training.
+# Photos that set the objective's units: with only three smooth ones, roughness would count several times too much.
 UNIT_PHOTOS = 24
-# Scenes to measure flicker on are made of so many of the photos.
+# Photos that the scenes for flicker are made of.
 MOVED_PHOTOS = 3
+
+OnError = Callable[[FastStyleError], None]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -47,16 +40,16 @@ class Options:
 
     Attributes:
         size: Side of the squares cut from the photos' middles, px.
-        limit: How many photos are scored, evenly spread over the folder. At least 24 set the objective's units.
-        iterations: How far the reference goes.
-        style_size: Long side of the painting, px: the one of the training.
-        preset: The objective: that of the models' training, so balanced for johnson.
+        limit: Number of photos that are scored, evenly spread over the folder. At least 24 set the objective's units.
+        iterations: Number of the reference's iterations.
+        style_size: Long side of the painting, px, as in the training.
+        preset: The objective, as in the training: balanced for johnson.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
-        keep_frame: The painting was trained with the frame or border around it.
-        value_range: The values that an ONNX file from elsewhere takes and gives.
-        strength: Strengths, at each of which the models are measured, if they learned that.
+        keep_frame: Keep a frame or border around the painting, if the training did.
+        range: Range of the pixel values of an ONNX file from elsewhere.
+        strength: Strengths to measure the models at, if they have learned strength.
         flicker: Measure flicker, too, on pans, zooms and layers of three of the photos, whose motion is exactly known.
-        cache: Folder of the reference's pictures; by default one in the user's cache.
+        cache: Folder for the reference's pictures; by default in the user's cache.
 
     Raises:
         InputError: A number is out of range.
@@ -69,7 +62,7 @@ class Options:
     preset: Literal["bold", "balanced", "gatys", "johnson", "d2l"] = "bold"
     vgg: str = "caffe-vgg19"
     keep_frame: bool = False
-    value_range: Range | None = None
+    range: Range | None = None
     strength: tuple[float, ...] = (1.0,)
     flicker: bool = False
     cache: Path | None = None
@@ -83,15 +76,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Report:
-    """What an evaluation gave.
+    """The results of an evaluation.
 
     Attributes:
         style: File of the painting.
-        painting: (H, W, 3) uint8, as it was compared with.
+        painting: (H, W, 3) uint8, as used.
         options: How it was evaluated.
         evaluation: All results.
-        flicker: Figures by what was measured (``pan``, ``film pan``, ``steady pan``, …) and by model.
-        failed: Models that could not be opened, and photos that could not be used.
+        flicker: Figures by scene and way to draw (``pan``, ``film pan``, ``steady pan``, …) and by model.
+        failed: Photos and models that could not be used.
     """
 
     style: Path
@@ -116,17 +109,17 @@ class Report:
         }
 
     def flicker_lines(self) -> list[str]:
-        """Say the flicker in words, one sentence for each model and scene."""
+        """Describe the flicker, one sentence for each model and scene."""
         return [
             f"Flicker of {name} on the {kind}: {flicker.error:.2f} levels inside the mask ({flicker.covered:.0%} of "
-            f"the area, {flicker.pairs} pairs), the photos' own {flicker.photos:.2f}; relative to contrast "
+            f"the area, {flicker.pairs} pairs), of the photos {flicker.photos:.2f}; relative to contrast "
             f"{flicker.relative:.2f} times"
             for kind, models in self.flicker.items()
             for name, flicker in models.items()
         ]
 
     def write(self, folder: Path) -> None:
-        """Leave report.html, report.json and sheet.png in a folder.
+        """Write report.html, report.json and sheet.png to a folder.
 
         Raises:
             FileError: They cannot be written.
@@ -153,7 +146,7 @@ def evaluate_styles(
     options: Options | None = None,
     *,
     pictures: Mapping[str, Path] | None = None,
-    on_error: Callable[[FastStyleError], None] = lambda error: None,
+    on_error: OnError = lambda error: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> Report:
     """Measure trained styles against the per-image reference.
@@ -162,37 +155,34 @@ def evaluate_styles(
         models: Shipped names, .onnx and .ckpt files, and mixtures such as ten#udnie.
         style: The painting they were trained on.
         photos: A folder of photos, best of those that were not trained on.
-        options: How.
-        pictures: Name to a folder of pictures of the same photos from elsewhere; each is named like its photo, or
+        options: How they are evaluated.
+        pictures: Name to a folder of another program's pictures of the same photos, each named like its photo, or
             NAME-PHOTO.
-        on_error: Called with each model and each photo that is left out.
-        on_note: Called with each sentence about the painting and about the progress of the reference.
+        on_error: Called with the error of each model and each photo that is left out.
+        on_note: Called with each sentence about the painting and the progress of the reference.
 
     Raises:
-        InputError: Pictures are missing, or two results would have one name.
+        InputError: Pictures are missing, or two results would have the same name.
         DatasetError: No photo can be used.
         ModelError: No model can be evaluated, or one failed.
-        WeightsError: The perceptual weights cannot be had.
+        WeightsError: The perceptual weights cannot be loaded.
     """
     options = options or Options()
     if options.flicker:
         import_module("cv2")  # fails now, not after the reference's minutes
-    units, failed = _load_photos(photos, size=options.size, limit=max(options.limit, UNIT_PHOTOS))
-    for error in failed:
+    failed: list[FastStyleError] = []
+
+    def leave_out(error: FastStyleError) -> None:
+        failed.append(error)
         on_error(error)
-    names = list(units)
-    chosen = {names[index]: units[names[index]] for index in _spread(len(names), options.limit)}
-    others = {
-        name: _load_pictures(name, folder, list(chosen), size=options.size) for name, folder in (pictures or {}).items()
-    }
-    opened, unusable = _open_models(models, options, next(iter(chosen.values())))
-    for problem in unusable:
-        on_error(problem)
-    if models and not opened:
-        raise ModelError("none of the models can be evaluated")
-    for model in opened:
-        if model.name in others:
-            raise InputError(f"a model and a folder of pictures are both called {model.name}")
+
+    units = _load_photos(photos, options, leave_out)
+    names = _spread(list(units), options.limit)
+    chosen = {name: units[name] for name in names}
+    others = {name: _load_pictures(name, folder, names, size=options.size) for name, folder in (pictures or {}).items()}
+    opened = _open_models(models, options, chosen[names[0]], leave_out)
+    if shared := {model.name for model in opened} & set(others):
+        raise InputError(f"a model and a folder of pictures are both called {min(shared)}")
     painting, note = _load_painting(style, options)
     if note:
         on_note(f"{style}: {note}")
@@ -204,73 +194,28 @@ def evaluate_styles(
         iterations=options.iterations,
         cache=options.cache or default_cache(),
     )
-
-    def on_photo(name: str, course: Course) -> None:
-        how = "from the cache" if course.cached else f"{course.seconds * options.iterations:.0f} s"
-        on_note(f"reference {list(chosen).index(name) + 1}/{len(chosen)}  {name}  {how}")
-
-    evaluation = evaluate(opened, chosen, reference, pictures=others, on_photo=on_photo)
+    evaluation = evaluate(opened, chosen, reference, pictures=others, on_note=on_note)
     flicker = measure_films(opened, list(chosen.values())[:MOVED_PHOTOS]) if options.flicker else {}
-    return Report(style, painting, options, evaluation, flicker, (*unusable, *failed))
+    return Report(style, painting, options, evaluation, flicker, tuple(failed))
 
 
-def measure_films(models: Sequence[Model], photos: Sequence[Pixels]) -> dict[str, dict[str, Flicker]]:
-    """Measure flicker on scenes made of photos, for each kind of scene and each way to draw a film.
-
-    Args:
-        models: What to measure.
-        photos: (H, W, 3) uint8.
-
-    Returns:
-        ``pan`` with each frame by itself, ``film pan`` as ``stylize`` draws films if fast-style exported the model,
-        ``steady pan`` with ``--steady``, and so on for each kind of scene; the means over the photos, by model.
-    """
-    films = {kind: [list(play(kind, photo)) for photo in photos] for kind in KINDS}
-    measured: dict[str, dict[str, Flicker]] = {}
-    for model in models:
-        for way, begin in _ways(model).items():
-            for kind, scenes in films.items():
-                parts = [measure_motion(begin(), scene) for scene in scenes]
-                measured.setdefault(way + kind, {})[model.name] = mean(parts)
-    return measured
+def _spread(items: Sequence[Item], limit: int) -> list[Item]:
+    """Choose at most ``limit`` items, evenly spaced."""
+    count = min(limit, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
 
 
-def _ways(model: Model) -> dict[str, Callable[[], Callable[[Pixels], Pixels]]]:
-    """The ways to draw a film; each value begins a film."""
-
-    def stylize(pixels: Pixels) -> Pixels:
-        return to_uint8(model.stylize(to_float(pixels)))
-
-    stylizer = model.stylizer
-    if stylizer is None:
-        return {"": lambda: stylize, "steady ": lambda: steadily(stylize)}
-    return {
-        "": lambda: stylize,
-        "film ": lambda: filmed(stylizer),
-        "steady ": lambda: filmed(stylizer, steady=True),
-    }
-
-
-def _spread(total: int, limit: int) -> list[int]:
-    """Indices of at most ``limit`` out of ``total``, evenly spaced."""
-    count = min(limit, total)
-    return [index * total // count for index in range(count)]
-
-
-def _load_photos(folder: Path, *, size: int, limit: int) -> tuple[dict[str, Pixels], list[ImageError]]:
+def _load_photos(folder: Path, options: Options, on_error: OnError) -> dict[str, Pixels]:
     """Cut the middle squares of photos spread over a folder."""
-    paths = find_photos(folder)
-    chosen = [paths[index] for index in _spread(len(paths), limit)]
-    squares: dict[str, Pixels] = {}
-    errors: list[ImageError] = []
-    for path in chosen:
+    loaded: dict[str, Pixels] = {}
+    for path in _spread(find_photos(folder), max(options.limit, UNIT_PHOTOS)):
         try:
-            squares[str(path.relative_to(folder))] = _middle_square(path, size)
+            loaded[str(path.relative_to(folder))] = _middle_square(path, options.size)
         except ImageError as error:
-            errors.append(error)
-    if not squares:
-        raise DatasetError(f"none of {len(chosen)} photos in {folder} could be used: {errors[0]}")
-    return squares, errors
+            on_error(error)
+    if not loaded:
+        raise DatasetError(f"{folder} holds no photo that can be used")
+    return loaded
 
 
 def _middle_square(path: Path, size: int) -> Pixels:
@@ -313,23 +258,24 @@ def _load_painting(path: Path, options: Options) -> tuple[Pixels, str]:
     return scaled(painting[top:bottom, left:right], options.style_size), canvas.note or ""
 
 
-def _open_models(texts: Sequence[str], options: Options, photo: Pixels) -> tuple[list[Model], list[FastStyleError]]:
-    """Open each model at each strength, and stylize one photo: what fails then fails before the reference's minutes."""
+def _open_models(texts: Sequence[str], options: Options, photo: Pixels, on_error: OnError) -> list[Model]:
+    """Open each model at each strength, and stylize a photo: a failure then comes before the reference's minutes."""
     opened: list[Model] = []
-    failed: list[FastStyleError] = []
-    for text, strength in ((text, strength) for text in texts for strength in options.strength):
+    for text, strength in itertools.product(texts, options.strength):
         try:
-            model = open_model(text, value_range=options.value_range, strength=strength)
+            model = open_model(text, value_range=options.range, strength=strength)
             check_size(model, options.size)
             model.stylize(to_float(photo))
             opened.append(model)
         except FastStyleError as error:
-            failed.append(error)
-    return _distinct(opened), failed
+            on_error(error)
+    if texts and not opened:
+        raise ModelError("none of the models can be evaluated")
+    return _distinct(opened)
 
 
 def _distinct(models: list[Model]) -> list[Model]:
-    """Name apart what would have one name in the report: x.onnx and x.ckpt."""
+    """Give models with the same name, such as x.onnx and x.ckpt, different names in the report."""
     names = [model.name for model in models]
     apart = [replace(m, name=f"{m.name}.{m.kind}") if names.count(m.name) > 1 else m for m in models]
     names = [model.name for model in apart]

@@ -1,4 +1,4 @@
-"""The one way of naming layers and of catching what they put out."""
+"""Naming layers and catching their outputs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fast_style.inspect.network import Network
 
 
 class _EnoughError(Exception):
-    """Every layer asked for has been caught; what is deeper need not run."""
+    """All layers have been caught; deeper ones need not run."""
 
 
 def find_layers(network: Network, names: Sequence[str]) -> dict[str, nn.Module]:
-    """Look layers up by name, in the order asked for.
+    """Look layers up by name, in that order.
 
     Raises:
-        LayerError: None was asked for, or one is unknown; the message suggests the nearest.
+        LayerError: There is no name, or one is unknown; the message suggests the nearest.
     """
     known = network.layers
     where = f"'fast-style inspect layers --model {network.name}' lists them."
@@ -40,11 +40,11 @@ def hooks(
     *,
     before: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
-    """Call back whenever one of some modules runs; the hooks are gone after the block, whatever happens in it.
+    """Call back whenever one of some modules runs; the hooks are always removed after the block.
 
     Args:
-        modules: The modules, by the name that is given to the callbacks.
-        after: Called with name and output; what it returns, unless None, is handed on in the output's place.
+        modules: Name to module.
+        after: Called with name and output; its result, unless None, replaces the output.
         before: Called with the name before the module runs.
     """
     handles: list[RemovableHandle] = []
@@ -63,13 +63,13 @@ def hooks(
 def catch(modules: Mapping[str, nn.Module], *, stop: bool = False) -> Iterator[dict[str, Tensor]]:
     """Catch the outputs of modules while the block runs.
 
-    The caught tensors are those in the graph, so gradients can be taken with respect to them. Each is handed on as
-    a copy, so that an in-place layer behind it cannot change what was caught. A module that runs several times
-    gives its first output; outputs that are no tensors are left out.
+    The caught tensors are part of the graph, so gradients can be taken with respect to them. The network continues with
+    a copy of each, so that an in-place layer behind it cannot change it. A module that runs several times gives its
+    first output; outputs that are not tensors are left out.
 
     Args:
-        modules: The modules, by the name to file their outputs under.
-        stop: Once all have been caught, end the block quietly: what is deeper does not run.
+        modules: Name to module.
+        stop: End the block quietly once all have been caught: deeper layers do not run.
 
     Yields:
         Name to output, filled as the network runs.
@@ -89,12 +89,12 @@ def catch(modules: Mapping[str, nn.Module], *, stop: bool = False) -> Iterator[d
 
 
 def activations(network: Network, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """Run a network as far as needed and return what its layers put out.
+    """Run a network as far as needed and return the outputs of its layers.
 
     Args:
         network: A network of :func:`load_network`.
-        image: (N, 3, H, W), RGB in [0, 1]; gradients flow to it if it wants them.
-        layers: Names.
+        image: (N, 3, H, W), RGB in [0, 1]; gradients flow to it if it requires them.
+        layers: Names of the layers.
 
     Returns:
         Name to (N, C, h, w).
@@ -117,10 +117,6 @@ def activations(network: Network, image: Tensor, layers: Sequence[str]) -> dict[
 
 
 def check_channel(channel: int, count: int, layer: str) -> None:
-    """Make sure that a layer has a channel.
-
-    Raises:
-        LayerError: It has not.
-    """
+    """Raise LayerError unless a layer of ``count`` channels has this one."""
     if not 0 <= channel < count:
         raise LayerError(f"{layer} has no channel {channel}; its channels are 0 to {count - 1}")

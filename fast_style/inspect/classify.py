@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,15 +13,11 @@ from fast_style.inspect.network import Network
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class and its probability, from 0 to 1."""
+    """A class and its probability, 0 to 1."""
 
     index: int
     label: str
     probability: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
 
 
 @torch.no_grad()
@@ -30,19 +25,19 @@ def classify(network: Network, image: Tensor, *, top: int = 5) -> list[list[Pred
     """Name the most probable classes of each picture of a batch.
 
     Args:
-        network: One that classifies.
+        network: A classifier.
         image: (N, 3, H, W), RGB in [0, 1]; see :meth:`Network.class_input`.
-        top: How many; all that there are if there are fewer.
+        top: Number of classes; all if the network has fewer.
 
     Returns:
-        For each picture its classes, the most probable first.
+        The classes of each picture, most probable first.
 
     Raises:
         InputError: The network does not classify, or ``top`` is not positive.
     """
     network.require_classes()
     if top < 1:
-        raise InputError(f"top is {top}; expected 1 or more")
+        raise InputError(f"top is {top}; expected at least 1")
     probabilities = network(image).float().softmax(dim=1)
     values, indices = probabilities.topk(min(top, probabilities.shape[1]), dim=1)
     return [
@@ -55,7 +50,7 @@ def find_class(network: Network, wanted: str) -> int:
     """Find a class by index or name; case, spaces, hyphens and underscores do not matter.
 
     Raises:
-        InputError: The network does not classify or has no such class; the message suggests the nearest.
+        InputError: The network does not classify, or has no such class; the message suggests the nearest.
     """
     network.require_classes()
     if wanted.isdecimal():

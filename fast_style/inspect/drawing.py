@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from matplotlib import colormaps
@@ -14,30 +13,24 @@ from PIL import Image
 
 from fast_style.images import Pixels, fit_size
 
-Colors = Literal["fire", "rainbow", "grey"]
 Floats = NDArray[np.float32]
 
-# Fire grows lighter all the way, so it reads right when printed gray.
-_MAPS: dict[Colors, str] = {"grey": "gray", "fire": "inferno", "rainbow": "turbo"}
-_BAR = (52, 104, 168)
+# Colormaps of matplotlib. That of maps grows lighter all the way, so it reads right when printed gray.
+MAP_COLORS, HEAT_COLORS = "inferno", "turbo"
+BAR_COLOR = (52, 104, 168)
 _DPI = 100
 
 
-def colorize(values: Floats, colors: Colors = "fire") -> Pixels:
-    """Turn (H, W) values in [0, 1] into (H, W, 3) uint8; what lies outside is clamped."""
-    return np.ascontiguousarray(colormaps[_MAPS[colors]](values, bytes=True)[..., :3])
+def colorize(values: Floats, colors: str = MAP_COLORS) -> Pixels:
+    """Turn (H, W) values in [0, 1] into (H, W, 3) uint8 by a colormap of matplotlib; values outside are clamped."""
+    return np.ascontiguousarray(colormaps[colors](values, bytes=True)[..., :3])
 
 
-def enlarge(values: Floats, size: tuple[int, int], *, smooth: bool = True) -> Floats:
-    """Resample (H, W) values to (width, height) px, bilinear, or as blocks if not ``smooth``."""
-    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, method), dtype=np.float32)
-
-
-def overlay(photo: Pixels, values: Floats, colors: Colors = "rainbow", *, amount: float = 0.5) -> Pixels:
-    """Lay values in [0, 1] of any size over a photo, (H, W, 3): ``amount`` 0 is the photo, 1 the colours alone."""
-    height, width = photo.shape[:2]
-    heat = colorize(enlarge(values, (width, height)), colors).astype(np.float32)
+def overlay(photo: Pixels, values: Floats, *, amount: float = 0.5) -> Pixels:
+    """Lay heat in [0, 1], (h, w), over a photo (H, W, 3): ``amount`` 0 is the photo, 1 the colors alone."""
+    size = photo.shape[1], photo.shape[0]
+    enlarged = Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    heat = colorize(np.asarray(enlarged, dtype=np.float32), HEAT_COLORS).astype(np.float32)
     return (photo * (1 - amount) + heat * amount + 0.5).astype(np.uint8)
 
 
@@ -53,24 +46,24 @@ def within(pixels: Pixels, side: int) -> Pixels:
     return resized(pixels, fit_size((pixels.shape[1], pixels.shape[0]), side, enlarge=True))
 
 
-def bars(rows: Sequence[tuple[str, float, str]], *, heading: str = "", width: int = 520) -> Pixels:
-    """Draw horizontal bars.
+def bars(rows: Sequence[tuple[str, float, str]], *, heading: str = "") -> Pixels:
+    """Draw horizontal bars, 520 px wide.
 
     Args:
-        rows: Label, value from 0 up, and the value in words, top to bottom.
-        heading: A line over all.
-        width: Width of the picture, px.
+        rows: Label, value of at least 0, and the value as text, top to bottom.
+        heading: Title of the picture.
 
     Returns:
         (H, W, 3) uint8.
     """
     height = 22 * len(rows) + (60 if heading else 30)
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(520 / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
-    drawn = axes.barh(range(len(rows)), [value for _, value, _ in rows], color=[part / 255 for part in _BAR])
+    values = [value for _, value, _ in rows]
+    drawn = axes.barh(range(len(rows)), values, color=[part / 255 for part in BAR_COLOR])
     axes.bar_label(drawn, [words for _, _, words in rows], padding=6)
     axes.set_yticks(range(len(rows)), [label if len(label) <= 32 else f"{label[:31]}…" for label, _, _ in rows])
-    axes.set(xlim=(0, 1.15 * max(max(value for _, value, _ in rows), 1e-9)), xticks=[])
+    axes.set(xlim=(0, 1.15 * max(*values, 1e-9)), xticks=[])
     axes.invert_yaxis()
     axes.tick_params(left=False)
     axes.spines[:].set_visible(False)

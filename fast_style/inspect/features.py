@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +13,6 @@ from fast_style.errors import InputError
 from fast_style.inspect.activations import activations, check_channel
 from fast_style.inspect.network import Network
 
-Normalization = Literal["each", "joint", "logistic"]
 Maps = NDArray[np.float32]
 
 
@@ -37,7 +35,7 @@ def feature_maps(network: Network, image: Tensor, *layers: str) -> dict[str, Map
 
 
 def rank_channels(maps: Maps) -> list[int]:
-    """Channels of (C, H, W), the one with the highest mean activation first; of equals the lower number."""
+    """Sort the channels of (C, H, W) by mean activation, highest first; ties by number."""
     return [int(channel) for channel in np.argsort(-maps.mean(axis=(1, 2), dtype=np.float64), kind="stable")]
 
 
@@ -47,11 +45,11 @@ def parse_channels(text: str, maps: Maps, layer: str) -> list[int]:
     Args:
         text: ``all``, ``top:16`` (the most active first), or numbers and ranges: ``3``, ``0-63``, ``1,5,8-11``.
         maps: (C, H, W), for ``top``.
-        layer: Its name, for messages.
+        layer: Name of the layer, for messages.
 
     Raises:
-        InputError: The text is something else.
-        LayerError: The layer has fewer channels.
+        InputError: The text cannot be read.
+        LayerError: The layer lacks one of the channels.
     """
     if text == "all":
         return list(range(len(maps)))
@@ -71,17 +69,8 @@ def parse_channels(text: str, maps: Maps, layer: str) -> list[int]:
     return list(dict.fromkeys(chosen))
 
 
-def normalize_maps(maps: Maps, how: Normalization = "each") -> Maps:
-    """Bring maps to [0, 1] for drawing.
-
-    ``each`` stretches every map from its own least to its own greatest value: shows where, hides how much.
-    ``joint`` stretches all with one scale: shows which channels are loud. ``logistic`` standardizes every map and
-    takes 1 / (1 + e⁻ᶻ): one bright spot does not black out the rest. A constant map becomes 0 by ``each``, 0.5 by
-    ``logistic``.
-
-    Args:
-        maps: (C, H, W).
-        how: One of these.
+def normalize_maps(maps: Maps) -> Maps:
+    """Stretch each of (C, H, W) from its minimum to its maximum, to [0, 1]; a constant map becomes 0.
 
     Raises:
         InputError: A value is not finite.
@@ -89,16 +78,6 @@ def normalize_maps(maps: Maps, how: Normalization = "each") -> Maps:
     if not np.isfinite(maps).all():
         raise InputError("the activations are not finite", hint="Check the weights.")
     wide = maps.astype(np.float64)
-    if how == "logistic":
-        centred = wide - wide.mean(axis=(1, 2), keepdims=True)
-        z = centred / _or_one(wide.std(axis=(1, 2), keepdims=True))
-        return np.asarray(1 / (1 + np.exp(-z)), dtype=np.float32)
-    axes = (1, 2) if how == "each" else None
-    low = wide.min(axis=axes, keepdims=True)
-    span = _or_one(wide.max(axis=axes, keepdims=True) - low)
-    return np.asarray((wide - low) / span, dtype=np.float32)
-
-
-def _or_one(scale: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Replace zeros by ones, so that constant maps can be divided."""
-    return np.where(scale > 0, scale, 1.0)
+    low = wide.min(axis=(1, 2), keepdims=True)
+    span = wide.max(axis=(1, 2), keepdims=True) - low
+    return np.asarray((wide - low) / np.where(span > 0, span, 1.0), dtype=np.float32)

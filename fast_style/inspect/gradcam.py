@@ -21,21 +21,19 @@ class HeatMaps:
     """Heat maps of classes.
 
     Attributes:
-        layer: Where they were taken.
-        classes: One for each map.
-        maps: (N, K, h, w) at the layer's size, in [0, 1]; a class that nothing speaks for has zeros.
-        upsampled: (N, K, H, W), bilinear, at the size of the picture the network saw.
+        layer: Name of the layer.
+        maps: (N, K, h, w) at the layer's size, in [0, 1]; zeros if nothing supports the class.
+        upsampled: (N, K, H, W), bilinear, at the size of the picture that the network saw.
     """
 
     layer: str
-    classes: tuple[int, ...]
     maps: NDArray[np.float32]
     upsampled: NDArray[np.float32]
 
 
 @torch.no_grad()
 def last_convolution(network: Network, image: Tensor) -> str:
-    """Find the layer for Grad-CAM: the last convolution, or the largest block it ends at the same positions.
+    """Find the layer for Grad-CAM: the last convolution, or the largest block of the same size that ends with it.
 
     In a plain network that is the last convolution. Where branches are joined or added after it (GoogLeNet,
     ResNet, DenseNet), one branch alone would miss most of the evidence, so the block that joins them is taken.
@@ -54,12 +52,12 @@ def last_convolution(network: Network, image: Tensor) -> str:
     layers = network.layers
     with hooks(layers, note):
         network(image)
-    found = [n for n in order if isinstance(layers[n], nn.Conv2d) and shapes[n][2:] != (1, 1)]
-    if not found:
+    convolutions = [n for n in order if isinstance(layers[n], nn.Conv2d) and shapes[n][2:] != (1, 1)]
+    if not convolutions:
         raise LayerError(f"{network.name} has no convolution that Grad-CAM could look at", hint="Give --layer.")
-    best = found[-1]
-    for name in order[order.index(best) :]:
-        if found[-1].startswith(f"{name}.") and shapes[name][2:] == shapes[best][2:]:
+    best = last = convolutions[-1]
+    for name in order[order.index(last) :]:
+        if last.startswith(f"{name}.") and shapes[name][2:] == shapes[last][2:]:
             best = name
     return best
 
@@ -67,14 +65,14 @@ def last_convolution(network: Network, image: Tensor) -> str:
 def grad_cam(network: Network, image: Tensor, classes: Sequence[int], *, layer: str | None = None) -> HeatMaps:
     """Show where a network sees each of some classes.
 
-    For each class: the gradient of its score before the softmax with respect to the layer's activations,
-    averaged over positions, weighs the channels; their sum, cut off below zero, is scaled to a maximum of 1.
+    The gradient of a class's score before the softmax with respect to the layer's activations, averaged over positions,
+    weights the channels; their sum, clamped at zero, is scaled to a maximum of 1.
 
     Args:
-        network: One that classifies.
+        network: A classifier.
         image: (N, 3, H, W), RGB in [0, 1]; see :meth:`Network.class_input`.
-        classes: Indices.
-        layer: Name of the layer; by default that of :func:`last_convolution`.
+        classes: Indices of the classes.
+        layer: Name of the layer; by default :func:`last_convolution`.
 
     Raises:
         InputError: The network does not classify, or has no class of that index.
@@ -90,19 +88,18 @@ def grad_cam(network: Network, image: Tensor, classes: Sequence[int], *, layer: 
     layer = layer or last_convolution(network, image)
     with torch.enable_grad(), catch(find_layers(network, [layer])) as caught:
         scores = network(image.detach().clone().requires_grad_())
-        features = caught.get(layer)
-        if features is None or features.ndim != 4:
-            raise LayerError(f"layer {layer!r} of {network.name} has no map", hint="Choose a convolution.")
-        maps = []
-        for index in classes:
-            # Pictures of a batch do not influence each other, so the gradient of the sum is each one's own.
-            (slope,) = torch.autograd.grad(scores[:, index].sum(), features, retain_graph=True, allow_unused=True)
-            if slope is None:
-                raise LayerError(f"the classes of {network.name} do not depend on layer {layer!r}")
-            weights = slope.mean(dim=(2, 3), keepdim=True)
-            maps.append((weights * features).sum(dim=1).relu().detach())
+    features = caught.get(layer)
+    if features is None or features.ndim != 4:
+        raise LayerError(f"layer {layer!r} of {network.name} has no map", hint="Choose a convolution.")
+    maps = []
+    for index in classes:
+        # The pictures of a batch do not influence each other, so the gradient of their sum is that of each.
+        (slope,) = torch.autograd.grad(scores[:, index].sum(), features, retain_graph=True, allow_unused=True)
+        if slope is None:
+            raise LayerError(f"the classes of {network.name} do not depend on layer {layer!r}")
+        maps.append((slope.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1).relu().detach())
     heat = torch.stack(maps, dim=1).float()
     peak = heat.amax(dim=(2, 3), keepdim=True)
     heat = heat / torch.where(peak > 0, peak, 1.0)
     upsampled = F.interpolate(heat, size=image.shape[-2:], mode="bilinear", align_corners=False)
-    return HeatMaps(layer, tuple(classes), heat.cpu().numpy(), upsampled.cpu().numpy())
+    return HeatMaps(layer, heat.cpu().numpy(), upsampled.cpu().numpy())

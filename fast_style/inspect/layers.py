@@ -1,10 +1,10 @@
-"""What layers there are, what they cost, how far they see, and which tell a painting from a photo."""
+"""Which layers there are, their cost and receptive field, and which of them tell a painting from a photo."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from fast_style.losses.gram import gram_matrix
 from fast_style.losses.kernels.winograd import directly
 from fast_style.losses.vgg import VGG, FrozenConv2d
 
-# After these, a value depends on all of the picture.
+# Operations after which a value depends on all of the picture.
 _EVERYWHERE = {"adaptive_avg_pool2d", "mean", "flatten", "matmul", "multi_head_attention_forward"}
 _EVERYWHERE |= {"scaled_dot_product_attention"}
 
@@ -29,16 +29,16 @@ Reach = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Layer:
-    """One row of the table of layers.
+    """A row of the table of layers.
 
     Attributes:
-        name: To ask for it by.
+        name: Name of the layer.
         kind: Kind of module.
         shape: Shape of its output without the batch: (C, H, W), or (C,).
-        receptive_field: Width and height of the part of the picture that one output value depends on, px; borders
-            do not cut it. None if that is everything, as after global pooling or attention.
-        parameters: How many weights and biases.
-        macs: Multiplications with addition that it needs for the picture.
+        receptive_field: Width and height of the part of the picture that one output value depends on, px, not cut
+            at borders. None if that is the whole picture, as after global pooling or attention.
+        parameters: Number of weights and biases.
+        macs: Number of multiply-adds for the picture.
     """
 
     name: str
@@ -48,13 +48,9 @@ class Layer:
     parameters: int
     macs: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
-
 
 class _Reaches(TorchFunctionMode):
-    """Follow through every operation how much of the picture a value depends on.
+    """Track through each operation how much of the picture a value depends on.
 
     Reference:
         Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks", equations 1-2,
@@ -89,11 +85,11 @@ def _reach_after(name: str, args: tuple[Any, ...], options: dict[str, Any], reac
     dilation: Any = 1
     if name == "conv2d":
         names = ("input", "weight", "bias", "stride", "padding", "dilation")
-        given = {"stride": 1, "dilation": 1} | dict(zip(names, args, strict=False)) | options
-        kernel, stride, dilation = given["weight"].shape[2:], given["stride"], given["dilation"]
+        arguments = {"stride": 1, "dilation": 1} | dict(zip(names, args, strict=False)) | options
+        kernel, stride, dilation = arguments["weight"].shape[2:], arguments["stride"], arguments["dilation"]
     elif name in {"max_pool2d", "avg_pool2d"}:
-        given = {"stride": None} | dict(zip(("input", "kernel_size", "stride"), args, strict=False)) | options
-        kernel, stride = given["kernel_size"], given["stride"] or given["kernel_size"]
+        arguments = {"stride": None} | dict(zip(("input", "kernel_size", "stride"), args, strict=False)) | options
+        kernel, stride = arguments["kernel_size"], arguments["stride"] or arguments["kernel_size"]
     else:
         return (math.inf, math.inf, step) if name in _EVERYWHERE else reach
     (rows, columns), (down, across) = _pair(kernel), _pair(dilation)
@@ -106,10 +102,10 @@ def _pair(value: Any) -> tuple[int, int]:
 
 @torch.no_grad()
 def layer_table(network: Network, *, size: int = 224) -> list[Layer]:
-    """List the layers that run on a square picture, in the order in which they finish.
+    """List the layers that run on a square picture, in the order they finish.
 
     Args:
-        network: A network of :func:`load_network`; random weights will do.
+        network: A network of :func:`load_network`; its weights may be random.
         size: Side of the picture, px.
 
     Raises:
@@ -123,16 +119,16 @@ def layer_table(network: Network, *, size: int = 224) -> list[Layer]:
     modules = network.layers
     started: dict[str, int] = {}
     macs = dict.fromkeys(modules, 0)
-    found: dict[str, tuple[tuple[int, ...], Reach | None]] = {}
+    outputs: dict[str, tuple[tuple[int, ...], Reach | None]] = {}
 
     def begin(name: str) -> None:
         started[name] = counter.get_total_flops()
 
     def end(name: str, output: Any) -> None:
         macs[name] += (counter.get_total_flops() - started[name]) // 2
-        if isinstance(output, Tensor) and name not in found:
+        if isinstance(output, Tensor) and name not in outputs:
             known = reaches.known.get(id(output))
-            found[name] = (tuple(output.shape[1:]), known[1] if known else None)
+            outputs[name] = (tuple(output.shape[1:]), known[1] if known else None)
 
     with directly(), hooks(modules, end, before=begin), counter, reaches:
         network(image)
@@ -145,7 +141,7 @@ def layer_table(network: Network, *, size: int = 224) -> list[Layer]:
             _parameters(modules[name]),
             macs[name],
         )
-        for name, (shape, reach) in found.items()
+        for name, (shape, reach) in outputs.items()
     ]
 
 
@@ -155,42 +151,35 @@ def _parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def default_style_layers(network: Network) -> list[str]:
-    """Name the layers to compare by: a VGG's ReLUs, or every convolution of another network."""
-    if isinstance(network.module, VGG):
-        return [name for name in network.layers if name.startswith("relu")]
-    return [name for name, module in network.layers.items() if isinstance(module, nn.Conv2d)]
-
-
 @torch.no_grad()
 def gram_differences(
     network: Network, photo: Tensor, painting: Tensor, layers: Sequence[str] | None = None
 ) -> dict[str, float]:
     """Measure at each layer how far a photo's Gram matrix is from a painting's.
 
-    The measure, |P - S|² / (|P|² + |S|²) with Frobenius norms, does not depend on the scale or size of a layer, so
-    that layers can be compared: 0 is equal, 1 has nothing in common.
+    The measure, |P - S|² / (|P|² + |S|²) with Frobenius norms, does not depend on the scale or size of a layer: 0 is
+    equal, 1 has nothing in common.
 
     Args:
         network: A network of :func:`load_network`.
         photo: (1, 3, H, W), RGB in [0, 1].
         painting: (1, 3, H', W'), RGB in [0, 1].
-        layers: Names; by default :func:`default_style_layers`.
+        layers: Names of the layers; by default a VGG's ReLUs, or every convolution of another network.
 
     Raises:
         LayerError: A layer is unknown, or has no maps.
         ImageError: A picture is too small.
     """
-    names = list(layers) if layers is not None else default_style_layers(network)
-    photo_grams = _grams(network, photo, names)
-    style_grams = _grams(network, painting, names)
+    if layers is not None:
+        names = list(layers)
+    elif isinstance(network.module, VGG):
+        names = [name for name in network.layers if name.startswith("relu")]
+    else:
+        names = [name for name, module in network.layers.items() if isinstance(module, nn.Conv2d)]
+    photo_maps, style_maps = (activations(network, image, names) for image in (photo, painting))
     differences = {}
     for name in names:
-        p, s = photo_grams[name].double(), style_grams[name].double()
+        p, s = (gram_matrix(maps[name])[0].cpu().double() for maps in (photo_maps, style_maps))
         energy = (p.square().sum() + s.square().sum()).item()
         differences[name] = (p - s).square().sum().item() / energy if energy > 0 else 0.0
     return differences
-
-
-def _grams(network: Network, image: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-    return {name: gram_matrix(maps)[0].cpu() for name, maps in activations(network, image, names).items()}

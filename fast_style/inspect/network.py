@@ -1,4 +1,4 @@
-"""The networks that can be looked into: the project's own VGG, a packaged classifier, torchvision's classifiers."""
+"""The networks that can be inspected: the perceptual VGG, a packaged classifier, torchvision's classifiers."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77d
 # (127 and 128) / 255: what the TensorFlow model was trained with.
 _LITE0_MEAN, _LITE0_STD = 0.498, 0.502
 
-# Their position embeddings are of one size.
+# Prefixes of networks whose position embeddings fix the size of the picture.
 _FIXED_SIZE = ("vit_", "maxvit_")
 
-# A longer photo is squeezed to this ratio of sides, or its short side of `Network.size` px would make it huge.
+# Largest ratio of sides; a longer photo is squeezed, or a short side of `Network.size` px would make it huge.
 _LONGEST = 4.0
 
 
 @dataclass(frozen=True)
 class Network:
-    """A frozen network that takes RGB in [0, 1], and what is known of it.
+    """A frozen network that takes RGB in [0, 1].
 
     Attributes:
-        name: As given to ``--model``.
-        module: In eval mode, without gradients for its weights.
-        preprocess: (N, 3, H, W), RGB in [0, 1], to what ``module`` expects.
-        labels: Names of its classes; empty if it does not classify.
+        name: Name for ``--model``.
+        module: The network in eval mode, without gradients for its weights.
+        preprocess: Maps (N, 3, H, W), RGB in [0, 1], to the input of ``module``.
+        labels: Names of the classes; empty if it does not classify.
         size: Side of the pictures it was trained on, px.
-        fixed: It takes no other size.
+        fixed: Whether it takes no other size.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         for tensor in (*self.module.parameters(), *self.module.buffers()):
             return tensor.device
         return torch.device("cpu")
@@ -72,7 +72,7 @@ class Network:
         """Run on (N, 3, H, W), RGB in [0, 1]; a classifier gives (N, classes), scores before the softmax.
 
         Raises:
-            ImageError: The network cannot take pictures of that size, or memory does not suffice.
+            ImageError: The network cannot take pictures of that size, or memory runs out.
         """
         try:
             out: Tensor = self.module(self.preprocess(image))
@@ -82,11 +82,7 @@ class Network:
         return out
 
     def require_classes(self) -> None:
-        """Make sure that it classifies.
-
-        Raises:
-            InputError: It does not.
-        """
+        """Raise InputError unless the network classifies."""
         if not self.labels:
             raise InputError(
                 f"{self.name} has no classes; it is the convolutional part of a network",
@@ -94,23 +90,15 @@ class Network:
             )
 
     def class_input(self, picture: Picture) -> Tensor:
-        """Bring a photo to the size for classification: the whole photo, (1, 3, H, W), its short side ``size`` px.
+        """Resize a photo for classification: (1, 3, H, W), the short side ``size`` px.
 
-        Differs from the usual: no centre crop, so that every class and every heat map speaks of all of the photo.
+        There is no center crop, so that classes and heat maps describe the whole photo.
         """
         width, height = picture.size
         short = min(width, height)
         sides = [round(self.size * min(side / short, _LONGEST)) for side in (width, height)]
         target = (self.size, self.size) if self.fixed else (sides[0], sides[1])
         return to_tensor(resize(picture, target).pixels, self.device)
-
-
-def classifier_names() -> list[str]:
-    """Names of torchvision's classifiers."""
-    from torchvision import models
-
-    names: list[str] = models.list_models(module=models)
-    return names
 
 
 def load_network(
@@ -126,14 +114,14 @@ def load_network(
     Args:
         name: ``caffe-vgg19`` or another source of VGG weights, the path of a VGG's ``.pth``,
             ``efficientnet-lite0`` (packaged, no download), or a torchvision classifier such as ``googlenet``.
-        layers: The layers that will be asked for. A VGG is only built as deep as they need.
-        pooling: Pooling of the project's VGG; the others pool as they were made.
-        pretrained: False gives torchvision's networks random weights, for what only depends on their shape.
-        device: Where to put it.
+        layers: The layers that will be used. A VGG is built only as deep as they need.
+        pooling: Pooling of the VGG; the others have their own.
+        pretrained: False gives torchvision's networks random weights, if only their shape matters.
+        device: Device of the weights.
 
     Raises:
-        InputError: No network of that name.
-        WeightsError: Its weights cannot be had.
+        InputError: There is no network of that name.
+        WeightsError: Its weights cannot be loaded.
         LayerError: The VGG lacks one of ``layers``.
     """
     if name in SOURCES or Path(name).suffix or "/" in name:
@@ -141,10 +129,12 @@ def load_network(
         vgg = VGG(weights, list(layers) or layer_names(weights.depth), pooling=pooling)
         return Network(name, _freeze(vgg, device), lambda image: image, (), 224)
     if pooling != "avg":
-        raise InputError(f"{name} pools as it was made; --pooling is for the VGG", hint=f"Use --model {PERCEPTUAL}.")
+        raise InputError(f"{name} has its own pooling; --pooling is for the VGG", hint=f"Use --model {PERCEPTUAL}.")
     if name == CLASSIFIER:
         return _load_lite0(device)
-    known = classifier_names()
+    from torchvision import models
+
+    known: list[str] = models.list_models(module=models)
     if name not in known:
         raise InputError(
             f"no network is called {name!r}{did_you_mean(name, [PERCEPTUAL, CLASSIFIER, *known])}",

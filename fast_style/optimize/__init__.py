@@ -1,20 +1,18 @@
-"""The per-image reference: the method of Gatys et al. on the objective that the trainer minimises."""
+"""The per-image reference: the method of Gatys et al. on the objective of the training."""
 
 from fast_style.optimize.curve import write_curve, write_losses
-from fast_style.optimize.descent import Scorer, adam
+from fast_style.optimize.descent import Scorer
 from fast_style.optimize.lbfgs import lbfgs
 from fast_style.optimize.presets import PRESETS, preset
-from fast_style.optimize.run import Init, Optimizer, Outcome, Settings, Step, optimize_picture, scale_sizes
+from fast_style.optimize.run import Init, Outcome, Settings, Step, optimize_picture, scale_sizes
 
 __all__ = [
     "PRESETS",
     "Init",
-    "Optimizer",
     "Outcome",
     "Scorer",
     "Settings",
     "Step",
-    "adam",
     "lbfgs",
     "optimize_picture",
     "preset",

@@ -1,4 +1,4 @@
-"""The course of an optimisation as a table and as a picture."""
+"""The losses of an optimization as a table and as a picture."""
 
 from __future__ import annotations
 

@@ -16,32 +16,33 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-# Armijo's constant and the bounds within which a step is cut: Nocedal and Wright 2006, sections 3.1 and 3.5.
+# Armijo's constant, and the bounds of the factor that shortens a step: Nocedal and Wright 2006, sections 3.1, 3.5.
 _SUFFICIENT = 1e-4
 _CUT = (0.1, 0.5)
+# Largest number of evaluations in a line search.
 _LONGEST_SEARCH = 20
-# The first step knows no curvature: the pixel with the largest gradient moves this far.
+# Length of the first step, which knows no curvature: the change of the value with the largest gradient.
 _FIRST_STEP = 0.1
-# Pairs whose curvature is lost in float32's rounding would spoil the direction.
+# Smallest curvature of a pair: one lost in float32's rounding would spoil the direction.
 _SMALLEST_CURVATURE = 1e-10
+# Number of past steps that make up the estimate of the curvature.
+_HISTORY = 10
 
 Evaluate = Callable[[Tensor], tuple[float, Tensor]]
 
 
 def lbfgs(
-    evaluate: Evaluate, image: Tensor, *, history: int = 10, bounds: tuple[float, float] | None = (0.0, 1.0)
+    evaluate: Evaluate, image: Tensor, *, bounds: tuple[float, float] | None = (0.0, 1.0)
 ) -> Iterator[tuple[Tensor, float, int]]:
-    """Minimise, one iteration a step, until no step lowers the objective any more.
+    """Minimize, one iteration a step, until no step lowers the objective any more.
 
     Args:
-        evaluate: Takes a picture; returns its objective and the gradient there.
-        image: Where to start, any shape; not changed.
-        history: How many past steps make up the estimate of the curvature.
-        bounds: What no value may leave, or None.
+        evaluate: Maps a picture to its objective and gradient.
+        image: The start, of any shape; not changed.
+        bounds: Bounds of every value, or None.
 
     Yields:
-        The new picture, its objective, and how many evaluations this iteration took; the objective falls
-        strictly. The picture must not be changed.
+        The new picture, which must not be changed, its objective, which falls strictly, and the number of evaluations.
 
     Reference:
         Nocedal and Wright 2006, algorithm 7.4 (two loops) with backtracking by interpolation (section 3.5) in
@@ -54,12 +55,12 @@ def lbfgs(
     image = project(image.detach())
     value, gradient = evaluate(image)
     evaluations = 1
-    pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=history)
+    pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=_HISTORY)
     while True:
         free = _free(image, gradient, bounds)
         direction = _direction(gradient * free, pairs) * free
         slope = _dot(gradient, direction)
-        if not slope < 0:  # the estimate has gone bad: start again from the gradient
+        if not slope < 0:  # the estimate is bad: restart from the gradient
             pairs.clear()
             direction = -gradient * free
             slope = _dot(gradient, direction)
@@ -73,10 +74,7 @@ def lbfgs(
             evaluations += 1
             if new_value < value and new_value <= value + _SUFFICIENT * min(0.0, _dot(gradient, moved)):
                 break
-            # The minimum of the parabola through the value, the slope and the new value.
-            curvature = 2 * (new_value - value - step * slope)
-            best = -slope * step / curvature if curvature > 0 else _CUT[1]
-            step *= min(max(best, _CUT[0]), _CUT[1])
+            step *= _cut(value, slope * step, new_value)
         else:
             if not pairs:
                 return
@@ -91,16 +89,22 @@ def lbfgs(
         evaluations = 0
 
 
+def _cut(value: float, slope: float, new_value: float) -> float:
+    """Return the factor for a step that did not descend enough: the minimum of the parabola, within bounds."""
+    curvature = 2 * (new_value - value - slope)
+    return min(max(-slope / curvature if curvature > 0 else _CUT[1], _CUT[0]), _CUT[1])
+
+
 def _free(image: Tensor, gradient: Tensor, bounds: tuple[float, float] | None) -> Tensor:
-    """Mask, 1.0 or 0.0: values that are not held at a bound by their gradient."""
+    """Return a mask, 1.0 or 0.0, of the values that their gradient does not hold at a bound."""
     if bounds is None:
         return torch.ones_like(image)
-    held = ((image <= bounds[0]) & (gradient > 0)) | ((image >= bounds[1]) & (gradient < 0))
-    return (~held).to(image.dtype)
+    bound = ((image <= bounds[0]) & (gradient > 0)) | ((image >= bounds[1]) & (gradient < 0))
+    return (~bound).to(image.dtype)
 
 
 def _direction(gradient: Tensor, pairs: deque[tuple[Tensor, Tensor, float]]) -> Tensor:
-    """Minus the inverse Hessian's estimate times the gradient."""
+    """Return minus the estimated inverse Hessian times the gradient."""
     direction = -gradient
     factors: list[float] = []
     for moved, change, product in reversed(pairs):

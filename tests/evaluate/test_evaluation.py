@@ -133,7 +133,7 @@ def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos: dict[str, Pi
     page = write_html(found, painting, title="<script>")
     assert "<script>" not in page
     assert "http" not in page.replace("http-equiv", "")
-    assert page.count("data:image/jpeg;base64,") == 1 + 2 * 3
+    assert page.count("data:image/jpeg;base64,") == 2
     assert page.count("data:image/svg+xml;base64,") == 2
     assert found.baselines[0].neutral == pytest.approx({"distance": 1.0, "colours": 1.0, "kept": 1.0})
     assert model.neutral == pytest.approx(found.baselines[1].neutral)
@@ -178,7 +178,7 @@ def test_faults_are_found_against_the_reference() -> None:
     assert find_faults(fine, fine) == []
     bad = fine | {"grid_4_levels": 6.0, "grid_4_ratio": 30.0, "border": 9.0, "saturation": 0.5, "dead_area": 0.4}
     bad |= {"channel_spread": 1.0, "colors": 3.0, "lattice": 0.02}
-    words = ("a grid of 4 px", "a lattice: 2.0%", "a border", "burnt", "flat", "a dead channel", "dead colours")
+    words = ("a grid of 4 px", "a lattice: 2.0%", "a border", "burnt", "flat", "a dead channel", "dead colors")
     assert [fault.startswith(word) for fault, word in zip(find_faults(bad, fine), words, strict=True)] == [True] * 7
 
 
@@ -255,4 +255,4 @@ def test_command_leaves_a_report_and_lists_what_failed(
     assert [model["name"] for model in report["models"]] == ["good", "theirs"]
     assert report["models"][0]["neutral"] == pytest.approx({"distance": 1.0, "colours": 1.0, "kept": 1.0}, abs=1e-3)
     assert main(arguments) == 2
-    assert "holds a report" in capsys.readouterr().err
+    assert "already holds a report" in capsys.readouterr().err

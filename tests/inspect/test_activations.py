@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from fast_style.errors import DeviceError, ImageError, InputError, LayerError, WeightsError
-from fast_style.inspect import Network, activations, catch, find_layers, load_network, pick_device
+from fast_style.errors import ImageError, InputError, LayerError, WeightsError
+from fast_style.inspect import Network, activations, catch, find_layers, load_network
 from tests.inspect.small_networks import inside, pooled, random_vgg
 
 
@@ -112,9 +112,3 @@ def test_a_missing_package_is_an_error_that_names_the_extra(monkeypatch: pytest.
     with pytest.raises(WeightsError, match="efficientnet-lite0") as caught:
         load_network("efficientnet-lite0")
     assert "[train,inspect]" in str(caught.value.hint)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
-def test_a_device_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(DeviceError, match="cannot use the device 'cuda'"):
-        pick_device("cuda")

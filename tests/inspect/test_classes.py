@@ -22,9 +22,9 @@ def cat(lite0: Network) -> Tensor:
 
 
 def test_a_cat_is_a_cat(lite0: Network, cat: Tensor) -> None:
-    (found,) = classify(lite0, cat, top=3)
-    assert {prediction.label for prediction in found} == {"Egyptian cat", "tiger cat", "tabby"}
-    assert found[0].probability > found[1].probability > found[2].probability
+    (classes,) = classify(lite0, cat, top=3)
+    assert {prediction.label for prediction in classes} == {"Egyptian cat", "tiger cat", "tabby"}
+    assert classes[0].probability > classes[1].probability > classes[2].probability
 
 
 def test_probabilities_are_the_softmax() -> None:

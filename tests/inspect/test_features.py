@@ -20,22 +20,11 @@ def test_feature_maps_are_the_convolution() -> None:
     np.testing.assert_allclose(maps, expected, atol=1e-6)
 
 
-def test_each_map_is_stretched_on_its_own_and_a_constant_one_is_zero() -> None:
-    scaled = normalize_maps(MAPS, "each")
+def test_each_map_is_stretched_alone_and_a_constant_one_is_zero() -> None:
+    scaled = normalize_maps(MAPS)
     np.testing.assert_allclose(scaled[0], MAPS[0] / 4)
     assert not scaled[1].any()
     np.testing.assert_allclose(scaled[2], [[0, 0.25], [0.25, 1]])
-
-
-def test_joint_scaling_keeps_the_order_of_channels() -> None:
-    np.testing.assert_allclose(normalize_maps(MAPS, "joint"), (MAPS + 1) / 11, rtol=1e-6)
-
-
-def test_logistic_scaling_is_the_sigmoid_of_the_standardized_map() -> None:
-    scaled = normalize_maps(MAPS, "logistic")
-    z = (MAPS[0] - MAPS[0].mean()) / MAPS[0].std()
-    np.testing.assert_allclose(scaled[0], 1 / (1 + np.exp(-z)), rtol=1e-6)
-    np.testing.assert_array_equal(scaled[1], np.full((2, 2), 0.5))
 
 
 def test_activations_that_are_not_finite_are_an_error() -> None:

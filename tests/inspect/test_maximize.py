@@ -11,7 +11,7 @@ from fast_style.errors import ImageError, InputError, LayerError, TrainingDiverg
 from fast_style.inspect import Growth, Network, activations, dream, load_network, maximize, scharr
 from tests.inspect.small_networks import inside, random_vgg
 
-QUICK = Growth(start=16, steps=2, factor=1.25, iterations=4)
+QUICK = Growth(steps=2, factor=1.25, iterations=4)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_the_channel_grows_and_the_score_is_its_rms(vgg: Network) -> None:
     noise = maximize(vgg, "conv2_1", [3], replace(QUICK, steps=0, iterations=1, rate=0.0))
     assert result.scores[0] > 3 * noise.scores[0]
     assert result.scores[0] == pytest.approx(rms(vgg, result.pictures, "conv2_1", 3), rel=1e-4)
-    assert result.pictures.shape == (1, 3, 25, 25)
+    assert result.pictures.shape == (1, 3, 44, 44)
     assert result.pictures.min() >= 0
     assert result.pictures.max() <= 1
 
@@ -47,11 +47,10 @@ def test_side_by_side_is_as_alone(vgg: Network) -> None:
     np.testing.assert_allclose(both.pictures[1], alone.pictures[0], atol=2e-3)
 
 
-def test_the_same_seed_gives_the_same_picture_and_another_does_not(vgg: Network) -> None:
+def test_the_picture_is_always_the_same(vgg: Network) -> None:
     settings = replace(QUICK, jitter=2)
-    first, again, other = (maximize(vgg, "conv2_1", [0], replace(settings, seed=s)).pictures for s in (1, 1, 2))
+    first, again = (maximize(vgg, "conv2_1", [0], settings).pictures for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    assert np.abs(first - other).max() > 0.1
 
 
 def test_penalties_calm_the_picture(vgg: Network) -> None:
@@ -69,7 +68,7 @@ def test_a_picture_that_becomes_nan_stops_with_the_size_and_the_remedy() -> None
         if done == 5:
             inside(network).layers["conv1_2"].weight.fill_(float("nan"))
 
-    with pytest.raises(TrainingDivergedError, match="conv1_2 became infinite or NaN at 20 px, step 2") as caught:
+    with pytest.raises(TrainingDivergedError, match="conv1_2 became infinite or NaN at 35 px, step 2") as caught:
         maximize(network, "conv1_2", [3], QUICK, progress=spoil)
     assert steps == [1, 2, 3, 4, 5]
     assert "--rate" in str(caught.value.hint)
@@ -91,7 +90,6 @@ def test_the_default_growth_is_28_px_in_45_steps() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"start": 0},
         {"factor": 0.5},
         {"rate": float("nan")},
         {"rate": 1e38},
@@ -105,23 +103,24 @@ def test_settings_out_of_range_are_an_error(wrong: dict[str, Any]) -> None:
         Growth(**wrong)
 
 
-def test_an_unknown_channel_and_a_start_too_small_are_errors(vgg: Network) -> None:
+def test_an_unknown_channel_is_an_error(vgg: Network) -> None:
     with pytest.raises(LayerError, match="conv2_1 has no channel 6"):
         maximize(vgg, "conv2_1", [6], QUICK)
-    with pytest.raises(ImageError, match="too small"):
-        maximize(vgg, "relu3_1", [0], replace(QUICK, start=2))
 
 
 def test_a_dream_excites_the_layer_and_keeps_the_size(vgg: Network) -> None:
     photo = torch.rand(2, 3, 24, 30, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.4
-    dreamt = dream(vgg, photo, "relu2_1", 1, octaves=2, iterations=8, rate=0.02, jitter=2)
+    dreamt = dream(vgg, photo, "relu2_1", 1, octaves=2, iterations=20)
     assert dreamt.shape == (2, 3, 24, 30)
     assert rms(vgg, dreamt, "relu2_1", 1) > 1.5 * rms(vgg, photo, "relu2_1", 1)
-    still = dream(vgg, photo, "relu2_1", 1, octaves=2, iterations=1, rate=0.0)
-    np.testing.assert_allclose(still, photo.numpy(), atol=1e-6)
 
 
-def test_the_packaged_vgg_can_be_maximised_offline() -> None:
+def test_an_octave_too_small_for_the_layer_is_an_error(vgg: Network) -> None:
+    with pytest.raises(ImageError, match="too small"):
+        dream(vgg, torch.rand(1, 3, 8, 8), "relu3_1", octaves=5)
+
+
+def test_the_packaged_vgg_can_be_maximized_offline() -> None:
     network = load_network("caffe-vgg19", layers=["conv1_1"])
     result = maximize(network, "conv1_1", [5], replace(QUICK, steps=0))
     assert result.scores[0] > 100

@@ -29,12 +29,12 @@ def painting() -> Pixels:
 
 
 def settings(**changes: Any) -> Settings:
-    return Settings(**{"objective": SMALL, "iterations": 4, "size": 64, "style_size": 64, "device": "cpu", **changes})
+    return Settings(**{"iterations": 4, "size": 64, "style_size": 64, "device": "cpu", **changes})
 
 
-def record(photo: Pixels, painting: Pixels, **changes: Any) -> tuple[Outcome, list[Step]]:
+def record(photo: Pixels, painting: Pixels, objective: Objective = SMALL, **changes: Any) -> tuple[Outcome, list[Step]]:
     steps: list[Step] = []
-    outcome = optimize_picture(photo, [painting], settings(**changes), on_step=steps.append)
+    outcome = optimize_picture(photo, [painting], objective, settings(**changes), on_step=steps.append)
     return outcome, steps
 
 
@@ -77,7 +77,7 @@ def test_optimizer_scores_as_the_trainer_to_the_last_digit(photo: Pixels, painti
 def test_default_objective_is_the_trainers() -> None:
     from fast_style.training import Recipe
 
-    assert preset("bold") == Recipe("fast").objective == Settings().objective
+    assert preset("bold") == Recipe("fast").objective
     assert preset("balanced") == Recipe("johnson").objective
 
 
@@ -127,10 +127,9 @@ def test_every_start_works_and_improves(init: Init, photo: Pixels, painting: Pix
     assert steps[-1].terms["total"] < steps[0].terms["total"]
 
 
-def test_noise_is_the_same_for_the_same_seed(photo: Pixels, painting: Pixels) -> None:
-    first, second, other = (record(photo, painting, init="noise", seed=s, iterations=1)[0].pixels for s in (1, 1, 2))
+def test_noise_is_always_the_same(photo: Pixels, painting: Pixels) -> None:
+    first, second = (record(photo, painting, init="noise", iterations=1)[0].pixels for _ in range(2))
     assert np.array_equal(first, second)
-    assert not np.array_equal(first, other)
 
 
 def test_interruption_keeps_the_best_so_far(photo: Pixels, painting: Pixels) -> None:
@@ -138,7 +137,7 @@ def test_interruption_keeps_the_best_so_far(photo: Pixels, painting: Pixels) -> 
         if step.iteration == 2:
             raise KeyboardInterrupt
 
-    outcome = optimize_picture(photo, [painting], settings(), on_step=interrupt)
+    outcome = optimize_picture(photo, [painting], SMALL, settings(), on_step=interrupt)
     assert outcome.interrupted
     assert len(outcome.steps) == 2
     assert not np.array_equal(outcome.pixels, photo)
@@ -152,7 +151,7 @@ def test_objective_that_overflows_says_what_to_change(photo: Pixels, painting: P
 
 
 def test_kept_colors_are_the_photos(photo: Pixels, painting: Pixels) -> None:
-    outcome = optimize_picture(photo, [painting], settings(iterations=2), colors=True)
+    outcome = optimize_picture(photo, [painting], SMALL, settings(iterations=2), colors=True)
     shift = outcome.pixels.astype(int) - photo
     inside = (outcome.pixels > 0).all(axis=-1) & (outcome.pixels < 255).all(axis=-1)
     assert np.ptp(shift[inside], axis=-1).max() <= 1
@@ -160,9 +159,9 @@ def test_kept_colors_are_the_photos(photo: Pixels, painting: Pixels) -> None:
 
 def test_shares_of_paintings_matter(photo: Pixels, painting: Pixels) -> None:
     other = load_image(PHOTOS["astronaut"]).pixels[:64, :64]
-    one = optimize_picture(photo, [painting, other], settings(iterations=2), style_shares=(1, 0))
-    alone = optimize_picture(photo, [painting], settings(iterations=2))
-    assert np.array_equal(one.pixels, alone.pixels)
+    shared = optimize_picture(photo, [painting, other], SMALL, settings(iterations=2), style_shares=(1, 0))
+    alone = optimize_picture(photo, [painting], SMALL, settings(iterations=2))
+    assert np.array_equal(shared.pixels, alone.pixels)
 
 
 def test_unknown_preset_suggests_the_nearest() -> None:

@@ -1,4 +1,4 @@
-"""``fast-style inspect``: one module a verb, loaded only when that verb is called."""
+"""``fast-style inspect``: a module for each verb, loaded when the verb is called."""
 
 from __future__ import annotations
 
@@ -20,30 +20,29 @@ OptionalTarget = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 Flag = Annotated[bool, Parameter(negative="")]
 Names = Annotated[list[str], Parameter(name="--layer")]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-ColorName = Literal["fire", "rainbow", "grey"]
-PoolingName = Literal["avg", "max"]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Source:
-    """The network that is looked into.
+    """The network to inspect.
 
     Args:
         model: caffe-vgg19, efficientnet-lite0, a VGG's .pth, or a torchvision classifier.
-        pooling: avg or max, of the VGG.
+        pooling: Pooling of the VGG: avg or max.
         device: auto, cpu, cuda or mps.
     """
 
     model: str = "caffe-vgg19"
-    pooling: PoolingName = "avg"
+    pooling: Literal["avg", "max"] = "avg"
     device: DeviceName = "auto"
 
     def load(self, layers: Sequence[str] = (), *, pretrained: bool = True) -> Network:
-        """Load it, as deep as the layers need; without ``pretrained`` with random weights."""
-        from fast_style.inspect import load_network, pick_device
+        """Load the network, as deep as the layers need; random weights unless ``pretrained``."""
+        from fast_style.device import find_device
+        from fast_style.inspect import load_network
 
-        device = pick_device(self.device)
+        device = find_device(self.device)
         return load_network(self.model, layers=layers, pooling=self.pooling, pretrained=pretrained, device=device)
 
 
@@ -52,16 +51,16 @@ VERBS = {
     "maximize": "Make the picture that excites a channel most, from noise or from a photo.",
     "classify": "Name what is in a photo.",
     "gradcam": "Show where in a photo a class is seen.",
-    "layers": "List the layers that can be asked for, or those that tell a painting from a photo.",
+    "layers": "List the layers of a network, or how much a painting and a photo differ at each.",
 }
 
-inspect = App(name="inspect", help="Look inside the perceptual network, and into torchvision's classifiers.")
+inspect = App(name="inspect", help="Look inside the perceptual network and torchvision's classifiers.")
 for _verb, _help in VERBS.items():
     inspect.command(f"fast_style.cli.inspect.{_verb}:{_verb}", name=_verb, help=_help)
 
 
 def split_names(names: list[str]) -> list[str]:
-    """Take ``--layer a --layer b`` and ``--layer a,b`` alike; each name once."""
+    """Split ``--layer a,b`` as ``--layer a --layer b``; each name once."""
     return list(dict.fromkeys(part.strip() for name in names for part in name.split(",") if part.strip()))
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json as json_module
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from fast_style.cli.inspect import DeviceName, Flag, OptionalTarget, save
-from fast_style.errors import InputError
 from fast_style.images import check_target, load_image
 from fast_style.sheet import Tile, beside, grid
 
@@ -29,33 +29,32 @@ def classify(
     Args:
         photo: The photo.
         model: efficientnet-lite0 (no download), or a torchvision classifier such as googlenet.
-        top: How many classes.
-        out: A picture with bars to write.
+        top: Number of classes.
+        out: A bar chart to write.
         device: auto, cpu, cuda or mps.
         force: Overwrite OUT.
-        json: Print the classes for machines.
+        json: Print the classes as JSON.
     """
     if out is not None:
         check_target(out, force=force)
-    if top < 1:
-        raise InputError(f"--top is {top}; expected 1 or more")
     picture = load_image(photo, opaque=True)
 
-    from fast_style import inspect as look  # imports torch
+    # These import torch.
+    from fast_style import inspect as look
+    from fast_style.device import find_device
     from fast_style.inspect import drawing
 
-    network = look.load_network(model, device=look.pick_device(device))
-    network.require_classes()
-    (found,) = look.classify(network, network.class_input(picture), top=top)
+    network = look.load_network(model, device=find_device(device))
+    (classes,) = look.classify(network, network.class_input(picture), top=top)
     if out is not None:
-        rows = [(p.label, p.probability, f"{p.probability:.1%}") for p in found]
+        rows = [(p.label, p.probability, f"{p.probability:.1%}") for p in classes]
         shown = Tile(drawing.within(picture.pixels, 256), photo.name)
         save(beside(grid([shown]), drawing.bars(rows, heading=f"classes by {model}")), out)
     if json:
-        print(json_module.dumps({"photo": str(photo), "model": model, "classes": [p.as_dict() for p in found]}))
+        print(json_module.dumps({"photo": str(photo), "model": model, "classes": [asdict(p) for p in classes]}))
         return
     table = Table("class", "number", "probability", box=None)
-    for prediction in found:
+    for prediction in classes:
         table.add_row(prediction.label, str(prediction.index), f"{prediction.probability:.1%}")
     Console().print(table)
     if out is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from cyclopts import Parameter
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from fast_style.inspect import HeatMaps, Prediction
 
 Floats = NDArray[np.float32]
-Show = Literal["row", "overlay", "heat"]
 
 
 def gradcam(
@@ -30,50 +30,46 @@ def gradcam(
     wanted: Annotated[str | None, Parameter(name="--class")] = None,
     top: int = 3,
     layer: str | None = None,
-    show: Show = "row",
     size: int = 320,
     model: str = "efficientnet-lite0",
     device: DeviceName = "auto",
     force: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Show where in a photo a class is seen (Grad-CAM).
+    """Show where in a photo a class is seen (Grad-CAM): the photo, and the heat of each class over it.
 
     Args:
         photo: The photo.
         out: The picture to write.
-        wanted: Name or number of a class; by default what the network predicts.
-        top: How many of the most probable classes a row shows.
-        layer: Where to look; by default the last convolution, or the block that joins its branches.
-        show: row: the photo and the heat for each class over it; overlay: the first class alone over the photo;
-            heat: its heat map alone.
+        wanted: Name or number of a class; by default the most probable ones.
+        top: Number of the most probable classes.
+        layer: The layer; by default the last convolution, or the block that joins its branches.
         size: Long side of each picture, px.
         model: efficientnet-lite0 (no download), or a torchvision classifier such as googlenet.
         device: auto, cpu, cuda or mps.
         force: Overwrite OUT.
-        json: Print classes and the hottest points for machines.
+        json: Print classes and the hottest points as JSON.
     """
     check_target(out, force=force)
-    if top < 1 or not 16 <= size <= 8192:
-        raise InputError("expected --top from 1 up and a --size of 16 to 8192 px")
+    if not 16 <= size <= 8192:
+        raise InputError(f"size is {size}; expected 16 to 8192 px")
     picture = load_image(photo, opaque=True)
 
-    from fast_style import inspect as look  # imports torch
+    # These import torch.
+    from fast_style import inspect as look
+    from fast_style.device import find_device
 
-    network = look.load_network(model, device=look.pick_device(device))
-    network.require_classes()
+    network = look.load_network(model, device=find_device(device))
     image = network.class_input(picture)
-    (every,) = look.classify(network, image, top=len(network.labels))
+    (classes,) = look.classify(network, image, top=top if wanted is None else len(network.labels))
     if wanted is not None:
         index = look.find_class(network, wanted)
-        found = [prediction for prediction in every if prediction.index == index]
-    else:
-        found = every[:top] if show == "row" else every[:1]
-    heat = look.grad_cam(network, image, [prediction.index for prediction in found], layer=layer)
-    save(_sheet(picture.pixels, found, heat, model, show, size), out)
+        classes = [prediction for prediction in classes if prediction.index == index]
+    heat = look.grad_cam(network, image, [prediction.index for prediction in classes], layer=layer)
+    save(_sheet(picture.pixels, classes, heat, model, size), out)
     records = [
-        prediction.as_dict() | {"hottest": _hottest(values)}
-        for prediction, values in zip(found, heat.upsampled[0], strict=True)
+        asdict(prediction) | {"hottest": _hottest(values)}
+        for prediction, values in zip(classes, heat.upsampled[0], strict=True)
     ]
     if json:
         record = {"photo": str(photo), "model": model, "layer": heat.layer, "classes": records, "output": str(out)}
@@ -86,24 +82,18 @@ def gradcam(
     print(out)
 
 
-def _sheet(photo: Pixels, found: Sequence[Prediction], heat: HeatMaps, model: str, show: Show, size: int) -> Pixels:
+def _sheet(photo: Pixels, classes: Sequence[Prediction], heat: HeatMaps, model: str, size: int) -> Pixels:
     from fast_style.inspect import drawing
 
     pixels = drawing.within(photo, size)
-    first = heat.upsampled[0, 0]
-    if show == "heat":
-        height, width = pixels.shape[:2]
-        return drawing.colorize(drawing.enlarge(first, (width, height)), "fire")
-    if show == "overlay":
-        return drawing.overlay(pixels, first)
     tiles = [Tile(pixels, "the photo")]
-    for prediction, values in zip(found, heat.upsampled[0], strict=True):
+    for prediction, values in zip(classes, heat.upsampled[0], strict=True):
         tiles.append(Tile(drawing.overlay(pixels, values), f"{prediction.label} {prediction.probability:.1%}"))
     return grid(tiles, columns=min(len(tiles), 4), heading=f"Grad-CAM at {heat.layer} of {model}")
 
 
 def _hottest(values: Floats) -> list[float] | None:
-    """Where the map is greatest, as shares of the width and the height; None if it is zero everywhere."""
+    """Return the place of the maximum as shares of width and height; None if the map is zero."""
     if values.max() <= 0:
         return None
     y, x = np.unravel_index(int(values.argmax()), values.shape)

@@ -20,7 +20,7 @@ from fast_style.inspect import dream as dream_of
 from fast_style.inspect import maximize as grow
 from fast_style.sheet import Tile, grid
 
-# How many of the channels most active in a photo are shown.
+# Number of channels shown of those most active in a photo.
 UNITS = 10
 SOURCE, GROWTH = Source(), Growth()
 
@@ -41,63 +41,61 @@ def maximize(
 ) -> None:
     """Make the picture that excites a channel most.
 
-    From noise, grown from START px in STEPS steps. With a PHOTO: pictures for the ten channels most active in it; with
-    --dream: the photo itself, changed (DeepDream).
+    It grows from noise in STEPS steps. With a PHOTO: pictures for the ten channels most active in it; with --dream: the
+    photo itself, changed (DeepDream).
 
     Args:
-        photo: Whose most active channels to take, or to dream on.
-        layer: The layer's name.
+        photo: The photo whose most active channels to take, or to dream on.
+        layer: Name of the layer.
         out: The picture to write.
         channel: The channel; several as --channel 1 --channel 2.
-        growth: How the picture is grown. A dream takes only the iterations.
+        growth: How the picture is grown. A dream uses only the iterations.
         dream: Change the photo; without --channel for the whole layer.
-        octaves: Sizes of a dream.
+        octaves: Number of sizes of a dream.
         size: Shrink the photo's long side to this many px first.
         source: The network.
         force: Overwrite OUT.
-        json: Print the scores for machines.
+        json: Print the scores as JSON.
     """
     check_target(out, force=force)
     picture = load_image(photo, size=size, opaque=True) if photo is not None else None
     if picture is None and (dream or not channel):
-        raise InputError("nothing to maximise", hint="Give --channel, or a PHOTO (with --dream to change it).")
+        raise InputError("nothing to maximize", hint="Give --channel, or a PHOTO (with --dream to change it).")
     if size < 1:
         raise InputError(f"size is {size}; expected at least 1")
     if dream and len(channel or []) > 1:
         raise InputError("a dream takes one --channel, or none for the whole layer")
     network = source.load([layer])
+    record: dict[str, Any] = {"model": source.model, "layer": layer}
+    lines = []
     if dream and picture is not None:
         which = channel[0] if channel else None
-        sheet = _dream(network, picture, layer, which, octaves=octaves, iterations=growth.iterations)
-        record: dict[str, Any] = {"dream": True, "channel": which, "size": list(picture.size)}
+        save(_dream(network, picture, layer, which, octaves=octaves, iterations=growth.iterations), out)
+        record |= {"dream": True, "channel": which, "size": list(picture.size)}
     else:
-        with _progress("growing") as progress:
-            result = grow(network, layer, channel or _most_active(network, picture, layer), growth, progress=progress)
-        sheet = _sheet(result, layer, source.model, picture)
-        record = {
-            "size": growth.sizes[-1],
-            "channels": [
-                {"channel": c, "rms": round(score, 6), "rms_unclamped": round(reached, 6)}
-                for c, score, reached in zip(result.channels, result.scores, result.reached, strict=True)
-            ],
-        }
-    save(sheet, out)
-    if json:
-        print(json_module.dumps({"model": source.model, "layer": layer, **record, "output": str(out)}))
-    else:
-        for row in record.get("channels", []):
-            print(f"{layer} channel {row['channel']}: root mean square {_short(row['rms'])}")
-        print(out)
+        result = _grow(network, picture, layer, channel, growth)
+        save(_sheet(result, layer, source.model, picture), out)
+        scores = list(zip(result.channels, result.scores, result.reached, strict=True))
+        rows = [{"channel": c, "rms": round(rms, 6), "rms_unclamped": round(raw, 6)} for c, rms, raw in scores]
+        record |= {"size": growth.sizes[-1], "channels": rows}
+        lines = [f"{layer} channel {c}: root mean square {_short(rms)}" for c, rms, _ in scores]
+    print(json_module.dumps(record | {"output": str(out)}) if json else "\n".join([*lines, str(out)]))
 
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _most_active(network: Network, picture: Picture | None, layer: str) -> list[int]:
-    assert picture is not None
-    image = to_tensor(picture.pixels, network.device)
-    return rank_channels(feature_maps(network, image, layer)[layer][0])[:UNITS]
+def _grow(
+    network: Network, picture: Picture | None, layer: str, channels: list[int] | None, growth: Growth
+) -> Maximized:
+    """Grow pictures for the channels, or for those most active in the photo."""
+    if not channels:
+        assert picture is not None
+        image = to_tensor(picture.pixels, network.device)
+        channels = rank_channels(feature_maps(network, image, layer)[layer][0])[:UNITS]
+    with _progress("growing") as progress:
+        return grow(network, layer, channels, growth, progress=progress)
 
 
 def _dream(
@@ -111,10 +109,10 @@ def _dream(
 
 
 def _sheet(result: Maximized, layer: str, model: str, photo: Picture | None) -> Pixels:
-    """Titled pictures, beside the photo if there is one."""
+    """Draw the pictures with their scores, beside the photo if there is one."""
     tiles = [
-        Tile(to_uint8(result.pictures[row : row + 1]), f"{layer} channel {channel}\nrms {_short(score)}")
-        for row, (channel, score) in enumerate(zip(result.channels, result.scores, strict=True))
+        Tile(to_uint8(picture[None]), f"{layer} channel {channel}\nrms {_short(score)}")
+        for picture, channel, score in zip(result.pictures, result.channels, result.scores, strict=True)
     ]
     if photo is None:
         return grid(tiles, columns=min(len(tiles), 5), heading=model)
@@ -125,7 +123,7 @@ def _sheet(result: Maximized, layer: str, model: str, photo: Picture | None) -> 
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr with the time left."""
+    """Show a bar on stderr with the time left."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)

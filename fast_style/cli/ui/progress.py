@@ -1,25 +1,25 @@
-"""The progress bar of a video."""
+"""Progress on stderr: of a video, and of what minimizes losses."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
 @contextmanager
 def frame_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show frames done, frames a second and the time left, on stderr if that is a terminal.
+    """Show frames done, frames per second and the time left, if stderr is a terminal.
 
     Args:
         name: Name of the video.
 
     Yields:
-        What moves the bar: it takes the frames done and the frames expected, or None if that is not known.
+        A function to call with the frames done and the frames expected, or None if unknown.
     """
     console = Console(stderr=True)
     progress = Progress(
@@ -42,3 +42,51 @@ def frame_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
     with progress:
         yield move
+
+
+class LossProgress:
+    """A bar with steps, losses and the time left; a line now and then if the output is not a terminal.
+
+    Args:
+        console: The output.
+        title: The activity, such as training.
+        unit: The name of a step.
+        total: Number of steps.
+        done: Number of steps done before.
+    """
+
+    LINES = 20
+
+    def __init__(self, console: Console, title: str, unit: str, total: int, *, done: int = 0) -> None:
+        self.console, self.unit, self.total, self.done = console, unit, total, done
+        self.progress = Progress(
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[losses]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.progress.add_task("", total=total, completed=done, losses="")
+
+    def __enter__(self) -> LossProgress:
+        """Show the bar."""
+        self.progress.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        """Remove the bar."""
+        self.progress.stop()
+
+    def advance(self, losses: Mapping[str, float], *, steps: int = 1) -> None:
+        """Show the losses after more steps."""
+        line = max(1, self.total // self.LINES)
+        is_due = self.done // line != (self.done + steps) // line
+        self.done += steps
+        text = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
+        self.progress.update(self.task, completed=self.done, losses=text)
+        if is_due and not self.console.is_terminal:
+            self.console.print(f"{self.unit} {self.done}/{self.total}  {text}", highlight=False)

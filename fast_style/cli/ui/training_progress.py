@@ -6,54 +6,41 @@ from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from fast_style.cli.ui.progress import LossProgress
 from fast_style.training.module import StyleModule
 
 
 class TrainingProgress(pl.Callback):
-    """A bar with steps, losses and the time left; a line now and then if the output is not a terminal."""
+    """Shows steps, losses and the time left."""
 
     REFRESH_EVERY = 5
-    LINES = 20
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.progress = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[losses]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=console,
-        )
+        self.progress: LossProgress | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the bar."""
-        if trainer.is_global_zero and self.console.is_terminal:
-            self.progress.start()
-        self.task = self.progress.add_task("", total=trainer.max_steps, completed=trainer.global_step, losses="")
+        if trainer.is_global_zero:
+            self.progress = LossProgress(
+                self.console, "training", "step", trainer.max_steps, done=trainer.global_step
+            ).__enter__()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         assert isinstance(pl_module, StyleModule)
         step = trainer.global_step
-        if not trainer.is_global_zero or (step % self.REFRESH_EVERY and step != trainer.max_steps):
-            return
-        losses = "  ".join(f"{name} {value:.3g}" for name, value in pl_module.figures().items())
-        self.progress.update(self.task, completed=step, losses=losses)
-        every = max(self.REFRESH_EVERY, trainer.max_steps // self.LINES // self.REFRESH_EVERY * self.REFRESH_EVERY)
-        if not self.console.is_terminal and step % every == 0:
-            self.console.print(f"step {step}/{trainer.max_steps}  {losses}", highlight=False)
+        if self.progress is not None and (step % self.REFRESH_EVERY == 0 or step == trainer.max_steps):
+            self.progress.advance(pl_module.figures(), steps=step - self.progress.done)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the bar away."""
-        self.progress.stop()
+        """Remove the bar."""
+        if self.progress is not None:
+            self.progress.__exit__()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Take the bar away."""
-        self.progress.stop()
+        """Remove the bar."""
+        self.on_train_end(trainer, pl_module)
