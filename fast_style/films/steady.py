@@ -13,8 +13,8 @@ from fast_style.images import LUMA, Pixels, Planes
 
 Map = NDArray[np.float32]
 
-# Thresholds of motion, as multiples of the noise. Brightness is in 8-bit levels. Noise of deviation s changes a patch of
-# 5 by 5 px by 0.8·s ± 0.12·s on average, so hardly ever by 1.6 times the change of the quieter patches.
+# Thresholds of motion, as multiples of the noise. Brightness is in 8-bit levels. Noise of deviation s changes a patch
+# of 5 by 5 px by 0.8·s ± 0.12·s on average, so hardly ever by 1.6 times the change of the quieter patches.
 _PATCH = (5, 5)
 _STILL, _MOVED = 1.6, 2.4
 _QUIET_PERCENTILE = 25

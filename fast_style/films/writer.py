@@ -170,7 +170,7 @@ class VideoWriter:
         return frame
 
     def planes(self, picture: VideoFrame) -> Planes:
-        """Where to draw red, green and blue, each (H, W) uint8, of the requested size, before rounding up to even sides."""
+        """Where to draw red, green and blue, each (H, W) uint8, of the requested size, without padding."""
         height, width = self._drawn
         return [view[:height, :width] for view in plane_views(picture)]
 
