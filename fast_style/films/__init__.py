@@ -1,3 +1,3 @@
-"""Video files."""
+"""Reading, stylizing and writing videos."""
 
 __all__: list[str] = []

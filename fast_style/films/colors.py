@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
-# Pictures from this height up are taken as HD, and so as BT.709, if a file does not say, as players do.
+# Least height of HD, px. Without color information players assume BT.709 from this height on, BT.601 below it.
 _HD_HEIGHT = 720
 _MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
 _MATRICES |= {7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
@@ -38,12 +38,12 @@ class Colors:
 
 
 def usual_matrix(height: int) -> Colorspace:
-    """The matrix of a picture ``height`` px high if nothing tells."""
+    """Matrix that players assume for a picture ``height`` px high if the file names none."""
     return Colorspace.ITU709 if height >= _HD_HEIGHT else Colorspace.ITU601
 
 
 def colors_of(frame: VideoFrame) -> Colors:
-    """How the YCbCr of a decoded frame is meant: as it says, else as players take it."""
+    """Colors of a decoded frame: as the file declares them, else as players assume them."""
     guess = usual_matrix(frame.height)
     rgb = frame.format.is_rgb or int(frame.colorspace) == _RGB_MATRIX
     full = int(frame.color_range) == int(ColorRange.JPEG) or frame.format.name.startswith("yuvj")

@@ -1,4 +1,4 @@
-"""What readers of videos give and writers take: frames, packets of other streams, and what could not be read."""
+"""What video readers yield and writers accept: frames, packets of other streams, and losses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from av.stream import Stream
 
 from fast_style.images import Pixels, Planes
 
-OtherPacket: TypeAlias = "Packet[Stream]"  # of sound or subtitles, passed on as it is
-Memory = TypeVar("Memory")  # what a writer keeps a picture in
+OtherPacket: TypeAlias = "Packet[Stream]"  # of sound or subtitles, copied unchanged
+Memory = TypeVar("Memory")  # the type in which a writer holds a picture
 
 DEFAULT_RATE = Fraction(25)  # of numbered pictures, which have no times of their own
 
@@ -34,13 +34,13 @@ class Frame:
 
 @dataclass
 class Losses:
-    """What could not be read, in the words that a user gets."""
+    """What could not be read, in words for the user."""
 
     frames: int = 0
     reasons: list[str] = field(default_factory=list)
 
     def add(self, reason: str, *, frames: int = 0) -> None:
-        """Count a loss; each reason is kept once."""
+        """Count a loss; each reason is listed once."""
         self.frames += frames
         if reason not in self.reasons:
             self.reasons.append(reason)
@@ -51,7 +51,7 @@ class Losses:
 
 
 class Reader(Protocol):
-    """A video that is read: see :class:`fast_style.films.reader.VideoReader`."""
+    """A video being read: see :class:`fast_style.films.reader.VideoReader`."""
 
     width: int
     height: int
@@ -61,17 +61,17 @@ class Reader(Protocol):
 
     @property
     def frames(self) -> int | None:
-        """How many frames to expect, or None if nothing tells."""
+        """How many frames to expect, or None if unknown."""
 
     def __iter__(self) -> Iterator[Frame | OtherPacket]:
-        """Read on."""
+        """Yield frames and packets in the file's order."""
 
     def close(self) -> None:
         """Close the file."""
 
 
 class Writer(Protocol[Memory]):
-    """A video that is written: see :class:`fast_style.films.writer.VideoWriter`."""
+    """A video being written: see :class:`fast_style.films.writer.VideoWriter`."""
 
     def blank(self) -> Memory:
         """Get a picture to draw on."""
@@ -80,22 +80,22 @@ class Writer(Protocol[Memory]):
         """Where to draw red, green and blue, each (H, W) uint8: views of the picture, so that nothing is copied."""
 
     def pack(self, picture: Memory) -> Memory:
-        """Turn what was drawn into what is written; slow, and for any thread."""
+        """Convert a drawn picture for writing; slow, callable from any thread."""
 
     def write(self, frame: Memory, pts: int) -> None:
-        """Write what was packed."""
+        """Write a packed picture."""
 
     def copy(self, packet: OtherPacket) -> None:
-        """Pass on a packet of another stream."""
+        """Copy a packet of another stream."""
 
     def close(self) -> None:
         """Finish the file."""
 
 
 def copy_planes(source: Planes, target: Planes) -> None:
-    """Copy red, green and blue, each (H, W) uint8, into others of their size."""
-    for plane, there in zip(source, target, strict=True):
-        np.copyto(there, plane)
+    """Copy red, green and blue, each (H, W) uint8, into planes of the same size."""
+    for source_plane, target_plane in zip(source, target, strict=True):
+        np.copyto(target_plane, source_plane)
 
 
 def plane_views(frame: VideoFrame) -> list[Pixels]:

@@ -1,4 +1,4 @@
-"""How a film moves: where what is seen lay a frame before, and how far the camera has gone."""
+"""Motion in a film: the optical flow since the previous frame, and the path of the camera."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from fast_style.images import LUMA, Planes
 
 Map = NDArray[np.float32]
 
-# Long side of the copies that the flow is computed on, px: on a pan of 1.4 px a frame it errs by 0.1 px of the frame.
+# Long side of the copies on which the flow is computed, px. On a pan of 1.4 px per frame the error is 0.1 px.
 _SIDE = 320
-# Least speed of a camera, px a frame: a camera's noise alone makes the flow of a still picture not quite zero.
+# Least speed of a moving camera, px per frame: noise alone makes the flow of a still picture slightly nonzero.
 _STILL = 0.1
-# Share of the pixels that must agree for a motion of the camera, and the tolerance, px a frame. Less is an object that
-# passes, or a zoom. An object that fills half of the picture is taken for the camera.
+# Share of pixels that must agree for a camera motion, and the tolerance, px per frame. A smaller share is a passing
+# object or a zoom. An object that fills half of the picture is mistaken for the camera.
 _SHARE, _ALIKE = 0.5, 0.5
 
 
 @dataclass(frozen=True)
 class FrameMotion:
-    """What has moved since the frame before.
+    """What has moved since the previous frame.
 
     Attributes:
-        flow: (h, w, 2) float32 of a small copy of the frame: where, relative to its place, each pixel lay in the frame
-            before; across and down, as shares of the frame's sides. None if there was none before.
-        origin: Row and column, px, of the frame's upper left corner in the scene that the camera moves over.
+        flow: (h, w, 2) float32 of a small copy of the frame: the offset of each pixel's position in the
+            previous frame; across and down, as shares of the frame's sides. None for the first frame.
+        origin: Row and column, px, of the frame's upper left corner in the scene over which the camera moves.
     """
 
     flow: Map | None
@@ -47,7 +47,7 @@ class MotionTracker:
     """Follows the frames of one film, in order.
 
     Reference:
-        Kroeger et al. 2016 ("Fast optical flow using dense inverse search"), which OpenCV carries.
+        Kroeger et al. 2016 ("Fast optical flow using dense inverse search"), as implemented in OpenCV.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class MotionTracker:
         self._gone = np.zeros(2)  # down, across
 
     def follow(self, frame: Planes) -> FrameMotion:
-        """Return what has moved since the frame that was given before.
+        """Return what has moved since the previous call's frame.
 
         Args:
             frame: Red, green and blue, each (H, W) uint8.
@@ -80,7 +80,7 @@ class MotionTracker:
 
 
 def _camera(flows: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """How far the camera has moved, down and across, px, if pixels have moved by that, (N, 2) px."""
+    """Motion of the camera, down and across, px, from the motions of pixels, (N, 2) px."""
     step = np.median(flows, axis=0)
     apart, moved = np.abs(flows - step).max(axis=1), np.abs(flows).max(axis=1)
     alike = float(((apart < _ALIKE) & (apart < moved)).mean())

@@ -21,17 +21,17 @@ from fast_style.model import core_count
 
 
 class VideoReader:
-    """A video file, opened.
+    """An open video file.
 
     Iterating yields :class:`Frame` for each picture and packets of the other streams as they come. What cannot be
-    decoded is left out and counted in ``losses``; it does not raise.
+    decoded is skipped and counted in ``losses``; it does not raise.
 
     Args:
         path: The file.
         size: Shrink the long side to this many px, or None.
-        start: Leave out what is before, seconds.
-        end: Stop there, seconds, or None.
-        copied: Kinds of other streams that are passed on: ``audio``, ``subtitle``.
+        start: Skip everything before this time, seconds.
+        end: Stop at this time, seconds, or None.
+        copied: Kinds of other streams to copy: ``audio``, ``subtitle``.
 
     Raises:
         VideoError: The file does not exist or is not a video.
@@ -56,7 +56,7 @@ class VideoReader:
         except FFmpegError as error:
             raise VideoError(
                 f"{path} is not a video that can be read ({error.strerror})",
-                hint="If it should be one, it is damaged or was not written to its end.",
+                hint="The file may be damaged or incomplete.",
             ) from error
         try:
             self._open(size, copied)
@@ -72,14 +72,14 @@ class VideoReader:
         self.copied = [s for s in self.container.streams if s.type in copied and s.codec_context is not None]
         codec = self.stream.codec_context
         codec.thread_type = "AUTO"
-        codec.thread_count = max(1, core_count() // 2)  # the network needs the rest, and much more
+        codec.thread_count = max(1, core_count() // 2)  # the network needs the other cores more
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 1000)
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or DEFAULT_RATE
         self.metadata: dict[str, str] = dict(self.container.metadata)
         self._packets = self.container.demux([self.stream, *self.copied])
         self._reformatter = VideoReformatter()
-        # The first frame tells the size, the rotation and the colors; what the header says may be wrong.
+        # Size, rotation and colors come from the first frame; the header may be wrong.
         self._pending: list[VideoFrame | OtherPacket] = []
         self._items = self._decoded()
         first = self._first_frame()
@@ -107,7 +107,7 @@ class VideoReader:
         try:
             self.container.seek(int((self._origin + Fraction(self.start)) * av.time_base))
         except FFmpegError:
-            return  # not every format can; then everything before the start is decoded and left out
+            return  # some formats cannot seek: then everything before the start is decoded and skipped
         self._pending.clear()
         self.stream.codec_context.flush_buffers()
         self._packets = self.container.demux([self.stream, *self.copied])
@@ -115,7 +115,7 @@ class VideoReader:
 
     @property
     def frames(self) -> int | None:
-        """How many frames to expect, or None if nothing tells."""
+        """How many frames to expect, or None if unknown."""
         rate, length = float(self.rate), self.seconds
         if self.start == 0 and self.end is None and self.stream.frames:
             return int(self.stream.frames)
@@ -123,7 +123,7 @@ class VideoReader:
 
     @property
     def seconds(self) -> float | None:
-        """How long what will be read is, seconds, or None if nothing tells."""
+        """Duration of the part to read, seconds, or None if unknown."""
         duration = self.container.duration
         if duration is None or duration < 0:
             return None if self.end is None else self.end - self.start
@@ -131,7 +131,7 @@ class VideoReader:
         return float(max(0.0, (whole if self.end is None else min(whole, self.end)) - self.start))
 
     def __iter__(self) -> Iterator[Frame | OtherPacket]:
-        """Read on, from the start that was asked for."""
+        """Yield frames and packets from the requested start on."""
         first = round((self._origin + Fraction(self.start)) / self.time_base)
         shift = first if self.start > 0 else 0
         last = None if self.end is None else round((self._origin + Fraction(self.end)) / self.time_base)
@@ -142,7 +142,7 @@ class VideoReader:
             if isinstance(item, VideoFrame):
                 pts = item.pts
                 if pts is None or (previous is not None and pts <= previous):
-                    # A raw stream has no times; damage makes them go back. Either way the next is one frame later.
+                    # Raw streams have no times, and in damaged files they may go back: assume one frame later.
                     pts = first if previous is None else previous + usual
                 previous = pts
                 read += 1
@@ -156,7 +156,7 @@ class VideoReader:
         self._account(read, previous)
 
     def _cut(self, packet: OtherPacket) -> OtherPacket | None:
-        """A packet of another stream at its new time, or None if it is outside of what is wanted."""
+        """Move a packet of another stream to its new time; None if it is outside the requested part."""
         base, time = packet.time_base, packet.pts
         if time is None or base is None:
             return packet if self.start == 0 else None
@@ -215,7 +215,7 @@ class VideoReader:
         return [np.rot90(view, self.rotation // 90) for view in plane_views(rgb)]
 
     def _account(self, read: int, last: int | None) -> None:
-        """At the end of the file, compare what came with what its header promised."""
+        """At the end of the file, compare the frames read with those that its header promised."""
         promised = self.stream.frames
         if self.start == 0 and promised and read < promised and not self.losses.frames:
             self.losses.add(f"the file ends early: {read} of {promised} frames", frames=promised - read)
@@ -224,7 +224,7 @@ class VideoReader:
         if promised or last is None or not whole or whole < 0 or self.losses:
             return
         missing = float(Fraction(whole, av.time_base) - (last * self.time_base - self._origin))
-        # Audio often runs on a little after the last picture.
+        # Audio often continues a little after the last picture.
         if missing > max(1.0, 3 / float(self.rate)):
             self.losses.add(f"the file ends {missing:.1f} s early", frames=round(missing * float(self.rate)))
 

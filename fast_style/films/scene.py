@@ -1,8 +1,8 @@
-"""A style held over the frames of a scene, so that what crosses the picture does not change the rest of it.
+"""A style held steady over the frames of a scene, so that a passing object does not change the rest of the picture.
 
-Each normalization looks at the whole frame: a lamp that is carried through a room changes the colours of its walls. So
-the statistics of some frames are taken, the median of the latest ones is what counts, and the style follows it slowly.
-What passes within seconds is not seen in a median; what stays is. A cut takes over the statistics of its first frame.
+Each normalization sees the whole frame: a lamp carried through a room changes the colors of its walls. So statistics
+are measured on some frames, and the style slowly follows the median of the latest ones. Something that passes within
+seconds does not affect the median; something that stays does. A cut adopts the statistics of its first frame.
 """
 
 from __future__ import annotations
@@ -18,32 +18,34 @@ from fast_style.model import Statistics, noise_tiles
 from fast_style.stylize.masks import Mask
 from fast_style.stylize.network import Network, StyleNetwork
 
-# Frames from one that is measured to the next: a second of film, at which measuring takes a twentieth of the time.
+# Interval between measured frames: one second of film, so that measuring takes a twentieth of the time.
 _EVERY = 24
-# Measured frames of which the median is taken: what stays for less than half of them, some three seconds, is not seen.
+# Number of measured frames in the median: an object that stays for less than half of them, about three seconds, has
+# no effect.
 _RECENT = 7
-# The share of the way that is taken towards the median at each measured frame.
+# Step toward the median at each measured frame, as a share of the distance.
 _RATE = 0.4
-# A style is made anew when a channel has moved by this share of its deviation; less than that cannot be seen.
+# Least change of a channel, as a share of its deviation, that updates the style; less is invisible.
 _LEAST_CHANGE = 0.02
-# What normalizations add to the variance: a channel that is constant has no deviation, and rounding would move it.
+# Epsilon that normalizations add to the variance: a constant channel has no deviation, and rounding would move it.
 _EPSILON = np.float32(1e-5)
-# A cut changes at least this share of a frame's colours, and brightness by so many levels at each place. A pan keeps
-# the colours, a thing that crosses the picture most of the places.
-_CUT_COLOURS, _CUT_LEVELS = 0.35, 18.0
-# A mask whose area has grown by so much begins anew: the few pixels of what enters the picture say little of it.
+# Least changes at a cut: share of a frame's colors, and mean difference of brightness, levels. A pan keeps the colors;
+# an object that crosses the picture leaves most of it unchanged.
+_CUT_COLORS, _CUT_LEVELS = 0.35, 18.0
+# Growth of a mask's area that restarts measuring: the first few pixels of an object entering the picture are not
+# representative.
 _GROWN = 2.0
-_LOOK = 48  # Samples along the long side of what cuts are looked for in.
-_BINS = 12
+_LOOK = 48  # samples along the long side of a frame, for finding cuts
+_BINS = 12  # of each channel's histogram
 
 
 class Scene:
     """The style for each frame of a film, in order.
 
     Args:
-        network: The style; one that does not see parts is taken as it is, for each frame by itself.
-        background: Measure in a thread of its own, so that no frame waits; what is found counts from a later frame on.
-            Else the same film gives the same result each time.
+        network: The style; if it cannot be measured in parts, it draws each frame independently.
+        background: Measure in a separate thread, so that no frame waits; the statistics apply from a later frame on.
+            If False, the same film always gives the same result.
     """
 
     def __init__(self, network: StyleNetwork, *, background: bool = False) -> None:
@@ -60,16 +62,16 @@ class Scene:
 
     @property
     def uses_origin(self) -> bool:
-        """Whether pictures depend on where the camera has gone: its noise and its cells move along with the scene."""
+        """Whether pictures depend on the camera's position: noise and cells of the network move with the scene."""
         network = self.network
         return network.sees_parts and (network.stride > 1 or bool(noise_tiles(network.chosen)))
 
     def style(self, frame: Planes, mask: Mask | None = None) -> Network:
-        """Return the style that the next frame is drawn with.
+        """Return the style for drawing the next frame.
 
         Args:
             frame: Red, green and blue, each (H, W) uint8.
-            mask: (H, W), how much each pixel counts where the frame is measured; not all zero. None counts all alike.
+            mask: (H, W), the weight of each pixel in measuring, not all zero. None weights all equally.
         """
         if not self.network.sees_parts:
             return self.network
@@ -91,7 +93,7 @@ class Scene:
         return self._current
 
     def close(self) -> None:
-        """End the thread that measures."""
+        """End the measuring thread."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
@@ -100,18 +102,18 @@ class Scene:
         planes_to_float(frame, image)
         return self.network.measure(image, mask=None if mask is None else mask[None, None])
 
-    def _begin(self, found: Statistics) -> None:
+    def _begin(self, statistics: Statistics) -> None:
         self._since = 0
         self._recent.clear()
-        self._recent.append(found)
-        self._held = found
-        self._fix(found)
+        self._recent.append(statistics)
+        self._held = statistics
+        self._fix(statistics)
 
-    def _follow(self, found: Statistics) -> None:
-        assert self._held is not None  # since a scene has begun
+    def _follow(self, statistics: Statistics) -> None:
+        assert self._held is not None  # a scene has begun
         assert self._fixed is not None
         self._since = 0
-        self._recent.append(found)
+        self._recent.append(statistics)
         median = np.median(np.stack(self._recent), axis=0).astype(np.float32)
         self._held = self._held + np.float32(_RATE) * (median - self._held)
         deviation = np.sqrt(self._fixed[1] + _EPSILON)
@@ -126,18 +128,18 @@ class Scene:
 
 
 class _Look:
-    """A frame, as far as cuts are concerned: its brightness on a coarse grid, and how its colours are spread."""
+    """What finding cuts needs of a frame: its brightness on a coarse grid, and its color histogram."""
 
     def __init__(self, frame: Planes) -> None:
         step = max(1, max(frame[0].shape) // _LOOK)
         samples = np.stack([plane[::step, ::step] for plane in frame]).astype(np.float32)
         self.light: NDArray[np.float32] = samples.mean(0)
         counts = [np.bincount((plane.ravel() * (_BINS / 256)).astype(np.intp), minlength=_BINS) for plane in samples]
-        self.colours = np.stack(counts) / self.light.size
+        self.colors = np.stack(counts) / self.light.size
 
     def is_cut_from(self, before: _Look) -> bool:
         """Whether a new scene begins here."""
         if self.light.shape != before.light.shape:
             return True
-        changed = float(np.abs(self.colours - before.colours).sum(1).max()) / 2
-        return changed > _CUT_COLOURS and float(np.abs(self.light - before.light).mean()) > _CUT_LEVELS
+        changed = float(np.abs(self.colors - before.colors).sum(1).max()) / 2
+        return changed > _CUT_COLORS and float(np.abs(self.light - before.light).mean()) > _CUT_LEVELS

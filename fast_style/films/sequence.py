@@ -17,16 +17,16 @@ from fast_style.photos.jobs import numbered_files
 
 
 class SequenceReader:
-    """Numbered pictures, such as ``frames/%05d.png``, as a video; the same face as :class:`VideoReader`.
+    """Numbered pictures, such as ``frames/%05d.png``, as a video; the same interface as :class:`VideoReader`.
 
-    Pictures of another size than the first are counted as lost, like those that cannot be read.
+    Pictures that differ in size from the first are counted as lost, like unreadable ones.
 
     Args:
-        path: With one ``%d`` or ``%05d`` in its name.
+        path: A pattern with one ``%d`` or ``%05d`` in its name.
         size: Shrink the long side to this many px, or None.
         rate: Pictures a second.
-        start: Leave out what is before, seconds.
-        end: Stop there, seconds, or None.
+        start: Skip everything before this time, seconds.
+        end: Stop at this time, seconds, or None.
 
     Raises:
         VideoError: The path is not a pattern with one number, or there is no such picture.
@@ -50,7 +50,7 @@ class SequenceReader:
         self.metadata: dict[str, str] = {}
         self.copied: list[Stream] = []
         self.aspect: Fraction | None = None
-        # The planes are RGB already; this is how a video written from them will mean them.
+        # The planes are already RGB; these are the colors of a video written from them.
         self.width, self.height = load_image(self._files[0], size=size).size
         self.colors = Colors(usual_matrix(self.height))
 
@@ -60,7 +60,7 @@ class SequenceReader:
         return len(self._files)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Read on, from the start that was asked for."""
+        """Yield the pictures from the requested start on."""
         for index, file in enumerate(self._files):
             try:
                 picture = load_image(file, size=self._size)
@@ -78,7 +78,7 @@ class SequenceReader:
 
 
 class SequenceWriter:
-    """Numbered pictures being written, such as ``frames/%05d.png``; the same face as :class:`VideoWriter`.
+    """Numbered pictures being written, such as ``frames/%05d.png``; the same interface as :class:`VideoWriter`.
 
     Args:
         path: The pattern; numbers start at 1.
@@ -102,7 +102,7 @@ class SequenceWriter:
         return channels(picture)
 
     def pack(self, picture: Pixels) -> Pixels:
-        """Take what was drawn as it is."""
+        """Return the picture unchanged."""
         return picture
 
     def write(self, frame: Pixels, pts: int) -> None:

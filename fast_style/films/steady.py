@@ -1,4 +1,4 @@
-"""Steady video from a network that knows nothing of time: hold what only noise moves, smooth along what moves."""
+"""Steady video from a network that knows nothing of time: hold what only noise changes, smooth along motion."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from fast_style.images import LUMA, Pixels, Planes
 
 Map = NDArray[np.float32]
 
-# All brightness here is in steps of 8 bits. A patch of 5 by 5 px varies by noise of deviation s by 0.8·s ± 0.12·s in
-# the mean, so that it has hardly ever 1.6 times what the quieter patches of the picture show.
+# Thresholds of motion, as multiples of the noise. Brightness is in 8-bit levels. Noise of deviation s changes a patch
+# of 5 by 5 px by 0.8·s ± 0.12·s on average, so hardly ever by 1.6 times the change of the quieter patches.
 _PATCH = (5, 5)
 _STILL, _MOVED = 1.6, 2.4
 _QUIET_PERCENTILE = 25
 _LEAST_NOISE, _MOST_NOISE = 0.6, 8.0
-# How fast what is held follows where nothing moves: slow changes of light must come through.
+# Rates of following where nothing moves, per frame: of the photo, so that slow changes of light come through, and of
+# the result.
 _HOLD_RATE = 1 / 16
 _SMOOTH_RATE = 1 / 6
-# Where the picture moves, what was painted moves along; it is resampled each time, so it is renewed sooner.
+# Rate of following where the picture moves: the result is resampled at each frame, so it must be renewed sooner.
 _CARRY_RATE = 1 / 4
-# Of a picture that is carried along, this half and more is as noise and resampling leave it.
+# Percentile of the differences after warping that noise and resampling alone explain.
 _CARRIED_PERCENTILE = 50
-# A brush stroke answers to what is new about this far from it, px.
+# Distance at which new content affects a brush stroke, px.
 _STROKE = 9
-# More than this share of the picture in motion is a cut or a pan: nothing there is held.
+# Share of the picture in motion above which it is a cut or a pan, and nothing is held.
 _ALL_MOVED = 0.6
 
 
@@ -38,8 +39,8 @@ class HeldFrame:
 
     Attributes:
         photo: (3, H, W) uint8, what to stylize.
-        new: (H, W) float32; 1 where something is seen, or a mask lies, that did not a frame before, 0 where not.
-        flow: (H, W, 2) px: where, relative to its place, what is seen lay then; zero where only noise moved.
+        new: (H, W) float32; 1 where content or a mask was not there in the previous frame, 0 elsewhere.
+        flow: (H, W, 2) px: the offset of each pixel's position in the previous frame; zero where only noise changed.
     """
 
     photo: Pixels
@@ -48,9 +49,9 @@ class HeldFrame:
 
 
 class SteadyFilter:
-    """A filter around the network, for one video: :meth:`hold` before it, :meth:`smooth` behind it, in order.
+    """A filter around the network, for one video: :meth:`hold` before it, :meth:`smooth` after it, in order.
 
-    The two may run in different threads, as each has a memory of its own.
+    The two may run in different threads, as they share no state.
     """
 
     def __init__(self) -> None:
@@ -59,13 +60,13 @@ class SteadyFilter:
         self._result: Map | None = None
 
     def hold(self, planes: Planes, flow: Map | None = None, masks: Sequence[Map] = ()) -> HeldFrame:
-        """Replace pixels that changed by no more than the camera's noise by what they were.
+        """Restore the previous value of pixels that changed by no more than the camera's noise.
 
         Args:
             planes: Red, green and blue, each (H, W) uint8.
-            flow: (H, W, 2) px: where, relative to its place, each pixel lay in the frame before. Without it, whatever
-                moves is new.
-            masks: Where styles are painted, (H, W) in [0, 1]; as many for each frame.
+            flow: (H, W, 2) px: the offset of each pixel's position in the previous frame. Without it, everything
+                that moves is new.
+            masks: Where styles are painted, (H, W) in [0, 1]; the same number for each frame.
         """
         masks_before, self._masks = self._masks, masks
         photo = np.stack([*planes]).astype(np.float32)
@@ -89,7 +90,7 @@ class SteadyFilter:
         """Let the stylized picture change slowly where nothing is new, and at once where something is.
 
         Args:
-            result: (3, H, W) uint8, what the network made of ``held.photo``.
+            result: (3, H, W) uint8, the network's picture of ``held.photo``.
             held: What :meth:`hold` returned for that frame.
         """
         stylized = result.astype(np.float32)
@@ -102,10 +103,10 @@ class SteadyFilter:
         slowest = np.where(held.flow.any(axis=-1), np.float32(_CARRY_RATE), np.float32(_SMOOTH_RATE))
         near = cv2.dilate(held.new, np.ones((_STROKE, _STROKE), np.uint8))
         near = cv2.blur(near, (_STROKE, _STROKE))
-        # Twice the blurred value, so that all of the new thing and its rim follow fully and only the far rim less.
+        # Twice the blurred value, so that new content and its rim follow fully, and only the outer rim less.
         rate = np.clip(2 * near, slowest, np.float32(1)).astype(np.float32)
         _approach(self._result, stylized, rate)
-        # Carrying overshoots at edges.
+        # Cubic resampling overshoots at edges.
         smoothed: Pixels = np.clip(self._result + np.float32(0.5), 0, 255).astype(np.uint8)
         return smoothed
 
@@ -115,19 +116,19 @@ def motion(light: Map, before: Map) -> Map:
 
     Args:
         light: (H, W) float32 brightness, 0 to 255.
-        before: (H, W) float32 brightness, 0 to 255, of the picture that it is compared with.
+        before: (H, W) float32 brightness, 0 to 255, of the picture to compare with.
 
     Returns:
         (H, W) float32 from 0, only noise, to 1, motion.
     """
     change = cv2.blur(np.abs(light - before), _PATCH)
     grain = cv2.blur(np.abs(light - cv2.blur(light, (3, 3))), _PATCH)
-    # What is quiet in time is noise, unless all is in motion; what is quiet in space is, unless all is textured.
+    # The quiet parts show the noise: in time unless everything moves, in space unless everything is textured.
     return _beyond(change, min(_quiet(change, _QUIET_PERCENTILE), _quiet(grain, _QUIET_PERCENTILE)))
 
 
 def novelty(light: Map, carried: Map) -> Map:
-    """Where a picture differs from what was carried along by more than noise and resampling; as :func:`motion`."""
+    """Where a picture differs from a warped one by more than noise and resampling, 0 to 1; see :func:`motion`."""
     change = cv2.blur(np.abs(light - carried), _PATCH)
     return _beyond(change, _quiet(change, _CARRIED_PERCENTILE))
 
@@ -149,9 +150,9 @@ def _light(planes: Map) -> Map:
     return np.tensordot(LUMA, planes, axes=1).astype(np.float32)
 
 
-def _approach(state: Map, towards: Map, rate: Map) -> None:
+def _approach(state: Map, target: Map, rate: Map) -> None:
     """Move the state a share of the way, in place."""
-    state += rate * (towards - state)
+    state += rate * (target - state)
 
 
 def _no_flow(photo: Map) -> Map:
@@ -159,11 +160,11 @@ def _no_flow(photo: Map) -> Map:
 
 
 def _sources(flow: Map) -> tuple[Map, Map]:
-    """Column and row of where each pixel lay before."""
+    """Column and row of each pixel's previous position."""
     rows, columns = np.indices(flow.shape[:2], dtype=np.float32)
     return columns + flow[..., 0], rows + flow[..., 1]
 
 
 def _fetch(plane: Map, x: Map, y: Map) -> Map:
-    """Fetch each pixel of a plane from elsewhere. Cubic: linear would blur a little more each time."""
+    """Warp a plane. Cubic, as linear interpolation would blur a little more each time."""
     return np.asarray(cv2.remap(plane, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from fast_style.films.motion import MotionTracker
     from fast_style.films.steady import HeldFrame, SteadyFilter
 
-# A gap this long is a still picture or a damaged time; --fps does not fill it with repeated frames.
+# Longest gap that --fps fills with repeated frames, seconds; a longer one is a still picture or a damaged time.
 _LONGEST_FILLED_GAP = 10.0
 
-# Networks hold up to about 400 bytes for each pixel; so many pixels at once stay within 2 GiB.
+# Most pixels stylized at once: networks need up to about 400 bytes for each, so these stay within 2 GiB.
 _PIXELS_AT_ONCE = 5_000_000
 
 
@@ -84,14 +84,14 @@ class VideoOptions(Look):
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What became of a video.
+    """Outcome of stylizing a video.
 
     Attributes:
         width: Width of the result, px.
         height: Height of the result, px.
         frames: How many were written.
         losses: What could not be read.
-        interrupted: Whether the user stopped it; what was done until then is in the file.
+        interrupted: Whether the user stopped it; the file holds the frames finished by then.
     """
 
     width: int
@@ -114,12 +114,12 @@ def stylize_video(
 
     Args:
         source: The video, or a pattern such as ``frames/%05d.png``.
-        target: A file, whose suffix tells the container, or such a pattern. A file appears when it is whole, or when
-            Ctrl-C ends it early.
+        target: A file, whose suffix selects the container, or such a pattern. A file appears when it is complete, or
+            when Ctrl-C ends it early.
         stylizer: With ``threads=1`` for the highest rate, as frames are stylized side by side.
         options: See :class:`VideoOptions`.
-        workers: Frames that are stylized at once; by default as many as there are cores, fewer for large frames.
-        progress: Called with the frames done and the frames expected, or None if that is not known.
+        workers: Frames stylized at once; by default as many as there are cores, fewer for large frames.
+        progress: Called with the frames done and the frames expected, or None if unknown.
 
     Raises:
         VideoError: The video or a mask cannot be read at all, or the video cannot be written.
@@ -129,7 +129,7 @@ def stylize_video(
     """
     source, target, options = Path(source), Path(target), options or VideoOptions()
     if not is_sequence(target):
-        check_video_name(target)  # said of the target's own name, before anything is opened
+        check_video_name(target)  # checked before anything is opened, so that the error names the target
     with ExitStack() as stack:
         reader = _open_reader(source, options)
         stack.callback(reader.close)
@@ -143,7 +143,7 @@ def stylize_video(
             film = _open_writer(stack.enter_context(replacing(target)), width, reader, options)
             frames, interrupted = _run(reader, film, stylizer.network, options, workers, progress)
         if not frames and not interrupted:
-            raise VideoError(f"{source} has no frame in what was asked for", hint="Check --start and --end.")
+            raise VideoError(f"{source} has no frame in the requested part", hint="Check --start and --end.")
         if not frames:
             raise KeyboardInterrupt
         return VideoReport(reader.width, reader.height, frames, reader.losses, interrupted)
@@ -181,10 +181,10 @@ class FrameJob(Generic[Memory]):
         original: Red, green and blue as they were read, each (H, W) uint8.
         masks: Where each style is painted, (H, W) in [0, 1]; without any, the one style is painted everywhere.
         held: With ``--steady``, the frame whose noise is held still.
-        networks: What paints it: one, or those whose masks are not black here.
+        networks: The networks that paint it: a single one, or those whose masks are not black here.
         shown: These masks.
-        origin: Row and column of the frame in the scene that the camera moves over, px.
-        stylized: With ``--steady``, what the network made, (3, H, W) uint8, before it is smoothed.
+        origin: Row and column of the frame in the scene over which the camera moves, px.
+        stylized: With ``--steady``, the network's picture, (3, H, W) uint8, before smoothing.
         packed: What the writer takes.
     """
 
@@ -221,7 +221,7 @@ class FrameJob(Generic[Memory]):
 
 
 class _Stages(Generic[Memory]):
-    """What is done to each frame: prepared in order, painted beside others, written in order.
+    """Stages of each frame: prepared in order, painted in parallel, written in order.
 
     Packets of other streams pass through.
     """
@@ -230,7 +230,7 @@ class _Stages(Generic[Memory]):
         self._reader, self._writer, self._options = reader, writer, options
         self._masks = pair_masks(network, options.masks) if options.masks else {}
         networks = networks_for_masks(network, self._masks, (reader.width, reader.height)) if self._masks else [network]
-        self._scenes = [Scene(each) for each in networks]
+        self._scenes = [Scene(style) for style in networks]
         self._tracker: MotionTracker | None = None
         self._filter: SteadyFilter | None = None
         # These need OpenCV, which takes 0.1 s to import, and the flow takes time at each frame.
@@ -244,10 +244,10 @@ class _Stages(Generic[Memory]):
             self._filter = SteadyFilter()
 
     def prepare(self) -> Iterator[FrameJob[Memory] | OtherPacket]:
-        """Read on, and find what depends on the frames before: motion, noise, and the style of the scene."""
+        """Yield frames with what depends on earlier frames: motion, noise, and the style of the scene."""
         fps = self._options.fps
         items = self._jobs()
-        # Numbered pictures are read at the rate that is asked for.
+        # Numbered pictures are already read at that rate.
         if fps is not None and not isinstance(self._reader, SequenceReader):
             items = _at_rate(items, self._reader.time_base, fps)
         for item in items:
@@ -267,11 +267,11 @@ class _Stages(Generic[Memory]):
                 picture, planes = self._blank(item)
                 item.paint(planes, blend=look.blend, keep_colors=look.keep_colors)
                 item.packed = self._writer.pack(picture)
-                item.original = ()  # it may wait for its turn, and this memory is not needed any more
+                item.original = ()  # free memory that is no longer needed, as the frame may wait for its turn
         return item
 
     def write(self, item: FrameJob[Memory] | OtherPacket) -> int:
-        """Write what is next; return the number of frames that this was."""
+        """Write the next item; return the number of frames written, 0 or 1."""
         if not isinstance(item, FrameJob):
             self._writer.copy(item)
             return 0
@@ -310,7 +310,7 @@ class _Stages(Generic[Memory]):
         job.shown = [mask for _, mask in pairs]
 
     def _blank(self, job: FrameJob[Memory]) -> tuple[Memory, Planes]:
-        """A picture for the writer, and where on it the result goes; the original is on its left if asked for."""
+        """A picture for the writer, and where on it the result goes; with side_by_side the original is on its left."""
         picture = self._writer.blank()
         planes = self._writer.planes(picture)
         if not self._options.side_by_side:
@@ -348,20 +348,20 @@ def _run(
 
 
 def _masks(path: Path, film: Reader, start: float) -> Iterator[Mask]:
-    """Yield a mask for each frame of a film; a moving one's last stays."""
+    """Yield a mask for each frame of a film; the last picture of a mask is repeated."""
     mask: Mask | None = None
     for picture in _pictures(path, film, start):
         mask = as_mask(picture, path, (film.width, film.height))
         yield mask
     if mask is None:
         raise VideoError(
-            f"the mask {path} holds no picture from {start:g} s on", hint="A mask begins at --start, as the film does."
+            f"the mask {path} has no picture from {start:g} s on", hint="A mask begins at --start, as the film does."
         )
     yield from repeat(mask)
 
 
 def _pictures(path: Path, film: Reader, start: float) -> Iterator[Picture]:
-    """Read the pictures of a mask, whose losses are the film's."""
+    """Read the pictures of a mask; its losses are added to the film's."""
     if not is_video(path):
         yield load_image(path)
         return

@@ -22,12 +22,12 @@ from fast_style.films.frames import OtherPacket, copy_planes, plane_views
 from fast_style.images import Planes
 from fast_style.model import core_count
 
-# Short names for --codec; any other encoder of the FFmpeg libraries may be given by its own name.
+# Short names for --codec; any other encoder of the FFmpeg libraries may be given by its full name.
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 _BY_SUFFIX = {".webm": "libvpx-vp9", ".gif": "gif", ".avi": "mpeg4"}
 WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"})
 
-# The fastest settings with which pictures stay good: an encoder must not take the time that the network needs.
+# Fastest settings of good quality: the encoder must not take time that the network needs.
 _SPEED = {
     "libx264": {"preset": "ultrafast"},
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
@@ -39,16 +39,16 @@ _GIF_TIME_BASE = Fraction(1, 100)
 
 @dataclass(frozen=True)
 class VideoFormat:
-    """What a video is written as.
+    """Format of a video to write.
 
     Attributes:
         width: Width of the picture, px.
         height: Height of the picture, px.
-        rate: Frames a second, nominally.
+        rate: Nominal frames per second.
         time_base: Unit of the times, seconds.
         colors: How its YCbCr means RGB.
         aspect: Width of a pixel by its height, or None for square ones.
-        codec: A short name, an encoder's name, or None for what suits the file.
+        codec: A short name, an encoder's name, or None for the default of the file's suffix.
         quality: 1 to 100.
     """
 
@@ -68,13 +68,13 @@ class VideoWriter:
     :meth:`blank` and :meth:`pack` may be called from several threads, the other methods from one.
 
     Args:
-        path: Where to write; its suffix tells the container.
+        path: Where to write; its suffix selects the container.
         format: Size, times, colors and codec.
         copied: Streams of a :class:`VideoReader` whose packets :meth:`copy` will pass on.
         metadata: Title and the like.
 
     Raises:
-        VideoError: The container or the codec is not known, or the one cannot hold the other.
+        VideoError: The container or the codec is unknown, or the container cannot hold the codec.
     """
 
     def __init__(
@@ -120,9 +120,10 @@ class VideoWriter:
             stream = self.container.add_stream(codec, rate=format.rate)
         except (ValueError, FFmpegError) as error:
             raise VideoError(
-                f"{suffix} cannot be written with codec {codec!r}", hint=f"Give one of {', '.join(CODECS)}, or none."
+                f"{suffix} cannot be written with codec {codec!r}",
+                hint=f"Give one of {', '.join(CODECS)}, or omit --codec.",
             ) from error
-        assert isinstance(stream, VideoStream)  # as the encoder is of that type
+        assert isinstance(stream, VideoStream)  # the encoder's type was checked
         self.stream = stream
         context = self.stream.codec_context
         context.width, context.height = format.width, format.height
@@ -138,7 +139,7 @@ class VideoWriter:
             context.color_primaries = format.colors.primaries
             context.color_trc = format.colors.transfer
             context.options = _SPEED.get(codec, {}) | _quality(codec, format.quality)
-            context.thread_count = max(1, core_count() // 2)  # the network needs the rest, and much more
+            context.thread_count = max(1, core_count() // 2)  # the network needs the other cores more
         try:
             context.open()
         except (ValueError, FFmpegError) as error:
@@ -163,19 +164,19 @@ class VideoWriter:
     def blank(self) -> VideoFrame:
         """Get a picture to draw on."""
         # Kept for each thread: fresh memory takes as long as the conversion.
-        kept: VideoFrame | None = getattr(self._thread, "frame", None)
-        frame = kept or VideoFrame(self.format.width, self.format.height, "gbrp")
+        spare: VideoFrame | None = getattr(self._thread, "frame", None)
+        frame = spare or VideoFrame(self.format.width, self.format.height, "gbrp")
         self._thread.frame = None
         return frame
 
     def planes(self, picture: VideoFrame) -> Planes:
-        """Where to draw red, green and blue, each (H, W) uint8, of the format's size before it was made even."""
+        """Where to draw red, green and blue, each (H, W) uint8, of the requested size, without padding."""
         height, width = self._drawn
         return [view[:height, :width] for view in plane_views(picture)]
 
     def pack(self, picture: VideoFrame) -> VideoFrame:
-        """Turn what was drawn into a frame for the encoder; the slow part of writing, for any thread."""
-        if not hasattr(self._thread, "reformatter"):  # kept, as setting a conversion up takes as long as the conversion
+        """Convert a drawn picture to a frame for the encoder; the slow part of writing, callable from any thread."""
+        if not hasattr(self._thread, "reformatter"):  # cached: setting it up takes as long as a conversion
             self._thread.reformatter = VideoReformatter()
         reformatter: VideoReformatter = self._thread.reformatter
         height, width = self._drawn
@@ -191,7 +192,7 @@ class VideoWriter:
                 src_color_range=ColorRange.JPEG,
                 dst_colorspace=self.format.colors.matrix,
                 dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
-                interpolation="AREA",  # of the colors, to half their size: faster than bicubic, and nearer to them
+                interpolation="AREA",  # halves the color resolution: faster and more accurate than bicubic
             )
         assert packed is not picture  # no encoder is given gbrp
         self._thread.frame = picture
@@ -241,7 +242,7 @@ class VideoWriter:
         return reduced
 
     def copy(self, packet: OtherPacket) -> None:
-        """Pass on a packet of another stream."""
+        """Copy a packet of another stream."""
         if packet.stream.index in self._copies:
             packet.stream = self._copies[packet.stream.index]
             with self._muxing():
@@ -272,22 +273,22 @@ class VideoWriter:
 
 
 def check_video_name(path: Path) -> None:
-    """Raise VideoError unless a file of that name can be written as a video."""
+    """Raise VideoError unless the suffix is that of a video that can be written."""
     if path.suffix.lower() not in WRITABLE_VIDEO_SUFFIXES:
         raise VideoError(
-            f"{path.name}: no video is written as {path.suffix or 'a file without a suffix'}",
+            f"cannot write {path.name}: unsupported suffix {path.suffix or '(none)'}",
             hint=f"Give one of {', '.join(sorted(WRITABLE_VIDEO_SUFFIXES))}, or numbered pictures as %05d.png.",
         )
 
 
 def _pixel_format(encoder: av.Codec) -> str:
-    """The format that every player shows, if the encoder has it."""
+    """The pixel format that every player supports, if the encoder has it."""
     names = [format.name for format in encoder.video_formats or ()]
     return next((name for name in ("yuv420p", "yuv422p10le", "yuvj420p") if name in names), (names or ["yuv420p"])[0])
 
 
 def _quality(codec: str, quality: int) -> dict[str, str]:
-    """An encoder's options for a quality from 1 to 100; 64 is x264's CRF 18, taken as visually lossless."""
+    """An encoder's options for a quality from 1 to 100; 64 is x264's CRF 18, regarded as visually lossless."""
     loss = (100 - quality) / 100
     if codec in {"libx264", "libx265"}:
         return {"crf": str(round(50 * loss))}

@@ -66,10 +66,10 @@ def fit_size(
     """Shrink a size, (width, height) px, to a long side; the aspect ratio is kept.
 
     Args:
-        size: What is there.
+        size: Width and height, px.
         long_side: Px, or None to keep the size.
-        enlarge: Bring a smaller size to that long side, too.
-        least: What each side has at least after that, px.
+        enlarge: Also enlarge a smaller size to that long side.
+        least: Least length of each side of the result, px.
     """
     if long_side is None or (max(size) <= long_side and not enlarge):
         return size
@@ -120,7 +120,7 @@ def planes_to_float(planes: Planes, out: NDArray[np.float32]) -> None:
 def float_to_planes(image: NDArray[np.float32], planes: Planes) -> None:
     """Fill three (H, W) uint8 planes from a (1, 3, H, W) float32 image; rounds, and clamps what lies outside [0, 1].
 
-    The image is used up: it is scaled where it lies, as other memory would have to come into the caches first.
+    The image is overwritten: scaling it in place avoids loading other memory into the caches.
     """
     for channel, plane in zip(image[0], planes, strict=True):
         channel *= np.float32(255)
@@ -138,7 +138,7 @@ def mix(
         photo: What was stylized.
         stylized: The result, overwritten.
         blend: 0.0 is the photo, 1.0 the stylized picture.
-        keep_colors: Brightness from the stylized picture, colours from the photo.
+        keep_colors: Brightness from the stylized picture, colors from the photo.
 
     Reference:
         Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer", section 3.2.

@@ -1,7 +1,7 @@
-"""EXIF, carried from a photo to its picture.
+"""EXIF, copied from a photo to its picture.
 
-Values are copied byte for byte, whatever their types. Pillow would encode each anew as its own table of types wants it,
-and gives up the whole record for a value that does not fit: a negative GPS altitude, a resolution that is a text.
+Values are copied byte for byte, whatever their types. Pillow would encode each again by its table of types,
+and drops the whole record for a value that does not fit: a negative GPS altitude, a resolution that is text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from PIL import ImageFile
 
 _EXIF, _GPS, _INTEROP = 34665, 34853, 40965
-# Directories, and the directory that points to each; 0 is the first one of a file.
+# Directories, and the directory that points to each; 0 is the first directory of a file.
 _PARENTS = {_EXIF: 0, _GPS: 0, _INTEROP: _EXIF}
 
 # Bytes of a number in each type that EXIF 3.0 has (section 4.6.2), and numbers in a value. UTF-8 is type 129.
@@ -109,7 +109,7 @@ def add_exif(path: Path, record: bytes) -> None:
         }
         end = file.seek(0, io.SEEK_END)
         end += file.write(b"\0" * (end % 2))
-        if end + 2 * _LARGEST > 2**32 and not layout.big:  # beyond what a plain TIFF can point to
+        if end + 2 * _LARGEST > 2**32 and not layout.big:  # beyond the offsets of a plain TIFF
             return
         file.write(_lay_out(tags, head[0].order, layout, at=end, own=own))
         file.seek(8 if layout.big else 4)

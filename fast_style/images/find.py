@@ -21,13 +21,13 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """List the pictures under a folder that must hold some: see :func:`find_images`.
+    """List the pictures under a folder that must contain some: see :func:`find_images`.
 
     Raises:
-        DatasetError: It is not a folder, or it holds none.
+        DatasetError: It is not a folder, or contains no pictures.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder of photos")
-    if not (found := find_images(folder)):
-        raise DatasetError(f"{folder} holds no photos", hint="JPEG, PNG, WebP, BMP and TIFF are looked for.")
-    return found
+    if not (photos := find_images(folder)):
+        raise DatasetError(f"{folder} holds no photos", hint="Supported: JPEG, PNG, WebP, BMP and TIFF.")
+    return photos

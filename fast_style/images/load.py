@@ -27,9 +27,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 # Pillow's own bound for warning of decompression bombs: a quarter of a gigabyte as 8-bit RGB.
 MAX_PIXELS = 89_478_485
 
-# Pillow's bound is a global, so those who lift it take turns.
+# Pillow's bound is global, so threads that lift it take turns.
 _BOUND = threading.Lock()
 
+# Highest plausible resolution, pixels per inch.
 _MOST_DPI = 100_000.0
 
 # TIFF 6.0, sections 8 and 19.
@@ -39,7 +40,7 @@ _SEPARATE = 2
 _PREMULTIPLIED = 1
 _UNSIGNED = 1
 
-# What turns a picture upright, by its orientation (EXIF 3.0, section 4.6.5).
+# Functions that turn a picture upright, by its orientation (EXIF 3.0, section 4.6.5).
 _TURNS: dict[int, Callable[[Pixels], Pixels]] = {
     2: lambda pixels: pixels[:, ::-1],
     3: lambda pixels: pixels[::-1, ::-1],
@@ -53,10 +54,10 @@ _TURNS: dict[int, Callable[[Pixels], Pixels]] = {
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of a picture's file say.
+    """Contents of a picture file's header.
 
     Attributes:
-        width: Px, before an orientation in EXIF is heeded.
+        width: Px, before EXIF orientation is applied.
         height: Px, likewise.
         format: Pillow's name, such as ``JPEG``.
         deep: Whether it has 16 bits a channel, in color.
@@ -74,7 +75,7 @@ class Header:
 
 
 def read_header(source: Source) -> Header | None:
-    """Read a picture's header; None if :func:`load_image` would say what is wrong with it."""
+    """Read a picture's header; None if :func:`load_image` would raise."""
     try:
         with _opened(source, sys.maxsize) as image:
             # Pillow makes 8 bits of them, and says only in its own words from how many.
@@ -111,14 +112,14 @@ def load_image(
     Args:
         source: A path or a binary stream.
         size: Shrink the long side to this many px, or None to keep it. Never enlarges.
-        opaque: Lay transparent parts on white, as one sees them; what colors a file hides there is anyone's guess.
+        opaque: Lay transparent parts on white, as viewers show them; the colors that a file hides there are arbitrary.
         max_pixels: Refuse larger pictures, before they are decoded: a small file can claim any size.
 
     Raises:
         ImageError: Not a picture, damaged, unreadable, of a kind whose values have no defined range, or larger than
             ``max_pixels``.
     """
-    # Only Pillow's part is within _failing: a mistake of ours is not a damaged file.
+    # Only Pillow's part is within _failing: a bug here must not be reported as a damaged file.
     with contextlib.ExitStack() as stack:
         with _failing(source, max_pixels):
             image = stack.enter_context(_opened(source, max_pixels))
@@ -147,7 +148,7 @@ def load_image(
 
 @contextlib.contextmanager
 def _opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture, with Pillow's own bound against decompression bombs out of the way if ours is higher."""
+    """Open a picture, lifting Pillow's bound against decompression bombs if ``max_pixels`` is higher."""
     with _BOUND:
         before = Image.MAX_IMAGE_PIXELS
         if max_pixels > MAX_PIXELS:
@@ -173,7 +174,7 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
             f"{name} is not a picture that can be read",
             hint="Save it as RGB with 8 or 16 bits a channel."
             if Path(name).suffix.lower() in {".tif", ".tiff"}
-            else "JPEG, PNG, WebP, BMP, TIFF and GIF are.",
+            else "Supported: JPEG, PNG, WebP, BMP, TIFF and GIF.",
         ) from error
     except IsADirectoryError as error:
         raise ImageError(f"{name} is a folder; expected a picture") from error
@@ -203,7 +204,7 @@ def _name(source: Source) -> str:
 def _too_large(source: Source, what: str, max_pixels: int) -> ImageError:
     return ImageError(
         f"{_name(source)}: {what} is too large; at most {max_pixels // 1_000_000} megapixels are read",
-        hint="If you trust the file, stylize has --max-megapixels. Else shrink it with an image editor.",
+        hint="If you trust the file, raise --max-megapixels of stylize. Otherwise shrink it with an image editor.",
     )
 
 
@@ -216,8 +217,8 @@ def _check_samples(image: Any, source: Source) -> None:
     """Refuse samples without a defined range, and mend what Pillow would read wrongly."""
     if image.mode == "F" or (image.format == "TIFF" and (image.mode == "I" or _is_signed(image))):
         raise ImageError(
-            f"{_name(source)} has samples of 32 bits, or with a sign; their range is not defined",
-            hint="Save it with 8 or 16 bits, without a sign.",
+            f"{_name(source)} has 32-bit or signed samples; their range is not defined",
+            hint="Save it with unsigned samples of 8 or 16 bits.",
         )
     if _coding(image) in {"L;2", "L;4"} and "transparency" in image.info:
         # The samples become 8 bits, but the transparent one does not.
@@ -228,7 +229,7 @@ def _check_samples(image: Any, source: Source) -> None:
 
 def _is_signed(image: Any) -> bool:
     formats = image.tag_v2.get(_SAMPLE_FORMAT, _UNSIGNED)
-    return any(each != _UNSIGNED for each in (formats if isinstance(formats, tuple) else (formats,)))
+    return any(sample_format != _UNSIGNED for sample_format in (formats if isinstance(formats, tuple) else (formats,)))
 
 
 def _read_planes(image: Any, source: Source) -> None:
@@ -251,7 +252,7 @@ def _read_planes(image: Any, source: Source) -> None:
         image.tile, image.use_load_libtiff = [tile], True
     elif image.mode in {"LA", "La", "PA"} or not compressed:
         raise ImageError(
-            f"{_name(source)} is a TIFF whose channels lie apart, of a kind that cannot be read",
+            f"{_name(source)} is a TIFF with separate planes, of a kind that cannot be read",
             hint="Save it with interleaved channels, as most programs do.",
         )
 
@@ -273,17 +274,17 @@ def _low_bytes(source: Source, max_pixels: int) -> Pixels:
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
-    """What EXIF or XMP say of it; 1 for upright. A TIFF is turned while it is loaded."""
+    """Orientation by EXIF or XMP; 1 is upright. Pillow turns a TIFF while loading it."""
     if image.format == "TIFF":
         exif = image.getexif()
         for pointer in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop):
             exif.pop(pointer, None)  # Pillow would follow them while it loads, wherever they point
         return 1
     try:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except (SyntaxError, ValueError, TypeError, KeyError, OSError, OverflowError, struct.error):
         return 1  # the record is damaged, the picture need not be
-    return found if isinstance(found, int) else 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _decode(image: Image.Image, low_bytes: Pixels | None) -> tuple[Pixels, Pixels | None]:
@@ -313,7 +314,7 @@ def _gray(image: Any, wide: np.ndarray[Any, np.dtype[np.uint16]]) -> Pixels:
     scaled = wide // 16 if tags.get(_BITS_PER_SAMPLE) == (12,) else wide // 257
     gray = scaled.astype(np.uint8)
     if image.format == "TIFF" and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        gray = 255 - gray  # Pillow heeds it in 8 bits only
+        gray = 255 - gray  # Pillow applies it to 8 bits only
     return np.repeat(gray[..., None], 3, axis=-1)
 
 
@@ -326,10 +327,10 @@ def _from_cmyk(image: Image.Image, icc: bytes) -> Image.Image:
     return image
 
 
-def _dpi(found: Any) -> tuple[float, float] | None:
-    """A resolution that makes sense, of what a file says."""
+def _dpi(values: Any) -> tuple[float, float] | None:
+    """Resolution that a file states, or None if implausible."""
     try:
-        across, down = map(float, found)
+        across, down = map(float, values)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     return (across, down) if 1 <= across <= _MOST_DPI and 1 <= down <= _MOST_DPI else None

@@ -1,4 +1,4 @@
-"""Writing pictures: encoded with all that has to survive, and whole or not at all."""
+"""Writing pictures: encoded with their metadata, completely or not at all."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ def check_target(target: Path, *, force: bool) -> None:
     """Refuse, before any work is done, a picture that could not be written at the end.
 
     Raises:
-        ImageError: No picture can be written with that suffix, or there is no such folder.
+        ImageError: No picture can be written with that suffix, or the folder does not exist.
         InputError: The file exists and ``force`` was not given.
     """
     format_of(target)
     if not target.parent.is_dir():
-        raise ImageError(f"cannot write {target}: there is no folder {target.parent}", hint="Make it first.")
+        raise ImageError(f"cannot write {target}: the folder {target.parent} does not exist", hint="Create it first.")
     check_new(target, force=force)
 
 
 def format_of(target: Path) -> str:
-    """Pillow's name of the format that a file's suffix tells."""
+    """Pillow's name of the format for a file's suffix."""
     suffix = target.suffix.lower()
     if suffix not in WRITABLE_SUFFIXES:
-        raise ImageError(f"cannot write {target}: {suffix or 'no suffix'}", hint="Use .png, .jpg, .webp or .tif.")
+        raise ImageError(
+            f"cannot write {target}: unsupported suffix {suffix or '(none)'}", hint="Use .png, .jpg, .webp or .tif."
+        )
     return {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}.get(suffix, "JPEG")
 
 
 def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int = 92, format: str = "PNG") -> None:
-    """Encode a picture; a file appears whole or not at all.
+    """Encode a picture; a file appears completely or not at all.
 
     JPEG has no alpha: transparent parts are laid on white.
 
@@ -51,7 +53,7 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
         format: Used for a stream only: PNG, JPEG or WEBP.
 
     Raises:
-        ImageError: The suffix is another, or the picture is too large for the format.
+        ImageError: The suffix is not supported, or the picture is too large for the format.
         FileError: The file cannot be written.
     """
     if isinstance(target, str | Path):

@@ -14,9 +14,9 @@ import numpy as np
 from fast_style.errors import CameraError
 from fast_style.images import Pixels
 
-# Time between attempts to open a camera that has gone, seconds.
+# Time between attempts to reopen a lost camera, seconds.
 _RETRY_SECONDS = 1.0
-# Files without a rate of their own.
+# Frame rate assumed for files that state none.
 _USUAL_RATE = 25.0
 
 
@@ -27,7 +27,7 @@ class Shot:
     Attributes:
         pixels: (H, W, 3) uint8, BGR as OpenCV has it.
         time: When it was captured, seconds of ``time.perf_counter``.
-        number: Counts captured frames, from 1; gaps are frames that were not taken.
+        number: Counts captured frames, from 1; gaps are skipped frames.
     """
 
     pixels: Pixels
@@ -38,8 +38,8 @@ class Shot:
 class Capture:
     """A thread that reads frames and keeps only the newest, so that a slow reader skips frames and never lags.
 
-    A file is played at its own pace, once. A camera or a stream that stops giving frames is opened again every
-    second until it gives some; meanwhile ``lost`` is True.
+    A file is played at its own pace, once. A camera or a stream that stops delivering frames is reopened every
+    second until it delivers again; meanwhile ``lost`` is True.
 
     Attributes:
         first: (H, W, 3) uint8, BGR; the first frame, there before :meth:`start`.
@@ -48,7 +48,7 @@ class Capture:
         source: The number of a camera, a file, or a URL.
 
     Raises:
-        CameraError: The source cannot be opened, or gives no frame.
+        CameraError: The source cannot be opened, or delivers no frame.
     """
 
     def __init__(self, source: str) -> None:
@@ -63,7 +63,7 @@ class Capture:
         good, self.first = self._device.read()
         if not good:
             self._device.release()
-            raise CameraError(f"{self.shown} gives no frame", hint=_remedy(source))
+            raise CameraError(f"{self.shown} delivers no frame", hint=_remedy(source))
         self._newest: Shot | None = None
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -84,7 +84,7 @@ class Capture:
         if not device.isOpened():
             device.release()
             return None
-        # A driver's queue of old frames would be latency. Not every driver heeds this.
+        # A driver's queue of old frames would add latency. Some drivers ignore this setting.
         device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         return device
 
@@ -141,8 +141,8 @@ def _why(source: str) -> str:
         return "cannot be opened as a video"
     device = Path(f"/dev/video{source}")
     if not Path("/dev").is_dir() or not device.exists():
-        return "is not there"
-    return "cannot be opened" if os.access(device, os.R_OK | os.W_OK) else "may not be used by this user"
+        return "does not exist"
+    return "cannot be opened" if os.access(device, os.R_OK | os.W_OK) else "is not accessible to this user"
 
 
 def _remedy(source: str) -> str:

@@ -15,13 +15,13 @@ from fast_style.files import replacing
 from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import Pixels, channels
 
-_TIME_BASE = Fraction(1, 1000)  # of recordings, which keep the times at which the frames were captured
+_TIME_BASE = Fraction(1, 1000)  # of recordings, which preserve capture times
 
 
 class Recorder:
-    """A video file written by a thread of its own, so that encoding does not hold up what is shown.
+    """A video file written by a separate thread, so that encoding does not delay the display.
 
-    If the encoder falls behind, frames are left out of the file, not of the window.
+    If the encoder falls behind, frames are missing from the file, not from the window.
 
     Args:
         target: The file; it appears when :meth:`close` is called.

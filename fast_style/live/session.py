@@ -1,4 +1,4 @@
-"""A live session: stylizing what a camera sees, showing it, heeding keys."""
+"""A live session: stylizing a camera's frames, showing them, responding to keys."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.stylizer import Stylizer
 
 _SMALLEST_HEIGHT = 360  # px; smaller frames are shown enlarged, for the text to be read
-_RECENT = 30  # frames over which the figures are taken
+_RECENT = 30  # frames that the figures cover
 
 
 @dataclass
 class Figures:
-    """What a live session measured of its recent frames, seconds; ``summary`` puts it in words.
+    """Timings of a live session's recent frames, seconds; ``summary`` puts it in words.
 
     Attributes:
         shown: When each frame was shown.
         latency: Time from capture to display.
         network: The part of it that the network took.
-        frames: How many were shown in all.
+        frames: How many frames were shown in total.
     """
 
     shown: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
@@ -49,7 +49,7 @@ class Figures:
         self.frames += 1
 
     def summary(self) -> dict[str, float]:
-        """Frames a second, and the medians of latency and network in milliseconds."""
+        """Frames per second, and the medians of latency and network in milliseconds."""
         if len(self.shown) < 2:
             return {"fps": 0.0, "latency_ms": 0.0, "network_ms": 0.0}
         span = self.shown[-1] - self.shown[0]
@@ -78,7 +78,7 @@ class LiveOptions:
 
 
 class Live:
-    """A live session: take the newest frame, stylize, show, heed a key, again.
+    """A live session: take the newest frame, stylize it, show it, respond to a key, repeat.
 
     Args:
         capture: Where frames come from.
@@ -86,7 +86,7 @@ class Live:
         display: Where frames go, or None.
         sinks: Called with each shown (H, W, 3) uint8 BGR frame, such as a virtual camera.
         options: See :class:`LiveOptions`.
-        say: Told what a user should know: a still was saved, the camera has gone.
+        say: Called with messages for the user: a still was saved, the camera was lost.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Live:
                 if self.capture.lost != lost:
                     lost = self.capture.lost
                     self.say(
-                        f"{self.capture.shown} has gone; waiting for it" if lost else f"{self.capture.shown} is back"
+                        f"{self.capture.shown} was lost; waiting for it" if lost else f"{self.capture.shown} is back"
                     )
                 if shot is not None:
                     number = shot.number
@@ -174,7 +174,7 @@ class Live:
         return write_lines(np.asarray(shown, np.uint8), lines)
 
     def _keys(self) -> bool:
-        """Heed a key; return False if it quits."""
+        """Respond to a key; return False if it quits."""
         key = None if self.display is None else self.display.key()
         if key is None:
             return True
@@ -190,7 +190,7 @@ class Live:
         return True
 
     def _paint(self, strength: float) -> None:
-        """Let the styles that have learned a strength take it; the others stay as they are."""
+        """Set the strength of the styles that have learned it; the others are unchanged."""
         for number, stylizer in enumerate(self.stylizers):
             if stylizer.network.has_strength:
                 self._scenes[number].close()
@@ -218,7 +218,7 @@ class Live:
 
 
 def shrink(pixels: Pixels, size: int | None) -> Pixels:
-    """Shrink an (H, W, 3) picture so that its long side has at most ``size`` px, and its short side what is needed."""
+    """Shrink the long side of an (H, W, 3) picture to ``size`` px, but no side below what networks need."""
     width, height = pixels.shape[1], pixels.shape[0]
     target = fit_size((width, height), size, least=SMALLEST_SIDE)
     if target == (width, height):

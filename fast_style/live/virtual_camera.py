@@ -1,4 +1,4 @@
-"""A camera that other programs see: meetings, OBS, browsers."""
+"""A virtual camera for other programs: meetings, OBS, browsers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fast_style.errors import CameraError
 from fast_style.images import Pixels
 from fast_style.live.window import letterbox
 
-# Announced to programs that ask; frames are sent as they come.
+# Frame rate announced to other programs; frames are sent as they come.
 _RATE = 30
 
 
@@ -23,7 +23,7 @@ class VirtualCamera:
     change its size. Later frames of another shape, such as two pictures side by side, are put between black bars.
 
     Args:
-        say: Told where the camera is.
+        say: Called with the name of the camera.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -46,7 +46,7 @@ class VirtualCamera:
         self._camera.send(np.ascontiguousarray(pixels))
 
     def close(self) -> None:
-        """Take the camera away from the programs that show it."""
+        """Close the camera."""
         if self._camera is not None:
             self._camera.close()
 

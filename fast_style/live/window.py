@@ -1,4 +1,4 @@
-"""What a live session shows, what keys do to it, and the window it is shown in."""
+"""Controls, keys and window of a live session."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Controls:
     Attributes:
         style: Index of the style.
         blend: 0.0 is the camera's picture, 1.0 the full style.
-        strength: How strong a style is painted that has learned that, 0.25 to 4.0.
-        side_by_side: The camera's picture on the left.
-        mirror: Left and right swapped.
+        strength: Strength of styles that have learned it, 0.25 to 4.0.
+        side_by_side: Show the camera's picture on the left.
+        mirror: Swap left and right.
         keep_colors: Take only brightness from the style.
         full_screen: Whether the window fills the screen.
         help: Show the keys.
-        recording: Write what is shown.
+        recording: Record what is shown.
     """
 
     style: int = 0
@@ -71,7 +71,7 @@ _SWITCHES = {
 
 
 def press(controls: Controls, key: str, styles: int) -> Controls:
-    """The controls after a key; the same controls for a key that has no meaning."""
+    """The controls after a key; unchanged for a key without a meaning."""
     if key in "np":
         return replace(controls, style=(controls.style + (1 if key == "n" else -1)) % styles)
     if key in "+=-":
@@ -117,7 +117,7 @@ class Window:
         self._open()
 
     def show(self, pixels: Pixels, controls: Controls) -> None:
-        """Show a frame; the window takes the size of the frames, as far as a small screen has room for it."""
+        """Show a frame; the window takes the size of the frames, up to the width of a small screen."""
         if controls.full_screen != self._full:
             self._full, self._wait = controls.full_screen, _FIRST_WAIT
             self._fill()
@@ -172,7 +172,7 @@ class Window:
 
 
 def letterbox(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Add black bars to an (H, W, 3) picture until its sides relate as ``width`` to ``height``; as is for no area."""
+    """Add black bars to an (H, W, 3) picture to reach the ratio ``width`` to ``height``; unchanged if either is 0."""
     if width < 1 or height < 1:
         return pixels
     rows, columns = pixels.shape[:2]

@@ -135,7 +135,7 @@ def test_every_frame_is_stylized_and_at_its_own_time(make_clip: Make, negative: 
     assert not report.losses
     assert times_of(tmp_path / "out.mp4") == times_of(clip)
     for made, frame in zip(read_frames(tmp_path / "out.mp4"), frames, strict=True):
-        # Colours at the rim of the square are halved in resolution; the mean over all is not.
+        # Colors at the rim of the square are halved in resolution; the mean over all is not.
         assert abs(made.planes.astype(int) - (255 - frame.astype(int))).mean() < 3
 
 
