@@ -40,7 +40,7 @@ def read_network(path: str | Path, *, style: str | None = None) -> tuple[str, Tr
             model, metadata = _parse(choose_styles(content, {style or names[0]: 1.0}))
     except InputError:
         raise
-    except Exception as error:  # protobuf's errors have no base of their own except this one
+    except Exception as error:  # protobuf's errors have no common base class
         raise ModelError(f"{path} cannot be read as ONNX: {error}", hint=_HINT) from error
     if metadata.get("producer") != PRODUCER or "network" not in metadata:
         raise ModelError(f"{path} was not exported by fast-style", hint=_HINT)

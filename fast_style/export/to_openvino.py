@@ -62,7 +62,7 @@ def write_openvino(style: str | Path, path: str | Path, *, tolerance: float = TO
     with tempfile.TemporaryDirectory() as temporary:
         written = Path(temporary) / path.name
         try:
-            model = core.read_model(without_defaults(content) if style_names(graph.metadata) else content)
+            model = core.read_model(without_defaults(content) if graph.signature.optional else content)
             for key, value in graph.metadata.items():
                 model.set_rt_info(value, ["fast_style", key])
             openvino.save_model(model, written, compress_to_fp16=False)
@@ -83,7 +83,7 @@ def write_openvino(style: str | Path, path: str | Path, *, tolerance: float = TO
 def _feeds(graph: Graph) -> Iterator[tuple[str, Feed]]:
     """What both are given to be compared, with what is said of it."""
     shapes = VERIFY_SHAPES if graph.fixed is None else ((1, graph.fixed[1], graph.fixed[0]),)
-    names = style_names(graph.metadata)
+    names = style_names(graph.metadata) if graph.signature.optional else ()
     able = any(value.name == STRENGTH for value in graph.signature.optional)
 
     def feed(shape: tuple[int, int, int], weights: NDArray[np.float32], strength: float) -> Feed:

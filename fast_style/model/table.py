@@ -44,7 +44,7 @@ _WEIGHTS = "network."
 
 
 def style_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """Read from a file's metadata which styles it holds; none of one style's file.
+    """Read from a file's metadata which styles it holds; none if it names none, as other programs' files.
 
     Raises:
         ModelError: They are no list of names.
@@ -60,16 +60,21 @@ def style_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def takes_styles(graph: Any) -> bool:
+    """Whether a graph has the input ``styles``, which one of a single style need not have."""
+    return any(value.name == STYLES for value in graph.input)
+
+
 def read_sets(content: bytes) -> dict[str, Set]:
-    """Read the sets of a serialized graph: all that it holds, or its only one, which is called ``""``.
+    """Read the sets of a serialized graph by style; that of a graph without names is called ``""``.
 
     Raises:
         ModelError: It has no normalizations, or others.
     """
     model = parse_model(content)
-    names = style_names({entry.key: entry.value for entry in model.metadata_props})
-    if not names:
-        return {"": _set_of(find_layers(model.graph))}
+    names = _names_in(model)
+    if not takes_styles(model.graph):
+        return {"".join(names[:1]): _set_of(find_layers(model.graph))}
     tables = _tables(model.graph)
     if tables[0].shape[0] != len(names) or tables[0].shape[1] % 2:
         raise ModelError(
@@ -170,9 +175,7 @@ def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
         )
     nodes.store(constants)
     prune(graph)
-    entries = [entry for entry in model.metadata_props if entry.key == NAMES_KEY]
-    entry = entries[0] if entries else model.metadata_props.add(key=NAMES_KEY)
-    entry.value = json.dumps(list(sets))
+    _name_styles(model, list(sets))
     return bytes(model.SerializeToString())
 
 
@@ -201,13 +204,17 @@ def without_defaults(content: bytes) -> bytes:
 def choose_styles(content: bytes, weights: Mapping[str, float], strength: float = 1.0) -> bytes:
     """Turn a graph of many styles into the graph of one mixture at one strength, which takes only the picture.
 
+    A graph that takes only the picture is returned as it is.
+
     Raises:
         InputError: It does not hold such a style.
     """
     model = parse_model(content)
     graph = model.graph
-    sets = read_sets(content)
-    values = mixture(sets, weights, strength)
+    if not takes_styles(graph):
+        as_row(_names_in(model), weights)
+        return content
+    values = mixture(read_sets(content), weights, strength)
     nodes = Nodes(graph)
     makers = {node.output[0]: node for node in graph.node}
     users = {name: node for node in graph.node for name in node.input}
@@ -233,10 +240,7 @@ def choose_styles(content: bytes, weights: Mapping[str, float], strength: float 
     for value in kept:
         graph.input.add().MergeFromString(value)
     prune(graph)
-    entries = [entry.SerializeToString() for entry in model.metadata_props if entry.key != NAMES_KEY]
-    del model.metadata_props[:]
-    for entry in entries:
-        model.metadata_props.add().MergeFromString(entry)
+    _name_styles(model, ["+".join(name for name, weight in weights.items() if weight)])
     return bytes(model.SerializeToString())
 
 
@@ -284,7 +288,7 @@ def as_row(names: Sequence[str], weights: Mapping[str, float]) -> NDArray[np.flo
         if name not in names:
             raise InputError(
                 f"there is no style {name!r} in the file{did_you_mean(name, names)}",
-                hint=f"It holds {', '.join(names)}.",
+                hint=f"It holds {', '.join(names) or 'one style without a name'}.",
             )
         if not 0 <= weight < math.inf:
             raise InputError(f"the weight of {name} is {weight}; expected a number from 0 up")
@@ -292,6 +296,16 @@ def as_row(names: Sequence[str], weights: Mapping[str, float]) -> NDArray[np.flo
     if not total:
         raise InputError("the weights of the styles are all zero; at least one has to count")
     return np.array([[weights.get(name, 0.0) / total for name in names]], np.float32)
+
+
+def _names_in(model: Any) -> tuple[str, ...]:
+    return style_names({entry.key: entry.value for entry in model.metadata_props})
+
+
+def _name_styles(model: Any, names: Sequence[str]) -> None:
+    entries = [entry for entry in model.metadata_props if entry.key == NAMES_KEY]
+    entry = entries[0] if entries else model.metadata_props.add(key=NAMES_KEY)
+    entry.value = json.dumps(names)
 
 
 def _set_of(layers: Sequence[Layer]) -> Set:

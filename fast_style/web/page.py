@@ -78,7 +78,7 @@ def write_page(
         (page / "styles").mkdir()
         for stylizer in opened:
             target = page / "styles" / f"{stylizer.style.name}.onnx"
-            if stylizer.network.styles:  # the browser's runtime takes no inputs with defaults
+            if stylizer.network.takes_styles:  # the browser's runtime takes no inputs with defaults
                 target.write_bytes(without_defaults(stylizer.network.content))
             else:
                 shutil.copyfile(stylizer.style.path, target)
@@ -140,16 +140,13 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 def _entry(stylizer: Stylizer) -> dict[str, Any]:
-    card, metadata = stylizer.style.card, stylizer.network.metadata
-    painting = card.get("painting", {})
-    name = stylizer.style.name
-    title = painting.get("title") or metadata.get("painting_title") or name.replace("-", " ")
-    artist = painting.get("artist") or metadata.get("painting_artist") or ""
+    name, paintings = stylizer.style.name, list(stylizer.style.paintings.values())
+    painting = paintings[0] if len(paintings) == 1 else {}
     return {
         "name": name,
         "file": f"styles/{name}.onnx",
-        "title": str(title),
-        "artist": str(artist),
+        "title": str(painting.get("title") or name.replace("-", " ")),
+        "artist": str(painting.get("artist", "")),
         "styles": list(stylizer.network.styles),
         "strength": stylizer.network.has_strength,
     }

@@ -41,7 +41,7 @@ def test_the_pair_says_what_the_onnx_file_says(model: Path, tmp_path: Path) -> N
     write_openvino(model, tmp_path / "small.xml")
     found = openvino.Core().read_model(tmp_path / "small.xml")
     assert found.get_rt_info(["fast_style", "range"]).astype(str) == "0-1"
-    assert found.get_rt_info(["fast_style", "licence"]).astype(str) == "CC0"
+    assert "CC0" in found.get_rt_info(["fast_style", "paintings"]).astype(str)
 
 
 def test_pixels_go_in_and_out(pixels_model: Path, frames: list[Pixels], tmp_path: Path) -> None:
