@@ -251,11 +251,11 @@ def test_training_tells_the_size_it_found_records_it_and_takes_a_given_one(
     assert main([*command, "-o", str(tmp_path / "found")]) == 0
     assert f"taught at {found} px" in capsys.readouterr().err
     card = json.loads((tmp_path / "found" / "large.json").read_text())
-    assert card["painting"]["style_size"] == found
+    assert card["paintings"]["large"]["style_size"] == found
     assert main([*command, "-o", str(tmp_path / "given"), "--style-size", "96"]) == 0
     assert "taught at" not in capsys.readouterr().err
     card = json.loads((tmp_path / "given" / "large.json").read_text())
-    assert card["painting"]["style_size"] == 96
+    assert card["paintings"]["large"]["style_size"] == 96
 
 
 @pytest.mark.parametrize("size", [0, -1, 5000, 10**12, "640", 640.5, [640]])

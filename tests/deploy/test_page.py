@@ -138,7 +138,7 @@ def strong(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of two styles with a strength."""
     path = tmp_path_factory.mktemp("strong") / "two.onnx"
     content = read_checked(find_style("great-wave-tiny").path)
-    first = read_sets(content)[""][0]
+    first = read_sets(content)["great-wave-tiny"][0]
     sets = {"one": np.stack([first, 0.2 * first, 0 * first]), "other": np.stack([1.3 * first, 0 * first, 0 * first])}
     path.write_bytes(with_metadata(give_styles(content, sets), {}))
     return path
