@@ -83,7 +83,7 @@ class StyleModule(pl.LightningModule):
         recipe: What to train and how.
         losses: One for each of the card's ``styles``, calibrated; :func:`training_losses` adds to each what only
             training needs.
-        card: Plain values about the style that go into the checkpoint: name, painting, license.
+        card: Plain values about the style that go into the checkpoint: name, styles and paintings.
         start: The weights to train on; None takes fresh ones.
     """
 

@@ -120,7 +120,7 @@ def test_each_style_of_a_file_can_be_had_alone(photo: Path, strong: Path) -> Non
         ("great-wav:0.5,udnie", "did you mean 'great-wave'"),
         (f"{ONE},great-wave-tiny", "cannot be mixed"),
         (f"{ONE},{ONE}", "named twice"),
-        (f"{ONE}:many", "no weight"),
+        (f"{ONE}:many", "not a weight"),
         (f"{ONE}:0", "above 0"),
         (f"{ONE}:inf", "above 0"),
         (f"{ONE},,{OTHER}", "names no style"),
@@ -134,7 +134,7 @@ def test_a_text_that_names_no_mixture_is_explained(text: str, message: str) -> N
 
 
 def test_a_foreign_adapter_is_refused(adapter: Path) -> None:
-    with pytest.raises(InputError, match="is no adapter of great-wave-tiny"):
+    with pytest.raises(InputError, match="is not an adapter for great-wave-tiny"):
         Stylizer(f"great-wave-tiny+{adapter}")
 
 
