@@ -151,18 +151,7 @@ def train_style(
             rank_zero_only(on_note)(note)
     module = StyleModule(recipe, losses, card=_card(name, paintings, start), start=start)
     trainer = _trainer(module, data, folder / name, device, preview_every, callbacks, devices=devices, nodes=nodes)
-    began = time.monotonic()
-    with _stopping_gently(trainer):
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    seconds = time.monotonic() - began
-    checkpoint = folder / f"{name}.ckpt"
-    finished = trainer.global_step >= recipe.steps
-    outcome = Outcome(checkpoint, trainer.global_step, finished, tuple(sorted(module.skipped | data.skipped)))
-    if not (finished and export):
-        return outcome
-    training = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(outcome.skipped)}
-    # Of several processes, one publishes.
-    return rank_zero_only(_publish)(outcome, training) or outcome
+    return _fit(trainer, module, data, folder / f"{name}.ckpt", resume, export=export)
 
 
 def _begun(recipe: Recipe, device: torch.device, *, several: bool, processes: int) -> Recipe:
@@ -251,7 +240,7 @@ def _trainer(
     devices: int,
     nodes: int,
 ) -> pl.Trainer:
-    """Make what takes the steps, and leaves checkpoint, figures and previews in the folder of ``stem``."""
+    """Make the trainer, which writes checkpoint, figures and previews into the folder of ``stem``."""
     recipe, folder = module.recipe, stem.parent
     folder.mkdir(parents=True, exist_ok=True)
     every = preview_every or max(25, recipe.steps // 20)
@@ -284,6 +273,29 @@ def _trainer(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+
+
+def _fit(
+    trainer: pl.Trainer,
+    module: StyleModule,
+    data: PhotoData,
+    checkpoint: Path,
+    resume: str | Path | None,
+    *,
+    export: bool,
+) -> Outcome:
+    """Take the steps, and publish what they made if they are all done."""
+    began = time.monotonic()
+    with _stopping_gently(trainer):
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    seconds = time.monotonic() - began
+    finished = trainer.global_step >= module.recipe.steps
+    outcome = Outcome(checkpoint, trainer.global_step, finished, tuple(sorted(module.skipped | data.skipped)))
+    if not (finished and export):
+        return outcome
+    training = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(outcome.skipped)}
+    # Of several processes, one publishes.
+    return rank_zero_only(_publish)(outcome, training) or outcome
 
 
 def _publish(outcome: Outcome, training: dict[str, Any]) -> Outcome:

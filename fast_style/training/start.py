@@ -50,7 +50,7 @@ class Start:
 
 
 def has_start(network: str) -> bool:
-    """Whether a style of this network ships, to start from."""
+    """Return whether a style of this network ships, to start from."""
     return bool(_starts(network))
 
 

@@ -66,7 +66,7 @@ def write_page(
         raise InputError(f"two styles have one name: {', '.join(sorted(names))}", hint="Rename a file.")
     if out.exists() and not _is_empty(out):
         if not _is_page(out):
-            raise InputError(f"{out} exists and is not a page of ours", hint="Give another folder with -o.")
+            raise InputError(f"{out} exists and is not a page of fast-style", hint="Give another folder with -o.")
         if not force:
             raise InputError(f"{out} exists", hint="Give --force to replace the page, or another -o.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,9 @@ def serve_page(folder: str | Path, *, host: str = "127.0.0.1", port: int = 8000)
     """
     folder = Path(folder)
     if not _is_page(folder):
-        raise InputError(f"{folder} is not a page of ours", hint="Write one with 'fast-style web STYLE -o FOLDER'.")
+        raise InputError(
+            f"{folder} is not a page of fast-style", hint="Write one with 'fast-style web STYLE -o FOLDER'."
+        )
 
     class Handler(_Handler):
         def __init__(self, *args: Any) -> None:

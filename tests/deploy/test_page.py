@@ -309,7 +309,7 @@ def test_a_screen_reader_finds_names_roles_and_states(page: Any, frames: list[Pi
     for role, name in (
         *[("button", name) for name in ("Choose a photo", "Start the camera", "Save the picture", "Full screen")],
         *[("combobox", name) for name in ("Style", "Long side", "Save as")],
-        *[("slider", "Blend"), ("checkbox", "Keep the photo's colours"), ("heading", "fast-style")],
+        *[("slider", "Blend"), ("checkbox", "Keep the photo's colors"), ("heading", "fast-style")],
         ("image", "photo painted as small, 128 by 96 pixels"),
     ):
         assert (role, name) in found, (role, name)

@@ -52,8 +52,8 @@ BURNT = torch.zeros(1, 3, 10, 10).index_fill_(2, torch.arange(5), 1.0)
 
 @pytest.mark.parametrize(
     ("pictures", "reason"),
-    [(torch.full((1, 3, 8, 8), 0.4), "the pictures are of one colour"), (BURNT, "100% of the pictures is black or")],
-    ids=["of one colour", "burnt out"],
+    [(torch.full((1, 3, 8, 8), 0.4), "the pictures are of one color"), (BURNT, "100% of the pictures is black or")],
+    ids=["of one color", "burnt out"],
 )
 def test_pictures_that_hold_nothing_of_their_photos_show_after_the_first_steps(
     module: StyleModule, pictures: Tensor, reason: str

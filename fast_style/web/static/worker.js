@@ -75,7 +75,7 @@ async function stylize(style, told, photo, width, height) {
   return out;
 }
 
-/** Keep the photo's colours where asked (brightness from the style, BT.601), then blend; as the Python runtime. */
+/** Keep the photo's colors where asked (brightness from the style, BT.601), then blend; as the Python runtime. */
 function mix(photo, stylized, blend, colors) {
   if (blend === 1 && !colors) return stylized.slice();
   const out = new Uint8ClampedArray(stylized.length);
