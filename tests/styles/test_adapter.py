@@ -51,7 +51,7 @@ def test_values_that_are_no_set_are_refused(tmp_path: Path, shape: tuple[int, ..
     path = tmp_path / "mine.safetensors"
     facts = {"format": "1", "name": "mine", "base": "0", "sha256": "0"}
     save_file({"set": np.zeros(shape, np.float32)}, path, metadata=facts)
-    with pytest.raises(ModelError, match="no set of scales and shifts"):
+    with pytest.raises(ModelError, match="not a set of scales and shifts"):
         load_adapter(path)
 
 
