@@ -28,7 +28,7 @@ def main(painting: Path, photos: Path, out: Path, **changes: Any) -> Outcome:
     """
     recipe = Recipe("fast", **{"steps": 800, **changes})
     recipe = replace(recipe, objective=replace(recipe.objective, strength=1.5))
-    return train_style(painting, photos, out, recipe=recipe, init="starry-night", details={"licence": "public domain"})
+    return train_style(painting, photos, out, recipe=recipe, init="starry-night", details={"license": "public domain"})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from fast_style.losses import Calibration
 from fast_style.networks import TransformerNetwork, restore_network, take_style
 from fast_style.recipe import Recipe
 
-# What checkpoints say that fast-style writes now.
 CHECKPOINT_FORMAT = 1
 
 
@@ -30,7 +29,7 @@ class Checkpoint:
         path: Its file.
         step: Steps done.
         recipe: What was being trained and how.
-        card: Values about the style: name, painting, licence.
+        card: Values about the file: its name, its styles and their paintings.
         losses: Losses of the last step.
         average: State dict of the network to export: the averaged one, mixed with the run's start if the recipe has a
             ``start_share``.
@@ -49,42 +48,41 @@ class Checkpoint:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
 
     @property
-    def calibration(self) -> Calibration | None:
-        """What raw photos score, for the first style."""
-        return next(iter(self.calibrations.values()), None)
+    def styles(self) -> tuple[str, ...]:
+        """Names of the styles."""
+        return tuple(self.card["styles"])
 
     def network(self, style: str | None = None) -> TransformerNetwork:
         """Build the network to export, in eval mode.
 
         Args:
-            style: Of several, the one whose scales and shifts it takes, at strength 1; by default the first.
+            style: The one whose scales and shifts it takes, at strength 1; by default the first.
 
         Raises:
             CheckpointError: The weights do not fit the network the recipe names.
             InputError: There is no such style.
         """
-        if style is not None and style not in self.sets:
-            raise InputError(f"{self.path} holds no style {style!r}{did_you_mean(style, self.sets)}")
+        if style is not None and style not in self.styles:
+            raise InputError(f"{self.path} holds no style {style!r}{did_you_mean(style, self.styles)}")
         try:
             network = restore_network(self.recipe.network, self.average).eval()
         except RuntimeError as error:
             raise CheckpointError(
                 f"{self.path} does not hold the weights of {self.recipe.network!r}",
-                hint="The file was changed, or another version of fast-style wrote it: train again.",
+                hint="The file was changed: train again.",
             ) from error
         if self.sets:
-            take_style(network, self.sets[style or next(iter(self.sets))])
+            take_style(network, self.sets[style or self.styles[0]])
         return network
 
     def alone(self, style: str) -> Checkpoint:
-        """Return one of several styles by itself, at strength 1.
+        """Return one of the styles by itself, at strength 1.
 
         Raises:
             InputError: There is no such style.
         """
         average = self.network(style).state_dict()
-        card = {key: value for key, value in self.card.items() if key not in {"styles", "paintings"}}
-        card |= {"name": style, "painting": self.card.get("paintings", {}).get(style, {})}
+        card = {**self.card, "name": style, "styles": [style], "paintings": {style: self.card["paintings"][style]}}
         units = {name: units for name, units in self.calibrations.items() if name == style}
         recipe = replace(self.recipe, learn_strength=False)
         return replace(self, recipe=recipe, card=card, average=average, sets={}, calibrations=units)
@@ -107,17 +105,12 @@ def checkpoint_facts(
     }
 
 
-def style_names_of(card: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the styles that a card tells of."""
-    return tuple(card.get("styles", [card.get("name", "")]))
-
-
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint without running any code in it.
 
     Raises:
-        CheckpointError: It is missing, damaged, not ours, of a later version of fast-style, or holds anything except
-            tensors and plain values.
+        CheckpointError: It is missing, damaged, from another program or a later version of fast-style, or holds
+            anything except tensors and plain values.
     """
     path = Path(path)
     hint = "Give a .ckpt file that 'fast-style train' wrote."
@@ -135,19 +128,22 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path} is not a checkpoint of fast-style", hint=hint)
     facts = stored["fast_style"]
     check_format(facts.get("format"), CHECKPOINT_FORMAT, path, CheckpointError)
-    recipe = Recipe.from_dict(facts.get("recipe", {}))
-    card = dict(facts.get("card", {}))
-    sets = _exported(stored["state_dict"], "_sets.values.", recipe.start_share)
-    return Checkpoint(
-        path=path,
-        step=int(stored.get("global_step", 0)),
-        recipe=recipe,
-        card=card,
-        losses=dict(facts.get("losses", {})),
-        average=_exported(stored["state_dict"], ".", recipe.start_share),
-        sets={name: sets[str(number)] for number, name in enumerate(style_names_of(card))} if sets else {},
-        calibrations={name: Calibration(**values) for name, values in facts.get("calibrations", {}).items()},
-    )
+    try:
+        recipe = Recipe.from_dict(facts["recipe"])
+        styles: list[str] = facts["card"]["styles"]
+        sets = _exported(stored["state_dict"], "_sets.values.", recipe.start_share)
+        return Checkpoint(
+            path=path,
+            step=int(stored["global_step"]),
+            recipe=recipe,
+            card={**facts["card"], "paintings": {style: facts["card"]["paintings"][style] for style in styles}},
+            losses=dict(facts["losses"]),
+            average=_exported(stored["state_dict"], ".", recipe.start_share),
+            sets={style: sets[str(number)] for number, style in enumerate(styles)} if sets else {},
+            calibrations={style: Calibration(**units) for style, units in facts["calibrations"].items()},
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: its facts about the training are incomplete", hint=hint) from error
 
 
 def _exported(state: Mapping[str, Tensor], part: str, start_share: float) -> dict[str, Tensor]:

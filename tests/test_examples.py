@@ -72,7 +72,7 @@ def test_a_style_is_trained_from_python(photo_folder: Path, narrow_file: Path, t
     )
     assert outcome.step == 2
     assert outcome.model is not None
-    assert Stylizer(outcome.model).network.metadata["painting_licence"] == "public domain"
+    assert Stylizer(outcome.model).network.metadata["paintings"].endswith('"license": "public domain"}}')
 
 
 @pytest.fixture

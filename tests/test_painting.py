@@ -199,11 +199,11 @@ def test_training_tells_of_the_cut_records_it_and_keeps_a_frame_on_demand(
     told = capsys.readouterr().err
     assert "a border of one colour was cut off" in told
     assert "--keep-frame keeps it" in told
-    box = json.loads((tmp_path / "cut" / "framed.json").read_text())["painting"]["box"]
+    box = json.loads((tmp_path / "cut" / "framed.json").read_text())["paintings"]["framed"]["box"]
     assert all(20 <= edge <= 30 for edge in box[:2])
     assert main([*command, "-o", str(tmp_path / "kept"), "--keep-frame"]) == 0
     assert "cut off" not in capsys.readouterr().err
-    assert "box" not in json.loads((tmp_path / "kept" / "framed.json").read_text())["painting"]
+    assert "box" not in json.loads((tmp_path / "kept" / "framed.json").read_text())["paintings"]["framed"]
     resumed = ["--resume", str(tmp_path / "cut" / "framed.ckpt"), "--keep-frame"]
     assert main([*command, "-o", str(tmp_path / "cut"), *resumed]) == 2
     assert "was trained without the frame" in capsys.readouterr().err
@@ -251,11 +251,11 @@ def test_training_tells_the_size_it_found_records_it_and_takes_a_given_one(
     assert main([*command, "-o", str(tmp_path / "found")]) == 0
     assert f"taught at {found} px" in capsys.readouterr().err
     card = json.loads((tmp_path / "found" / "large.json").read_text())
-    assert card["painting"]["style_size"] == found
+    assert card["paintings"]["large"]["style_size"] == found
     assert main([*command, "-o", str(tmp_path / "given"), "--style-size", "96"]) == 0
     assert "taught at" not in capsys.readouterr().err
     card = json.loads((tmp_path / "given" / "large.json").read_text())
-    assert card["painting"]["style_size"] == 96
+    assert card["paintings"]["large"]["style_size"] == 96
 
 
 @pytest.mark.parametrize("size", [0, -1, 5000, 10**12, "640", 640.5, [640]])

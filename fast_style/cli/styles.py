@@ -16,21 +16,20 @@ def styles(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """List the styles that come with fast-style.
 
     Args:
-        json: Print the list for machines.
+        json: Print the cards as JSON.
     """
-    found = shipped_styles()
+    shipped = shipped_styles()
     if json:
-        print(json_module.dumps([{"name": style.name, "path": str(style.path), **style.card} for style in found]))
+        print(json_module.dumps([{"name": style.name, "path": str(style.path), **style.card} for style in shipped]))
         return
-    # In a narrow window the painting's name gives way: the style's is what one types.
+    # In a narrow window the painting's title gives way: the style's name is what a user types.
     table = Table(Column("style", no_wrap=True), "painting", "artist", "year", "network", "size", box=None)
-    for style in found:
-        painting = style.card.get("painting", {})
+    for style in shipped:
+        paintings = list(style.paintings.values())
+        painting = paintings[0] if len(paintings) == 1 else {"title": ", ".join(style.styles)}
         table.add_row(
             style.name,
-            str(painting.get("title", ", ".join(style.card.get("styles", [])))),
-            str(painting.get("artist", "")),
-            str(painting.get("year", "")),
+            *(str(painting.get(key, "")) for key in ("title", "artist", "year")),
             str(style.card.get("network", "")),
             f"{style.path.stat().st_size / 1e6:.1f} MB",
         )

@@ -83,13 +83,13 @@ class Details:
         title: Title of the painting.
         artist: Who painted it.
         year: When it was painted.
-        licence: Licence of the picture, such as "public domain".
+        license: License of the picture, such as "public domain".
     """
 
     title: str | None = None
     artist: str | None = None
     year: str | None = None
-    licence: str | None = None
+    license: str | None = None
 
 
 def train(

@@ -17,12 +17,12 @@ from fast_style.styles import card as style_card
 
 
 def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What training alone decides of the card, whatever is exported from it later: the same for every file."""
+    """Return the part of the card that training decides, which is the same for every file exported from it."""
     return {
         **checkpoint.card,
         "network": checkpoint.recipe.network,
         "recipe": checkpoint.recipe.as_dict(),
-        "calibration": checkpoint.calibration.as_dict() if checkpoint.calibration else None,
+        "calibrations": {style: units.as_dict() for style, units in checkpoint.calibrations.items()},
     }
 
 

@@ -27,7 +27,7 @@ from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.images import find_photos, fit, load_image, resize, to_float, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
-from fast_style.model import INPUT, STRENGTH, STYLES, style_names
+from fast_style.model import INPUT, STRENGTH, STYLES, style_names, takes_styles
 from fast_style.painting import load_painting
 
 IO = Literal["float", "uint8"]
@@ -106,18 +106,17 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, in
     The metadata's ``card_sha256`` is the checksum of the card's part that training wrote: see
     :func:`fast_style.export.card.card_checksum`. Arguments and errors as of :func:`export_onnx`.
     """
-    painting = checkpoint.card.get("painting", next(iter(checkpoint.card.get("paintings", {}).values()), {}))
     metadata = {
-        "style": str(checkpoint.card.get("name", "")),
+        "name": str(checkpoint.card["name"]),
+        "styles": json.dumps(checkpoint.styles),
+        "paintings": json.dumps(checkpoint.card["paintings"], ensure_ascii=False),
         "precision": "fp32",
-        "licence": str(painting.get("licence", "not stated")),
         "card_sha256": card_checksum(checkpoint),
         "network": checkpoint.recipe.network,
         "version": __version__,
         "steps": str(checkpoint.step),
         "recipe": json.dumps(checkpoint.recipe.as_dict()),
         "losses": json.dumps(checkpoint.losses),
-        **{f"painting_{key}": str(value) for key, value in painting.items()},
     }
     if not checkpoint.sets:
         return export_onnx(checkpoint.network(), path, metadata=metadata, size=size)
@@ -214,10 +213,10 @@ def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image
 
 
 def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Given]:
-    """Give each photo one of a graph's styles and strengths, in turn; of a graph of one style, the photos alone."""
-    names = style_names({entry.key: entry.value for entry in model.metadata_props})
-    if not names:
+    """Give each photo one of a graph's styles and strengths, in turn; of a graph without these, the photos alone."""
+    if not takes_styles(model.graph):
         return list(photos)
+    names = style_names({entry.key: entry.value for entry in model.metadata_props})
     able = any(value.name == STRENGTH for value in model.graph.input)
     feeds: list[Given] = []
     for number, photo in enumerate(photos):
@@ -229,8 +228,7 @@ def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Given]
 
 def _objective(checkpoint: Checkpoint, painting: Path) -> tuple[PerceptualLoss, int]:
     """The objective of a painting that the checkpoint was trained on, and which of its styles that is."""
-    card = checkpoint.card
-    paintings = card.get("paintings") or {card.get("name", ""): card.get("painting", {})}
+    paintings = checkpoint.card["paintings"]
     try:
         checksum = hashlib.sha256(painting.read_bytes()).hexdigest()
     except OSError as error:
@@ -243,7 +241,7 @@ def _objective(checkpoint: Checkpoint, painting: Path) -> tuple[PerceptualLoss, 
     vgg = load_vgg(recipe.vgg, recipe.objective)
     facts = paintings[style]
     picture = load_painting(painting, recipe.style_size or facts.get("style_size"), box=facts.get("box"))
-    calibration = checkpoint.calibrations.get(style, checkpoint.calibration)
+    calibration = checkpoint.calibrations.get(style)
     return PerceptualLoss(vgg, [picture], recipe.objective, calibration=calibration), list(paintings).index(style)
 
 

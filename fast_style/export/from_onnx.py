@@ -8,7 +8,7 @@ import onnx
 import torch
 
 from fast_style.errors import InputError, ModelError
-from fast_style.model import PRODUCER, choose_styles, read_checked, style_names
+from fast_style.model import PRODUCER, choose_styles, read_checked, style_names, takes_styles
 from fast_style.networks import TransformerNetwork, restore_network
 
 # The exported graph holds the network as a part called this.
@@ -36,11 +36,12 @@ def read_network(path: str | Path, *, style: str | None = None) -> tuple[str, Tr
     content = read_checked(path)
     try:
         model, metadata = _parse(content)
-        if names := style_names(metadata):
+        names = style_names(metadata)
+        if names and (style is not None or takes_styles(model.graph)):
             model, metadata = _parse(choose_styles(content, {style or names[0]: 1.0}))
     except InputError:
         raise
-    except Exception as error:  # protobuf's errors have no base of their own except this one
+    except Exception as error:  # protobuf's errors have no common base class
         raise ModelError(f"{path} cannot be read as ONNX: {error}", hint=_HINT) from error
     if metadata.get("producer") != PRODUCER or "network" not in metadata:
         raise ModelError(f"{path} was not exported by fast-style", hint=_HINT)

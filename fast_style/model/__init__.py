@@ -39,6 +39,7 @@ from fast_style.model.table import (
     give_styles,
     read_sets,
     style_names,
+    takes_styles,
     with_metadata,
     without_defaults,
 )
@@ -94,6 +95,7 @@ __all__ = [
     "session_options",
     "show_shape",
     "style_names",
+    "takes_styles",
     "with_metadata",
     "without_defaults",
 ]

@@ -25,7 +25,7 @@ class ModelDescription:
         path: The file.
         bytes: Its size.
         sha256: SHA-256 of the whole file.
-        metadata: What its exporter stored: style, network, stride, range, layout, licence, …
+        metadata: What its exporter stored: name, styles, paintings, network, stride, range, layout, …
         inputs: Name to type and shape; free axes are named.
         outputs: The same for what comes back.
         size: (width, height), px, at which the cost was measured.

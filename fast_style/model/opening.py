@@ -29,7 +29,7 @@ class Graph:
         path: The file.
         session: What runs it.
         signature: What it takes and gives.
-        metadata: What its exporter stored: style, network, stride, range, layout, licence, …
+        metadata: What its exporter stored: name, styles, paintings, network, stride, range, layout, …
     """
 
     path: Path

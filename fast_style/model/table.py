@@ -60,7 +60,7 @@ _WEIGHTS = "network."
 
 
 def style_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """Read from a file's metadata which styles it holds; none of one style's file.
+    """Read from a file's metadata which styles it holds; none if it names none, as other programs' files.
 
     Raises:
         ModelError: They are no list of names.
@@ -76,16 +76,21 @@ def style_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def takes_styles(graph: GraphProto) -> bool:
+    """Whether a graph has the input ``styles``, which that of a single style need not have."""
+    return any(value.name == STYLES for value in graph.input)
+
+
 def read_sets(content: bytes) -> dict[str, Set]:
-    """Read the sets of a serialized graph: all that it holds, or its only one, which is called ``""``.
+    """Read the sets of a serialized graph by style; that of a graph without names is called ``""``.
 
     Raises:
         ModelError: It has no normalizations, or others.
     """
     model = parse_model(content)
     names = style_names(read_metadata(model))
-    if not names:
-        return {"": _set_of(find_layers(model.graph))}
+    if not takes_styles(model.graph):
+        return {"".join(names[:1]): _set_of(find_layers(model.graph))}
     tables = _tables(model.graph)
     if tables[0].shape[0] != len(names) or tables[0].shape[1] % 2:
         raise ModelError(
@@ -223,11 +228,16 @@ def without_defaults(content: bytes) -> bytes:
 def choose_styles(content: bytes, weights: Mapping[str, float], strength: float = 1.0) -> bytes:
     """Turn a graph of many styles into the graph of one mixture at one strength, which takes only the picture.
 
+    A graph that takes only the picture is returned as it is.
+
     Raises:
         InputError: It does not hold such a style.
     """
     model = parse_model(content)
     graph = model.graph
+    if not takes_styles(graph):
+        as_row(style_names(read_metadata(model)), weights)
+        return content
     values = mixture(read_sets(content), weights, strength)
     edit = GraphEdit(graph)
     makers = {node.output[0]: node for node in graph.node}
@@ -253,7 +263,8 @@ def choose_styles(content: bytes, weights: Mapping[str, float], strength: float 
     del graph.input[:]
     graph.input.extend(inputs)
     edit.apply()
-    write_metadata(model, {key: value for key, value in read_metadata(model).items() if key != NAMES_KEY})
+    name = "+".join(name for name, weight in weights.items() if weight)
+    write_metadata(model, {**read_metadata(model), NAMES_KEY: json.dumps([name])})
     return bytes(model.SerializeToString())
 
 
@@ -301,7 +312,7 @@ def as_row(names: Sequence[str], weights: Mapping[str, float]) -> NDArray[np.flo
         if name not in names:
             raise InputError(
                 f"there is no style {name!r} in the file{did_you_mean(name, names)}",
-                hint=f"It holds {', '.join(names)}.",
+                hint=f"It holds {', '.join(names) or 'one style without a name'}.",
             )
         if not 0 <= weight < math.inf:
             raise InputError(f"the weight of {name} is {weight}; expected a number from 0 up")

@@ -225,7 +225,7 @@ class _Studio:
             strength=_number(asked, "strength", 1.0),
             start=_text(asked, "start", "nearest"),
             keep_frame=asked.get("keep_frame") is True,
-            **{name: _text(asked, name, "").strip() for name in ("artist", "year", "licence")},
+            **{name: _text(asked, name, "").strip() for name in ("artist", "year", "license")},
         )
         painting = self._library.upload("paintings", _text(asked, "painting", ""))
         if asked.get("zip") is not None:

@@ -50,7 +50,8 @@ class Entry:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the page shows."""
-        painting = self.card.get("painting", {})
+        paintings = [*self.card.get("paintings", {}).values()]
+        painting = paintings[0] if len(paintings) == 1 else {}
         training = self.card.get("training", {})
         return {
             "name": self.name,
@@ -250,7 +251,8 @@ def default_folder() -> Path:
 
 def _shipped_title(name: str, card: dict[str, Any]) -> str:
     """The painting's title; of several networks that ship with one painting, with the network's name."""
-    if "styles" in card:
-        return f"{len(card['styles'])} styles in one file"
-    title = card.get("painting", {}).get("title") or name.replace("-", " ")
+    paintings = [*card.get("paintings", {}).values()]
+    if len(paintings) > 1:
+        return f"{len(paintings)} styles in one file"
+    title = (paintings[0].get("title") if paintings else "") or name.replace("-", " ")
     return f"{title} · {card['network']}" if name.endswith(("-tiny", "-fine")) else str(title)

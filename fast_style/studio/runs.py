@@ -53,7 +53,7 @@ class Wish:
         keep_frame: Leave a frame around the painting.
         artist: For the card.
         year: For the card.
-        licence: For the card.
+        license: For the card.
     """
 
     title: str
@@ -65,7 +65,7 @@ class Wish:
     keep_frame: bool = False
     artist: str = ""
     year: str = ""
-    licence: str = ""
+    license: str = ""
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
@@ -79,7 +79,7 @@ class Wish:
             raise InputError(f"the strength is {self.strength:g}; expected 0.25 to 4")
         if self.start not in {"nearest", "scratch", *(style.name for style in shipped_styles())}:
             raise InputError(f"the start is {self.start!r}; expected nearest, scratch or a shipped style")
-        for name in ("artist", "year", "licence"):
+        for name in ("artist", "year", "license"):
             value = getattr(self, name)
             if len(value) > 120 or not (value.isprintable() or not value):
                 raise InputError(f"the {name} is one line of up to 120 letters")
@@ -133,7 +133,7 @@ class Trainings:
                     asked.append("--keep-frame")
                 if self._config is not None:
                     asked += ["--config", str(self._config)]
-                for name in ("title", "artist", "year", "licence"):
+                for name in ("title", "artist", "year", "license"):
                     if value := getattr(wish, name):
                         asked += [f"--{name}={value}"]  # a value may begin with a hyphen
                 run = {"format": FORMAT, "title": wish.title, "network": wish.network, "steps": steps, "asked": asked}

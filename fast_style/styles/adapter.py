@@ -15,7 +15,6 @@ from fast_style.files import check_format, replacing
 from fast_style.model import Set
 
 SUFFIX = ".safetensors"
-# What is written now.
 _FORMAT = 1
 # A set of `fine` has 50 kB for each power; anything this large is something else.
 _MAX_BYTES = 16 * 2**20
@@ -62,7 +61,7 @@ def load_adapter(path: Path) -> Adapter:
     """Read an adapter; no code in it is run.
 
     Raises:
-        ModelError: It cannot be read, is damaged, is no adapter, or a later version wrote it.
+        ModelError: It cannot be read, is damaged or not an adapter, or a later version wrote it.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -76,12 +75,14 @@ def load_adapter(path: Path) -> Adapter:
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
     except SafetensorError as error:
-        raise ModelError(f"{path} is damaged or no adapter: {error}", hint=hint) from error
+        raise ModelError(f"{path} is damaged or not an adapter: {error}", hint=hint) from error
     if values is None or not {"name", "base", "sha256"} <= facts.keys() or not facts.get("format", "").isdigit():
-        raise ModelError(f"{path} is no adapter of fast-style", hint=hint)
+        raise ModelError(f"{path} is not an adapter of fast-style", hint=hint)
     check_format(int(facts["format"]), _FORMAT, path, ModelError)
     if values.dtype != np.float32 or values.ndim != 3 or values.shape[0] not in {1, 3} or values.shape[1] != 2:
-        raise ModelError(f"{path} holds {values.dtype} {values.shape}, which is no set of scales and shifts", hint=hint)
+        raise ModelError(
+            f"{path} holds {values.dtype} {values.shape}, which is not a set of scales and shifts", hint=hint
+        )
     if hashlib.sha256(values.tobytes()).hexdigest() != facts["sha256"] or not np.isfinite(values).all():
         raise ModelError(f"{path} is damaged: its content does not match its checksum", hint="Copy it again.")
     try:

@@ -17,7 +17,7 @@ _PLACES = (_PACKAGE / "checkpoints", _PACKAGE.parent / "checkpoints")
 
 @dataclass(frozen=True)
 class Style:
-    """A style that can be used.
+    """A file of one or more styles.
 
     Attributes:
         name: What it is called on the command line.
@@ -28,6 +28,16 @@ class Style:
     name: str
     path: Path
     card: dict[str, Any]
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names of its styles, as the card has them."""
+        return tuple(self.card.get("styles", ()))
+
+    @property
+    def paintings(self) -> dict[str, dict[str, Any]]:
+        """What the card says of the painting of each style."""
+        return dict(self.card.get("paintings", {}))
 
 
 def shipped_styles() -> list[Style]:

@@ -11,10 +11,10 @@ from pathlib import Path
 from fast_style.errors import HubError, InputError, ModelError
 
 _NAME = re.compile(r"hf:([\w.-]+/[\w.-]+?)(?:/([\w.-]+?))?(?:\.onnx)?", re.ASCII)
-# Networks have 0.1 to 30 MB, cards 5 to 90 kB.
+# Size limits: networks have 0.1 to 30 MB, cards 5 to 90 kB.
 _MOST_BYTES = {".onnx": 256 << 20, ".json": 1 << 20}
-# What is read from cards elsewhere.
-_FIELDS = {"styles": list, "paintings": dict, "painting": dict, "recipe": dict, "training": dict}
+# Types of the entries that other modules read.
+_FIELDS = {"styles": list, "paintings": dict, "recipe": dict, "training": dict}
 
 
 def is_hub_name(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from fast_style.model import (
 from fast_style.styles.card import write_card
 from fast_style.styles.mixture import join_styles
 
-# Of the pictures that are compared, in [0, 1].
+# Largest difference allowed between pictures, in [0, 1].
 TOLERANCE = 1e-4
 
 
@@ -33,7 +34,7 @@ class Merged:
     Attributes:
         path: The file.
         styles: Names of its styles.
-        difference: The largest between it and one of the styles by itself, in [0, 1].
+        difference: Largest difference from one of the styles by itself, in [0, 1].
     """
 
     path: Path
@@ -51,17 +52,18 @@ def merge_styles(styles: list[str], out: Path) -> Merged:
     Raises:
         StyleNotFoundError: There is no such style.
         InputError: Fewer than two styles, or their convolutions differ.
-        ModelError: A file is damaged, or no style of ours.
+        ModelError: A file is damaged, or fast-style did not export it.
         VerificationError: The file differs from one of its styles.
         FileError: It cannot be written.
     """
     if len(styles) < 2:
-        raise InputError(f"{len(styles) or 'no'} style was given; merging takes two or more")
+        raise InputError(f"{len(styles)} styles were given; expected two or more", hint="Such as udnie the-scream.")
     joined = join_styles(styles)
     content = give_styles(joined.content, joined.sets)
     metadata = open_graph(joined.path, content=joined.content).metadata
-    gone = {key: None for key in metadata if key.startswith("painting_") or key in {"card_sha256", "recipe", "losses"}}
-    content = with_metadata(content, {**gone, "style": out.stem})
+    paintings = json.dumps(joined.paintings, ensure_ascii=False)
+    facts = {"name": out.stem, "paintings": paintings, "card_sha256": None, "recipe": None, "losses": None}
+    content = with_metadata(content, facts)
     difference = _difference(content, joined.content, tuple(joined.sets))
     with replacing(out) as partial:
         partial.write_bytes(content)
@@ -69,9 +71,9 @@ def merge_styles(styles: list[str], out: Path) -> Merged:
         out,
         {
             "name": out.stem,
-            "network": metadata.get("network", ""),
             "styles": list(joined.sets),
-            "paintings": {name: card.get("painting", {}) for name, card in joined.cards.items()},
+            "paintings": joined.paintings,
+            "network": metadata.get("network", ""),
             "verification": {"largest_difference": difference},
         },
     )
@@ -86,9 +88,9 @@ def _difference(content: bytes, plain: bytes, names: tuple[str, ...]) -> float:
     largest = 0.0
     for number, name in enumerate(names):
         row = np.eye(len(names), dtype=np.float32)[number : number + 1]
-        (found,) = session.run([OUTPUT], {INPUT: image, STYLES: row})
+        (merged,) = session.run([OUTPUT], {INPUT: image, STYLES: row})
         (expected,) = open_session(choose_styles(content, {name: 1.0})).run([OUTPUT], {INPUT: image})
-        largest = max(largest, float(np.abs(found - expected).max()))
+        largest = max(largest, float(np.abs(merged - expected).max()))
     # Written so that a NaN fails.
     if not largest <= TOLERANCE:
         raise VerificationError(f"the merged file differs from its styles by up to {largest:.1e}")

@@ -48,24 +48,24 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
     the styles in a file. What is mixed must share its convolutions.
 
     Args:
-        text: Of one style or several.
-        strength: How strong it is to be painted; another than 1.0 needs styles that have learned it.
+        text: Names one style or several.
+        strength: How strongly to paint; any value except 1.0 needs styles that have learned it.
 
     Raises:
         StyleNotFoundError: There is no such style or file.
-        InputError: A weight is no number, the styles do not share their convolutions, or have learned no strength.
-        ModelError: A file is damaged, or no style of ours.
+        InputError: A weight is not a number, or the styles do not share their convolutions or learned no strength.
+        ModelError: A file is damaged, or fast-style did not export it.
     """
     if not WEAKEST <= strength <= STRONGEST:
         raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
     whole = str(text)
     if Path(text).is_file() or is_hub_name(whole) or whole in shipped_paths():
         style = find_style(text)
-        holder = _holder({whole}) if strength != 1.0 and not style.card.get("styles") else None
+        holder = _holder({whole}) if strength != 1.0 and len(style.styles) < 2 else None
         return Choice(style, None, {}) if holder is None else Choice(holder, None, {whole: 1.0})
     parts = [_parse(part) for part in whole.split(",")]
     if len(parts) == 1 and parts[0].style is None and parts[0].adapter is None and parts[0].file != whole:
-        return find_mixture(parts[0].file, strength=strength)  # all of one is that one
+        return find_mixture(parts[0].file, strength=strength)  # one style with a weight is that style
     if all(part.style is None and part.adapter is None for part in parts):
         weights = {part.file: part.weight for part in parts}
         if len(weights) == len(parts) and (holder := _holder(set(weights))) is not None:
@@ -74,19 +74,19 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
     if len(inner) == len(parts) and len({part.file for part in parts}) == 1:
         style = find_style(parts[0].file)
         _check_held(parts[0].file, list(inner), read_sets(read_checked(style.path)))
-        return Choice(style, None, {str(name): weight for name, weight in inner.items()})
+        return Choice(style, None, inner)
     return _join(parts, strength)
 
 
 def no_strength_hint() -> str:
-    """Say what may be done where a style has learned no strength."""
-    able = dict.fromkeys(name for style in shipped_styles() for name in style.card.get("styles", []))
+    """Say what to do if a style has learned no strength."""
+    able = dict.fromkeys(name for style in shipped_styles() if len(style.styles) > 1 for name in style.styles)
     return (f"{', '.join(able)} did. " if able else "") + "--blend 0.5 fades to the photo."
 
 
 def _holder(names: set[str]) -> Style | None:
-    """The shipped file that holds all of these styles."""
-    return next((style for style in shipped_styles() if names <= set(style.card.get("styles", []))), None)
+    """The shipped file of several styles that holds all of these."""
+    return next((style for style in shipped_styles() if names <= set(style.styles) and len(style.styles) > 1), None)
 
 
 def mixture_name(text: str | Path) -> str:
@@ -105,17 +105,17 @@ class Joined:
         path: The first one's file.
         content: The serialized graph of one of them.
         sets: Their scales and shifts by name.
-        cards: What is known of them by name.
+        paintings: What is known of their paintings by name.
     """
 
     path: Path
     content: bytes
     sets: dict[str, Set]
-    cards: dict[str, dict[str, Any]]
+    paintings: dict[str, dict[str, Any]]
 
 
 def join_styles(texts: list[str]) -> Joined:
-    """Find what several styles share, and what each has of its own.
+    """Find what several styles share, and the set of each.
 
     Raises:
         StyleNotFoundError, InputError, ModelError: As :func:`find_mixture`.
@@ -138,28 +138,27 @@ def _gather(parts: list[_Part]) -> Joined:
     if len(set(bases.values())) > 1:
         # Shipped styles that went on by themselves are still together in the file that they came from.
         together = [_from_holder(part) for part in parts]
-        found = _read(together)
-        if len(set(found[1].values())) == 1:
-            parts, (contents, bases) = together, found
+        contents_together, bases_together = _read(together)
+        if len(set(bases_together.values())) == 1:
+            parts, contents, bases = together, contents_together, bases_together
     sets: dict[str, Set] = {}
-    cards: dict[str, dict[str, Any]] = {}
+    paintings: dict[str, dict[str, Any]] = {}
     for part in parts:
         if bases[part.file] != bases[parts[0].file]:
             raise InputError(
                 f"{part.file} and {parts[0].file} cannot be mixed: their convolutions differ",
                 hint="Mix styles of one file, or adapters of one network.",
             )
-        name, values, card = _set(part, contents[part.file], bases[part.file])
+        name, values, painting = _set(part, contents[part.file], bases[part.file])
         if name in sets:
             raise InputError(f"{name} is named twice", hint="Give each style one weight.")
-        sets[name], cards[name] = values, card
+        sets[name], paintings[name] = values, painting
     # What has learned a strength can be mixed with what has not, at strength 1.
     powers = min(len(values) for values in sets.values())
     first = contents[parts[0].file]
-    held = next(iter(read_sets(first)))
-    plain = choose_styles(first, {held: 1.0}) if held else first
+    plain = choose_styles(first, {next(iter(read_sets(first))): 1.0})
     path = find_style(parts[0].file).path
-    return Joined(path, plain, {name: values[:powers] for name, values in sets.items()}, cards)
+    return Joined(path, plain, {name: values[:powers] for name, values in sets.items()}, paintings)
 
 
 def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -176,31 +175,29 @@ def _from_holder(part: _Part) -> _Part:
 
 
 def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, Any]]:
-    """A part's name, set and card."""
+    """A part's name, set and what is known of its painting."""
     held = read_sets(content)
     if part.adapter is not None:
         adapter = load_adapter(part.adapter)
         if adapter.base != base or adapter.values.shape[1:] != next(iter(held.values())).shape[1:]:
             raise InputError(
-                f"{part.adapter} is no adapter of {part.file}", hint="Give the style that it was trained on."
+                f"{part.adapter} is not an adapter for {part.file}", hint="Give the style that it was trained on."
             )
-        return adapter.name, adapter.values, adapter.card
-    _check_held(part.file, [part.style], held)
+        return adapter.name, adapter.values, adapter.card.get("paintings", {}).get(adapter.name, {})
+    _check_held(part.file, [] if part.style is None else [part.style], held)
     if part.style is None and len(held) > 1:
         raise InputError(
             f"{part.file} holds {len(held)} styles",
             hint=f"Say which: {part.file}#{next(iter(held))}. It holds {', '.join(held)}.",
         )
-    style, card = part.style or next(iter(held)), find_style(part.file).card
-    known = {"painting": card["paintings"][style]} if style in card.get("paintings", {}) else card
-    return style or find_style(part.file).name, held[style], known
+    name, found = part.style or next(iter(held)), find_style(part.file)
+    return name or found.name, held[name], found.paintings.get(name, {})
 
 
-def _check_held(file: str, styles: Sequence[str | None], held: Mapping[str, Set]) -> None:
+def _check_held(file: str, styles: Sequence[str], held: Mapping[str, Set]) -> None:
     for style in styles:
-        if style is not None and style not in held:
-            names = ", ".join(name for name in held if name) or "one style without a name"
-            raise InputError(f"{file} holds no style {style!r}", hint=f"It holds {names}.")
+        if style not in held:
+            raise InputError(f"{file} holds no style {style!r}", hint=f"It holds {', '.join(held)}.")
 
 
 def _parse(text: str) -> _Part:
@@ -209,9 +206,11 @@ def _parse(text: str) -> _Part:
     try:
         number = float(weight) if colon else 1.0
     except ValueError:
-        # Else a path with a drive, or a name on the hub.
+        # Otherwise it is a path with a drive, or a name on the Hub.
         if not Path(text.strip()).suffix and not is_hub_name(re.split("[#+]", text.strip())[0]):
-            raise InputError(f"{weight!r} is no weight of {body}", hint="Such as starry-night:0.7,udnie:0.3.") from None
+            raise InputError(
+                f"{weight!r} is not a weight for {body}", hint="Such as starry-night:0.7,udnie:0.3."
+            ) from None
         body, colon = text.strip(), ""
     if not colon:
         body = text.strip()

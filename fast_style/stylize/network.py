@@ -263,7 +263,8 @@ class StyleNetwork(Network):
         name: Of the style or mixture.
         metadata: What its exporter stored.
         joined: The serialized graph, if it was put together of several files.
-        styles: Names of the styles in the file; empty for a file of one.
+        styles: Names of the styles in the file; empty for another program's.
+        takes_styles: Whether the graph mixes its styles by weights.
         has_strength: Whether they have learned a strength.
         weights: Of the styles by name; empty leaves the mixture to the file.
         strength: How strongly the style is painted, 0.25 to 4.0.
@@ -274,6 +275,7 @@ class StyleNetwork(Network):
     metadata: Mapping[str, str]
     joined: bytes | None = None
     styles: tuple[str, ...] = ()
+    takes_styles: bool = False
     has_strength: bool = False
     weights: Mapping[str, float] = field(default_factory=dict)
     strength: float = 1.0
@@ -292,6 +294,7 @@ class StyleNetwork(Network):
             metadata=graph.metadata,
             joined=joined,
             styles=tuple(style_names(graph.metadata)),
+            takes_styles=any(value.name == STYLES for value in graph.signature.optional),
             has_strength=any(value.name == STRENGTH for value in graph.signature.optional),
             threads=threads,
         )
@@ -312,11 +315,10 @@ class StyleNetwork(Network):
             raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
         if strength != 1.0 and not self.has_strength:
             raise InputError(f"{self.name} learned no strength", hint=no_strength_hint())
-        if weights and not self.styles:
-            raise InputError(f"{self.name} is one style, not several", hint="Give a file of several styles.")
         name = self.name if weights is None else "+".join(name for name, weight in weights.items() if weight)
         chosen = self.weights if weights is None else weights
-        inputs = {STYLES: as_row(self.styles, chosen)} if chosen else {}
+        row = as_row(self.styles, chosen) if chosen else None
+        inputs = {STYLES: row} if row is not None and self.takes_styles else {}
         if self.has_strength:
             inputs[STRENGTH] = np.array([[strength]], np.float32)
         return replace(self, name=name, weights=chosen, strength=strength, inputs=inputs)
@@ -334,7 +336,7 @@ class StyleNetwork(Network):
     @cached_property
     def chosen(self) -> bytes:
         """The serialized graph of this mixture alone, at this strength, which takes only the picture."""
-        if not self.styles:
+        if not self.takes_styles:
             return self.content
         return choose_styles(self.content, self.weights or {self.styles[0]: 1.0}, self.strength)
 

@@ -204,9 +204,9 @@ class Stylizer:
     def each(self) -> list[Stylizer]:
         """Return the styles in this file one by one, opened once; only this one if it holds one or mixes some."""
         network = self.network
-        return (
-            [self.mixed({name: 1.0}) for name in network.styles] if network.styles and not network.weights else [self]
-        )
+        if len(network.styles) < 2 or network.weights:
+            return [self]
+        return [self.mixed({name: 1.0}) for name in network.styles]
 
 
 def _open_again(opened: dict[str, Any], weights: Mapping[str, float], strength: float) -> Stylizer:

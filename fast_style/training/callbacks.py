@@ -72,7 +72,7 @@ def assert_healthy(module: StyleModule, step: int, *, grace: int = GRACE_STEPS) 
         grace: Steps before which the pictures are not looked at.
 
     Raises:
-        TrainingDivergedError: A loss or a weight is not finite, or the pictures are of one colour or burnt out.
+        TrainingDivergedError: A loss or a weight is not finite, or the pictures are of one color or burnt out.
     """
     figures = module.figures()
     reason = None
@@ -85,7 +85,7 @@ def assert_healthy(module: StyleModule, step: int, *, grace: int = GRACE_STEPS) 
         pictures = module.latest_output
         burnt = ((pictures <= 0.002) | (pictures >= 0.998)).float().mean().item()
         if pictures.std().item() < _SMALLEST_DEVIATION:
-            reason = "the pictures are of one colour"
+            reason = "the pictures are of one color"
         elif burnt > _LARGEST_SATURATION:
             reason = f"{burnt:.0%} of the pictures is black or burnt out"
     if reason:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 # What the content's weight is multiplied by at first: runs on new paintings ended at 3.9 to 5.3, so little of the photo
 # is lost before the factor has found its height.
 FIRST_FACTOR = 5.0
-# By so much its logarithm rises in a step for each unit of the photo that is missing.
+# Gain of the controller: rise of the log-weight per step and unit of the photo that is missing.
 GAIN = 0.1
 MOST_FACTOR = 32.0
 

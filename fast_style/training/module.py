@@ -14,7 +14,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from fast_style.checkpoint import checkpoint_facts, style_names_of
+from fast_style.checkpoint import checkpoint_facts
 from fast_style.losses import (
     Border,
     Content,
@@ -81,16 +81,16 @@ class StyleModule(pl.LightningModule):
 
     Args:
         recipe: What to train and how.
-        loss: Built for the painting, calibrated; :func:`training_losses` adds to it what only training needs. Several,
-            in the order of the card's ``styles``, for as many paintings.
-        card: Plain values about the style that go into the checkpoint: name, painting, licence.
+        losses: One for each of the card's ``styles``, calibrated; :func:`training_losses` adds to each what only
+            training needs.
+        card: Plain values about the style that go into the checkpoint: name, styles and paintings.
         start: The weights to train on; None takes fresh ones.
     """
 
     def __init__(
         self,
         recipe: Recipe,
-        loss: PerceptualLoss | Sequence[PerceptualLoss],
+        losses: Sequence[PerceptualLoss],
         *,
         card: dict[str, Any],
         start: Start | None = None,
@@ -99,10 +99,9 @@ class StyleModule(pl.LightningModule):
         self.recipe = recipe
         self.card = card
         self.network = build_network(recipe.network) if start is None else start.network.train()
-        losses = [loss] if isinstance(loss, PerceptualLoss) else list(loss)
         self.sets: StyleSets | None = None
         if recipe.learn_strength or len(losses) > 1:
-            self.sets = StyleSets(self.network, style_names_of(card), powers=3 if recipe.learn_strength else 1)
+            self.sets = StyleSets(self.network, card["styles"], powers=3 if recipe.learn_strength else 1)
             if start is not None:
                 start.give(self.sets)
         self.average, self.average_sets = self._frozen_copy()
@@ -137,7 +136,7 @@ class StyleModule(pl.LightningModule):
         photos = photos.contiguous(memory_format=torch.channels_last)
         output = self.draw(photos)
         self.latest_style, strength = self.drawn()
-        loss = self.loss_of(self.latest_style, self.global_step)
+        loss = self.loss_of(self.latest_style)
         window = self.window(photos.shape[-1])
         targets, features = loss.content_targets(photos, window=window), loss.features(output, window=window)
         terms: LossTerms = loss(
@@ -165,15 +164,10 @@ class StyleModule(pl.LightningModule):
         pictures: Tensor = self.network(photos.contiguous(memory_format=torch.channels_last), self.condition())
         return pictures.float()
 
-    @property
-    def loss(self) -> WeightedSum:
-        """What this step minimises for the first painting; the others' have the same terms and the same VGG."""
-        return self.loss_of(0, self.global_step)
-
-    def loss_of(self, style: int, step: int) -> WeightedSum:
-        """What a step minimises if it is about that style."""
+    def loss_of(self, style: int, step: int | None = None) -> WeightedSum:
+        """Return what a step minimizes, by default this one, if it draws the style of that number."""
         turns = cast("nn.ModuleList", self.losses[style])
-        return cast("WeightedSum", turns[step % len(turns)])
+        return cast("WeightedSum", turns[(self.global_step if step is None else step) % len(turns)])
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -195,7 +189,7 @@ class StyleModule(pl.LightningModule):
 
     def motion(self, side: int) -> Motion | None:
         """How this step's second view differs from the first, if the network learns to be steady."""
-        if "steady" not in self.loss.terms:
+        if "steady" not in self.loss_of(0).terms:
             return None
         return Motion.drawn(np.random.default_rng([self.recipe.seed, 7, self.global_step]), side, side)
 
@@ -203,7 +197,7 @@ class StyleModule(pl.LightningModule):
         """The part of this step's pictures that is scored: a square, or a strip if the recipe asks for some."""
         rim = side // 8 if self.recipe.rim is None else self.recipe.rim
         random = np.random.default_rng([self.recipe.seed, 3, self.global_step])
-        strips = self.recipe.border_strips if "border" not in self.loss.terms else 0.0
+        strips = self.recipe.border_strips if "border" not in self.loss_of(0).terms else 0.0
         if strips and random.random() < strips:
             return draw_strip(random, side, side // 4)
         return draw_window(random, side, side - 2 * rim - side // 16)
@@ -258,5 +252,5 @@ class StyleModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to continue and to export."""
-        units = dict(zip(style_names_of(self.card), self.calibrations, strict=True))
+        units = dict(zip(self.card["styles"], self.calibrations, strict=True))
         checkpoint["fast_style"] = checkpoint_facts(self.recipe, self.card, units, self.figures())

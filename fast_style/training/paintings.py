@@ -23,13 +23,13 @@ class Painting:
     """What a style is learned from.
 
     Attributes:
-        name: Of its style.
+        style: Name of its style.
         image: (1, 3, H, W), RGB in [0, 1], at the size that sets the strokes.
         facts: What the card says of it.
         notes: What a user should know: what was cut off, at which size it is learned.
     """
 
-    name: str
+    style: str
     image: Tensor
     facts: dict[str, Any]
     notes: tuple[str, ...]
@@ -55,13 +55,37 @@ def style_name(paintings: Sequence[Path]) -> str:
     return "+".join(painting.stem for painting in paintings)[:_LONGEST_NAME]
 
 
+def name_styles(paintings: Sequence[Path], name: str, previous: Checkpoint | None) -> tuple[str, ...]:
+    """Name the styles of a run: one after the run, several after their paintings, and as before in a resumed run.
+
+    Raises:
+        InputError: The checkpoint to resume has other styles.
+    """
+    styles = (name,) if len(paintings) == 1 else tuple(path.stem for path in paintings)
+    if previous is None or len(styles) == len(previous.styles) == 1:
+        return styles if previous is None else previous.styles
+    if styles != previous.styles:
+        raise InputError(
+            f"{previous.path} was trained on {', '.join(previous.styles)}; the paintings are {', '.join(styles)}",
+            hint="Give the same paintings in the same order.",
+        )
+    return styles
+
+
 def read_painting(
-    path: Path, size: int | None, *, previous: Checkpoint | None, keep_frame: bool, details: Mapping[str, Any]
+    path: Path,
+    style: str,
+    size: int | None,
+    *,
+    previous: Checkpoint | None,
+    keep_frame: bool,
+    details: Mapping[str, Any],
 ) -> Painting:
-    """Read a painting once, and make of it all that a run needs.
+    """Read a painting once, and prepare all that a run needs of it.
 
     Args:
         path: The picture.
+        style: Name of its style.
         size: Its long side, px; None takes what :func:`~fast_style.painting.find_style_size` finds.
         previous: The checkpoint that the run continues from; it keeps to what was found then.
         keep_frame: Take the picture whole.
@@ -73,7 +97,7 @@ def read_painting(
         CheckpointError: The box in the checkpoint does not lie in the picture.
     """
     picture = load_image(path, opaque=True)
-    known = {} if previous is None else _known_facts(previous, path)
+    known = {} if previous is None else previous.card["paintings"][style]
     if previous is None:
         box, note = _find_box(picture, path, keep_frame=keep_frame)
     elif (box := known.get("box")) is not None and keep_frame:
@@ -91,7 +115,7 @@ def read_painting(
     about = {key: value for key, value in details.items() if not isinstance(value, dict)} | details.get(path.stem, {})
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     facts = {"file": path.name, "sha256": digest, "style_size": taught, **about}
-    return Painting(path.stem, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
+    return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
 
 
 def _find_box(picture: Picture, path: Path, *, keep_frame: bool) -> tuple[Box | None, str | None]:
@@ -101,9 +125,3 @@ def _find_box(picture: Picture, path: Path, *, keep_frame: bool) -> tuple[Box | 
         return None, None
     hint = "--keep-frame keeps it" if canvas.box else "cut it off with an image editor if it is one"
     return canvas.box, f"{path}: {canvas.note}; {hint}"
-
-
-def _known_facts(previous: Checkpoint, painting: Path) -> dict[str, Any]:
-    """What the checkpoint's card says of a painting."""
-    known: dict[str, Any] = previous.card.get("paintings", {}).get(painting.stem, previous.card.get("painting", {}))
-    return known

@@ -26,7 +26,7 @@ CROP_SCALE = (0.4, 1.0)
 LARGEST_MAGNIFICATION = 2.0
 # Photos are decoded no larger than this many times the crop: a JPEG of 12 Mpx then opens eight times as fast.
 _DECODE_FACTOR = 4
-# How many other photos are tried in the place of one that cannot be read.
+# Photos that are tried in place of one that cannot be read.
 _TRIES = 100
 
 

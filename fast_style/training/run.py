@@ -28,7 +28,7 @@ from fast_style.recipe import Recipe
 from fast_style.styles.adapter import SUFFIX, Adapter, save_adapter
 from fast_style.training.callbacks import Averaging, Checkpoints, DivergenceAlarm, Metrics, Previews
 from fast_style.training.module import StyleModule
-from fast_style.training.paintings import Painting, find_paintings, read_painting, style_name
+from fast_style.training.paintings import Painting, find_paintings, name_styles, read_painting, style_name
 from fast_style.training.photos import PhotoData
 from fast_style.training.start import NEAREST, SCRATCH, Start, has_start, load_start, nearest_start, nearest_style_of
 
@@ -105,7 +105,7 @@ def train_style(
         preview_every: Steps between previews and checkpoints; None takes a twentieth of the run.
         keep_frame: Take the painting's picture whole; otherwise a frame or border around it is cut off, see
             :func:`find_canvas`, and the card says where the painting is.
-        details: Plain values for the card and the ONNX metadata: title, artist, licence … Of several paintings, a
+        details: Plain values for the card and the ONNX metadata: title, artist, license … Of several paintings, a
             table under a painting's name is about that one.
         export: Write the ONNX file and the card after the last step.
         on_note: Called before the first step with what a user should know: what was cut off, where the run starts.
@@ -136,8 +136,8 @@ def train_style(
     else:
         recipe, init = _continued(recipe, previous), None
     paintings = [
-        read_painting(path, recipe.style_size, previous=previous, keep_frame=keep_frame, details=details or {})
-        for path in paths
+        read_painting(path, style, recipe.style_size, previous=previous, keep_frame=keep_frame, details=details or {})
+        for path, style in zip(paths, name_styles(paths, name, previous), strict=True)
     ]
     data = PhotoData(Path(photos), size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
     # Fails here, before anything is written, if the weights do not fit; Lightning loads them again, with all else.
@@ -151,18 +151,7 @@ def train_style(
             rank_zero_only(on_note)(note)
     module = StyleModule(recipe, losses, card=_card(name, paintings, start), start=start)
     trainer = _trainer(module, data, folder / name, device, preview_every, callbacks, devices=devices, nodes=nodes)
-    began = time.monotonic()
-    with _stopping_gently(trainer):
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    seconds = time.monotonic() - began
-    checkpoint = folder / f"{name}.ckpt"
-    finished = trainer.global_step >= recipe.steps
-    outcome = Outcome(checkpoint, trainer.global_step, finished, tuple(sorted(module.skipped | data.skipped)))
-    if not (finished and export):
-        return outcome
-    training = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(outcome.skipped)}
-    # Of several processes, one publishes.
-    return rank_zero_only(_publish)(outcome, training) or outcome
+    return _fit(trainer, module, data, folder / f"{name}.ckpt", resume, export=export)
 
 
 def _begun(recipe: Recipe, device: torch.device, *, several: bool, processes: int) -> Recipe:
@@ -212,10 +201,9 @@ def _calibrated_losses(
     """Build the loss of each painting, in the units that the checkpoint has or that photos score."""
     vgg = load_vgg(recipe.vgg, recipe.objective)
     known = {} if previous is None else previous.calibrations
-    alone = None if previous is None or len(paintings) > 1 else previous.calibration
     losses = []
     for painting in paintings:
-        units = known.get(painting.name, alone)
+        units = known.get(painting.style)
         loss = PerceptualLoss(vgg, [painting.image], recipe.objective, calibration=units)
         if units is None and recipe.objective.weighting == "balanced":
             loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
@@ -229,19 +217,15 @@ def _find_start(init: str | Path, loss: PerceptualLoss, data: PhotoData, recipe:
         photos = data.sample(NEARNESS_PHOTOS, size=recipe.size)
         return nearest_start(loss, photos, network=recipe.network)
     start = load_start(init, network=recipe.network)
-    if recipe.tune == "adapter" and start.sets and start.style is None:
-        # One photo: an adapter learns in seconds what more of them would tell.
+    if recipe.tune == "adapter" and len(start.sets) > 1 and start.style is None:
+        # One photo is enough: an adapter learns in seconds what more photos would tell.
         return nearest_style_of(start, loss, data.sample(1, size=recipe.size))
     return start
 
 
 def _card(name: str, paintings: Sequence[Painting], start: Start | None) -> dict[str, Any]:
-    facts = {painting.name: painting.facts for painting in paintings}
-    card: dict[str, Any] = {"name": name}
-    if len(paintings) > 1:
-        card |= {"styles": list(facts), "paintings": facts}
-    else:
-        (card["painting"],) = facts.values()
+    facts = {painting.style: painting.facts for painting in paintings}
+    card = {"name": name, "styles": list(facts), "paintings": facts}
     return card if start is None or start.name is None else {**card, "init": start.name}
 
 
@@ -256,12 +240,12 @@ def _trainer(
     devices: int,
     nodes: int,
 ) -> pl.Trainer:
-    """Make what takes the steps, and leaves checkpoint, figures and previews in the folder of ``stem``."""
+    """Make the trainer, which writes checkpoint, figures and previews into the folder of ``stem``."""
     recipe, folder = module.recipe, stem.parent
     folder.mkdir(parents=True, exist_ok=True)
     every = preview_every or max(25, recipe.steps // 20)
     if recipe.precision == "bf16":
-        module.loss.vgg.compute_in(torch.bfloat16)
+        module.loss_of(0).vgg.compute_in(torch.bfloat16)
     module.to(memory_format=torch.channels_last)
     # Every process has the perceptual network's buffers already; sending them at each step would cost 80 MB.
     # Of several styles, a step is about one.
@@ -291,6 +275,29 @@ def _trainer(
     )
 
 
+def _fit(
+    trainer: pl.Trainer,
+    module: StyleModule,
+    data: PhotoData,
+    checkpoint: Path,
+    resume: str | Path | None,
+    *,
+    export: bool,
+) -> Outcome:
+    """Take the steps, and publish what they made if they are all done."""
+    began = time.monotonic()
+    with _stopping_gently(trainer):
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    seconds = time.monotonic() - began
+    finished = trainer.global_step >= module.recipe.steps
+    outcome = Outcome(checkpoint, trainer.global_step, finished, tuple(sorted(module.skipped | data.skipped)))
+    if not (finished and export):
+        return outcome
+    training = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(outcome.skipped)}
+    # Of several processes, one publishes.
+    return rank_zero_only(_publish)(outcome, training) or outcome
+
+
 def _publish(outcome: Outcome, training: dict[str, Any]) -> Outcome:
     """Write the ONNX file and the card beside the checkpoint, and the adapter, if only that was tuned."""
     checkpoint = load_checkpoint(outcome.checkpoint)
@@ -298,10 +305,10 @@ def _publish(outcome: Outcome, training: dict[str, Any]) -> Outcome:
     verification = export_checkpoint(checkpoint, model)
     card = write_card(checkpoint, model, verification, training=training)
     adapter = None
-    if checkpoint.recipe.tune == "adapter" and "styles" not in checkpoint.card:
+    if checkpoint.recipe.tune == "adapter" and len(checkpoint.styles) == 1:
         adapter, content = model.with_suffix(SUFFIX), read_checked(model)
-        (values,) = read_sets(content).values()
-        save_adapter(Adapter(model.stem, base_checksum(content), values, training_card(checkpoint)), adapter)
+        ((style, values),) = read_sets(content).items()
+        save_adapter(Adapter(style, base_checksum(content), values, training_card(checkpoint)), adapter)
     return replace(outcome, model=model, card=card, verification=verification, adapter=adapter)
 
 

@@ -28,7 +28,7 @@ class Start:
     Attributes:
         name: What the card calls them; None if a resumed run began with fresh ones.
         network: With the scales and shifts of the style that was chosen, or of the first.
-        sets: If it is a file of several styles: each style's scales and shifts, (1 or 3, 2, C), by its name.
+        sets: Each style's scales and shifts, (1 or 3, 2, C), by its name.
         style: Which of them was asked for; None leaves each style its own.
         notes: What a user should know: that they were found to be the nearest.
     """
@@ -50,7 +50,7 @@ class Start:
 
 
 def has_start(network: str) -> bool:
-    """Whether a style of this network ships, to start from."""
+    """Return whether a style of this network ships, to start from."""
     return bool(_starts(network))
 
 
@@ -74,7 +74,7 @@ def load_start(init: str | Path, *, network: str) -> Start:
     else:
         path = find_style(file).path
         name, weights = read_network(path, style=style or None)
-        sets = _sets_in(path)
+        sets = {held: torch.from_numpy(values.copy()) for held, values in read_sets(read_checked(path)).items()}
     if name != network:
         raise CheckpointError(
             f"{init} holds the network {name!r}, not {network!r}",
@@ -117,14 +117,8 @@ def nearest_style_of(start: Start, loss: PerceptualLoss, photos: Sequence[Tensor
 
 
 def _starts(network: str) -> list[Style]:
-    """The shipped styles that a single one can start from: a file of several is left out, which holds the same."""
-    return [style for style in shipped_styles() if style.card.get("network") == network and "styles" not in style.card]
-
-
-def _sets_in(path: Path) -> dict[str, Tensor]:
-    """Read the sets of a file of several styles; none of a file of one."""
-    sets = read_sets(read_checked(path))
-    return {name: torch.from_numpy(values.copy()) for name, values in sets.items() if name}
+    """The shipped files of one style, to start from; those of several hold the same styles."""
+    return [style for style in shipped_styles() if style.card.get("network") == network and len(style.styles) == 1]
 
 
 @torch.no_grad()

@@ -66,7 +66,7 @@ def write_page(
         raise InputError(f"two styles have one name: {', '.join(sorted(names))}", hint="Rename a file.")
     if out.exists() and not _is_empty(out):
         if not _is_page(out):
-            raise InputError(f"{out} exists and is not a page of ours", hint="Give another folder with -o.")
+            raise InputError(f"{out} exists and is not a page of fast-style", hint="Give another folder with -o.")
         if not force:
             raise InputError(f"{out} exists", hint="Give --force to replace the page, or another -o.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def write_page(
         (page / "styles").mkdir()
         for stylizer in opened:
             target = page / "styles" / f"{stylizer.style.name}.onnx"
-            if stylizer.network.styles:  # the browser's runtime takes no inputs with defaults
+            if stylizer.network.takes_styles:  # the browser's runtime takes no inputs with defaults
                 target.write_bytes(without_defaults(stylizer.network.content))
             else:
                 shutil.copyfile(stylizer.style.path, target)
@@ -106,7 +106,9 @@ def serve_page(folder: str | Path, *, host: str = "127.0.0.1", port: int = 8000)
     """
     folder = Path(folder)
     if not _is_page(folder):
-        raise InputError(f"{folder} is not a page of ours", hint="Write one with 'fast-style web STYLE -o FOLDER'.")
+        raise InputError(
+            f"{folder} is not a page of fast-style", hint="Write one with 'fast-style web STYLE -o FOLDER'."
+        )
 
     class Handler(_Handler):
         def __init__(self, *args: Any) -> None:
@@ -140,16 +142,13 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 def _entry(stylizer: Stylizer) -> dict[str, Any]:
-    card, metadata = stylizer.style.card, stylizer.network.metadata
-    painting = card.get("painting", {})
-    name = stylizer.style.name
-    title = painting.get("title") or metadata.get("painting_title") or name.replace("-", " ")
-    artist = painting.get("artist") or metadata.get("painting_artist") or ""
+    name, paintings = stylizer.style.name, list(stylizer.style.paintings.values())
+    painting = paintings[0] if len(paintings) == 1 else {}
     return {
         "name": name,
         "file": f"styles/{name}.onnx",
-        "title": str(title),
-        "artist": str(artist),
+        "title": str(painting.get("title") or name.replace("-", " ")),
+        "artist": str(painting.get("artist", "")),
         "styles": list(stylizer.network.styles),
         "strength": stylizer.network.has_strength,
     }

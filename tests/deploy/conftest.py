@@ -68,7 +68,11 @@ def write_checkpoint(path: Path, network: torch.nn.Module, painting: Path) -> Pa
             "fast_style": {
                 "format": 1,
                 "recipe": Recipe("tiny", style_size=128, objective=Objective()).as_dict(),
-                "card": {"name": "small", "painting": {"file": painting.name, "sha256": sha, "licence": "CC0"}},
+                "card": {
+                    "name": "small",
+                    "styles": ["small"],
+                    "paintings": {"small": {"file": painting.name, "sha256": sha, "license": "CC0"}},
+                },
                 "losses": {"total": 1.0},
                 "calibrations": {
                     "small": {

@@ -138,7 +138,7 @@ def strong(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of two styles with a strength."""
     path = tmp_path_factory.mktemp("strong") / "two.onnx"
     content = read_checked(find_style("great-wave-tiny").path)
-    first = read_sets(content)[""][0]
+    first = read_sets(content)["great-wave-tiny"][0]
     sets = {"one": np.stack([first, 0.2 * first, 0 * first]), "other": np.stack([1.3 * first, 0 * first, 0 * first])}
     path.write_bytes(with_metadata(give_styles(content, sets), {}))
     return path
@@ -309,7 +309,7 @@ def test_a_screen_reader_finds_names_roles_and_states(page: Any, frames: list[Pi
     for role, name in (
         *[("button", name) for name in ("Choose a photo", "Start the camera", "Save the picture", "Full screen")],
         *[("combobox", name) for name in ("Style", "Long side", "Save as")],
-        *[("slider", "Blend"), ("checkbox", "Keep the photo's colours"), ("heading", "fast-style")],
+        *[("slider", "Blend"), ("checkbox", "Keep the photo's colors"), ("heading", "fast-style")],
         ("image", "photo painted as small, 128 by 96 pixels"),
     ):
         assert (role, name) in found, (role, name)

@@ -72,7 +72,7 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     assert card["fidelity"]["psnr"] >= least
     metadata = {entry.key: entry.value for entry in onnx.load(out).metadata_props}
     assert metadata["precision"] == precision
-    assert metadata["licence"] == "CC0"
+    assert json.loads(metadata["paintings"])["small"]["license"] == "CC0"
     assert CHECKSUM_KEY in metadata
     Stylizer(out)
     assert metadata["card_sha256"] == card["card_sha256"]
@@ -88,7 +88,7 @@ def two_styles(checkpoint: Path, tmp_path: Path) -> Path:
     for index, values in enumerate(sets.values):
         change = torch.randn_like(values) * torch.tensor([0.1 * index, 0.02, 0.01])[:, None, None]
         stored["state_dict"][f"average_sets.values.{index}"] = values.detach() + change
-    facts = stored["fast_style"]["card"]["painting"]
+    facts = stored["fast_style"]["card"]["paintings"]["small"]
     paintings = {"one": {**facts, "sha256": "another"}, "other": facts}
     stored["fast_style"]["card"] = {"name": "two", "styles": ["one", "other"], "paintings": paintings}
     path = tmp_path / "two.ckpt"

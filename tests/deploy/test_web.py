@@ -51,7 +51,7 @@ def test_web_replaces_only_its_own_folders_and_only_when_forced(
     (mine / "thesis.txt").write_text("precious")
     command = ["web", str(model), "--runtime", str(empty_runtime), "-o"]
     assert main([*command, str(mine), "--force"]) == 2
-    assert "is not a page of ours" in capsys.readouterr().err
+    assert "is not a page of fast-style" in capsys.readouterr().err
     assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
     out = tmp_path / "page"
     assert [main([*command, str(out)]), main([*command, str(out)]), main([*command, str(out), "--force"])] == [0, 2, 0]
@@ -81,4 +81,4 @@ def test_web_names_the_files_that_a_runtime_folder_lacks(model: Path, empty_runt
 
 def test_serving_no_page_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["web", "-o", str(tmp_path), "--serve"]) == 2
-    assert "is not a page of ours" in capsys.readouterr().err
+    assert "is not a page of fast-style" in capsys.readouterr().err

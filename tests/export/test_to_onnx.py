@@ -21,7 +21,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     torch.manual_seed(1)
     path = tmp_path_factory.mktemp("export") / f"{request.param}.onnx"
     network = build_network(request.param)
-    export_onnx(network, path, metadata={"style": "test", "painting_licence": "public domain"})
+    export_onnx(network, path, metadata={"name": "test", "painting_license": "public domain"})
     assert network.training
     return request.param, path
 
@@ -42,7 +42,7 @@ def test_the_graph_keeps_its_contract(exported: tuple[str, Path]) -> None:
     assert [entry.domain for entry in model.opset_import] == [""]
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert metadata["producer"] == "fast-style"
-    assert metadata["painting_licence"] == "public domain"
+    assert metadata["painting_license"] == "public domain"
     assert list(path.parent.iterdir()) == [path]
 
 

@@ -41,7 +41,7 @@ def sets() -> dict[str, Set]:
     random = np.random.default_rng(0)
     found = {}
     for name in (ONE, OTHER):
-        first = read_sets(content_of(name))[""]
+        first = read_sets(content_of(name))[name]
         # Values that half precision holds exactly, as the file does.
         further = (0.02 * random.standard_normal((2, *first.shape[1:]))).astype(np.float16)
         found[name] = np.concatenate([first, further.astype(np.float32)])
@@ -139,7 +139,7 @@ def test_styles_of_one_network_have_one_base_and_others_another(many: bytes) -> 
 
 
 def test_sets_that_do_not_fit_are_refused(sets: dict[str, Set]) -> None:
-    foreign = read_sets(content_of("great-wave-tiny"))[""]
+    foreign = read_sets(content_of("great-wave-tiny"))["great-wave-tiny"]
     with pytest.raises(InputError, match="do not fit the network"):
         give_styles(content_of(ONE), {"a": foreign})
     with pytest.raises(InputError, match="do not fit the network"):

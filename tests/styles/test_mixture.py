@@ -35,7 +35,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One style, as an adapter of another."""
     path = tmp_path_factory.mktemp("adapter") / "mine.safetensors"
     content = read_checked(find_style(OTHER).path)
-    save_adapter(Adapter("mine", base_checksum(content), read_sets(content)[""]), path)
+    save_adapter(Adapter("mine", base_checksum(content), read_sets(content)[OTHER]), path)
     return path
 
 
@@ -44,7 +44,7 @@ def strong(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of two styles with a strength: at 4 the one is the other."""
     path = tmp_path_factory.mktemp("strong") / "two.onnx"
     content = read_checked(find_style(ONE).path)
-    one, other = (read_sets(read_checked(find_style(name).path))[""][0] for name in (ONE, OTHER))
+    one, other = (read_sets(read_checked(find_style(name).path))[name][0] for name in (ONE, OTHER))
     rising = np.stack([one, other - one, np.zeros_like(one)])
     still = np.stack([other, np.zeros_like(one), np.zeros_like(one)])
     path.write_bytes(with_metadata(give_styles(content, {"rising": rising, "still": still}), {}))
@@ -120,7 +120,7 @@ def test_each_style_of_a_file_can_be_had_alone(photo: Path, strong: Path) -> Non
         ("great-wav:0.5,udnie", "did you mean 'great-wave'"),
         (f"{ONE},great-wave-tiny", "cannot be mixed"),
         (f"{ONE},{ONE}", "named twice"),
-        (f"{ONE}:many", "no weight"),
+        (f"{ONE}:many", "not a weight"),
         (f"{ONE}:0", "above 0"),
         (f"{ONE}:inf", "above 0"),
         (f"{ONE},,{OTHER}", "names no style"),
@@ -134,7 +134,7 @@ def test_a_text_that_names_no_mixture_is_explained(text: str, message: str) -> N
 
 
 def test_a_foreign_adapter_is_refused(adapter: Path) -> None:
-    with pytest.raises(InputError, match="is no adapter of great-wave-tiny"):
+    with pytest.raises(InputError, match="is not an adapter for great-wave-tiny"):
         Stylizer(f"great-wave-tiny+{adapter}")
 
 
@@ -148,8 +148,15 @@ def test_strengths_that_cannot_be_had_are_refused(photo: Path, strong: Path) -> 
             Stylizer(strong)(photo, strength=strength)
     with pytest.raises(InputError, match="no style 'nobody'"):
         Stylizer(strong)(photo, styles={"nobody": 1.0})
-    with pytest.raises(InputError, match="is one style"):
-        Stylizer(ONE)(photo, styles={ONE: 1.0})
+    with pytest.raises(InputError, match="no style 'nobody'"):
+        Stylizer(ONE)(photo, styles={"nobody": 1.0})
+
+
+def test_a_file_of_one_style_is_a_list_of_one(photo: Path) -> None:
+    alone = Stylizer(ONE)
+    assert alone.network.styles == (ONE,)
+    assert levels(alone(photo, styles={ONE: 1.0}), alone(photo)) == 0
+    assert levels(Stylizer(f"{find_style(ONE).path}#{ONE}")(photo), alone(photo)) == 0
 
 
 @pytest.mark.parametrize(

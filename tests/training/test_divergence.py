@@ -18,7 +18,7 @@ def module(narrow_weights: VGGWeights) -> StyleModule:
     """A module after a step that went well."""
     objective = Objective(content_layers=("relu2_2",), style_layers=("relu1_1",))
     loss = PerceptualLoss(VGG(narrow_weights, objective.layers), [torch.rand(1, 3, 32, 32)], objective)
-    module = StyleModule(Recipe("tiny", objective=objective, kept=0.0), loss, card={})
+    module = StyleModule(Recipe("tiny", objective=objective, kept=0.0), [loss], card={})
     module.latest = terms(style=0.5)
     module.latest_output = torch.rand(1, 3, 16, 16)
     return module
@@ -52,8 +52,8 @@ BURNT = torch.zeros(1, 3, 10, 10).index_fill_(2, torch.arange(5), 1.0)
 
 @pytest.mark.parametrize(
     ("pictures", "reason"),
-    [(torch.full((1, 3, 8, 8), 0.4), "the pictures are of one colour"), (BURNT, "100% of the pictures is black or")],
-    ids=["of one colour", "burnt out"],
+    [(torch.full((1, 3, 8, 8), 0.4), "the pictures are of one color"), (BURNT, "100% of the pictures is black or")],
+    ids=["of one color", "burnt out"],
 )
 def test_pictures_that_hold_nothing_of_their_photos_show_after_the_first_steps(
     module: StyleModule, pictures: Tensor, reason: str

@@ -41,7 +41,7 @@ def recipe(narrow_file: Path) -> Recipe:
     return Recipe("tiny", **small, objective=objective, kept=0.0)
 
 
-def learn(paintings: Path, photos: Path, out: Path, recipe: Recipe | None, **options: Any) -> Path:
+def learn(paintings: Path | list[Path], photos: Path, out: Path, recipe: Recipe | None, **options: Any) -> Path:
     """The checkpoint of a run without the export, which takes longer than all else."""
     settings = {"name": "s", "accelerator": "cpu", "workers": 0, "export": False, **options}
     return train_style(paintings, photos, out, recipe=recipe, **settings).checkpoint
@@ -71,6 +71,14 @@ def test_a_folder_of_paintings_makes_one_verified_file_of_as_many_styles(
     assert card["paintings"]["other"]["file"] == "other.png"
     (preview,) = (tmp_path / "out" / "previews").glob("*.png")
     assert load_image(preview).size == (1024, 512)  # a row for each style
+
+
+def test_a_resumed_run_has_the_same_paintings_in_the_same_order(
+    paintings: Path, photo_folder: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    checkpoint = learn(paintings, photo_folder, tmp_path / "out", replace(recipe, steps=1))
+    with pytest.raises(InputError, match="was trained on one, other; the paintings are other, one"):
+        learn([paintings / "other.png", paintings / "one.png"], photo_folder, tmp_path / "out", None, resume=checkpoint)
 
 
 def test_resuming_is_exact(paintings: Path, photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:

@@ -104,7 +104,7 @@ def train(painting: Path, photos: Path, vgg: VGG, recipe: Recipe) -> tuple[Style
     data = PhotoData(photos, size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=0)
     loss = PerceptualLoss(vgg, [load_painting(painting, recipe.style_size)], recipe.objective)
     loss.calibrate(data.sample(6, size=recipe.size))
-    module, losses = StyleModule(recipe, loss, card={}), Losses()
+    module, losses = StyleModule(recipe, [loss], card={}), Losses()
     trainer = pl.Trainer(
         accelerator="cpu",
         max_steps=recipe.steps,

@@ -69,7 +69,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> Outcome
     """A whole run, for tests that only read what it left."""
     photos = write_photos(tmp_path_factory.mktemp("trained") / "photos")
     (photos / "fake.jpg").write_text("text")
-    return run(photos, photos.parent / "out", recipe, preview_every=4, details={"licence": "public domain"})
+    return run(photos, photos.parent / "out", recipe, preview_every=4, details={"license": "public domain"})
 
 
 def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(trained: Outcome) -> None:
@@ -82,10 +82,11 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
     assert names == {"s.ckpt", "s.onnx", "s.json", "s.csv", "previews"}
     assert [path.name for path in sorted((out / "previews").iterdir())] == ["step-000004.png", "step-000008.png"]
     card = json.loads((out / "s.json").read_text())
-    assert card["painting"]["licence"] == "public domain"
+    assert card["paintings"]["s"]["license"] == "public domain"
     assert card["recipe"]["steps"] == 8
     metadata = onnxruntime.InferenceSession(outcome.model).get_modelmeta().custom_metadata_map
-    assert (metadata["style"], metadata["network"], metadata["painting_licence"]) == ("s", "tiny", "public domain")
+    assert (metadata["name"], metadata["styles"], metadata["network"]) == ("s", '["s"]', "tiny")
+    assert json.loads(metadata["paintings"]) == card["paintings"]
 
 
 def test_a_run_without_the_export_leaves_the_rest(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
@@ -102,7 +103,7 @@ def test_training_lowers_the_objective_of_photos(
     checkpoint = load_checkpoint(learn(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), **changed})))
     vgg = load_vgg(recipe.vgg, recipe.objective)
     painting = load_painting(PAINTING, recipe.style_size)
-    loss = PerceptualLoss(vgg, [painting], recipe.objective, calibration=checkpoint.calibration)
+    loss = PerceptualLoss(vgg, [painting], recipe.objective, calibration=checkpoint.calibrations["s"])
     photo = load("astronaut", (48, 48))
 
     def total(picture: Tensor) -> float:

@@ -144,7 +144,9 @@ def test_a_painting_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(paintings, "load_image", count)
     monkeypatch.setattr("fast_style.painting.load_image", count)
-    painting = paintings.read_painting(PAINTING, None, previous=None, keep_frame=False, details={"artist": "nobody"})
+    painting = paintings.read_painting(
+        PAINTING, "s", None, previous=None, keep_frame=False, details={"artist": "nobody"}
+    )
     assert read == [PAINTING]
     assert painting.facts["style_size"] == max(painting.image.shape[-2:])
     assert painting.facts["artist"] == "nobody"

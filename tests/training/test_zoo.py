@@ -69,7 +69,7 @@ def test_a_style_is_trained_after_what_it_starts_from_and_made_once(zoo: Zoo) ->
     zoo("the-scream-tiny")
     assert {path.name for path in zoo.shipped.iterdir()} == {"the-scream-tiny.onnx", "the-scream-tiny.json"}
     card = json.loads((zoo.shipped / "the-scream-tiny.json").read_text())
-    assert (card["recipe"]["steady_weight"], card["painting"]["artist"]) == (25, "Edvard Munch")
+    assert (card["recipe"]["steady_weight"], card["paintings"]["the-scream-tiny"]["artist"]) == (25, "Edvard Munch")
     assert card["init"] == "shared-tiny.onnx#the-scream"
     assert [options["name"] for options in zoo.asked] == ["shared-tiny", "the-scream-tiny"]
     shared = load_checkpoint(zoo.root / "runs/shared-tiny/shared-tiny.ckpt")
@@ -84,7 +84,11 @@ def test_a_style_is_trained_after_what_it_starts_from_and_made_once(zoo: Zoo) ->
     alone, together = Stylizer(path)(photo), style(photo, styles={"udnie": 1.0})
     assert np.abs(np.asarray(alone, np.int16) - np.asarray(together, np.int16)).max() <= 1
     card = json.loads(path.with_suffix(".json").read_text())
-    assert (card["name"], card["painting"]["artist"], "paintings" in card) == ("udnie", "Francis Picabia", False)
+    assert (card["name"], card["styles"], card["paintings"]["udnie"]["artist"]) == (
+        "udnie",
+        ["udnie"],
+        "Francis Picabia",
+    )
 
 
 def test_a_style_that_goes_on_from_ten_ships_as_a_mean_of_before_and_after(zoo: Zoo) -> None:

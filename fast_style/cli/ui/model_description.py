@@ -11,7 +11,7 @@ from rich.table import Table
 from fast_style.model.metadata import describe_model
 
 # Kept for machines; too long to read.
-_LONG = ("recipe", "losses")
+_LONG = ("recipe", "losses", "paintings")
 
 
 def print_model(path: Path, *, json: bool) -> None:

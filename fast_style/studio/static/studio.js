@@ -377,7 +377,7 @@ async function start() {
   const missing = [[painting, "a painting"], [photos, "photos to learn on"], [$("title").value.trim(), "a title"]].filter(([there]) => !there).map(([, what]) => what);
   if (missing.length) throw new Refused(`Choose ${missing.join(" and ")} first.`);
   const asked = { painting: painting.id, ...photos, title: $("title").value, network: network(), minutes: Number($("minutes").value), strength: strengthOf($("strength").value), start: $("start").value, keep_frame: $("keep-frame").checked };
-  for (const name of ["artist", "year", "licence"]) asked[name] = $(name).value;
+  for (const name of ["artist", "year", "license"]) asked[name] = $(name).value;
   if ($("steps").value) asked.steps = Number($("steps").value);
   const made = await write("/api/runs", asked);
   [shown, making, live] = [made.name, false, true];
@@ -390,7 +390,7 @@ async function start() {
 const cardOf = (style) => `/api/styles/${style.name}/card?v=${encodeURIComponent(style.date + style.steps)}${tried?.kind === "photo" ? `&photo=${tried.preview}` : ""}`;
 const partTitle = (part) => styleOf(part)?.title ?? part;
 /** What is chosen of a file that holds several styles, or has learned a strength. */
-const chosenOf = (style) => (style.styles.includes($("part").value) ? `&part=${encodeURIComponent($("part").value)}` : "") + (style.learned_strength ? `&strength=${strengthOf($("paint-strength").value)}` : "");
+const chosenOf = (style) => (style.styles.length > 1 && style.styles.includes($("part").value) ? `&part=${encodeURIComponent($("part").value)}` : "") + (style.learned_strength ? `&strength=${strengthOf($("paint-strength").value)}` : "");
 const paintPath = (name, size) => `/api/styles/${name}/paint?photo=${tried.id}&size=${size}&blend=${$("blend").value / 100}&colors=${Number($("colors").checked)}${chosenOf(styleOf(name))}`;
 
 function exportsOf(style) {
@@ -424,7 +424,7 @@ async function showTry() {
   if ($("try-exports").dataset.style !== style.name) {
     $("try-exports").dataset.style = style.name;
     $("part").replaceChildren(...style.styles.map((part) => new Option(partTitle(part), part)));
-    $("part-row").hidden = !style.styles.length;
+    $("part-row").hidden = style.styles.length < 2;
     $("paint-strength-row").hidden = !style.learned_strength;
     $("try-exports").replaceChildren(el("p", { className: "quiet", textContent: "Download the style" }), el("div", { className: "row" }, ...exportsOf(style)));
   }
@@ -440,7 +440,7 @@ async function showTry() {
     if ($(picture).src.startsWith("blob:")) URL.revokeObjectURL($(picture).src);
     $(picture).src = url;
     const whole = name === "photo" ? "The photo" : styleOf(name)?.title ?? name;
-    const title = styleOf(name)?.styles.includes($("part").value) ? partTitle($("part").value) : whole;
+    const title = styleOf(name)?.styles.length > 1 && styleOf(name).styles.includes($("part").value) ? partTitle($("part").value) : whole;
     $(picture).alt = name === "photo" ? `The photo ${tried.name}` : `${tried.name} painted as ${title}`;
     put(caption, title);
   }
@@ -554,7 +554,7 @@ function showStyles() {
   $("library").dataset.key = key;
   fill($("style"), []);
   fill($("compare"), [new Option("nothing", ""), new Option("the photo itself", "photo")]);
-  const adapters = state.styles.filter((style) => !style.own && !style.styles.length && style.network);
+  const adapters = state.styles.filter((style) => !style.own && style.styles.length === 1 && style.network);
   const chosen = $("start").value;
   $("start").replaceChildren(...[...$("start").options].filter((option) => ["nearest", "scratch"].includes(option.value)), ...adapters.map((style) => new Option(`an adapter of ${style.title}: a small file`, style.name)));
   $("start").value = chosen;

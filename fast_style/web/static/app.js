@@ -244,7 +244,7 @@ function showMixture() {
   $("strength-row").hidden = !strength;
 }
 
-/** Shares of the styles in the chosen file, which sum to 1; none of a file of one style. */
+/** Shares of the styles in the chosen file, which sum to 1. */
 function weights() {
   const values = [...$("mixture").querySelectorAll("input")].map((slider) => Number(slider.value));
   const sum = values.reduce((total, value) => total + value, 0);

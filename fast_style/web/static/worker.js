@@ -59,7 +59,7 @@ async function stylize(style, told, photo, width, height) {
   }
   const image = new ort.Tensor("float32", planes, [1, 3, height, width]);
   const feeds = { image };
-  if (told.weights.length) feeds.styles = new ort.Tensor("float32", Float32Array.from(told.weights), [1, told.weights.length]);
+  if (session.inputNames.includes("styles")) feeds.styles = new ort.Tensor("float32", Float32Array.from(told.weights), [1, told.weights.length]);
   if (told.strength !== null) feeds.strength = new ort.Tensor("float32", [told.strength], [1, 1]);
   const found = await session.run(feeds);
   const stylized = found[session.outputNames[0]];
@@ -75,7 +75,7 @@ async function stylize(style, told, photo, width, height) {
   return out;
 }
 
-/** Keep the photo's colours where asked (brightness from the style, BT.601), then blend; as the Python runtime. */
+/** Keep the photo's colors where asked (brightness from the style, BT.601), then blend; as the Python runtime. */
 function mix(photo, stylized, blend, colors) {
   if (blend === 1 && !colors) return stylized.slice();
   const out = new Uint8ClampedArray(stylized.length);
