@@ -35,14 +35,14 @@ _EVEN_GROWTH = 4.0
 _UNEVEN_RUN = 3
 # The painting begins with a step of at least so many levels, the lower the calmer the border.
 _STEP_LOW, _STEP_HIGH = 4.0, 10.0
-# Along at least this share of its edge: the first for a border of one colour, the second for a structured one.
+# Along at least this share of its edge: the first for a border of one color, the second for a structured one.
 _STEP_SHARE, _STEP_SHARE_UNEVEN = 0.45, 0.8
 _FLAT, _UNEVEN = 3.5, 10.0
 # And of a bar, for which fewer sides speak, along all of it.
 _BAR_SHARE = 0.9
 # Steps so near to one another are one.
 _SAME_STEP = 4
-# The innermost band has about the same colour on all sides; light and shadow change it by less than this.
+# The innermost band has about the same color on all sides; light and shadow change it by less than this.
 _SAME_COLOR = 60.0
 # And the whole of a mat is within this.
 _ONE_COLOR = 20.0
@@ -87,7 +87,7 @@ def find_canvas(pixels: Pixels) -> Canvas:
     """Look for a frame or border around a painting: a scan's margin, a mat, a picture frame, a wall behind it.
 
     All of these run along the picture's sides without change, and end at a straight step; what is inside does
-    not. A painting is cut only where that holds on all four sides, with about the same colour before the step.
+    not. A painting is cut only where that holds on all four sides, with about the same color before the step.
     Black or white bars above and below, or left and right, are cut as well. A border on three sides is no
     proof: then the picture is kept and the note says what was seen.
 
@@ -117,7 +117,7 @@ def find_canvas(pixels: Pixels) -> Canvas:
     box = _enlarge(box, (width, height), (pixels.shape[1], pixels.shape[0]))
     left, top, right, bottom = box
     cut = (left, top, pixels.shape[1] - right, pixels.shape[0] - bottom)
-    kind = "a border of one colour" if all(edge is None or edge.one_color for edge in kept) else "a frame"
+    kind = "a border of one color" if all(edge is None or edge.one_color for edge in kept) else "a frame"
     sides = ", ".join(f"{n} px {side}" for n, side in zip(cut, _SIDES, strict=True) if n)
     return Canvas(box, f"{kind} was cut off: {sides}")
 
@@ -256,7 +256,7 @@ def _find_steps(lines: Floats, variation: float) -> list[_Edge]:
             border = lines[: max(1, depth - 2)].mean(1)
             one_color = outside < _FLAT and float(np.abs(border - border[0]).max()) < _ONE_COLOR
             edge = _Edge(depth, border[-3:].mean(0), outside, share, float(step.mean()), one_color)
-            # Neighbouring depths see the same step, and resampling's ripples beside it; where it is highest it is.
+            # Neighboring depths see the same step, and resampling's ripples beside it; where it is highest it is.
             if edges and depth - edges[-1].depth <= _SAME_STEP:
                 if edge.height > edges[-1].height:
                     edges[-1] = edge
@@ -275,7 +275,7 @@ def _spread(lines: Floats) -> Floats:
 
 
 def _agreeing(edges: list[list[_Edge]]) -> list[_Edge | None]:
-    """The deepest step of each side with about the same colour before it; if there is none, on the outermost."""
+    """The deepest step of each side with about the same color before it; if there is none, on the outermost."""
     left = [list(side) for side in edges]
     while any(left):
         deepest = [side[-1] if side else None for side in left]
@@ -297,7 +297,7 @@ def _distance(edge: _Edge, color: Floats) -> float:
 
 
 def _bars(edges: list[list[_Edge]]) -> list[_Edge | None]:
-    """Two opposite sides that have a margin of one colour, black or white, if the two others have none; else []."""
+    """Two opposite sides that have a margin of one color, black or white, if the two others have none; else []."""
     plain = [next((edge for edge in side[::-1] if _is_plain(edge)), None) for side in edges]
     for first, second in ((0, 1), (1, 0)):
         pair, others = plain[first::2], plain[second::2]

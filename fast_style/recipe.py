@@ -47,7 +47,7 @@ class Recipe:
         style_size: Long side the painting is scaled to, px: it sets the size of the strokes. None finds it for each
             painting, see :func:`fast_style.painting.find_style_size`.
         vgg: Where the perceptual weights come from.
-        objective: What is minimised.
+        objective: What is minimized.
         kept: How much of the photo is kept, from 0 up to 1, as :class:`~fast_style.evaluate.neutral.Neutral` has it, at
             strength 1: the content's weight rises until so much is, see :class:`~fast_style.training.keeping.Keeping`.
             0 leaves it at the objective's.

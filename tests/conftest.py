@@ -199,7 +199,7 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
 
 
 def moving_square(count: int = 12, width: int = 64, height: int = 48) -> list[Pixels]:
-    """Frames of a bright square that moves over grey, (3, H, W) uint8."""
+    """Frames of a bright square that moves over gray, (3, H, W) uint8."""
     frames = []
     for number in range(count):
         frame = np.full((3, height, width), 90, np.uint8)

@@ -75,7 +75,7 @@ def wooden_frame(canvas: Pixels) -> Framed:
 
 
 def on_a_wall(canvas: Pixels) -> Framed:
-    """The wooden frame on a grey wall that gets darker downwards, with a soft shadow to the lower right."""
+    """The wooden frame on a gray wall that gets darker downwards, with a soft shadow to the lower right."""
     framed, inner = wooden_frame(canvas)
     width = canvas.shape[1] // 7
 
@@ -102,7 +102,7 @@ FRAMES: dict[str, Callable[[Pixels], Framed]] = {
     "white mat": lambda canvas: border(canvas, 25, (250, 249, 246)),
     "black border": lambda canvas: border(canvas, 13, (4, 4, 4)),
     "hairline": lambda canvas: border(canvas, 3, (255, 255, 255)),
-    "deep grey mat": lambda canvas: border(canvas, 60, (128, 128, 128)),
+    "deep gray mat": lambda canvas: border(canvas, 60, (128, 128, 128)),
     "red border": lambda canvas: border(canvas, 20, (160, 20, 30)),
     "wooden frame": wooden_frame,
     "frame on a wall": on_a_wall,
@@ -124,7 +124,7 @@ def test_a_frame_is_cut_off_to_the_canvas(frame: str, name: str) -> None:
     assert found.box is not None
     assert found.note is not None
     if frame != "hairline":  # which JPEG blurs into the canvas
-        assert found.note.startswith("a frame was" if "frame" in frame else "a border of one colour was")
+        assert found.note.startswith("a frame was" if "frame" in frame else "a border of one color was")
     allowed = TOLERANCE * max(canvas.shape)
     assert all(abs(a - b) <= allowed for a, b in zip(found.box, expected, strict=True)), (found.box, expected)
     left, top, right, bottom = expected
@@ -140,7 +140,7 @@ def test_the_cut_leaves_nothing_of_an_exact_border() -> None:
     whole[20:100, 30:130] = random.integers(0, 200, (80, 100, 3))
     found = find_canvas(whole)
     assert found.box == (32, 22, 128, 98)  # two pixels further in
-    assert found.note == "a border of one colour was cut off: 32 px left, 22 px top, 32 px right, 22 px bottom"
+    assert found.note == "a border of one color was cut off: 32 px left, 22 px top, 32 px right, 22 px bottom"
 
 
 def test_bars_above_and_below_are_cut_off_but_not_a_sky() -> None:
@@ -151,8 +151,8 @@ def test_bars_above_and_below_are_cut_off_but_not_a_sky() -> None:
     assert (box[0], box[2]) == (0, canvas.shape[1])
     assert abs(box[1] - 40) <= 2
     assert abs(box[3] - 40 - canvas.shape[0]) <= 2
-    grey = np.pad(canvas, ((40, 0), (0, 0), (0, 0)), constant_values=128)
-    assert find_canvas(grey).box is None
+    gray = np.pad(canvas, ((40, 0), (0, 0), (0, 0)), constant_values=128)
+    assert find_canvas(gray).box is None
 
 
 def test_a_border_on_three_sides_is_told_and_kept() -> None:
@@ -197,7 +197,7 @@ def test_training_tells_of_the_cut_records_it_and_keeps_a_frame_on_demand(
     command = ["train", str(painting), str(photo_folder), "--vgg", str(narrow_file), *options.split()]
     assert main([*command, "-o", str(tmp_path / "cut")]) == 0
     told = capsys.readouterr().err
-    assert "a border of one colour was cut off" in told
+    assert "a border of one color was cut off" in told
     assert "--keep-frame keeps it" in told
     box = json.loads((tmp_path / "cut" / "framed.json").read_text())["paintings"]["framed"]["box"]
     assert all(20 <= edge <= 30 for edge in box[:2])
@@ -210,10 +210,10 @@ def test_training_tells_of_the_cut_records_it_and_keeps_a_frame_on_demand(
 
 
 def squares(side: int, long_side: int = 640) -> Pixels:
-    """Squares of random greys."""
+    """Squares of random grays."""
     count = -(-long_side // side)
-    greys = np.random.default_rng(0).integers(0, 256, (count, count, 1), np.uint8)
-    return greys.repeat(side, 0).repeat(side, 1).repeat(3, 2)[: 3 * long_side // 4, :long_side]
+    grays = np.random.default_rng(0).integers(0, 256, (count, count, 1), np.uint8)
+    return grays.repeat(side, 0).repeat(side, 1).repeat(3, 2)[: 3 * long_side // 4, :long_side]
 
 
 def test_forms_that_are_twice_as_large_are_found_twice_as_large() -> None:
@@ -231,14 +231,14 @@ def test_only_a_painting_of_large_forms_is_taught_smaller_in_proportion_to_them(
     assert form_size(np.tile(shown, (2, 2, 1))[:480, :640]) == pytest.approx(33, rel=0.15)
 
 
-@given(scale=st.floats(0.5, 2.0), grey=st.integers(0, 255))
+@given(scale=st.floats(0.5, 2.0), gray=st.integers(0, 255))
 @settings(max_examples=10, deadline=None)
-def test_the_size_does_not_depend_on_the_file_s_resolution_and_a_blank_has_640_px(scale: float, grey: int) -> None:
+def test_the_size_does_not_depend_on_the_file_s_resolution_and_a_blank_has_640_px(scale: float, gray: int) -> None:
     large = Image.fromarray(squares(40))
     scaled = large.resize((round(640 * scale), round(480 * scale)), Image.Resampling.LANCZOS)
     # A file of half the resolution lacks the finest octave.
     assert find_style_size(np.asarray(scaled)) == pytest.approx(find_style_size(np.asarray(large)), rel=0.08)
-    assert find_style_size(np.full((30, 40, 3), grey, np.uint8)) == 640
+    assert find_style_size(np.full((30, 40, 3), gray, np.uint8)) == 640
 
 
 def test_training_tells_the_size_it_found_records_it_and_takes_a_given_one(
@@ -288,5 +288,5 @@ def test_what_a_transparent_painting_hides_is_not_learned(tmp_path: Path) -> Non
         pixels[:, :200, :3] = hidden
         Image.fromarray(pixels).save(tmp_path / f"{hidden}.png")
         paintings.append(load_painting(tmp_path / f"{hidden}.png", 128))
-    black, grey = paintings
-    np.testing.assert_array_equal(black, grey)
+    black, gray = paintings
+    np.testing.assert_array_equal(black, gray)

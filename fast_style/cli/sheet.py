@@ -26,7 +26,7 @@ def sheet(
     device: Device = "auto",
     force: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Lay every style on one photo, labelled.
+    """Lay every style on one photo, labeled.
 
     Args:
         photo: The photo.

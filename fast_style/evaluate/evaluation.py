@@ -40,7 +40,7 @@ class Result:
     Attributes:
         name: ``unstyled``, ``reference N``, or the name of the model or of the other program.
         terms: Means over the photos of total, content, style and tv.
-        neutral: Means over the photos of distance, colours and kept: see the neutral measure.
+        neutral: Means over the photos of distance, colors and kept: see the neutral measure.
         quality: Mean over the photos of each measure; the median for grids' ratios and borders.
         pictures: The picture of each photo.
         iterations: Iterations after which the reference reaches the same objective; None if it never did.
@@ -201,7 +201,7 @@ def find_faults(quality: Mapping[str, float], reference: Mapping[str, float]) ->
         levels, ratio = quality[f"grid_{period}_levels"], quality[f"grid_{period}_ratio"]
         limits = max(GRID_LEVELS, 2 * reference[f"grid_{period}_levels"])
         if levels > limits and ratio > max(GRID_RATIO, 2 * reference[f"grid_{period}_ratio"]):
-            faults.append(f"a grid of {period} px: {levels:.1f} levels, {ratio:.0f} times its neighbours")
+            faults.append(f"a grid of {period} px: {levels:.1f} levels, {ratio:.0f} times its neighbors")
     if quality["lattice"] > max(LATTICE, 3 * reference["lattice"]):
         faults.append(
             f"a lattice: {quality['lattice']:.1%} of the features' variance lies in the place within cells of "

@@ -35,13 +35,13 @@ class Neutral:
     Attributes:
         distance: Squared Wasserstein distance to the painting's features, as a share of the photo's, the mean over
             layers and scales: 0.0 is the painting's statistics, 1.0 is as far as the photo.
-        colours: Squared sliced Wasserstein distance to the painting's colors, as a share of the photo's.
+        colors: Squared sliced Wasserstein distance to the painting's colors, as a share of the photo's.
         kept: The share of the photo's content that the picture keeps: the cosine of their centered features; 1.0 is
             the photo.
     """
 
     distance: float
-    colours: float
+    colors: float
     kept: float
 
 
@@ -50,7 +50,7 @@ class _Raw:
     """A picture's squared distances from the painting, not yet shares, and its centered content features."""
 
     distances: NDArray[np.float64]
-    colours: float
+    colors: float
     content: Tensor
 
 
@@ -154,7 +154,7 @@ class NeutralMeasure:
         drawn, original = self._measure(picture), self._photos[key]
         return Neutral(
             distance=float((drawn.distances / np.maximum(original.distances, _SMALLEST)).mean()),
-            colours=drawn.colours / max(original.colours, _SMALLEST),
+            colors=drawn.colors / max(original.colors, _SMALLEST),
             kept=float(F.cosine_similarity(drawn.content, original.content, dim=0)),
         )
 

@@ -96,7 +96,7 @@ def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
                 "" if result.milliseconds is None else f"{result.milliseconds:,.0f}",
                 "" if result.ratio is None else f"{result.ratio:,.0f}",
                 "" if result.frame_milliseconds is None else f"{result.frame_milliseconds:.0f}",
-                *(f"{result.neutral[name]:.3f}" for name in ("distance", "colours", "kept")),
+                *(f"{result.neutral[name]:.3f}" for name in ("distance", "colors", "kept")),
                 f"{quality['ssim']:.2f}",
                 f"{quality['saturation']:.1%}",
                 f"{quality['dead_area']:.1%}",

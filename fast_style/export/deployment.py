@@ -32,7 +32,7 @@ from fast_style.painting import load_painting
 
 IO = Literal["float", "uint8"]
 
-# Largest rise of the objective that training minimised, as a share of it.
+# Largest rise of the objective that training minimized, as a share of it.
 LARGEST_RISE: dict[Precision, float] = {"fp16": 0.01, "int8": 0.05}
 # 8-bit convolutions are chosen on the calibration photos, so they leave room for the held-out ones, dB.
 _PSNR_MARGIN = 3.0
@@ -52,7 +52,7 @@ class Fidelity:
         psnr: Against float32, of the worst photo, dB.
         largest: Largest absolute difference, in [0, 1].
         mean: Mean absolute difference, in [0, 1].
-        objective: Mean of what training minimised, float32.
+        objective: Mean of what training minimized, float32.
         objective_reduced: The same for the reduced graph.
         photos: How many photos these are.
     """

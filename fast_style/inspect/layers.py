@@ -23,7 +23,7 @@ from fast_style.losses.vgg import VGG, FrozenConv2d
 _EVERYWHERE = {"adaptive_avg_pool2d", "mean", "flatten", "matmul", "multi_head_attention_forward"}
 _EVERYWHERE |= {"scaled_dot_product_attention"}
 
-# Width and height of the part of the picture that a value depends on, and the px between neighbouring values.
+# Width and height of the part of the picture that a value depends on, and the px between neighboring values.
 Reach = tuple[float, float, float]
 
 

@@ -20,7 +20,7 @@ def gram_matrix(features: Tensor) -> Tensor:
         (N, C, C), symmetric: F Fᵀ / (C·H·W) with F the features as C rows of H·W values.
 
     Reference:
-        Gatys, Ecker and Bethge 2016, equation 3; normalised as in Johnson, Alahi and Fei-Fei 2016, equation 3.
+        Gatys, Ecker and Bethge 2016, equation 3; normalized as in Johnson, Alahi and Fei-Fei 2016, equation 3.
     """
     with torch.autocast(features.device.type, enabled=False):
         gram: Tensor = _Gram.apply(features)

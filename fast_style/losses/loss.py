@@ -1,4 +1,4 @@
-"""The loss: a weighted sum of named terms. What is summed here is what is minimised, shown, written and watched."""
+"""The loss: a weighted sum of named terms. What is summed here is what is minimized, shown, written and watched."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fast_style.losses.calibration import Calibration
 from fast_style.losses.objective import Objective
 from fast_style.losses.second_view import Motion
 from fast_style.losses.term import Seen, Term
-from fast_style.losses.terms.color import Colour
+from fast_style.losses.terms.color import Color
 from fast_style.losses.terms.content import Content
 from fast_style.losses.terms.grids import Lattice
 from fast_style.losses.terms.spread import Spread
@@ -28,7 +28,7 @@ from fast_style.losses.weights import load_vgg_weights
 
 # The terms of a picture's objective, in the order in which they are summed, shown and written. A new term goes here;
 # it counts if the objective gives it a weight.
-PICTURE_TERMS: tuple[Callable[[Objective], Term], ...] = (Content, Style, TotalVariation, CoarseStyle, Spread, Colour)
+PICTURE_TERMS: tuple[Callable[[Objective], Term], ...] = (Content, Style, TotalVariation, CoarseStyle, Spread, Color)
 
 # The figures that every picture has, even of a term without weight: columns of tables, keys of cards.
 FIGURES = ("total", Content.name, Style.name, TotalVariation.name)
@@ -54,7 +54,7 @@ class LossTerms:
 
     @property
     def total(self) -> Tensor:
-        """The sum of the weighted terms: exactly what is minimised."""
+        """The sum of the weighted terms: exactly what is minimized."""
         return sum(self.weighted.values(), start=torch.zeros(()))
 
     def at_strength(self, strength: float) -> LossTerms:
@@ -102,13 +102,13 @@ class WeightedSum(nn.Module):
         self.terms = cast("Mapping[str, Term]", nn.ModuleDict(counting))
 
     def features(self, image: Tensor, *, window: Window | None = None) -> dict[str, Tensor]:
-        """All of a picture's activations that the terms look at, labelled by view; gradients flow to the picture."""
+        """All of a picture's activations that the terms look at, labeled by view; gradients flow to the picture."""
         terms = list(self.terms.values())
         return self._activations(_look(terms, image, window), terms)
 
     @torch.no_grad()
     def content_targets(self, photo: Tensor, *, window: Window | None = None) -> dict[str, Tensor]:
-        """The photo's activations that :meth:`forward` compares with, labelled by view."""
+        """The photo's activations that :meth:`forward` compares with, labeled by view."""
         terms = [term for term in self.terms.values() if term.against == "photo"]
         return self._activations(_look(terms, photo, window), terms)
 

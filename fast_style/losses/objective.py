@@ -1,4 +1,4 @@
-"""What is minimised, as plain values: the layers, the weights and how the perceptual network is built."""
+"""What is minimized, as plain values: the layers, the weights and how the perceptual network is built."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Weighting = Literal["balanced", "classic", "gatys"]
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised: layers, pooling, padding and weights.
+    """What is minimized: layers, pooling, padding and weights.
 
     Three ways to weigh. ``balanced`` measures each term against what unstyled photos score on it, so that one
     set of weights, and the one human number ``strength``, serves every painting::
@@ -22,7 +22,7 @@ class Objective:
         style   = Σ w · |G − G_style|² / E_photos |G − G_style|²       (1.0: not styled at all)
         tv      = TV / E_photos TV                                     (1.0: as rough as a photo)
 
-    ``classic`` takes Johnson's normalisations as they are, and needs its weights found for each painting.
+    ``classic`` takes Johnson's normalizations as they are, and needs its weights found for each painting.
     ``gatys`` takes those of Gatys et al., half a sum for content and a quarter for style::
 
         content = Σ w · ½ Σ (f − f_photo)²            (equation 1)
@@ -46,7 +46,7 @@ class Objective:
         coarse_weight: Weight of that; 0 leaves it out.
         spread_layers: Where the features' means and deviations are compared; empty stands for the style layers.
         spread_weight: Weight of that; it sees what is rare.
-        colour_weight: Weight of the distance of the colours, whatever lies where.
+        color_weight: Weight of the distance of the colors, whatever lies where.
         pooling: The perceptual network's pooling.
         padding: Its padding. Zeros look like an edge around every picture; ``replicate`` shows none.
 
@@ -72,7 +72,7 @@ class Objective:
     coarse_weight: float = 0.0
     spread_layers: tuple[str, ...] = ()
     spread_weight: float = 0.0
-    colour_weight: float = 0.0
+    color_weight: float = 0.0
     pooling: Pooling = "avg"
     padding: Padding = "replicate"
 
@@ -85,7 +85,7 @@ class Objective:
             "tv_weight",
             "coarse_weight",
             "spread_weight",
-            "colour_weight",
+            "color_weight",
         ):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
@@ -117,7 +117,7 @@ class Objective:
 
 
 # What the real-time networks learn. Every layer looks at full size, since it is at relu3_1 to relu5_1 that bold
-# networks are nearer to the painting. Two layers at half the size ask for large forms, the spread and colours for what
+# networks are nearer to the painting. Two layers at half the size ask for large forms, the spread and colors for what
 # is rare.
 BOLD = Objective(
     content_layers=("relu4_2",),
@@ -130,5 +130,5 @@ BOLD = Objective(
     coarse_weight=3.0,
     spread_layers=("relu2_1", "relu3_1", "relu4_1"),
     spread_weight=3.0,
-    colour_weight=4.0,
+    color_weight=4.0,
 )

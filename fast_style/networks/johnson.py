@@ -25,7 +25,7 @@ class ConvLayer(nn.Module):
 
 
 class UpsampleConvLayer(ConvLayer):
-    """Nearest-neighbour upsampling by two, then a convolution: no checkerboard (Odena et al. 2016)."""
+    """Nearest-neighbor upsampling by two, then a convolution: no checkerboard (Odena et al. 2016)."""
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, 2H, 2W)."""
@@ -82,7 +82,7 @@ class JohnsonNetwork(TransformerNetwork):
         self.deconv2 = UpsampleConvLayer(64, 32, 3)
         self.in5 = InstanceNormalization(32)
         self.deconv3 = ConvLayer(32, 3, 9)
-        # Differs from the paper and from pytorch/examples, whose bias begins near 0: a mid-grey picture of low
+        # Differs from the paper and from pytorch/examples, whose bias begins near 0: a mid-gray picture of low
         # contrast, since from a mean of zero half of the pixels would be black.
         nn.init.constant_(self.deconv3.conv2d.bias, 0.5)  # type: ignore[arg-type]  # Conv2d types its bias as optional
 

@@ -205,7 +205,7 @@ class RealtimeNetwork(TransformerNetwork):
         quarter = self.stem(image, condition.part("stem"))
         features = self.down(quarter, condition.part("down"))
         # The outer ring of cells lies in the margin and has met the zero padding of the two convolutions before
-        # it; its neighbours take its place, so that no zero reaches the picture.
+        # it; its neighbors take its place, so that no zero reaches the picture.
         features = F.pad(features[..., 1:-1, 1:-1], (1,) * 4, mode="reflect")
         # A step of its own, as the smallest picture has two cells, and a reflection adds fewer than there are.
         features = F.pad(features, (self.AROUND,) * 4, mode="reflect")
@@ -238,7 +238,7 @@ def _cells(origin: Origin, cell: int) -> Origin:
 
 @torch.no_grad()
 def upsampling(inputs: int, outputs: int, *, bias: bool = True) -> nn.ConvTranspose2d:
-    """Make a pixel shuffle by 2 by another name, which runtimes are faster at. It starts as nearest-neighbour."""
+    """Make a pixel shuffle by 2 by another name, which runtimes are faster at. It starts as nearest-neighbor."""
     layer = nn.ConvTranspose2d(inputs, outputs, 2, 2, bias=bias)
     layer.weight.copy_(layer.weight[..., :1, :1].clone())
     return layer
@@ -252,16 +252,16 @@ def initialize_smooth_shuffle(conv: nn.Conv2d, *, factor: int) -> None:
     random mixture of channels that all the pixels of a cell share.
 
     Reference:
-        Aitken et al. 2017 (ICNR) start all pixels of a cell equal, that is, as nearest-neighbour upsampling.
+        Aitken et al. 2017 (ICNR) start all pixels of a cell equal, that is, as nearest-neighbor upsampling.
     """
     outputs, inputs, kernel, _ = conv.weight.shape
-    centre = kernel // 2
+    center = kernel // 2
     taps = torch.zeros(factor, kernel)
     for phase in range(factor):
         position = (phase + 0.5) / factor - 0.5
         floor = math.floor(position)
-        taps[phase, centre + floor] += 1 - (position - floor)
-        taps[phase, centre + floor + 1] += position - floor
+        taps[phase, center + floor] += 1 - (position - floor)
+        taps[phase, center + floor + 1] += position - floor
     mixture = torch.empty(outputs // factor**2, inputs)
     nn.init.kaiming_uniform_(mixture, a=math.sqrt(5))
     smooth = torch.einsum("ci,pk,ql->cpqikl", mixture, taps, taps)

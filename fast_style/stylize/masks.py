@@ -104,7 +104,7 @@ def paint_masked(
 ) -> None:
     """Paint each style where its mask is white, as if only that were the picture; the photo shows where none is.
 
-    Each style has the statistics of what is inside its mask, so that a bright sky does not change the colours of the
+    Each style has the statistics of what is inside its mask, so that a bright sky does not change the colors of the
     ground. Where masks overlap, the styles are mixed as pictures.
 
     Args:

@@ -141,7 +141,7 @@ class Checkpoints(StyleCallback):
 class Metrics(StyleCallback):
     """Append the losses to a CSV file; a resumed run first drops the rows it is about to write again.
 
-    ``total`` is what is minimised, the weighted sum; each term stands under its name, in its unit and not weighted.
+    ``total`` is what is minimized, the weighted sum; each term stands under its name, in its unit and not weighted.
     """
 
     def __init__(self, path: Path, *, every: int) -> None:

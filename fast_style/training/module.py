@@ -49,7 +49,7 @@ def training_losses(loss: PerceptualLoss, recipe: Recipe, *, cell: int) -> list[
         cell: The network's stride, px.
 
     Returns:
-        What the steps minimise in turn: one sum, or four if the terms that draw a second time count in turns.
+        What the steps minimize in turn: one sum, or four if the terms that draw a second time count in turns.
     """
     rising = [
         term.with_weight(replace(term.weight, first=FIRST_STYLE_SHARE, until=recipe.style_warmup))
@@ -203,7 +203,7 @@ class StyleModule(pl.LightningModule):
         return draw_window(random, side, side - 2 * rim - side // 16)
 
     def figures(self) -> dict[str, float]:
-        """The latest step's ``total``, which is minimised, and each term's value, unweighted; empty before a step.
+        """The latest step's ``total``, which is minimized, and each term's value, unweighted; empty before a step.
 
         Last, if the recipe asks for it, how much of the photos was ``kept``.
         """

@@ -119,7 +119,7 @@ def test_photo_is_painted_as_by_the_python_runtime(
         assert np.abs(shown(page).astype(int) - stylizer.frame(frame).astype(int)).max() <= 1
 
 
-def test_blend_and_colours_are_those_of_the_python_runtime(
+def test_blend_and_colors_are_those_of_the_python_runtime(
     page: Any, model: Path, frames: list[Pixels], tmp_path: Path
 ) -> None:
     path = choose(page, frames[0], tmp_path)

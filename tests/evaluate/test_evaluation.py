@@ -135,7 +135,7 @@ def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos: dict[str, Pi
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/jpeg;base64,") == 2
     assert page.count("data:image/svg+xml;base64,") == 2
-    assert found.baselines[0].neutral == pytest.approx({"distance": 1.0, "colours": 1.0, "kept": 1.0})
+    assert found.baselines[0].neutral == pytest.approx({"distance": 1.0, "colors": 1.0, "kept": 1.0})
     assert model.neutral == pytest.approx(found.baselines[1].neutral)
 
 
@@ -253,6 +253,6 @@ def test_command_leaves_a_report_and_lists_what_failed(
     assert report["models"][0]["terms"]["total"] == pytest.approx(report["baselines"][0]["terms"]["total"], rel=1e-4)
     assert set(report["models"][0]["terms"]) == set(FIGURES)
     assert [model["name"] for model in report["models"]] == ["good", "theirs"]
-    assert report["models"][0]["neutral"] == pytest.approx({"distance": 1.0, "colours": 1.0, "kept": 1.0}, abs=1e-3)
+    assert report["models"][0]["neutral"] == pytest.approx({"distance": 1.0, "colors": 1.0, "kept": 1.0}, abs=1e-3)
     assert main(arguments) == 2
     assert "already holds a report" in capsys.readouterr().err

@@ -75,13 +75,13 @@ def measure(painting: Pixels) -> NeutralMeasure:
 
 def test_the_photo_itself_scores_one(measure: NeutralMeasure, photo: Pixels) -> None:
     found = measure.measure(photo, photo)
-    assert (found.distance, found.colours, found.kept) == pytest.approx((1.0, 1.0, 1.0))
+    assert (found.distance, found.colors, found.kept) == pytest.approx((1.0, 1.0, 1.0))
 
 
 def test_the_painting_itself_is_no_distance_away(measure: NeutralMeasure, photo: Pixels, painting: Pixels) -> None:
     found = measure.measure(photo, painting)
     assert found.distance == pytest.approx(0.0, abs=1e-3)
-    assert found.colours == pytest.approx(0.0, abs=1e-9)
+    assert found.colors == pytest.approx(0.0, abs=1e-9)
     assert abs(found.kept) < 0.5
 
 
@@ -89,7 +89,7 @@ def test_a_half_mixed_picture_lies_between(measure: NeutralMeasure, photo: Pixel
     mixed = (photo // 2 + painting // 2).astype(np.uint8)
     found = measure.measure(photo, mixed)
     assert 0.0 < found.distance < 1.0
-    assert 0.0 < found.colours < 1.0
+    assert 0.0 < found.colors < 1.0
     assert 0.0 < found.kept < 1.0
 
 

@@ -29,14 +29,14 @@ def noise(seed: int = 0, size: tuple[int, int] = (160, 192)) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (*size, 3)).astype(np.uint8)
 
 
-def grey(size: tuple[int, int] = (128, 128), value: int = 128) -> Pixels:
+def gray(size: tuple[int, int] = (128, 128), value: int = 128) -> Pixels:
     return np.full((*size, 3), value, dtype=np.uint8)
 
 
 @pytest.mark.parametrize("period", [2, 4, 8])
 @pytest.mark.parametrize("phase", [0, 1, 3])
 def test_grid_on_grey_is_measured_at_its_period_and_amplitude(period: int, phase: int) -> None:
-    found = grids(with_grid(grey(), period, 5.0, phase))
+    found = grids(with_grid(gray(), period, 5.0, phase))
     assert found[period].visible
     assert found[period].levels == pytest.approx(5.0, rel=0.01)
 
@@ -50,7 +50,7 @@ def test_cosine_of_period_four_has_its_mean_square_as_energy() -> None:
 
 
 def test_constant_picture_has_no_grid() -> None:
-    assert all(grid.levels == 0.0 and grid.ratio == pytest.approx(1.0) for grid in grids(grey()).values())
+    assert all(grid.levels == 0.0 and grid.ratio == pytest.approx(1.0) for grid in grids(gray()).values())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,7 +71,7 @@ def test_white_noise_is_no_grid() -> None:
 
 
 def test_grid_whose_sign_wanders_is_found() -> None:
-    steady = with_grid(grey((256, 256)), 4, 6.0).astype(int) - 128
+    steady = with_grid(gray((256, 256)), 4, 6.0).astype(int) - 128
     sign = np.where(np.arange(256) < 128, 1, -1)[None, :, None]
     folded = np.stack([(steady * sign)[i::4, j::4].mean() for i in range(4) for j in range(4)])
     assert np.abs(folded).max() < 1e-9  # a mean over the whole picture would see nothing
@@ -80,7 +80,7 @@ def test_grid_whose_sign_wanders_is_found() -> None:
 
 def test_picture_too_small_for_grids_is_an_error() -> None:
     with pytest.raises(ImageError, match="40×63 px is too small to look for grids"):
-        grids(grey((63, 40)))
+        grids(gray((63, 40)))
 
 
 def test_border_of_white_noise_is_like_its_inside() -> None:
@@ -103,11 +103,11 @@ def test_band_in_the_middle_is_no_border() -> None:
 
 
 def test_border_of_a_constant_picture_is_one_by_definition() -> None:
-    assert border_contrast(grey()) == 1.0
+    assert border_contrast(gray()) == 1.0
 
 
 def test_saturation_counts_values_at_the_ends() -> None:
-    picture = grey()
+    picture = gray()
     picture[:32] = 255
     picture[32:64, :, 0] = 0
     assert saturation(picture) == pytest.approx(0.25 + 0.25 / 3)
@@ -122,7 +122,7 @@ def test_half_a_flat_picture_is_half_dead() -> None:
 def test_color_count_of_equal_shares_is_their_number() -> None:
     picture = np.repeat(np.array([[0, 0, 0], [64, 0, 0], [0, 64, 0], [0, 0, 255]], dtype=np.uint8), 16, axis=0)
     assert color_count(picture.reshape(8, 8, 3)) == pytest.approx(4.0)
-    assert color_count(grey()) == pytest.approx(1.0)
+    assert color_count(gray()) == pytest.approx(1.0)
 
 
 def test_dead_channel_has_no_spread() -> None:
@@ -149,4 +149,4 @@ def test_picture_is_wholly_similar_to_itself() -> None:
 
 def test_structural_similarity_of_different_sizes_is_an_error() -> None:
     with pytest.raises(ImageError, match="one size"):
-        structural_similarity(grey((20, 20)), grey((20, 21)))
+        structural_similarity(gray((20, 20)), gray((20, 21)))

@@ -173,7 +173,7 @@ def test_subtitles_are_copied(make_clip: Make, same: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
 @pytest.mark.parametrize("full", [False, True])
-def test_a_grey_ramp_stays_grey_and_colours_stay(
+def test_a_grey_ramp_stays_grey_and_colors_stay(
     make_clip: Make, same: Path, tmp_path: Path, matrix: Colorspace, full: bool
 ) -> None:
     ramp = np.broadcast_to(np.repeat(np.arange(0, 256, 4, dtype=np.uint8), 4), (3, 64, 256)).copy()
@@ -182,9 +182,9 @@ def test_a_grey_ramp_stays_grey_and_colours_stay(
         bars[:, :, number * 64 : number * 64 + 64] = np.array(color, np.uint8)[:, None, None]
     clip = make_clip(frames=[ramp, bars], colors=Colors(matrix, full), quality=98)
     run(clip, tmp_path / "out.mp4", same, quality=98)
-    grey, colored = read_frames(tmp_path / "out.mp4")
-    assert np.ptp(grey.planes.astype(int), axis=0).max() <= 5
-    assert abs(grey.planes.astype(int) - ramp).max() <= 5
+    gray, colored = read_frames(tmp_path / "out.mp4")
+    assert np.ptp(gray.planes.astype(int), axis=0).max() <= 5
+    assert abs(gray.planes.astype(int) - ramp).max() <= 5
     inside = np.r_[8:56, 72:120, 136:184, 200:248]
     assert abs(colored.planes.astype(int) - bars)[:, 8:56, inside].max() <= 8
     with av.open(str(tmp_path / "out.mp4")) as container:

@@ -73,15 +73,15 @@ def test_exif_orientation_turns_the_picture_upright(tmp_path: Path, orientation:
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "I;16"])
 def test_every_mode_becomes_the_same_rgb(tmp_path: Path, mode: str) -> None:
-    grey = Image.fromarray(np.tile(np.array([0, 255], dtype=np.uint8), (8, 8)))
+    gray = Image.fromarray(np.tile(np.array([0, 255], dtype=np.uint8), (8, 8)))
     if mode == "I;16":
-        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+        image = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
     else:
-        image = grey.convert("RGB").convert(mode) if mode != "LA" else grey.convert("LA")
+        image = gray.convert("RGB").convert(mode) if mode != "LA" else gray.convert("LA")
     path = tmp_path / ("x.tiff" if mode in {"CMYK", "YCbCr"} else "x.png")
     image.save(path)
     picture = load_image(path)
-    np.testing.assert_allclose(picture.pixels, np.asarray(grey.convert("RGB")), atol=3)
+    np.testing.assert_allclose(picture.pixels, np.asarray(gray.convert("RGB")), atol=3)
     assert (picture.alpha is not None) == (mode in {"RGBA", "LA"})
 
 
@@ -112,7 +112,7 @@ def test_a_jpeg_has_its_transparent_parts_on_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hidden", [0, 90, 255])
-def test_colours_hidden_by_transparency_are_not_seen(tmp_path: Path, hidden: int) -> None:
+def test_colors_hidden_by_transparency_are_not_seen(tmp_path: Path, hidden: int) -> None:
     pixels = np.full((32, 32, 4), hidden, np.uint8)
     pixels[:, :, 3] = 0
     pixels[8:24, 8:24] = (200, 30, 60, 255)

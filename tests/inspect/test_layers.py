@@ -52,8 +52,8 @@ def test_a_photo_is_no_different_from_itself_and_all_different_from_black() -> N
     photo = torch.rand(1, 3, 32, 32)
     assert set(gram_differences(vgg, photo, photo).values()) == {0.0}
     assert list(gram_differences(vgg, photo, photo)) == ["relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1"]
-    grey = torch.full_like(photo, 0.5)  # the mean the small network subtracts: nothing answers, and no bias
-    assert gram_differences(vgg, photo, grey)["relu1_1"] == pytest.approx(1.0)
+    gray = torch.full_like(photo, 0.5)  # the mean the small network subtracts: nothing answers, and no bias
+    assert gram_differences(vgg, photo, gray)["relu1_1"] == pytest.approx(1.0)
 
 
 def test_gram_differences_follow_the_formula() -> None:

@@ -204,7 +204,7 @@ def test_keys_in_a_real_window(display: str, make_clip: Make, negative: Path, sa
             time.sleep(0.05)
 
     def color() -> list[int]:
-        """The colour in the lower half of the window, far from any text."""
+        """The color in the lower half of the window, far from any text."""
         pixel = ImageGrab.grab(xdisplay=display).convert("RGB").getpixel((240, 300))
         assert isinstance(pixel, tuple)
         return [int(value) for value in pixel]

@@ -1,4 +1,4 @@
-"""The terms that ask for large forms and for the painting's colours."""
+"""The terms that ask for large forms and for the painting's colors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OBJECTIVE = Objective(
     coarse_layers=LAYERS,
     coarse_weight=2.0,
     spread_weight=3.0,
-    colour_weight=4.0,
+    color_weight=4.0,
 )
 
 
@@ -39,13 +39,13 @@ def test_mean_and_deviation_of_a_known_channel() -> None:
     assert deviation == pytest.approx(math.sqrt(5.0 + 1e-4))
 
 
-def test_quantiles_do_not_depend_on_where_a_colour_lies() -> None:
+def test_quantiles_do_not_depend_on_where_a_color_lies() -> None:
     image = torch.rand(1, 3, 16, 16)
     shuffled = image.flatten(2)[..., torch.randperm(256)].view(1, 3, 16, 16)
     torch.testing.assert_close(color_quantiles(image), color_quantiles(shuffled))
 
 
-def test_a_shift_of_all_colours_is_the_mean_square_of_its_projections() -> None:
+def test_a_shift_of_all_colors_is_the_mean_square_of_its_projections() -> None:
     image = torch.rand(1, 3, 16, 16) * 0.5
     moved = color_quantiles(image + 0.25) - color_quantiles(image)
     generator = torch.Generator().manual_seed(1)
@@ -57,7 +57,7 @@ def test_the_painting_itself_scores_zero_and_an_unstyled_photo_one(vgg: VGG) -> 
     painting, photo = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32) ** 3
     loss = PerceptualLoss(vgg, [painting], OBJECTIVE)
     loss.calibrate([photo])
-    names = ("coarse_style", "spread", "colour")
+    names = ("coarse_style", "spread", "color")
     itself = loss(painting, loss.content_targets(painting)).values
     unstyled = loss(photo, loss.content_targets(photo)).values
     assert [float(itself[name]) for name in names] == pytest.approx([0.0] * 3, abs=1e-5)
@@ -103,7 +103,7 @@ def test_the_strength_multiplies_all_that_asks_for_the_painting(vgg: VGG) -> Non
         PerceptualLoss(vgg, [painting], replace(OBJECTIVE, strength=strength)).terms for strength in (1.0, 2.0)
     )
     ratios = {name: bold[name].weight_at(1.0) / plain[name].weight_at(1.0) for name in plain}
-    assert ratios == {"content": 1.0, "style": 2.0, "tv": 1.0, "coarse_style": 2.0, "spread": 2.0, "colour": 2.0}
+    assert ratios == {"content": 1.0, "style": 2.0, "tv": 1.0, "coarse_style": 2.0, "spread": 2.0, "color": 2.0}
 
 
 @pytest.mark.parametrize("name", ["fast", "tiny", "fine"])

@@ -33,7 +33,7 @@ NARROW = Objective(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_
 
 
 class MeanColor(Term):
-    """A term that nothing knows of: the painting's mean colour, seen at half size, and a layer's mean there."""
+    """A term that nothing knows of: the painting's mean color, seen at half size, and a layer's mean there."""
 
     name = "mean_color"
     view = Inside(2)
@@ -169,7 +169,7 @@ def test_a_calibration_of_the_three_terms_reads_as_it_always_did() -> None:
     assert calibration.units("a later term") == {}
 
 
-def test_the_border_is_compared_by_colour_and_only_what_is_drawn_alone_learns() -> None:
+def test_the_border_is_compared_by_color_and_only_what_is_drawn_alone_learns() -> None:
     draw = nn.Conv2d(3, 3, 3, padding=1)
     photo = torch.rand(1, 3, 48, 48)
     with torch.no_grad():

@@ -67,9 +67,9 @@ def test_a_state_dict_gives_what_torchvisions_whole_module_gives(tmp_path: Path,
         torch.testing.assert_close(vgg(photo)["pool5"], module.features(normalize(photo)), rtol=1e-4, atol=1e-6)
 
 
-def test_caffe_first_layer_sees_edges_and_colours() -> None:
+def test_caffe_first_layer_sees_edges_and_colors() -> None:
     weight, _ = load_vgg_weights("caffe-vgg19").convolutions[0]
-    # Filters of a trained first layer are smooth: neighbours in the kernel resemble each other. Noise has zero.
+    # Filters of a trained first layer are smooth: neighbors in the kernel resemble each other. Noise has zero.
     flat = weight - weight.mean(dim=(2, 3), keepdim=True)
     similarity = (flat[..., 1:] * flat[..., :-1]).sum() / flat.square().sum()
     assert weight.shape == (64, 3, 3, 3)

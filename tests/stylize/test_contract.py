@@ -134,13 +134,13 @@ def test_a_size_that_only_running_refuses_is_an_error(tmp_path: Path) -> None:
     assert "may not take every size" in str(caught.value.hint)
 
 
-def test_blend_and_kept_colours_are_at_the_pictures_own_size(tmp_path: Path) -> None:
+def test_blend_and_kept_colors_are_at_the_pictures_own_size(tmp_path: Path) -> None:
     stylizer = Stylizer(foreign(tmp_path / "x.onnx", [1, 3, 16, 16]), value_range="0-255")
     np.testing.assert_array_equal(stylizer.frame(FRAME, blend=0.0), FRAME)
     half = (stylizer.frame(FRAME).astype(float) + FRAME) / 2
     assert np.abs(stylizer.frame(FRAME, blend=0.5) - half).max() <= 0.51
-    grey = np.full((32, 32, 3), (110, 100, 90), np.uint8)
-    kept = stylizer.frame(grey, keep_colors=True).astype(int)
+    gray = np.full((32, 32, 3), (110, 100, 90), np.uint8)
+    kept = stylizer.frame(gray, keep_colors=True).astype(int)
     assert np.abs((kept[..., 0] - kept[..., 1]) - 10).max() <= 1
 
 

@@ -28,7 +28,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 def random_weights() -> Weights:
-    """Five channels at full size and at half; the end is centred on grey and goes beyond 0 and 255."""
+    """Five channels at full size and at half; the end is centerd on gray and goes beyond 0 and 255."""
     generator = np.random.default_rng(3)
     shapes = {"first": (5, 3, 9, 9), "down": (5, 5, 3, 3), "up": (5, 5, 3, 3), "last": (3, 5, 9, 9)}
     weights = {f"{name}.w": generator.normal(0, 0.2, shape).astype(np.float32) for name, shape in shapes.items()}
@@ -148,7 +148,7 @@ def test_a_webcam_takes_a_model_from_elsewhere(clips: Path, tmp_path: Path, caps
 def test_a_webcam_refuses_what_is_no_style(
     make_clip: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = foreign(tmp_path / "grey.onnx", [1, 1, 48, 64])
+    model = foreign(tmp_path / "gray.onnx", [1, 1, 48, 64])
     command = ["webcam", "--style", str(model), "--source", str(make_clip()), "--headless", "--range", "0-255"]
     assert main(command) == 2
     assert "cannot serve as a style: axis 1 of its input holds 1" in capsys.readouterr().err

@@ -257,7 +257,7 @@ def mode_of(path: Path) -> str:
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P"])
 @pytest.mark.usefixtures("parted")
-def test_other_colour_spaces_are_streamed_as_rgb(stylizer: Stylizer, tmp_path: Path, mode: str) -> None:
+def test_other_color_spaces_are_streamed_as_rgb(stylizer: Stylizer, tmp_path: Path, mode: str) -> None:
     source = tmp_path / ("photo.png" if mode == "P" else "photo.jpg")
     Image.fromarray(photo(200, 150)).convert(mode).save(source)
     stylize(source, tmp_path / "out.png", stylizer)
@@ -304,9 +304,9 @@ def test_sixteen_bits_survive_tiles_and_larger_strokes(stylizer: Stylizer, tmp_p
 
 def test_a_header_tells_sixteen_bits_from_eight(tmp_path: Path) -> None:
     save_image(Picture(photo(20, 30)), tmp_path / "a.tif")
-    Image.fromarray(np.zeros((20, 30), np.uint16)).save(tmp_path / "grey.png")
+    Image.fromarray(np.zeros((20, 30), np.uint16)).save(tmp_path / "gray.png")
     (tmp_path / "no.png").write_bytes(b"no picture")
-    for name, deep in (("a.tif", False), ("grey.png", False)):
+    for name, deep in (("a.tif", False), ("gray.png", False)):
         header = read_header(tmp_path / name)
         assert header is not None
         assert header.deep is deep

@@ -51,10 +51,10 @@ def test_without_a_warmup_the_style_counts_in_full_from_the_start(picture_loss: 
     assert loss.terms["style"].weight_at(0.0) == Objective().style_weight
 
 
-def test_the_figures_total_is_exactly_what_the_step_minimises(module: StyleModule) -> None:
-    minimised = at(module, 250).training_step((torch.rand(1, 3, 64, 64), []), 0)
+def test_the_figures_total_is_exactly_what_the_step_minimizes(module: StyleModule) -> None:
+    minimized = at(module, 250).training_step((torch.rand(1, 3, 64, 64), []), 0)
     figures, recipe = module.figures(), module.recipe
-    assert figures["total"] == minimised.item()
+    assert figures["total"] == minimized.item()
     weights = {
         "content": recipe.objective.content_weight,
         "style": 0.625 * recipe.objective.style_weight,

@@ -52,7 +52,7 @@ def odd_picture(name: str) -> Image.Image:
             return Image.open(SKIMAGE / "horse.png").convert("RGB")
         case "photograph":
             return Image.open(PHOTOS["china"]).convert("RGB")
-        case "flat colour":
+        case "flat color":
             return Image.new("RGB", (128, 96), (200, 30, 60))
         case "noise":
             return Image.fromarray(random.integers(0, 256, (96, 128, 3), np.uint8))
@@ -79,7 +79,7 @@ def vgg() -> VGG:
 
 
 @pytest.mark.parametrize(
-    "name", ["black and white", "photograph", "flat colour", "noise", "strip of 16 px", "text", "gradient"]
+    "name", ["black and white", "photograph", "flat color", "noise", "strip of 16 px", "text", "gradient"]
 )
 def test_default_settings_do_not_diverge_on_odd_paintings(
     name: str, vgg: VGG, photo_folder: Path, tmp_path: Path

@@ -8,14 +8,14 @@ from torch import Tensor
 from fast_style.errors import InputError
 from fast_style.losses.term import Seen, Term, Weight
 
-_BLOCK = 16  # px: strokes may lie elsewhere, so only the colours of blocks are compared
+_BLOCK = 16  # px: strokes may lie elsewhere, so only the colors of blocks are compared
 
 
 class Border(Term):
     """How far the border of a picture is from what is drawn there if the photo goes on.
 
     The photo, cut to the window that is scored, is drawn once more by itself, and compared with the same part of the
-    picture of the larger photo: the mean square of the difference between the colours of blocks. Only what is drawn
+    picture of the larger photo: the mean square of the difference between the colors of blocks. Only what is drawn
     by itself learns from it.
 
     Args:

@@ -1,4 +1,4 @@
-"""The colours: their distribution is to be the painting's, whatever lies where."""
+"""The colors: their distribution is to be the painting's, whatever lies where."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ _QUANTILES = 1024
 
 
 def color_quantiles(image: Tensor) -> Tensor:
-    """Sort an image's colours along fixed directions: (N, 3, H, W) to (N, 32, 1024), float32."""
+    """Sort an image's colors along fixed directions: (N, 3, H, W) to (N, 32, 1024), float32."""
     generator = torch.Generator().manual_seed(1)
     directions = F.normalize(torch.randn(_DIRECTIONS, 3, generator=generator), dim=1).to(image.device)
     ordered = (directions @ image.float().flatten(2)).sort(dim=2).values
     return F.interpolate(ordered, size=_QUANTILES, mode="linear", align_corners=True)
 
 
-class Colour(Term):
-    """The sliced Wasserstein distance of the colours, seen at a quarter of the size.
+class Color(Term):
+    """The sliced Wasserstein distance of the colors, seen at a quarter of the size.
 
     Reference:
-        Heitz, Vanhoey, Chambon and Belcour 2021, section 3, for colours instead of features.
+        Heitz, Vanhoey, Chambon and Belcour 2021, section 3, for colors instead of features.
 
     Differs from the paper:
         The directions are fixed, so that the painting is sorted once.
     """
 
-    name = "colour"
+    name = "color"
     view = Inside(4)
     against = "painting"
 
     def __init__(self, objective: Objective) -> None:
         super().__init__(
-            Weight(objective.strength * objective.colour_weight), balanced=objective.weighting == "balanced"
+            Weight(objective.strength * objective.color_weight), balanced=objective.weighting == "balanced"
         )
 
     def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:

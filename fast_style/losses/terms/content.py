@@ -23,7 +23,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
 
 def kept(features: Tensor, target: Tensor) -> Tensor:
-    """How much of a photo is still seen: the cosine of two activations whose channels are centred.
+    """How much of a photo is still seen: the cosine of two activations whose channels are centerd.
 
     Args:
         features: Of the pictures, (N, C, H, W).
@@ -69,7 +69,7 @@ class Content(Term):
         """How much of the photo is still seen, over the content layers as the term weighs them, see :func:`kept`.
 
         Args:
-            features: Of the pictures, labelled by view.
+            features: Of the pictures, labeled by view.
             targets: Of their photos, alike.
         """
         labels = {layer: self.view.label(layer) for layer in self.layers}

@@ -23,7 +23,7 @@ def mean_and_deviation(features: Tensor) -> Tensor:
 class Spread(Term):
     """How far the channels' means and deviations are from the painting's.
 
-    A Gram matrix holds squares, so its strongest directions outweigh all others and a rare colour hardly counts.
+    A Gram matrix holds squares, so its strongest directions outweigh all others and a rare color hardly counts.
     Deviations are not squared.
 
     Reference:

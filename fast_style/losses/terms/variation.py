@@ -9,10 +9,10 @@ from fast_style.losses.term import Seen, Term, Weight
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Mean squared difference of neighbouring pixels, down plus across, a float32 scalar.
+    """Mean squared difference of neighboring pixels, down plus across, a float32 scalar.
 
     Args:
-        image: (N, C, H, W). A side of one pixel has no neighbours and adds nothing.
+        image: (N, C, H, W). A side of one pixel has no neighbors and adds nothing.
 
     Reference:
         Mahendran and Vedaldi 2015, equation 5, with beta = 2.
