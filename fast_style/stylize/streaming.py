@@ -107,7 +107,7 @@ def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
         if image.interpretation == "cmyk":
             image = image.icc_transform("srgb", embedded=True)
         elif image.bands != 3:
-            image = image.colorspace("rgb16" if deep else "srgb")
+            image = image.colourspace("rgb16" if deep else "srgb")
         if image.bands != 3 or image.format not in {"uchar", "ushort"}:
             raise ImageError(f"{path}: {image.bands} channels of type {image.format} are no photo")
         target = fit_size((image.width, image.height), size)

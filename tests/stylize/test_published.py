@@ -28,7 +28,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 def random_weights() -> Weights:
-    """Five channels at full size and at half; the end is centerd on gray and goes beyond 0 and 255."""
+    """Five channels at full size and at half; the end is centered on gray and goes beyond 0 and 255."""
     generator = np.random.default_rng(3)
     shapes = {"first": (5, 3, 9, 9), "down": (5, 5, 3, 3), "up": (5, 5, 3, 3), "last": (3, 5, 9, 9)}
     weights = {f"{name}.w": generator.normal(0, 0.2, shape).astype(np.float32) for name, shape in shapes.items()}

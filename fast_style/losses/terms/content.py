@@ -23,7 +23,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
 
 def kept(features: Tensor, target: Tensor) -> Tensor:
-    """How much of a photo is still seen: the cosine of two activations whose channels are centerd.
+    """How much of a photo is still seen: the cosine of two activations whose channels are centered.
 
     Args:
         features: Of the pictures, (N, C, H, W).
