@@ -13,7 +13,7 @@ from fast_style.losses.terms.steady import Steady
 from fast_style.losses.terms.style import Style, style_loss
 from fast_style.losses.terms.variation import TotalVariation, total_variation
 from fast_style.losses.vgg import VGG, layer_names
-from fast_style.losses.views import Inside, View, Whole, Window, draw_strip, draw_window
+from fast_style.losses.views import View, Window, draw_strip, draw_window
 from fast_style.losses.weights import SOURCES, VGGWeights, load_vgg_weights
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "Border",
     "Calibration",
     "Content",
-    "Inside",
     "Lattice",
     "LossTerms",
     "Motion",
@@ -41,7 +40,6 @@ __all__ = [
     "Weave",
     "Weight",
     "WeightedSum",
-    "Whole",
     "Window",
     "content_loss",
     "draw_strip",

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-# Guards a division by the score of raw photos if they happen to score zero: a flat style on flat photos.
+# Smallest unit: a flat painting and flat photos score zero, which nothing can be divided by.
 _SMALLEST_UNIT = 1e-12
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What unstyled photos score: the units in which ``balanced`` weighs.
+    """What unstyled photos score: the units in which the ``balanced`` terms are measured, all above 0.
 
     Attributes:
-        content: Variance of the features, by content layer.
-        style: Squared Gram distance to the painting, by style layer.
-        tv: Total variation.
-        others: Units of further terms: by name, then by part.
+        content: Variance of the photos' features, by content layer.
+        style: Squared distance of the photos' Gram matrices to the painting's, by style layer.
+        tv: Total variation of the photos.
+        others: Units of the other terms, by name and part.
     """
 
     content: Mapping[str, float] = field(default_factory=dict)
@@ -28,14 +28,14 @@ class Calibration:
 
     @classmethod
     def measured(cls, units: Mapping[str, Mapping[str, float]]) -> Calibration:
-        """Keep what each term measured, by the term's name and part; never zero."""
+        """Take what each term measured, by the term's name and part."""
         safe = {
             name: {part: max(value, _SMALLEST_UNIT) for part, value in parts.items()} for name, parts in units.items()
         }
         return cls(safe.pop("content", {}), safe.pop("style", {}), safe.pop("tv", {"tv": 1.0})["tv"], safe)
 
     def units(self, name: str) -> Mapping[str, float]:
-        """Return a term's units by part; a part that is missing counts as 1.0."""
+        """Return a term's units by part, empty for a term that was not measured."""
         known = {"content": self.content, "style": self.style, "tv": {"tv": self.tv}, **self.others}
         return known.get(name, {})
 

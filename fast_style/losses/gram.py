@@ -1,4 +1,4 @@
-"""The Gram matrix: which channels respond together, whatever the place."""
+"""The Gram matrix: which channels respond together, wherever they do."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from torch import Tensor
 
 
 def gram_matrix(features: Tensor) -> Tensor:
-    """Correlate the channels of each image over its positions.
-
-    Computed in float32 whatever the autocast.
+    """Correlate the channels of each image over its positions, in float32 whatever the autocast.
 
     Args:
         features: (N, C, H, W).
@@ -28,7 +26,7 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 class _Gram(torch.autograd.Function):
-    """Autograd would go back through both factors, in float32. They are one: one product, in the features' type."""
+    """The Gram matrix with a cheaper gradient: one product in the features' dtype, where autograd makes two."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
@@ -40,10 +38,10 @@ class _Gram(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (features,) = ctx.saved_tensors
         # bfloat16 has float32's range; float16 would lose small gradients.
-        kind = torch.bfloat16 if features.dtype == torch.bfloat16 else torch.float32
-        both = ((grad + grad.mT) / features[0].numel()).to(kind)
-        rows = features.to(kind).flatten(2)
-        # Whichever product leaves the gradient in the features' memory format.
+        dtype = torch.bfloat16 if features.dtype == torch.bfloat16 else torch.float32
+        both = ((grad + grad.mT) / features[0].numel()).to(dtype)
+        rows = features.to(dtype).flatten(2)
+        # The product that leaves the gradient in the features' memory format.
         back = (rows.mT @ both).mT if rows.stride(1) == 1 else both @ rows
         gradient: Tensor = back.reshape(features.shape).to(features.dtype)
         return gradient

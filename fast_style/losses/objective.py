@@ -1,4 +1,4 @@
-"""What is minimized, as plain values: the layers, the weights and how the perceptual network is built."""
+"""What is minimized, as plain values: the layers, their weights, and how the perceptual network is built."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from fast_style.losses.vgg import Padding, Pooling
 
 Weighting = Literal["balanced", "classic", "gatys"]
 
+_WEIGHTS = ("strength", "content_weight", "style_weight", "tv_weight", "coarse_weight", "spread_weight", "color_weight")
+
 
 @dataclass(frozen=True)
 class Objective:
     """What is minimized: layers, pooling, padding and weights.
 
-    Three ways to weigh. ``balanced`` measures each term against what unstyled photos score on it, so that one
-    set of weights, and the one human number ``strength``, serves every painting::
+    There are three ways to weigh. ``balanced`` divides each term by what unstyled photos score on it, so that one set
+    of weights serves every painting, and ``strength`` means the same for all of them::
 
         content = Σ w · |f − f_photo|² / Var(f_photo)
         style   = Σ w · |G − G_style|² / E_photos |G − G_style|²       (1.0: not styled at all)
         tv      = TV / E_photos TV                                     (1.0: as rough as a photo)
 
-    ``classic`` takes Johnson's normalizations as they are, and needs its weights found for each painting.
-    ``gatys`` takes those of Gatys et al., half a sum for content and a quarter for style::
+    ``classic`` takes Johnson's normalizations, whose weights must be found for each painting. ``gatys`` takes those of
+    Gatys et al., half a sum for content and a quarter for style::
 
         content = Σ w · ½ Σ (f − f_photo)²            (equation 1)
         style   = Σ w · ¼ Σ (G − G_style)²            (equation 4, with each Gram over its own number of positions)
 
     Attributes:
         weighting: ``balanced``, ``classic`` or ``gatys``.
-        strength: Multiplies the style term. 1.0 is the default look, 0.5 a hint, 2.0 bold.
-        content_layers: Where the photo is compared.
+        strength: Multiplies all terms of the painting. 1.0 is the default look, 0.5 a hint, 2.0 bold.
+        content_layers: Where features are compared with the photo's.
         style_layers: Where Gram matrices are compared.
-        content_layer_weights: One for each content layer, or empty for equal ones. They are used as shares:
-            they are divided by their sum.
-        style_layer_weights: The same for the style layers. Empty stands for 1, 2, 3, … if the weighing is balanced,
-            since the deeper layers hold the strokes and the first ones the grain of the canvas, and for equal
-            ones otherwise.
-        content_reduction: 1 compares the photo at full size, 2 at half: forms are freer, at a quarter of the time.
+        content_layer_weights: One for each content layer, divided by their sum; empty for equal ones.
+        style_layer_weights: The same for the style layers. Empty is 1, 2, 3, … if the weighting is balanced, since
+            deeper layers hold the strokes and the first ones the grain of the canvas, and equal otherwise.
+        content_reduction: 1 compares the photo at full size, 2 at half, 4 at a quarter: forms are freer.
         content_weight: Weight of the content term.
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
-        coarse_layers: Where Gram matrices of the picture and the painting at half size are compared: large forms.
+        coarse_layers: Where Gram matrices are compared at half size, for large forms.
         coarse_weight: Weight of that; 0 leaves it out.
-        spread_layers: Where the features' means and deviations are compared; empty stands for the style layers.
-        spread_weight: Weight of that; it sees what is rare.
-        color_weight: Weight of the distance of the colors, whatever lies where.
+        spread_layers: Where means and standard deviations are compared, for what is rare; empty is the style layers.
+        spread_weight: Weight of that; 0 leaves it out.
+        color_weight: Weight of the distance of the colors, wherever they lie; 0 leaves it out.
         pooling: The perceptual network's pooling.
         padding: Its padding. Zeros look like an edge around every picture; ``replicate`` shows none.
 
     Raises:
-        InputError: A weight is negative or not finite, or the number of layer weights does not match.
+        InputError: A value is out of its range, or the number of layer weights does not match.
 
     Differs from the paper:
         Balanced style layers weigh more the deeper they are. They weigh the same in Gatys et al. 2016, section 3,
-        and in Johnson et al. 2016, section 4.1. The presets ``gatys`` and ``johnson`` keep to that.
+        and in Johnson et al. 2016, section 4.1, and in the presets ``gatys`` and ``johnson``.
     """
 
     weighting: Weighting = "balanced"
@@ -78,15 +78,7 @@ class Objective:
 
     def __post_init__(self) -> None:
         """Check the weights."""
-        for name in (
-            "strength",
-            "content_weight",
-            "style_weight",
-            "tv_weight",
-            "coarse_weight",
-            "spread_weight",
-            "color_weight",
-        ):
+        for name in _WEIGHTS:
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise InputError(f"{name} is {value}; expected a number from 0 up")
@@ -103,11 +95,11 @@ class Objective:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Every layer the objective looks at."""
+        """The content and style layers, each once."""
         return tuple(dict.fromkeys(self.content_layers + self.style_layers))
 
     def shares(self, kind: Literal["content", "style"]) -> dict[str, float]:
-        """Weight of each content or style layer; they sum to one."""
+        """Return the weight of each content or style layer; they sum to one."""
         layers: tuple[str, ...] = getattr(self, f"{kind}_layers")
         weights: tuple[float, ...] = getattr(self, f"{kind}_layer_weights")
         if not weights:
@@ -116,9 +108,8 @@ class Objective:
         return {layer: weight / sum(weights) for layer, weight in zip(layers, weights, strict=True)}
 
 
-# What the real-time networks learn. Every layer looks at full size, since it is at relu3_1 to relu5_1 that bold
-# networks are nearer to the painting. Two layers at half the size ask for large forms, the spread and colors for what
-# is rare.
+# The objective of the real-time networks. All style layers weigh the same: strokes show in relu3_1 to relu5_1.
+# Two layers at half size ask for large forms, the spread and the colors for what is rare.
 BOLD = Objective(
     content_layers=("relu4_2",),
     style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),

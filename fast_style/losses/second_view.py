@@ -1,4 +1,4 @@
-"""A second view of a scene: how it differs from the first, and what is seen in both."""
+"""A second view of a scene: how it differs from the first, and what both of them show."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# A hand-held camera between two frames, px, and what smoothly moves by itself in front of it, px, over cells of px.
-_SHIFT, _DEFORMATION, _CELL = 8.0, 2.0, 64
-# Noise of a camera, levels of 255.
+# Largest shift of a hand-held camera between two frames, px.
+_SHIFT = 8.0
+# Standard deviation of the motion of things in front of it, px, and side of the cells over which it is smooth, px.
+_DEFORMATION, _CELL = 2.0, 64
+# Range of the standard deviation of a camera's noise, levels of 255.
 _LEAST_NOISE, _MOST_NOISE = 1.0, 5.0
-# Along the rim, share of the side, nothing is compared: there, a network may tell where the picture ends.
+# Share of a side along each border that is not compared: there a network may tell where the picture ends.
 _RIM = 1 / 10
 
 
@@ -22,8 +24,9 @@ class Motion:
     """How a second view of a scene differs from the first.
 
     Attributes:
-        flow: (H, W, 2) px: where, relative to its place, each pixel of the second view lay in the first; across, down.
-        noise: (3, H, W), what the camera adds to the second view.
+        flow: (H, W, 2), px, across and down: for each pixel of the second view, where its content lay in the first,
+            relative to the pixel.
+        noise: (3, H, W), in units of [0, 1]: added to the second view by the camera.
     """
 
     flow: Tensor
@@ -31,7 +34,7 @@ class Motion:
 
     @classmethod
     def drawn(cls, random: np.random.Generator, height: int, width: int) -> Motion:
-        """Draw one: a shift by parts of px, a smooth deformation, and noise; a quarter stand still.
+        """Draw a shift by fractions of px, a smooth deformation, and noise; a quarter of the views stand still.
 
         Reference:
             Wang et al. 2020 (ReReVST), section 3.3: a random smooth flow, a shift, and noise.
@@ -46,7 +49,7 @@ class Motion:
         return cls(flow.permute(1, 2, 0), torch.from_numpy(noise.astype(np.float32)))
 
     def second(self, photo: Tensor) -> Tensor:
-        """Take the second view of a photo, (N, 3, H, W) to the same shape."""
+        """Return the second view of a photo, (N, 3, H, W) in [0, 1] to the same shape and range."""
         return (self.warp(photo) + self.noise.to(photo.device)).clamp(0, 1)
 
     def warp(self, image: Tensor) -> Tensor:
@@ -56,12 +59,12 @@ class Motion:
         x, y = columns + self.flow[..., 0], rows + self.flow[..., 1]
         places = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
         places = places.to(image).expand(len(image), -1, -1, -1)
-        # Straight lines between pixels would blur what is compared, and a blur be rewarded.
+        # Bilinear sampling would blur what is compared, and so reward blur.
         moved: Tensor = F.grid_sample(image, places, "bicubic", "border", align_corners=False)
         return moved
 
     def known(self) -> Tensor:
-        """Where the second view shows what lies inside the first, and neither is near its rim: (H, W) of 0 and 1."""
+        """Return where both views show the same content, away from their borders: (H, W), 0 or 1, float32."""
         height, width = self.flow.shape[:2]
         rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         inside = torch.ones(height, width, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""A term: one summand of the loss, with its name, weight, layers, view, targets and unit."""
+"""A term: one summand of the loss, with its name, weight, layers, view, targets and units."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 
 from fast_style.errors import InputError
 from fast_style.losses.second_view import Motion
-from fast_style.losses.views import Inside, View
+from fast_style.losses.views import View
 
 
 @dataclass(frozen=True)
 class Weight:
-    """What a term's value is multiplied by: constant, rising over the training, or only late in it.
+    """The factor of a term's value: constant, rising during training, or zero until late in it.
 
     Attributes:
         value: The full weight, from 0 up.
-        first: Share of it that counts at the start.
-        until: Progress, 0 to 1, from which all of it counts; it rises along a line. 0.0 is constant.
-        since: Progress, 0 to 1, before which it does not count at all.
+        first: Share of the full weight at the start, 0 to 1.
+        until: Progress, 0 to 1, at which the linear rise to the full weight ends; 0 is constant.
+        since: Progress, 0 to 1, before which the weight is zero.
     """
 
     value: float
@@ -31,7 +31,7 @@ class Weight:
     since: float = 0.0
 
     def at(self, progress: float) -> float:
-        """Return the weight at a progress from 0.0, the first step, to 1.0."""
+        """Return the weight at a progress from 0.0, the first step, to 1.0, the last."""
         if progress < self.since:
             return 0.0
         if progress >= self.until:
@@ -41,15 +41,15 @@ class Weight:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a term is shown of a picture, all in the term's own view.
+    """What a term is shown: pictures and what belongs to them, all in the term's view, whose size is h by w.
 
     Attributes:
-        image: (N, 3, h, w), RGB in [0, 1]; gradients flow to it.
-        features: Activations of the image, by layer.
-        targets: Those of the photo that it was made from, for a term against the photo.
-        photo: The photo itself, if it is at hand.
-        draw: The network in training, from photos to pictures, if there is one.
-        motion: From this view of the scene to a second one, if there is one.
+        image: (N, 3, h, w), RGB in [0, 1]: the stylized pictures; gradients flow to them.
+        features: Activations of the pictures by layer, each (N, C, h / s, w / s) with the layer's stride s.
+        targets: The photos' activations by layer, of the same shapes, for a term that compares with the photo.
+        photo: (N, 3, h, w), RGB in [0, 1]: the photos, or None.
+        draw: The network in training, (N, 3, H, W) in [0, 1] to the same shape, or None.
+        motion: From this view of the scene to a second one, (h, w), or None.
     """
 
     image: Tensor
@@ -63,28 +63,28 @@ class Seen:
 class Term(nn.Module):
     """One summand of the loss.
 
-    Its value is a weighted mean over parts, which are layers, or a single one::
+    It is a weighted mean over parts, which are layers, or one part with the term's name::
 
         value = Σ share · distance(part) / unit(part)
 
-    A new term is a new class in a new file: a name, a :meth:`distance`, and an entry in
-    :data:`~fast_style.losses.loss.PICTURE_TERMS`. Targets are kept in non-persistent buffers.
+    To add a term, write a class with a name and a :meth:`distance` in a file of ``terms/``, and list it in
+    :data:`~fast_style.losses.loss.PICTURE_TERMS`. Keep targets in non-persistent buffers.
 
     Args:
-        weight: What the value is multiplied by in the sum.
-        shares: The parts and their shares, which sum to one; a single part by default.
-        layers: Which of the perceptual network's layers it looks at; none for a term of pixels.
-        balanced: Whether it is measured against what unstyled photos score; :attr:`units` must be set then.
+        weight: Factor of the value in the sum.
+        shares: The share of each part, which sum to one; None is a single part.
+        layers: Layers of the perceptual network that it looks at; empty for a term of pixels.
+        balanced: Whether distances are divided by :attr:`units`.
 
     Attributes:
-        name: By which it is known in figures, files and messages.
-        view: What it looks at.
-        against: What it compares the picture with: the photo that it was made from, the painting, or nothing.
-        units: What unstyled photos score, by part; None if that was not measured.
+        name: Its name in figures, files and messages.
+        view: What part of the picture it looks at.
+        against: What it compares the picture with: its photo, the painting, or nothing.
+        units: Scores of unstyled photos by part, above 0; None if they were not measured.
     """
 
     name: str
-    view: View = Inside()
+    view: View = View()
     against: Literal["photo", "painting"] | None = None
 
     def __init__(
@@ -103,23 +103,23 @@ class Term(nn.Module):
         self.units: Mapping[str, float] | None = None
 
     def distance(self, part: str, seen: Seen) -> Tensor:
-        """Score one part of a picture, in no unit, a float32 scalar."""
+        """Score one part of the pictures, before division by its unit: a float32 scalar, 0 at best."""
         raise NotImplementedError
 
     def unstyled(self, part: str, seen: Seen) -> Tensor:
-        """Measure the unit of one part: what a photo scores that nobody stylized."""
+        """Measure the unit of one part: the score of photos that are not stylized, a float32 scalar."""
         return self.distance(part, seen)
 
     def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
-        """Make the targets from the paintings, once.
+        """Compute the targets from the paintings, once.
 
         Args:
-            paintings: What is seen of each.
+            paintings: What is seen of each, with N = 1.
             shares: The share of each; they sum to one.
         """
 
     def forward(self, seen: Seen) -> Tensor:
-        """Score a picture in the term's unit, unweighted, a float32 scalar.
+        """Score pictures in the term's unit, unweighted: a float32 scalar.
 
         Raises:
             InputError: The term is balanced and has no units.
@@ -132,12 +132,8 @@ class Term(nn.Module):
             value = value + share * self.distance(part, seen) / units.get(part, 1.0)
         return value
 
-    def weight_at(self, progress: float) -> float:
-        """Return the weight at a progress from 0.0, the first step, to 1.0."""
-        return self.weight.at(progress)
-
     def with_weight(self, weight: Weight) -> Self:
-        """Return the same term, sharing its targets, under another weight."""
+        """Return the same term with another weight; the two share their targets."""
         other = copy.copy(self)
         other.weight = weight
         return other

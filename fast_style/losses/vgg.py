@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -49,7 +50,6 @@ class FrozenConv2d(nn.Module):
         self.register_buffer("bias", bias.detach().clone(), persistent=False)
         self.weight: Tensor
         self.bias: Tensor
-        self._prepared: dict[str, Tensor] = {}
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve: (N, I, H, W) to (N, O, H, W)."""
@@ -58,24 +58,22 @@ class FrozenConv2d(nn.Module):
             features, padding = _repeat_edge(features), 0
         if not pays(features, self.weight):
             return F.conv2d(features, self.weight, self.bias, padding=padding)
-        made: Tensor = WinogradConv2d.apply(features, self._forwards(), self._backwards, padding)
-        return made + self.bias.view(1, -1, 1, 1)
+        convolved: Tensor = WinogradConv2d.apply(features, self._prepared, lambda: self._prepared_mirror, padding)
+        return convolved + self.bias.view(1, -1, 1, 1)
 
-    def _forwards(self) -> Tensor:
-        if "forwards" not in self._prepared:
-            self._prepared["forwards"] = transform(self.weight)
-        return self._prepared["forwards"]
+    @cached_property
+    def _prepared(self) -> Tensor:
+        return transform(self.weight)
 
-    def _backwards(self) -> Tensor:
-        if "backwards" not in self._prepared:
-            self._prepared["backwards"] = transform(mirror(self.weight))
-        return self._prepared["backwards"]
+    @cached_property
+    def _prepared_mirror(self) -> Tensor:
+        return transform(mirror(self.weight))
 
 
 def _repeat_edge(features: Tensor) -> Tensor:
     if not features.is_cuda:
         return F.pad(features, (1, 1, 1, 1), mode="replicate")
-    # CUDA's own padding leaves channels last, and goes back by atomic additions.
+    # CUDA's padding loses the channels-last layout, and its gradient adds atomically, in an order that varies.
     rows = torch.cat([features[:, :, :1], features, features[:, :, -1:]], dim=2)
     return torch.cat([rows[..., :1], rows, rows[..., -1:]], dim=3)
 
@@ -83,24 +81,24 @@ def _repeat_edge(features: Tensor) -> Tensor:
 class VGG(nn.Module):
     """The convolutional part of VGG-16 or VGG-19, frozen, only as deep as the deepest layer asked for.
 
-    It has no parameters: its weights are non-persistent buffers, so it stays out of checkpoints, gets no
-    gradients, and has nothing that ``train()`` could change. Gradients flow through it to the image.
+    It has no parameters: its weights are non-persistent buffers, so it stays out of checkpoints and gets no gradients.
+    Gradients flow through it to the image.
 
     Args:
         weights: The convolutions and the input they expect.
-        layers: Names of the layers that will be asked for; decides the depth.
+        layers: Names of the layers that will be asked for; the deepest decides the depth.
         pooling: ``avg`` is smoother and what Gatys et al. prefer; ``max`` is what the network was trained with.
-        padding: ``zeros`` is what the network was trained with. With ``replicate``, which continues features by
-            their edge, a picture's border looks no different from its middle.
+        padding: ``zeros`` is what the network was trained with. With ``replicate``, which repeats the edge of the
+            features, a picture's border looks like its middle.
 
     Raises:
-        LayerError: A layer of that name does not exist; the message suggests the nearest.
+        LayerError: A layer does not exist; the message suggests the nearest name.
 
     Reference:
         Simonyan and Zisserman 2015, table 1; Gatys, Ecker and Bethge 2016, section 2 (average pooling).
 
     Differs from the paper:
-        Gatys et al. rescaled the weights so that each filter's mean activation is one. Here they stay as published.
+        Gatys et al. rescaled the weights so that each filter's mean activation is one. Here they are as published.
     """
 
     def __init__(
@@ -136,31 +134,31 @@ class VGG(nn.Module):
                 self.layers[name] = nn.AvgPool2d(2) if pooling == "avg" else nn.MaxPool2d(2)
 
     def compute_in(self, dtype: torch.dtype) -> None:
-        """Keep the convolutions' weights in a type, and compute in it; pictures are still presented in float32.
+        """Convert the convolutions' weights to a dtype and compute in it; pictures are still preprocessed in float32.
 
-        An autocast would convert 20 million weights at every call: in training, more work than the convolutions.
+        Autocast would convert 20 million weights at every call: in training, more work than the convolutions.
         """
         self.layers.to(dtype)
 
     def preprocess(self, image: Tensor) -> Tensor:
-        """Present RGB in [0, 1] as the weights expect it. (N, 3, H, W) to the same shape; not in place."""
+        """Convert RGB in [0, 1] to the input that the weights expect, (N, 3, H, W) to the same shape, not in place."""
         if self.channel_order != (0, 1, 2):
             image = image[:, list(self.channel_order)]
         return (image * self.scale - self.mean) / self.std
 
     def forward(self, image: Tensor, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Return the named layers' activations, computing no layer deeper than needed.
+        """Return the named layers' activations. No layer deeper than them is computed.
 
         Args:
             image: (N, 3, H, W), RGB in [0, 1].
             layers: Some of the network's layers, or None for all of them.
 
         Returns:
-            Name to activation (N, C, H / 2^p, W / 2^p), where p counts the poolings before the layer.
+            Activations by name, (N, C, H / 2^p, W / 2^p), where p counts the poolings before the layer.
 
         Raises:
-            LayerError: A layer is unknown or deeper than the network was built.
-            ImageError: The image is not (N, 3, H, W), or too small to reach the deepest layer.
+            LayerError: A layer is unknown, or deeper than the network.
+            ImageError: The image is not (N, 3, H, W), or too small for the deepest layer.
         """
         wanted = list(self.layers) if layers is None else list(layers)
         _check_layers(wanted, tuple(self.layers), f"this VGG-{self.depth}")
@@ -174,13 +172,13 @@ class VGG(nn.Module):
                 f"an image of {image.shape[-1]}×{image.shape[-2]} px is too small for {order[last]}",
                 hint=f"That layer needs at least {smallest} px on each side.",
             )
-        found: dict[str, Tensor] = {}
+        activations: dict[str, Tensor] = {}
         features = self.preprocess(image).to(next(self.layers.buffers()).dtype)
         for name in order[: last + 1]:
             features = self.layers[name](features)
             if name in wanted:
-                found[name] = features
-        return found
+                activations[name] = features
+        return activations
 
 
 def _check_layers(asked: Sequence[str], known: tuple[str, ...], owner: str) -> None:

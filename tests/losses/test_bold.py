@@ -102,7 +102,7 @@ def test_the_strength_multiplies_all_that_asks_for_the_painting(vgg: VGG) -> Non
     plain, bold = (
         PerceptualLoss(vgg, [painting], replace(OBJECTIVE, strength=strength)).terms for strength in (1.0, 2.0)
     )
-    ratios = {name: bold[name].weight_at(1.0) / plain[name].weight_at(1.0) for name in plain}
+    ratios = {name: bold[name].weight.at(1.0) / plain[name].weight.at(1.0) for name in plain}
     assert ratios == {"content": 1.0, "style": 2.0, "tv": 1.0, "coarse_style": 2.0, "spread": 2.0, "color": 2.0}
 
 

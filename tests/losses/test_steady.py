@@ -73,4 +73,4 @@ def test_without_a_motion_the_error_says_what_is_missing(photo: Tensor) -> None:
 
 def test_it_counts_only_late_in_the_training() -> None:
     term = Steady(3.0, since=0.6)
-    assert [term.weight_at(progress) for progress in (0.0, 0.59, 0.6, 1.0)] == [0.0, 0.0, 3.0, 3.0]
+    assert [term.weight.at(progress) for progress in (0.0, 0.59, 0.6, 1.0)] == [0.0, 0.0, 3.0, 3.0]

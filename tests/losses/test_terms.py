@@ -15,16 +15,15 @@ from fast_style.losses import (
     VGG,
     Border,
     Calibration,
-    Inside,
     Objective,
     PerceptualLoss,
     PixelGrid,
     Seen,
     Term,
     VGGWeights,
+    View,
     Weight,
     WeightedSum,
-    Whole,
     draw_strip,
     loss,
 )
@@ -36,7 +35,7 @@ class MeanColor(Term):
     """A term that nothing knows of: the painting's mean color, seen at half size, and a layer's mean there."""
 
     name = "mean_color"
-    view = Inside(2)
+    view = View(reduction=2)
     against = "painting"
 
     def __init__(self, weight: float = 3.0) -> None:
@@ -114,13 +113,15 @@ def test_the_network_runs_once_for_each_distinct_view(vgg: VGG) -> None:
 def test_views_see_the_window_the_whole_and_a_reduced_window() -> None:
     image = torch.arange(64.0).view(1, 1, 8, 8)
     window = ..., slice(2, 6), slice(4, 8)
-    assert torch.equal(Whole()(image, window), image)
-    assert torch.equal(Inside()(image, window), image[..., 2:6, 4:8])
-    assert torch.equal(Inside()(image, None), image)
-    reduced = Inside(2)(image, window)
+    assert torch.equal(View(whole=True)(image, window), image)
+    assert torch.equal(View()(image, window), image[..., 2:6, 4:8])
+    assert torch.equal(View()(image, None), image)
+    reduced = View(reduction=2)(image, window)
     assert reduced.shape == (1, 1, 2, 2)
     assert reduced[0, 0, 0, 0] == image[0, 0, 2:4, 4:6].mean()
-    assert len({view.label("relu1_1") for view in (Whole(), Inside(), Inside(2), Inside(4))}) == 4
+    assert (
+        len({view.label("relu1_1") for view in (View(whole=True), View(), View(reduction=2), View(reduction=4))}) == 4
+    )
 
 
 def test_a_strip_lies_along_each_edge_of_a_crop_as_often_as_between() -> None:
@@ -155,7 +156,7 @@ def test_a_term_without_weight_is_left_out_but_every_picture_has_its_three_figur
 def test_a_term_under_another_weight_shares_its_targets(vgg: VGG) -> None:
     style = PerceptualLoss(vgg, [torch.rand(1, 3, 32, 32)], NARROW).terms["style"]
     half = style.with_weight(Weight(6.0))
-    assert (style.weight_at(1.0), half.weight_at(1.0)) == (12.0, 6.0)
+    assert (style.weight.at(1.0), half.weight.at(1.0)) == (12.0, 6.0)
     assert half.get_buffer("gram_relu1_1") is style.get_buffer("gram_relu1_1")
     half.double()
     assert style.get_buffer("gram_relu1_1").dtype == torch.float64

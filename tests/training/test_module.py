@@ -41,14 +41,14 @@ def at(module: StyleModule, step: int) -> StyleModule:
 
 def test_the_styles_weight_rises_along_a_line_and_stays(module: StyleModule) -> None:
     style, full = module.loss_of(0).terms["style"], module.recipe.objective.style_weight
-    shares = [style.weight_at(progress) / full for progress in (0.0, 0.25, 0.5, 0.999)]
+    shares = [style.weight.at(progress) / full for progress in (0.0, 0.25, 0.5, 0.999)]
     assert shares == pytest.approx([FIRST_STYLE_SHARE, (1 + FIRST_STYLE_SHARE) / 2, 1.0, 1.0])
 
 
 def test_without_a_warmup_the_style_counts_in_full_from_the_start(picture_loss: PerceptualLoss) -> None:
     recipe = Recipe(style_warmup=0.0, objective=picture_loss.objective)
     (loss,) = training_losses(picture_loss, recipe, cell=8)
-    assert loss.terms["style"].weight_at(0.0) == Objective().style_weight
+    assert loss.terms["style"].weight.at(0.0) == Objective().style_weight
 
 
 def test_the_figures_total_is_exactly_what_the_step_minimizes(module: StyleModule) -> None:
@@ -94,7 +94,7 @@ def test_the_loss_that_a_module_is_given_stays_the_pictures_own(picture_loss: Pe
     recipe = Recipe(network="tiny", objective=picture_loss.objective)
     module = StyleModule(recipe, [picture_loss], card={"styles": ["s"]})
     assert list(picture_loss.terms) == ["content", "style", "tv"]
-    assert picture_loss.terms["style"].weight_at(0.0) == picture_loss.terms["style"].weight_at(1.0)
+    assert picture_loss.terms["style"].weight.at(0.0) == picture_loss.terms["style"].weight.at(1.0)
     assert module.loss_of(0).terms["style"].get_buffer("gram_relu1_1") is picture_loss.terms["style"].get_buffer(
         "gram_relu1_1"
     )
@@ -155,12 +155,12 @@ def test_terms_that_draw_again_count_in_turns_and_as_much_in_all(picture_loss: P
     for step in range(8):
         at(module, step).training_step((torch.rand(1, 3, 64, 64), []), 0)
         terms = module.loss_of(0).terms
-        counted.append({name: terms[name].weight_at(0.0) for name in ("border", "steady") if name in terms})
+        counted.append({name: terms[name].weight.at(0.0) for name in ("border", "steady") if name in terms})
         assert set(module.figures()) == {"total", *terms}
     assert counted == 2 * [{}, {"border": 120.0}, {"steady": 50.0}, {"steady": 50.0}]
     together = trained(picture_loss, steady_weight=25.0, steady_since=0.0)
     for name in ("border", "steady"):
-        assert sum(weights.get(name, 0.0) for weights in counted) / 8 == together.loss_of(0).terms[name].weight_at(0.0)
+        assert sum(weights.get(name, 0.0) for weights in counted) / 8 == together.loss_of(0).terms[name].weight.at(0.0)
     assert set(module.terms) == set(together.terms)
 
 

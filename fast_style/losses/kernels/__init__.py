@@ -1,3 +1,1 @@
 """Faster convolutions for the perceptual network."""
-
-__all__: list[str] = []

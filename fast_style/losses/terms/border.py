@@ -1,4 +1,4 @@
-"""The border term: a network draws no frame where its picture ends."""
+"""The border term keeps a network from drawing a frame where its picture ends."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor
 from fast_style.errors import InputError
 from fast_style.losses.term import Seen, Term, Weight
 
-_BLOCK = 16  # px: strokes may lie elsewhere, so only the colors of blocks are compared
+# Side of the blocks whose mean colors are compared, px: strokes may lie elsewhere.
+_BLOCK = 16
 
 
 class Border(Term):
-    """How far the border of a picture is from what is drawn there if the photo goes on.
+    """Difference between a photo stylized alone and stylized as a part of a larger photo.
 
-    The photo, cut to the window that is scored, is drawn once more by itself, and compared with the same part of the
-    picture of the larger photo: the mean square of the difference between the colors of blocks. Only what is drawn
-    by itself learns from it.
+    The photo is cut to the scored window, stylized, and compared with that window of the large picture: the mean
+    squared difference of the blocks' colors. Gradients flow only to the picture of the cut photo.
 
     Args:
         weight: Its weight.
@@ -28,13 +28,13 @@ class Border(Term):
         super().__init__(Weight(weight))
 
     def distance(self, part: str, seen: Seen) -> Tensor:
-        """Draw the cut photo, and compare.
+        """Draw the cut photo and compare.
 
         Raises:
-            InputError: The photo or the network is not at hand.
+            InputError: The photo or the network is missing.
         """
         if seen.photo is None or seen.draw is None:
-            raise InputError("the border term needs the photo and the network", hint="Give photo and draw.")
+            raise InputError("the border term needs the photo and the network", hint="Pass photo and draw.")
         block = min(_BLOCK, seen.photo.shape[-1])
         alone = seen.draw(seen.photo)
         return F.mse_loss(F.avg_pool2d(alone, block), F.avg_pool2d(seen.image.detach(), block))

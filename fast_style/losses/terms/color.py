@@ -1,4 +1,4 @@
-"""The colors: their distribution is to be the painting's, whatever lies where."""
+"""The color term matches the distribution of the painting's colors, wherever they lie."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fast_style.losses.objective import Objective
 from fast_style.losses.term import Seen, Term, Weight, mix
-from fast_style.losses.views import Inside
+from fast_style.losses.views import View
 
 _DIRECTIONS = 32
 _QUANTILES = 1024
@@ -31,23 +31,21 @@ class Color(Term):
         Heitz, Vanhoey, Chambon and Belcour 2021, section 3, for colors instead of features.
 
     Differs from the paper:
-        The directions are fixed, so that the painting is sorted once.
+        The directions are fixed, so that the painting is sorted only once.
     """
 
     name = "color"
-    view = Inside(4)
+    view = View(reduction=4)
     against = "painting"
 
     def __init__(self, objective: Objective) -> None:
-        super().__init__(
-            Weight(objective.strength * objective.color_weight), balanced=objective.weighting == "balanced"
-        )
+        weight = Weight(objective.strength * objective.color_weight)
+        super().__init__(weight, balanced=objective.weighting == "balanced")
 
     def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
-        """Keep the weighted mean of the paintings' quantiles."""
-        self.register_buffer(
-            "target", mix([color_quantiles(seen.image) for seen in paintings], shares), persistent=False
-        )
+        """Take the weighted mean of the paintings' quantiles."""
+        quantiles = mix([color_quantiles(painting.image) for painting in paintings], shares)
+        self.register_buffer("target", quantiles, persistent=False)
 
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Compare the quantiles."""

@@ -1,4 +1,4 @@
-"""The content term: the photo's features are kept."""
+"""The content term keeps the photo's features."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fast_style.losses.objective import Objective
 from fast_style.losses.term import Seen, Term, Weight
-from fast_style.losses.views import Inside
+from fast_style.losses.views import View
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -23,14 +23,14 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
 
 def kept(features: Tensor, target: Tensor) -> Tensor:
-    """How much of a photo is still seen: the cosine of two activations whose channels are centered.
+    """How much of a photo a picture keeps: the cosine of their activations, each channel centered.
 
     Args:
-        features: Of the pictures, (N, C, H, W).
-        target: Of their photos, alike.
+        features: Activations of the pictures, (N, C, H, W).
+        target: Activations of their photos, of the same shape.
 
     Returns:
-        The mean of the pictures, a float32 scalar: 1.0 is the photo, about 0.0 another photo.
+        The mean over the pictures, a float32 scalar: 1.0 for the photo itself, about 0.0 for another photo.
     """
     features, target = (
         (maps.float() - maps.float().mean(dim=(2, 3), keepdim=True)).flatten(1) for maps in (features, target)
@@ -39,7 +39,7 @@ def kept(features: Tensor, target: Tensor) -> Tensor:
 
 
 class Content(Term):
-    """How far the picture's features are from those of its photo, at the content layers.
+    """Distance of the picture's features from its photo's, at the content layers.
 
     An unstyled photo scores zero, so the unit is the variance of its features.
     """
@@ -54,7 +54,7 @@ class Content(Term):
             layers=objective.content_layers,
             balanced=objective.weighting == "balanced",
         )
-        self.view = Inside(objective.content_reduction)
+        self.view = View(reduction=objective.content_reduction)
         self.gatys = objective.weighting == "gatys"
 
     def distance(self, part: str, seen: Seen) -> Tensor:
@@ -66,15 +66,15 @@ class Content(Term):
 
     @torch.no_grad()
     def kept(self, features: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-        """How much of the photo is still seen, over the content layers as the term weighs them, see :func:`kept`.
+        """How much of the photo is kept, see :func:`kept`: the content layers' mean by their shares.
 
         Args:
-            features: Of the pictures, labeled by view.
-            targets: Of their photos, alike.
+            features: Activations of the pictures, labeled by view.
+            targets: Activations of their photos, labeled by view.
         """
         labels = {layer: self.view.label(layer) for layer in self.layers}
-        shown = [self.shares[layer] * kept(features[label], targets[label]) for layer, label in labels.items()]
-        return torch.stack(shown).sum()
+        cosines = [self.shares[layer] * kept(features[label], targets[label]) for layer, label in labels.items()]
+        return torch.stack(cosines).sum()
 
     def unstyled(self, part: str, seen: Seen) -> Tensor:
         """Return the variance of a photo's features."""

@@ -1,4 +1,4 @@
-"""The temporal term, without films: what is drawn moves as the photo does."""
+"""The temporal term keeps strokes from flickering; it needs photos only, no films."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from torch import Tensor
 
 from fast_style.errors import InputError
 from fast_style.losses.term import Seen, Term, Weight
-from fast_style.losses.views import Whole
+from fast_style.losses.views import View
 
 
 class Steady(Term):
-    """How far the picture of a second view is from the first view's picture, moved as the photo was.
+    """Mean absolute difference between the picture of a second view and the first view's picture, moved alike.
 
-    The mean absolute difference, in [0, 1]. Both pictures learn from it.
+    It lies in [0, 1]. Gradients flow to both pictures.
 
     Args:
         weight: Its weight.
-        since: Progress, 0 to 1, before which it is not computed and counts nothing: a network that has no strokes yet
-            would learn to be steady by having none.
+        since: Progress, 0 to 1, before which it is not computed: a network without strokes would learn to be steady by
+            drawing none.
 
     Reference:
         Wang et al. 2020 (ReReVST), section 3.3.
@@ -27,20 +27,20 @@ class Steady(Term):
     """
 
     name = "steady"
-    view = Whole()
+    view = View(whole=True)
 
     def __init__(self, weight: float, *, since: float = 0.0) -> None:
         super().__init__(Weight(weight, since=since))
 
     def distance(self, part: str, seen: Seen) -> Tensor:
-        """Draw the second view, and compare.
+        """Draw the second view and compare.
 
         Raises:
-            InputError: The photo, the network or the motion is not at hand.
+            InputError: The photo, the network or the motion is missing.
         """
         if seen.photo is None or seen.draw is None or seen.motion is None:
             raise InputError(
-                "the steady term needs the photo, the network and a motion", hint="Give photo, draw and motion."
+                "the steady term needs the photo, the network and a motion", hint="Pass photo, draw and motion."
             )
         known = seen.motion.known().to(seen.image)
         second = seen.draw(seen.motion.second(seen.photo))

@@ -1,4 +1,4 @@
-"""The style term: the painting's Gram matrices are taken on."""
+"""The style term matches the painting's Gram matrices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from fast_style.losses.gram import gram_matrix
 from fast_style.losses.objective import Objective
 from fast_style.losses.term import Seen, Term, Weight, mix
-from fast_style.losses.views import Inside
+from fast_style.losses.views import View
 
 
 def style_loss(gram: Tensor, target: Tensor) -> Tensor:
@@ -26,12 +26,11 @@ def style_loss(gram: Tensor, target: Tensor) -> Tensor:
 
 
 class Style(Term):
-    """How far the picture's Gram matrices are from the painting's, at the style layers.
+    """Distance of the picture's Gram matrices from the painting's, at the style layers.
 
     Differs from the paper:
-        Several paintings are mixed: the target is the weighted mean of their Gram matrices. A balanced objective
-        weighs deeper layers more, see :class:`~fast_style.losses.Objective`; in Gatys et al. and Johnson et al.
-        all layers weigh the same.
+        The target of several paintings is the weighted mean of their Gram matrices. A balanced objective gives deeper
+        layers more weight, see :class:`~fast_style.losses.Objective`; Gatys et al. and Johnson et al. weigh all alike.
     """
 
     name = "style"
@@ -48,32 +47,29 @@ class Style(Term):
         self.factor = 0.25 if objective.weighting == "gatys" else 1.0
 
     def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
-        """Keep the weighted mean of the paintings' Gram matrices."""
+        """Take the weighted mean of the paintings' Gram matrices, (C, C) for each layer."""
         for layer in self.layers:
             grams = [gram_matrix(painting.features[layer])[0] for painting in paintings]
             self.register_buffer(f"gram_{layer}", mix(grams, shares), persistent=False)
 
-    def target(self, layer: str) -> Tensor:
-        """The painting's Gram matrix at a style layer, (C, C)."""
-        return self.get_buffer(f"gram_{layer}")
-
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Compare one layer."""
-        return style_loss(gram_matrix(seen.features[part]), self.target(part)) * self.factor
+        return style_loss(gram_matrix(seen.features[part]), self.get_buffer(f"gram_{part}")) * self.factor
 
 
 class CoarseStyle(Style):
-    """The same at half size, where strokes are grain and forms are strokes: it asks for large forms.
+    """The style term at half size, where strokes are grain and forms are strokes: it asks for large forms.
 
     Reference:
         Snelgrove 2017 ("High-resolution multi-scale neural texture synthesis"), section 3.
 
     Differs from the paper:
-        Two octaves instead of four or five, and all layers weigh the same.
+        Two octaves instead of four or five, and equal weights of all layers.
     """
 
     name = "coarse_style"
-    view = Inside(2)
+    view = View(reduction=2)
+    factor = 1.0
 
     def __init__(self, objective: Objective) -> None:
         layers = objective.coarse_layers
@@ -84,4 +80,3 @@ class CoarseStyle(Style):
             layers=layers,
             balanced=objective.weighting == "balanced",
         )
-        self.factor = 1.0

@@ -1,4 +1,4 @@
-"""The total variation: how rough a picture is, pixel by pixel."""
+"""The total variation keeps a picture smooth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fast_style.losses.term import Seen, Term, Weight
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Mean squared difference of neighboring pixels, down plus across, a float32 scalar.
+    """Mean squared difference of neighboring pixels, vertical plus horizontal, a float32 scalar.
 
     Args:
         image: (N, C, H, W). A side of one pixel has no neighbors and adds nothing.
