@@ -1,7 +1,9 @@
-"""The recipe: everything that decides what a training run makes, in one place."""
+"""The recipe: everything that decides the result of a training run."""
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -13,7 +15,7 @@ Tune = Literal["network", "adapter"]
 Schedule = Literal["cosine", "constant"]
 
 
-# What differs for the network of Johnson et al., which learns the plain objective.
+# Values of the recipe for the network of Johnson et al., which learns the plain objective.
 _JOHNSON: dict[str, Any] = {
     "size": 256,
     "batch": 2,
@@ -25,66 +27,75 @@ _JOHNSON: dict[str, Any] = {
     "style_warmup": 0.6,
 }
 
+_MOST = sys.float_info.max
+_BELOW_ONE = math.nextafter(1.0, 0.0)
+# Lowest and highest value of each number, and the same in words.
+_RANGES: dict[str, tuple[float, float, str]] = {
+    **dict.fromkeys(("steps", "batch"), (1, _MOST, "a number from 1 up")),
+    **dict.fromkeys(("size", "style_size"), (32, _MOST, "a number from 32 up")),
+    "style_rate": (1, _MOST, "a number from 1 up"),
+    "learning_rate": (math.ulp(0.0), _BELOW_ONE, "a number between 0 and 1"),
+    **dict.fromkeys(("warmup", "style_warmup", "steady_since", "border_strips"), (0, 1, "a share from 0 to 1")),
+    **dict.fromkeys(("kept", "averaging", "start_share"), (0, _BELOW_ONE, "a number from 0 up to, not including, 1")),
+}
+_CHOICES = {"tune": Tune, "precision": Precision, "schedule": Schedule}
+
 
 @dataclass(frozen=True, init=False)
 class Recipe:
     """How a style is trained. The command line, the TOML file and the checkpoint all hold exactly this.
 
-    ``Recipe("tiny", steps=800)`` is the recipe of that network but for the steps. The defaults below are those of
-    ``fast``, ``tiny`` and ``fine``; ``johnson`` has other ones.
+    ``Recipe("tiny", steps=800)`` is the recipe of that network with another number of steps. The defaults below are
+    those of ``fast``, ``tiny`` and ``fine``; ``johnson`` has its own.
 
     Attributes:
         network: Name of the transformer network.
-        precision: ``bf16`` computes in bfloat16 with float32 weights and losses. ``auto`` is decided as a run begins:
-            ``bf16`` on a GPU that has it, or on a processor that is measured to be faster so, which several processes
-            do not do, since they could disagree. The checkpoint holds the decision, and a resumed run keeps to it.
-        tune: What learns: the whole ``network``, or only an ``adapter``, the scales and shifts of its instance
+        precision: ``bf16`` computes in bfloat16 with float32 weights and losses. ``auto`` is decided when a run starts:
+            ``bf16`` on a GPU that has it, or on a processor that is measured to be faster with it. Several processes do
+            not measure, since they could disagree. The checkpoint holds the decision, and a resumed run keeps it.
+        tune: What is trained: the whole ``network``, or only an ``adapter``, the scales and shifts of its instance
             normalizations (Dumoulin et al. 2017, section 2.2), which needs a trained network to start from.
         steps: Optimizer steps.
         size: Side of the square training crops, px.
-        rim: How much smaller than the crop its scored part is, on each side, px; None takes an eighth of the crop.
+        rim: Width of the crop's border that is not scored, px, at most a quarter of the crop; None takes an eighth.
         batch: Photos in a step, on each device.
-        style_size: Long side the painting is scaled to, px: it sets the size of the strokes. None finds it for each
-            painting, see :func:`fast_style.painting.find_style_size`.
-        vgg: Where the perceptual weights come from.
+        style_size: Long side to which the painting is scaled, px: it decides the size of the strokes. None takes that
+            of :func:`fast_style.painting.find_style_size`.
+        vgg: Source of the perceptual network's weights.
         objective: What is minimized.
-        kept: How much of the photo is kept, from 0 up to 1, as :class:`~fast_style.evaluate.neutral.Neutral` has it, at
-            strength 1: the content's weight rises until so much is, see :class:`~fast_style.training.keeping.Keeping`.
-            0 leaves it at the objective's.
-        grid_weight: Weight of :class:`~fast_style.losses.PixelGrid`, which keeps the network from drawing a grid;
-            the objective of the picture itself has no such term.
-        weave_weight: Weight of :class:`~fast_style.losses.Weave`, which keeps it from drawing a faint one where
-            the picture is flat.
-        lattice_weight: Weight of :class:`~fast_style.losses.Lattice`, which keeps it from drawing a dot or a
-            stroke at the same place of every cell. Crops of less than about 128 px hold too few cells to tell that
-            from chance: give 0 there.
-        border_weight: Weight of :class:`~fast_style.losses.Border`, which keeps it from drawing a frame.
-        steady_weight: Weight of :class:`~fast_style.losses.Steady`, which keeps what is drawn from flickering; 0
-            leaves it out.
+        kept: How much of the photo is kept at strength 1, from 0 up to 1, as measured by
+            :class:`~fast_style.evaluate.neutral.Neutral`. The content's weight rises until that much is kept, see
+            :class:`~fast_style.training.keeping.Keeping`. 0 leaves the weight constant.
+        grid_weight: Weight of :class:`~fast_style.losses.PixelGrid`, against a grid of pixels.
+        weave_weight: Weight of :class:`~fast_style.losses.Weave`, against a faint grid where the picture is flat.
+        lattice_weight: Weight of :class:`~fast_style.losses.Lattice`, against a dot or stroke at the same place of
+            each cell. Crops under about 128 px hold too few cells to tell that from chance: use 0 there.
+        border_weight: Weight of :class:`~fast_style.losses.Border`, against a frame.
+        steady_weight: Weight of :class:`~fast_style.losses.Steady`, against flicker; 0 leaves it out.
         steady_since: Share of the steps after which that counts.
-        in_turns: Compute the border and the steady term, which draw a second time, in turns: the border in one step of
-            four, by four times its weight, and steadiness in two, by twice its weight. Needs about a third less time.
-        border_strips: Share of the steps that score a strip across the crop in place of a square, see
-            :func:`~fast_style.losses.draw_strip`: a long training otherwise leaves the border pale. The border
-            term needs a square, so this needs ``in_turns``, and leaves the steps of that term as they are.
-        learning_rate: The peak of the schedule; None takes the network's own, see :attr:`peak_learning_rate`.
-        style_rate: How many times faster the scales and shifts of each of several styles learn than what they share,
-            at most as many times as there are styles: each is drawn less often.
+        in_turns: Compute the border and the steady term, which each stylize once more, in turns: the border in one
+            step of four with four times its weight, the steady term in two with twice its weight. Saves a third of
+            the time.
+        border_strips: Share of the steps that score a strip across the crop instead of a square, see
+            :func:`~fast_style.losses.draw_strip`: long training otherwise leaves the border pale. The steps of the
+            border term need a square, so ``in_turns`` is required, and they stay as they are.
+        learning_rate: The schedule's peak; None takes the network's, see :attr:`peak_learning_rate`.
+        style_rate: Factor of the learning rate for the scales and shifts of each of several styles, which are trained
+            less often than the weights they share; at most the number of styles.
         warmup: Share of the steps in which the learning rate rises.
-        schedule: Afterwards it falls to zero along a ``cosine``, or stays ``constant``, for a run that others start
-            from.
-        style_warmup: Share of the steps in which the style's weight rises from a quarter to the whole. At full
-            weight from the start, a network loses the photo first and finds it again slowly.
-        weight_decay: Decoupled, of all weights.
+        schedule: Afterwards it falls to zero along a ``cosine``, or stays ``constant``, for a run from which others
+            start.
+        style_warmup: Share of the steps in which the style's weight rises from a quarter to the whole. At full weight
+            from the start, a network loses the photo and recovers it slowly.
+        weight_decay: Weight decay, decoupled, of all weights.
         gradient_clip: Largest norm of the gradient.
-        averaging: Decay per step of the exponential average of the weights that is exported.
-        start_share: Share of the weights that a run started from in those that are exported. What networks before and
-            after a long training paint alike stays, what each of them has got used to goes (Wortsman et al. 2022,
-            "Robust fine-tuning of zero-shot models", section 3).
-        learn_strength: Draw a strength from 0.25 to 4 in each step, by which the painting's weight differs from what
-            the objective says, and let the network paint accordingly. A third of the steps are at 1. None does so if
-            there are several paintings.
-        seed: Of the weights, the photos' order, the crops and the flips.
+        averaging: Decay per step of the exponential moving average of the weights, which is exported.
+        start_share: Share of the run's initial weights in the exported ones. What networks paint alike before and
+            after long training stays, what each has overfitted goes (Wortsman et al. 2022, "Robust fine-tuning of
+            zero-shot models", section 3).
+        learn_strength: Draw a strength from 0.25 to 4 in each step, by which the painting's weight is multiplied, and
+            let the network paint accordingly; a third of the steps are at 1. None does so for several paintings.
+        seed: Seed of the weights, the photos' order, the crops and the flips.
     """
 
     network: str = "fast"
@@ -119,7 +130,7 @@ class Recipe:
     seed: int = 0
 
     def __init__(self, network: str = "fast", **changes: Any) -> None:
-        """Take the network's recipe, changed.
+        """Take the network's recipe with changes.
 
         Raises:
             TypeError: A recipe has no such value.
@@ -128,35 +139,25 @@ class Recipe:
         values = {field.name: field.default for field in fields(self)}
         if unknown := changes.keys() - values.keys():
             raise TypeError(f"a recipe has no {', '.join(sorted(unknown))}")
-        for name, value in {**values, **(_JOHNSON if network == "johnson" else {}), **changes}.items():
+        values |= {**(_JOHNSON if network == "johnson" else {}), **changes, "network": network}
+        for name, value in values.items():
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "network", network)
         self._check()
 
     def _check(self) -> None:
-        """Check the ranges."""
-        for name, low in (("steps", 1), ("size", 32), ("batch", 1), ("style_size", 32)):
+        for name, (low, high, words) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and value < low:
-                raise InputError(f"{name} is {value}; expected at least {low}")
-        if self.rim is not None and not 0 <= self.rim <= self.size // 4:
-            raise InputError(f"rim is {self.rim}; expected 0 to a quarter of the crop, {self.size // 4}")
-        for name, choices in (("tune", Tune), ("precision", Precision), ("schedule", Schedule)):
+            if value is not None and not low <= value <= high:
+                raise InputError(f"{name} is {value}; expected {words}")
+        for name, choices in _CHOICES.items():
             if getattr(self, name) not in get_args(choices):
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(get_args(choices))}")
-        if not 1 <= self.style_rate < float("inf"):
-            raise InputError(f"style_rate is {self.style_rate}; expected a number from 1 up")
-        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
-            raise InputError(f"learning_rate is {self.learning_rate}; expected a number between 0 and 1")
-        for name in ("warmup", "style_warmup", "steady_since", "border_strips"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
-        for name in ("kept", "averaging", "start_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0 up to, not including, 1")
+        if self.rim is not None and not 0 <= self.rim <= self.size // 4:
+            raise InputError(f"rim is {self.rim}; expected 0 to a quarter of the crop, {self.size // 4}")
         if self.border_strips and self.border_weight and not self.in_turns:
             raise InputError(
-                "border_strips is given and the border term counts in each step", hint="Set in_turns, too."
+                f"border_strips is {self.border_strips} and the border term counts in each step",
+                hint="Set in_turns, too.",
             )
 
     def from_trained(self) -> Recipe:
@@ -174,8 +175,8 @@ class Recipe:
     def peak_learning_rate(self) -> float:
         """The learning rate in use.
 
-        Johnson's network, deeper and without a bounded end, learns at half the rate; an adapter's scales and shifts,
-        which have far to go, at twenty times the rate.
+        Johnson's network, deeper and with unbounded output, learns at half the rate; an adapter's scales and shifts,
+        which must change much, at twenty times the rate.
         """
         if self.learning_rate is not None:
             return self.learning_rate
@@ -192,7 +193,7 @@ class Recipe:
         """Read what :meth:`as_dict` wrote.
 
         Raises:
-            CheckpointError: The values are not a recipe's.
+            CheckpointError: A value is missing or unknown.
         """
         try:
             objective: dict[str, Any] = {
