@@ -91,6 +91,8 @@ def two_styles(checkpoint: Path, tmp_path: Path) -> Path:
     facts = stored["fast_style"]["card"]["paintings"]["small"]
     paintings = {"one": {**facts, "sha256": "another"}, "other": facts}
     stored["fast_style"]["card"] = {"name": "two", "styles": ["one", "other"], "paintings": paintings}
+    (units,) = stored["fast_style"]["calibrations"].values()
+    stored["fast_style"]["calibrations"] = {"one": units, "other": units}
     path = tmp_path / "two.ckpt"
     torch.save(stored, path)
     return path
