@@ -126,7 +126,10 @@ def test_bad_rows_are_rows_and_no_failures(place: Path, negative: Path, capsys: 
         ("in/none.png", "out/none.png"): "in/none.png does not exist",
         ("in/bad.jpg", "out/bad.jpg"): "not a picture that can be read. Supported: JPEG, PNG, WebP, BMP, TIFF and GIF.",
         ("in/damaged.png", "out/damaged.png"): "the file is damaged",
-        ("in/0.png", "out/0.mp4"): "cannot write {place}/out/0.mp4: .mp4. Use .png, .jpg, .webp or .tif.",
+        (
+            "in/0.png",
+            "out/0.mp4",
+        ): "cannot write {place}/out/0.mp4: unsupported suffix .mp4. Use .png, .jpg, .webp or .tif.",
         ("in", "out/folder.png"): "in is a folder; expected a picture",
         ("in/0.png", "there.png"): "there.png exists. Give --force to overwrite it.",
         ("in/0.png", "file/0.png"): "cannot write {place}/file/0.png: ",
