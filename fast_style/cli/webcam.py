@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import cv2  # noqa: F401  # before PyAV, whose own X libraries would hang OpenCV's window
 from cyclopts import Parameter
 
 from fast_style.cli.app import DONE, INTERRUPTED

@@ -161,7 +161,6 @@ def test_a_missing_system_library_is_said_in_one_line(command: str, place: Path,
         ("batch of a Parquet file", "pyarrow"),
         ("batch on Ray", "ray"),
         ("studio", "uvicorn"),
-        ("export for OpenVINO", "openvino"),
     ],
 )
 def test_a_broken_library_is_said_in_one_line(verb: str, module: str, place: Path) -> None:

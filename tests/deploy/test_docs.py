@@ -60,8 +60,6 @@ def test_each_command_runs(place: Path, model: Path) -> None:
     Path("NAME.onnx").symlink_to(model)
     written = {
         "NAME-int8.onnx": "--precision int8",
-        "starry-night-measure.onnx": "--form measure",
-        "starry-night-apply.onnx": "--form apply",
         "NAME-uint8.onnx": "--io uint8",
         "out.png": "stylize",
         "NAME.xml": "ovc",

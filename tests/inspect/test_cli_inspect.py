@@ -122,7 +122,7 @@ def test_layers_prints_the_table_and_compares_a_painting(
         (("features", "PHOTO", "--layer", "relu1_1", "--channels", "64", "-o", "OUT.png"), "no channel 64"),
         (("features", "PHOTO", "--layer", "relu1_1", "-o", "OUT.bmp"), "cannot write"),
         (("features", "PHOTO", "--layer", ",", "-o", "OUT.png"), "no layer"),
-        (("features", "PHOTO", "--layer", "relu1_1", "-o", "nowhere/OUT.png"), "no folder"),
+        (("features", "PHOTO", "--layer", "relu1_1", "-o", "nowhere/OUT.png"), "does not exist"),
         (("features", "none.jpg", "--layer", "relu1_1", "-o", "OUT.png"), "does not exist"),
         (("maximize", "--layer", "conv1_1", "-o", "OUT.png"), "nothing to maximize"),
         (("maximize", "--layer", "conv1_1", "--channel", "64", "-o", "OUT.png"), "no channel 64"),

@@ -228,7 +228,7 @@ def test_keys_in_a_real_window(display: str, make_clip: Make, negative: Path, sa
         process.kill()
         process.communicate()
     assert process.returncode == 0, err
-    assert json.loads(out)["frames"] > 3
+    assert json.loads(out)["frames"] >= 3  # before and after a key, and the still
     assert err.splitlines()[-1].startswith("saved ")
     assert "Qt" not in err
 

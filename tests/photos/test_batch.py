@@ -124,10 +124,12 @@ def test_bad_rows_are_rows_and_no_failures(place: Path, negative: Path, capsys: 
     (place / "file").write_bytes(b"")
     said = {
         ("in/none.png", "out/none.png"): "in/none.png does not exist",
-        ("in/bad.jpg", "out/bad.jpg"): "not a picture that can be read. JPEG, PNG, WebP, BMP, GIF and TIFF "
-        "are; save other kinds of TIFF as RGB with 8 or 16 bits.",
+        ("in/bad.jpg", "out/bad.jpg"): "not a picture that can be read. Supported: JPEG, PNG, WebP, BMP, TIFF and GIF.",
         ("in/damaged.png", "out/damaged.png"): "the file is damaged",
-        ("in/0.png", "out/0.mp4"): "cannot write {place}/out/0.mp4: .mp4. Use .png, .jpg, .webp or .tif.",
+        (
+            "in/0.png",
+            "out/0.mp4",
+        ): "cannot write {place}/out/0.mp4: unsupported suffix .mp4. Use .png, .jpg, .webp or .tif.",
         ("in", "out/folder.png"): "in is a folder; expected a picture",
         ("in/0.png", "there.png"): "there.png exists. Give --force to overwrite it.",
         ("in/0.png", "file/0.png"): "cannot write {place}/file/0.png: ",
@@ -284,8 +286,8 @@ def test_photos_and_manifest_may_lie_in_a_store(place: Path, negative: Path, mem
     assert bad == [
         (
             "in/bad.jpg",
-            "memory://bucket/in/bad.jpg is not a picture that can be read. JPEG, PNG, WebP, BMP, GIF and TIFF "
-            "are; save other kinds of TIFF as RGB with 8 or 16 bits.",
+            "memory://bucket/in/bad.jpg is not a picture that can be read. "
+            "Supported: JPEG, PNG, WebP, BMP, TIFF and GIF.",
         ),
         ("in/none.jpg", "memory://bucket/in/none.jpg does not exist"),
     ]

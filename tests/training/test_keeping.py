@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fast_style.errors import InputError
@@ -72,6 +72,7 @@ def test_the_factor_stays_between_the_objectives_own_weight_and_its_bound(seen: 
 
 
 @given(asked=st.floats(0.3, 0.7), slope=st.floats(0.1, 0.2))
+@settings(deadline=None)
 def test_what_is_kept_comes_to_what_is_asked_for(asked: float, slope: float) -> None:
     keeping = Keeping(asked)
     shown = 0.0
