@@ -1,4 +1,4 @@
-"""The painting: found in its picture, freed from a frame or border, and scaled to the size it is taught at."""
+"""The painting: found in its picture, freed from a frame or border, and scaled to its size in training."""
 
 from __future__ import annotations
 
@@ -16,45 +16,49 @@ from torch import Tensor
 from fast_style.errors import CheckpointError, ImageError, InputError
 from fast_style.images import Picture, Pixels, fit, fit_size, load_image, resize, to_float
 
-Box = tuple[int, int, int, int]
+Box = tuple[int, int, int, int]  # left, top, right, bottom, px
 Floats = NDArray[np.float32]
 
+# Smallest side of a painting, px.
 _SMALLEST_PAINTING = 16
 _SIDES = ("left", "top", "right", "bottom")
 
-# Frames are looked for in a copy with this long side, px; the figures below are in its pixels and in levels of 255.
+# Frames are sought in a copy with this long side, px. The figures below are in its pixels and in levels of 255.
 _LOOK_SIZE = 512
+# Smallest side of a copy in which frames are sought.
 _SMALLEST_SIDE = 48
-# A border may take this share of a side's length. Deeper ones are rare, and their evidence is thin.
+# Largest depth of a border, as a share of the side's length. Deeper ones are rare, and the evidence for them thin.
 _DEEPEST = 0.36
-# The lines of a border run evenly along it: they deviate by at most this, and this share of what the middle does.
+# Largest deviation of the values along a line of a border, and the same as a share of the middle's deviation.
 _EVEN, _EVEN_SHARE = 18.0, 0.55
-# And not suddenly more than the lines before them.
+# Largest deviation relative to the lines outside of it.
 _EVEN_GROWTH = 4.0
-# So many uneven lines in a row are the painting; fewer are a moulding's edge, slightly askew.
+# Most uneven lines in a row: fewer are a moulding's edge, slightly askew; more are the painting.
 _UNEVEN_RUN = 3
-# The painting begins with a step of at least so many levels, the lower the calmer the border.
+# Smallest step at which the painting begins, for a calm and for an uneven border.
 _STEP_LOW, _STEP_HIGH = 4.0, 10.0
-# Along at least this share of its edge: the first for a border of one color, the second for a structured one.
+# Share of the edge along which there must be a step, for a calm and for an uneven border, and the limits of those.
 _STEP_SHARE, _STEP_SHARE_UNEVEN = 0.45, 0.8
 _FLAT, _UNEVEN = 3.5, 10.0
-# And of a bar, for which fewer sides speak, along all of it.
+# The same share for bars, for which fewer sides are evidence.
 _BAR_SHARE = 0.9
-# Steps so near to one another are one.
+# Distance within which steps are the same step.
 _SAME_STEP = 4
-# The innermost band has about the same color on all sides; light and shadow change it by less than this.
+# Largest difference in color between the innermost strips of the four sides, which light and shadow change.
 _SAME_COLOR = 60.0
-# And the whole of a mat is within this.
+# Largest difference in color within a border of one color.
 _ONE_COLOR = 20.0
-# The cut goes so much further in: no rim is left if the picture is slightly askew or soft.
+# Extra depth of the cut: no rim is left if the picture is slightly askew or soft.
 _INSET = 2
 
-# Long side of a painting in training, px. One whose forms are larger than that many px is shown smaller, but not below.
+# Long side of a painting in training, px, by default.
 STYLE_SIZE = 640
+# Largest forms at that size, px; paintings with larger ones are scaled down further, to this long side at least, px.
 _LARGEST_FORM = 33.0
 _SMALLEST_STYLE_SIZE = 320
-# The first layer's features of a square of that size take 4 GB.
+# Largest long side, px: the first layer's features of such a square take 4 GB.
 _LARGEST_STYLE_SIZE = 4096
+# Octaves of the pyramid that measures forms: 2, 4 … 128 px.
 _OCTAVES = 7
 
 
@@ -63,8 +67,8 @@ class Canvas:
     """Where a painting is in its picture.
 
     Attributes:
-        box: (left, top, right, bottom) of the painting, px; None if the whole picture is kept.
-        note: What a user should know: that something was cut off, or looks as if it should be; None for nothing.
+        box: (left, top, right, bottom) of the painting, px; None for the whole picture.
+        note: What was cut off, or perhaps should be; None for nothing.
     """
 
     box: Box | None
@@ -73,11 +77,18 @@ class Canvas:
 
 @dataclass(frozen=True)
 class _Edge:
-    """A straight step along a side: its depth and mean height, and what all outside it is like."""
+    """A straight step along a side of the copy.
+
+    Attributes:
+        depth: Its distance from the side, px.
+        color: (3,), mean color just outside it.
+        share: Share of its length along which there is a step.
+        height: Its mean height, levels of 255.
+        one_color: Whether everything outside it has one color.
+    """
 
     depth: int
     color: Floats
-    spread: float
     share: float
     height: float
     one_color: bool
@@ -86,10 +97,9 @@ class _Edge:
 def find_canvas(pixels: Pixels) -> Canvas:
     """Look for a frame or border around a painting: a scan's margin, a mat, a picture frame, a wall behind it.
 
-    All of these run along the picture's sides without change, and end at a straight step; what is inside does
-    not. A painting is cut only where that holds on all four sides, with about the same color before the step.
-    Black or white bars above and below, or left and right, are cut as well. A border on three sides is no
-    proof: then the picture is kept and the note says what was seen.
+    All of these are even along the picture's sides and end at a straight step; a painting is not. It is cut only if
+    that holds on all four sides, with about the same color outside the step. Black or white bars above and below, or
+    left and right, are cut as well. A border on three sides is not enough: the whole picture is returned, with a note.
 
     Args:
         pixels: (H, W, 3) uint8.
@@ -99,34 +109,31 @@ def find_canvas(pixels: Pixels) -> Canvas:
     if min(height, width) < _SMALLEST_SIDE:
         return Canvas(None, None)
     box: Box | None = None
-    # First along the middle of each side, where even a deep frame's corners are out of the way; then along the
-    # whole of the sides that were found.
+    # First along the middle of each side, beyond the corners of even a deep frame; then along all of the inner sides.
     for _ in range(2):
         steps = _find_edges(look, box)
-        edges = _agreeing(steps)
-        kept = edges if all(edges) else _bars(steps)
-        if kept:
-            depths = [edge.depth if edge else 0 for edge in kept]
-            box = (depths[0], depths[1], width - depths[2], height - depths[3])
-            continue
-        found = [side for side, edge in zip(_SIDES, edges, strict=True) if edge and _is_plain(edge)]
-        if len(found) == 3:
-            return Canvas(None, f"there may be a border ({', '.join(found)}); it is kept, as it is not sure")
-        return Canvas(None, None)
-    assert box is not None  # each turn of the loop sets it or returns
+        agreeing = _agreeing(steps)
+        edges = agreeing if all(agreeing) else _bars(steps)
+        if not edges:
+            bordered = [side for side, edge in zip(_SIDES, agreeing, strict=True) if edge and _is_plain(edge)]
+            note = f"there may be a border ({', '.join(bordered)}); it is not cut off, as it is uncertain"
+            return Canvas(None, note if len(bordered) == 3 else None)
+        depths = [edge.depth if edge else 0 for edge in edges]
+        box = (depths[0], depths[1], width - depths[2], height - depths[3])
+    assert box is not None
     box = _enlarge(box, (width, height), (pixels.shape[1], pixels.shape[0]))
     left, top, right, bottom = box
     cut = (left, top, pixels.shape[1] - right, pixels.shape[0] - bottom)
-    kind = "a border of one color" if all(edge is None or edge.one_color for edge in kept) else "a frame"
+    kind = "a border of one color" if all(edge is None or edge.one_color for edge in edges) else "a frame"
     sides = ", ".join(f"{n} px {side}" for n, side in zip(cut, _SIDES, strict=True) if n)
     return Canvas(box, f"{kind} was cut off: {sides}")
 
 
 def form_size(pixels: Pixels) -> float:
-    """Return how large a painting's forms are, px, if its long side has 640 px: the mean octave of its brightness.
+    """Return the size of a painting's forms, px, at a long side of 640 px: the mean octave of its brightness.
 
-    A Laplacian pyramid (Burt and Adelson 1983) splits the brightness into octaves of 2, 4 … 128 px; each counts by its
-    variance. Of the ten paintings that ship, the Self-Portrait has 10 px, The Great Wave 21 and Udnie 49.
+    A Laplacian pyramid (Burt and Adelson 1983) splits the brightness into octaves of 2, 4 … 128 px, which are weighted
+    by their variance. The Self-Portrait has 10 px, The Great Wave 21 and Udnie 49.
 
     Args:
         pixels: (H, W, 3) uint8.
@@ -146,10 +153,10 @@ def form_size(pixels: Pixels) -> float:
 
 
 def find_style_size(pixels: Pixels) -> int:
-    """Return the long side that a painting is taught at, px: 640, or less if its forms are larger than 33 px there.
+    """Return the long side of a painting in training, px: 640, or less if its forms would exceed 33 px.
 
-    The losses see a window of some 260 px, and a network's reach is limited: forms that hardly fit into them come out
-    as soft clouds. Smaller, they are painted crisply: Udnie's facets came out at 430 px and not at 640.
+    The losses see a window of some 260 px, and a network's reach is limited: forms that hardly fit come out as soft
+    clouds. Smaller ones are painted crisply: Udnie's facets appear at 430 px and not at 640.
 
     Args:
         pixels: (H, W, 3) uint8.
@@ -159,32 +166,30 @@ def find_style_size(pixels: Pixels) -> int:
 
 
 def load_painting(path: str | Path, size: int | None, *, box: Sequence[int] | None = None) -> Tensor:
-    """Read a painting, scaled so that its long side has ``size`` px: see :func:`scale_painting`.
+    """Read a painting from a file and scale it, see :func:`scale_painting`.
 
     Raises:
-        ImageError: It cannot be read, or has a side under 16 px, in the file or once it is scaled.
-        InputError: The size is above 4,096 px, or, from a checkpoint, no size.
-        CheckpointError: The box, which comes from a checkpoint or a card, does not lie in the picture.
+        ImageError: The file cannot be read; and as :func:`scale_painting`, like the other errors.
     """
     return scale_painting(load_image(path, opaque=True), size, box=box, name=str(path))
 
 
 def scale_painting(picture: Picture, size: int | None, *, box: Sequence[int] | None = None, name: str) -> Tensor:
-    """Scale a painting so that its long side has ``size`` px, never squashed.
+    """Scale a painting to a long side, keeping its proportions.
 
     Args:
         picture: The painting, perhaps with a frame around it.
-        size: Px; None takes what :func:`find_style_size` finds.
-        box: (left, top, right, bottom) of the painting in it, px; None takes the whole.
-        name: What errors call it.
+        size: The long side, px; None takes that of :func:`find_style_size`.
+        box: (left, top, right, bottom) of the painting in the picture, px; None takes the whole.
+        name: Its name in errors.
 
     Returns:
         (1, 3, H, W), RGB in [0, 1].
 
     Raises:
-        ImageError: It has a side under 16 px.
-        InputError: The size is above 4,096 px, or, from a checkpoint, no size.
-        CheckpointError: The box, which comes from a checkpoint or a card, does not lie in the picture.
+        ImageError: A side is under 16 px, before or after scaling.
+        InputError: The size is not a number from 1 to 4,096.
+        CheckpointError: The box, from a checkpoint or a card, does not lie in the picture.
     """
     width, height = picture.size
     if box is not None:
@@ -199,7 +204,7 @@ def scale_painting(picture: Picture, size: int | None, *, box: Sequence[int] | N
     if min(width, height) < _SMALLEST_PAINTING:
         raise ImageError(
             f"{name} of {width}×{height} px is too small for a painting",
-            hint=f"Each side needs at least {_SMALLEST_PAINTING} px; several hundred show strokes.",
+            hint=f"Each side needs at least {_SMALLEST_PAINTING} px, or several hundred to show strokes.",
         )
     size = find_style_size(picture.pixels) if size is None else size
     if not isinstance(size, int) or not 1 <= size <= _LARGEST_STYLE_SIZE:
@@ -216,13 +221,13 @@ def scale_painting(picture: Picture, size: int | None, *, box: Sequence[int] | N
 
 
 def _find_edges(look: Floats, box: Box | None) -> list[list[_Edge]]:
-    """Steps on the left, top, right and bottom, the deepest last."""
+    """Return the steps on the left, top, right and bottom, the deepest last."""
     across = look.transpose(1, 0, 2)
-    # How much lines vary in the middle, across or down, whichever is more: a night sky is even in one of them.
+    # Deviation of lines in the middle, horizontal or vertical, whichever is more: a night sky is even along one axis.
     variation = max(
         float(np.median(_spread(lines[len(lines) // 4 : len(lines) - len(lines) // 4]))) for lines in (look, across)
     )
-    found = []
+    edges = []
     for side, lines in enumerate((across, look, across[::-1], look[::-1])):
         length = lines.shape[1]
         first, last = int(_DEEPEST * length), length - int(_DEEPEST * length)
@@ -230,12 +235,12 @@ def _find_edges(look: Floats, box: Box | None) -> list[list[_Edge]]:
             first, last = (box[1], box[3]) if side % 2 == 0 else (box[0], box[2])
             margin = (last - first) // 20
             first, last = first + margin, last - margin
-        found.append(_find_steps(lines[:, first:last], variation))
-    return found
+        edges.append(_find_steps(lines[:, first:last], variation))
+    return edges
 
 
 def _find_steps(lines: Floats, variation: float) -> list[_Edge]:
-    """Straight steps with nothing but even lines outside; lines are (depth, length, 3), the outermost first."""
+    """Return straight steps with even lines only outside; ``lines`` is (depth, length, 3), the outermost first."""
     deepest = int(_DEEPEST * len(lines))
     spread = _spread(lines[: deepest + 2])
     limit = min(_EVEN, max(_FLAT, _EVEN_SHARE * variation))
@@ -255,8 +260,8 @@ def _find_steps(lines: Floats, variation: float) -> list[_Edge]:
         if share >= np.interp(outside, (_FLAT, _UNEVEN), (_STEP_SHARE, _STEP_SHARE_UNEVEN)):
             border = lines[: max(1, depth - 2)].mean(1)
             one_color = outside < _FLAT and float(np.abs(border - border[0]).max()) < _ONE_COLOR
-            edge = _Edge(depth, border[-3:].mean(0), outside, share, float(step.mean()), one_color)
-            # Neighboring depths see the same step, and resampling's ripples beside it; where it is highest it is.
+            edge = _Edge(depth, border[-3:].mean(0), share, float(step.mean()), one_color)
+            # Neighboring depths show the same step, or ripples of the resampling: the highest is the step.
             if edges and depth - edges[-1].depth <= _SAME_STEP:
                 if edge.height > edges[-1].height:
                     edges[-1] = edge
@@ -266,7 +271,7 @@ def _find_steps(lines: Floats, variation: float) -> list[_Edge]:
 
 
 def _spread(lines: Floats) -> Floats:
-    """Mean deviation of each line from the straight line through its values: light falls off along a wall."""
+    """Return each line's mean deviation from a linear fit to its values, as light falls off along a wall."""
     position = np.linspace(-1, 1, lines.shape[1], dtype=np.float32)[None, :, None]
     mean = lines.mean(1, keepdims=True)
     slope = (lines * position).mean(1, keepdims=True) / max(float(np.square(position).mean()), 1e-6)
@@ -275,7 +280,7 @@ def _spread(lines: Floats) -> Floats:
 
 
 def _agreeing(edges: list[list[_Edge]]) -> list[_Edge | None]:
-    """The deepest step of each side with about the same color before it; if there is none, on the outermost."""
+    """Return each side's deepest step such that colors outside agree; otherwise those that agree with the outermost."""
     left = [list(side) for side in edges]
     while any(left):
         deepest = [side[-1] if side else None for side in left]
@@ -297,7 +302,7 @@ def _distance(edge: _Edge, color: Floats) -> float:
 
 
 def _bars(edges: list[list[_Edge]]) -> list[_Edge | None]:
-    """Two opposite sides that have a margin of one color, black or white, if the two others have none; else []."""
+    """Return the edges if two opposite sides have black or white margins and the other two none, and else []."""
     plain = [next((edge for edge in side[::-1] if _is_plain(edge)), None) for side in edges]
     for first, second in ((0, 1), (1, 0)):
         pair, others = plain[first::2], plain[second::2]
@@ -313,15 +318,11 @@ def _is_plain(edge: _Edge) -> bool:
 
 
 def _enlarge(box: Box, look: tuple[int, int], full: tuple[int, int]) -> Box:
-    """From the copy to the picture, a little further in."""
-    found = []
-    for axis in (0, 1):
-        scale = full[axis] / look[axis]
-        low, high = box[axis], box[axis + 2]
-        found.append(
-            (
-                round((low + _INSET) * scale) if low else 0,
-                round((high - _INSET) * scale) if high < look[axis] else full[axis],
-            )
-        )
-    return found[0][0], found[1][0], found[0][1], found[1][1]
+    """Scale a box from the copy to the picture, cutting a little deeper."""
+    across, down = (whole / part for whole, part in zip(full, look, strict=True))
+    return (
+        round((box[0] + _INSET) * across) if box[0] else 0,
+        round((box[1] + _INSET) * down) if box[1] else 0,
+        round((box[2] - _INSET) * across) if box[2] < look[0] else full[0],
+        round((box[3] - _INSET) * down) if box[3] < look[1] else full[1],
+    )

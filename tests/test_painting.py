@@ -159,7 +159,7 @@ def test_a_border_on_three_sides_is_told_and_kept() -> None:
     whole = np.pad(picture("chelsea"), ((30, 0), (30, 30), (0, 0)), constant_values=250)
     found = find_canvas(whole)
     assert found.box is None
-    assert found.note == "there may be a border (left, top, right); it is kept, as it is not sure"
+    assert found.note == "there may be a border (left, top, right); it is not cut off, as it is uncertain"
 
 
 @pytest.mark.parametrize("make", ["flat", "noise", "gradient", "stripes", "tiny"])
