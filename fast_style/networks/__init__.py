@@ -1,4 +1,4 @@
-"""The transformer networks, by name."""
+"""The transformer networks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ __all__ = [
     "build_network",
     "fast",
     "fine",
-    "parameter_count",
     "record_statistics",
     "restore_network",
     "take_style",
@@ -55,17 +54,12 @@ def build_network(name: str) -> TransformerNetwork:
 
 
 def restore_network(name: str, weights: Mapping[str, Tensor]) -> TransformerNetwork:
-    """Build a network around a state dict.
+    """Build a network with the weights of a state dict.
 
     Raises:
         InputError: There is no network of that name.
-        RuntimeError: The weights are not those of such a network.
+        RuntimeError: The names or shapes of the weights are not those of the network.
     """
     network = build_network(name)
     network.load_state_dict(weights)
     return network
-
-
-def parameter_count(network: TransformerNetwork) -> int:
-    """Count a network's weights."""
-    return sum(weight.numel() for weight in network.parameters())

@@ -1,4 +1,4 @@
-"""What a network is told beside the picture."""
+"""What a network is given besides the picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a normalization layer found, or is to take, each (N or 1, C, 1, 1)."""
+    """Mean and variance of a normalization layer's channels, each (N or 1, C, 1, 1)."""
 
     mean: Tensor
     variance: Tensor
@@ -22,7 +22,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Affine:
-    """The scale and shift that a normalization layer is to take in the place of its own, each (N or 1, C)."""
+    """Scale and shift of a normalization layer's channels, each (N or 1, C)."""
 
     scale: Tensor
     shift: Tensor
@@ -30,17 +30,17 @@ class Affine:
 
 @dataclass(frozen=True)
 class Condition:
-    """What a network is told beside the picture: always an argument of ``forward``, never state of a module.
+    """What a network is given besides the picture: an argument of ``forward``, never state of a module.
 
-    The default says nothing: a whole picture, with its own statistics, in the network's own style.
+    The default is a whole picture with its own statistics, in the network's own style.
 
     Attributes:
-        origin: Row and column, px, of the picture's top left corner in the whole picture that it is a tile of. The
-            noise lies still in the whole picture. A multiple of the network's stride.
-        fine_origin: The same for the fine map of noise alone, which training moves by itself; None takes ``origin``.
-        statistics: Mean and variance by the name of the normalization layer, such as ``stem.norm``. Layers that are
-            not named take those of the picture.
-        affines: Scale and shift by the name of the layer: the style. Layers that are not named take their own.
+        origin: Row and column, px, of a tile's top left corner in the whole picture, in which the noise lies still.
+            Multiples of the network's stride.
+        fine_origin: The same for the fine map of noise, which training moves separately; None is ``origin``.
+        statistics: Mean and variance by the name of the normalization layer, such as ``stem.norm``. Other layers take
+            those of the picture.
+        affines: Scale and shift by the name of the layer: the style. Other layers take their own.
     """
 
     origin: Origin = (0, 0)
@@ -49,13 +49,13 @@ class Condition:
     affines: Mapping[str, Affine] = field(default_factory=dict)
 
     def part(self, name: str) -> Condition:
-        """What the part of that name is told: the names of its layers begin at the part."""
+        """Return the condition of a submodule, in which names of layers are relative to it."""
         if not self.statistics and not self.affines:
             return self
         return replace(self, statistics=_within(self.statistics, name), affines=_within(self.affines, name))
 
     def layer(self, name: str) -> tuple[Statistics | None, Affine | None]:
-        """What the normalization layer of that name is told."""
+        """Return the statistics and the affine of a normalization layer, or None for its own."""
         return self.statistics.get(name), self.affines.get(name)
 
 

@@ -44,9 +44,9 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, channels, H, W) to the same shape."""
-        told = condition.layer
-        out = F.relu(self.in1(self.conv1(features), *told("in1")))
-        total: Tensor = features + self.in2(self.conv2(out), *told("in2"))
+        layer = condition.layer
+        out = F.relu(self.in1(self.conv1(features), *layer("in1")))
+        total: Tensor = features + self.in2(self.conv2(out), *layer("in2"))
         return total
 
 
@@ -58,8 +58,8 @@ class JohnsonNetwork(TransformerNetwork):
 
     Differs from the paper:
         Instance instead of batch normalization (Ulyanov et al. 2017), resize-convolutions instead of
-        transposed ones, padding by reflection in every layer instead of 40 px at the input, and a linear end
-        instead of a scaled tanh: all as in pytorch/examples. The last bias begins at 0.5, which is ours.
+        transposed ones, padding by reflection in every layer instead of 40 px at the input, and linear output
+        instead of a scaled tanh: all as in pytorch/examples. Unlike theirs, the last bias begins at 0.5.
     """
 
     stride = 4
@@ -82,19 +82,18 @@ class JohnsonNetwork(TransformerNetwork):
         self.deconv2 = UpsampleConvLayer(64, 32, 3)
         self.in5 = InstanceNormalization(32)
         self.deconv3 = ConvLayer(32, 3, 9)
-        # Differs from the paper and from pytorch/examples, whose bias begins near 0: a mid-gray picture of low
-        # contrast, since from a mean of zero half of the pixels would be black.
+        # Training starts from a gray picture of low contrast; with a mean of zero, half of the pixels would be black.
         nn.init.constant_(self.deconv3.conv2d.bias, 0.5)  # type: ignore[arg-type]  # Conv2d types its bias as optional
 
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
-        """Stylize; the end is linear, so the result may overshoot [0, 1]."""
-        told = condition.layer
-        features = F.relu(self.in1(self.conv1(image), *told("in1")))
-        features = F.relu(self.in2(self.conv2(features), *told("in2")))
-        features = F.relu(self.in3(self.conv3(features), *told("in3")))
+        """Stylize (N, 3, H, W) in [0, 1] to the same shape; the output is linear and may overshoot [0, 1]."""
+        layer = condition.layer
+        features = F.relu(self.in1(self.conv1(image), *layer("in1")))
+        features = F.relu(self.in2(self.conv2(features), *layer("in2")))
+        features = F.relu(self.in3(self.conv3(features), *layer("in3")))
         for number, block in enumerate((self.res1, self.res2, self.res3, self.res4, self.res5), 1):
             features = block(features, condition.part(f"res{number}"))
-        features = F.relu(self.in4(self.deconv1(features), *told("in4")))
-        features = F.relu(self.in5(self.deconv2(features), *told("in5")))
+        features = F.relu(self.in4(self.deconv1(features), *layer("in4")))
+        features = F.relu(self.in5(self.deconv2(features), *layer("in5")))
         out: Tensor = self.deconv3(features)
         return out

@@ -1,4 +1,4 @@
-"""The normalization layer: the one place where a transformer network looks at statistics of the whole picture."""
+"""Instance normalization, the only layer that looks at statistics of the whole picture."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class InstanceNormalization(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, features: Tensor, statistics: Statistics | None = None, affine: Affine | None = None) -> Tensor:
-        """Normalize (N, C, H, W) over H and W, or by the mean and variance that are given."""
+        """Normalize (N, C, H, W) over H and W, or by given statistics, to the same shape."""
         scale, shift = (self.weight, self.bias) if affine is None else (affine.scale, affine.shift)
         if statistics is not None:
             factor = scale[..., None, None] * (statistics.variance + self.eps).rsqrt()
@@ -39,26 +39,26 @@ class InstanceNormalization(nn.Module):
             return F.instance_norm(features, weight=scale, bias=shift, eps=self.eps)
         if len(scale) == 1:
             return F.instance_norm(features, weight=scale[0], bias=shift[0], eps=self.eps)
-        # The pictures of a batch side by side as channels, so that each has a scale and shift of its own.
+        # The pictures of the batch become channels, so that each has its scale and shift.
         joined = features.reshape(1, -1, *features.shape[2:])
         normalized = F.instance_norm(joined, weight=scale.flatten(), bias=shift.flatten(), eps=self.eps)
         return normalized.view(features.shape)
 
 
 def record_statistics(network: nn.Module, image: Tensor, condition: Condition | None = None) -> dict[str, Statistics]:
-    """Run a network on a picture and return what each of its normalization layers found, by the layer's name.
+    """Return the statistics of a network's normalization layers on pictures, by the layers' names.
 
     Args:
         network: A :class:`~fast_style.networks.TransformerNetwork`.
-        image: (N, 3, H, W), RGB in [0, 1]: the whole picture.
-        condition: What the network is told.
+        image: Whole pictures, (N, 3, H, W), RGB in [0, 1].
+        condition: Further inputs of the network.
     """
-    found: dict[str, Statistics] = {}
+    statistics: dict[str, Statistics] = {}
 
     def recorder(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             variance, mean = torch.var_mean(inputs[0], (2, 3), correction=0, keepdim=True)
-            found[name] = Statistics(mean, variance)
+            statistics[name] = Statistics(mean, variance)
 
         return record
 
@@ -68,4 +68,4 @@ def record_statistics(network: nn.Module, image: Tensor, condition: Condition | 
                 hooks.callback(layer.register_forward_pre_hook(recorder(name)).remove)
         with torch.no_grad():
             network(image, condition)
-    return found
+    return statistics

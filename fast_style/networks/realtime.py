@@ -1,4 +1,4 @@
-"""The real-time networks: most of the work is done at an eighth of the picture's size."""
+"""The real-time networks, which do most of the work at an eighth of the picture's size."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fast_style.networks.transformer import TransformerNetwork
 
 
 class ConvNormBlock(nn.Module):
-    """A convolution, instance normalization, and a ReLU unless told otherwise.
+    """A convolution, instance normalization, and by default a ReLU.
 
-    Padding with zeros is the default and the fastest; ``padding=0`` leaves it to the caller.
+    By default zeros are padded, which is fastest; with ``padding=0`` the caller pads.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ConvNormBlock(nn.Module):
     ) -> None:
         super().__init__()
         padding = (kernel - stride + 1) // 2 if padding is None else padding
-        # No bias: the normalization that follows would take it away.
+        # No bias: the normalization would remove it.
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
         self.norm = InstanceNormalization(outputs)
         self.relu = relu
@@ -48,9 +48,9 @@ class ConvNormBlock(nn.Module):
 
 
 class InvertedResidualBlock(nn.Module):
-    """Widen, look around with one 5×5 filter a channel, narrow again; the input is added.
+    """Widen, convolve depthwise with 5×5, narrow again, and add the input.
 
-    A fifth of the arithmetic of two full 3×3 convolutions, a wider view, and 2 % more of the objective.
+    Beside two full 3×3 convolutions: a fifth of the arithmetic, a wider view, and an objective that is 2 % higher.
 
     Reference:
         Sandler et al. 2018, section 3.3.
@@ -72,8 +72,8 @@ class InvertedResidualBlock(nn.Module):
 
     def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, channels, H, W) to the same shape."""
-        # Padded by reflection, before widening, where it is cheapest. Zeros here, at an eighth of the size, are seen
-        # 80 px into the picture, as frames along its border; and where the edge is repeated, all looks flat.
+        # Reflection before widening, where it is cheapest. Zeros, at an eighth of the size, would show as frames 80 px
+        # deep; repeated edges would look flat.
         padded = F.pad(features, (self.KERNEL // 2,) * 4, mode="reflect")
         wide = self.look(self.widen(padded, condition.part("widen")), condition.part("look"))
         out: Tensor = features + self.narrow(wide, condition.part("narrow"))
@@ -81,21 +81,21 @@ class InvertedResidualBlock(nn.Module):
 
 
 class Noise(nn.Module):
-    """Add one map of fixed noise to all channels, each to its own learned degree.
+    """Add one map of fixed noise to all channels, with a learned scale for each.
 
-    Where a photo is flat, a network that only convolves can do nothing but repeat one cell: dots on a lattice. Noise
-    gives it a reason to begin a stroke here and not there. It is the same for every picture, so a still film does not
-    flicker by it; where a camera moves, :class:`fast_style.films.motion.MotionTracker` lets it move along.
+    Where a photo is flat, convolutions alone repeat one cell: dots on a lattice. Noise gives strokes a place to begin.
+    It is the same for every picture, so a still film does not flicker; where a camera moves,
+    :class:`fast_style.films.motion.MotionTracker` moves it along.
 
     Args:
-        channels: Of the features.
-        scale: Standard deviation of the degrees at first.
+        channels: Channels of the features.
+        scale: Standard deviation of the initial scales.
 
     Reference:
         Karras et al. 2019 ("A style-based generator architecture"), section 3.2.
 
     Differs from the paper:
-        Uniform in (-1, 1) instead of normal, one tile of 64×64 repeated, and scales that do not begin at zero.
+        Uniform in (-1, 1) instead of normal, a tile of 64×64 repeated, and scales that do not begin at zero.
     """
 
     SIDE = 64
@@ -103,13 +103,13 @@ class Noise(nn.Module):
     def __init__(self, channels: int, scale: float) -> None:
         super().__init__()
         self.scale = nn.Parameter(scale * torch.randn(1, channels, 1, 1))
-        # NumPy keeps this generator's numbers the same for ever, so they need not be stored with the weights.
+        # NumPy guarantees this generator's numbers, so they need not be stored with the weights.
         tile = np.random.RandomState(0).uniform(-1, 1, (1, 1, self.SIDE, self.SIDE))
         self.tile: Tensor
         self.register_buffer("tile", torch.from_numpy(tile).float(), persistent=False)
 
     def forward(self, features: Tensor, origin: Origin = (0, 0)) -> Tensor:
-        """(N, channels, H, W), which begin at that row and column of the whole, to the same shape."""
+        """Add noise to (N, channels, H, W); ``origin`` is its row and column in the whole picture, in cells."""
         height, width = features.shape[-2:]
         tile = self.tile if origin == (0, 0) else self.tile.roll((-origin[0], -origin[1]), (2, 3))
         noise = tile.repeat(1, 1, height // self.SIDE + 1, width // self.SIDE + 1)[..., :height, :width]
@@ -117,12 +117,13 @@ class Noise(nn.Module):
 
 
 class PixelShuffle(nn.Module):
-    """A pixel shuffle that puts three channels in place by a transposed convolution of ones and zeros.
+    """A pixel shuffle to three channels, as a transposed convolution with ones and zeros.
 
-    The same numbers to the bit, and a frame takes 2 to 10 % less: runtimes shuffle on one core, and convolve on all.
+    The numbers are the same to the bit, and a frame takes 2 to 10 % less time: runtimes shuffle on one core and
+    convolve on all.
 
     Args:
-        factor: Of the size; the features have its square times three channels.
+        factor: Factor of the size; the features have three times its square as channels.
     """
 
     def __init__(self, factor: int) -> None:
@@ -138,14 +139,14 @@ class PixelShuffle(nn.Module):
 
 
 class HalfSizeEnd(nn.Module):
-    """From 1/4 of the size to the picture through 1/2, where it meets the photo once more: crisp edges.
+    """From 1/4 of the size to the picture through 1/2, where the photo is added once more, for crisp edges.
 
-    A pixel shuffle by 4 alone is linear: all that lies within a cell is a mixture of as many patterns as there are
-    channels. One ReLU at half the size draws an edge at any place of a cell, for a tenth of the arithmetic.
+    A pixel shuffle by 4 is linear: each cell is a mixture of as many patterns as there are channels. A ReLU at half the
+    size can draw an edge anywhere in a cell, and takes a tenth of the arithmetic.
 
     Args:
         quarter: Channels at 1/4 of the size.
-        half: Channels at 1/2.
+        half: Channels at 1/2 of the size.
     """
 
     def __init__(self, quarter: int, half: int) -> None:
@@ -160,26 +161,26 @@ class HalfSizeEnd(nn.Module):
 
     def forward(self, features: Tensor, image: Tensor, condition: Condition) -> Tensor:
         """(N, quarter, H / 4, W / 4) and the photo, (N, 3, H, W), to (N, 3, H, W) before the sigmoid."""
-        met = self.norm(self.up(features) + self.photo(image), *condition.layer("norm"))
-        merged = self.merge(F.relu(met), condition.part("merge"))
+        halved = self.norm(self.up(features) + self.photo(image), *condition.layer("norm"))
+        merged = self.merge(F.relu(halved), condition.part("merge"))
         picture: Tensor = self.shuffle(self.head(merged))
         return picture
 
 
 class RealtimeNetwork(TransformerNetwork):
-    """A strided stem to 1/4, residual blocks at 1/8, back to 1/4 with a skip, and an end at full size through 1/2.
+    """A strided stem to 1/4, residual blocks at 1/8, a skip at 1/4, and an end through 1/2 to full size.
 
     Args:
         quarter: Channels at 1/4 of the size.
-        eighth: Channels at 1/8.
-        blocks: Residual blocks at 1/8.
-        half: Channels at 1/2.
+        eighth: Channels at 1/8 of the size.
+        blocks: Residual blocks at 1/8 of the size.
+        half: Channels at 1/2 of the size.
     """
 
     stride = 8
     margin = 8
-    # Cells of 8 px around the features while the blocks work. Mirrored features are not those of a mirrored picture:
-    # where the blocks meet them, the outer 50 px are pale and woven. Three cells keep that away for 7 % more time.
+    # Cells of 8 px padded around the features of the blocks. Mirrored features are not those of a mirrored picture:
+    # without padding, the outer 50 px are pale and woven. Three cells prevent that, for 7 % more time.
     AROUND = 3
 
     def __init__(self, *, quarter: int, eighth: int, blocks: int, half: int) -> None:
@@ -189,13 +190,13 @@ class RealtimeNetwork(TransformerNetwork):
         self.noise = Noise(eighth, 0.5)
         self.blocks = nn.Sequential(*(InvertedResidualBlock(eighth) for _ in range(blocks)))
         self.up = upsampling(eighth, quarter)
-        # Where strokes begin is decided at 1/8, and once more here, or they would begin at every eighth pixel.
+        # Noise at 1/8 alone would let strokes begin at every eighth pixel only.
         self.fine_noise = Noise(quarter, 0.3)
         self.merge = ConvNormBlock(quarter, quarter, 3)
         self.end = HalfSizeEnd(quarter, half)
 
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
-        """Stylize; the end is a sigmoid, so the result is within (0, 1).
+        """Stylize (N, 3, H, W) in [0, 1] to the same shape; a sigmoid keeps the output in (0, 1).
 
         Raises:
             InputError: The origin is not a multiple of the stride.
@@ -204,10 +205,10 @@ class RealtimeNetwork(TransformerNetwork):
         fine_origin = _cells(condition.fine_origin or condition.origin, self.stride // 2)
         quarter = self.stem(image, condition.part("stem"))
         features = self.down(quarter, condition.part("down"))
-        # The outer ring of cells lies in the margin and has met the zero padding of the two convolutions before
-        # it; its neighbors take its place, so that no zero reaches the picture.
+        # The outer ring of cells lies in the margin, where zeros were padded. Its neighbors replace it, so that no zero
+        # reaches the picture.
         features = F.pad(features[..., 1:-1, 1:-1], (1,) * 4, mode="reflect")
-        # A step of its own, as the smallest picture has two cells, and a reflection adds fewer than there are.
+        # A separate step: the smallest picture has two cells, and a reflection must add fewer cells than there are.
         features = F.pad(features, (self.AROUND,) * 4, mode="reflect")
         features = self.noise(features, origin)
         for number, block in enumerate(self.blocks):
@@ -219,7 +220,7 @@ class RealtimeNetwork(TransformerNetwork):
         return picture.sigmoid()
 
     def random_condition(self, random: np.random.Generator) -> Condition:
-        """Move each map of noise by itself, so that nothing is learned by heart from their values."""
+        """Move each map of noise separately, so that the network does not memorize their values."""
 
         def somewhere(cell: int) -> Origin:
             down, right = random.integers(0, Noise.SIDE, 2).tolist()
@@ -229,7 +230,7 @@ class RealtimeNetwork(TransformerNetwork):
 
 
 def _cells(origin: Origin, cell: int) -> Origin:
-    """From px to cells of the features."""
+    """Convert px to cells of the features."""
     row, column = origin
     if row % cell or column % cell:
         raise InputError(f"the origin is {origin} px; expected multiples of {cell} px")
@@ -238,7 +239,7 @@ def _cells(origin: Origin, cell: int) -> Origin:
 
 @torch.no_grad()
 def upsampling(inputs: int, outputs: int, *, bias: bool = True) -> nn.ConvTranspose2d:
-    """Make a pixel shuffle by 2 by another name, which runtimes are faster at. It starts as nearest-neighbor."""
+    """Make an upsampling by 2, a pixel shuffle that runtimes are faster at; it starts as nearest-neighbor."""
     layer = nn.ConvTranspose2d(inputs, outputs, 2, 2, bias=bias)
     layer.weight.copy_(layer.weight[..., :1, :1].clone())
     return layer
@@ -246,13 +247,13 @@ def upsampling(inputs: int, outputs: int, *, bias: bool = True) -> nn.ConvTransp
 
 @torch.no_grad()
 def initialize_smooth_shuffle(conv: nn.Conv2d, *, factor: int) -> None:
-    """Start a convolution before a pixel shuffle as a smooth upsampling: no grid to be unlearned.
+    """Initialize a convolution before a pixel shuffle as smooth upsampling, so that no grid must be unlearned.
 
-    Each output pixel reads the low-resolution features at its own place by linear interpolation, through one
-    random mixture of channels that all the pixels of a cell share.
+    Each output pixel is the linear interpolation of the features at its place, in a random mixture of channels that all
+    pixels of a cell share.
 
     Reference:
-        Aitken et al. 2017 (ICNR) start all pixels of a cell equal, that is, as nearest-neighbor upsampling.
+        Aitken et al. 2017 (ICNR), who initialize all pixels of a cell alike, as nearest-neighbor upsampling.
     """
     outputs, inputs, kernel, _ = conv.weight.shape
     center = kernel // 2
@@ -271,15 +272,15 @@ def initialize_smooth_shuffle(conv: nn.Conv2d, *, factor: int) -> None:
 
 
 def fast() -> TransformerNetwork:
-    """The default network."""
+    """Build the default network."""
     return RealtimeNetwork(quarter=40, eighth=80, blocks=6, half=12)
 
 
 def tiny() -> TransformerNetwork:
-    """For small machines."""
+    """Build the network for small machines."""
     return RealtimeNetwork(quarter=16, eighth=32, blocks=4, half=6)
 
 
 def fine() -> TransformerNetwork:
-    """For bolder pictures: three times the arithmetic of ``fast``."""
+    """Build the network for crisper pictures, with three times the arithmetic of ``fast``."""
     return RealtimeNetwork(quarter=64, eighth=128, blocks=8, half=24)

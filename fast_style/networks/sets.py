@@ -1,4 +1,4 @@
-"""Many styles in one network: a set of scales and shifts for each, over a strength."""
+"""Many styles in one network: a set of scales and shifts for each, as functions of the strength."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from fast_style.networks.normalization import InstanceNormalization
 
 
 class StyleSets(nn.Module):
-    """What differs between the styles of a network: the scales and shifts of its normalizations.
+    """A scale and a shift of each normalized channel, for each style of a network.
 
-    Each scale and shift is a polynomial in the logarithm of the strength to the base 4, so that strength 1 is its
-    first coefficient.
+    Each is a polynomial in the base-4 logarithm of the strength, so at strength 1 it is the first coefficient.
 
     Args:
-        network: Whose normalizations they are for; every set begins as the network's own.
-        names: Of the styles.
-        powers: Coefficients: 1 for styles without a strength, 3 for those with one.
+        network: The network; each set begins as the scales and shifts of its layers.
+        names: Names of the styles.
+        powers: Number of coefficients: 1 for styles without a strength, 3 for those with one.
 
     Attributes:
-        names: Of the styles.
-        values: For each style (powers, 2, C), scales and shifts of all C channels in the layers' order.
+        names: Names of the styles.
+        values: For each style (powers, 2, C): scales and shifts of all C channels in the layers' order.
 
     Reference:
         Dumoulin, Shlens and Kudlur 2017, section 2.2; Dosovitskiy and Djolonga 2020, section 3.
 
-    Differs from them:
-        The strength changes scales and shifts by a polynomial of its own for each, not by a network.
+    Differs from the papers:
+        The strength changes scales and shifts by polynomials, not by a network.
     """
 
     def __init__(self, network: nn.Module, names: tuple[str, ...], *, powers: int) -> None:
@@ -39,25 +38,25 @@ class StyleSets(nn.Module):
         layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, InstanceNormalization)}
         self.layers = {name: len(layer.weight) for name, layer in layers.items()}
         scales, shifts = (torch.cat([getattr(layer, what) for layer in layers.values()]) for what in ("weight", "bias"))
-        own = torch.stack([scales, shifts]).detach()
-        first = torch.cat([own[None], torch.zeros(powers - 1, *own.shape)])
+        affine = torch.stack([scales, shifts]).detach()
+        first = torch.cat([affine[None], torch.zeros(powers - 1, *affine.shape)])
         self.values = nn.ParameterList([nn.Parameter(first.clone()) for _ in names])
 
     def forward(self, weights: Tensor, strength: Tensor) -> dict[str, Affine]:
         """Mix styles.
 
         Args:
-            weights: (N, K).
+            weights: (N, K), the weight of each of the K styles.
             strength: (N, 1), 0.25 to 4.
 
         Returns:
-            What each normalization layer is to take, by its name.
+            Scales and shifts by the name of the normalization layer.
         """
         mixed = torch.einsum("nk,kpac->npac", weights, torch.stack(list(self.values)))
         return self._split(self._at(mixed, strength))
 
     def one(self, style: int, strength: float = 1.0) -> dict[str, Affine]:
-        """Take one style: the same as a mixture of it alone, but others get no gradient, not even of zero."""
+        """Return one style's: as a mixture of it alone, except that other styles get no gradient, not even zero."""
         values = self.values[style]
         return self._split(self._at(values[None], torch.full((1, 1), strength, device=values.device)))
 
@@ -75,7 +74,7 @@ class StyleSets(nn.Module):
 
 @torch.no_grad()
 def take_style(network: nn.Module, values: Tensor) -> None:
-    """Make a style's set, (P, 2, C), at strength 1 the network's own scales and shifts."""
+    """Copy a style's set, (P, 2, C), at strength 1 into the scales and shifts of the network's layers."""
     sets = StyleSets(network, ("",), powers=len(values))
     sets.values[0].copy_(values)
     for name, affine in sets.one(0).items():

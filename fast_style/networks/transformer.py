@@ -1,4 +1,4 @@
-"""What every transformer network shares: pictures of any size in, pictures of the same size out."""
+"""The base of all transformer networks: pictures of any size in, pictures of the same size out."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from torch import Tensor, nn
 
 from fast_style.networks.condition import Condition
 
-# Padding by reflection needs more pixels than it adds; the networks here add at most 15 on a side.
+# Smallest side of a picture, px: reflection must add fewer pixels than there are, and networks add at most 15.
 SMALLEST_SIDE = 16
 
 
 class TransformerNetwork(nn.Module):
     """A feed-forward network from a photo to a stylized picture of the same size.
 
-    Subclasses set ``stride`` and ``margin`` and implement :meth:`transform`, which may assume sides that are
-    multiples of ``stride``. Padding and cropping happen here, inside the network, and so in its ONNX graph.
+    Subclasses set ``stride`` and ``margin`` and implement :meth:`transform`. Padding and cropping are part of the
+    network, and so of its ONNX graph.
 
     Attributes:
-        stride: The network works on sides that are multiples of this.
-        margin: Pixels of reflected photo around the picture, so that zero padding inside the network meets
-            the margin, not the picture.
+        stride: Sides are padded to multiples of this, px.
+        margin: Width of the reflected photo around the picture, px: zero padding inside the network meets the margin,
+            not the picture.
     """
 
     stride: int = 1
@@ -32,7 +32,7 @@ class TransformerNetwork(nn.Module):
 
         Args:
             image: (N, 3, H, W), RGB in [0, 1], sides of at least 16 px.
-            condition: What the network is told beside the picture; None for a whole picture with its own statistics.
+            condition: Further inputs; None for a whole picture with its own statistics.
 
         Returns:
             (N, 3, H, W), RGB, nominally in [0, 1]; a network may overshoot, which the exported graph clamps.
@@ -47,5 +47,5 @@ class TransformerNetwork(nn.Module):
         raise NotImplementedError
 
     def random_condition(self, random: np.random.Generator) -> Condition:
-        """What a network is told in a step of training: noise elsewhere each time, if it adds any."""
+        """Return the condition of a training step: if the network adds noise, the noise lies elsewhere each time."""
         return Condition()

@@ -1,4 +1,4 @@
-"""Depthwise convolutions in training on a CPU, where torch's own take most of a step."""
+"""Depthwise convolutions for training on a CPU, where torch's take most of a step."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from torch import Tensor, nn
 
 
 def depthwise(features: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Convolve each channel by its own filter: (N, C, H, W) to (N, C, H - K + 1, W - K + 1), no stride, no padding.
+    """Convolve each channel with its filter: (N, C, H, W) to (N, C, H - K + 1, W - K + 1), no stride, no padding.
 
-    On a CPU the gradients are computed by :class:`_Depthwise`, in float32 whatever the autocast: in bfloat16 torch
-    takes four times as long, and, if the layout is not channels last, twice as long in float32.
+    Gradients on a CPU take float32, whatever the autocast: in bfloat16 torch needs four times as long, and in float32
+    twice as long unless the layout is channels last.
     """
     if not features.requires_grad or features.device.type != "cpu":
         convolved: Tensor = conv(features)
         return convolved
     with torch.autocast("cpu", enabled=False):
-        own: Tensor = _Depthwise.apply(features.float(), conv.weight)
-    return own
+        result: Tensor = _Depthwise.apply(features.float(), conv.weight)
+    return result
 
 
 class _Depthwise(torch.autograd.Function):
-    """The same numbers as torch's, up to rounding, from operations that it is fast at."""
+    """Torch's numbers, up to rounding, from operations that are fast."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class _Depthwise(torch.autograd.Function):
         grads = grad.contiguous().flatten(0, 1)
         rows = []
         for row in range(kernel):
-            # Every column against every column; those that a filter's tap meets lie on one diagonal.
+            # Every column times every column; the pairs of one tap of the filter lie on a diagonal.
             products = planes[:, row : row + height].mT @ grads
             taps = [products.diagonal(-tap, 1, 2)[:, :width].sum(1) for tap in range(kernel)]
             rows.append(torch.stack(taps, dim=1))
