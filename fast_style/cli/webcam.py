@@ -20,7 +20,7 @@ from fast_style.cli.app import DONE, INTERRUPTED
 from fast_style.cli.options import Engine, Flag, Look
 from fast_style.errors import CameraError, InputError
 from fast_style.files import check_new
-from fast_style.stylize.stylizer import check_blend, check_size
+from fast_style.stylize.checks import check_blend, check_size
 
 if TYPE_CHECKING:
     from fast_style.live.capture import Capture

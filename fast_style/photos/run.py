@@ -20,10 +20,10 @@ from fast_style.photos.jobs import STREAM, Job, is_done
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import Budget, overlap
+from fast_style.stylize.checks import check_strokes
 from fast_style.stylize.contract import Range
 from fast_style.stylize.masks import pair_masks
 from fast_style.stylize.options import Look, StyleOptions
-from fast_style.stylize.passes import check_strokes
 from fast_style.stylize.stylizer import Stylizer
 from fast_style.stylize.tiles import Progress, is_seen_whole, stylize_bands
 

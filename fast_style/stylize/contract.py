@@ -1,4 +1,4 @@
-"""What a graph takes and gives, and what that is in pixels: our own exports, and models from elsewhere."""
+"""What a graph takes and returns, and how pixels become that: fast-style's exports, and models from elsewhere."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from fast_style.model import Graph, Signature, show_shape
 
 Range = Literal["0-1", "0-255"]
 
-# The smallest side that any of our networks takes, px.
+# Smallest side that fast-style's networks take, px.
 SMALLEST_SIDE = 16
-# Networks that halve and double give sides rounded up to their stride, which is 4 to 32 in this field.
+# Largest excess of a result's side, px: networks round sides up to their stride, in this field 4 to 32.
 _LARGEST_SURPLUS = 31
 
 
 @dataclass(frozen=True)
 class Contract:
-    """How pixels are handed to a graph, and how they come back.
+    """The input and output of a graph that stylizes.
 
     Attributes:
         path: The graph's file.
         input: Name of its input.
         output: Name of its output.
         ours: Whether fast-style exported it.
-        pixels: It takes and gives (N, H, W, 3) uint8; else (N, 3, H, W) float32.
+        pixels: Whether both are (N, H, W, 3) uint8; otherwise (N, 3, H, W) float32.
         white: The value of white, 1.0 or 255.0.
-        height: The one height that it takes, px, or None for any.
-        width: The one width that it takes, px, or None for any.
+        height: Height that it takes, px, or None for any.
+        width: Width that it takes, px, or None for any.
     """
 
     path: Path
@@ -47,33 +47,33 @@ class Contract:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is our own float graph for pictures of any size, for which there is a faster way."""
+        """Whether it is a float graph of fast-style for pictures of any size, for which there is a faster path."""
         return self.ours and not self.pixels and self.height is None and self.width is None
 
     def feed(self, frame: Pixels) -> NDArray[Any]:
-        """Turn (H, W, 3) uint8 RGB into what the graph takes, of the graph's size if that is fixed."""
+        """Turn (H, W, 3) uint8 RGB into the graph's input, resized if the graph has a fixed size."""
         fitted = _resized(frame, self._sides(frame))
         return fitted[None] if self.pixels else to_float(fitted) * np.float32(self.white)
 
     def read(self, result: NDArray[Any], frame: Pixels) -> Pixels:
-        """Turn what the graph gave for a frame into (H, W, 3) uint8 RGB of the frame's size; clamps.
+        """Turn the graph's output for a frame into (H, W, 3) uint8 RGB of the frame's size; clamps.
 
-        Where a graph rounded the sides up to its stride, the surplus is cut off at the right and the bottom.
+        If the graph rounded the sides up to its stride, the excess is cut off at the right and the bottom.
 
         Raises:
-            ModelError: It is not a picture of that size, or holds values that are not numbers.
+            ModelError: It is not a picture of that size, or contains NaN or infinity.
         """
         height, width = self._sides(frame)
-        found = result.transpose(0, 3, 1, 2) if self.pixels and result.ndim == 4 else result
-        surplus = (found.shape[2] - height, found.shape[3] - width) if found.ndim == 4 else (-1, -1)
-        if found.shape[:2] != (1, 3) or min(surplus) < 0 or max(surplus) > _LARGEST_SURPLUS:
+        image = result.transpose(0, 3, 1, 2) if self.pixels and result.ndim == 4 else result
+        surplus = (image.shape[2] - height, image.shape[3] - width) if image.ndim == 4 else (-1, -1)
+        if image.shape[:2] != (1, 3) or min(surplus) < 0 or max(surplus) > _LARGEST_SURPLUS:
             raise ModelError(
                 f"{self.path} gave {show_shape(result.shape)} for a picture of {width}×{height} px; "
                 f"expected a picture of that size"
             )
-        if not np.isfinite(found).all():
+        if not np.isfinite(image).all():
             raise ModelError(f"{self.path} produced NaN or infinity")
-        cut = found[:, :, :height, :width]
+        cut = image[:, :, :height, :width]
         stylized = (
             np.ascontiguousarray(cut[0].transpose(1, 2, 0))
             if self.pixels
@@ -82,20 +82,20 @@ class Contract:
         return _resized(stylized, (frame.shape[0], frame.shape[1]))
 
     def _sides(self, frame: Pixels) -> tuple[int, int]:
-        """Height and width at which the graph sees a frame."""
+        """Return height and width of the graph's input for a frame, px."""
         return self.height or frame.shape[0], self.width or frame.shape[1]
 
 
 def check_contract(graph: Graph, value_range: Range | None = None) -> Contract:
-    """Find out how a graph takes pictures. Inputs beside the picture are left at the graph's own defaults.
+    """Return how a graph takes pictures. Other inputs keep the graph's defaults.
 
     Args:
         graph: The graph.
-        value_range: The values that a float graph from elsewhere takes and gives. Nothing guesses them.
+        value_range: The values that a float graph from elsewhere takes and returns. They are never guessed.
 
     Raises:
-        ModelError: It takes or gives something other than one RGB picture, or its value range is not known, or
-            ``value_range`` contradicts what it says of itself.
+        ModelError: It does not turn one RGB picture into one, or its value range is unknown, or ``value_range``
+            contradicts the file.
     """
     path, signature = graph.path, graph.signature
     wrong = _what_is_wrong(signature)
@@ -107,47 +107,47 @@ def check_contract(graph: Graph, value_range: Range | None = None) -> Contract:
         )
     picture = signature.inputs[0]
     pixels = picture.type == "uint8"
-    own: Range | None = "0-255" if pixels else "0-1" if graph.ours else None
-    if graph.ours and graph.metadata.get("range", own) != own:
+    known: Range | None = "0-255" if pixels else "0-1" if graph.ours else None
+    if graph.ours and graph.metadata.get("range", known) != known:
         raise ModelError(
             f"{path} says that its values are {graph.metadata['range']}, which this version does not know",
             hint="Update fast-style, or export the style again.",
         )
-    if own is None and value_range is None:
+    if known is None and value_range is None:
         raise ModelError(
             f"{path} was not exported by fast-style, so its value range is unknown",
             hint="Say which values it takes and gives: stylize and webcam have --range 0-255 and --range 0-1.",
         )
-    if own is not None and value_range not in {None, own}:
+    if known is not None and value_range not in {None, known}:
         why = "fast-style exported it" if graph.ours else "it takes uint8"
         raise ModelError(
-            f"range is {value_range}, but {path} takes {own}: {why}", hint="Leave --range out for this file."
+            f"range is {value_range}, but {path} takes {known}: {why}", hint="Leave --range out for this file."
         )
-    white = 255.0 if (own or value_range) == "0-255" else 1.0
+    white = 255.0 if (known or value_range) == "0-255" else 1.0
     return Contract(path, picture.name, signature.outputs[0].name, graph.ours, pixels, white, *picture.sides)
 
 
 def _what_is_wrong(signature: Signature) -> str | None:
-    """Say why a graph does not make one picture of one picture, or return None if it may."""
+    """Return why a graph cannot turn one picture into one, or None."""
     inputs, outputs = signature.inputs, signature.outputs
     if len(inputs) != 1 or len(outputs) != 1:
         return f"it has {len(inputs)} inputs and {len(outputs)} outputs"
-    taken, given = inputs[0], outputs[0]
-    if taken.type not in {"float", "uint8"} or given.type != taken.type:
-        return "these are not both float32 or both uint8"
-    if len(taken.shape) != 4:
+    picture, result = inputs[0], outputs[0]
+    if picture.type not in {"float", "uint8"} or result.type != picture.type:
+        return "its input and output are not both float32 or both uint8"
+    if len(picture.shape) != 4:
         return "its input does not have the four axes of a batch of pictures"
-    axis = 3 if taken.type == "uint8" else 1
-    if not isinstance(taken.shape[axis], int):
+    axis = 3 if picture.type == "uint8" else 1
+    if not isinstance(picture.shape[axis], int):
         return "its layout is unknown, as no axis is fixed to three channels"
-    if taken.shape[axis] != 3:
-        last = " (they are last, as in TensorFlow)" if axis == 1 and taken.channels_last else ""
-        return f"axis {axis} of its input holds {taken.shape[axis]}, not the three channels of RGB{last}"
-    if isinstance(taken.shape[0], int) and taken.shape[0] != 1:
-        return f"it takes {taken.shape[0]} pictures at once, not one"
-    # Old files leave the output's shape out; what comes is checked each time.
-    channels = given.shape[axis] if len(given.shape) == 4 else None
-    if len(given.shape) not in {0, 4} or (isinstance(channels, int) and channels != 3):
+    if picture.shape[axis] != 3:
+        last = " (they are last, as in TensorFlow)" if axis == 1 and picture.channels_last else ""
+        return f"axis {axis} of its input holds {picture.shape[axis]}, not the three channels of RGB{last}"
+    if isinstance(picture.shape[0], int) and picture.shape[0] != 1:
+        return f"it takes {picture.shape[0]} pictures at once, not one"
+    # Old files omit the output's shape; results are checked each time.
+    channels = result.shape[axis] if len(result.shape) == 4 else None
+    if len(result.shape) not in {0, 4} or (isinstance(channels, int) and channels != 3):
         return "its output is not an RGB picture of the same layout"
     return None
 

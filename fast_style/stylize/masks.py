@@ -1,4 +1,4 @@
-"""Styles where masks are white: several in one picture, or only a part of it."""
+"""Masks: several styles in one picture, or a style in a part of it."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ Mask = NDArray[np.float32]
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
-    """Read a mask, (H, W) in [0, 1], of (width, height) px: the brightness of a picture, which may be transparent.
+    """Read a mask for a picture of (width, height) px: the brightness of a file, times its alpha.
+
+    Returns:
+        (H, W) in [0, 1].
 
     Raises:
-        ImageError: It cannot be read, or is of another shape than the picture.
-        InputError: It is black all over.
+        ImageError: The file cannot be read, or has another aspect ratio than the picture.
+        InputError: It is completely black.
     """
     mask = as_mask(load_image(path), path, size)
     if not mask.any():
-        raise InputError(f"the mask {path} is black all over", hint="A style is painted where its mask is white.")
+        raise InputError(f"the mask {path} is completely black", hint="A style is painted where its mask is white.")
     return mask
 
 
 def as_mask(picture: Picture, path: str | Path, size: tuple[int, int]) -> Mask:
-    """Make a mask, (H, W) in [0, 1], of (width, height) px of a decoded picture; the path is for messages.
+    """Turn a decoded picture into a mask, (H, W) in [0, 1], of (width, height) px; the path is for messages.
 
     Raises:
-        ImageError: It is of another shape.
+        ImageError: It has another aspect ratio.
     """
     width, height = picture.size
     if abs(width / height - size[0] / size[1]) > 0.02 * size[0] / size[1]:
         raise ImageError(
-            f"the mask {path} of {width}×{height} px is of another shape than the picture of {size[0]}×{size[1]} px",
-            hint="Cut one of them.",
+            f"the mask {path} of {width}×{height} px has another shape than the picture of {size[0]}×{size[1]} px",
+            hint="Crop one of them.",
         )
     fitted = picture if picture.size == size else resize(picture, size)
     mask: Mask = fitted.pixels.astype(np.float32).mean(axis=2) / np.float32(255)
@@ -49,10 +52,10 @@ def as_mask(picture: Picture, path: str | Path, size: tuple[int, int]) -> Mask:
 
 
 def pair_masks(network: StyleNetwork, masks: Sequence[Path]) -> dict[str, Path]:
-    """Give each style of a mixture a mask, in the order in which it names them; one mask is for all of it.
+    """Assign masks to the styles of a mixture, in its order; a single mask is for the whole mixture.
 
     Raises:
-        InputError: There are neither as many styles as masks nor one mask.
+        InputError: There are several masks, and not as many as styles.
     """
     if len(masks) == 1:
         return {network.name: masks[0]}
@@ -70,22 +73,22 @@ def networks_for_masks(network: StyleNetwork, names: Iterable[str], size: tuple[
 
     Args:
         network: One style or a mixture.
-        names: Of its styles; its own name stands for all of it.
-        size: Of what is painted, px.
+        names: Names of its styles; the network's name stands for the whole mixture.
+        size: Size of the picture, px.
 
     Raises:
-        InputError: There is no such style, one is not ours for pictures of any size with float normalizations, or the
-            picture is larger than what a style is shown at once.
+        InputError: There is no such style, one was not exported by fast-style in float32 for pictures of any size, or
+            the picture is too large to be drawn at once.
     """
     networks = [network if name == network.name else network.mixed({name: 1.0}) for name in names]
     width, height = size
-    for each in networks:
-        if not each.sees_parts:
+    for masked in networks:
+        if not masked.sees_parts:
             raise InputError(
-                f"{each.name} cannot be given masks",
+                f"{masked.name} cannot be given masks",
                 hint="Styles that fast-style exported for pictures of any size in float32 can.",
             )
-        if not is_seen_whole(each, height * width):
+        if not is_seen_whole(masked, height * width):
             raise InputError(
                 f"a picture of {width}×{height} px is too large for masks", hint="Shrink it with --size, such as 3000."
             )
@@ -102,19 +105,19 @@ def paint_masked(
     keep_colors: bool = False,
     origin: tuple[int, int] = (0, 0),
 ) -> None:
-    """Paint each style where its mask is white, as if only that were the picture; the photo shows where none is.
+    """Paint each style where its mask is white; elsewhere the photo stays.
 
-    Each style has the statistics of what is inside its mask, so that a bright sky does not change the colors of the
-    ground. Where masks overlap, the styles are mixed as pictures.
+    Each style has the statistics of the photo inside its mask, so that a bright sky does not change the colors of the
+    ground. Where masks overlap, the stylized pictures are mixed.
 
     Args:
         fixed: The styles, with these statistics fixed.
-        masks: One for each, (H, W) in [0, 1].
+        masks: A mask for each, (H, W) in [0, 1].
         photo: Red, green and blue, each (H, W) uint8.
-        result: Where to write red, green and blue; each (H, W) uint8.
+        result: Red, green and blue of the result, each (H, W) uint8, overwritten.
         blend: 0.0 is the photo, 1.0 the full style.
         keep_colors: Take only brightness from the style.
-        origin: As of :meth:`fast_style.stylize.network.Network.planes`.
+        origin: See :meth:`fast_style.stylize.network.Network.planes`.
 
     Raises:
         ImageError: The picture is smaller than 16 px, or too large for the memory.

@@ -1,4 +1,9 @@
-"""One style as a network that draws pictures: opened once, never changed."""
+"""Networks that stylize pictures. Each is immutable and wraps a session of ONNX Runtime.
+
+:class:`StyleNetwork` is a style, or a mixture of the styles in a file. It normalizes by the statistics of the picture
+that it is given. Its ``measure`` returns the statistics of a picture, and its ``fixed`` a :class:`FixedNetwork`, which
+uses those for any other: for tiles of a large picture, and for frames of a film.
+"""
 
 from __future__ import annotations
 
@@ -48,21 +53,21 @@ from fast_style.stylize.noise import endless_noise
 if TYPE_CHECKING:
     import onnxruntime
 
-# Above a 4K frame, memory is handed back after each picture instead of being kept for the next one.
+# Largest picture after which memory is kept for the next one, px: a 4K frame.
 _KEPT_PIXELS = 3840 * 2160
-# The most padding of a picture or its features along an axis, px.
+# Largest padding of a picture and its features along an axis, px.
 _PADDED = 96
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Network:
-    """What draws pictures: a session, and what it is told beside the picture. Several threads may call it at once.
+    """A session that stylizes pictures, with its other inputs. Several threads may call it at once.
 
     Attributes:
         contract: What the session takes and returns.
-        session: ONNX Runtime's.
+        session: The session of ONNX Runtime.
         device: Where it runs.
-        inputs: What it is given beside the picture, by name.
+        inputs: Its inputs besides the picture, by name.
     """
 
     contract: Contract
@@ -74,12 +79,14 @@ class Network:
     def floats(
         self, image: NDArray[np.float32], *, origin: tuple[int, int] = (0, 0), keep_memory: bool = True
     ) -> NDArray[np.float32]:
-        """Stylize (1, 3, H, W) float32 in [0, 1]. Our own networks' results are not rounded.
+        """Stylize (1, 3, H, W) float32 in [0, 1], into the same shape.
+
+        Results of fast-style's float models are neither rounded nor clamped; those of others are both.
 
         Args:
             image: The picture, or with fixed statistics a part of one.
             origin: With fixed statistics, row and column of the part in the whole, px.
-            keep_memory: Keep the memory that ONNX Runtime takes for the next picture, unless this one is very large.
+            keep_memory: Let ONNX Runtime keep its memory for the next picture, unless this one is very large.
 
         Raises:
             ImageError: A side is under 16 px, or the picture is too large for the memory.
@@ -116,17 +123,17 @@ class Network:
         keep_colors: bool = False,
         origin: tuple[int, int] = (0, 0),
     ) -> None:
-        """Stylize three planes into three others: the fast path, which copies nothing without need.
+        """Stylize three planes into three others with as few copies as possible.
 
-        The planes may be views with any strides: of interleaved RGB or BGR, or of a decoder's own memory.
+        The planes may be views with any strides: of interleaved RGB or BGR, or of a decoder's memory.
 
         Args:
             photo: Red, green and blue, each (H, W) uint8.
-            result: Where to write red, green and blue; each (H, W) uint8.
+            result: Red, green and blue of the result, each (H, W) uint8, overwritten.
             blend: 0.0 is the photo, 1.0 the full style.
             keep_colors: Take only brightness from the style.
-            origin: With fixed statistics, row and column of the frame in a scene that a camera moves over, px: strokes
-                lie still in the scene.
+            origin: With fixed statistics, row and column of the frame in the scene over which a camera moves, px:
+                strokes stay in their places in the scene.
 
         Raises:
             ImageError: A side is under 16 px, or the picture is too large for the memory.
@@ -152,12 +159,12 @@ class Network:
             float_to_planes(drawn, result)
 
     def _place(self, height: int, width: int, origin: tuple[int, int]) -> Feed:
-        """What tells the graph where a part lies in the whole: nothing, where statistics are not fixed."""
+        """Return the inputs that tell where a part lies in the whole; only fixed networks have any."""
         return {}
 
     @contextmanager
     def _explaining(self, height: int, width: int) -> Iterator[None]:
-        """Check the sides, px, and explain what ONNX Runtime refuses in the block."""
+        """Check the sides, px, and turn ONNX Runtime's errors in the block into ImageError."""
         if min(height, width) < SMALLEST_SIDE:
             raise ImageError(
                 f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {SMALLEST_SIDE} px."
@@ -165,7 +172,7 @@ class Network:
         refused: tuple[type[Exception], ...] = (MemoryError, *engine_errors())
         try:
             yield
-        except refused as error:  # nearly all of ONNX Runtime's errors are for want of memory
+        except refused as error:  # nearly all of ONNX Runtime's errors are about memory
             raise ImageError(
                 f"a picture of {width}×{height} px could not be stylized: {first_line(error)}",
                 hint="If memory ran out, give a smaller --size."
@@ -173,12 +180,12 @@ class Network:
             ) from error
 
     def _check(self, stylized: NDArray[np.float32]) -> None:
-        # Normalization over the whole picture spreads a NaN to all of it: a sample finds it.
+        # Normalization spreads a NaN over the whole picture, so samples are enough.
         if not np.isfinite(stylized[..., ::16, ::16]).all():
             raise ModelError(f"{self.contract.path} produced NaN or infinity", hint="Train the style again.")
 
     def _adapted(self, frame: Pixels) -> Pixels:
-        """Stylize with a graph of other values, of pixels, or of one size."""
+        """Stylize with a graph of pixels, of one size, or from elsewhere."""
         feeds = {self.contract.input: self.contract.feed(frame), **self.inputs}
         options = self._run_options(frame.shape[0] * frame.shape[1])
         (result,) = self.session.run([self.contract.output], feeds, options)
@@ -195,10 +202,10 @@ class Network:
             np.copyto(plane, channel)
 
     def _bound(self, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32], Any]:
-        """This thread's input and output buffers, (1, 3, H, W) float32, bound to the session; kept for the next."""
-        kept = getattr(self._buffers, "bound", None)
-        if kept is not None and kept[0].shape[2:] == (height, width):
-            return kept  # type: ignore[no-any-return]  # thread-local attributes have no types
+        """Return this thread's input and output, (1, 3, H, W) float32, bound to the session; frames reuse them."""
+        bound = getattr(self._buffers, "bound", None)
+        if bound is not None and bound[0].shape[2:] == (height, width):
+            return bound  # type: ignore[no-any-return]  # thread-local attributes have no types
         self._buffers.bound = None
         image = np.empty((1, 3, height, width), np.float32)
         stylized = np.empty_like(image)
@@ -211,7 +218,7 @@ class Network:
         return bound
 
     def _run_options(self, pixels: int) -> Any:
-        """None, or for a large picture the order to shrink ONNX Runtime's memory again after it."""
+        """Return options that release ONNX Runtime's memory after a large picture, and None otherwise."""
         if pixels <= _KEPT_PIXELS or self.device != "cpu":
             return None
         import onnxruntime
@@ -223,11 +230,11 @@ class Network:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FixedNetwork(Network):
-    """A network whose normalizations have fixed statistics: it draws parts of a picture, and frames of a film, alike.
+    """A network with fixed statistics: it draws a part of a picture as it would in the whole.
 
     Attributes:
         stride: Side of the network's cells, px.
-        noise: Tiles of noise with the side of their cells, px, if the noise is to be given and never repeats.
+        noise: Tiles of noise with the side of their cells, px, if noise is an input, so that it never repeats.
     """
 
     stride: int
@@ -236,7 +243,7 @@ class FixedNetwork(Network):
     def floats(
         self, image: NDArray[np.float32], *, origin: tuple[int, int] = (0, 0), keep_memory: bool = True
     ) -> NDArray[np.float32]:
-        """Stylize a part of a picture: its noise, and the network's cells, lie as in the whole."""
+        """Stylize a part of a picture, with noise and cells in the same places as in the whole."""
         height, width = image.shape[2:]
         up, left = (place % self.stride for place in origin)
         if up or left:
@@ -257,16 +264,16 @@ class FixedNetwork(Network):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StyleNetwork(Network):
-    """A style's network: one mixture of the styles in a file, at one strength.
+    """A style, or a mixture of the styles in a file, at one strength.
 
     Attributes:
-        name: Of the style or mixture.
-        metadata: What its exporter stored.
-        joined: The serialized graph, if it was put together of several files.
-        styles: Names of the styles in the file; empty for another program's.
+        name: Name of the style or mixture.
+        metadata: Metadata of the file.
+        joined: The serialized graph, if it was built from several files.
+        styles: Names of the styles in the file; empty for a file from another program.
         takes_styles: Whether the graph mixes its styles by weights.
-        has_strength: Whether they have learned a strength.
-        weights: Of the styles by name; empty leaves the mixture to the file.
+        has_strength: Whether the strength is variable.
+        weights: Weights of the styles by name; empty is the file's default.
         strength: How strongly the style is painted, 0.25 to 4.0.
         threads: CPU threads for one picture; None takes every core.
     """
@@ -285,7 +292,7 @@ class StyleNetwork(Network):
     def of(
         cls, graph: Graph, contract: Contract, *, name: str, joined: bytes | None = None, threads: int | None = None
     ) -> StyleNetwork:
-        """Take an opened graph."""
+        """Wrap an opened graph."""
         return cls(
             contract=contract,
             session=graph.session,
@@ -303,12 +310,12 @@ class StyleNetwork(Network):
         """Return this file's styles in another mixture, or at another strength, in the same session.
 
         Args:
-            weights: By name; styles that are not named do not count, and the sum does not matter. None keeps the
+            weights: Weights by name, divided by their sum; styles that are not named have none. None keeps the
                 mixture.
             strength: 0.25 to 4.0; None keeps it.
 
         Raises:
-            InputError: The file holds no such style, or its styles learned no strength.
+            InputError: The file has no such style, or its strength is fixed.
         """
         strength = self.strength if strength is None else strength
         if not WEAKEST <= strength <= STRONGEST:
@@ -335,7 +342,7 @@ class StyleNetwork(Network):
 
     @cached_property
     def chosen(self) -> bytes:
-        """The serialized graph of this mixture alone, at this strength, which takes only the picture."""
+        """The serialized graph of this mixture at this strength, whose only input is the picture."""
         if not self.takes_styles:
             return self.content
         return choose_styles(self.content, self.weights or {self.styles[0]: 1.0}, self.strength)
@@ -349,7 +356,7 @@ class StyleNetwork(Network):
 
     @cached_property
     def sees_parts(self) -> bool:
-        """Whether it can be given the statistics of the whole: it is a style of ours with float normalizations."""
+        """Whether statistics can be fixed: it is a float style of fast-style for pictures of any size."""
         try:
             return self.contract.is_plain and bool(self.reach) and bool(self._measuring)
         except ModelError:
@@ -357,39 +364,39 @@ class StyleNetwork(Network):
 
     @cached_property
     def reach(self) -> int:
-        """How far a pixel's result looks around it, px, with fixed statistics.
+        """Distance over which pixels influence the result, px, with fixed statistics.
 
         Raises:
-            ModelError: That cannot be told.
+            ModelError: It cannot be computed.
         """
         reach = find_reach(self.chosen)
         return max(reach.before, reach.after)
 
     @cached_property
     def features_per_pixel(self) -> float:
-        """How many values its largest features have for each pixel, which decides the memory that it needs.
+        """Number of values of its largest features for each pixel, which decides its memory.
 
         Raises:
-            ModelError: That cannot be told.
+            ModelError: It cannot be computed.
         """
         return features_per_pixel(self.chosen)
 
     def measure(
         self, pictures: NDArray[np.float32], *, rim: int = 0, mask: NDArray[np.float32] | None = None
     ) -> Statistics:
-        """Measure the normalizations' statistics of (N, 3, H, W) float32 in [0, 1], as if all were one picture.
+        """Measure the normalizations' statistics over all pictures together.
 
         Args:
-            pictures: What is measured.
-            rim: So many px along the border of each do not count: for parts of a picture.
-            mask: (N, 1, H, W), how much each pixel counts; not all zero. Not together with a rim.
+            pictures: (N, 3, H, W) float32 in [0, 1].
+            rim: Width of the border of each that does not count, px, for parts of a picture.
+            mask: (N, 1, H, W) float32, the weight of each pixel, not all zero; not together with a rim.
 
         Returns:
-            (2, C): means and variances, for :meth:`fixed`.
+            (2, C): means and variances of all channels, for :meth:`fixed`.
 
         Raises:
             ImageError: A side is under 16 px, or the pictures are too large for the memory.
-            ModelError: It does not see parts.
+            ModelError: Statistics cannot be fixed.
         """
         feeds: Feed = {INPUT: pictures}
         if mask is not None:
@@ -401,15 +408,15 @@ class StyleNetwork(Network):
         return statistics  # type: ignore[no-any-return]  # sessions return what the graph says
 
     def fixed(self, statistics: Statistics, *, threads: int | None = None, endless: bool = False) -> FixedNetwork:
-        """Return this network with its statistics fixed. It is faster: normalizations vanish into convolutions.
+        """Return this network with fixed statistics. It is faster: normalizations are folded into convolutions.
 
         Args:
-            statistics: As :meth:`measure` returns them.
-            threads: CPU threads for one picture; None takes as many as this one has.
-            endless: Let the noise of the strokes never repeat: for parts of a large picture.
+            statistics: (2, C), see :meth:`measure`.
+            threads: CPU threads for one picture; None takes this network's number.
+            endless: Let the noise never repeat, for parts of a large picture.
 
         Raises:
-            ModelError: It does not see parts.
+            ModelError: Statistics cannot be fixed.
         """
         # The first map of noise lies at the network's stride, the second at half of it.
         tiles = noise_tiles(self.chosen) if endless else []

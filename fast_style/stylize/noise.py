@@ -1,4 +1,4 @@
-"""Noise without end for large pictures, made of the one tile that a network was trained with."""
+"""Noise that never repeats, for large pictures, from the tile with which a network was trained."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 def endless_noise(tile: NDArray[np.float32], origin: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Cut a part out of an endless plane of noise.
 
-    A network repeats its tile, every 512 px where it works at an eighth of the size: in the sky of a large picture one
-    sees it. Here each copy of the tile is rolled by an amount of its own. White noise has no edges that could show.
+    A network repeats its tile, every 512 px if it works at an eighth of the size, which shows in the sky of a large
+    picture. Here each copy of the tile is rolled by a random amount. White noise has no edges that could show.
 
     Args:
         tile: (1, 1, S, S). The copy at the origin of the plane is not rolled.
@@ -37,6 +37,6 @@ def endless_noise(tile: NDArray[np.float32], origin: tuple[int, int], shape: tup
 
 
 def _overlap(block: int, side: int, first: int, length: int) -> tuple[slice, slice]:
-    """Where a block that begins there lies in a part, and where the part lies in the block."""
+    """Return where a block of the plane lies in a part, and where the part lies in the block."""
     low, high = max(block, first), min(block + side, first + length)
     return slice(low - first, high - first), slice(low - block, high - block)

@@ -1,4 +1,4 @@
-"""Options that photos and videos share: which style, on what it runs, and how it is applied."""
+"""Options of photos and videos: the style, the device, and how the style is applied."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.model import Device
+from fast_style.stylize.checks import check_blend, check_quality, check_size
 from fast_style.stylize.contract import Range
-from fast_style.stylize.stylizer import Stylizer, check_blend, check_quality, check_size
+from fast_style.stylize.stylizer import Stylizer
 
 
 @dataclass(frozen=True)
 class StyleOptions:
-    """Which style is opened, and on what it runs; see :class:`Stylizer` for each."""
+    """The style and where it runs; the fields are arguments of :class:`Stylizer`."""
 
     style: str | Path
     device: Device = "auto"
@@ -38,8 +39,8 @@ class Look:
         size: Shrink the long side to this many px, or None.
         blend: 0.0 is the original, 1.0 the full style.
         keep_colors: Take only brightness from the style.
-        masks: Where the styles are painted, see :func:`fast_style.stylize.masks.pair_masks`. Masks of a video may be
-            videos; where one ends, its last frame stays.
+        masks: Masks of the styles, see :func:`fast_style.stylize.masks.pair_masks`. Masks of a video may be videos;
+            after the end of one, its last frame is used.
         quality: Quality of JPEG, WebP or a video, 1 to 100.
     """
 

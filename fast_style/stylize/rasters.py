@@ -1,4 +1,4 @@
-"""Pictures that are read in parts, so that one of any size need not be in memory."""
+"""Pictures that are read in parts, so that large ones need not be in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fast_style.images import Picture, Pixels, resize
 
 # (H, W, 3), RGB: uint8, or uint16 of a picture with 16 bits for each channel.
 Part = NDArray[Any]
-# Pixels beside the place that bicubic enlarging looks at: two, and one for a place between two.
+# Pixels of the canvas around a part that are read with it: bicubic resampling looks at fewer.
 _AROUND = 4
 Box = tuple[int, int, int, int]  # left, top, right, bottom, px
 
@@ -58,12 +58,12 @@ class ArrayRaster:
 
 
 class OverRaster:
-    """A canvas that was painted at a smaller size, enlarged and mixed into the photo, part by part.
+    """A photo into which a smaller stylized canvas, enlarged, is mixed part by part.
 
     Args:
         photo: The photo.
         canvas: (H, W, 3) uint8, smaller.
-        share: Of the canvas in the mixture.
+        share: Share of the canvas, 0 to 1.
     """
 
     def __init__(self, photo: Raster, canvas: Pixels, *, share: float) -> None:
@@ -85,7 +85,7 @@ class OverRaster:
         return OverRaster(self.photo.shrunk(size), canvas, share=self.share)
 
     def _enlarged(self, box: Box) -> Image.Image:
-        """The canvas in a part of the photo. What lies around it is seen, too, so that parts meet without a seam."""
+        """Enlarge the canvas in a part of the photo, with its surroundings, so that parts meet without a seam."""
         height, width = self.canvas.shape[:2]
         across, down = width / self.size[0], height / self.size[1]
         left, top, right, bottom = box[0] * across, box[1] * down, box[2] * across, box[3] * down

@@ -55,20 +55,20 @@ def measure_style(style: str | Path, *, device: Device = "auto", seconds: float 
 
 
 def _rate(stylizer: Stylizer, frame: Pixels, callers: int, seconds: float) -> float:
-    """Frames a second with so many callers at once, each from the median of its frames."""
+    """Return the frames a second of that many threads at once, each from the median of its frames."""
     times: list[list[float]] = [[] for _ in range(callers)]
     until = time.perf_counter() + seconds
 
-    def call(own: list[float]) -> None:
+    def call(durations: list[float]) -> None:
         stylizer.frame(frame)  # the first call allocates
-        while len(own) < 2 or time.perf_counter() < until:
+        while len(durations) < 2 or time.perf_counter() < until:
             start = time.perf_counter()
             stylizer.frame(frame)
-            own.append(time.perf_counter() - start)
+            durations.append(time.perf_counter() - start)
 
-    threads = [threading.Thread(target=call, args=(own,)) for own in times]
+    threads = [threading.Thread(target=call, args=(durations,)) for durations in times]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(1 / statistics.median(own) for own in times)
+    return sum(1 / statistics.median(durations) for durations in times)

@@ -1,6 +1,6 @@
-"""Photos that are never in memory as a whole, and photos with 16 bits a channel: read and written by libvips.
+"""Large photos, and photos with 16 bits a channel, read and written in parts by libvips.
 
-It needs the extra ``large``. Without it, photos are read by Pillow, whole, with 8 bits a channel.
+This needs the extra ``large``. Without it, Pillow reads whole photos with 8 bits a channel.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -24,12 +25,12 @@ from fast_style.stylize.rasters import Box, Part
 if TYPE_CHECKING:
     import pyvips
 
-# The loader for each format that Pillow recognizes. libvips itself, asked for any, would open much else.
+# libvips's loader for each format that Pillow recognized; libvips's own choice would open many other formats.
 _LOADERS = {"JPEG": "jpegload", "PNG": "pngload", "TIFF": "tiffload", "WEBP": "webpload"}
 READABLE = frozenset(_LOADERS)
-# Longest sides that formats can hold, px.
+# Longest side that a format can hold, px.
 _LONGEST = {"JPEG": 65_535, "WEBP": 16_383}
-# A plain TIFF ends at 4 GiB; half of that leaves room for bytes that grow when they are compressed.
+# Largest content of a plain TIFF, bytes: half of its 4 GiB, as compression can enlarge the content.
 _PLAIN_TIFF_BYTES = 2**31
 _PROFILE, _EXIF = "icc-profile-data", "exif-data"
 
@@ -45,7 +46,7 @@ def streams() -> bool:
 
 @dataclass(frozen=True)
 class StreamedRaster:
-    """A photo that libvips reads in parts; what it has decoded lies in a temporary file if it is large.
+    """A photo that libvips reads in parts; a large one is decoded into a temporary file.
 
     Attributes:
         image: Upright RGB with 8 or 16 bits a channel.
@@ -74,7 +75,7 @@ class StreamedRaster:
             return np.asarray(self.image.crop(left, top, right - left, bottom - top).numpy())
 
     def shrunk(self, size: tuple[int, int]) -> StreamedRaster:
-        """Resample the whole with Lanczos, to 8 bits a channel; it is computed where it is read."""
+        """Resample the whole with Lanczos, to 8 bits a channel; parts are computed when they are read."""
         image = _resized(self.image, size)
         return StreamedRaster((image >> 8).cast("uchar") if self.deep else image, None, None)
 
@@ -85,7 +86,7 @@ def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
     EXIF orientation is applied; gray and CMYK become RGB.
 
     Args:
-        path: The file; that it is a picture, and how large it is, has been seen from its header.
+        path: The file, whose header has been checked.
         size: Shrink the long side to this many px, or None.
 
     Raises:
@@ -109,7 +110,7 @@ def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
         elif image.bands != 3:
             image = image.colourspace("rgb16" if deep else "srgb")
         if image.bands != 3 or image.format not in {"uchar", "ushort"}:
-            raise ImageError(f"{path}: {image.bands} channels of type {image.format} are no photo")
+            raise ImageError(f"{path}: {image.bands} channels of type {image.format}; expected three of 8 or 16 bits")
         target = fit_size((image.width, image.height), size)
         return StreamedRaster(_resized(image, target), None if alpha is None else _resized(alpha, target), exif)
 
@@ -117,14 +118,14 @@ def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
 def write_bands(
     bands: Iterator[tuple[int, Part]], photo: StreamedRaster, target: Path, *, format: str, quality: int
 ) -> None:
-    """Encode a picture while its bands are made; profile, EXIF, resolution and alpha are the photo's.
+    """Encode a picture while its bands are drawn; profile, EXIF, resolution and alpha come from the photo.
 
     Args:
-        bands: From the top to the bottom, as of :func:`fast_style.stylize.tiles.stylize_bands`.
-        photo: What they were made of.
-        target: Where to write.
-        format: JPEG, PNG, TIFF or WEBP. JPEG and WebP have 8 bits a channel and no more.
-        quality: Of JPEG and WebP, 1 to 100.
+        bands: First row and pixels of each strip of rows, see :func:`fast_style.stylize.tiles.stylize_bands`.
+        photo: The photo that is stylized.
+        target: The file to write.
+        format: JPEG, PNG, TIFF or WEBP. JPEG and WebP have 8 bits a channel.
+        quality: Quality of JPEG and WebP, 1 to 100.
 
     Raises:
         ImageError: The picture is too large for the format, or cannot be written.
@@ -141,14 +142,14 @@ def write_bands(
     def encode() -> None:
         try:
             _encode(reading, photo, target, format, quality)
-        except Exception as error:  # carried to the thread that made the bands
+        except Exception as error:  # raised again in the caller's thread
             failed.append(error)
         finally:
-            while os.read(reading, 2**20):  # so that nobody waits for the pipe to be emptied
+            while os.read(reading, 2**20):  # the writer must not wait for a full pipe
                 pass
             os.close(reading)
 
-    # A thread of its own, so that Ctrl-C is heeded while libvips works.
+    # In a thread, so that Ctrl-C works while libvips does.
     encoder = threading.Thread(target=encode, name="encode", daemon=True)
     encoder.start()
     try:
@@ -166,10 +167,7 @@ def write_bands(
 
 
 def _as_png(bands: Iterator[tuple[int, Part]], photo: StreamedRaster) -> Iterator[bytes]:
-    """Write bands as a PNG without compression.
-
-    It is the only format with 16 bits that the usual builds of libvips read from a pipe while it comes.
-    """
+    """Yield the bands as an uncompressed PNG, the only 16-bit format that usual builds of libvips read from a pipe."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return (
@@ -211,13 +209,13 @@ def _encode(reading: int, photo: StreamedRaster, target: Path, format: str, qual
         try:
             _save(image, sink.target, format, quality)
         except pyvips.Error:
-            if sink.error is not None:  # libvips forgets which one it was
+            if sink.error is not None:  # libvips does not report it
                 raise sink.error from None
             raise
 
 
 class _Sink:
-    """A file that libvips writes to; an error of the system is kept."""
+    """A file that libvips writes to, which keeps the system's error."""
 
     def __init__(self, file: BinaryIO) -> None:
         import pyvips
@@ -253,21 +251,17 @@ def _resized(image: Any, size: tuple[int, int]) -> Any:
     return image.resize(size[0] / image.width, vscale=size[1] / image.height, kernel="lanczos3").crop(0, 0, *size)
 
 
-class _failing:  # it is used as a function
-    """Turn libvips's errors within the block into ours."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __enter__(self) -> None:
-        """Enter the block."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raise ImageError for an error of libvips."""
-        if error is not None and type(error).__module__.startswith("pyvips"):
-            raise ImageError(f"{self._what}: the file is damaged ({_reason(error)})") from error
+@contextmanager
+def _failing(what: str) -> Iterator[None]:
+    """Turn libvips's errors within the block into ImageError."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("pyvips"):
+            raise
+        raise ImageError(f"{what}: the file is damaged ({_reason(error)})") from error
 
 
 def _reason(error: BaseException) -> str:
-    """The last line of what libvips says."""
+    """Return the last line of libvips's message."""
     return ([line for line in str(error).splitlines() if line.strip()] or [type(error).__name__])[-1].strip()

@@ -1,4 +1,4 @@
-"""Stylizing pictures: a style by its name, and one picture at a time."""
+"""The façade: open a style by its name and stylize pictures with it."""
 
 from __future__ import annotations
 
@@ -15,36 +15,35 @@ from fast_style.errors import InputError
 from fast_style.images import Picture, Pixels, channels, fit, load_image, to_float
 from fast_style.model import Device, open_graph
 from fast_style.styles.mixture import find_mixture
-from fast_style.stylize.contract import SMALLEST_SIDE, Range, check_contract
+from fast_style.stylize.checks import check_blend, check_size, check_strokes
+from fast_style.stylize.contract import Range, check_contract
 from fast_style.stylize.masks import networks_for_masks, paint_masked, read_mask
 from fast_style.stylize.network import StyleNetwork
-from fast_style.stylize.passes import check_strokes
 from fast_style.stylize.rasters import ArrayRaster
 from fast_style.stylize.tiles import stylize_bands
 
 
 class Stylizer:
-    """A finished style, ready for pictures of any size; may be called from several threads at once.
+    """A style, ready for pictures of any size. Several threads may call it at once.
 
     Args:
         style: A shipped name such as ``starry-night``, the path of an ONNX file, a mixture such as
             ``starry-night:0.7,udnie:0.3``, or a style and an adapter, ``fast+mine.safetensors``; see
             :func:`~fast_style.styles.mixture.find_mixture`.
-        device: ``auto`` takes the best provider that starts; any other must be the one that runs.
-        threads: CPU threads for one picture; None takes every core. If several pictures are stylized at once,
-            one thread each is faster than all for each in turn.
-        value_range: For a float graph that fast-style did not export, and only for one: the values that it takes
-            and gives, ``0-1`` or ``0-255``. What it gives beyond them is clamped. A graph of one fixed size gets
-            the picture resized to it, and its result is resized back.
-        strength: How strong the style is painted, 0.25 to 4.0, for styles that have learned it. Unlike ``blend``,
-            less of it is a picture with smaller forms, not a faded one.
+        device: ``auto`` takes the best device that works; any other is required.
+        threads: CPU threads for one picture; None takes every core. For several pictures at once, one thread for each
+            is faster.
+        value_range: The values that a float graph from elsewhere takes and returns, ``0-1`` or ``0-255``; results are
+            clamped. For a graph of a fixed size, pictures are resized to it, and results resized back.
+        strength: How strongly the style is painted, 0.25 to 4.0, for styles that have learned it. Unlike ``blend``, a
+            low strength gives smaller forms, not a faded picture.
 
     Raises:
         StyleNotFoundError: There is no such style.
-        InputError: The styles cannot be mixed, or have learned no strength.
-        ModelError: The file is damaged, not ONNX, not from one picture to one picture, or ``value_range`` is
-            missing or contradicts it.
-        DeviceError: The device asked for is not the one that would run.
+        InputError: The styles cannot be mixed, or their strength is fixed.
+        ModelError: The file is damaged, not ONNX, or does not turn one picture into one; or ``value_range`` is missing
+            or contradicts it.
+        DeviceError: The device is not available.
 
     Example:
         >>> Stylizer("starry-night")("photo.jpg").save("out.png")  # doctest: +SKIP
@@ -81,7 +80,7 @@ class Stylizer:
         self.network = replace(network.mixed(chosen.weights or None, strength), name=chosen.style.name)
 
     def __reduce__(self) -> tuple[Callable[..., Stylizer], tuple[object, ...]]:
-        """Pickle what the style was opened with: it is opened again where it is unpickled."""
+        """Pickle the arguments of the constructor: unpickling opens the style again."""
         return _open_again, (self._opened, self.network.weights, self.network.strength)
 
     def __call__(
@@ -103,19 +102,19 @@ class Stylizer:
             size: Shrink the long side to this many px first, or None.
             blend: 0.0 is the photo, 1.0 the full style.
             keep_colors: Take only brightness from the style.
-            strokes: How much larger than trained the strokes are, 1.0 to 16.0; None lets them grow with photos of
-                2048 px and more. See :mod:`fast_style.stylize.passes`.
+            strokes: Factor of the strokes' size, 1.0 to 16.0; None lets it grow with photos of 2048 px and more.
+                See :mod:`fast_style.stylize.passes`.
             styles: Weights of the styles in the file by name, as for :meth:`mixed`.
-            strength: How strong the style is painted, likewise.
-            masks: A picture for each style by name: it is painted where that is white, the photo stays where none is.
-                Statistics are taken inside each mask. The style's own name stands for all of the mixture.
+            strength: How strongly the style is painted, as for :meth:`mixed`.
+            masks: A mask for each style by name: the style is painted where it is white, and the photo stays where
+                none is. Statistics are taken inside each mask. The stylizer's name stands for the whole mixture.
 
         Returns:
             A new RGB image (RGBA if the picture had alpha), of the picture's size after shrinking.
 
         Raises:
-            ImageError: The picture cannot be read, is smaller than 16 px, or too large for the memory.
-            InputError: ``blend`` is outside [0, 1], or ``strokes`` outside [1, 16]; or as :meth:`mixed`.
+            ImageError: The picture cannot be read, has a side under 16 px, or is too large for the memory.
+            InputError: An option is out of its range; or as :meth:`mixed`.
         """
         if styles is not None or strength is not None:
             mixed = self.mixed(styles, strength)
@@ -177,7 +176,7 @@ class Stylizer:
         size = pixels.shape[1], pixels.shape[0]
         read = [read_mask(path, size) for path in masks.values()]
         photo, result = to_float(pixels), np.empty_like(pixels)
-        # Made one by one, as each session keeps the memory that a picture takes.
+        # A generator, as each session keeps the memory of a picture.
         fixed = (
             network.fixed(network.measure(photo, mask=mask[None, None]))
             for network, mask in zip(networks_for_masks(self.network, masks, size), read, strict=True)
@@ -189,12 +188,11 @@ class Stylizer:
         """Return this file's styles in another mixture, or at another strength, without opening it again.
 
         Args:
-            styles: Weights by name; those that are not named do not count, and the sum does not matter. None keeps
-                the mixture.
+            styles: Weights by name, divided by their sum; styles that are not named have none. None keeps the mixture.
             strength: 0.25 to 4.0; None keeps it.
 
         Raises:
-            InputError: The file holds no such style, or its styles learned no strength.
+            InputError: The file has no such style, or its strength is fixed.
         """
         network = self.network.mixed(styles, strength)
         mixed = copy.copy(self)
@@ -202,7 +200,7 @@ class Stylizer:
         return mixed
 
     def each(self) -> list[Stylizer]:
-        """Return the styles in this file one by one, opened once; only this one if it holds one or mixes some."""
+        """Return a stylizer for each style of the file, or only this one for one style or a mixture."""
         network = self.network
         if len(network.styles) < 2 or network.weights:
             return [self]
@@ -214,24 +212,6 @@ def _open_again(opened: dict[str, Any], weights: Mapping[str, float], strength: 
     if (weights, strength) == (stylizer.network.weights, stylizer.network.strength):
         return stylizer
     return stylizer.mixed(weights or None, strength)
-
-
-def check_blend(blend: float) -> None:
-    """Raise InputError unless ``blend`` is in [0, 1]."""
-    if not 0.0 <= blend <= 1.0:
-        raise InputError(f"blend is {blend}; expected a number from 0 (the photo) to 1 (the style)")
-
-
-def check_size(size: int | None) -> None:
-    """Raise InputError if ``size``, px, is less than any network takes; None is no size."""
-    if size is not None and size < SMALLEST_SIDE:
-        raise InputError(f"size is {size} px; expected at least {SMALLEST_SIDE}")
-
-
-def check_quality(quality: int) -> None:
-    """Raise InputError unless ``quality`` is from 1 to 100."""
-    if not 1 <= quality <= 100:
-        raise InputError(f"quality is {quality}; expected 1 to 100")
 
 
 def _as_picture(image: str | Path | Image.Image | Pixels) -> Picture:

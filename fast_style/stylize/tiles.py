@@ -1,16 +1,15 @@
-"""Pictures of any size: the statistics of the whole are found once, and then each tile is drawn as in the whole.
+"""Pictures of any size, drawn in tiles without seams.
 
-A network sees all of a picture at once as far as memory allows. Of a larger one it measures parts of full size that lie
-evenly over the picture, as if they were one, fixes what it found, and draws tiles that overlap by as much as a pixel's
-result looks around. So no seam is left: a tile is what the whole would be with these statistics.
+A picture that fits into memory is drawn at once. Of a larger one, the statistics are measured on parts of full size,
+spread evenly over it, and fixed; then it is drawn in tiles, which overlap by the network's reach. A tile equals its
+place in a picture drawn at once with these statistics.
 
 Reference:
     Chen et al. 2022 (URST), section 3.2.
 
 Differs from the paper:
-    The statistics are those of parts at full size, not of a thumbnail: a thumbnail has other ones. Tiles have the noise
-    of their place, which never repeats, begin at cells of the network, and overlap by its computed reach, so that
-    nothing has to be blended.
+    The statistics are those of parts at full size; a thumbnail has different ones. Tiles have the noise of their place,
+    which never repeats, begin at cells of the network, and overlap by its computed reach, so nothing is blended.
 """
 
 from __future__ import annotations
@@ -30,19 +29,19 @@ from fast_style.stylize.network import StyleNetwork
 from fast_style.stylize.passes import natural_strokes, underpaint
 from fast_style.stylize.rasters import Box, Part, Raster
 
-# What a network may see at once, px. `fast`, whose features have three values for each pixel, holds some 100 bytes for
-# each; a network with larger ones sees fewer pixels in the same memory.
+# Largest picture that is drawn at once, px, and values of the features for each pixel for which it holds. `fast` takes
+# some 100 bytes a pixel; a network with larger features draws fewer pixels in the same memory.
 WHOLE_PIXELS = 12_500_000
 _WHOLE_FEATURES = 3.0
-# Side of what a tile adds to the picture, px: a multiple of every network's stride. Larger ones leave the caches.
+# Side of a tile without its overlap, px: a multiple of every network's stride, and not too large for the caches.
 TILE = 1024
-# Parts of such a side are measured, px.
+# Side of the parts that are measured, px.
 _PART = 512
-# Of which so many px along the border do not count: what lies beyond is not seen there.
+# Width of the border of a part that is not measured, px, as its surroundings are missing.
 _RIM = 64
-# Pixels of the copy that tells how the parts differ from the whole.
+# Size of the copy that tells how the parts differ from the whole, px.
 _COPY_PIXELS = 2_000_000
-# By so many times at most it changes a variance; and what is added to variances that may be zero.
+# Largest factor by which the copy changes a variance, and epsilon for variances of zero.
 _MOST_CHANGE, _LEAST = 4.0, np.float32(1e-5)
 
 Progress = Callable[[float], None]
@@ -57,7 +56,7 @@ def stylize_bands(
     strokes: float | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Part]]:
-    """Stylize a picture of any size, band by band.
+    """Stylize a picture of any size in bands, which are strips of rows.
 
     Args:
         network: The style's network.
@@ -65,13 +64,14 @@ def stylize_bands(
         blend: 0.0 is the photo, 1.0 the full style.
         keep_colors: Take only brightness from the style.
         strokes: How much larger than trained the strokes are; None lets them grow with the picture.
-        progress: Called with the share that is done, 0.0 to 1.0, now and then.
+        progress: Called with the share that is done, 0.0 to 1.0, after each band.
 
     Yields:
         The first row of each band, and the band, (h, W, 3) of the photo's type, from the top to the bottom.
 
     Raises:
-        ImageError, InputError, ModelError: As a call of the style.
+        ImageError: The picture is too small, or too large for the memory.
+        ModelError: The network produced NaN or infinity.
     """
     strokes = natural_strokes(*photo.size) if strokes is None else strokes
 
@@ -95,7 +95,7 @@ def _pass(
     *,
     keep_memory: bool,
 ) -> Iterator[tuple[int, Part]]:
-    """Stylize what the network is to see of a photo, which is mixed in afterwards."""
+    """Stylize ``seen``, and mix the photo in afterwards."""
     width, height = seen.size
     if is_seen_whole(network, width * height):
         yield 0, _draw_whole(network, seen, photo, blend, keep_colors, keep_memory)
@@ -138,8 +138,8 @@ def _draw_whole(
 
 
 def is_seen_whole(network: StyleNetwork, pixels: int) -> bool:
-    """Whether a style is shown a picture of so many pixels at once."""
-    # Small ones need no look into the graph, which takes longer than to start a session.
+    """Return whether a picture of that size is drawn at once."""
+    # For small ones the graph is not read, which takes longer than starting a session.
     return pixels <= WHOLE_PIXELS // 8 or not network.sees_parts or pixels <= _whole_pixels(network)
 
 
@@ -148,15 +148,20 @@ def _whole_pixels(network: StyleNetwork) -> int:
 
 
 def measure(network: StyleNetwork, photo: Raster) -> Statistics:
-    """Find a large picture's statistics from parts of full size and from a small copy of the whole.
+    """Estimate a large picture's statistics from parts of full size and a small copy of the whole.
 
-    The parts lie evenly, each in a place of its cell by chance. A copy has other statistics than the picture, but it
-    knows how the parts differ from the whole: by as much as the same parts of the copy differ from all of it (a control
-    variate).
+    The parts lie in the cells of an even grid, at random places. The copy has other statistics than the picture, but
+    its parts differ from all of it as the picture's do, and that difference is added (a control variate).
+
+    Returns:
+        (2, C): means and variances, see :meth:`StyleNetwork.measure`.
+
+    Raises:
+        ModelError: The network produced NaN or infinity.
     """
     boxes = _parts(network, photo.size)
     rim = min(_RIM, (boxes[0][2] - boxes[0][0]) // 4)
-    found = network.measure(np.concatenate([to_float(photo.read(box)) for box in boxes]), rim=rim)
+    parts = network.measure(np.concatenate([to_float(photo.read(box)) for box in boxes]), rim=rim)
     copy = photo.shrunk(_fitted(photo.size, _COPY_PIXELS))
     seen = to_float(copy.read((0, 0, *copy.size)))
     scale = copy.size[0] / photo.size[0], copy.size[1] / photo.size[1]
@@ -164,17 +169,17 @@ def measure(network: StyleNetwork, photo: Raster) -> Statistics:
     for left, top, right, bottom in boxes:
         rows = slice(round((top + rim) * scale[1]), round((bottom - rim) * scale[1]) + 1)
         mask[..., rows, round((left + rim) * scale[0]) : round((right - rim) * scale[0]) + 1] = 1
-    whole, there = network.measure(seen), network.measure(seen, mask=mask)
-    widened = np.clip((whole[1] + _LEAST) / (there[1] + _LEAST), 1 / _MOST_CHANGE, _MOST_CHANGE)
-    moved = (whole[0] - there[0]) * np.sqrt((found[1] + _LEAST) / (there[1] + _LEAST))
-    statistics = np.stack([found[0] + moved, found[1] * widened])
+    whole, masked = network.measure(seen), network.measure(seen, mask=mask)
+    widened = np.clip((whole[1] + _LEAST) / (masked[1] + _LEAST), 1 / _MOST_CHANGE, _MOST_CHANGE)
+    moved = (whole[0] - masked[0]) * np.sqrt((parts[1] + _LEAST) / (masked[1] + _LEAST))
+    statistics = np.stack([parts[0] + moved, parts[1] * widened])
     if not np.isfinite(statistics).all():
         raise ModelError(f"{network.contract.path} produced NaN or infinity", hint="Train the style again.")
     return statistics
 
 
 def _parts(network: StyleNetwork, size: tuple[int, int]) -> list[Box]:
-    """Where a picture of that size, px, is measured."""
+    """Return the parts of a picture of (width, height) px that are measured."""
     width, height = size
     count = max(1, _whole_pixels(network) // _PART**2)
     columns = max(1, min(round(math.sqrt(count * width / height)), width // _PART))
@@ -192,13 +197,13 @@ def _parts(network: StyleNetwork, size: tuple[int, int]) -> list[Box]:
 
 
 def _fitted(size: tuple[int, int], pixels: int) -> tuple[int, int]:
-    """Scale sides so that they make at most so many pixels, but none is smaller than a network takes."""
+    """Shrink a size to at most that many pixels, with sides that a network takes."""
     scale = min(1.0, math.sqrt(pixels / (size[0] * size[1])))
     return max(SMALLEST_SIDE, round(size[0] * scale)), max(SMALLEST_SIDE, round(size[1] * scale))
 
 
 def _around(inner: Box, margin: int, stride: int, size: tuple[int, int]) -> Box:
-    """What must be seen to draw a part: more by the margin, from a cell of the network on, within the picture."""
+    """Return the input of a tile: larger by the margin, in whole cells of the network, within the picture."""
 
     def before(side: int) -> int:
         return max(0, side - margin) // stride * stride

@@ -83,7 +83,7 @@ def test_two_styles_share_a_picture_and_a_soft_edge_mixes_them(folder: Path) -> 
 @pytest.mark.parametrize(
     ("style", "masks", "message"),
     [
-        (ONE, {ONE: "none.png"}, "black all over"),
+        (ONE, {ONE: "none.png"}, "completely black"),
         (ONE, {ONE: "missing.png"}, "does not exist"),
         (ONE, {"nobody": "left.png"}, "no style 'nobody'"),
         (f"{ONE},{OTHER}", {"nobody": "left.png"}, "no style 'nobody'"),
