@@ -58,7 +58,7 @@ def test_a_call_that_is_wrong_is_an_error_of_one_line_that_names_the_argument(
 
 @pytest.mark.parametrize("more", [["-s", "udnie"], ["-s", "udnie", "-o", "out.png"]])
 @pytest.mark.parametrize(
-    ("option", "near"), [("--keep-colors", "--keep-colors"), ("--forse", "--force"), ("-z", None), ("-5", None)]
+    ("option", "near"), [("--keep-colours", "--keep-colors"), ("--forse", "--force"), ("-z", None), ("-5", None)]
 )
 def test_an_unknown_option_of_stylize_is_refused_before_anything_is_done(
     option: str, near: str | None, more: list[str], place: Path, capsys: pytest.CaptureFixture[str]
