@@ -57,7 +57,7 @@ def checkpoint(folder: Path, painting: Path) -> Path:
     return write_checkpoint(folder / "small.ckpt", build_network("tiny"), painting)
 
 
-def write_checkpoint(path: Path, network: torch.nn.Module, painting: Path) -> Path:
+def write_checkpoint(path: Path, network: torch.nn.Module, painting: Path, *, name: str = "tiny") -> Path:
     with torch.no_grad():
         list(network.parameters())[-2].mul_(4.0)
     sha = hashlib.sha256(painting.read_bytes()).hexdigest()
@@ -67,7 +67,7 @@ def write_checkpoint(path: Path, network: torch.nn.Module, painting: Path) -> Pa
             "state_dict": {f"average.{key}": value for key, value in network.state_dict().items()},
             "fast_style": {
                 "format": 1,
-                "recipe": Recipe("tiny", style_size=128, objective=Objective()).as_dict(),
+                "recipe": Recipe(name, style_size=128, objective=Objective()).as_dict(),
                 "card": {
                     "name": "small",
                     "styles": ["small"],

@@ -38,7 +38,7 @@ def has_dot_products() -> bool:
     return not flags or "vnni" in flags or "asimddp" in flags
 
 
-@pytest.mark.parametrize(("precision", "least", "share"), [("fp16", 50.0, 0.75), ("int8", 30.0, 0.8)])
+@pytest.mark.parametrize(("precision", "least", "share"), [("fp16", 50.0, 0.75), ("int8", 30.0, 0.65)])
 def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     precision: str,
     least: float,
@@ -50,8 +50,8 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     torch.manual_seed(0)
-    network = build_network("tiny")
-    checkpoint = write_checkpoint(tmp_path / "small.ckpt", network, painting)
+    network = build_network("fast")
+    checkpoint = write_checkpoint(tmp_path / "small.ckpt", network, painting, name="fast")
     assert main(["export", str(checkpoint)]) == 0
     model = checkpoint.with_suffix(".onnx")
     capsys.readouterr()
