@@ -41,21 +41,47 @@ PHOTOS = {
 PAINTING = SKIMAGE / "ihc.png"
 
 
-# Minutes each. They are begun first, so that at the end no process has a long file left while others wait.
-LONGEST = (
+# Files of tests that take more than five seconds, the slowest first: these are begun first, so that at the end no
+# process has a long file left while others wait, and `scripts/test --fast` leaves them out.
+SLOW = (
     "training/test_run.py",
-    "deploy/test_precision.py",
-    "deploy/test_docs.py",
-    "deploy/test_page.py",
     "studio/test_journey.py",
-    "photos/test_batch.py",
     "evaluate/test_evaluation.py",
+    "images/test_exif.py",
+    "export/test_to_onnx.py",
+    "deploy/test_page.py",
+    "cli/test_extras.py",
+    "training/test_odd_paintings.py",
+    "stylize/test_tiles.py",
+    "deploy/test_precision.py",
+    "test_benchmark.py",
+    "training/test_start.py",
+    "deploy/test_runtimes.py",
+    "studio/test_studio.py",
+    "live/test_live.py",
+    "deploy/test_docs.py",
+    "photos/test_batch.py",
+    "styles/test_hub.py",
+    "training/test_keeping.py",
+    "training/test_many.py",
+    "model/test_forms.py",
+    "test_project.py",
+    "test_painting.py",
+    "optimize/test_run.py",
+    "training/test_zoo.py",
+    "deploy/test_forms.py",
+    "losses/test_vgg.py",
+    "networks/test_networks.py",
+    "training/test_recipe.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    files = [Path(__file__).parent / name for name in LONGEST]
+    files = [Path(__file__).parent / name for name in SLOW]
     items.sort(key=lambda item: files.index(item.path) if item.path in files else len(files))
+    for item in items:
+        if item.path in files:
+            item.add_marker(pytest.mark.slow)
 
 
 def snippets(page: str, language: str) -> list[str]:
