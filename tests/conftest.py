@@ -41,7 +41,7 @@ PHOTOS = {
 PAINTING = SKIMAGE / "ihc.png"
 
 
-# Files of tests that take more than five seconds, the slowest first: these are begun first, so that at the end no
+# Files of tests that take more than three seconds, the slowest first: these are begun first, so that at the end no
 # process has a long file left while others wait, and `scripts/test --fast` leaves them out.
 SLOW = (
     "training/test_run.py",
@@ -73,6 +73,12 @@ SLOW = (
     "losses/test_vgg.py",
     "networks/test_networks.py",
     "training/test_recipe.py",
+    "films/test_video.py",
+    "inspect/test_cli_inspect.py",
+    "films/test_recipes.py",
+    "cli/test_app.py",
+    "films/test_film_masks.py",
+    "cli/test_stylize.py",
 )
 
 
