@@ -21,9 +21,7 @@ _JOHNSON: dict[str, Any] = {
     "batch": 2,
     "objective": Objective(),
     "kept": 0.0,
-    "grid_weight": 600.0,
-    "weave_weight": 0.0,
-    "lattice_weight": 20.0,
+    "passes": 1,
     "style_warmup": 0.6,
 }
 
@@ -34,6 +32,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     **dict.fromkeys(("steps", "batch"), (1, _MOST, "a number from 1 up")),
     **dict.fromkeys(("size", "style_size"), (32, _MOST, "a number from 32 up")),
     "style_rate": (1, _MOST, "a number from 1 up"),
+    "passes": (1, 4, "1 to 4"),
     "learning_rate": (math.ulp(0.0), _BELOW_ONE, "a number between 0 and 1"),
     **dict.fromkeys(("warmup", "style_warmup", "steady_since", "border_strips"), (0, 1, "a share from 0 to 1")),
     **dict.fromkeys(("kept", "averaging", "start_share"), (0, _BELOW_ONE, "a number from 0 up to, not including, 1")),
@@ -63,13 +62,11 @@ class Recipe:
             of :func:`fast_style.painting.find_style_size`.
         vgg: Source of the perceptual network's weights.
         objective: What is minimized.
+        passes: Most passes of a step. One to so many are drawn; all but the last paint a draft, without gradient, see
+            :func:`~fast_style.networks.passes.add_draft`. With 1, the style learns to paint photos at once.
         kept: How much of the photo is kept at strength 1, from 0 up to 1, as measured by
             :class:`~fast_style.evaluate.neutral.Neutral`. The content's weight rises until that much is kept, see
             :class:`~fast_style.training.keeping.Keeping`. 0 leaves the weight constant.
-        grid_weight: Weight of :class:`~fast_style.losses.PixelGrid`, against a grid of pixels.
-        weave_weight: Weight of :class:`~fast_style.losses.Weave`, against a faint grid where the picture is flat.
-        lattice_weight: Weight of :class:`~fast_style.losses.Lattice`, against a dot or stroke at the same place of
-            each cell. Crops under about 128 px hold too few cells to tell that from chance: use 0 there.
         border_weight: Weight of :class:`~fast_style.losses.Border`, against a frame.
         steady_weight: Weight of :class:`~fast_style.losses.Steady`, against flicker; 0 leaves it out.
         steady_since: Share of the steps after which that counts.
@@ -108,10 +105,8 @@ class Recipe:
     style_size: int | None = None
     vgg: str = "caffe-vgg19"
     objective: Objective = BOLD
-    kept: float = 0.45
-    grid_weight: float = 100.0
-    weave_weight: float = 1.0
-    lattice_weight: float = 40.0
+    passes: int = 3
+    kept: float = 0.3
     border_weight: float = 30.0
     steady_weight: float = 0.0
     steady_since: float = 0.6
@@ -154,6 +149,8 @@ class Recipe:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(get_args(choices))}")
         if self.rim is not None and not 0 <= self.rim <= self.size // 4:
             raise InputError(f"rim is {self.rim}; expected 0 to a quarter of the crop, {self.size // 4}")
+        if self.size < (least := 16 * 2 ** (self.passes - 1)):
+            raise InputError(f"size is {self.size}; expected at least {least} px for {self.passes} passes")
         if self.border_strips and self.border_weight and not self.in_turns:
             raise InputError(
                 f"border_strips is {self.border_strips} and the border term counts in each step",

@@ -49,7 +49,8 @@ class FileLook(Look):
     """What results look like.
 
     Args:
-        strokes: How much larger the strokes of photos are, 1 to 16; by default 2 from 2048 px on, 4 from 4096 px on.
+        passes: In how many passes photos are painted, from coarse to fine, 1 to 8: more give larger forms. By default
+            the first pass is 160 px wide, and each has twice the size of the one before.
         format: Format of photos: png, jpg, webp or tif; by default that of OUT's name, or the input's. With the extra
             'large', png and tif keep 16 bits a channel.
         quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
@@ -58,7 +59,7 @@ class FileLook(Look):
         max_megapixels: Refuse larger photos, 89 by default: a small file can pretend to be huge.
     """
 
-    strokes: float | None = None
+    passes: int | None = None
     format: Format | None = None
     quality: int | None = None
     mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None
@@ -79,7 +80,7 @@ class FileLook(Look):
         return PhotoOptions(
             **self.shared(quality=92),
             format={"jpg": "JPEG", "webp": "WEBP", "tif": "TIFF"}.get(self.format or "png", "PNG"),
-            strokes=self.strokes,
+            passes=self.passes,
             max_pixels=MAX_PIXELS if self.max_megapixels is None else self.max_megapixels * 1_000_000,
         )
 

@@ -31,8 +31,8 @@ class Changes:
         steps: Optimizer steps.
         size: Side of the training crops, px.
         batch: Photos in a step, on each device.
-        strength: 1 is the default look, 0.5 a hint of style, 2 bold.
-        kept: How much of the photo is kept, from 0 to 1: at 0.3 faces are painted over, at 0.6 most of it stays.
+        strength: How much of the photo is painted over: 0.25 is a hint of the painting, 1 the default, 4 leaves little
+            of the photo.
         style_size: Long side of the painting in training, px: larger gives larger strokes. By default 640, less for a
             painting of large forms.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
@@ -48,7 +48,6 @@ class Changes:
     size: int | None = None
     batch: int | None = None
     strength: float | None = None
-    kept: float | None = None
     style_size: int | None = None
     vgg: str | None = None
     learning_rate: float | None = None

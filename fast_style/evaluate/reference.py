@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fast_style.device import to_tensor
 from fast_style.errors import InputError
+from fast_style.evaluate.lattice import mean_lattice
 from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.files import replacing
 from fast_style.images import Pixels, to_float, to_uint8
@@ -97,13 +98,15 @@ class Reference:
     def score(self, image: NDArray[np.float32], photo: Pixels) -> dict[str, float]:
         """Score (1, 3, H, W) in [0, 1] as a stylization of a photo: the total, weighted, and each term, unweighted."""
         picture = torch.from_numpy(image).contiguous(memory_format=torch.channels_last)
-        terms: LossTerms = self.loss(picture, self.loss.content_targets(to_tensor(photo)))
+        original = to_tensor(photo)
+        terms: LossTerms = self.loss(picture, self.loss.content_targets(original), photo=original)
         return terms.figures()
 
     @torch.no_grad()
     def lattice(self, picture: Pixels) -> float:
         """Measure how much a picture's features depend on the place within cells of 8 px: the lattice of the losses."""
-        return float(self.loss.lattice(self.loss.features(to_tensor(picture)), cell=LATTICE_CELL))
+        features = self.loss.features(to_tensor(picture))
+        return mean_lattice(features, self.objective.style_layers, cell=LATTICE_CELL)
 
     def course(self, photo: Pixels) -> Course:
         """Optimize a photo, or read the result from the cache.
@@ -128,7 +131,7 @@ class Reference:
 
     def _compute(self, photo: Pixels) -> Course:
         content = to_tensor(photo)
-        score = Scorer(self.loss, self.loss.content_targets(content))
+        score = Scorer(self.loss, content)
         terms = [_row(self.score(to_float(photo), photo))]
         pictures: dict[int, Pixels] = {}
         image = start_image = content.contiguous()

@@ -28,6 +28,7 @@ from fast_style.files import replacing
 from fast_style.images import find_photos, fit, load_image, resize, to_float, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
 from fast_style.model import INPUT, STRENGTH, STYLES, style_names, takes_styles
+from fast_style.model.passes import COARSEST, COARSEST_KEY
 from fast_style.painting import load_painting
 
 IO = Literal["float", "uint8"]
@@ -118,6 +119,8 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, in
         "recipe": json.dumps(checkpoint.recipe.as_dict()),
         "losses": json.dumps(checkpoint.losses),
     }
+    if checkpoint.recipe.passes > 1:
+        metadata[COARSEST_KEY] = str(COARSEST)
     if not checkpoint.sets:
         return export_onnx(checkpoint.network(), path, metadata=metadata, size=size)
     if size is not None:

@@ -8,7 +8,6 @@ from fast_style.losses.second_view import Motion
 from fast_style.losses.term import Seen, Term, Weight
 from fast_style.losses.terms.border import Border
 from fast_style.losses.terms.content import Content, content_loss, kept
-from fast_style.losses.terms.grids import Lattice, PixelGrid, Weave, lattice, pixel_grid, weave
 from fast_style.losses.terms.steady import Steady
 from fast_style.losses.terms.style import Style, style_loss
 from fast_style.losses.terms.variation import TotalVariation, total_variation
@@ -24,12 +23,10 @@ __all__ = [
     "Border",
     "Calibration",
     "Content",
-    "Lattice",
     "LossTerms",
     "Motion",
     "Objective",
     "PerceptualLoss",
-    "PixelGrid",
     "Seen",
     "Steady",
     "Style",
@@ -37,7 +34,6 @@ __all__ = [
     "TotalVariation",
     "VGGWeights",
     "View",
-    "Weave",
     "Weight",
     "WeightedSum",
     "Window",
@@ -46,12 +42,9 @@ __all__ = [
     "draw_window",
     "gram_matrix",
     "kept",
-    "lattice",
     "layer_names",
     "load_vgg",
     "load_vgg_weights",
-    "pixel_grid",
     "style_loss",
     "total_variation",
-    "weave",
 ]

@@ -18,16 +18,25 @@ from fast_style.losses.second_view import Motion
 from fast_style.losses.term import Seen, Term
 from fast_style.losses.terms.color import Color
 from fast_style.losses.terms.content import Content
-from fast_style.losses.terms.grids import Lattice
-from fast_style.losses.terms.spread import Spread
-from fast_style.losses.terms.style import CoarseStyle, Style
+from fast_style.losses.terms.places import Places
+from fast_style.losses.terms.similarity import SelfSimilarity
+from fast_style.losses.terms.style import Style
+from fast_style.losses.terms.tone import Tone
 from fast_style.losses.terms.variation import TotalVariation
 from fast_style.losses.vgg import VGG
 from fast_style.losses.views import View, Window
 from fast_style.losses.weights import load_vgg_weights
 
 # The terms of an objective, in the order in which they are summed, shown and written.
-PICTURE_TERMS: tuple[Callable[[Objective], Term], ...] = (Content, Style, TotalVariation, CoarseStyle, Spread, Color)
+PICTURE_TERMS: tuple[Callable[[Objective], Term], ...] = (
+    Content,
+    Style,
+    TotalVariation,
+    Color,
+    Places,
+    SelfSimilarity,
+    Tone,
+)
 
 # The figures of every picture, even of a term without weight: columns of tables, keys of cards.
 FIGURES = ("total", Content.name, Style.name, TotalVariation.name)
@@ -118,6 +127,7 @@ class WeightedSum(nn.Module):
         draw: Callable[[Tensor], Tensor] | None = None,
         motion: Motion | None = None,
         progress: float = 1.0,
+        seed: int = 0,
     ) -> LossTerms:
         """Score pictures.
 
@@ -130,6 +140,7 @@ class WeightedSum(nn.Module):
             draw: The network in training, for terms that draw more pictures with it.
             motion: The motion of the whole photo, for the term that compares two views.
             progress: Progress of the training, 0.0 to 1.0, for weights that change.
+            seed: Seed of the places that are drawn.
 
         Raises:
             InputError: A term lacks what it needs: units, the photo, the network or a motion.
@@ -147,7 +158,7 @@ class WeightedSum(nn.Module):
                 continue
             compared = _layers_of(term, targets) if term.against == "photo" else {}
             shown = _layers_of(term, features)
-            values[name] = term(Seen(images[term.view], shown, compared, photos.get(term.view), draw, motion))
+            values[name] = term(Seen(images[term.view], shown, compared, photos.get(term.view), draw, motion, seed))
         return LossTerms(values, weights)
 
     def _activations(self, images: Mapping[View, Tensor], terms: Sequence[Term]) -> dict[str, Tensor]:
@@ -254,16 +265,6 @@ class PerceptualLoss(WeightedSum):
     def _take_units(self, calibration: Calibration) -> None:
         for name, term in self.terms.items():
             term.units = calibration.units(name)
-
-    def lattice(self, features: Mapping[str, Tensor], *, cell: int) -> Tensor:
-        """Return the mean lattice of a picture at the style layers, see :func:`~fast_style.losses.lattice`.
-
-        Args:
-            features: :meth:`features` of the picture.
-            cell: Side of a cell, px.
-        """
-        value: Tensor = Lattice(1.0, self.objective.style_layers, cell=cell)(Seen(torch.zeros(()), features))
-        return value
 
 
 def picture_terms(objective: Objective) -> list[Term]:

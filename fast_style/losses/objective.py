@@ -10,7 +10,16 @@ from fast_style.losses.vgg import Padding, Pooling
 
 Weighting = Literal["balanced", "classic", "gatys"]
 
-_WEIGHTS = ("strength", "content_weight", "style_weight", "tv_weight", "coarse_weight", "spread_weight", "color_weight")
+_WEIGHTS = (
+    "strength",
+    "content_weight",
+    "style_weight",
+    "tv_weight",
+    "color_weight",
+    "places_weight",
+    "similarity_weight",
+    "tone_weight",
+)
 
 
 @dataclass(frozen=True)
@@ -38,15 +47,15 @@ class Objective:
         content_layer_weights: One for each content layer, divided by their sum; empty for equal ones.
         style_layer_weights: The same for the style layers. Empty is 1, 2, 3, … if the weighting is balanced, since
             deeper layers hold the strokes and the first ones the grain of the canvas, and equal otherwise.
-        content_reduction: 1 compares the photo at full size, 2 at half, 4 at a quarter: forms are freer.
         content_weight: Weight of the content term.
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
-        coarse_layers: Where Gram matrices are compared at half size, for large forms.
-        coarse_weight: Weight of that; 0 leaves it out.
-        spread_layers: Where means and standard deviations are compared, for what is rare; empty is the style layers.
-        spread_weight: Weight of that; 0 leaves it out.
-        color_weight: Weight of the distance of the colors, wherever they lie; 0 leaves it out.
+        color_weight: Weight of the distance of the colors, wherever they lie; 0 leaves it out, as do those below.
+        places_layers: Where each place is compared with the nearest of the painting.
+        places_weight: Weight of that.
+        similarity_layers: Where the picture's self-similarity is compared with the photo's.
+        similarity_weight: Weight of that.
+        tone_weight: Weight of what is light and dark in the photo.
         pooling: The perceptual network's pooling.
         padding: Its padding. Zeros look like an edge around every picture; ``replicate`` shows none.
 
@@ -64,15 +73,15 @@ class Objective:
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
     content_layer_weights: tuple[float, ...] = ()
     style_layer_weights: tuple[float, ...] = ()
-    content_reduction: int = 1
     content_weight: float = 1.0
     style_weight: float = 12.0
     tv_weight: float = 0.4
-    coarse_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-    coarse_weight: float = 0.0
-    spread_layers: tuple[str, ...] = ()
-    spread_weight: float = 0.0
     color_weight: float = 0.0
+    places_layers: tuple[str, ...] = ("relu2_1", "relu3_1", "relu4_1")
+    places_weight: float = 0.0
+    similarity_layers: tuple[str, ...] = ("relu3_1", "relu4_1")
+    similarity_weight: float = 0.0
+    tone_weight: float = 0.0
     pooling: Pooling = "avg"
     padding: Padding = "replicate"
 
@@ -82,8 +91,6 @@ class Objective:
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise InputError(f"{name} is {value}; expected a number from 0 up")
-        if self.content_reduction not in (1, 2, 4):
-            raise InputError(f"content_reduction is {self.content_reduction}; expected 1, 2 or 4")
         for kind in ("content", "style"):
             weights: tuple[float, ...] = getattr(self, f"{kind}_layer_weights")
             layers: tuple[str, ...] = getattr(self, f"{kind}_layers")
@@ -108,18 +115,18 @@ class Objective:
         return {layer: weight / sum(weights) for layer, weight in zip(layers, weights, strict=True)}
 
 
-# The objective of the real-time networks. All style layers weigh the same: strokes show in relu3_1 to relu5_1.
-# Two layers at half size ask for large forms, the spread and the colors for what is rare.
+# The objective of the real-time networks. All style layers weigh the same: strokes show in relu3_1 to relu5_1. The
+# painting is asked for place by place as well as on average, and of the photo it is mainly kept which places are alike
+# and which are light: that leaves the strokes free.
 BOLD = Objective(
     content_layers=("relu4_2",),
     style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
     style_layer_weights=(1.0, 1.0, 1.0, 1.0, 1.0),
-    content_weight=1.0,
+    content_weight=0.5,
     style_weight=10.0,
     tv_weight=0.1,
-    coarse_layers=("relu3_1", "relu4_1"),
-    coarse_weight=3.0,
-    spread_layers=("relu2_1", "relu3_1", "relu4_1"),
-    spread_weight=3.0,
     color_weight=4.0,
+    places_weight=5.0,
+    similarity_weight=8.0,
+    tone_weight=3.0,
 )

@@ -50,6 +50,7 @@ class Seen:
         photo: (N, 3, h, w), RGB in [0, 1]: the photos, or None.
         draw: The network in training, (N, 3, H, W) in [0, 1] to the same shape, or None.
         motion: From this view of the scene to a second one, (h, w), or None.
+        seed: Seed of the places that are drawn.
     """
 
     image: Tensor
@@ -58,6 +59,7 @@ class Seen:
     photo: Tensor | None = None
     draw: Callable[[Tensor], Tensor] | None = None
     motion: Motion | None = None
+    seed: int = 0
 
 
 class Term(nn.Module):

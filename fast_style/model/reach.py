@@ -112,7 +112,7 @@ class _Sizes:
         return None
 
     def kernel(self, node: NodeProto) -> int:
-        """Height of a convolution's kernel."""
+        """Height of the kernel of a convolution or a pooling."""
         return int((read_attribute(node, "kernel_shape", None) or self.constants[node.input[1]].shape[2:])[0])
 
 
@@ -160,9 +160,9 @@ def _resized(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
 
 def _transposed(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
     stride = _first(node, "strides", 1)
-    if sizes.kernel(node) != stride or any(read_attribute(node, "pads", None) or [0]):
+    if sizes.kernel(node) != stride:
         raise ModelError("a transposed convolution that overlaps is unknown here")
-    return _enlarged(sources[0], stride)
+    return _shifted(node, _enlarged(sources[0], stride), -_first(node, "pads", 0))
 
 
 def _padded(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
@@ -187,6 +187,7 @@ def _shifted(node: NodeProto, source: Seen, rows: int | None) -> Seen:
 _RULES: dict[str, Callable[[NodeProto, Sequence[Seen], _Sizes], Seen]] = {
     **dict.fromkeys(_POINTWISE, _at_the_place),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Concat"), _joined),
+    "AveragePool": _convolved,
     "Conv": _convolved,
     "ConvTranspose": _transposed,
     "DepthToSpace": _shuffled,

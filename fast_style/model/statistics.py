@@ -27,6 +27,7 @@ from fast_style.model.editing import (
     find_layers,
     make_node,
     parse_model,
+    read_attribute,
     read_constants,
     set_output,
 )
@@ -280,6 +281,8 @@ class _Folding:
         node = self._makers.get(features)
         if node is None or self._uses.get(features) != 1:
             return ()
+        if node.op_type == "AveragePool" and not any(read_attribute(node, "pads", None) or [0]):
+            return self._parts(node.input[0])  # a mean of features that are scaled and shifted alike
         if node.op_type in {"Conv", "ConvTranspose"}:
             weights = node.input[1:]
             return (node,) if all(name in self._known and self._uses[name] == 1 for name in weights) else ()

@@ -138,6 +138,32 @@ class PixelShuffle(nn.Module):
         return F.conv_transpose2d(features, self.places, stride=self.factor)
 
 
+def upsampling(inputs: int, outputs: int, *, bias: bool = True) -> nn.ConvTranspose2d:
+    """Make an upsampling by 2, a pixel shuffle that runtimes are faster at; it starts as nearest-neighbor.
+
+    It takes one row and column of cells more at the start, of which it computes one pixel: 2n - 1 pixels of n cells.
+    :func:`average_phases` takes that pixel away again.
+    """
+    layer = nn.ConvTranspose2d(inputs, outputs, 2, 2, padding=1, output_padding=1, bias=bias)
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight[..., :1, :1].clone())
+    return layer
+
+
+def average_phases(features: Tensor) -> Tensor:
+    """Average squares of 2×2 pixels around each corner: (N, C, H, W) to (N, C, H - 1, W - 1).
+
+    An upsampling by 2 has weights of its own for each of the four pixels of a cell, its phases. If they differ, flat
+    features become a mesh. Each of these squares holds every phase once, so flat features stay flat whatever the
+    weights.
+
+    Reference:
+        Sugawara et al. 2018 ("Super-resolution using convolutional neural networks without any checkerboard
+        artifacts"), section 3: an upsampling by U followed by a hold of length U has no checkerboard.
+    """
+    return F.avg_pool2d(features, 2, 1)
+
+
 class HalfSizeEnd(nn.Module):
     """From 1/4 of the size to the picture through 1/2, where the photo is added once more, for crisp edges.
 
@@ -160,11 +186,20 @@ class HalfSizeEnd(nn.Module):
         self.shuffle = PixelShuffle(2)
 
     def forward(self, features: Tensor, image: Tensor, condition: Condition) -> Tensor:
-        """(N, quarter, H / 4, W / 4) and the photo, (N, 3, H, W), to (N, 3, H, W) before the sigmoid."""
-        halved = self.norm(self.up(features) + self.photo(image), *condition.layer("norm"))
+        """Draw the picture.
+
+        Args:
+            features: (N, quarter, H / 4, W / 4).
+            image: The photo, (N, 3, H, W).
+            condition: Further inputs.
+
+        Returns:
+            (N, 3, H - 1, W - 1) before the sigmoid: without the last row and column, which lie in the margin.
+        """
+        up = average_phases(self.up(F.pad(features, (1, 0, 1, 0), mode="reflect")))
+        halved = self.norm(up + self.photo(image), *condition.layer("norm"))
         merged = self.merge(F.relu(halved), condition.part("merge"))
-        picture: Tensor = self.shuffle(self.head(merged))
-        return picture
+        return average_phases(self.shuffle(self.head(merged)))
 
 
 class RealtimeNetwork(TransformerNetwork):
@@ -196,7 +231,7 @@ class RealtimeNetwork(TransformerNetwork):
         self.end = HalfSizeEnd(quarter, half)
 
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
-        """Stylize (N, 3, H, W) in [0, 1] to the same shape; a sigmoid keeps the output in (0, 1).
+        """Stylize (N, 3, H, W) in [0, 1] to (N, 3, H - 1, W - 1); a sigmoid keeps the output in (0, 1).
 
         Raises:
             InputError: The origin is not a multiple of the stride.
@@ -213,8 +248,9 @@ class RealtimeNetwork(TransformerNetwork):
         features = self.noise(features, origin)
         for number, block in enumerate(self.blocks):
             features = block(features, condition.part(f"blocks.{number}"))
-        features = features[..., self.AROUND : -self.AROUND, self.AROUND : -self.AROUND]
-        features = self.fine_noise(self.up(features) + quarter, fine_origin)
+        first, last = self.AROUND - 1, -self.AROUND  # one cell more at the start, see upsampling()
+        up = average_phases(self.up(features[..., first:last, first:last]))
+        features = self.fine_noise(up + quarter, fine_origin)
         features = self.merge(features, condition.part("merge"))
         picture: Tensor = self.end(features, image, condition.part("end"))
         return picture.sigmoid()
@@ -235,14 +271,6 @@ def _cells(origin: Origin, cell: int) -> Origin:
     if row % cell or column % cell:
         raise InputError(f"the origin is {origin} px; expected multiples of {cell} px")
     return row // cell, column // cell
-
-
-@torch.no_grad()
-def upsampling(inputs: int, outputs: int, *, bias: bool = True) -> nn.ConvTranspose2d:
-    """Make an upsampling by 2, a pixel shuffle that runtimes are faster at; it starts as nearest-neighbor."""
-    layer = nn.ConvTranspose2d(inputs, outputs, 2, 2, bias=bias)
-    layer.weight.copy_(layer.weight[..., :1, :1].clone())
-    return layer
 
 
 @torch.no_grad()

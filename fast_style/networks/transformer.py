@@ -43,7 +43,10 @@ class TransformerNetwork(nn.Module):
         return self.transform(padded, condition or Condition())[..., margin : margin + height, margin : margin + width]
 
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
-        """Stylize a picture whose sides are multiples of ``stride``; same shapes and ranges as :meth:`forward`."""
+        """Stylize a picture whose sides are multiples of ``stride``; ranges and shapes as :meth:`forward`.
+
+        What lies in the margin at the right and the bottom may be missing from the result.
+        """
         raise NotImplementedError
 
     def random_condition(self, random: np.random.Generator) -> Condition:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -17,15 +16,15 @@ class Scorer:
 
     Args:
         loss: The objective, as in the training.
-        targets: The photo's content targets.
+        photo: (N, 3, H, W), RGB in [0, 1].
 
     Attributes:
         terms: The ``total`` at the last picture and each term's value, unweighted.
     """
 
-    def __init__(self, loss: PerceptualLoss, targets: Mapping[str, Tensor]) -> None:
+    def __init__(self, loss: PerceptualLoss, photo: Tensor) -> None:
         self.loss = loss
-        self.targets = {layer: target.detach() for layer, target in targets.items()}
+        self.photo, self.targets = photo, loss.content_targets(photo)
         self.terms: dict[str, float] = {}
 
     def __call__(self, image: Tensor) -> tuple[float, Tensor]:
@@ -36,7 +35,7 @@ class Scorer:
         """
         # Convolutions run faster with channels last; optimizers want their vectors contiguous.
         image = image.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
-        terms: LossTerms = self.loss(image, self.targets)
+        terms: LossTerms = self.loss(image, self.targets, photo=self.photo)
         (gradient,) = torch.autograd.grad(terms.total, image)
         self.terms = terms.figures()
         if not math.isfinite(self.terms["total"]) or not bool(torch.isfinite(gradient).all()):

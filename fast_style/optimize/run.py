@@ -195,7 +195,7 @@ def _steps(
         loss = PerceptualLoss(vgg, styles, objective, style_shares=style_shares)
         if objective.weighting == "balanced":
             loss.calibrate([content])
-        score = Scorer(loss, loss.content_targets(content))
+        score = Scorer(loss, content)
         if image is None:
             image = _first(settings.init, content, paintings[0])
         else:

@@ -20,7 +20,7 @@ from fast_style.photos.jobs import STREAM, Job, is_done
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import Budget, overlap
-from fast_style.stylize.checks import check_strokes
+from fast_style.stylize.checks import check_passes
 from fast_style.stylize.contract import Range
 from fast_style.stylize.masks import pair_masks
 from fast_style.stylize.options import Look, StyleOptions
@@ -39,18 +39,18 @@ class PhotoOptions(Look):
 
     Attributes:
         format: Format of standard output: PNG, JPEG, WEBP or TIFF.
-        strokes: How much larger than trained the strokes are; None lets them grow with large photos.
+        passes: Number of passes, from coarse to fine; None takes the style's for the photo's size.
         max_pixels: Photos with more pixels are refused, before they are decoded.
     """
 
     format: str = "PNG"
-    strokes: float | None = None
+    passes: int | None = None
     max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         super().__post_init__()
-        check_strokes(self.strokes)
+        check_passes(self.passes)
         if self.max_pixels < 1:
             raise InputError(f"the limit of {self.max_pixels} px refuses every photo; expected at least 1 px")
 
@@ -152,7 +152,7 @@ def _stylize_whole(
         load_image(photo.source, size=options.size, max_pixels=options.max_pixels),
         blend=options.blend,
         keep_colors=options.keep_colors,
-        strokes=options.strokes,
+        passes=options.passes,
         masks=pair_masks(stylizer.network, options.masks) if options.masks else None,
         progress=progress,
     )
@@ -186,7 +186,7 @@ def _stream(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progr
         photo,
         blend=options.blend,
         keep_colors=options.keep_colors,
-        strokes=options.strokes,
+        passes=options.passes,
         progress=progress,
     )
     make_parent(job.target)

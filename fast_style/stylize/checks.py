@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from fast_style.errors import InputError
+from fast_style.model.passes import MOST_PASSES
 from fast_style.stylize.contract import SMALLEST_SIDE
-
-LARGEST_STROKES = 16.0
 
 
 def check_blend(blend: float) -> None:
@@ -20,10 +19,10 @@ def check_size(size: int | None) -> None:
         raise InputError(f"size is {size} px; expected at least {SMALLEST_SIDE}")
 
 
-def check_strokes(strokes: float | None) -> None:
-    """Raise InputError unless ``strokes`` is None or in [1, 16]."""
-    if strokes is not None and not 1.0 <= strokes <= LARGEST_STROKES:
-        raise InputError(f"strokes is {strokes}; expected a number from 1 to {LARGEST_STROKES:g}")
+def check_passes(passes: int | None) -> None:
+    """Raise InputError unless ``passes`` is None or from 1 to 8."""
+    if passes is not None and not 1 <= passes <= MOST_PASSES:
+        raise InputError(f"passes is {passes}; expected 1 to {MOST_PASSES}")
 
 
 def check_quality(quality: int) -> None:

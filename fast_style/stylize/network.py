@@ -46,6 +46,7 @@ from fast_style.model import (
     read_checked,
     style_names,
 )
+from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, count_passes
 from fast_style.styles.mixture import no_strength_hint
 from fast_style.stylize.contract import SMALLEST_SIDE, Contract
 from fast_style.stylize.noise import endless_noise
@@ -334,6 +335,11 @@ class StyleNetwork(Network):
     def stride(self) -> int:
         """Side of the cells in which the network works, px."""
         return int(self.metadata.get("stride", 1))
+
+    def count_passes(self, width: int, height: int) -> int:
+        """Return in how many passes it paints a photo of this size, px, see :mod:`fast_style.model.passes`."""
+        coarsest = self.metadata.get(COARSEST_KEY, "")
+        return count_passes(max(width, height), int(coarsest) if coarsest.isdigit() else COARSEST_UNTRAINED)
 
     @property
     def content(self) -> bytes:

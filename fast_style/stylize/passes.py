@@ -1,56 +1,73 @@
-"""Passes: larger strokes by stylizing a small copy first and larger ones over it.
-
-A network's strokes have a size in pixels, so on a large photo they become a fine grain. Stylizing a smaller copy and
-enlarging it makes them larger, but soft. Stylizing the enlarged canvas again, mixed with the photo, sharpens strokes
-and restores what the small copy lost.
-"""
+"""Painting in passes, from coarse to fine, on rasters of any size; see :mod:`fast_style.model.passes`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from fast_style.images import Pixels
-from fast_style.stylize.checks import LARGEST_STROKES
+import numpy as np
+from numpy.typing import NDArray
+
+from fast_style.images import Pixels, fit_size, to_float
+from fast_style.model.passes import (
+    DETAIL_RADIUS,
+    DETAIL_SHARE,
+    FLAT_SHARE,
+    LEAST_DETAIL,
+    MUCH_DETAIL,
+    SURROUNDINGS_RADIUS,
+    draft_sizes,
+)
+from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.rasters import OverRaster, Raster
 
-# Long side of a photo on which strokes have the size of the training, px.
-NATURAL_SIDE = 1024
-# Share of the canvas in the input of the next pass; the rest is the photo.
-_CANVAS = 0.5
+# Largest long side of the map of the draft's share, px: finer detail than this of a large photo does not matter.
+_MAP_SIDE = 1024
 
 
-def natural_strokes(width: int, height: int) -> float:
-    """Return the factor of the strokes' size for a photo: 1, from 2048 px on 2, from 4096 px on 4, ….
-
-    Args:
-        width: Width of the photo, px.
-        height: Height of the photo, px.
-    """
-    return min(LARGEST_STROKES, 2.0 ** max(0, math.floor(math.log2(max(width, height) / NATURAL_SIDE))))
-
-
-def underpaint(stylize: Callable[[Raster], Pixels], photo: Raster, *, strokes: float, smallest: int) -> Raster:
-    """Stylize the smaller copies that larger strokes need, from coarse to fine.
+def underpaint(stylize: Callable[[Raster], Pixels], photo: Raster, *, passes: int) -> Raster:
+    """Stylize smaller copies from coarse to fine, and return the input of the last pass.
 
     Args:
         stylize: Stylizes a copy, into (H, W, 3) uint8.
         photo: The photo.
-        strokes: Factor of the strokes' size: 1.0 needs no copy, 2.0 one of half the size, 4.0 a quarter and a half.
-        smallest: Smallest side of a copy, px.
+        passes: Number of passes; 1 returns the photo.
+    """
+    seen: Raster | None = None
+    for size in [*draft_sizes(photo.size, passes, smallest=SMALLEST_SIDE), photo.size]:
+        copy = photo if size == photo.size else photo.shrunk(size)
+        if seen is None:
+            seen = copy
+            continue
+        small = photo.shrunk(fit_size(seen.size, _MAP_SIDE))
+        share = draft_share(to_float(small.read((0, 0, *small.size))))
+        seen = OverRaster(copy, stylize(seen), share)
+    assert seen is not None
+    return seen
+
+
+def draft_share(photo: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the share of the draft in the next pass: high where the photo is flat, low where it has fine detail.
+
+    Args:
+        photo: (1, 3, H, W) at the draft's size, RGB in [0, 1].
 
     Returns:
-        The input of the last pass: the photo, with the largest copy mixed in.
+        (H, W).
     """
-    width, height = photo.size
-    strokes = max(1.0, min(strokes, min(height, width) / smallest))
-    canvas: Pixels | None = None
-    while strokes > 1.0:
-        size = (max(smallest, round(width / strokes)), max(smallest, round(height / strokes)))
-        canvas = stylize(_over(photo.shrunk(size), canvas))
-        strokes = max(1.0, strokes / 2)
-    return _over(photo, canvas)
+    brightness = photo[0].mean(axis=0)
+    fine = brightness - _blurred(brightness, DETAIL_RADIUS)
+    detail = np.sqrt(np.maximum(_blurred(fine**2, SURROUNDINGS_RADIUS), 0))
+    much = MUCH_DETAIL * detail.mean() + LEAST_DETAIL
+    share: NDArray[np.float32] = FLAT_SHARE - (FLAT_SHARE - DETAIL_SHARE) * np.minimum(detail / much, 1)
+    return share.astype(np.float32)
 
 
-def _over(photo: Raster, canvas: Pixels | None) -> Raster:
-    return photo if canvas is None else OverRaster(photo, canvas, share=_CANVAS)
+def _blurred(image: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
+    """Average over squares, twice; borders are repeated."""
+    width = 2 * radius + 1
+    for axis in (0, 1, 0, 1):
+        around = [(radius, radius) if side == axis else (0, 0) for side in (0, 1)]
+        padded = np.pad(image, around, mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=axis)
+        image = windows.mean(axis=-1, dtype=np.float32)
+    return image

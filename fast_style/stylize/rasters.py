@@ -13,7 +13,7 @@ from fast_style.images import Picture, Pixels, resize
 
 # (H, W, 3), RGB: uint8, or uint16 of a picture with 16 bits for each channel.
 Part = NDArray[Any]
-# Pixels of the canvas around a part that are read with it: bicubic resampling looks at fewer.
+# Pixels of the draft around a part that are read with it: bicubic resampling looks at fewer.
 _AROUND = 4
 Box = tuple[int, int, int, int]  # left, top, right, bottom, px
 
@@ -58,39 +58,38 @@ class ArrayRaster:
 
 
 class OverRaster:
-    """A photo into which a smaller stylized canvas, enlarged, is mixed part by part.
+    """A photo into which a smaller stylized draft, enlarged, is mixed part by part.
 
     Args:
         photo: The photo.
-        canvas: (H, W, 3) uint8, smaller.
-        share: Share of the canvas, 0 to 1.
+        draft: (H, W, 3) uint8, smaller.
+        share: Share of the draft, 0 to 1, by place: (h, w) float32.
     """
 
-    def __init__(self, photo: Raster, canvas: Pixels, *, share: float) -> None:
-        self.photo, self.canvas, self.share = photo, canvas, share
+    def __init__(self, photo: Raster, draft: Pixels, share: NDArray[np.float32]) -> None:
+        self.photo, self.draft, self.share = photo, draft, share
         self.size = photo.size
 
     def read(self, box: Box) -> Part:
         """Mix a part."""
         part = self.photo.read(box)
-        enlarged = self._enlarged(box)
-        if part.dtype == np.uint8:
-            return np.asarray(Image.blend(Image.fromarray(part), enlarged, self.share))
-        mixed = part * np.float32(1 - self.share) + np.asarray(enlarged) * np.float32(257 * self.share)
-        return (mixed + np.float32(0.5)).astype(np.uint16)
+        share = self._enlarged(self.share, box)[..., None]
+        draft = self._enlarged(self.draft, box) * np.float32(1 if part.dtype == np.uint8 else 257)
+        mixed = part + share * (draft - part) + np.float32(0.5)
+        return mixed.astype(part.dtype)
 
     def shrunk(self, size: tuple[int, int]) -> Raster:
         """Mix the whole at another size."""
-        canvas = ArrayRaster(self.canvas).shrunk(size).pixels
-        return OverRaster(self.photo.shrunk(size), canvas, share=self.share)
+        return OverRaster(self.photo.shrunk(size), ArrayRaster(self.draft).shrunk(size).pixels, self.share)
 
-    def _enlarged(self, box: Box) -> Image.Image:
-        """Enlarge the canvas in a part of the photo, with its surroundings, so that parts meet without a seam."""
-        height, width = self.canvas.shape[:2]
+    def _enlarged(self, array: NDArray[Any], box: Box) -> NDArray[np.float32]:
+        """Enlarge an array in a part of the photo, with its surroundings, so that parts meet without a seam."""
+        height, width = array.shape[:2]
         across, down = width / self.size[0], height / self.size[1]
         left, top, right, bottom = box[0] * across, box[1] * down, box[2] * across, box[3] * down
         first = max(0, math.floor(left) - _AROUND), max(0, math.floor(top) - _AROUND)
         last = min(width, math.ceil(right) + _AROUND), min(height, math.ceil(bottom) + _AROUND)
-        seen = Image.fromarray(np.ascontiguousarray(self.canvas[first[1] : last[1], first[0] : last[0]]))
+        seen = Image.fromarray(np.ascontiguousarray(array[first[1] : last[1], first[0] : last[0]]))
         place = left - first[0], top - first[1], right - first[0], bottom - first[1]
-        return seen.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BICUBIC, box=place)
+        enlarged = seen.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BICUBIC, box=place)
+        return np.asarray(enlarged, np.float32)

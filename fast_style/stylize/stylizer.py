@@ -15,7 +15,7 @@ from fast_style.errors import InputError
 from fast_style.images import Picture, Pixels, channels, fit, load_image, to_float
 from fast_style.model import Device, open_graph
 from fast_style.styles.mixture import find_mixture
-from fast_style.stylize.checks import check_blend, check_size, check_strokes
+from fast_style.stylize.checks import check_blend, check_passes, check_size
 from fast_style.stylize.contract import Range, check_contract
 from fast_style.stylize.masks import networks_for_masks, paint_masked, read_mask
 from fast_style.stylize.network import StyleNetwork
@@ -90,7 +90,7 @@ class Stylizer:
         size: int | None = None,
         blend: float = 1.0,
         keep_colors: bool = False,
-        strokes: float | None = None,
+        passes: int | None = None,
         styles: Mapping[str, float] | None = None,
         strength: float | None = None,
         masks: Mapping[str, str | Path] | None = None,
@@ -102,8 +102,8 @@ class Stylizer:
             size: Shrink the long side to this many px first, or None.
             blend: 0.0 is the photo, 1.0 the full style.
             keep_colors: Take only brightness from the style.
-            strokes: Factor of the strokes' size, 1.0 to 16.0; None lets it grow with photos of 2048 px and more.
-                See :mod:`fast_style.stylize.passes`.
+            passes: Number of passes in which the picture is painted, from coarse to fine, 1 to 8; more give larger
+                forms. None takes the style's for this size, see :mod:`fast_style.model.passes`.
             styles: Weights of the styles in the file by name, as for :meth:`mixed`.
             strength: How strongly the style is painted, as for :meth:`mixed`.
             masks: A mask for each style by name: the style is painted where it is white, and the photo stays where
@@ -118,9 +118,9 @@ class Stylizer:
         """
         if styles is not None or strength is not None:
             mixed = self.mixed(styles, strength)
-            return mixed(image, size=size, blend=blend, keep_colors=keep_colors, strokes=strokes, masks=masks)
+            return mixed(image, size=size, blend=blend, keep_colors=keep_colors, passes=passes, masks=masks)
         picture = self.picture(
-            _as_picture(image), size=size, blend=blend, keep_colors=keep_colors, strokes=strokes, masks=masks
+            _as_picture(image), size=size, blend=blend, keep_colors=keep_colors, passes=passes, masks=masks
         )
         out = Image.fromarray(picture.pixels)
         if picture.alpha is not None:
@@ -134,7 +134,7 @@ class Stylizer:
         size: int | None = None,
         blend: float = 1.0,
         keep_colors: bool = False,
-        strokes: float | None = None,
+        passes: int | None = None,
         masks: Mapping[str, str | Path] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Picture:
@@ -143,7 +143,7 @@ class Stylizer:
         Arguments and errors are those of a call. ``progress`` is called with the share of a large picture that is done.
         """
         check_blend(blend)
-        check_strokes(strokes)
+        check_passes(passes)
         check_size(size)
         if size is not None:
             picture = fit(picture, size)
@@ -154,7 +154,7 @@ class Stylizer:
             ArrayRaster(picture.pixels),
             blend=blend,
             keep_colors=keep_colors,
-            strokes=strokes,
+            passes=passes,
             progress=progress,
         )
         painted = np.empty_like(picture.pixels)

@@ -26,7 +26,7 @@ from fast_style.model import Statistics, core_count
 from fast_style.pipeline import overlap
 from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.network import StyleNetwork
-from fast_style.stylize.passes import natural_strokes, underpaint
+from fast_style.stylize.passes import underpaint
 from fast_style.stylize.rasters import Box, Part, Raster
 
 # Largest picture that is drawn at once, px, and values of the features for each pixel for which it holds. `fast` takes
@@ -53,7 +53,7 @@ def stylize_bands(
     *,
     blend: float = 1.0,
     keep_colors: bool = False,
-    strokes: float | None = None,
+    passes: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Part]]:
     """Stylize a picture of any size in bands, which are strips of rows.
@@ -63,7 +63,7 @@ def stylize_bands(
         photo: The picture.
         blend: 0.0 is the photo, 1.0 the full style.
         keep_colors: Take only brightness from the style.
-        strokes: How much larger than trained the strokes are; None lets them grow with the picture.
+        passes: Number of passes; None takes the style's for this size.
         progress: Called with the share that is done, 0.0 to 1.0, after each band.
 
     Yields:
@@ -73,7 +73,7 @@ def stylize_bands(
         ImageError: The picture is too small, or too large for the memory.
         ModelError: The network produced NaN or infinity.
     """
-    strokes = natural_strokes(*photo.size) if strokes is None else strokes
+    passes = network.count_passes(*photo.size) if passes is None else passes
 
     def whole(copy: Raster) -> Pixels:
         painted = np.empty((copy.size[1], copy.size[0], 3), np.uint8)
@@ -81,7 +81,7 @@ def stylize_bands(
             painted[top : top + len(band)] = band
         return painted
 
-    last = underpaint(whole, photo, strokes=strokes, smallest=SMALLEST_SIDE)
+    last = underpaint(whole, photo, passes=passes)
     yield from _pass(network, last, photo, blend, keep_colors, progress, keep_memory=True)
 
 

@@ -18,19 +18,17 @@ from fast_style.checkpoint import checkpoint_facts
 from fast_style.losses import (
     Border,
     Content,
-    Lattice,
     LossTerms,
     Motion,
     PerceptualLoss,
-    PixelGrid,
     Steady,
-    Weave,
     WeightedSum,
     Window,
     draw_strip,
     draw_window,
 )
 from fast_style.networks import Condition, InstanceNormalization, StyleSets, TransformerNetwork, build_network
+from fast_style.networks.passes import add_draft
 from fast_style.recipe import Recipe
 from fast_style.training.keeping import Keeping, kept_at
 from fast_style.training.muon import Muon
@@ -40,13 +38,12 @@ from fast_style.training.start import Start
 FIRST_STYLE_SHARE = 0.25
 
 
-def training_losses(loss: PerceptualLoss, recipe: Recipe, *, cell: int) -> list[WeightedSum]:
-    """Return what a network is trained with: the picture's objective, the style rising, and the network's penalties.
+def training_losses(loss: PerceptualLoss, recipe: Recipe) -> list[WeightedSum]:
+    """Return what a network is trained with: the picture's objective, the style rising, and the second views.
 
     Args:
         loss: The objective of a picture, calibrated; its targets are shared.
         recipe: Has the further weights.
-        cell: The network's stride, px.
 
     Returns:
         What the steps minimize in turn: one sum, or four if the terms that draw a second time count in turns.
@@ -59,9 +56,6 @@ def training_losses(loss: PerceptualLoss, recipe: Recipe, *, cell: int) -> list[
     terms = [
         *loss.terms.values(),
         *rising,
-        PixelGrid(recipe.grid_weight, cell=cell),
-        Weave(recipe.weave_weight, cell=cell),
-        Lattice(recipe.lattice_weight, recipe.objective.style_layers, cell=cell),
     ]
 
     def with_second_views(border: float, steady: float) -> WeightedSum:
@@ -113,9 +107,7 @@ class StyleModule(pl.LightningModule):
                 # Where there are sets, the layers' own scales and shifts play no part.
                 layer.requires_grad_(self.sets is None)
         self.calibrations = [each.calibration for each in losses]
-        self.losses = nn.ModuleList(
-            nn.ModuleList(training_losses(each, recipe, cell=self.network.stride)) for each in losses
-        )
+        self.losses = nn.ModuleList(nn.ModuleList(training_losses(each, recipe)) for each in losses)
         self.keeping: Keeping | None = None
         if recipe.kept:
             self.keeping = Keeping(kept_at(recipe.kept, recipe.objective.strength), styles=len(losses))
@@ -148,6 +140,7 @@ class StyleModule(pl.LightningModule):
             draw=self.draw,
             motion=self.motion(photos.shape[-1]),
             progress=self.global_step / self.recipe.steps,
+            seed=self.global_step,
         ).at_strength(strength)
         if self.keeping is not None:
             terms = terms.with_content_times(self.keeping.factor(self.latest_style))
@@ -160,9 +153,17 @@ class StyleModule(pl.LightningModule):
         return terms.total
 
     def draw(self, photos: Tensor) -> Tensor:
-        """Stylize with the network as it is in training; (N, 3, H, W) to the same shape, float32."""
-        pictures: Tensor = self.network(photos.contiguous(memory_format=torch.channels_last), self.condition())
-        return pictures.float()
+        """Stylize with the network as it is in training; (N, 3, H, W) to the same shape, float32.
+
+        A step draws from how many passes it paints, and only the last of them learns.
+        """
+        random, condition = np.random.default_rng([self.recipe.seed, 8, self.global_step]), self.condition()
+
+        def stylize(image: Tensor) -> Tensor:
+            pictures: Tensor = self.network(image.contiguous(memory_format=torch.channels_last), condition)
+            return pictures.float()
+
+        return stylize(add_draft(stylize, photos, int(random.integers(self.recipe.passes)) + 1))
 
     def loss_of(self, style: int, step: int | None = None) -> WeightedSum:
         """Return what a step minimizes, by default this one, if it draws the style of that number."""

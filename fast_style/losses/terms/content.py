@@ -10,7 +10,6 @@ from torch import Tensor
 
 from fast_style.losses.objective import Objective
 from fast_style.losses.term import Seen, Term, Weight
-from fast_style.losses.views import View
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
@@ -54,7 +53,6 @@ class Content(Term):
             layers=objective.content_layers,
             balanced=objective.weighting == "balanced",
         )
-        self.view = View(reduction=objective.content_reduction)
         self.gatys = objective.weighting == "gatys"
 
     def distance(self, part: str, seen: Seen) -> Tensor:

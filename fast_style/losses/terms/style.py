@@ -9,7 +9,6 @@ from torch import Tensor
 from fast_style.losses.gram import gram_matrix
 from fast_style.losses.objective import Objective
 from fast_style.losses.term import Seen, Term, Weight, mix
-from fast_style.losses.views import View
 
 
 def style_loss(gram: Tensor, target: Tensor) -> Tensor:
@@ -55,28 +54,3 @@ class Style(Term):
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Compare one layer."""
         return style_loss(gram_matrix(seen.features[part]), self.get_buffer(f"gram_{part}")) * self.factor
-
-
-class CoarseStyle(Style):
-    """The style term at half size, where strokes are grain and forms are strokes: it asks for large forms.
-
-    Reference:
-        Snelgrove 2017 ("High-resolution multi-scale neural texture synthesis"), section 3.
-
-    Differs from the paper:
-        Two octaves instead of four or five, and equal weights of all layers.
-    """
-
-    name = "coarse_style"
-    view = View(reduction=2)
-    factor = 1.0
-
-    def __init__(self, objective: Objective) -> None:
-        layers = objective.coarse_layers
-        Term.__init__(
-            self,
-            Weight(objective.strength * objective.coarse_weight),
-            dict.fromkeys(layers, 1 / len(layers)),
-            layers=layers,
-            balanced=objective.weighting == "balanced",
-        )

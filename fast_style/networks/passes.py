@@ -1,0 +1,75 @@
+"""Painting in passes, from coarse to fine, on tensors; :mod:`fast_style.stylize.passes` does the same without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fast_style.model.passes import (
+    DETAIL_RADIUS,
+    DETAIL_SHARE,
+    FLAT_SHARE,
+    LEAST_DETAIL,
+    MUCH_DETAIL,
+    SURROUNDINGS_RADIUS,
+)
+
+
+def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> Tensor:
+    """Stylize smaller copies from coarse to fine, and return the input of the last pass.
+
+    Args:
+        stylize: The network, (N, 3, H, W) to the same shape.
+        photo: (N, 3, H, W), RGB in [0, 1], sides of at least 16 · 2^(passes - 1) px.
+        passes: Number of passes; 1 returns the photo.
+
+    Returns:
+        (N, 3, H, W): the photo with the enlarged draft mixed in, without gradient.
+
+    Reference:
+        Lin et al. 2021 ("Drafting and revision", LapStyle): a draft at low resolution, revised at higher ones.
+
+    Differs from the paper:
+        One network for all passes, and the draft is mixed with the photo by the photo's detail.
+    """
+    seen, smaller = photo, None
+    with torch.no_grad():
+        for step in range(passes - 1, -1, -1):
+            copy = photo if step == 0 else F.avg_pool2d(photo, 2**step)
+            seen = copy
+            if smaller is not None:
+                draft = stylize(smaller[1]).float().clamp(0.0, 1.0)
+                draft, share = (_enlarged(maps, copy) for maps in (draft, draft_share(smaller[0])))
+                seen = copy + share * (draft.clamp(0.0, 1.0) - copy)
+            smaller = (copy, seen)
+    return seen
+
+
+def draft_share(photo: Tensor) -> Tensor:
+    """Return the share of the draft in the next pass: high where the photo is flat, low where it has fine detail.
+
+    Args:
+        photo: (N, 3, H, W) at the draft's size, RGB in [0, 1].
+
+    Returns:
+        (N, 1, H, W).
+    """
+    brightness = photo.float().mean(dim=1, keepdim=True)
+    fine = brightness - _blurred(brightness, DETAIL_RADIUS)
+    detail = _blurred(fine.square(), SURROUNDINGS_RADIUS).clamp(min=0.0).sqrt()
+    much = MUCH_DETAIL * detail.mean(dim=(2, 3), keepdim=True) + LEAST_DETAIL
+    return FLAT_SHARE - (FLAT_SHARE - DETAIL_SHARE) * (detail / much).clamp(max=1.0)
+
+
+def _blurred(image: Tensor, radius: int) -> Tensor:
+    """Average over squares, twice; borders are repeated."""
+    for _ in range(2):
+        image = F.avg_pool2d(F.pad(image, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
+    return image
+
+
+def _enlarged(image: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(image, size=like.shape[-2:], mode="bicubic", align_corners=False)
