@@ -149,8 +149,6 @@ class Recipe:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(get_args(choices))}")
         if self.rim is not None and not 0 <= self.rim <= self.size // 4:
             raise InputError(f"rim is {self.rim}; expected 0 to a quarter of the crop, {self.size // 4}")
-        if self.size < (least := 16 * 2 ** (self.passes - 1)):
-            raise InputError(f"size is {self.size}; expected at least {least} px for {self.passes} passes")
         if self.border_strips and self.border_weight and not self.in_turns:
             raise InputError(
                 f"border_strips is {self.border_strips} and the border term counts in each step",

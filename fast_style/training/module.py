@@ -27,7 +27,14 @@ from fast_style.losses import (
     draw_strip,
     draw_window,
 )
-from fast_style.networks import Condition, InstanceNormalization, StyleSets, TransformerNetwork, build_network
+from fast_style.networks import (
+    SMALLEST_SIDE,
+    Condition,
+    InstanceNormalization,
+    StyleSets,
+    TransformerNetwork,
+    build_network,
+)
 from fast_style.networks.passes import add_draft
 from fast_style.recipe import Recipe
 from fast_style.training.keeping import Keeping, kept_at
@@ -163,7 +170,9 @@ class StyleModule(pl.LightningModule):
             pictures: Tensor = self.network(image.contiguous(memory_format=torch.channels_last), condition)
             return pictures.float()
 
-        return stylize(add_draft(stylize, photos, int(random.integers(self.recipe.passes)) + 1))
+        # A network takes pictures from 16 px up, so small crops have fewer drafts.
+        most = min(self.recipe.passes, 1 + int(math.log2(min(photos.shape[-2:]) / SMALLEST_SIDE)))
+        return stylize(add_draft(stylize, photos, int(random.integers(most)) + 1))
 
     def loss_of(self, style: int, step: int | None = None) -> WeightedSum:
         """Return what a step minimizes, by default this one, if it draws the style of that number."""

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -18,11 +17,8 @@ from fast_style.losses import (
     VGGWeights,
     content_loss,
     gram_matrix,
-    lattice,
-    pixel_grid,
     style_loss,
     total_variation,
-    weave,
 )
 
 Load = Callable[..., Tensor]
@@ -226,95 +222,6 @@ def test_weights_must_be_numbers_from_zero_up(weight: float) -> None:
 def test_layer_weights_must_match_the_layers() -> None:
     with pytest.raises(InputError, match="2 style layer weights"):
         Objective(style_layers=("relu1_1",), style_layer_weights=(1.0, 2.0))
-
-
-def test_a_flat_picture_and_a_ramp_have_no_pixel_grid() -> None:
-    assert float(pixel_grid(torch.full((1, 3, 128, 128), 0.4))) == pytest.approx(0.0, abs=1e-12)
-    ramp = torch.linspace(0, 1, 256).expand(1, 3, 256, 256)
-    assert float(pixel_grid(ramp)) < 1e-7
-
-
-@pytest.mark.parametrize("period", [2, 4, 8])
-def test_a_grid_is_found_at_its_period_and_its_divisors(period: int) -> None:
-    image = torch.full((1, 3, 128, 128), 0.4)
-    image[..., ::period] += 0.1
-    assert float(pixel_grid(image)) > 1e-4
-
-
-def test_a_faint_grid_in_a_flat_picture_is_a_weave_and_among_noise_it_is_not() -> None:
-    flat = torch.full((1, 3, 128, 128), 0.5)
-    assert float(weave(flat)) == pytest.approx(0.0, abs=1e-6)
-    gridded = flat.clone()
-    gridded[..., ::4, :] += 2 / 255
-    assert 0.7 < float(weave(gridded)) <= 1.0
-    noise = 0.2 * torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-    chance = 1 / 64  # one over the number of cells in a window
-    assert float(weave(flat + noise)) == pytest.approx(chance, rel=0.3)
-    assert float(weave(gridded + noise)) < 3 * chance
-
-
-def test_more_noise_is_no_way_out_of_a_weave() -> None:
-    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    grid = torch.zeros(1, 3, 64, 64)
-    grid[..., ::8] = 0.1
-    weave(0.5 + grid + 0.05 * noise).backward()
-    assert noise.grad is not None
-    # Only the mean of a place can be improved: all of its pixels are pushed alike, but for the local mean.
-    inner = F.pixel_unshuffle(noise.grad[..., 8:-8, 8:-8], 8).flatten(2)
-    assert float(inner.std(dim=2).mean()) < 0.05 * float(inner.abs().mean())
-
-
-def test_a_photo_has_a_far_weaker_pixel_grid_than_a_faint_true_one(load: Load) -> None:
-    photo = load("astronaut", (256, 256))
-    gridded = photo.clone()
-    gridded[..., ::4] += 0.06
-    assert float(pixel_grid(photo)) < 0.3 * float(pixel_grid(gridded))
-
-
-def test_a_lattice_is_the_share_of_variance_that_the_place_in_the_cell_explains() -> None:
-    torch.manual_seed(0)
-    pattern = torch.randn(1, 3, 4, 4)
-    same = pattern.tile(2, 1, 8, 8)  # the same in every cell: all of it
-    assert float(lattice(same, cell=4)) == pytest.approx(1 / 1.01, rel=0.02)
-    free = torch.randn(2, 3, 256, 256)  # nothing but chance
-    assert float(lattice(free, cell=4)) == pytest.approx(1 / (64 * 64), rel=0.3)
-    torch.testing.assert_close(lattice(free, cell=4), (lattice(free[:1], cell=4) + lattice(free[1:], cell=4)) / 2)
-    mixed = pattern.tile(2, 1, 64, 64) / pattern.std(correction=0) + free
-    assert float(lattice(mixed, cell=4)) == pytest.approx(0.5, abs=0.1)
-    assert float(lattice(torch.full((1, 2, 8, 8), 0.4) + 1e-3 * pattern[:, :2].tile(1, 1, 2, 2), cell=4)) > 0.9
-
-
-def test_a_lattice_ignores_what_does_not_fill_a_cell() -> None:
-    features = torch.rand(1, 2, 19, 22)
-    torch.testing.assert_close(lattice(features, cell=8), lattice(features[..., :16, :16], cell=8))
-
-
-def test_dots_of_random_sign_in_every_cell_are_a_lattice_and_dots_anywhere_are_not(narrow_weights: VGGWeights) -> None:
-    objective = Objective(content_layers=("relu1_1",), style_layers=("relu1_1", "relu2_1", "relu4_1"))
-    loss = PerceptualLoss(VGG(narrow_weights, objective.layers), [torch.rand(1, 3, 64, 64)], objective)
-    random = torch.Generator().manual_seed(0)
-    signs = torch.randint(0, 2, (1, 1, 32, 32), generator=random) * 2.0 - 1
-    dot = torch.zeros(8, 8)
-    dot[2:5, 2:5] = 0.3
-    fixed = 0.5 + torch.kron(signs, dot).expand(1, 3, 256, 256)
-    assert fixed.reshape(3, 32, 8, 32, 8).mean((0, 1, 3)).std() < 0.02  # no grid in the mean
-    free = torch.full((1, 3, 264, 264), 0.5)
-    for sign, (top, left) in zip(signs.flatten(), torch.randint(0, 253, (1024, 2), generator=random), strict=True):
-        free[..., top : top + 3, left : left + 3] = 0.5 + 0.3 * sign
-    scores = [float(loss.lattice(loss.features(image[..., :256, :256]), cell=8)) for image in (fixed, free)]
-    assert scores[0] > 20 * scores[1]
-
-
-def test_a_photo_has_no_lattice(load: Load, narrow_weights: VGGWeights) -> None:
-    objective = Objective(content_layers=("relu1_1",), style_layers=("relu1_1", "relu2_1"))
-    loss = PerceptualLoss(VGG(narrow_weights, objective.layers), [torch.rand(1, 3, 64, 64)], objective)
-    assert float(loss.lattice(loss.features(load("astronaut", (256, 256))), cell=8)) < 3 / 32**2
-
-
-def test_layers_with_one_position_a_cell_have_no_lattice(narrow_weights: VGGWeights) -> None:
-    objective = Objective(content_layers=("relu1_1",), style_layers=("relu4_1",))
-    loss = PerceptualLoss(VGG(narrow_weights, objective.layers), [torch.rand(1, 3, 64, 64)], objective)
-    assert float(loss.lattice(loss.features(torch.rand(1, 3, 64, 64)), cell=8)) == 0.0
 
 
 def test_features_at_hand_give_the_same_score(narrow_weights: VGGWeights) -> None:

@@ -17,7 +17,6 @@ from fast_style.losses import (
     Calibration,
     Objective,
     PerceptualLoss,
-    PixelGrid,
     Seen,
     Term,
     VGGWeights,
@@ -99,7 +98,7 @@ def test_the_network_runs_once_for_each_distinct_view(vgg: VGG) -> None:
     half = MeanColor()
     half.take_paintings([Seen(torch.rand(1, 3, 16, 16), {})], [1.0])
     half.units = {"relu1_1": 1.0}
-    both = WeightedSum(vgg, [*judge.terms.values(), PixelGrid(1.0, cell=8), half])
+    both = WeightedSum(vgg, [*judge.terms.values(), half])
     photo, image = torch.rand(2, 1, 3, 48, 48)
     window = ..., slice(8, 40), slice(8, 40)
     targets = both.content_targets(photo, window=window)

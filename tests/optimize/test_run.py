@@ -60,11 +60,11 @@ def test_optimizer_scores_as_the_trainer_to_the_last_digit(photo: Pixels, painti
         loss.calibrate([content])
         image = torch.rand(content.shape, generator=torch.Generator().manual_seed(0))
         targets = loss.content_targets(content)
-        score = Scorer(loss, targets)
+        score = Scorer(loss, content)
         total, gradient = score(image)
         # What StyleModule.training_step does with a network's output.
         output = image.clone().contiguous(memory_format=torch.channels_last).requires_grad_()
-        terms = loss(output, targets)
+        terms = loss(output, targets, photo=content)
         terms.total.backward()
     finally:
         torch.use_deterministic_algorithms(False)
@@ -86,7 +86,7 @@ def test_perceptual_network_is_frozen_and_targets_are_detached(photo: Pixels, pa
     loss = PerceptualLoss(vgg, [tensor(painting)], SMALL)
     loss.calibrate([tensor(photo)])
     before = {name: buffer.clone() for name, buffer in vgg.named_buffers()}
-    score = Scorer(loss, loss.content_targets(tensor(photo).requires_grad_()))
+    score = Scorer(loss, tensor(photo).requires_grad_())
     score(tensor(photo))
     assert list(vgg.parameters()) == []
     assert all(not buffer.requires_grad and buffer.grad is None for buffer in loss.buffers())

@@ -208,12 +208,12 @@ def test_the_key_of_options_holds_what_changes_the_picture_and_no_defaults(tmp_p
     mask = tmp_path / "mask.png"
     mask.write_bytes(b"a mask")
     options = PhotoOptions(
-        size=640, blend=0.5, keep_colors=True, quality=80, format="JPEG", strokes=2.0, masks=(mask,), max_pixels=9
+        size=640, blend=0.5, keep_colors=True, quality=80, format="JPEG", passes=2, masks=(mask,), max_pixels=9
     )
     assert json.dumps(options.key(), sort_keys=True) == (
         '{"blend": 0.5, "keep_colors": true, "masks": '
         '["2133c39562b7867c3745f3c82f1f2ad8f3641f16478cba97f7648cbe6a36a3bd"], '
-        '"quality": 80, "size": 640, "strokes": 2}'
+        '"passes": 2, "quality": 80, "size": 640}'
     )
     assert PhotoOptions().key() == PhotoOptions(blend=1, format="WEBP", max_pixels=1).key() == {}
 
@@ -240,7 +240,7 @@ def test_a_new_option_with_its_default_changes_no_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "changed", [{"size": 64}, {"blend": 0.25}, {"keep_colors": True}, {"quality": 91}, {"strokes": 1.0}]
+    "changed", [{"size": 64}, {"blend": 0.25}, {"keep_colors": True}, {"quality": 91}, {"passes": 1}]
 )
 def test_an_option_that_changes_the_picture_changes_the_key(changed: dict[str, Any]) -> None:
     assert PhotoOptions(**changed).key() == changed

@@ -25,7 +25,6 @@ RECIPE = """
 size = 64
 style_size = 64
 batch = 1
-lattice_weight = 0.0
 vgg = "{vgg}"
 """
 # The command, with a stand-in for its trainings.

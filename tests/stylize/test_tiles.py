@@ -74,18 +74,18 @@ def with_whole_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Of tiles of 128 px: whole ones, remainders of 1 and of 127 px, less than one, and sides that are no cells.
 @pytest.mark.parametrize("size", [(384, 256), (257, 385), (383, 250), (100, 400), (601, 129)])
-@pytest.mark.parametrize("strokes", [1.0, 2.0])
+@pytest.mark.parametrize("passes", [1, 2])
 @pytest.mark.usefixtures("parted")
 def test_tiles_are_the_whole_within_a_level(
-    style: StyleNetwork, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], strokes: float
+    style: StyleNetwork, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], passes: int
 ) -> None:
     with_whole_statistics(monkeypatch)
     pixels = photo(*size)
-    parts = draw(style, ArrayRaster(pixels), strokes=strokes)
+    parts = draw(style, ArrayRaster(pixels), passes=passes)
     monkeypatch.setattr(tiles, "WHOLE_PIXELS", 10**9)
-    whole = draw(style, ArrayRaster(pixels), strokes=strokes)
-    # Two passes round twice, and the canvas between them is enlarged in parts.
-    assert np.abs(parts.astype(int) - whole).max() <= strokes
+    whole = draw(style, ArrayRaster(pixels), passes=passes)
+    # Two passes round twice, and the draft between them is enlarged in parts.
+    assert np.abs(parts.astype(int) - whole).max() <= passes
 
 
 @settings(max_examples=15, deadline=None)
@@ -180,7 +180,7 @@ def test_a_flat_sky_is_not_the_same_every_512_px(style: StyleNetwork) -> None:
     sky = np.full((160, 1200, 3), 140, np.uint8)
     sky[:, ::97] = 60
     sky[:, 512:] = sky[:, : 1200 - 512]
-    parts = draw(style, ArrayRaster(sky), strokes=1.0).astype(int)
+    parts = draw(style, ArrayRaster(sky), passes=1).astype(int)
     here, there = parts[:, 128:400], parts[:, 640:912]
     assert np.abs(here - there).mean() > 1
 
@@ -194,9 +194,10 @@ def test_the_rim_of_a_part_does_not_count(style: StyleNetwork) -> None:
     assert not np.allclose(style.measure(to_float(pixels)), style.measure(to_float(framed)), rtol=1e-2)
 
 
-def test_a_canvas_is_enlarged_in_parts_as_in_one() -> None:
-    pixels, canvas = photo(301, 205), photo(97, 66)
-    over = OverRaster(ArrayRaster(pixels), canvas, share=0.5)
+def test_a_draft_is_enlarged_in_parts_as_in_one() -> None:
+    pixels, draft = photo(301, 205), photo(97, 66)
+    share = np.random.default_rng(0).uniform(0.1, 0.7, (66, 97)).astype(np.float32)
+    over = OverRaster(ArrayRaster(pixels), draft, share)
     whole = over.read((0, 0, 301, 205))
     parts = np.zeros_like(whole)
     for top in range(0, 205, 60):
@@ -295,9 +296,9 @@ def test_sixteen_bits_go_in_and_come_out(stylizer: Stylizer, tmp_path: Path, suf
 
 
 @pytest.mark.usefixtures("parted")
-def test_sixteen_bits_survive_tiles_and_larger_strokes(stylizer: Stylizer, tmp_path: Path) -> None:
+def test_sixteen_bits_survive_tiles_and_passes(stylizer: Stylizer, tmp_path: Path) -> None:
     deep_gradient(tmp_path / "deep.tif", 300, 200)
-    stylize(tmp_path / "deep.tif", tmp_path / "out.tif", stylizer, strokes=2.0, blend=0.8)
+    stylize(tmp_path / "deep.tif", tmp_path / "out.tif", stylizer, passes=2, blend=0.8)
     found = pyvips.Image.new_from_file(str(tmp_path / "out.tif"))
     assert (found.format, found.width, found.height) == ("ushort", 300, 200)
 

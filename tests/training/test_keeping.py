@@ -98,7 +98,7 @@ def test_a_share_of_the_photo_that_there_is_not_is_refused(value: float) -> None
 
 
 def test_our_own_networks_keep_a_share_of_the_photo_and_the_peers_has_its_weights() -> None:
-    assert {Recipe(name).kept for name in ("fast", "tiny", "fine")} == {0.45}
+    assert {Recipe(name).kept for name in ("fast", "tiny", "fine")} == {0.3}
     assert Recipe("johnson").kept == 0.0
 
 
@@ -106,7 +106,7 @@ def test_our_own_networks_keep_a_share_of_the_photo_and_the_peers_has_its_weight
 def small(tmp_path: Path) -> Recipe:
     torch.save(random_state(), tmp_path / "narrow.pth")
     small = {"size": 96, "style_size": 96, "vgg": str(tmp_path / "narrow.pth"), "precision": "32"}
-    return Recipe("tiny", steps=10, lattice_weight=0.0, **small)
+    return Recipe("tiny", steps=10, **small)
 
 
 def learn(photos: Path, out: Path, recipe: Recipe) -> Path:

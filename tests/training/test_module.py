@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import avg_pool2d, mse_loss
 
 from fast_style.errors import InputError
-from fast_style.losses import VGG, Calibration, Objective, PerceptualLoss, VGGWeights, lattice, pixel_grid
+from fast_style.losses import VGG, Calibration, Objective, PerceptualLoss, VGGWeights
 from fast_style.training import Recipe
 from fast_style.training.module import FIRST_STYLE_SHARE, StyleModule, training_losses
 
@@ -29,7 +29,7 @@ def picture_loss(narrow_weights: VGGWeights) -> PerceptualLoss:
 
 @pytest.fixture
 def module(picture_loss: PerceptualLoss) -> StyleModule:
-    options = {"steps": 1000, "style_warmup": 0.5, "kept": 0.0, "weave_weight": 0.0}
+    options = {"steps": 1000, "style_warmup": 0.5, "kept": 0.0, "passes": 1}
     recipe = Recipe("tiny", **options, objective=picture_loss.objective)
     return StyleModule(recipe, [picture_loss], card={"styles": ["s"]})
 
@@ -47,7 +47,7 @@ def test_the_styles_weight_rises_along_a_line_and_stays(module: StyleModule) -> 
 
 def test_without_a_warmup_the_style_counts_in_full_from_the_start(picture_loss: PerceptualLoss) -> None:
     recipe = Recipe(style_warmup=0.0, objective=picture_loss.objective)
-    (loss,) = training_losses(picture_loss, recipe, cell=8)
+    (loss,) = training_losses(picture_loss, recipe)
     assert loss.terms["style"].weight.at(0.0) == Objective().style_weight
 
 
@@ -59,8 +59,6 @@ def test_the_figures_total_is_exactly_what_the_step_minimizes(module: StyleModul
         "content": recipe.objective.content_weight,
         "style": 0.625 * recipe.objective.style_weight,
         "tv": recipe.objective.tv_weight,
-        "grid": recipe.grid_weight,
-        "lattice": recipe.lattice_weight,
         "border": recipe.border_weight,
     }
     assert list(figures) == ["total", *weights]
@@ -80,8 +78,6 @@ def test_the_terms_of_a_step_are_those_of_their_definitions(module: StyleModule)
         alone = module.draw(photos[window])
     side = min(16, alone.shape[-1])
     border = mse_loss(avg_pool2d(alone, side), avg_pool2d(output[window], side))
-    assert figures["grid"] == pytest.approx(pixel_grid(output, cell=8).item(), rel=1e-5)
-    assert figures["lattice"] == pytest.approx(lattice(features["relu1_1"], cell=8).item(), rel=1e-5)
     assert figures["border"] == pytest.approx(border.item(), rel=1e-4)
     target = module.loss_of(0).vgg(photos[window])["relu2_2"]
     unit = module.loss_of(0).terms["content"].units

@@ -22,7 +22,7 @@ from tests.conftest import PHOTOS, SKIMAGE
 
 # Everything that decides how large a step is stays as it is: learning rate, weights, layers, clipping, batch. The
 # style counts in full from the first step, which is harder. Crops so small hold too few cells for the lattice.
-RECIPE = Recipe(steps=20, size=64, style_size=128, style_warmup=0.0, lattice_weight=0.0)
+RECIPE = Recipe(steps=20, size=64, style_size=128, style_warmup=0.0)
 
 
 class Losses(pl.Callback):

@@ -79,7 +79,7 @@ def test_a_value_out_of_its_range_is_refused(changes: dict[str, Any], message: s
 def test_a_resumed_run_computes_as_it_began_whatever_a_new_measurement_says(
     photo_folder: Path, tmp_path: Path, narrow_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = {"size": 48, "style_size": 64, "vgg": str(narrow_file), "lattice_weight": 0.0}
+    small = {"size": 48, "style_size": 64, "vgg": str(narrow_file)}
     recipe = Recipe("tiny", steps=1, **small)
     used: list[str] = []
 

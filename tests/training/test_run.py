@@ -38,7 +38,6 @@ SMALL = Recipe(
     objective=Objective(style_weight=15.0, tv_weight=0.1),
     kept=0.0,
     style_warmup=0.6,
-    lattice_weight=20.0,
 )
 
 
@@ -99,7 +98,7 @@ def test_training_lowers_the_objective_of_photos(
     photo_folder: Path, tmp_path: Path, recipe: Recipe, load: Callable[..., Tensor]
 ) -> None:
     # Crops so small hold 36 cells: what the lattice's penalty sees there is mostly chance.
-    changed = {"steps": 160, "size": 72, "style_warmup": 0.0, "lattice_weight": 0.0}
+    changed = {"steps": 160, "size": 72, "style_warmup": 0.0}
     checkpoint = load_checkpoint(learn(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), **changed})))
     vgg = load_vgg(recipe.vgg, recipe.objective)
     painting = load_painting(PAINTING, recipe.style_size)

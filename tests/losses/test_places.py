@@ -1,0 +1,113 @@
+"""Distances place by place, in closed form, and the terms made of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from fast_style.errors import InputError
+from fast_style.losses import Objective, Seen
+from fast_style.losses.places import (
+    draw_places,
+    nearest,
+    places,
+    precision_and_coverage,
+    self_similarity,
+    self_similarity_distance,
+)
+from fast_style.losses.terms.places import Places
+from fast_style.losses.terms.tone import Tone, tone_distance
+
+AXES = torch.eye(3)
+NARROW = Objective(places_layers=("relu1_1",), places_weight=1.0, tone_weight=1.0)
+
+
+def test_places_are_the_feature_vectors_of_positions() -> None:
+    features = torch.arange(12.0).view(3, 2, 2)
+    assert places(features).tolist() == [[0, 4, 8], [1, 5, 9], [2, 6, 10], [3, 7, 11]]
+
+
+def test_the_same_seed_draws_the_same_places_each_once() -> None:
+    drawn = draw_places(100, 30, 5)
+    assert torch.equal(drawn, draw_places(100, 30, 5))
+    assert not torch.equal(drawn, draw_places(100, 30, 6))
+    assert len(set(drawn.tolist())) == 30
+    assert sorted(draw_places(4, 30, 0).tolist()) == [0, 1, 2, 3]
+
+
+def test_nearest_is_by_direction_whatever_the_length() -> None:
+    keys = torch.tensor([[10.0, 0.0], [0.0, 0.1]])
+    assert nearest(torch.tensor([[0.1, 0.0], [0.0, 9.0], [1.0, 2.0]]), keys).tolist() == [0, 1, 1]
+
+
+def test_a_picture_of_one_of_the_paintings_places_is_precise_and_covers_little() -> None:
+    precision, coverage = precision_and_coverage(AXES[:1].repeat(5, 1), AXES)
+    assert float(precision) == pytest.approx(0.0, abs=1e-6)
+    assert float(coverage) == pytest.approx(2 / 3)  # two of three places occur nowhere, at right angles
+
+
+def test_a_flat_place_that_the_painting_has_not_costs_precision_alone() -> None:
+    picture = torch.cat([AXES, torch.tensor([[1.0, 1.0, 0.0]])])
+    precision, coverage = precision_and_coverage(picture, AXES)
+    assert float(precision) == pytest.approx((1 - 0.5**0.5) / 4, rel=1e-5)
+    assert float(coverage) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_gradients_are_those_of_the_whole_matrix_of_distances() -> None:
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.randn(20, 6, generator=generator, requires_grad=True)
+    painting = torch.randn(30, 6, generator=generator)
+    (found,) = torch.autograd.grad(sum(precision_and_coverage(picture, painting)), picture)
+    matrix = 1 - F.normalize(picture, dim=1) @ F.normalize(painting, dim=1).T
+    total = matrix.min(dim=1).values.mean() + matrix.min(dim=0).values.mean()
+    (expected,) = torch.autograd.grad(total, picture)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_self_similarity_of_three_axes_is_even_and_ignores_scale_and_a_change_of_all_colors() -> None:
+    expected = (1 - torch.eye(3)) / 2
+    torch.testing.assert_close(self_similarity(AXES), expected, atol=1e-5, rtol=0)
+    assert float(self_similarity_distance(3 * AXES, AXES)) == pytest.approx(0.0, abs=1e-6)
+    assert float(self_similarity_distance(AXES[:, [2, 0, 1]], AXES)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_two_places_that_become_alike_change_the_self_similarity() -> None:
+    merged = torch.stack([AXES[0], AXES[0], AXES[2]])
+    # Columns of the first: (0, 1/2, 1/2) for each place. Of the second: (0, 0, 1), (0, 0, 1) and (1/2, 1/2, 0).
+    assert float(self_similarity_distance(merged, AXES)) == pytest.approx((1 + 1 + 0) / 3, abs=1e-4)
+
+
+def test_the_place_term_is_zero_for_a_picture_of_the_paintings_places_and_more_for_others() -> None:
+    term = Places(NARROW)
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.rand(1, 4, 8, 8, generator=generator) for _ in range(2))
+
+    def seen(features: torch.Tensor, seed: int = 0) -> Seen:
+        return Seen(torch.zeros(1, 3, 8, 8), {"relu1_1": features}, seed=seed)
+
+    term.take_paintings([seen(first), seen(second)], [0.5, 0.5])
+    both = torch.cat([first, second], dim=-1).flip(2)  # all places of both paintings, elsewhere
+    assert float(term.distance("relu1_1", seen(both, seed=3))) == pytest.approx(0.0, abs=1e-6)
+    far = torch.rand(1, 4, 8, 8, generator=generator) * torch.tensor([9.0, 1, 1, 1]).view(1, 4, 1, 1)
+    assert float(term.distance("relu1_1", seen(far, seed=3))) > 0.01
+
+
+def test_tone_is_free_of_contrast_and_brightness_and_turns_for_a_negative() -> None:
+    photo = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    photo[..., :32] *= 0.1
+    assert float(tone_distance(photo, photo)) < 0.005
+    assert float(tone_distance(0.4 + 0.5 * photo, photo)) < 0.02
+    assert float(tone_distance(1 - photo, photo)) > 1.9
+
+
+def test_strokes_finer_than_the_squares_leave_the_tone() -> None:
+    photo = torch.zeros(1, 3, 128, 128)
+    photo[..., 64:] = 0.5
+    strokes = torch.tensor([0.1, -0.1]).repeat(64).view(1, 1, 1, 128)
+    assert float(tone_distance(photo + 0.2 + strokes, photo)) < 0.01
+
+
+def test_the_tone_term_says_what_it_needs() -> None:
+    with pytest.raises(InputError, match="needs the photo"):
+        Tone(NARROW)(Seen(torch.zeros(1, 3, 32, 32), {}))
