@@ -96,7 +96,7 @@ def optimize(
     objective = replace(find_preset(preset), **changes.values())
     shares = None if style_shares is None else _numbers(style_shares)
     long_side = min(settings.size, max(photo.size))
-    total = sum(iterations for _, iterations in settings.iterations_at(long_side))
+    total = sum(iterations for _, iterations in settings.iterations_at(long_side, objective))
     with LossProgress(Console(stderr=True), "optimizing", "iteration", total) as progress:
 
         def follow(step: Step) -> None:

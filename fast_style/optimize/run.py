@@ -23,8 +23,8 @@ from fast_style.optimize.lbfgs import lbfgs
 Init = Literal["photo", "noise", "style"]
 
 # Largest long side at the first scale, px: the receptive field of relu4_1 is 92 px, so larger forms of a style are only
-# found in a small picture.
-COARSEST = 512
+# found in a small picture. An objective that asks for every place begins where the networks' first pass does.
+COARSEST, COARSEST_OF_PLACES = 512, 226
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Settings:
         size: Long side of the result, px; a smaller photo keeps its size.
         style_size: Long side of the paintings beside a result of ``size``, px: larger gives larger strokes.
         init: Start from the photo, from noise, or from the first painting cut to the photo's shape (style).
-        scales: Number of sizes, each twice the one before; by default it halves down to 512 px.
+        scales: Number of sizes, each twice the one before; by default it halves down to 512 px, or to 226 px for an
+            objective with a place term.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         device: auto (a GPU if there is one), cpu, cuda, …
 
@@ -60,9 +61,10 @@ class Settings:
         if self.scales is not None and not 1 <= self.scales <= 6:
             raise InputError(f"scales is {self.scales}; expected 1 to 6")
 
-    def iterations_at(self, long_side: int) -> list[tuple[int, int]]:
+    def iterations_at(self, long_side: int, objective: Objective) -> list[tuple[int, int]]:
         """Return the long side of each scale, px, and its number of iterations, for a result of ``long_side`` px."""
-        sizes = scale_sizes(long_side, self.scales)
+        coarsest = COARSEST_OF_PLACES if objective.places_weight else COARSEST
+        sizes = scale_sizes(long_side, self.scales, coarsest)
         return [
             (size, self.iterations if not index else max(1, self.iterations // 2)) for index, size in enumerate(sizes)
         ]
@@ -106,9 +108,9 @@ class Outcome:
     interrupted: bool
 
 
-def scale_sizes(size: int, scales: int | None) -> list[int]:
-    """Return the long sides, px, from coarse to fine; the last is ``size``."""
-    count = scales if scales is not None else 1 + max(0, math.ceil(math.log2(size / COARSEST)))
+def scale_sizes(size: int, scales: int | None, coarsest: int = COARSEST) -> list[int]:
+    """Return the long sides, px, from coarse to fine; the last is ``size``, and the first at most ``coarsest``."""
+    count = scales if scales is not None else 1 + max(0, math.ceil(math.log2(size / coarsest)))
     return [max(1, round(size / 2**step)) for step in reversed(range(count))]
 
 
@@ -142,10 +144,13 @@ def optimize_picture(
         DeviceError: The device cannot be used.
 
     Reference:
-        Gatys, Ecker and Bethge 2016; coarse to fine as in Gatys et al. 2017, section 6.
+        Gatys, Ecker and Bethge 2016; coarse to fine as in Gatys et al. 2017, section 6. With a place term, the terms of
+        the photo weigh half as much at each finer scale, as in Kolkin et al. 2019, section 2.5: forms are decided while
+        the photo counts most, and strokes while it counts least.
 
-    Differs from the paper:
-        L-BFGS is bounded to [0, 1] and starts from the photo; ``balanced`` scales each term by this photo's value.
+    Differs from the papers:
+        L-BFGS is bounded to [0, 1] and starts from the photo; ``balanced`` scales each term by this photo's value. The
+        weights at the last scale are those of the objective.
     """
     settings = settings or Settings()
     finest = fit(Picture(photo), settings.size)
@@ -187,12 +192,14 @@ def _steps(
     long_side = max(finest.size)
     image: Tensor | None = None
     start = time.perf_counter()
-    for scale, (side, iterations) in enumerate(settings.iterations_at(long_side), 1):
+    scales = settings.iterations_at(long_side, objective)
+    for scale, (side, iterations) in enumerate(scales, 1):
         shrunk = fit(finest, side)
         content = to_tensor(shrunk.pixels, device)
         style_side = settings.style_size * side / long_side
         styles = [to_tensor(scaled(painting, style_side), device) for painting in paintings]
-        loss = PerceptualLoss(vgg, styles, objective, style_shares=style_shares)
+        finer = len(scales) - scale if objective.places_weight else 0
+        loss = PerceptualLoss(vgg, styles, _with_photo_times(objective, 2**finer), style_shares=style_shares)
         if objective.weighting == "balanced":
             loss.calibrate([content])
         score = Scorer(loss, content)
@@ -204,6 +211,15 @@ def _steps(
         for iteration, (image, _, evaluations) in enumerate(descent, 1):
             seconds = time.perf_counter() - start
             yield Step(scale, shrunk.size, iteration, dict(score.terms), evaluations, seconds, image)
+
+
+def _with_photo_times(objective: Objective, factor: int) -> Objective:
+    """Return the objective with other weights of the terms that compare with the photo's features."""
+    return replace(
+        objective,
+        content_weight=factor * objective.content_weight,
+        similarity_weight=factor * objective.similarity_weight,
+    )
 
 
 def scaled(pixels: Pixels, long_side: float) -> Pixels:

@@ -146,7 +146,7 @@ class StyleModule(pl.LightningModule):
             photo=photos,
             draw=self.draw,
             motion=self.motion(photos.shape[-1]),
-            progress=self.global_step / self.recipe.steps,
+            progress=self.global_step / self.recipe.step_count,
             seed=self.global_step,
         ).at_strength(strength)
         if self.keeping is not None:
@@ -252,12 +252,12 @@ class StyleModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _learning_rate_factor(self, step: int) -> float:
-        warmup = max(1.0, self.recipe.warmup * self.recipe.steps)
+        warmup = max(1.0, self.recipe.warmup * self.recipe.step_count)
         if step < warmup:
             return (step + 1) / (warmup + 1)
         if self.recipe.schedule == "constant":
             return 1.0
-        progress = (step - warmup) / max(1.0, self.recipe.steps - warmup)
+        progress = (step - warmup) / max(1.0, self.recipe.step_count - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

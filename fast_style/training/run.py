@@ -132,7 +132,7 @@ def train_style(
     if previous is None:
         recipe = _begun(recipe or Recipe(), device, several=len(paths) > 1, processes=devices * nodes)
         init = _settle_init(init, recipe, several=len(paths) > 1)
-        recipe = recipe if init is None else recipe.from_trained()
+        recipe = replace(recipe, steps=recipe.step_count) if init is None else recipe.from_trained()
     else:
         recipe, init = _continued(recipe, previous), None
     paintings = [
@@ -167,6 +167,7 @@ def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
     """Return the recipe of a resumed run: the checkpoint's, with perhaps another number of steps."""
     if recipe is None:
         return previous.recipe
+    steps = previous.recipe.steps if recipe.steps is None else recipe.steps
     if "init" in previous.card:
         recipe = recipe.from_trained()
     old, new = previous.recipe.as_dict(), recipe.as_dict()
@@ -179,7 +180,7 @@ def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
             f"{previous.path} was trained with another {', '.join(changed)}; a resumed run has the same recipe",
             hint="Leave these options out, or start a new run with --init.",
         )
-    return replace(previous.recipe, steps=recipe.steps)
+    return replace(previous.recipe, steps=steps)
 
 
 def _settle_init(init: str | Path | None, recipe: Recipe, *, several: bool) -> str | Path | None:
@@ -243,7 +244,7 @@ def _trainer(
     """Make the trainer, which writes checkpoint, figures and previews into the folder of ``stem``."""
     recipe, folder = module.recipe, stem.parent
     folder.mkdir(parents=True, exist_ok=True)
-    every = preview_every or max(25, recipe.steps // 20)
+    every = preview_every or max(25, recipe.step_count // 20)
     if recipe.precision == "bf16":
         module.loss_of(0).vgg.compute_in(torch.bfloat16)
     module.to(memory_format=torch.channels_last)
@@ -256,7 +257,7 @@ def _trainer(
         num_nodes=nodes,
         strategy=parallel if devices * nodes > 1 else "auto",
         precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
-        max_steps=recipe.steps,
+        max_steps=recipe.step_count,
         max_epochs=-1,
         gradient_clip_val=recipe.gradient_clip,
         logger=_loggers(folder),
@@ -289,7 +290,7 @@ def _fit(
     with _stopping_gently(trainer):
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     seconds = time.monotonic() - began
-    finished = trainer.global_step >= module.recipe.steps
+    finished = trainer.global_step >= module.recipe.step_count
     outcome = Outcome(checkpoint, trainer.global_step, finished, tuple(sorted(module.skipped | data.skipped)))
     if not (finished and export):
         return outcome

@@ -58,7 +58,7 @@ def test_gradients_are_those_of_the_whole_matrix_of_distances() -> None:
     generator = torch.Generator().manual_seed(0)
     picture = torch.randn(20, 6, generator=generator, requires_grad=True)
     painting = torch.randn(30, 6, generator=generator)
-    (found,) = torch.autograd.grad(sum(precision_and_coverage(picture, painting)), picture)
+    (found,) = torch.autograd.grad(torch.stack(precision_and_coverage(picture, painting)).sum(), picture)
     matrix = 1 - F.normalize(picture, dim=1) @ F.normalize(painting, dim=1).T
     total = matrix.min(dim=1).values.mean() + matrix.min(dim=0).values.mean()
     (expected,) = torch.autograd.grad(total, picture)

@@ -107,7 +107,7 @@ def train(painting: Path, photos: Path, vgg: VGG, recipe: Recipe) -> tuple[Style
     module, losses = StyleModule(recipe, [loss], card={}), Losses()
     trainer = pl.Trainer(
         accelerator="cpu",
-        max_steps=recipe.steps,
+        max_steps=recipe.step_count,
         max_epochs=-1,
         gradient_clip_val=recipe.gradient_clip,
         callbacks=[Averaging(), EarlyAlarm(every=1), losses],

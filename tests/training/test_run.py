@@ -314,7 +314,7 @@ def test_a_resumed_run_remembers_what_it_started_from(
     photo_folder: Path, tmp_path: Path, recipe: Recipe, trained: Outcome
 ) -> None:
     second = learn(photo_folder, tmp_path / "b", recipe, init=trained.model)
-    more = replace(load_checkpoint(second).recipe, steps=recipe.steps + 1)
+    more = replace(load_checkpoint(second).recipe, steps=recipe.step_count + 1)
     third = run(photo_folder, tmp_path / "b", more, resume=second)
     assert third.card is not None
     assert json.loads(third.card.read_text())["init"] == "s.onnx"
