@@ -41,6 +41,7 @@ class Result:
         name: ``unstyled``, ``reference N``, or the name of the model or of the other program.
         terms: Means over the photos of total, content, style and tv.
         neutral: Means over the photos of distance, colors and kept: see the neutral measure.
+        places: Precision, flat precision and coverage over the photos, each at full, half and quarter size.
         quality: Mean over the photos of each measure; the median for grids' ratios and borders.
         pictures: The picture of each photo.
         iterations: Iterations after which the reference reaches the same objective; None if it never did.
@@ -53,6 +54,7 @@ class Result:
     name: str
     terms: dict[str, float]
     neutral: dict[str, float]
+    places: dict[str, tuple[float, ...]]
     quality: dict[str, float]
     pictures: tuple[Pixels, ...]
     iterations: float | None = None
@@ -130,7 +132,8 @@ def evaluate(
 
     def result(name: str, terms: dict[str, float], drawn: tuple[Pixels, ...], **more: Any) -> Result:
         neutral, quality = _neutral(drawn, originals, reference), _quality(drawn, originals, reference)
-        return Result(name, terms, neutral, quality, drawn, **more)
+        places = vars(reference.places.measure(originals, drawn))
+        return Result(name, terms, neutral, places, quality, drawn, **more)
 
     baselines = [result("unstyled", _terms(curve[0]), originals, iterations=0.0)]
     for iteration in courses[0].pictures:

@@ -116,6 +116,17 @@ def _directions() -> NDArray[np.float64]:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=1)
 
 
+def check_sizes(photo: Pixels, picture: Pixels) -> None:
+    """Refuse a picture of another size than its photo; both (H, W, 3).
+
+    Raises:
+        ImageError: The sizes differ.
+    """
+    if photo.shape != picture.shape:
+        sizes = [f"{pixels.shape[1]}×{pixels.shape[0]} px" for pixels in (picture, photo)]
+        raise ImageError(f"the picture has {sizes[0]}, its photo {sizes[1]}")
+
+
 class NeutralMeasure:
     """Measures pictures against one painting.
 
@@ -145,9 +156,7 @@ class NeutralMeasure:
         Raises:
             ImageError: The sizes differ, or are too small for the deepest layer at the smallest scale.
         """
-        if photo.shape != picture.shape:
-            sizes = [f"{pixels.shape[1]}×{pixels.shape[0]} px" for pixels in (picture, photo)]
-            raise ImageError(f"the picture has {sizes[0]}, its photo {sizes[1]}")
+        check_sizes(photo, picture)
         key = hashlib.sha256(repr(photo.shape).encode() + photo.tobytes()).digest()
         if key not in self._photos:  # several models are measured on one photo
             self._photos[key] = self._measure(photo)

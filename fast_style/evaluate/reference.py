@@ -20,6 +20,7 @@ from fast_style.device import to_tensor
 from fast_style.errors import InputError
 from fast_style.evaluate.lattice import mean_lattice
 from fast_style.evaluate.neutral import NeutralMeasure
+from fast_style.evaluate.places import PlacesMeasure
 from fast_style.files import replacing
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.losses import BOLD, FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
@@ -85,6 +86,7 @@ class Reference:
         self.iterations = iterations
         self.cache = cache
         self.neutral = NeutralMeasure(painting, vgg=vgg)
+        self.places = PlacesMeasure(painting, vgg=vgg)
         network = load_vgg(vgg, self.objective)
         self.loss = PerceptualLoss(network, [to_tensor(painting)], self.objective)
         self.loss.calibrate([to_tensor(photo) for photo in photos])

@@ -81,7 +81,7 @@ def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: S
 def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """Return the figures as text: the head, and a row for each result."""
     head = ["", *FIGURES, "= iterations", "ms", "ratio", "640×480 ms"]
-    head += ["distance", "color distance", "kept"]
+    head += ["distance", "color distance", "kept", "precision", "flat precision", "coverage"]
     head += ["ssim", "burnt", "dead", "colors", "border", "lattice", "grid 2", "grid 4", "grid 8"]
     rows = []
     for result in (*evaluation.baselines, *evaluation.models):
@@ -97,6 +97,7 @@ def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
                 "" if result.ratio is None else f"{result.ratio:,.0f}",
                 "" if result.frame_milliseconds is None else f"{result.frame_milliseconds:.0f}",
                 *(f"{result.neutral[name]:.3f}" for name in ("distance", "colors", "kept")),
+                *(" / ".join(f"{value:.2f}" for value in values) for values in result.places.values()),
                 f"{quality['ssim']:.2f}",
                 f"{quality['saturation']:.1%}",
                 f"{quality['dead_area']:.1%}",
@@ -120,10 +121,12 @@ def _table(evaluation: Evaluation) -> str:
         "<p class=soft>Lower is better for the objective and its terms. Distance and color distance, which no "
         "training minimizes: the Wasserstein distance to the painting's features at full, half and quarter size and "
         "to its colors, as shares of the photo's distance. Kept: the share of the photo's content that the picture "
-        "keeps. Lattice: the share of the features' variance that lies in the place within cells of 8 px. Grids: "
-        "levels of 255 (and the ratio to the neighboring frequencies). Times are for a picture of the evaluated size "
-        "on this machine; the reference's are for all iterations. Ratio: the reference's time to the same objective "
-        "over the model's.</p>"
+        "keeps. Precision, at full, half and quarter size: the distance of the picture's places to the nearest of the "
+        "painting, where 0 is the painting itself and 1 the photo. Flat precision: the same where the photo is flat. "
+        "Coverage: the distance of the painting's places to the nearest of the picture. Lattice: the share of the "
+        "features' variance that lies in the place within cells of 8 px. Grids: levels of 255 (and the ratio to the "
+        "neighboring frequencies). Times are for a picture of the evaluated size on this machine; the reference's are "
+        "for all iterations. Ratio: the reference's time to the same objective over the model's.</p>"
     )
     return f"<table><tr>{''.join(f'<th>{html.escape(c)}' for c in head)}{body}</table>{note}"
 

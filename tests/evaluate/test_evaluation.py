@@ -137,6 +137,10 @@ def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos: dict[str, Pi
     assert page.count("data:image/svg+xml;base64,") == 2
     assert found.baselines[0].neutral == pytest.approx({"distance": 1.0, "colors": 1.0, "kept": 1.0})
     assert model.neutral == pytest.approx(found.baselines[1].neutral)
+    unstyled = found.baselines[0].places
+    assert unstyled == {name: pytest.approx((1.0, 1.0, 1.0)) for name in ("precision", "flat_precision", "coverage")}
+    assert model.places == found.baselines[1].places != unstyled
+    assert "<th>flat precision<th>coverage" in page
 
 
 def test_pictures_from_elsewhere_are_scored_as_a_model_would_be_that_makes_them(
@@ -149,6 +153,7 @@ def test_pictures_from_elsewhere_are_scored_as_a_model_would_be_that_makes_them(
     assert (pictures.name, pictures.milliseconds, pictures.ratio) == ("negative", None, None)
     assert pictures.terms == pytest.approx(network.terms, rel=1e-3)
     assert pictures.neutral == pytest.approx(network.neutral)
+    assert pictures.places == network.places
     assert pictures.quality == network.quality
 
 
@@ -254,5 +259,7 @@ def test_command_leaves_a_report_and_lists_what_failed(
     assert set(report["models"][0]["terms"]) == set(FIGURES)
     assert [model["name"] for model in report["models"]] == ["good", "theirs"]
     assert report["models"][0]["neutral"] == pytest.approx({"distance": 1.0, "colors": 1.0, "kept": 1.0}, abs=1e-3)
+    assert report["models"][0]["places"]["coverage"] == pytest.approx([1.0] * 3, abs=1e-2)
+    assert "flat precision" in shown.out
     assert main(arguments) == 2
     assert "already holds a report" in capsys.readouterr().err
