@@ -151,7 +151,7 @@ def _ways(model: Model) -> dict[str, Callable[[], Callable[[Pixels], Pixels]]]:
     if stylizer is None:
         return {"": lambda: stylize, "steady ": lambda: steadily(stylize)}
     return {
-        "": lambda: stylize,
+        "": lambda: stylizer.frame,
         "film ": lambda: filmed(stylizer),
         "steady ": lambda: filmed(stylizer, steady=True),
     }

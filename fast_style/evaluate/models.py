@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import InputError
+from fast_style.images import to_float, to_uint8
+from fast_style.model.passes import count_passes
 from fast_style.styles.catalog import find_style
 from fast_style.styles.mixture import mixture_name
 from fast_style.stylize.contract import Range
@@ -27,7 +29,7 @@ class Model:
         name: What the report calls it.
         path: Its file.
         kind: ``onnx`` or ``ckpt``.
-        stylize: From (1, 3, H, W) float32 RGB in [0, 1] to the same, clamped.
+        stylize: From a photo, (1, 3, H, W) float32 RGB in [0, 1], to the same, clamped, in the style's passes.
         fixed: The only (width, height) it takes, px, or None.
         stylizer: What draws films with it, if it is an ONNX file of ours.
     """
@@ -63,7 +65,7 @@ def open_model(source: str | Path, *, value_range: Range | None = None, strength
     fixed = None if contract.height is None or contract.width is None else (contract.width, contract.height)
 
     def stylize(image: Image) -> Image:
-        return np.clip(stylizer.network.floats(image), 0.0, 1.0)
+        return to_float(np.asarray(stylizer(to_uint8(image))))
 
     return Model(name, stylizer.style.path, "onnx", stylize, fixed, stylizer if contract.ours else None)
 
@@ -72,12 +74,16 @@ def _open_checkpoint(path: Path) -> Callable[[Image], Image]:
     import torch
 
     from fast_style.checkpoint import load_checkpoint
+    from fast_style.networks.passes import add_draft
 
-    network = load_checkpoint(path).network()
+    checkpoint = load_checkpoint(path)
+    network, in_passes = checkpoint.network(), checkpoint.recipe.passes > 1
 
     def stylize(image: Image) -> Image:
+        photo = torch.from_numpy(image)
         with torch.inference_mode():
-            out: Image = network(torch.from_numpy(image)).clamp(0.0, 1.0).numpy()
+            passes = count_passes(max(photo.shape[-2:])) if in_passes else 1
+            out: Image = network(add_draft(network, photo, passes)).clamp(0.0, 1.0).numpy()
         return out
 
     return stylize

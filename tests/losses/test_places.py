@@ -93,19 +93,26 @@ def test_the_place_term_is_zero_for_a_picture_of_the_paintings_places_and_more_f
     assert float(term.distance("relu1_1", seen(far, seed=3))) > 0.01
 
 
-def test_tone_is_free_of_contrast_and_brightness_and_turns_for_a_negative() -> None:
-    photo = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    photo[..., :32] *= 0.1
+def test_the_tone_of_the_photo_itself_is_zero_and_a_negatives_is_far() -> None:
+    photo = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    photo[..., :64] *= 0.1
     assert float(tone_distance(photo, photo)) < 0.005
-    assert float(tone_distance(0.4 + 0.5 * photo, photo)) < 0.02
     assert float(tone_distance(1 - photo, photo)) > 1.9
 
 
-def test_strokes_finer_than_the_squares_leave_the_tone() -> None:
+def test_contrast_is_free_but_for_the_level_of_large_squares() -> None:
     photo = torch.zeros(1, 3, 128, 128)
-    photo[..., 64:] = 0.5
-    strokes = torch.tensor([0.1, -0.1]).repeat(64).view(1, 1, 1, 128)
-    assert float(tone_distance(photo + 0.2 + strokes, photo)) < 0.01
+    photo[..., 64:] = 0.8
+    # Half the contrast: the brightness correlates, and levels differ by 0.4 in half of the squares.
+    expected = 0.4**2 / 2 / 0.1
+    assert float(tone_distance(0.5 * photo, photo)) == pytest.approx(expected, abs=0.01)
+
+
+def test_forms_within_a_large_square_leave_the_level() -> None:
+    photo = torch.full((1, 3, 128, 128), 0.5)
+    forms = torch.tensor([0.3, -0.3]).repeat_interleave(32).repeat(2).view(1, 1, 1, 128)
+    # A flat photo correlates with nothing; that costs one, whatever is painted.
+    assert float(tone_distance(photo + forms, photo)) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_the_tone_term_says_what_it_needs() -> None:

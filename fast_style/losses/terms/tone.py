@@ -10,33 +10,41 @@ from fast_style.errors import InputError
 from fast_style.losses.objective import Objective
 from fast_style.losses.term import Seen, Term, Weight
 
-# Side of the squares whose mean brightness is compared, px: finer detail may be painted over.
+# Side of the squares whose brightness is compared, px: finer detail may be painted over.
 _SQUARE = 16
+# The same for its level: larger, so that strokes and forms fit into a square.
+_LEVEL_SQUARE = 64
 # Variance added to each picture's, so that one of a single tone correlates with nothing.
 _LEAST_VARIANCE = 1e-4
+# Mean squared difference of levels that counts as one.
+_LEVEL_UNIT = 0.1
 
 
 def tone_distance(picture: Tensor, photo: Tensor) -> Tensor:
-    """Return one minus the correlation of the brightness of two pictures, seen without detail.
+    """Return how much what is light and dark differs, seen without detail.
 
-    Overall brightness and contrast may change; which parts are lighter than others may not.
+    It is one minus the correlation of the brightness of squares of 16 px, which leaves contrast free, and the mean
+    squared difference of that of squares of 64 px in units of 0.1, which does not, so that a night stays dark.
 
     Args:
         picture: (N, 3, H, W), RGB in [0, 1]; gradients flow to it.
         photo: (N, 3, H, W), RGB in [0, 1].
 
     Returns:
-        The mean over the pictures, a float32 scalar: 0 for the photo at any contrast, 2 for its negative.
+        The mean over the pictures, a float32 scalar from 0, which is the photo itself, to 12.
     """
-    first, second = _tones(picture), _tones(photo)
+    first, second = (_tones(image, _SQUARE) for image in (picture, photo))
+    first, second = (tones - tones.mean(dim=1, keepdim=True) for tones in (first, second))
     deviations = [(tones.square().mean(dim=1) + _LEAST_VARIANCE).sqrt() for tones in (first, second)]
-    return (1 - (first * second).mean(dim=1) / (deviations[0] * deviations[1])).mean()
+    correlation = (first * second).mean(dim=1) / (deviations[0] * deviations[1])
+    levels = _tones(picture, _LEVEL_SQUARE) - _tones(photo, _LEVEL_SQUARE)
+    return (1 - correlation).mean() + levels.square().mean() / _LEVEL_UNIT
 
 
-def _tones(image: Tensor) -> Tensor:
-    square = max(1, min(_SQUARE, min(image.shape[-2:]) // 8))
-    tones = F.avg_pool2d(image.float().mean(dim=1, keepdim=True), square).flatten(1)
-    return tones - tones.mean(dim=1, keepdim=True)
+def _tones(image: Tensor, square: int) -> Tensor:
+    """Return the mean brightness of squares, (N, squares)."""
+    square = max(1, min(square, min(image.shape[-2:]) // 2))
+    return F.avg_pool2d(image.float().mean(dim=1, keepdim=True), square).flatten(1)
 
 
 class Tone(Term):
