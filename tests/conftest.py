@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -248,5 +249,5 @@ class Shown(NamedTuple):
 
 
 def read_frames(path: Path) -> list[Shown]:
-    with VideoReader(path) as reader:
+    with contextlib.closing(VideoReader(path)) as reader:
         return [Shown(np.stack([*item.planes]), item.pts) for item in reader if isinstance(item, Frame)]

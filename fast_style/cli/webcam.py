@@ -133,7 +133,7 @@ def webcam(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a recording is finished then, too
     status = DONE
     with contextlib.ExitStack() as stack:
-        capture = stack.enter_context(Capture(source))
+        capture = stack.enter_context(contextlib.closing(Capture(source)))
         live = _live(stack, capture, stylizers, look, output)
         try:
             live.run()

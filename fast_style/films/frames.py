@@ -1,11 +1,10 @@
-"""What video readers yield and writers accept: frames, packets of other streams, and losses."""
+"""What video readers yield: frames, packets of other streams, and losses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 from av import Packet, VideoFrame
@@ -14,7 +13,6 @@ from av.stream import Stream
 from fast_style.images import Pixels, Planes
 
 OtherPacket: TypeAlias = "Packet[Stream]"  # of sound or subtitles, copied unchanged
-Memory = TypeVar("Memory")  # the type in which a writer holds a picture
 
 DEFAULT_RATE = Fraction(25)  # of numbered pictures, which have no times of their own
 
@@ -48,48 +46,6 @@ class Losses:
     def __bool__(self) -> bool:
         """Whether anything was lost."""
         return bool(self.reasons)
-
-
-class Reader(Protocol):
-    """A video being read: see :class:`fast_style.films.reader.VideoReader`."""
-
-    width: int
-    height: int
-    rate: Fraction
-    time_base: Fraction
-    losses: Losses
-
-    @property
-    def frames(self) -> int | None:
-        """How many frames to expect, or None if unknown."""
-
-    def __iter__(self) -> Iterator[Frame | OtherPacket]:
-        """Yield frames and packets in the file's order."""
-
-    def close(self) -> None:
-        """Close the file."""
-
-
-class Writer(Protocol[Memory]):
-    """A video being written: see :class:`fast_style.films.writer.VideoWriter`."""
-
-    def blank(self) -> Memory:
-        """Get a picture to draw on."""
-
-    def planes(self, picture: Memory) -> Planes:
-        """Where to draw red, green and blue, each (H, W) uint8: views of the picture, so that nothing is copied."""
-
-    def pack(self, picture: Memory) -> Memory:
-        """Convert a drawn picture for writing; slow, callable from any thread."""
-
-    def write(self, frame: Memory, pts: int) -> None:
-        """Write a packed picture."""
-
-    def copy(self, packet: OtherPacket) -> None:
-        """Copy a packet of another stream."""
-
-    def close(self) -> None:
-        """Finish the file."""
 
 
 def copy_planes(source: Planes, target: Planes) -> None:

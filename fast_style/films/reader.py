@@ -116,19 +116,13 @@ class VideoReader:
     @property
     def frames(self) -> int | None:
         """How many frames to expect, or None if unknown."""
-        rate, length = float(self.rate), self.seconds
         if self.start == 0 and self.end is None and self.stream.frames:
             return int(self.stream.frames)
-        return None if length is None else max(1, round(length * rate))
-
-    @property
-    def seconds(self) -> float | None:
-        """Duration of the part to read, seconds, or None if unknown."""
         duration = self.container.duration
-        if duration is None or duration < 0:
-            return None if self.end is None else self.end - self.start
-        whole = duration / av.time_base
-        return float(max(0.0, (whole if self.end is None else min(whole, self.end)) - self.start))
+        ends = [] if self.end is None else [self.end]
+        if duration is not None and duration >= 0:
+            ends.append(duration / av.time_base)
+        return max(1, round((min(ends) - self.start) * float(self.rate))) if ends else None
 
     def __iter__(self) -> Iterator[Frame | OtherPacket]:
         """Yield frames and packets from the requested start on."""
@@ -231,11 +225,3 @@ class VideoReader:
     def close(self) -> None:
         """Close the file."""
         self.container.close()
-
-    def __enter__(self) -> VideoReader:
-        """Enter the block."""
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        """Close at the end of the block."""
-        self.close()

@@ -7,12 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from av import VideoFrame
 from av.stream import Stream
 
 from fast_style.errors import FastStyleError, VideoError
 from fast_style.films.colors import Colors, usual_matrix
-from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket
-from fast_style.images import WRITABLE_SUFFIXES, Picture, Pixels, Planes, channels, load_image, save_image
+from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, plane_views
+from fast_style.images import WRITABLE_SUFFIXES, Picture, Planes, channels, load_image, save_image
 from fast_style.photos.jobs import numbered_files
 
 
@@ -93,22 +94,23 @@ class SequenceWriter:
         self.path, self.width, self.height = path, width, height
         self.quality, self._number = quality, 0
 
-    def blank(self) -> Pixels:
+    def blank(self) -> VideoFrame:
         """Get a picture to draw on."""
-        return np.empty((self.height, self.width, 3), np.uint8)
+        return VideoFrame(self.width, self.height, "gbrp")
 
-    def planes(self, picture: Pixels) -> Planes:
+    def planes(self, picture: VideoFrame) -> Planes:
         """Where to draw red, green and blue, each (H, W) uint8."""
-        return channels(picture)
+        return plane_views(picture)
 
-    def pack(self, picture: Pixels) -> Pixels:
+    def pack(self, picture: VideoFrame) -> VideoFrame:
         """Return the picture unchanged."""
         return picture
 
-    def write(self, frame: Pixels, pts: int) -> None:
+    def write(self, frame: VideoFrame, pts: int) -> None:
         """Save the next picture."""
         self._number += 1
-        save_image(Picture(frame), self.path.with_name(self.path.name % self._number), quality=self.quality)
+        target = self.path.with_name(self.path.name % self._number)
+        save_image(Picture(np.stack(plane_views(frame), axis=-1)), target, quality=self.quality)
 
     def copy(self, packet: OtherPacket) -> None:
         """Pictures hold no sound."""

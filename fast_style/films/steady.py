@@ -75,7 +75,7 @@ class SteadyFilter:
             return HeldFrame(np.stack([*planes]), np.ones(photo.shape[1:], np.float32), _no_flow(photo))
         light, before = _light(photo), _light(self._photo)
         new = moved = motion(light, before)
-        _approach(self._photo, photo, np.maximum(moved, np.float32(_HOLD_RATE)))
+        self._photo += np.maximum(moved, np.float32(_HOLD_RATE)) * (photo - self._photo)
         flow = np.where(moved[..., None] > 0, _no_flow(photo) if flow is None else flow, np.float32(0))
         if flow.any():
             x, y = _sources(flow)
@@ -105,7 +105,7 @@ class SteadyFilter:
         near = cv2.blur(near, (_STROKE, _STROKE))
         # Twice the blurred value, so that new content and its rim follow fully, and only the outer rim less.
         rate = np.clip(2 * near, slowest, np.float32(1)).astype(np.float32)
-        _approach(self._result, stylized, rate)
+        self._result += rate * (stylized - self._result)
         # Cubic resampling overshoots at edges.
         smoothed: Pixels = np.clip(self._result + np.float32(0.5), 0, 255).astype(np.uint8)
         return smoothed
@@ -148,11 +148,6 @@ def _beyond(change: Map, quiet: float) -> Map:
 
 def _light(planes: Map) -> Map:
     return np.tensordot(LUMA, planes, axes=1).astype(np.float32)
-
-
-def _approach(state: Map, target: Map, rate: Map) -> None:
-    """Move the state a share of the way, in place."""
-    state += rate * (target - state)
 
 
 def _no_flow(photo: Map) -> Map:

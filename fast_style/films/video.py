@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from av import VideoFrame
 
 from fast_style.errors import InputError, VideoError
 from fast_style.files import replacing
-from fast_style.films.frames import (
-    DEFAULT_RATE,
-    Frame,
-    Losses,
-    Memory,
-    OtherPacket,
-    Reader,
-    Writer,
-    copy_planes,
-)
+from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, copy_planes
 from fast_style.films.reader import VideoReader
 from fast_style.films.scene import Scene
 from fast_style.films.sequence import SequenceReader, SequenceWriter
@@ -40,6 +32,9 @@ from fast_style.stylize.stylizer import Stylizer
 if TYPE_CHECKING:
     from fast_style.films.motion import MotionTracker
     from fast_style.films.steady import HeldFrame, SteadyFilter
+
+Reader: TypeAlias = VideoReader | SequenceReader
+Writer: TypeAlias = VideoWriter | SequenceWriter
 
 # Longest gap that --fps fills with repeated frames, seconds; a longer one is a still picture or a damaged time.
 _LONGEST_FILLED_GAP = 10.0
@@ -137,11 +132,10 @@ def stylize_video(
         workers = workers or max(1, min(core_count(), _PIXELS_AT_ONCE // (reader.width * reader.height)))
         if is_sequence(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            pictures = SequenceWriter(target, width, reader.height, quality=options.quality)
-            frames, interrupted = _run(reader, pictures, stylizer.network, options, workers, progress)
+            writer: Writer = SequenceWriter(target, width, reader.height, quality=options.quality)
         else:
-            film = _open_writer(stack.enter_context(replacing(target)), width, reader, options)
-            frames, interrupted = _run(reader, film, stylizer.network, options, workers, progress)
+            writer = _open_writer(stack.enter_context(replacing(target)), width, reader, options)
+        frames, interrupted = _run(reader, writer, stylizer.network, options, workers, progress)
         if not frames and not interrupted:
             raise VideoError(f"{source} has no frame in the requested part", hint="Check --start and --end.")
         if not frames:
@@ -149,7 +143,7 @@ def stylize_video(
         return VideoReport(reader.width, reader.height, frames, reader.losses, interrupted)
 
 
-def _open_reader(source: Path, options: VideoOptions) -> VideoReader | SequenceReader:
+def _open_reader(source: Path, options: VideoOptions) -> Reader:
     if is_sequence(source):
         rate = options.fps or DEFAULT_RATE
         return SequenceReader(source, size=options.size, rate=rate, start=options.start, end=options.end)
@@ -158,7 +152,7 @@ def _open_reader(source: Path, options: VideoOptions) -> VideoReader | SequenceR
     return VideoReader(source, size=options.size, start=options.start, end=options.end, copied=copied)
 
 
-def _open_writer(target: Path, width: int, reader: VideoReader | SequenceReader, options: VideoOptions) -> VideoWriter:
+def _open_writer(target: Path, width: int, reader: Reader, options: VideoOptions) -> VideoWriter:
     format = VideoFormat(
         width=width,
         height=reader.height,
@@ -173,7 +167,7 @@ def _open_writer(target: Path, width: int, reader: VideoReader | SequenceReader,
 
 
 @dataclass
-class FrameJob(Generic[Memory]):
+class FrameJob:
     """One frame of a film, from the reader to the writer; each stage sets what the next ones need.
 
     Attributes:
@@ -196,7 +190,7 @@ class FrameJob(Generic[Memory]):
     shown: Sequence[Mask] = ()
     origin: tuple[int, int] = (0, 0)
     stylized: Pixels | None = None
-    packed: Memory | None = None
+    packed: VideoFrame | None = None
 
     @property
     def photo(self) -> Planes:
@@ -220,13 +214,13 @@ class FrameJob(Generic[Memory]):
             network.planes(self.photo, result, blend=blend, keep_colors=keep_colors, origin=self.origin)
 
 
-class _Stages(Generic[Memory]):
+class _Stages:
     """Stages of each frame: prepared in order, painted in parallel, written in order.
 
     Packets of other streams pass through.
     """
 
-    def __init__(self, reader: Reader, writer: Writer[Memory], network: StyleNetwork, options: VideoOptions) -> None:
+    def __init__(self, reader: Reader, writer: Writer, network: StyleNetwork, options: VideoOptions) -> None:
         self._reader, self._writer, self._options = reader, writer, options
         self._masks = pair_masks(network, options.masks) if options.masks else {}
         networks = networks_for_masks(network, self._masks, (reader.width, reader.height)) if self._masks else [network]
@@ -243,7 +237,7 @@ class _Stages(Generic[Memory]):
 
             self._filter = SteadyFilter()
 
-    def prepare(self) -> Iterator[FrameJob[Memory] | OtherPacket]:
+    def prepare(self) -> Iterator[FrameJob | OtherPacket]:
         """Yield frames with what depends on earlier frames: motion, noise, and the style of the scene."""
         fps = self._options.fps
         items = self._jobs()
@@ -256,7 +250,7 @@ class _Stages(Generic[Memory]):
                 self._choose_networks(item)
             yield item
 
-    def paint(self, item: FrameJob[Memory] | OtherPacket) -> FrameJob[Memory] | OtherPacket:
+    def paint(self, item: FrameJob | OtherPacket) -> FrameJob | OtherPacket:
         """Paint one frame, and pack it unless it must be smoothed first; for any thread."""
         if isinstance(item, FrameJob):
             look = self._options
@@ -270,7 +264,7 @@ class _Stages(Generic[Memory]):
                 item.original = ()  # free memory that is no longer needed, as the frame may wait for its turn
         return item
 
-    def write(self, item: FrameJob[Memory] | OtherPacket) -> int:
+    def write(self, item: FrameJob | OtherPacket) -> int:
         """Write the next item; return the number of frames written, 0 or 1."""
         if not isinstance(item, FrameJob):
             self._writer.copy(item)
@@ -283,7 +277,7 @@ class _Stages(Generic[Memory]):
         self._writer.write(item.packed, item.pts)
         return 1
 
-    def _jobs(self) -> Iterator[FrameJob[Memory] | OtherPacket]:
+    def _jobs(self) -> Iterator[FrameJob | OtherPacket]:
         """Give each frame its masks."""
         masks = [_masks(path, self._reader, self._options.start) for path in self._masks.values()]
         for item in self._reader:
@@ -292,7 +286,7 @@ class _Stages(Generic[Memory]):
             else:
                 yield item
 
-    def _follow(self, job: FrameJob[Memory]) -> None:
+    def _follow(self, job: FrameJob) -> None:
         if self._tracker is None:
             return
         motion = self._tracker.follow(job.original)
@@ -300,7 +294,7 @@ class _Stages(Generic[Memory]):
         if self._filter is not None:
             job.held = self._filter.hold(job.original, motion.pixels(*job.original[0].shape), job.masks)
 
-    def _choose_networks(self, job: FrameJob[Memory]) -> None:
+    def _choose_networks(self, job: FrameJob) -> None:
         """A style whose mask is black here neither measures nor paints the frame."""
         if not job.masks:
             job.networks = [self._scenes[0].style(job.photo)]
@@ -309,7 +303,7 @@ class _Stages(Generic[Memory]):
         job.networks = [scene.style(job.photo, mask) for scene, mask in pairs]
         job.shown = [mask for _, mask in pairs]
 
-    def _blank(self, job: FrameJob[Memory]) -> tuple[Memory, Planes]:
+    def _blank(self, job: FrameJob) -> tuple[VideoFrame, Planes]:
         """A picture for the writer, and where on it the result goes; with side_by_side the original is on its left."""
         picture = self._writer.blank()
         planes = self._writer.planes(picture)
@@ -321,7 +315,7 @@ class _Stages(Generic[Memory]):
 
 def _run(
     reader: Reader,
-    writer: Writer[Memory],
+    writer: Writer,
     network: StyleNetwork,
     options: VideoOptions,
     workers: int,
@@ -372,7 +366,7 @@ def _pictures(path: Path, film: Reader, start: float) -> Iterator[Picture]:
         reader = VideoReader(path, start=start, copied=frozenset())
     except VideoError as error:
         raise VideoError(f"the mask {error}", hint=error.hint or "A mask is a picture or a video.") from error
-    with reader:
+    with closing(reader):
         for item in reader:
             if isinstance(item, Frame):
                 yield Picture(np.stack([*item.planes], axis=-1))
@@ -381,10 +375,10 @@ def _pictures(path: Path, film: Reader, start: float) -> Iterator[Picture]:
 
 
 def _at_rate(
-    items: Iterable[FrameJob[Memory] | OtherPacket], time_base: Fraction, fps: Fraction
-) -> Iterator[FrameJob[Memory] | OtherPacket]:
+    items: Iterable[FrameJob | OtherPacket], time_base: Fraction, fps: Fraction
+) -> Iterator[FrameJob | OtherPacket]:
     """Drop or repeat frames so that each comes at a multiple of 1 / fps; times are then counted in that unit."""
-    waiting: FrameJob[Memory] | None = None
+    waiting: FrameJob | None = None
     turn: int | None = None
     longest = max(1, round(_LONGEST_FILLED_GAP * fps))
     for item in items:

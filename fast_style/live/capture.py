@@ -127,14 +127,6 @@ class Capture:
         if self._thread.ident is not None:
             self._thread.join(timeout=2.0)
 
-    def __enter__(self) -> Capture:
-        """Enter the block."""
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        """Close at the end of the block."""
-        self.close()
-
 
 def _why(source: str) -> str:
     if not source.isdigit():

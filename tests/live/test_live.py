@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 
@@ -60,7 +61,7 @@ def test_keys_of_strength_stay_within_what_styles_learn() -> None:
 
 
 def test_a_file_plays_at_its_own_pace_and_old_frames_are_dropped(make_clip: Make) -> None:
-    with Capture(str(make_clip(frames=moving_square(12)))) as capture:  # 12 frames at 25 a second
+    with closing(Capture(str(make_clip(frames=moving_square(12))))) as capture:  # 12 frames at 25 a second
         start = time.perf_counter()
         capture.start()
         while not capture.ended:
@@ -120,7 +121,7 @@ def test_a_camera_that_comes_back_is_taken_up_again(monkeypatch: pytest.MonkeyPa
         if len(said) == 2 and len(shown) > 5:
             raise KeyboardInterrupt
 
-    with Capture("0") as capture:
+    with closing(Capture("0")) as capture:
         stylizers = [Stylizer(negative)]
         live = Live(capture, stylizers, None, controls=Controls(), options=LiveOptions(), say=say, sinks=[show])
         with pytest.raises(KeyboardInterrupt):
@@ -135,7 +136,7 @@ def test_opening_a_camera_and_a_recording_leaves_the_environment_alone(
         monkeypatch.delenv(name, raising=False)
     before = dict(os.environ)
     make_clip("recording.mkv", codec="av1")
-    with Capture(str(make_clip())):
+    with closing(Capture(str(make_clip()))):
         assert dict(os.environ) == before
 
 
