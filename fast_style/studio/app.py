@@ -8,8 +8,8 @@ import json
 import logging
 import re
 import secrets
+import shutil
 import tempfile
-import zipfile
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +34,7 @@ from fast_style.web import write_page
 
 _STATIC = Path(__file__).parent / "static"
 _MOST_JSON = 65_536
+_FRAME_SIZE = 640  # of the camera, px
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -292,12 +293,15 @@ class _Studio:
     async def frame(self, request: Request) -> Response:
         choice = _choice(dict(request.query_params))
         path = await self._receive(request, "tries", "frame")
+
+        def paint() -> bytes:
+            picture = load_image(path, size=_FRAME_SIZE, opaque=True)
+            return as_jpeg(self._painter.paint(request.path_params["name"], picture, choice), quality=80)
+
         try:
-            content = path.read_bytes()
+            return Response(await run_in_threadpool(paint), media_type="image/jpeg")
         finally:
             path.unlink()
-        painted = await run_in_threadpool(self._painter.frame, request.path_params["name"], content, choice)
-        return Response(painted, media_type="image/jpeg")
 
     async def add_film(self, request: Request) -> Response:
         name = self._library.style(request.path_params["name"]).name
@@ -333,12 +337,8 @@ class _Studio:
         """Write a page's folder, and pack it."""
         tries = self._library.place("tries")
         with tempfile.TemporaryDirectory(prefix=".page-", dir=tries) as temporary:
-            page = write_page([style], Path(temporary) / name, runtime=self._runtime)
-            archive = tries / f"{secrets.token_hex(16)}.zip"
-            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-                for path in sorted(page.rglob("*")):
-                    packed.write(path, Path(name) / path.relative_to(page))
-        return archive
+            write_page([style], Path(temporary) / name, runtime=self._runtime)
+            return Path(shutil.make_archive(str(tries / secrets.token_hex(16)), "zip", temporary, name))
 
     async def _receive(self, request: Request, place: str, kind: str) -> Path:
         path = self._library.place(place) / f".{secrets.token_hex(16)}"

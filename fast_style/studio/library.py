@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -146,16 +147,14 @@ class Library:
         """Make the folder of a new style, named after its title."""
         taken = {entry.name for entry in self._shipped}
         stem = name = file_name(title)
-        for number in range(2, 10_000):
+        for number in itertools.count(2):
             folder = self.place("styles") / name
             if name not in taken:
-                try:
+                with contextlib.suppress(FileExistsError):
                     folder.mkdir()
-                    return folder
-                except FileExistsError:
-                    pass
+                    break
             name = f"{stem}-{number}"
-        raise InputError(f"there are too many styles called {title}", hint="Give another title.")
+        return folder
 
     def rename(self, name: str, title: str) -> None:
         """Give an own style another title.

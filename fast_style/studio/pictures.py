@@ -12,17 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
-
 from fast_style.errors import FastStyleError, StudioError
 from fast_style.extras import missing_extra
-from fast_style.images import Picture, Pixels, load_image, save_image
+from fast_style.images import Picture, load_image, save_image
 from fast_style.studio.library import Library
 from fast_style.stylize.stylizer import Stylizer
 
 CARD_SIZE = 480
-FRAME_SIZE = 640
+# Hills by a lake at evening: what cards show until there is a photo of the user's own.
+_LANDSCAPE = Path(__file__).parent / "static" / "landscape.jpg"
 _OPEN_STYLES = 4
 _QUALITY = 90
 _log = logging.getLogger(__name__)
@@ -73,18 +71,13 @@ class Painter:
         with self._turn:
             return choice.of(self._stylizer(name)).picture(picture, blend=blend, keep_colors=colors)
 
-    def frame(self, name: str, jpeg: bytes, choice: Choice = DEFAULT) -> bytes:
-        """Paint a frame of the camera, JPEG in and out."""
-        picture = load_image(io.BytesIO(jpeg), size=FRAME_SIZE, opaque=True)
-        return as_jpeg(self.paint(name, picture, choice), quality=80)
-
     def card(self, name: str, photo: Path | None) -> Path:
-        """Return the picture of a style's card: what it makes of a photo, or of a drawn landscape."""
+        """Return the picture of a style's card: what it makes of a photo, or of a landscape."""
         path = self._library.style(name).path
         key = f"{path} {path.stat().st_mtime_ns} {photo.name if photo else ''}"
         target = self._library.place("tries") / f"card-{hashlib.sha256(key.encode()).hexdigest()[:32]}.jpg"
         if not target.is_file():
-            picture = load_image(photo, size=CARD_SIZE, opaque=True) if photo else Picture(landscape())
+            picture = load_image(photo or _LANDSCAPE, size=CARD_SIZE, opaque=True)
             save_image(self.paint(name, picture), target, quality=_QUALITY)
         return target
 
@@ -104,42 +97,6 @@ def as_jpeg(picture: Picture, *, quality: int = _QUALITY) -> bytes:
     out = io.BytesIO()
     save_image(picture, out, quality=quality, format="JPEG")
     return out.getvalue()
-
-
-def landscape(width: int = CARD_SIZE, height: int = 320) -> Pixels:
-    """Draw hills by a lake at evening: what cards show until there is a photo of the user's own."""
-    draw_size = (width * 2, height * 2)  # and shrunk, for smooth edges
-    down = np.linspace(0, 1, draw_size[1])[:, None, None]
-    sky = np.array([64, 110, 190]) * (1 - down) + np.array([255, 196, 140]) * down
-    image = Image.fromarray(np.broadcast_to(sky, (draw_size[1], draw_size[0], 3)).astype(np.uint8))
-    draw = ImageDraw.Draw(image)
-    across = np.linspace(0, 1, 97)
-    draw.ellipse((670, 170, 760, 260), fill=(255, 240, 200))
-    for cloud, (x, y) in enumerate(((180, 90), (380, 160), (800, 70))):
-        for puff in range(5):
-            draw.ellipse(
-                (x + puff * 36, y - puff % 3 * 14, x + 80 + puff * 36, y + 36), fill=(250, 225 - cloud * 8, 210)
-            )
-    hills = ((0.50, 0.10, 2.2, (112, 122, 160)), (0.60, 0.08, 3.7, (74, 104, 110)), (0.70, 0.05, 5.3, (52, 92, 62)))
-    for base, rise, waves, color in hills:
-        line = base - rise * (np.sin(across * waves * np.pi) + 0.4 * np.sin(across * waves * 8))
-        points = [(float(x) * draw_size[0], float(y) * draw_size[1]) for x, y in zip(across, line, strict=True)]
-        draw.polygon([(0, draw_size[1]), *points, draw_size], fill=color)
-    water = int(0.76 * draw_size[1])
-    draw.rectangle((0, water, *draw_size), fill=(70, 112, 150))
-    random = np.random.default_rng(7)
-    for x, y, length in random.integers((0, water, 12), (*draw_size, 70), (260, 3)):
-        draw.line((int(x), int(y), int(x + length), int(y)), fill=(240, 190, 150) if x % 3 else (40, 74, 110), width=3)
-    for x, tall in ((70, 190), (130, 250), (190, 150), (880, 210)):
-        for layer in range(4):
-            top = water - tall + layer * tall // 5
-            spread = 14 + layer * 13
-            draw.polygon(
-                [(x, top), (x - spread, top + tall // 3), (x + spread, top + tall // 3)], fill=(24, 58 + layer * 8, 44)
-            )
-    noise = random.normal(0, 5, (draw_size[1], draw_size[0], 1))
-    image = Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
-    return np.asarray(image.filter(ImageFilter.GaussianBlur(0.7)).resize((width, height), Image.Resampling.LANCZOS))
 
 
 @dataclass

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ _PREVIEWS = 24
 _MOST_STEPS_UNSEEN = 200
 _SHOWN_ROWS = 200
 _TRIES = 5
+_CAPTIONS = ("title", "artist", "year", "license")
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,7 @@ class Wish:
         start: ``nearest`` begins with the nearest shipped style, ``scratch`` with nothing; the name of a shipped style
             trains an adapter of it.
         keep_frame: Leave a frame around the painting.
-        artist: For the card.
-        year: For the card.
-        license: For the card.
+        artist: For the card, as are ``year`` and ``license``.
     """
 
     title: str
@@ -79,9 +79,8 @@ class Wish:
             raise InputError(f"the strength is {self.strength:g}; expected 0.25 to 4")
         if self.start not in {"nearest", "scratch", *(style.name for style in shipped_styles())}:
             raise InputError(f"the start is {self.start!r}; expected nearest, scratch or a shipped style")
-        for name in ("artist", "year", "license"):
-            value = getattr(self, name)
-            if len(value) > 120 or not (value.isprintable() or not value):
+        for name in _CAPTIONS:
+            if len(value := getattr(self, name)) > 120 or not value.isprintable():
                 raise InputError(f"the {name} is one line of up to 120 letters")
 
 
@@ -94,18 +93,9 @@ class Trainings:
         config: A TOML file with a recipe for all of them.
     """
 
-    def __init__(
-        self,
-        library: Library,
-        *,
-        program: Sequence[str] = PROGRAM,
-        config: Path | None = None,
-    ) -> None:
-        self.library = library
-        self._program = list(program)
-        self._config = config
-        self._lock = library.folder / "training.lock"
-        self._turn = threading.Lock()
+    def __init__(self, library: Library, *, program: Sequence[str] = PROGRAM, config: Path | None = None) -> None:
+        self.library, self._program, self._config = library, program, config
+        self._lock, self._turn = library.folder / "training.lock", threading.Lock()
 
     def start(self, wish: Wish, painting: Path, photos: Path) -> str:
         """Start a training and return the name of its style.
@@ -116,36 +106,18 @@ class Trainings:
         """
         if wish.start not in {"nearest", "scratch"}:  # an adapter fits the network that it was made for
             wish = replace(wish, network=find_style(wish.start).card.get("network", wish.network))
-        with self._turn:
-            lock = self._take()
-            folder = None
+        steps = wish.steps or self._steps(wish)
+        run = {"format": FORMAT, "title": wish.title, "network": wish.network, "steps": steps}
+        run |= {"asked": self._asked(wish, steps), "painting": f"painting{painting.suffix}", "photos": str(photos)}
+        with self._locked() as lock:
+            folder = self.library.new_run(wish.title)
             try:
-                folder = self.library.new_run(wish.title)
-                kept = folder / f"painting{painting.suffix}"
-                shutil.copyfile(painting, kept)
-                steps = wish.steps or self._steps(wish)
-                asked = ["--network", wish.network, "--steps", str(steps), "--strength", f"{wish.strength:g}"]
-                if wish.start not in {"nearest", "scratch"}:
-                    asked += ["--adapter-of", wish.start]
-                elif wish.start == "scratch":
-                    asked += ["--init", "scratch"]
-                if wish.keep_frame:
-                    asked.append("--keep-frame")
-                if self._config is not None:
-                    asked += ["--config", str(self._config)]
-                for name in ("title", "artist", "year", "license"):
-                    if value := getattr(wish, name):
-                        asked += [f"--{name}={value}"]  # a value may begin with a hyphen
-                run = {"format": FORMAT, "title": wish.title, "network": wish.network, "steps": steps, "asked": asked}
-                run |= {"painting": kept.name, "photos": str(photos)}
+                shutil.copyfile(painting, folder / run["painting"])
                 write_json(folder / "run.json", run)
                 self._spawn(folder, run, lock)
             except BaseException:
-                if folder is not None:
-                    shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)
                 raise
-            finally:
-                os.close(lock)
         return folder.name
 
     def resume(self, name: str) -> None:
@@ -157,12 +129,8 @@ class Trainings:
         folder = self.library.run(name)
         if self.describe(folder)["state"] == "done":
             raise StudioError(f"{name} is finished", hint="Start a new style.")
-        with self._turn:
-            lock = self._take()
-            try:
-                self._spawn(folder, read_run(folder), lock)
-            finally:
-                os.close(lock)
+        with self._locked() as lock:
+            self._spawn(folder, read_run(folder), lock)
 
     def wish(self, name: str, wish: str) -> None:
         """Ask a running training to ``pause``; or to ``stop``, which makes a style of what it has learned so far.
@@ -182,12 +150,8 @@ class Trainings:
             return
         if not self._checkpoint(folder).is_file():
             raise StudioError("nothing is learned yet that a style could be made of", hint="Go on, or delete it.")
-        with self._turn:
-            lock = self._take()
-            try:
-                self._spawn(folder, read_run(folder), lock, finish=True)
-            finally:
-                os.close(lock)
+        with self._locked() as lock:
+            self._spawn(folder, read_run(folder), lock, finish=True)
 
     def delete(self, name: str) -> None:
         """Delete an own style.
@@ -279,6 +243,20 @@ class Trainings:
         steps = round((wish.minutes - PREPARATION_MINUTES) * self.pace()[wish.network])
         return min(_MOST_STEPS, max(_LEAST_STEPS, steps))
 
+    def _asked(self, wish: Wish, steps: int) -> list[str]:
+        """The options of ``fast-style train``."""
+        asked = ["--network", wish.network, "--steps", str(steps), "--strength", f"{wish.strength:g}"]
+        if wish.start == "scratch":
+            asked += ["--init", "scratch"]
+        elif wish.start != "nearest":
+            asked += ["--adapter-of", wish.start]
+        if wish.keep_frame:
+            asked.append("--keep-frame")
+        if self._config is not None:
+            asked += ["--config", str(self._config)]
+        # A value may begin with a hyphen.
+        return asked + [f"--{name}={value}" for name in _CAPTIONS if (value := getattr(wish, name))]
+
     def _spawn(self, folder: Path, run: dict[str, Any], lock: int, *, finish: bool = False) -> None:
         """Start the process that watches the training; it holds the lock from here on."""
         checkpoint = self._checkpoint(folder)
@@ -297,18 +275,24 @@ class Trainings:
         nowhere = subprocess.DEVNULL
         subprocess.run(script, pass_fds=(lock,), stdin=nowhere, stdout=nowhere, stderr=nowhere, check=True)
 
-    def _take(self) -> int:
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
         """Take the lock that a training holds as long as it lives."""
-        lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
-        for _ in range(_TRIES):
+        with self._turn:
+            lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for _ in range(_TRIES):
+                    try:
+                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        break
+                    except BlockingIOError:  # perhaps another request only looks whether it is held
+                        time.sleep(0.02)
+                else:
+                    raise StudioError("a training is running, and there is one at a time", hint="Pause or stop it.")
                 os.truncate(lock, 0)
-                return lock
-            except BlockingIOError:  # perhaps only somebody who looks whether it is held
-                time.sleep(0.02)
-        os.close(lock)
-        raise StudioError("a training is running, and there is one at a time", hint="Pause or stop it.")
+                yield lock
+            finally:
+                os.close(lock)
 
     def _running(self) -> str | None:
         """Name what is being trained, on the word of the kernel."""

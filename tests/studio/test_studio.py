@@ -577,10 +577,3 @@ def test_a_damaged_film_is_said_to_be_damaged(client: Client) -> None:
     started = client.post("/api/styles/udnie/film", b"\0\0\0\x18ftypmp42" + bytes(100))["id"]
     failed = wait_for(lambda: (now := client.get(f"/api/films/{started}"))["state"] == "failed" and now)
     assert failed["error"].startswith("the film is not a video that can be read")
-
-
-def test_the_drawn_landscape_is_always_the_same() -> None:
-    from fast_style.studio.pictures import landscape
-
-    assert landscape().shape == (320, 480, 3)
-    np.testing.assert_array_equal(landscape(), landscape())
