@@ -64,7 +64,7 @@ def write_page(
     names = [stylizer.style.name for stylizer in opened]
     if len(set(names)) < len(names):
         raise InputError(f"two styles have one name: {', '.join(sorted(names))}", hint="Rename a file.")
-    if out.exists() and not _is_empty(out):
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if not _is_page(out):
             raise InputError(f"{out} exists and is not a page of fast-style", hint="Give another folder with -o.")
         if not force:
@@ -154,10 +154,6 @@ def _entry(stylizer: Stylizer) -> dict[str, Any]:
     }
 
 
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
-
-
 def _is_page(folder: Path) -> bool:
     return all((folder / name).is_file() for name in ("index.html", "worker.js", "styles.json"))
 
@@ -194,7 +190,7 @@ def _package_version(folder: Path) -> str | None:
 
 
 def _fetch_runtime(temporary: Path) -> Path:
-    """Let npm download the package, whose checksum it verifies, and unpack what the page needs; runs no script."""
+    """Let npm download the package, whose checksum it verifies, and unpack it; runs no script."""
     package = f"onnxruntime-web@{RUNTIME_VERSION}"
     remedy = "Get the package another way and give its folder with --runtime FOLDER."
     npm = shutil.which("npm")
@@ -217,10 +213,7 @@ def _fetch_runtime(temporary: Path) -> Path:
         raise WebError(f"npm cannot fetch {package}: {reason[-1] if reason else 'no archive came'}", hint=remedy)
     try:
         with tarfile.open(archives[0]) as archive:
-            wanted = {"package/package.json", *(f"package/dist/{name}" for name in RUNTIME_FILES)}
-            for member in archive.getmembers():
-                if member.name in wanted:
-                    archive.extract(member, temporary, filter="data")
+            archive.extractall(temporary, filter="data")
     except (tarfile.TarError, EOFError) as error:
         raise WebError(f"what npm fetched for {package} is damaged: {error}", hint=remedy) from error
     return temporary / "package"
