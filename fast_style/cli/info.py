@@ -19,7 +19,7 @@ from fast_style.errors import FastStyleError
 from fast_style.model import PROVIDERS, core_count
 from fast_style.styles.catalog import find_style, shipped_styles
 
-PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python", "pyvirtualcam", "torch")
+PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python", "torch")
 
 
 def info(

@@ -23,10 +23,7 @@ from fast_style.files import check_new
 from fast_style.stylize.checks import check_blend, check_size
 
 if TYPE_CHECKING:
-    from fast_style.live.capture import Capture
-    from fast_style.live.session import Live
     from fast_style.live.window import Controls
-    from fast_style.stylize.stylizer import Stylizer
 
 
 @Parameter(name="*")
@@ -37,7 +34,7 @@ class LiveLook(Look):
     Args:
         size: Shrink the long side to this many px.
         side_by_side: Show the camera's picture, too.
-        mirror: Mirror horizontally (default: on for cameras, off for files and with a virtual camera).
+        mirror: Mirror horizontally (default: on for cameras, off for files).
     """
 
     size: int | None = 640
@@ -71,7 +68,6 @@ class Output:
     Args:
         record: Record to this video.
         stills: Folder for the stills that s saves.
-        virtual_camera: Offer the result to other programs as a camera; needs pyvirtualcam.
         headless: Open no window; stop with Ctrl-C, or when the file ends.
         seconds: Stop after this long.
         force: Overwrite the recording if it exists.
@@ -79,13 +75,12 @@ class Output:
 
     record: Path | None = None
     stills: Path = Path()
-    virtual_camera: Flag = False
     headless: Flag = False
     seconds: float | None = None
     force: Flag = False
 
     def check(self) -> None:
-        """Raise InputError for what cannot be, before any window opens; ImportError without the extra it needs."""
+        """Raise InputError for what cannot be, before any window opens."""
         if self.seconds is not None and not self.seconds > 0:
             raise InputError(f"seconds is {self.seconds}; expected more than 0")
         if self.record is not None:
@@ -94,8 +89,6 @@ class Output:
             raise InputError(f"{self.stills} is not a folder; expected one for stills")
         from fast_style.films.writer import check_video_name  # needs the extra "video"
 
-        if self.virtual_camera:
-            import pyvirtualcam  # noqa: F401  # needs the extra "virtual-camera"
         if self.record is not None:
             check_video_name(self.record)
         if not self.headless:
@@ -125,8 +118,10 @@ def webcam(
     if not style:
         raise InputError("no style was given", hint="See 'fast-style webcam --help'.")
     output.check()
-    # This needs the extra "video", too.
+    # These need the extra "video", too.
     from fast_style.live.capture import Capture
+    from fast_style.live.session import Live, LiveOptions
+    from fast_style.live.window import Window
 
     opened = [engine.style(name, look.strength).open(engine.threads) for name in style]
     stylizers = [each for stylizer in opened for each in stylizer.each()]
@@ -134,7 +129,10 @@ def webcam(
     status = DONE
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(contextlib.closing(Capture(source)))
-        live = _live(stack, capture, stylizers, look, output)
+        window = None if output.headless else stack.enter_context(contextlib.closing(Window("fast-style")))
+        controls = look.controls(mirror=not capture.is_file, recording=output.record is not None)
+        options = LiveOptions(look.size, output.record, output.stills, output.seconds)
+        live = Live(capture, stylizers, window, controls=controls, options=options, say=_say)
         try:
             live.run()
         except KeyboardInterrupt:
@@ -144,33 +142,6 @@ def webcam(
     if not live.figures.frames:
         raise CameraError(f"{capture.shown} gave no frame", hint="Another program may be using it.")
     return status
-
-
-def _live(
-    stack: contextlib.ExitStack, capture: Capture, stylizers: list[Stylizer], look: LiveLook, output: Output
-) -> Live:
-    """A live session, with its window and its virtual camera, which the stack closes."""
-    from fast_style.live.session import Live, LiveOptions
-    from fast_style.live.virtual_camera import VirtualCamera
-    from fast_style.live.window import Window
-
-    window = camera = None
-    if not output.headless:
-        window = Window("fast-style")
-        stack.callback(window.close)
-    if output.virtual_camera:
-        camera = VirtualCamera(_say)
-        stack.callback(camera.close)
-    mirror = not capture.is_file and not output.virtual_camera
-    return Live(
-        capture,
-        stylizers,
-        window,
-        controls=look.controls(mirror=mirror, recording=output.record is not None),
-        options=LiveOptions(look.size, output.record, output.stills, output.seconds),
-        say=_say,
-        sinks=[] if camera is None else [camera.send],
-    )
 
 
 def check_display() -> None:

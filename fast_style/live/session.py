@@ -84,7 +84,6 @@ class Live:
         capture: Where frames come from.
         stylizers: The styles; each is run once before the first frame is shown, so that switching costs nothing.
         display: Where frames go, or None.
-        sinks: Called with each shown (H, W, 3) uint8 BGR frame, such as a virtual camera.
         options: See :class:`LiveOptions`.
         say: Called with messages for the user: a still was saved, the camera was lost.
     """
@@ -98,10 +97,9 @@ class Live:
         controls: Controls,
         options: LiveOptions,
         say: Callable[[str], None],
-        sinks: list[Callable[[Pixels], None]] | None = None,
     ) -> None:
         self.capture, self.stylizers, self.display = capture, stylizers, display
-        self.controls, self.options, self.say, self.sinks = controls, options, say, sinks or []
+        self.controls, self.options, self.say = controls, options, say
         self.figures = Figures()
         self._scenes = [Scene(stylizer.network, background=True) for stylizer in stylizers]
         self._recorder: Recorder | None = None
@@ -154,8 +152,6 @@ class Live:
             shown = np.concatenate([photo, shown], axis=1)
         if controls.recording:
             self._record(shown, shot.time)
-        for sink in self.sinks:
-            sink(shown)
         if self.display is not None:
             self.display.show(self._annotated(shown), controls)
         self._last = shown

@@ -113,12 +113,6 @@ def test_a_verb_without_its_libraries_says_in_one_line_which_extra_to_install(ve
     assert sorted(place.rglob("*")) == before  # nothing was done before the import failed
 
 
-def test_a_virtual_camera_has_an_extra_of_its_own(place: Path) -> None:
-    done = run_without("pyvirtualcam", "webcam -s udnie --headless --virtual-camera", place)
-    said = f"error: pyvirtualcam is not installed: {install_command('virtual-camera')}\n"
-    assert (done.returncode, done.stderr) == (2, said)
-
-
 def test_a_module_that_no_extra_brings_is_not_hidden(place: Path) -> None:
     done = run_without("PIL", "stylize photo.png -s udnie", place)
     assert done.returncode == 1
