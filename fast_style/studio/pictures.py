@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import logging
 import secrets
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ class Painter:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._turn = threading.Lock()
-        self._open: OrderedDict[tuple[str, int], Stylizer] = OrderedDict()
+        # A file that was written anew is opened anew.
+        self._open = functools.lru_cache(_OPEN_STYLES)(lambda path, _written: Stylizer(path))
 
     def paint(
         self, name: str, picture: Picture, choice: Choice = DEFAULT, *, blend: float = 1.0, colors: bool = False
@@ -83,13 +84,7 @@ class Painter:
 
     def _stylizer(self, name: str) -> Stylizer:
         path = self._library.style(name).path
-        key = (str(path), path.stat().st_mtime_ns)
-        if key not in self._open:
-            self._open[key] = Stylizer(path)
-            if len(self._open) > _OPEN_STYLES:
-                self._open.popitem(last=False)
-        self._open.move_to_end(key)
-        return self._open[key]
+        return self._open(path, path.stat().st_mtime_ns)
 
 
 def as_jpeg(picture: Picture, *, quality: int = _QUALITY) -> bytes:
