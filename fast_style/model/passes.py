@@ -1,4 +1,4 @@
-"""Passes: what a network that paints from coarse to fine is told, and in which sizes it paints.
+"""Passes: what a network that paints from coarse to fine is told, and in how many passes it paints.
 
 A network's strokes have a size in pixels. A small copy of the photo, stylized and enlarged, has strokes that are large
 for the picture, but soft. Stylizing it once more, mixed with the photo, sharpens them and brings back what the copy
@@ -19,6 +19,8 @@ COARSEST = 160
 # Networks that do not begin at this one, px: the size of their training, so that small photos take one pass.
 COARSEST_UNTRAINED = 1024
 MOST_PASSES = 8
+# Smallest side of a draft, px: networks take no smaller picture.
+SMALLEST_DRAFT = 16
 # Share of the draft where the photo is flat, and where it has much detail for this photo.
 FLAT_SHARE, DETAIL_SHARE = 0.7, 0.1
 # Radii of the blurs, px of the draft: of what counts as detail, and of the detail's surroundings.
@@ -32,13 +34,11 @@ def count_passes(long_side: int, coarsest: int = COARSEST) -> int:
     return min(MOST_PASSES, 1 + max(0, round(math.log2(long_side / coarsest))))
 
 
-def draft_sizes(size: tuple[int, int], passes: int, *, smallest: int = 16) -> list[tuple[int, int]]:
-    """Return (width, height), px, of the drafts, from coarse to fine; the last pass has the photo's size.
+def count_fitting(size: tuple[int, int], passes: int) -> int:
+    """Return how many of so many passes a photo has room for: no draft has a side under 16 px.
 
     Args:
         size: Width and height of the photo, px.
-        passes: Number of passes; those with a side under ``smallest`` px are left out.
-        smallest: Px.
+        passes: Number of passes.
     """
-    sizes = [(round(size[0] / 2**step), round(size[1] / 2**step)) for step in range(passes - 1, 0, -1)]
-    return [draft for draft in sizes if min(draft) >= smallest]
+    return min(passes, 1 + max(0, math.floor(math.log2(min(size) / SMALLEST_DRAFT))))

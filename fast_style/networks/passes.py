@@ -38,7 +38,7 @@ def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -
     seen, smaller = photo, None
     with torch.no_grad():
         for step in range(passes - 1, -1, -1):
-            copy = photo if step == 0 else F.avg_pool2d(photo, 2**step)
+            copy = photo if step == 0 else _reduced(photo, 2**step)
             seen = copy
             if smaller is not None:
                 draft = stylize(smaller[1]).float().clamp(0.0, 1.0)
@@ -71,5 +71,13 @@ def _blurred(image: Tensor, radius: int) -> Tensor:
     return image
 
 
+def _reduced(photo: Tensor, factor: int) -> Tensor:
+    """Average squares, smaller at the right and the bottom: (N, 3, H, W) to (N, 3, ⌈H / factor⌉, ⌈W / factor⌉)."""
+    return F.avg_pool2d(photo, factor, ceil_mode=True, count_include_pad=False)
+
+
 def _enlarged(image: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(image, size=like.shape[-2:], mode="bicubic", align_corners=False)
+    """Enlarge by two, and cut to the size of the copy."""
+    # With antialiasing, which does nothing else here, the kernel is that of Pillow and not steeper.
+    enlarged = F.interpolate(image, scale_factor=2.0, mode="bicubic", antialias=True)
+    return enlarged[..., : like.shape[-2], : like.shape[-1]]

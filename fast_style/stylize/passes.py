@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.images import Pixels, fit_size, to_float
+from fast_style.images import Pixels, to_float
 from fast_style.model.passes import (
     DETAIL_RADIUS,
     DETAIL_SHARE,
@@ -15,9 +16,8 @@ from fast_style.model.passes import (
     LEAST_DETAIL,
     MUCH_DETAIL,
     SURROUNDINGS_RADIUS,
-    draft_sizes,
+    count_fitting,
 )
-from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.rasters import OverRaster, Raster
 
 # Largest long side of the map of the draft's share, px: finer detail than this of a large photo does not matter.
@@ -32,16 +32,16 @@ def underpaint(stylize: Callable[[Raster], Pixels], photo: Raster, *, passes: in
         photo: The photo.
         passes: Number of passes; 1 returns the photo.
     """
-    seen: Raster | None = None
-    for size in [*draft_sizes(photo.size, passes, smallest=SMALLEST_SIDE), photo.size]:
-        copy = photo if size == photo.size else photo.shrunk(size)
-        if seen is None:
-            seen = copy
-            continue
-        small = photo.shrunk(fit_size(seen.size, _MAP_SIDE))
+    factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
+    seen = photo.reduced(factors[0]) if factors else photo
+    for factor in factors:
+        draft = stylize(seen)
+        copy = photo if factor == 2 else photo.reduced(factor // 2)
+        # The map is at the draft's size, and smaller for a large photo.
+        coarser = 2 ** max(0, math.ceil(math.log2(max(draft.shape) / _MAP_SIDE)))
+        small = photo.reduced(factor * coarser)
         share = draft_share(to_float(small.read((0, 0, *small.size))))
-        seen = OverRaster(copy, stylize(seen), share)
-    assert seen is not None
+        seen = OverRaster(copy, draft, share, 2 * coarser)
     return seen
 
 

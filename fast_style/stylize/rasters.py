@@ -31,6 +31,9 @@ class Raster(Protocol):
     def shrunk(self, size: tuple[int, int]) -> Raster:
         """Resample the whole to (width, height) px, with 8 bits a channel."""
 
+    def reduced(self, factor: int) -> Raster:
+        """Average squares with this side, px, smaller at the right and the bottom, with 8 bits a channel."""
+
 
 class ArrayRaster:
     """A picture that is in memory.
@@ -56,40 +59,57 @@ class ArrayRaster:
         """Resample the whole with Lanczos."""
         return ArrayRaster(resize(Picture(self.pixels), size).pixels)
 
+    def reduced(self, factor: int) -> ArrayRaster:
+        """Average squares of pixels."""
+        return ArrayRaster(np.asarray(Image.fromarray(self.pixels).reduce(factor)))
+
 
 class OverRaster:
-    """A photo into which a smaller stylized draft, enlarged, is mixed part by part.
+    """A photo into which a draft of half its size, enlarged, is mixed part by part.
 
     Args:
         photo: The photo.
-        draft: (H, W, 3) uint8, smaller.
-        share: Share of the draft, 0 to 1, by place: (h, w) float32.
+        draft: (⌈H / 2⌉, ⌈W / 2⌉, 3) uint8.
+        share: Share of the draft, 0 to 1, by place: (⌈H / factor⌉, ⌈W / factor⌉) float32.
+        factor: How much smaller the share is than the photo.
     """
 
-    def __init__(self, photo: Raster, draft: Pixels, share: NDArray[np.float32]) -> None:
-        self.photo, self.draft, self.share = photo, draft, share
+    def __init__(self, photo: Raster, draft: Pixels, share: NDArray[np.float32], factor: int = 2) -> None:
+        self.photo, self.draft, self.share, self.factor = photo, draft, share, factor
         self.size = photo.size
 
     def read(self, box: Box) -> Part:
         """Mix a part."""
         part = self.photo.read(box)
-        share = self._enlarged(self.share, box)[..., None]
-        draft = self._enlarged(self.draft, box) * np.float32(1 if part.dtype == np.uint8 else 257)
+        share = _enlarged(self.share, self.factor, box)[..., None]
+        draft = _enlarged(self.draft, 2, box) * np.float32(1 if part.dtype == np.uint8 else 257)
         mixed = part + share * (draft - part) + np.float32(0.5)
         return mixed.astype(part.dtype)
 
-    def shrunk(self, size: tuple[int, int]) -> Raster:
-        """Mix the whole at another size."""
-        return OverRaster(self.photo.shrunk(size), ArrayRaster(self.draft).shrunk(size).pixels, self.share)
+    def shrunk(self, size: tuple[int, int]) -> ArrayRaster:
+        """Mix the whole and resample it."""
+        return self._mixed().shrunk(size)
 
-    def _enlarged(self, array: NDArray[Any], box: Box) -> NDArray[np.float32]:
-        """Enlarge an array in a part of the photo, with its surroundings, so that parts meet without a seam."""
-        height, width = array.shape[:2]
-        across, down = width / self.size[0], height / self.size[1]
-        left, top, right, bottom = box[0] * across, box[1] * down, box[2] * across, box[3] * down
-        first = max(0, math.floor(left) - _AROUND), max(0, math.floor(top) - _AROUND)
-        last = min(width, math.ceil(right) + _AROUND), min(height, math.ceil(bottom) + _AROUND)
-        seen = Image.fromarray(np.ascontiguousarray(array[first[1] : last[1], first[0] : last[0]]))
-        place = left - first[0], top - first[1], right - first[0], bottom - first[1]
-        enlarged = seen.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BICUBIC, box=place)
-        return np.asarray(enlarged, np.float32)
+    def reduced(self, factor: int) -> ArrayRaster:
+        """Mix the whole and average squares of pixels."""
+        return self._mixed().reduced(factor)
+
+    def _mixed(self) -> ArrayRaster:
+        half = self.photo.reduced(2)  # enough for statistics, and a quarter of the memory
+        whole = half.read((0, 0, *half.size))
+        width, height = half.size
+        share = Image.fromarray(self.share).resize((width, height), Image.Resampling.BICUBIC)
+        mixed = whole + np.asarray(share)[..., None] * (self.draft.astype(np.float32) - whole)
+        return ArrayRaster((mixed + np.float32(0.5)).astype(np.uint8))
+
+
+def _enlarged(array: NDArray[Any], factor: int, box: Box) -> NDArray[np.float32]:
+    """Enlarge a part of an array, with its surroundings, so that parts meet without a seam."""
+    height, width = array.shape[:2]
+    left, top, right, bottom = (side / factor for side in box)
+    first = max(0, math.floor(left) - _AROUND), max(0, math.floor(top) - _AROUND)
+    last = min(width, math.ceil(right) + _AROUND), min(height, math.ceil(bottom) + _AROUND)
+    seen = Image.fromarray(np.ascontiguousarray(array[first[1] : last[1], first[0] : last[0]]))
+    place = left - first[0], top - first[1], right - first[0], bottom - first[1]
+    enlarged = seen.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BICUBIC, box=place)
+    return np.asarray(enlarged, np.float32)

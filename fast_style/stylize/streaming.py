@@ -76,7 +76,13 @@ class StreamedRaster:
 
     def shrunk(self, size: tuple[int, int]) -> StreamedRaster:
         """Resample the whole with Lanczos, to 8 bits a channel; parts are computed when they are read."""
-        image = _resized(self.image, size)
+        return self._shallow(_resized(self.image, size))
+
+    def reduced(self, factor: int) -> StreamedRaster:
+        """Average squares of pixels, to 8 bits a channel; parts are computed when they are read."""
+        return self._shallow(self.image.shrink(factor, factor, ceil=True))
+
+    def _shallow(self, image: pyvips.Image) -> StreamedRaster:
         return StreamedRaster((image >> 8).cast("uchar") if self.deep else image, None, None)
 
 

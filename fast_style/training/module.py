@@ -27,8 +27,8 @@ from fast_style.losses import (
     draw_strip,
     draw_window,
 )
+from fast_style.model.passes import count_fitting
 from fast_style.networks import (
-    SMALLEST_SIDE,
     Condition,
     InstanceNormalization,
     StyleSets,
@@ -170,8 +170,7 @@ class StyleModule(pl.LightningModule):
             pictures: Tensor = self.network(image.contiguous(memory_format=torch.channels_last), condition)
             return pictures.float()
 
-        # A network takes pictures from 16 px up, so small crops have fewer drafts.
-        most = min(self.recipe.passes, 1 + int(math.log2(min(photos.shape[-2:]) / SMALLEST_SIDE)))
+        most = count_fitting((photos.shape[-1], photos.shape[-2]), self.recipe.passes)
         return stylize(add_draft(stylize, photos, int(random.integers(most)) + 1))
 
     def loss_of(self, style: int, step: int | None = None) -> WeightedSum:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fast_style import Stylizer
 from fast_style.errors import InputError
 from fast_style.images import Pixels, to_float
-from fast_style.model.passes import DETAIL_SHARE, FLAT_SHARE, count_passes, draft_sizes
+from fast_style.model.passes import DETAIL_SHARE, FLAT_SHARE, count_fitting, count_passes
 from fast_style.networks import passes as in_training
 from fast_style.stylize.passes import draft_share, underpaint
 from fast_style.stylize.rasters import ArrayRaster, Raster
@@ -64,7 +64,8 @@ def test_any_photo_keeps_its_size_and_no_draft_is_too_small(height: int, width: 
     painted = paint(np.zeros((height, width, 3), np.uint8), passes, spy(seen))
     assert painted.shape == (height, width, 3)
     assert min(min(size) for size in seen) >= 16
-    assert seen[:-1] == [size[::-1] for size in draft_sizes((width, height), passes)]
+    assert len(seen) == count_fitting((width, height), passes)
+    assert all(seen[i] == tuple(-(-side // 2) for side in seen[i + 1]) for i in range(len(seen) - 1))
 
 
 def test_the_draft_has_most_where_the_photo_is_flat_and_least_where_it_is_detailed() -> None:
@@ -85,11 +86,13 @@ def test_training_and_runtime_mix_the_draft_alike(height: int, width: int, seed:
     assert np.abs(draft_share(photo) - expected).max() < 1e-4
 
 
-def test_training_and_runtime_paint_alike() -> None:
-    smooth = np.random.default_rng(0).random((4, 6, 3))
-    photo = np.kron(smooth, np.ones((32, 32, 1)))
-    photo[:64, :64] += 0.2 * np.random.default_rng(1).random((64, 64, 1))
-    pixels = np.round(photo / photo.max() * 255).astype(np.uint8)
+@settings(deadline=None)
+@given(st.integers(64, 90), st.integers(64, 90), st.integers(0, 9))
+def test_training_and_runtime_paint_alike(height: int, width: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    pixels = np.kron(random.integers(0, 255, (6, 6, 3)), np.ones((15, 15, 1), int))[:height, :width].astype(np.uint8)
+    pixels[:32, :32] //= 2
+    pixels[:32, :32] += random.integers(0, 60, (32, 32, 3), np.uint8)
 
     def inverted(image: torch.Tensor) -> torch.Tensor:
         return 1 - image
@@ -97,8 +100,7 @@ def test_training_and_runtime_paint_alike() -> None:
     seen = in_training.add_draft(inverted, torch.from_numpy(to_float(pixels)), 3)
     expected = inverted(seen)[0].permute(1, 2, 0).numpy() * 255
     painted = paint(pixels, 3, lambda raster: 255 - unchanged(raster))
-    # Copies are shrunk with Lanczos here and by means there, and enlarged with slightly other bicubics.
-    assert np.abs(painted - expected).mean() < 2
+    assert np.abs(painted - expected).max() <= 2.5  # rounded to 8 bits at each pass
 
 
 def test_no_gradient_flows_through_a_draft() -> None:
