@@ -103,14 +103,14 @@ class Recipe:
     precision: Precision = "auto"
     tune: Tune = "network"
     steps: int | None = None
-    size: int = 384
+    size: int = 320
     rim: int | None = None
     batch: int = 1
     style_size: int | None = None
     vgg: str = "caffe-vgg19"
     objective: Objective = BOLD
     passes: int = 3
-    kept: float = 0.3
+    kept: float = 0.45
     border_weight: float = 30.0
     steady_weight: float = 0.0
     steady_since: float = 0.6

@@ -127,6 +127,6 @@ BOLD = Objective(
     tv_weight=0.1,
     color_weight=8.0,
     places_weight=2.0,
-    similarity_weight=8.0,
+    similarity_weight=12.0,
     tone_weight=3.0,
 )
