@@ -52,7 +52,7 @@ class StyleSets(nn.Module):
         Returns:
             Scales and shifts by the name of the normalization layer.
         """
-        mixed = torch.einsum("nk,kpac->npac", weights, torch.stack(list(self.values)))
+        mixed = (weights[:, :, None, None, None] * torch.stack(list(self.values))).sum(dim=1)
         return self._split(self._at(mixed, strength))
 
     def one(self, style: int, strength: float = 1.0) -> dict[str, Affine]:
@@ -65,7 +65,8 @@ class StyleSets(nn.Module):
         """(N, P, 2, C) at (N, 1) strengths to (N, 2, C)."""
         power = strength.log() / math.log(4.0)
         powers = torch.cat([power**exponent for exponent in range(values.shape[1])], dim=1)
-        return torch.einsum("np,npac->nac", powers, values)
+        # Not a product of matrices, which autocast would compute in bfloat16: normalizations need float32.
+        return (powers[:, :, None, None] * values).sum(dim=1)
 
     def _split(self, values: Tensor) -> dict[str, Affine]:
         parts = values.split(list(self.layers.values()), dim=-1)

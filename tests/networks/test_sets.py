@@ -58,3 +58,10 @@ def test_only_the_style_that_is_painted_gets_a_gradient(network: TransformerNetw
     network(torch.rand(1, 3, 40, 32), Condition(affines=sets.one(1, 0.5))).sum().backward()
     assert sets.values[0].grad is None
     assert sets.values[1].grad is not None
+
+
+def test_scales_and_shifts_stay_float32_where_convolutions_are_bfloat16(sets: StyleSets) -> None:
+    weights, strength = torch.tensor([[0.3, 0.7]]), torch.tensor([[2.0]])
+    with torch.autocast("cpu", torch.bfloat16):
+        affines = [*sets.one(0, 2.0).values(), *sets(weights, strength).values()]
+    assert all(values.dtype == torch.float32 for affine in affines for values in (affine.scale, affine.shift))
