@@ -10,8 +10,6 @@ from typing import Literal
 
 from fast_style.errors import DatasetError, FastStyleError, InputError, VideoError
 from fast_style.images import WRITABLE_SUFFIXES, find_photos
-from fast_style.photos import places
-from fast_style.photos.ledger import Ledger
 from fast_style.photos.shards import Shard
 
 Format = Literal["png", "jpg", "webp", "tif"]
@@ -56,7 +54,8 @@ class Job:
     @property
     def names(self) -> tuple[str, str]:
         """What the ledger of the folder calls the photo and its result."""
-        return str(self.source.resolve()), self.target.relative_to(self.folder or "").as_posix()
+        target = self.target if self.folder is None else self.target.relative_to(self.folder)
+        return str(self.source.resolve()), target.as_posix()
 
 
 def plan_jobs(
@@ -103,24 +102,6 @@ def plan_jobs(
             if shard is None or shard.holds(job.names[1]):
                 jobs.append(job)
     return jobs
-
-
-def is_done(job: Job, ledger: Ledger | None, *, force: bool) -> bool:
-    """Whether a photo was done before, and neither it nor the settings have changed.
-
-    Args:
-        job: The job of a photo.
-        ledger: Ledger of the job's folder, or None.
-        force: Do everything again, and overwrite what exists.
-
-    Raises:
-        InputError: The result exists and may not be overwritten, or its place cannot be looked at.
-    """
-    if force or job.target == STREAM or places.state(str(job.target)) is None:
-        return False
-    if ledger is None:
-        raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
-    return ledger.skips(ledger.look(*job.names))
 
 
 def check_video(job: Job, *, force: bool) -> None:

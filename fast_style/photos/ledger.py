@@ -8,16 +8,13 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from fast_style.errors import InputError
-from fast_style.photos import places
 from fast_style.photos.shards import Shard
 
 NAME = ".fast-style{own}.jsonl"
-# A store's objects cannot be appended to: they are put again as they grow, up to this size, bytes.
-_PART_BYTES = 2**20
 
 Kind = Literal["begun", "done", "failed"]
 
@@ -75,47 +72,42 @@ class Ledger:
         base: What names of photos and results are relative to; by default the folder.
         own: Ends the name of the file that is written: another for each worker.
         shard: Only names that it holds are kept in memory.
-        read: Whether to read what the ledgers say now; otherwise :meth:`learn` is told.
     """
 
     def __init__(
         self,
-        home: str | Path,
+        home: Path,
         settings: Mapping[str, object],
         *,
-        base: str | None = None,
+        base: Path | None = None,
         own: str = "",
         shard: Shard = Shard(),
-        read: bool = True,
     ) -> None:
-        self.home = str(home)
-        self._base = self.home if base is None else base
+        self.home, self._base = home, home if base is None else base
         self._settings = json.dumps(settings, sort_keys=True)
         self._digest = _digest(self._settings)[:16]
-        self._own, self._shard = own, shard
+        self._file, self._shard = home / NAME.format(own=own), shard
         self._lock = threading.Lock()
         self._known: dict[str, list[Entry]] = {}
-        self._read: dict[str, int] = {}
-        self._text, self._part, self._torn = "", 0, False
-        if read:
-            self.refresh()
+        self._read: dict[Path, int] = {}
+        self._torn = False
+        self.refresh()
 
     def refresh(self) -> None:
         """Read what others have added to the ledgers."""
-        for file in places.listed(self.home, NAME.format(own="*")):
-            is_own = PurePosixPath(file).name == PurePosixPath(self._file()).name
-            if is_own and file in self._read:
+        for file in sorted(self.home.glob(NAME.format(own="*"))):
+            if file == self._file and file in self._read:
                 continue
-            with contextlib.suppress(InputError), places.reading(file) as stream:
+            with contextlib.suppress(OSError), file.open("rb") as stream:
                 before = self._read.get(file, 0)
                 stream.seek(before)
                 content = stream.read()
                 whole = content.rfind(b"\n") + 1
                 self._read[file] = before + whole
-                self._torn |= is_own and whole < len(content)
-                self.learn(content.decode("utf-8", "replace").splitlines())
+                self._torn |= file == self._file and whole < len(content)
+                self._learn(content.decode("utf-8", "replace").splitlines())
 
-    def learn(self, lines: Iterable[str]) -> None:
+    def _learn(self, lines: Iterable[str]) -> None:
         """Take in the lines of one ledger, in their order."""
         last: dict[tuple[str, str], Entry] = {}
         for line in lines:
@@ -129,15 +121,14 @@ class Ledger:
             for (name, _), entry in last.items():
                 self._known.setdefault(name, []).append(entry)
 
-    def lines(self, result: str) -> list[str]:
-        """What is known of a result, for the ledger of another worker to learn."""
-        return [_line(result, entry) for entry in self._known.get(result, [])]
-
     def look(self, source: str, result: str) -> Work:
-        """See how a photo and the place of its result are now."""
-        there = places.state(places.join(self._base, source))
-        origin = _digest(f"{source} {there} {self._settings}")
-        return Work(result, origin, places.state(places.join(self._base, result)))
+        """See how a photo and the place of its result are now.
+
+        Raises:
+            InputError: They cannot be looked at.
+        """
+        origin = _digest(f"{source} {file_state(self._base / source)} {self._settings}")
+        return Work(result, origin, file_state(self._base / result))
 
     def is_done(self, work: Work) -> bool:
         """Whether the result was made from this photo with these settings, and both are as they were then."""
@@ -169,28 +160,22 @@ class Ledger:
         if not self.is_ours(work):
             self.refresh()  # perhaps another worker has just made it
             if not self.is_ours(work):
-                target = places.join(self._base, work.result)
-                raise InputError(f"{target} exists", hint="Give --force to overwrite it.")
+                raise InputError(f"{self._base / work.result} exists", hint="Give --force to overwrite it.")
         if not self.is_done(work):
             return False
         if not any(entry.kind == "done" and entry.state == work.there for entry in self._known.get(work.result, [])):
-            self.end([(work, 0.0, "")])  # its worker was killed between the result and this line
+            self.end(work, 0.0, "")  # its worker was killed between the result and this line
         return True
 
-    def begin(self, works: Iterable[Work]) -> None:
+    def begin(self, work: Work) -> None:
         """Note, before anything is done, what is to be made."""
-        now = time.time()
-        self._write((work.result, Entry("begun", work.origin, work.there, self._digest, now)) for work in works)
+        self._write(work.result, Entry("begun", work.origin, work.there, self._digest, time.time()))
 
-    def end(self, works: Iterable[tuple[Work, float, str]]) -> None:
-        """Note what became of works, each with seconds and an error; one that is empty means that it is done."""
-        now = time.time()
-        entries = []
-        for work, seconds, error in works:
-            kind: Kind = "failed" if error else "done"
-            there = None if error else places.state(places.join(self._base, work.result))
-            entries.append((work.result, Entry(kind, work.origin, there, self._digest, now, seconds, error)))
-        self._write(entries)
+    def end(self, work: Work, seconds: float, error: str) -> None:
+        """Note what became of a work; an empty error means that it is done."""
+        kind: Kind = "failed" if error else "done"
+        there = None if error else file_state(self._base / work.result)
+        self._write(work.result, Entry(kind, work.origin, there, self._digest, time.time(), seconds, error))
 
     def deaths(self, work: Work) -> int:
         """How many workers have begun this and not come to its end."""
@@ -201,28 +186,29 @@ class Ledger:
         entries = (entry for entry in self._known.get(result, []) if entry.settings == self._digest)
         return max(entries, key=lambda entry: (entry.at, entry.kind != "begun"), default=None)
 
-    def _write(self, entries: Iterable[tuple[str, Entry]]) -> None:
-        noted = list(entries)
-        text = "".join(f"{_line(name, entry)}\n" for name, entry in noted)
-        if not text:
-            return
+    def _write(self, name: str, entry: Entry) -> None:
+        text = f"{_line(name, entry)}\n"
         with self._lock:
-            if places.is_remote(self.home):
-                if len(self._text) > _PART_BYTES:
-                    self._text, self._part = "", self._part + 1
-                self._text += text
-                places.put(self._file(), self._text.encode())
-            else:
-                path = Path(self._file())
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("a", encoding="utf-8") as file:
-                    # A line of which a killed worker wrote half must not spoil this one.
-                    file.write("\n" + text if self._torn else text)
-                self._torn = False
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.open("a", encoding="utf-8") as file:
+                # A line of which a killed worker wrote half must not spoil this one.
+                file.write("\n" + text if self._torn else text)
+            self._torn = False
 
-    def _file(self) -> str:
-        part = f"-{self._part}" if self._part else ""
-        return places.join(self.home, NAME.format(own=self._own + part))
+
+def file_state(path: Path) -> str | None:
+    """Return what changes if a file does, its size and time; None if there is no such file.
+
+    Raises:
+        InputError: It cannot be looked at.
+    """
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:  # no right to look, or a name that none can have
+        raise InputError(f"cannot look at {path}: {getattr(error, 'strerror', None) or error}") from error
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def _digest(text: str) -> str:

@@ -16,8 +16,8 @@ from fast_style.errors import FastStyleError, ImageError, InputError
 from fast_style.files import make_parent, replacing, sweep
 from fast_style.images import MAX_PIXELS, Header, format_of, load_image, read_header, save_image
 from fast_style.model import core_count
-from fast_style.photos.jobs import STREAM, Job, is_done
-from fast_style.photos.ledger import Ledger
+from fast_style.photos.jobs import STREAM, Job
+from fast_style.photos.ledger import Ledger, file_state
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import Budget, overlap
 from fast_style.stylize.checks import check_strokes
@@ -100,26 +100,21 @@ def stylize_photo(
     or on another machine that sees the files.
 
     Args:
-        job: What to do. A result that exists is overwritten: see :func:`fast_style.photos.jobs.is_done`.
+        job: What to do. A result that exists is overwritten: see :func:`work_once`.
         stylizer: The style.
         options: See :class:`PhotoOptions`.
         progress: Called with the share that is done, 0.0 to 1.0, while a large photo is stylized.
     """
-    with _opened(job.source) as photo:
-        return _stylize(job, photo, stylizer, options, progress)
-
-
-@dataclass(frozen=True)
-class _Photo:
-    """A photo whose file is open; ``source`` is its path if it cannot be opened, and loading it says why."""
-
-    source: Path | IO[bytes]
-    header: Header | None
+    with _opened(job.source) as (source, header):
+        return _stylize(job, source, header, stylizer, options, progress)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[_Photo]:
-    """Open a photo once: its header is read before there is memory for its pixels."""
+def _opened(path: Path) -> Iterator[tuple[Path | IO[bytes], Header | None]]:
+    """Open a photo once: its header is read before there is memory for its pixels.
+
+    If it cannot be opened, its path is yielded: loading that says why.
+    """
     with contextlib.ExitStack() as stack:
         source: Path | IO[bytes] = path
         if path == STREAM:
@@ -127,29 +122,34 @@ def _opened(path: Path) -> Iterator[_Photo]:
         else:
             with contextlib.suppress(OSError):
                 source = stack.enter_context(path.open("rb"))
-        yield _Photo(source, read_header(source))
+        yield source, read_header(source)
 
 
 def _stylize(
-    job: Job, photo: _Photo, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
+    job: Job,
+    source: Path | IO[bytes],
+    header: Header | None,
+    stylizer: Stylizer,
+    options: PhotoOptions,
+    progress: Progress | None,
 ) -> PhotoOutcome:
     start = time.perf_counter()
     try:
-        if _is_streamed(job, photo.header, stylizer, options):
+        if _is_streamed(job, header, stylizer, options):
             size = _stream(job, stylizer, options, progress)
         else:
-            size = _stylize_whole(job, photo, stylizer, options, progress)
+            size = _stylize_whole(job, source, stylizer, options, progress)
     except FastStyleError as error:
         return PhotoOutcome(job, time.perf_counter() - start, error=error)
     return PhotoOutcome(job, time.perf_counter() - start, size)
 
 
 def _stylize_whole(
-    job: Job, photo: _Photo, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
+    job: Job, source: Path | IO[bytes], stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
 ) -> tuple[int, int]:
     """Stylize a photo in memory; return its size."""
     picture = stylizer.picture(
-        load_image(photo.source, size=options.size, max_pixels=options.max_pixels),
+        load_image(source, size=options.size, max_pixels=options.max_pixels),
         blend=options.blend,
         keep_colors=options.keep_colors,
         strokes=options.strokes,
@@ -231,28 +231,56 @@ def stylize_photos(
     ledgers = {folder: Ledger(folder, settings, own=suffix, shard=shard or Shard()) for folder in folders}
 
     def work(job: Job) -> PhotoOutcome:
-        return _work(job, worker, None if job.folder is None else ledgers[job.folder], force=force)
+        ledger = None if job.folder is None else ledgers[job.folder]
+        return work_once(job, job.names, worker.do, ledger, force=force)
 
     return map(work, jobs) if len(jobs) == 1 else overlap(jobs, work, workers=workers)
 
 
-def _work(job: Job, worker: PhotoWorker, ledger: Ledger | None, *, force: bool) -> PhotoOutcome:
-    """Do a job unless it is done, and note it in the ledger of its folder."""
+def work_once(
+    job: Job,
+    names: tuple[str, str],
+    do: Callable[[Job], PhotoOutcome],
+    ledger: Ledger | None,
+    *,
+    force: bool,
+    deaths: int | None = None,
+) -> PhotoOutcome:
+    """Do a job unless it is done, and note it in a ledger.
+
+    Args:
+        job: What to do.
+        names: What the ledger calls the photo and its result.
+        do: Does it.
+        ledger: Without one, a result that exists is an error.
+        force: Do everything again, and overwrite what exists.
+        deaths: Give the job up after so many workers ended while they were at it; None never does.
+    """
+    entry = None
     try:
         if job.error is not None:
             raise job.error
-        if is_done(job, ledger, force=force):  # asked as late as can be: someone else may write there, too
-            return PhotoOutcome(job, 0.0, skipped=True)
         if ledger is None:
-            return worker.do(job)
-        entry = ledger.look(*job.names)
+            if not force and job.target != STREAM and file_state(job.target) is not None:
+                raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
+            return do(job)
+        entry = ledger.look(*names)  # as late as can be: someone else may write there, too
+        if not force and ledger.skips(entry):
+            return PhotoOutcome(job, 0.0, skipped=True)
+        if not force and deaths is not None and ledger.deaths(entry) >= deaths:
+            raise InputError(
+                f"{deaths} workers ended while they were at {names[0]}",
+                hint="Look whether memory ran out; --force tries again.",
+            )
     except FastStyleError as error:
+        if ledger is not None and entry is not None:
+            ledger.end(entry, 0.0, explain(error))
         return PhotoOutcome(job, 0.0, error=error)
     if ledger.deaths(entry):
         sweep(job.target)
-    ledger.begin([entry])
-    outcome = worker.do(job)
-    ledger.end([(entry, outcome.seconds, explain(outcome.error))])
+    ledger.begin(entry)
+    outcome = do(job)
+    ledger.end(entry, outcome.seconds, explain(outcome.error))
     return outcome
 
 
@@ -313,10 +341,10 @@ class PhotoWorker:
 
     def do(self, job: Job) -> PhotoOutcome:
         """Stylize one photo and save it, as soon as there is memory for it."""
-        with _opened(job.source) as photo:
-            pixels = _PIXELS_AT_ONCE if photo.header is None else photo.header.pixels(self._options.size)
+        with _opened(job.source) as (source, header):
+            pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
             with self._budget.spend(pixels):
-                return _stylize(job, photo, self._stylizer_for(pixels), self._options, self._progress)
+                return _stylize(job, source, header, self._stylizer_for(pixels), self._options, self._progress)
 
     def _stylizer_for(self, pixels: int) -> Stylizer:
         """The session for a photo of that size: one thread each, but all for one so large that few fit in memory."""

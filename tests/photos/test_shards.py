@@ -193,7 +193,7 @@ def ends_between_result_and_line(home: Path, result: Path, *, before: bytes | No
     if before is not None:
         result.write_bytes(before)
     ledger = Ledger(home, {"blend": 0.5}, own="-dead")
-    ledger.begin([ledger.look("photo", result.name)])
+    ledger.begin(ledger.look("photo", result.name))
     result.write_bytes(b"the result")
     os.utime(result, (1, 1))
     return Ledger(home, {"blend": 0.5}, own="-next")
@@ -215,7 +215,7 @@ def test_what_was_there_before_a_killed_worker_began_is_not_taken_for_its_result
     (tmp_path / "photo").write_bytes(b"photo")
     (tmp_path / "result").write_bytes(b"someone's")
     ledger = Ledger(tmp_path, {"blend": 0.5}, own="-dead")
-    ledger.begin([ledger.look("photo", "result")])
+    ledger.begin(ledger.look("photo", "result"))
     later = Ledger(tmp_path, {"blend": 0.5}, own="-next")
     with pytest.raises(InputError, match="result exists"):
         later.skips(later.look("photo", "result"))
@@ -225,9 +225,9 @@ def test_what_another_worker_has_just_made_is_done(tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(b"photo")
     one, other = (Ledger(tmp_path, {"blend": 0.5}, own=own) for own in ("-one", "-other"))
     work = one.look("photo", "result")
-    one.begin([work])
+    one.begin(work)
     (tmp_path / "result").write_bytes(b"the result")
-    one.end([(work, 0.1, "")])
+    one.end(work, 0.1, "")
     assert other.skips(other.look("photo", "result"))
 
 
@@ -235,6 +235,6 @@ def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
     (tmp_path / "result").write_bytes(b"the result")
     (tmp_path / ".fast-style.jsonl").write_text('{"result": "other", "fr')
     ledger = Ledger(tmp_path, {"blend": 0.5})
-    ledger.end([(ledger.look("photo", "result"), 0.1, "")])
+    ledger.end(ledger.look("photo", "result"), 0.1, "")
     later = Ledger(tmp_path, {"blend": 0.5})
     assert later.is_done(later.look("photo", "result"))
