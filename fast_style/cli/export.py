@@ -23,7 +23,6 @@ def export(
     io: Literal["float", "uint8"] = "float",
     size: str | None = None,
     photos: Path | None = None,
-    painting: Path | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Write a checkpoint's network as ONNX and prove it equal.
@@ -35,7 +34,6 @@ def export(
         io: float takes and gives (N, 3, H, W) in 0 to 1, uint8 pixels (N, H, W, 3) as a camera has them.
         size: WIDTHxHEIGHT for a graph of that one size, which some runtimes need; without it, any size.
         photos: For fp16 and int8: a folder of photos, half for calibration and half for validation.
-        painting: For fp16 and int8: the painting of the training, to measure the objective.
         force: Overwrite a file that exists.
     """
     from fast_style.checkpoint import load_checkpoint
@@ -48,7 +46,7 @@ def export(
     check_new(written, force=force, hint="Give --force to overwrite it, or another -o.")
     fixed = None if size is None else _parse_size(size)
     loaded = load_checkpoint(checkpoint)
-    done = deploy(loaded, written, precision=precision, io=io, size=fixed, photos=photos, painting=painting)
+    done = deploy(loaded, written, precision=precision, io=io, size=fixed, photos=photos)
     card = write_card(loaded, written, done.verification, training={}, facts=done.facts(precision, io))
     _report(done, precision)
     print(f"{written}")
@@ -69,8 +67,7 @@ def _report(done: Deployment, precision: str) -> None:
         fidelity = done.fidelity
         print(
             f"{precision} against fp32 on {fidelity.photos} held-out photos: {fidelity.psnr:.1f} dB on the worst, "
-            f"mean difference {fidelity.mean:.1e}, largest {fidelity.largest:.1e}, "
-            f"objective {fidelity.objective:.3f} → {fidelity.objective_reduced:.3f} ({fidelity.rise:+.2%})"
+            f"mean difference {fidelity.mean:.1e}, largest {fidelity.largest:.1e}"
         )
     if precision == "int8":
         kept = f"; in float: {', '.join(done.kept)}" if done.kept else ""

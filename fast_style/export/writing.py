@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import onnx
 
 from fast_style.errors import ExportError
 from fast_style.model import CHECKSUM_KEY, PRODUCER, add_checksum
+from fast_style.model.editing import read_metadata, write_metadata
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:
@@ -20,12 +22,9 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
     Raises:
         ExportError: The checker refuses the model.
     """
-    stamped = onnx.ModelProto()
-    stamped.CopyFrom(model)
+    stamped = deepcopy(model)
     stamped.producer_name = PRODUCER
-    kept = [entry for entry in model.metadata_props if entry.key != CHECKSUM_KEY]
-    del stamped.metadata_props[:]
-    stamped.metadata_props.extend(kept)
+    write_metadata(stamped, {key: value for key, value in read_metadata(model).items() if key != CHECKSUM_KEY})
     path.write_bytes(add_checksum(stamped.SerializeToString()))
     try:
         onnx.checker.check_model(path, full_check=True)
