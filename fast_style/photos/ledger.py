@@ -7,9 +7,9 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
 from fast_style.errors import InputError
 from fast_style.photos.shards import Shard
@@ -21,7 +21,7 @@ Kind = Literal["begun", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one line says of a result.
+    """What one line says of a result: a JSON list of its name and these.
 
     Attributes:
         kind: The last that happened.
@@ -169,13 +169,13 @@ class Ledger:
 
     def begin(self, work: Work) -> None:
         """Note, before anything is done, what is to be made."""
-        self._write(work.result, Entry("begun", work.origin, work.there, self._digest, time.time()))
+        self._write(work.result, Entry("begun", work.origin, work.there, self._digest, _now()))
 
     def end(self, work: Work, seconds: float, error: str) -> None:
         """Note what became of a work; an empty error means that it is done."""
         kind: Kind = "failed" if error else "done"
         there = None if error else file_state(self._base / work.result)
-        self._write(work.result, Entry(kind, work.origin, there, self._digest, time.time(), seconds, error))
+        self._write(work.result, Entry(kind, work.origin, there, self._digest, _now(), round(seconds, 4), error))
 
     def deaths(self, work: Work) -> int:
         """How many workers have begun this and not come to its end."""
@@ -187,7 +187,7 @@ class Ledger:
         return max(entries, key=lambda entry: (entry.at, entry.kind != "begun"), default=None)
 
     def _write(self, name: str, entry: Entry) -> None:
-        text = f"{_line(name, entry)}\n"
+        text = f"{json.dumps([name, *astuple(entry)])}\n"
         with self._lock:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("a", encoding="utf-8") as file:
@@ -211,37 +211,19 @@ def file_state(path: Path) -> str | None:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
+def _now() -> float:
+    return round(time.time(), 3)
+
+
 def _digest(text: str) -> str:
     import hashlib  # 3 ms that a single photo does not need
 
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _line(name: str, entry: Entry) -> str:
-    said: dict[str, Any] = {"result": name, "from": entry.origin, "as": entry.settings, "at": round(entry.at, 3)}
-    match entry.kind:
-        case "begun":
-            said |= {"was": entry.state}
-        case "done":
-            said |= {"state": entry.state, "seconds": round(entry.seconds, 4)}
-        case "failed":
-            said |= {"error": entry.error, "seconds": round(entry.seconds, 4)}
-    return json.dumps(said)
-
-
 def _parse(line: str) -> tuple[str, Entry]:
     """The name of a result and what is said of it; raises if it is not a line of ours."""
-    said = json.loads(line)
-    kind: Kind = "failed" if "error" in said else "done" if "state" in said else "begun"
-    state = said["state"] if kind == "done" else said["was"] if kind == "begun" else None
-    if not isinstance(said["result"], str) or not isinstance(said["from"], str):
-        raise TypeError("names and origins are text")
-    return said["result"], Entry(
-        kind,
-        said["from"],
-        state,
-        str(said["as"]),
-        float(said["at"]),
-        float(said.get("seconds", 0)),
-        str(said.get("error", "")),
-    )
+    name, kind, origin, state, settings, at, *rest = json.loads(line)
+    if kind not in get_args(Kind) or not isinstance(name, str) or not isinstance(origin, str):
+        raise TypeError("not a line of a ledger")
+    return name, Entry(kind, origin, state, settings, float(at), *rest)

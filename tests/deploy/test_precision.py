@@ -261,9 +261,10 @@ def test_multiplications_of_one_convolution_are_counted_by_the_formula(tmp_path:
     path = tmp_path / "one.onnx"
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), path)
     found = describe_model(path)
-    assert found.size == (48, 32)
-    assert found.cost.parameters == 4 * 27
-    assert found.cost.multiplications == 16 * 24 * 4 * 27
+    cost = found["cost"]
+    assert (cost["width"], cost["height"]) == (48, 32)
+    assert cost["parameters"] == 4 * 27
+    assert cost["multiplications"] == 16 * 24 * 4 * 27
 
 
 def test_info_of_something_else_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -233,7 +233,7 @@ def test_what_another_worker_has_just_made_is_done(tmp_path: Path) -> None:
 
 def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
     (tmp_path / "result").write_bytes(b"the result")
-    (tmp_path / ".fast-style.jsonl").write_text('{"result": "other", "fr')
+    (tmp_path / ".fast-style.jsonl").write_text('["other", "do')
     ledger = Ledger(tmp_path, {"blend": 0.5})
     ledger.end(ledger.look("photo", "result"), 0.1, "")
     later = Ledger(tmp_path, {"blend": 0.5})
