@@ -213,6 +213,7 @@ def _coding(image: ImageFile.ImageFile) -> str:
 
 def _check_samples(image: Any, source: Source) -> None:
     """Refuse samples without a defined range and those that Pillow reads wrongly; mend the transparent gray."""
+    # Of gray with alpha, Pillow reads the gray alone; without libtiff, which compressed planes take, 16 bits as 8.
     separate = image.format == "TIFF" and image.tag_v2.get(_PLANAR) == _SEPARATE
     if image.mode == "F" or (image.format == "TIFF" and (image.mode == "I" or _is_signed(image))):
         what, remedy = "32-bit or signed samples; their range is not defined", "unsigned samples of 8 or 16 bits"
