@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,18 +74,6 @@ class Checkpoint:
         if self.sets:
             take_style(network, self.sets[style or self.styles[0]])
         return network
-
-    def alone(self, style: str) -> Checkpoint:
-        """Return one of the styles by itself, at strength 1.
-
-        Raises:
-            InputError: There is no such style.
-        """
-        average = self.network(style).state_dict()
-        card = {**self.card, "name": style, "styles": [style], "paintings": {style: self.card["paintings"][style]}}
-        units = {name: units for name, units in self.calibrations.items() if name == style}
-        recipe = replace(self.recipe, learn_strength=False)
-        return replace(self, recipe=recipe, card=card, average=average, sets={}, calibrations=units)
 
 
 def checkpoint_facts(

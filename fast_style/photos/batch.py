@@ -71,7 +71,7 @@ class Worker:
             return Status(row.source, row.target, "failed", row.error)
         folder, names = self._batch.manifest.parent, (row.source, row.target)
         job = Job(folder / row.source, folder / row.target)
-        outcome = work_once(job, names, self._do, self.ledger, force=self._batch.force, deaths=self._deaths)
+        outcome = work_once(job, self._do, self.ledger, names=names, force=self._batch.force, deaths=self._deaths)
         if outcome.error is not None:
             return Status(*names, "failed", explain(outcome.error), round(outcome.seconds, 4))
         return Status(*names, "done", "", round(outcome.seconds, 4), outcome.skipped)

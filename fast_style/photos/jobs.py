@@ -54,8 +54,7 @@ class Job:
     @property
     def names(self) -> tuple[str, str]:
         """What the ledger of the folder calls the photo and its result."""
-        target = self.target if self.folder is None else self.target.relative_to(self.folder)
-        return str(self.source.resolve()), target.as_posix()
+        return str(self.source.resolve()), self.target.relative_to(self.folder or "").as_posix()
 
 
 def plan_jobs(
@@ -79,7 +78,8 @@ def plan_jobs(
     if not inputs:
         raise InputError("nothing to stylize", hint="Give a photo, a video, a folder, or - for standard input.")
     single = len(inputs) == 1 and not _is_folder(inputs[0])
-    if not single and out is not None and (out == STREAM or out.is_file() or _is_file_name(out)):
+    is_name = out is not None and out.suffix.lower() in WRITABLE_SUFFIXES | VIDEO_SUFFIXES and not out.is_dir()
+    if not single and out is not None and (out == STREAM or out.is_file() or is_name):
         raise InputError(f"several results cannot all go to {out}", hint="Give a folder with -o.")
     if shard is not None and not all(map(_is_folder, inputs)):
         raise InputError(
@@ -116,7 +116,10 @@ def check_video(job: Job, *, force: bool) -> None:
     try:
         if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
             raise InputError(f"{job.source} would be written over itself")
-        existing = _existing(job.target)
+        if is_sequence(job.target):
+            existing = numbered_files(job.target)
+        else:
+            existing = [job.target] if job.target.exists() else []
     except OSError as error:
         raise _explained(error, job.target) from error
     if existing and not force:
@@ -196,14 +199,3 @@ def _suffix(source: Path, format: Format | None) -> str:
 def is_video(source: Path) -> bool:
     """Whether a file is a video by its name, or a pattern of numbered pictures."""
     return source.suffix.lower() in VIDEO_SUFFIXES or ("%" in source.name and not source.exists())
-
-
-def _is_file_name(path: Path) -> bool:
-    return path.suffix.lower() in WRITABLE_SUFFIXES | VIDEO_SUFFIXES and not path.is_dir()
-
-
-def _existing(target: Path) -> list[Path]:
-    """The files that writing to ``target`` could overwrite."""
-    if is_sequence(target):
-        return numbered_files(target) if target.parent.is_dir() else []
-    return [target] if target.exists() else []

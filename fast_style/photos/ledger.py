@@ -142,12 +142,11 @@ class Ledger:
             for entry in self._known.get(work.result, [])
         )
 
-    def is_ours(self, work: Work) -> bool:
-        """Whether the result is as an earlier run left it, so that making it again destroys nothing."""
-        for entry in self._known.get(work.result, []):
-            if work.there is not None and entry.kind == "done" and entry.state == work.there:
-                return True
-        return self.is_done(work)
+    def _stands(self, work: Work) -> bool:
+        """Whether the result is as an earlier run left it and said so."""
+        return work.there is not None and any(
+            entry.kind == "done" and entry.state == work.there for entry in self._known.get(work.result, [])
+        )
 
     def skips(self, work: Work) -> bool:
         """Whether there is nothing to do, as it is done.
@@ -157,13 +156,13 @@ class Ledger:
         """
         if work.there is None:
             return False
-        if not self.is_ours(work):
+        if not (self._stands(work) or self.is_done(work)):
             self.refresh()  # perhaps another worker has just made it
-            if not self.is_ours(work):
+            if not (self._stands(work) or self.is_done(work)):
                 raise InputError(f"{self._base / work.result} exists", hint="Give --force to overwrite it.")
         if not self.is_done(work):
             return False
-        if not any(entry.kind == "done" and entry.state == work.there for entry in self._known.get(work.result, [])):
+        if not self._stands(work):
             self.end(work, 0.0, "")  # its worker was killed between the result and this line
         return True
 

@@ -63,9 +63,8 @@ class PhotoOptions(Look):
         Raises:
             ImageError: A mask cannot be read.
         """
-        changed = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _SAME_PICTURE}
-        defaults = {each.name: each.default for each in fields(self)}
-        key = {name: value for name, value in changed.items() if value != defaults[name]}
+        options = (each for each in fields(self) if each.name not in _SAME_PICTURE)
+        key = {each.name: value for each in options if (value := getattr(self, each.name)) != each.default}
         if self.masks:
             key["masks"] = [_checksum(mask) for mask in self.masks]
         whole = {name: int(value) for name, value in key.items() if isinstance(value, float) and value.is_integer()}
@@ -231,18 +230,17 @@ def stylize_photos(
     ledgers = {folder: Ledger(folder, settings, own=suffix, shard=shard or Shard()) for folder in folders}
 
     def work(job: Job) -> PhotoOutcome:
-        ledger = None if job.folder is None else ledgers[job.folder]
-        return work_once(job, job.names, worker.do, ledger, force=force)
+        return work_once(job, worker.do, None if job.folder is None else ledgers[job.folder], force=force)
 
     return map(work, jobs) if len(jobs) == 1 else overlap(jobs, work, workers=workers)
 
 
 def work_once(
     job: Job,
-    names: tuple[str, str],
     do: Callable[[Job], PhotoOutcome],
     ledger: Ledger | None,
     *,
+    names: tuple[str, str] | None = None,
     force: bool,
     deaths: int | None = None,
 ) -> PhotoOutcome:
@@ -250,9 +248,9 @@ def work_once(
 
     Args:
         job: What to do.
-        names: What the ledger calls the photo and its result.
         do: Does it.
         ledger: Without one, a result that exists is an error.
+        names: What the ledger calls the photo and its result; by default those of the job.
         force: Do everything again, and overwrite what exists.
         deaths: Give the job up after so many workers ended while they were at it; None never does.
     """
@@ -264,12 +262,12 @@ def work_once(
             if not force and job.target != STREAM and file_state(job.target) is not None:
                 raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
             return do(job)
-        entry = ledger.look(*names)  # as late as can be: someone else may write there, too
+        entry = ledger.look(*(names or job.names))  # as late as can be: someone else may write there, too
         if not force and ledger.skips(entry):
             return PhotoOutcome(job, 0.0, skipped=True)
         if not force and deaths is not None and ledger.deaths(entry) >= deaths:
             raise InputError(
-                f"{deaths} workers ended while they were at {names[0]}",
+                f"{deaths} workers ended while they were at {names[0] if names else job.source}",
                 hint="Look whether memory ran out; --force tries again.",
             )
     except FastStyleError as error:
