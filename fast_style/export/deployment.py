@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,53 +36,6 @@ HELD_OUT_PHOTOS = 12
 PHOTO_SIZE = 256
 # Strengths at which a file that has learned one is calibrated and validated.
 _STRENGTHS = (1.0, 4.0, 0.25)
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """What a reduced precision costs, on photos that were not used to make it.
-
-    Attributes:
-        psnr: Against float32, of the worst photo, dB.
-        largest: Largest absolute difference, in [0, 1].
-        mean: Mean absolute difference, in [0, 1].
-        photos: How many photos these are.
-    """
-
-    psnr: float
-    largest: float
-    mean: float
-    photos: int
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """What an export measured.
-
-    Attributes:
-        verification: Comparison of the float32 graph with the network.
-        fidelity: Comparison of the reduced graph with the float32 one, or None for float32.
-        kept: Convolutions that an 8-bit graph leaves in float.
-        work: Share of the multiplications that are 8-bit.
-        largest_level: Largest difference between pixels out and the float graph, rounded; None for float io.
-        bytes: Size of the file and of the float32 one.
-    """
-
-    verification: Verification
-    fidelity: Fidelity | None
-    kept: tuple[str, ...]
-    work: float
-    largest_level: int | None
-    bytes: tuple[int, int]
-
-    def facts(self, precision: Precision, io: IO) -> dict[str, Any]:
-        """Plain values for the card."""
-        facts: dict[str, Any] = {"precision": precision, "io": io}
-        if self.fidelity is not None:
-            facts["fidelity"] = asdict(self.fidelity)
-        if precision == "int8":
-            facts |= {"float_convolutions": list(self.kept), "share_of_work_in_int8": round(self.work, 4)}
-        return facts
 
 
 def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, int] | None = None) -> Verification:
@@ -119,7 +71,7 @@ def deploy(
     io: IO = "float",
     size: tuple[int, int] | None = None,
     photos: Path | None = None,
-) -> Deployment:
+) -> tuple[Verification, dict[str, Any]]:
     """Write a checkpoint's network as ONNX and prove it; no file is left if the proof fails.
 
     Args:
@@ -129,6 +81,12 @@ def deploy(
         io: ``uint8`` takes and gives (N, H, W, 3) pixels.
         size: (width, height) px for a graph of one fixed size; None for any.
         photos: Folder of photos; half of those that are drawn calibrate, the others validate.
+
+    Returns:
+        Comparison of the float32 graph with the network, and values for the card: ``precision``, ``io``,
+        ``fp32_bytes``; with fewer bits ``fidelity`` (worst ``psnr``, dB, ``largest`` and ``mean`` difference in [0, 1]
+        on so many ``photos``); of an 8-bit graph ``float_convolutions`` and ``share_of_work_in_int8``; of pixels out
+        ``largest_level``, their largest difference from the float graph, rounded.
 
     Raises:
         InputError: Photos are missing, or the size is too small.
@@ -143,21 +101,21 @@ def deploy(
     with replacing(path) as partial:
         verification = export_checkpoint(checkpoint, partial, size=size)
         plain = onnx.load(partial)
-        reduced, fidelity = Quantized(plain), None
+        model, metadata = plain, {**read_metadata(plain), "precision": str(precision)}
+        facts: dict[str, Any] = {"precision": precision, "io": io, "fp32_bytes": plain.ByteSize()}
         if photos is not None and precision != "fp32":
             calibration, held_out = (_with_styles(plain, part) for part in _load_photos(photos, size))
             reduced = _reduce(plain, precision, calibration)
-            fidelity = _compare(plain, reduced.model, held_out, precision)
-        model, largest_level = reduced.model, None
-        changed = {"precision": str(precision)}
+            model, facts["fidelity"] = reduced.model, _compare(plain, reduced.model, held_out, precision)
+            if precision == "int8":
+                facts |= {"float_convolutions": list(reduced.kept), "share_of_work_in_int8": round(reduced.work, 4)}
         if io == "uint8":
-            model = pixels_in_and_out(reduced.model)
-            largest_level = _check_pixels(reduced.model, model, size)
-            changed |= {"layout": "NHWC RGB", "range": "0-255"}
-        write_metadata(model, read_metadata(plain) | changed)
+            floats, model = model, pixels_in_and_out(model)
+            facts["largest_level"] = _check_pixels(floats, model, size)
+            metadata |= {"layout": "NHWC RGB", "range": "0-255"}
+        write_metadata(model, metadata)
         write_model(model, partial)
-        sizes = model.ByteSize(), plain.ByteSize()
-        return Deployment(verification, fidelity, reduced.kept, reduced.work, largest_level, sizes)
+        return verification, facts
 
 
 def _reduce(model: onnx.ModelProto, precision: Precision, calibration: Sequence[Feed]) -> Quantized:
@@ -207,23 +165,23 @@ def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Feed]:
 
 def _compare(
     plain: onnx.ModelProto, reduced: onnx.ModelProto, held_out: Sequence[Feed], precision: Precision
-) -> Fidelity:
+) -> dict[str, float]:
     """Compare a reduced graph with the float32 one, and refuse it if it differs too much."""
     expected, pictures = run(plain, held_out), run(reduced, held_out)
     differences = [np.abs(a - b) for a, b in zip(pictures, expected, strict=True)]
-    fidelity = Fidelity(
-        psnr=psnr(pictures, expected),
-        largest=max(float(difference.max()) for difference in differences),
-        mean=statistics.fmean(float(difference.mean()) for difference in differences),
-        photos=len(held_out),
-    )
-    if not fidelity.psnr >= SMALLEST_PSNR[precision]:  # so that a NaN fails
+    worst = psnr(pictures, expected)
+    if not worst >= SMALLEST_PSNR[precision]:  # so that a NaN fails
         raise VerificationError(
-            f"the {precision} graph is {fidelity.psnr:.1f} dB from float32 on the worst of {fidelity.photos} photos; "
+            f"the {precision} graph is {worst:.1f} dB from float32 on the worst of {len(held_out)} photos; "
             f"at least {SMALLEST_PSNR[precision]:.0f} dB are asked",
             hint="More and more varied photos help an 8-bit graph; else use --precision fp16 or fp32.",
         )
-    return fidelity
+    return {
+        "psnr": worst,
+        "largest": max(float(difference.max()) for difference in differences),
+        "mean": statistics.fmean(float(difference.mean()) for difference in differences),
+        "photos": len(held_out),
+    }
 
 
 def _check_pixels(model: onnx.ModelProto, pixels: onnx.ModelProto, size: tuple[int, int] | None) -> int:
