@@ -53,10 +53,7 @@ class Checkpoint:
         return tuple(self.card["styles"])
 
     def network(self, style: str | None = None) -> TransformerNetwork:
-        """Build the network to export, in eval mode.
-
-        Args:
-            style: The one whose scales and shifts it takes, at strength 1; by default the first.
+        """Build the network to export, with the scales and shifts of a style, by default the first, at strength 1.
 
         Raises:
             CheckpointError: The weights do not fit the network the recipe names.

@@ -17,11 +17,7 @@ _HINT = "Give a file that 'fast-style train' or 'fast-style export' wrote, or a 
 
 
 def network_from_onnx(path: str | Path, *, style: str | None = None) -> TransformerNetwork:
-    """Rebuild the transformer network of an exported style, in eval mode.
-
-    Args:
-        path: A float ONNX file; half weights are widened.
-        style: Which of a file of several; by default the first.
+    """Rebuild the transformer network of an exported style, by default the first of the file, in eval mode.
 
     Raises:
         ModelError: The file is unreadable, not ours, or its weights are not all there, as in an 8-bit model.

@@ -88,7 +88,8 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Feed], *, accept: Callable[
     """
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     ranges = {name: _best_range(values) for name, values in _sample(model, photos).items()}
-    work = _work(model, photos[0])
+    nodes = measure_cost(model.SerializeToString(), photos[0])
+    work = {node.name: node.multiplications for node in nodes if node.operator == "Conv"}
     expected = run(model, photos[:2])
     regret: dict[str, float] = {}
     for name in convolutions:
@@ -171,12 +172,6 @@ def _sample(model: onnx.ModelProto, photos: Sequence[Feed]) -> dict[str, NDArray
             flat = tensors[name].ravel()
             samples[name] += [random.choice(flat, _SAMPLES), np.array([flat.min(), flat.max()])]
     return {name: np.concatenate(values) for name, values in samples.items()}
-
-
-def _work(model: onnx.ModelProto, photo: Feed) -> dict[str, int]:
-    """Count the multiplications of every convolution for a photo."""
-    nodes = measure_cost(model.SerializeToString(), photo).nodes
-    return {node.name: node.multiplications for node in nodes if node.operator == "Conv"}
 
 
 def _best_range(values: NDArray[np.float32]) -> tuple[float, float]:

@@ -13,11 +13,7 @@ from fast_style.model.editing import read_metadata, write_metadata
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model that the ONNX checker takes, with a checksum of all that is in it.
-
-    Args:
-        model: It is not changed. A checksum that it carries from the file it was read from is replaced.
-        path: Where to write; a failure may leave something there.
+    """Write a model that the ONNX checker takes, with a new checksum of all that is in it; it is not changed.
 
     Raises:
         ExportError: The checker refuses the model.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def describe_model(path: str | Path) -> dict[str, Any]:
     graph = open_graph(path)
     height, width = (None, None) if graph.signature.picture is None else graph.signature.picture.sides
     width, height = width or COST_SIZE[0], height or COST_SIZE[1]
-    cost = measure_cost(path, graph.example((width, height)))
+    nodes = measure_cost(path, graph.example((width, height)))
+    multiplications = sum(node.multiplications for node in nodes)
     try:
         found = find_reach(content)
         reach = max(found.before, found.after)
@@ -46,12 +48,12 @@ def describe_model(path: str | Path) -> dict[str, Any]:
         "inputs": {value.name: str(value) for value in (*graph.signature.inputs, *graph.signature.optional)},
         "outputs": {value.name: str(value) for value in graph.signature.outputs},
         "reach": reach,
-        "operators": cost.operators,
+        "operators": dict(Counter(node.operator for node in nodes).most_common()),
         "cost": {
             "width": width,
             "height": height,
-            "parameters": cost.parameters,
-            "multiplications": cost.multiplications,
-            "multiplications_per_pixel": round(cost.multiplications / (width * height), 1),
+            "parameters": sum(node.parameters for node in nodes),
+            "multiplications": multiplications,
+            "multiplications_per_pixel": round(multiplications / (width * height), 1),
         },
     }

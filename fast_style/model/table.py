@@ -106,14 +106,10 @@ def read_sets(content: bytes) -> dict[str, Set]:
 
 
 def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
-    """Make a graph of many styles out of a graph of one.
+    """Make a graph of many styles out of a serialized one with float32 normalizations, whose own set plays no part.
 
     It takes ``styles`` (N or 1, K) and, if the sets have three powers, ``strength`` (N or 1, 1), both float32 with
     defaults inside: if only the picture is given, it is drawn in the first style at strength 1.
-
-    Args:
-        content: A serialized style with float32 normalizations; its own set plays no part.
-        sets: The styles by name.
 
     Raises:
         InputError: The sets differ in shape, or do not fit the graph.

@@ -85,11 +85,10 @@ class Worker:
 
 
 def run_batch(batch: Batch, *, jobs_at_once: int | None = None) -> Iterator[Status]:
-    """Stylize the photos of a share in this process; yield what became of each.
+    """Stylize the photos of a share in this process, by default as many at once as there are cores.
 
-    Args:
-        batch: What is to be done.
-        jobs_at_once: Photos at once; by default as many as there are cores.
+    Yields:
+        What became of each, in order.
 
     Raises:
         FastStyleError: The style cannot be opened, or the manifest cannot be read.

@@ -21,11 +21,7 @@ _ROWS = 128
 
 
 class Actor:
-    """A :class:`Worker` as Ray Data wants it.
-
-    Args:
-        batch: What is to be done.
-    """
+    """A :class:`Worker` as Ray Data wants it."""
 
     def __init__(self, batch: Batch) -> None:
         self._worker = Worker(batch, deaths=_DEATHS)
@@ -49,8 +45,13 @@ def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
         FastStyleError: The style cannot be opened, the manifest cannot be read, there are too few CPUs, or actors die
             again and again.
     """
-    batch = _from_any_folder(batch)
-    batch.style.open()  # errors of the style come before Ray starts
+    style = batch.style
+    if Path(style.style).is_file():
+        style = replace(style, style=Path(style.style).absolute())
+    # Actors need not be in this folder.
+    manifest, home = batch.manifest.absolute(), batch.home.absolute()
+    batch = replace(batch, manifest=manifest, home=home, style=style, threads=batch.threads or 1)
+    style.open()  # errors of the style come before Ray starts
     rows = [asdict(row) for row in read_rows(batch.manifest, batch.shard)]
     if not rows:
         return
@@ -73,15 +74,6 @@ def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
     finally:
         if started:
             ray.shutdown()
-
-
-def _from_any_folder(batch: Batch) -> Batch:
-    """Make paths absolute, and threads a number: actors need not be in this folder."""
-    style = batch.style
-    if Path(style.style).is_file():
-        style = replace(style, style=Path(style.style).absolute())
-    manifest, home = batch.manifest.absolute(), batch.home.absolute()
-    return replace(batch, manifest=manifest, home=home, style=style, threads=batch.threads or 1)
 
 
 def _statuses(batch: Batch, rows: list[dict[str, str]], actors: int | None) -> Iterator[Status]:

@@ -90,22 +90,14 @@ class PhotoOutcome:
     error: FastStyleError | None = None
 
 
-def stylize_photo(
-    job: Job, stylizer: Stylizer, options: PhotoOptions, *, progress: Progress | None = None
-) -> PhotoOutcome:
-    """Stylize one photo and save it.
+def stylize_photo(job: Job, stylizer: Stylizer, options: PhotoOptions) -> PhotoOutcome:
+    """Stylize one photo and save it; a result that exists is overwritten.
 
     This depends on its arguments alone, and they and the outcome can be pickled: call it in a thread, another process
     or on another machine that sees the files.
-
-    Args:
-        job: What to do. A result that exists is overwritten: see :func:`work_once`.
-        stylizer: The style.
-        options: See :class:`PhotoOptions`.
-        progress: Called with the share that is done, 0.0 to 1.0, while a large photo is stylized.
     """
     with _opened(job.source) as (source, header):
-        return _stylize(job, source, header, stylizer, options, progress)
+        return _stylize(job, source, header, stylizer, options, None)
 
 
 @contextlib.contextmanager

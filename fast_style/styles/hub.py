@@ -24,15 +24,10 @@ def is_hub_name(text: str) -> bool:
 
 @functools.cache
 def pull_style(text: str) -> Path:
-    """Download a style's ONNX file, and its card if there is one, into the hub's cache.
+    """Download a style's ONNX file, and its card if there is one, into the hub's cache; return the path of the file.
 
-    A file that is there already is taken from there, also without a connection.
-
-    Args:
-        text: ``hf:OWNER/NAME`` for NAME.onnx of the repository OWNER/NAME, or ``hf:OWNER/REPOSITORY/NAME``.
-
-    Returns:
-        The ONNX file; the card lies beside it.
+    ``hf:OWNER/NAME`` is NAME.onnx of the repository OWNER/NAME; the other form is ``hf:OWNER/REPOSITORY/NAME``. What is
+    in the cache is taken from there, also without a connection.
 
     Raises:
         InputError: The text is neither of these.

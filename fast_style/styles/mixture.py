@@ -72,7 +72,11 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
         style = find_style(together[0].file)
         _check_held(together[0].file, weights, style.styles or read_sets(read_checked(style.path)))
         return Choice(style, None, weights)
-    return _join(parts, strength)
+    joined = _gather(parts)
+    if strength != 1.0 and any(len(values) == 1 for values in joined.sets.values()):
+        raise InputError(f"{' and '.join(joined.sets)} learned no strength", hint=no_strength_hint())
+    weights = dict(zip(joined.sets, (part.weight for part in parts), strict=True))
+    return Choice(Style("+".join(joined.sets), joined.path, {}), give_styles(joined.content, joined.sets), weights)
 
 
 def no_strength_hint() -> str:
@@ -118,16 +122,6 @@ def join_styles(texts: list[str]) -> Joined:
         StyleNotFoundError, InputError, ModelError: As :func:`find_mixture`.
     """
     return _gather([_parse(text) for text in texts])
-
-
-def _join(parts: list[_Part], strength: float) -> Choice:
-    joined = _gather(parts)
-    sets = joined.sets
-    if strength != 1.0 and any(len(values) == 1 for values in sets.values()):
-        raise InputError(f"{' and '.join(sets)} learned no strength", hint=no_strength_hint())
-    weights = dict(zip(sets, (part.weight for part in parts), strict=True))
-    name = "+".join(sets)
-    return Choice(Style(name, joined.path, {}), give_styles(joined.content, sets), weights)
 
 
 def _gather(parts: list[_Part]) -> Joined:

@@ -58,20 +58,12 @@ def test_a_shard_is_the_same_in_every_version_and_on_every_machine() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "message", "hint"),
-    [
-        ("4/3", "there is no shard 4/3", "They are counted from 1/3 to 3/3."),
-        ("0/3", "there is no shard 0/3", "They are counted from 1/3 to 3/3."),
-        ("1/0", "there is no shard 1/0", "They are counted from 1/1 on."),
-        ("3", "'3' is not a shard", "Give a number and how many there are, such as 3/64."),
-        ("-1/3", "'-1/3' is not a shard", "Give a number and how many there are, such as 3/64."),
-    ],
-)
-def test_a_shard_that_does_not_exist_is_refused(text: str, message: str, hint: str) -> None:
+@pytest.mark.parametrize("text", ["4/3", "0/3", "1/0", "3", "-1/3"])
+def test_a_shard_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_shard(text)
-    assert (str(caught.value), caught.value.hint) == (message, hint)
+    hint = "Give a number from 1 on and how many there are, as 3/64."
+    assert (str(caught.value), caught.value.hint) == (f"there is no shard {text}", hint)
 
 
 def command(folder: Path, style: Path, *more: str) -> list[str]:
