@@ -50,7 +50,7 @@ def info(
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": core_count(),
-        "packages": _versions(),
+        "packages": {name: _version(name) for name in PACKAGES},
         "providers": _providers(None if chosen is None else str(chosen.path)),
         "style": None if chosen is None else chosen.name,
         "speed": None,
@@ -113,15 +113,12 @@ def _print_report(report: dict[str, Any]) -> None:
         print(f"{name:<12} {state}")
 
 
-def _versions() -> dict[str, str | None]:
-    """The version of each package that matters; None if it is not installed."""
-    versions: dict[str, str | None] = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = None
-    return versions
+def _version(package: str) -> str | None:
+    """The version of a package; None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _providers(style: str | None) -> dict[str, str]:

@@ -215,7 +215,8 @@ def _check_samples(image: Any, source: Source) -> None:
     """Refuse samples without a defined range and those that Pillow reads wrongly; mend the transparent gray."""
     # Of gray with alpha, Pillow reads the gray alone; without libtiff, which compressed planes take, 16 bits as 8.
     separate = image.format == "TIFF" and image.tag_v2.get(_PLANAR) == _SEPARATE
-    if image.mode == "F" or (image.format == "TIFF" and (image.mode == "I" or _is_signed(image))):
+    signed = image.format == "TIFF" and np.any(np.array(image.tag_v2.get(_SAMPLE_FORMAT, _UNSIGNED)) != _UNSIGNED)
+    if image.mode == "F" or (image.format == "TIFF" and image.mode == "I") or signed:
         what, remedy = "32-bit or signed samples; their range is not defined", "unsigned samples of 8 or 16 bits"
     elif separate and (image.mode in {"LA", "La", "PA"} or not image.use_load_libtiff):
         what, remedy = "separate planes of a kind that cannot be read", "interleaved channels, as most programs do"
@@ -228,11 +229,6 @@ def _check_samples(image: Any, source: Source) -> None:
     if _coding(image) in {"L;2", "L;4"} and "transparency" in image.info:
         # The samples become 8 bits, but the transparent one does not.
         image.info["transparency"] *= 85 if _coding(image) == "L;2" else 17
-
-
-def _is_signed(image: Any) -> bool:
-    formats = image.tag_v2.get(_SAMPLE_FORMAT, _UNSIGNED)
-    return any(sample_format != _UNSIGNED for sample_format in (formats if isinstance(formats, tuple) else (formats,)))
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:

@@ -72,7 +72,7 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
         style = find_style(together[0].file)
         _check_held(together[0].file, weights, style.styles or read_sets(read_checked(style.path)))
         return Choice(style, None, weights)
-    joined = _gather(parts)
+    joined = join_styles(whole.split(","))
     if strength != 1.0 and any(len(values) == 1 for values in joined.sets.values()):
         raise InputError(f"{' and '.join(joined.sets)} learned no strength", hint=no_strength_hint())
     weights = dict(zip(joined.sets, (part.weight for part in parts), strict=True))
@@ -121,10 +121,7 @@ def join_styles(texts: list[str]) -> Joined:
     Raises:
         StyleNotFoundError, InputError, ModelError: As :func:`find_mixture`.
     """
-    return _gather([_parse(text) for text in texts])
-
-
-def _gather(parts: list[_Part]) -> Joined:
+    parts = [_parse(text) for text in texts]
     contents, bases = _read(parts)
     if len(set(bases.values())) > 1:
         # Shipped styles that went on by themselves are still together in the file that they came from.
