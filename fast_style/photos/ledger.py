@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import threading
 import time
@@ -215,8 +216,6 @@ def _now() -> float:
 
 
 def _digest(text: str) -> str:
-    import hashlib  # 3 ms that a single photo does not need
-
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import sys
 import threading
@@ -31,6 +32,9 @@ from fast_style.stylize.tiles import Progress, is_seen_whole, stylize_bands
 _PIXELS_AT_ONCE = 24_000_000
 # Options that decide whether there is a file, and of what kind, but not what the picture looks like.
 _SAME_PICTURE = frozenset({"format", "max_pixels"})
+
+# A photo whose file is open, or its path if it cannot be opened: loading that says why.
+_Photo = tuple[Path | IO[bytes], Header | None]
 
 
 @dataclass(frozen=True)
@@ -96,16 +100,13 @@ def stylize_photo(job: Job, stylizer: Stylizer, options: PhotoOptions) -> PhotoO
     This depends on its arguments alone, and they and the outcome can be pickled: call it in a thread, another process
     or on another machine that sees the files.
     """
-    with _opened(job.source) as (source, header):
-        return _stylize(job, source, header, stylizer, options, None)
+    with _opened(job.source) as photo:
+        return _stylize(job, photo, stylizer, options, None)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[Path | IO[bytes], Header | None]]:
-    """Open a photo once: its header is read before there is memory for its pixels.
-
-    If it cannot be opened, its path is yielded: loading that says why.
-    """
+def _opened(path: Path) -> Iterator[_Photo]:
+    """Open a photo once: its header is read before there is memory for its pixels."""
     with contextlib.ExitStack() as stack:
         source: Path | IO[bytes] = path
         if path == STREAM:
@@ -117,14 +118,9 @@ def _opened(path: Path) -> Iterator[tuple[Path | IO[bytes], Header | None]]:
 
 
 def _stylize(
-    job: Job,
-    source: Path | IO[bytes],
-    header: Header | None,
-    stylizer: Stylizer,
-    options: PhotoOptions,
-    progress: Progress | None,
+    job: Job, photo: _Photo, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
 ) -> PhotoOutcome:
-    start = time.perf_counter()
+    start, (source, header) = time.perf_counter(), photo
     try:
         if _is_streamed(job, header, stylizer, options):
             size = _stream(job, stylizer, options, progress)
@@ -291,8 +287,6 @@ def settings_key(stylizer: Stylizer, options: PhotoOptions, value_range: Range |
 
 
 def _checksum(mask: Path) -> str:
-    import hashlib  # 3 ms that a single photo does not need
-
     try:
         return hashlib.sha256(Path(mask).read_bytes()).hexdigest()
     except OSError as error:
@@ -331,10 +325,11 @@ class PhotoWorker:
 
     def do(self, job: Job) -> PhotoOutcome:
         """Stylize one photo and save it, as soon as there is memory for it."""
-        with _opened(job.source) as (source, header):
+        with _opened(job.source) as photo:
+            header = photo[1]
             pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
             with self._budget.spend(pixels):
-                return _stylize(job, source, header, self._stylizer_for(pixels), self._options, self._progress)
+                return _stylize(job, photo, self._stylizer_for(pixels), self._options, self._progress)
 
     def _stylizer_for(self, pixels: int) -> Stylizer:
         """The session for a photo of that size: one thread each, but all for one so large that few fit in memory."""
