@@ -56,7 +56,10 @@ def info(
         "speed": None,
     }
     if not json:
-        _print_report(report)
+        for key in ("fast-style", "python", "system", "cores"):
+            print(f"{key:<12} {report[key]}")
+        for name, state in {**report["packages"], **report["providers"]}.items():
+            print(f"{name:<12} {state or 'not installed'}")
     if chosen is None:
         if not json:
             print("no style to measure with; give one with --style", file=sys.stderr)
@@ -102,15 +105,6 @@ def _print_model(path: Path, *, json: bool) -> None:
     if description["reach"] is not None:
         table.add_row("reach", f"{description['reach']} px around a pixel, given the statistics")
     Console(markup=False, highlight=False).print(table)
-
-
-def _print_report(report: dict[str, Any]) -> None:
-    for key in ("fast-style", "python", "system", "cores"):
-        print(f"{key:<12} {report[key]}")
-    for name, version in report["packages"].items():
-        print(f"{name:<12} {version or 'not installed'}")
-    for name, state in report["providers"].items():
-        print(f"{name:<12} {state}")
 
 
 def _version(package: str) -> str | None:

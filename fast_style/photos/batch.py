@@ -51,10 +51,8 @@ class Batch:
 class Worker:
     """Holds a session and turns rows into what became of them; one for each process or actor.
 
-    Args:
-        batch: What is to be done.
-        at_once: Threads that call it.
-        deaths: Give a row up once so many workers have ended while they were at it; None never does.
+    So many threads call it ``at_once``. A row is given up after so many ``deaths``, workers that ended while they were
+    at it; with None it never is.
 
     Raises:
         FastStyleError: The style cannot be opened.

@@ -135,11 +135,7 @@ class Ledger:
         """Whether the result was made from this photo with these settings, and both are as they were then."""
         return work.there is not None and any(
             entry.origin == work.origin
-            and (
-                entry.state == work.there
-                if entry.kind == "done"
-                else entry.kind == "begun" and entry.state != work.there
-            )
+            and (entry.kind, entry.state == work.there) in {("done", True), ("begun", False)}
             for entry in self._known.get(work.result, [])
         )
 

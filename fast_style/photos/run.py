@@ -301,12 +301,7 @@ def explain(error: FastStyleError | None) -> str:
 class PhotoWorker:
     """What the threads share: the sessions and the bound on memory.
 
-    Args:
-        open_style: Opens the style for so many threads.
-        options: See :class:`PhotoOptions`.
-        workers: Threads that call :meth:`do`.
-        threads: Of the network for one photo; None shares the cores out.
-        progress: Called with the share that is done of a large photo.
+    So many ``workers`` call :meth:`do`; the network has so many ``threads`` for one photo, or a share of the cores.
     """
 
     def __init__(
