@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -40,10 +40,10 @@ def grid(tiles: Sequence[Tile], *, columns: int | None = None, heading: str = ""
     cell_h = max(tile.pixels.shape[0] for tile in tiles)
     columns = columns or max(1, math.ceil(math.sqrt(len(tiles) * (cell_h + text) / cell_w)))
     columns = min(columns, len(tiles))
-    font, line = ImageFont.load_default(size=text), round(text * 1.35)
-    titles = [_wrap(tile.title, cell_w, font) for tile in tiles]
+    font, line = load_font(text), round(text * 1.35)
+    titles = [wrap_text(tile.title, cell_w, font) for tile in tiles]
     band = line * max(len(lines) for lines in titles)
-    head_lines = _wrap(heading, columns * (cell_w + GAP) - GAP, font)
+    head_lines = wrap_text(heading, columns * (cell_w + GAP) - GAP, font)
     head = line * len(head_lines) + (GAP if head_lines else 0)
     rows = math.ceil(len(tiles) / columns)
     sheet = Image.new("RGB", (columns * (cell_w + GAP) + GAP, head + rows * (band + cell_h + GAP) + GAP), PAPER)
@@ -69,9 +69,44 @@ def beside(*pictures: Pixels) -> Pixels:
     return np.asarray(sheet)
 
 
-def _wrap(text: str, width: float, font: Font) -> list[str]:
-    """Break text into lines of a width, px, in the letters that Pillow's built-in font has: ASCII."""
+@cache
+def load_font(size: int) -> Font:
+    """Load Pillow's own font with letters of so many px."""
+    return ImageFont.load_default(size=size)
+
+
+def _plain(text: str) -> str:
+    """Keep what Pillow's built-in font has: ASCII."""
     text = text.replace("×", "x").replace("–", "-").replace("…", "...")
-    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    letters = max(1, int(width / font.getlength("o")))
-    return [line for paragraph in text.split("\n") for line in textwrap.wrap(paragraph, letters)]
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+
+
+def text_width(text: str, font: Font) -> float:
+    """Measure a line, px."""
+    return font.getlength(_plain(text))
+
+
+def cut_text(text: str, width: float, font: Font) -> str:
+    """Shorten a label to a width."""
+    text = _plain(text)
+    if text_width(text, font) <= width:
+        return text
+    while len(text) > 1 and text_width(text + "...", font) > width:
+        text = text[:-1]
+    return text.rstrip() + "..."
+
+
+def wrap_text(text: str, width: float, font: Font) -> list[str]:
+    """Break text into lines that fit; a word that does not fit alone is cut short."""
+    lines: list[str] = []
+    for paragraph in _plain(text).split("\n") if text else []:
+        current = ""
+        for word in paragraph.split():
+            longer = f"{current} {word}".strip()
+            if current and text_width(longer, font) > width:
+                lines.append(cut_text(current, width, font))
+                current = word
+            else:
+                current = longer
+        lines.append(cut_text(current, width, font))
+    return lines

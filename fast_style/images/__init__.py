@@ -15,6 +15,7 @@ from fast_style.images.arrays import (
     to_float,
     to_uint8,
 )
+from fast_style.images.exif import add_exif
 from fast_style.images.find import SUFFIXES, find_images, find_photos
 from fast_style.images.load import MAX_PIXELS, Header, load_exif, load_image, read_header
 from fast_style.images.save import WRITABLE_SUFFIXES, check_target, format_of, save_image
@@ -28,6 +29,7 @@ __all__ = [
     "Picture",
     "Pixels",
     "Planes",
+    "add_exif",
     "channels",
     "check_target",
     "find_images",

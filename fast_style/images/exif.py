@@ -9,24 +9,28 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
+import numpy as np
 from PIL import ImageFile
 
 _EXIF, _GPS, _INTEROP = 34665, 34853, 40965
 # Directories, and the directory that points to each; 0 is the first directory of a file.
 _PARENTS = {_EXIF: 0, _GPS: 0, _INTEROP: _EXIF}
 
-# Bytes of a value of each type that EXIF 3.0 has (section 4.6.2). UTF-8 is type 129.
-_WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 129: 1}
-# Types that pointers to directories have: LONG and IFD.
-_LONG, _POINTERS = 4, frozenset({4, 13})
+# Bytes of a number in each type that EXIF 3.0 has (section 4.6.2), and numbers in a value. UTF-8 is type 129.
+_WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 129: 1}
+_RATIONALS = frozenset({5, 10})
+# Types that pointers to directories have: LONG, IFD, and those of BigTIFF.
+_POINTERS = {4: "L", 13: "L", 16: "Q", 18: "Q"}
 
 # Orientation, as the picture is upright, and places in the file that was read: strips, tiles, thumbnails, directories.
 _LEFT_OUT = frozenset({273, 274, 279, 288, 289, 324, 325, 330, 513, 514})
 # Tags of a TIFF's first directory that tell of the picture and not of the file: title, camera, software, date, author,
-# rating, copyright, Windows' own and the date of exposure. All others are left out.
+# rating, copyright, Windows' own and the date of exposure. All others go neither in nor out.
 _DESCRIBING = frozenset({*range(269, 273), 285, 305, 306, 315, 316, 18246, 18249, 33432, 36867, 36868})
 _DESCRIBING |= frozenset(range(40091, 40096))
 
@@ -37,26 +41,79 @@ _LARGEST = 65_000
 _Tags = Mapping[tuple[int, int], tuple[int, bytes]]
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """Byte order of a TIFF structure, "<" or ">", and whether it is BigTIFF."""
+
+    order: str
+    big: bool
+
+    @property
+    def word(self) -> int:
+        """Bytes of an offset, and of a value that needs none."""
+        return 8 if self.big else 4
+
+    def pack(self, format: str, *values: int | bytes) -> bytes:
+        """Pack values; "P" is an offset and "N" the number of entries in a directory."""
+        return struct.pack(self._format(format), *values)
+
+    def unpack(self, format: str, data: bytes) -> tuple[int, ...]:
+        """Unpack numbers from the first bytes; the format is that of :meth:`pack`."""
+        return struct.unpack_from(self._format(format), data)
+
+    def _format(self, format: str) -> str:
+        return self.order + format.replace("P", "Q" if self.big else "L").replace("N", "Q" if self.big else "H")
+
+
 def read_exif(image: ImageFile.ImageFile) -> bytes | None:
     """Read the EXIF of a picture that was opened and not yet loaded, as a record that JPEG, PNG and WebP can hold.
 
     Orientation and the thumbnail are left out, then the largest values beyond 65,000 bytes. Of a TIFF's own tags, those
     that describe the picture are taken.
     """
-    file = image.fp if image.format == "TIFF" else io.BytesIO(_record(image))
-    if file is None:
-        return None
-    file.seek(0)
-    head = file.read(8)
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
-    if order is None or len(head) < 8:
-        return None
-    tags = _read_tags(file, order, struct.unpack(f"{order}L", head[4:])[0])
     if image.format == "TIFF":
+        file, tiff = image.fp, True
+    else:
+        file, tiff = io.BytesIO(_record(image)), False
+    if file is None or (head := _read_head(file)) is None:
+        return None
+    layout, first = head
+    tags = _read_tags(file, layout, first)
+    if tiff:
         tags = {key: value for key, value in tags.items() if key[0] or key[1] in _DESCRIBING}
     if not tags:
         return None
-    return b"Exif\0\0" + head[:4] + struct.pack(f"{order}L", 8) + _lay_out(tags, order, at=8)
+    classic = _Layout(layout.order, big=False)
+    mark = b"II" if layout.order == "<" else b"MM"
+    return b"Exif\0\0" + mark + classic.pack("HL", 42, 8) + _lay_out(tags, layout.order, classic, at=8)
+
+
+def add_exif(path: Path, record: bytes) -> None:
+    """Add a record of :func:`read_exif` to a TIFF file, whose own tags stay.
+
+    The file gets a new first directory at its end. Pillow writes no Exif and GPS parts into a compressed TIFF, and
+    libvips no EXIF at all.
+    """
+    source = io.BytesIO(record.removeprefix(b"Exif\0\0"))
+    head = _read_head(source)
+    with path.open("r+b") as file:
+        target = _read_head(file)
+        if head is None or target is None:
+            return
+        layout, first = target
+        own = dict(_entries(file, layout, first))
+        tags = {
+            (group, tag): value
+            for (group, tag), value in _read_tags(source, *head).items()
+            if group or (tag in _DESCRIBING and tag not in own)
+        }
+        end = file.seek(0, io.SEEK_END)
+        end += file.write(b"\0" * (end % 2))
+        if end + 2 * _LARGEST > 2**32 and not layout.big:  # beyond the offsets of a plain TIFF
+            return
+        file.write(_lay_out(tags, head[0].order, layout, at=end, own=own))
+        file.seek(8 if layout.big else 4)
+        file.write(layout.pack("P", end))
 
 
 def _record(image: ImageFile.ImageFile) -> bytes:
@@ -70,22 +127,51 @@ def _record(image: ImageFile.ImageFile) -> bytes:
     return bytes(record)
 
 
-def _read_tags(file: IO[bytes], order: str, first: int) -> _Tags:
+def _read_head(file: IO[bytes]) -> tuple[_Layout, int] | None:
+    """How a TIFF structure is laid out, and where its first directory is."""
+    file.seek(0)
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None or len(head) < 8:
+        return None
+    (version,) = struct.unpack(f"{order}H", head[2:4])
+    layout = _Layout(order, big=version == 43)
+    if version not in {42, 43} or len(head) < 2 * layout.word:
+        return None
+    return layout, layout.unpack("P", head[layout.word :])[0]
+
+
+def _entries(file: IO[bytes], layout: _Layout, at: int) -> Iterator[tuple[int, bytes]]:
+    """Tags of a directory and their entries: tag, type, count, and the value or its place."""
+    if at >= 2**63:
+        return
+    file.seek(at)
+    head = file.read(len(layout.pack("N", 0)))
+    size = len(layout.pack("HHPP", 0, 0, 0, 0))
+    if len(head) < len(layout.pack("N", 0)):
+        return
+    count = min(layout.unpack("N", head)[0], _LARGEST // size)
+    entries = file.read(count * size)
+    for start in range(0, len(entries) - size + 1, size):
+        entry = entries[start : start + size]
+        yield layout.unpack("H", entry)[0], entry
+
+
+def _read_tags(file: IO[bytes], layout: _Layout, first: int) -> _Tags:
     """Read the values of all directories; the largest are left out if there are too many bytes, and what is damaged."""
     places: dict[tuple[int, int], tuple[int, int, bytes]] = {}
     groups = {0: first}
     for group in (0, *_PARENTS):
-        if group not in groups:
-            continue
-        file.seek(groups[group])
-        count = int.from_bytes(file.read(2), "little" if order == "<" else "big")
-        entries = file.read(12 * min(count, _LARGEST // 12))
-        for tag, kind, count, field in struct.iter_unpack(f"{order}HHL4s", entries[: len(entries) // 12 * 12]):
+        for tag, entry in _entries(file, layout, groups[group]) if group in groups else ():
+            _, kind, count = layout.unpack("HHP", entry)
+            field = entry[-layout.word :]
             if tag in _PARENTS:
-                if group == _PARENTS[tag] and kind in _POINTERS and count == 1:
-                    groups[tag] = struct.unpack(f"{order}L", field)[0]
+                format = _POINTERS.get(kind)
+                if group == _PARENTS[tag] and format and count == 1 and struct.calcsize(f"={format}") <= layout.word:
+                    groups[tag] = layout.unpack(format, field)[0]
             elif kind in _WIDTHS and not (group == 0 and tag in _LEFT_OUT):
-                places[group, tag] = (count * _WIDTHS[kind], kind, field)
+                size = count * _WIDTHS[kind] * (2 if kind in _RATIONALS else 1)
+                places[group, tag] = (size, kind, field)
     left = _LARGEST
     tags: dict[tuple[int, int], tuple[int, bytes]] = {}
     for key, (size, kind, field) in sorted(places.items(), key=lambda item: item[1][0]):
@@ -93,28 +179,47 @@ def _read_tags(file: IO[bytes], order: str, first: int) -> _Tags:
         if left < 0:
             break
         data = field[:size]
-        if size > 4:
-            file.seek(struct.unpack(f"{order}L", field)[0])
+        if size > layout.word and (place := layout.unpack("P", field)[0]) < 2**63:
+            file.seek(place)
             data = file.read(size)
         if len(data) == size > 0:
             tags[key] = (kind, data)
     return tags
 
 
-def _lay_out(tags: _Tags, order: str, *, at: int, group: int = 0) -> bytes:
-    """Lay out a directory that will be at that place, and those that it points to."""
+def _lay_out(
+    tags: _Tags, order: str, layout: _Layout, *, at: int, group: int = 0, own: Mapping[int, bytes] | None = None
+) -> bytes:
+    """Lay out a directory and those that it points to.
+
+    Args:
+        tags: Of all directories.
+        order: Their byte order.
+        layout: What is written.
+        at: Where it will be in the file.
+        group: The directory.
+        own: Entries that it has already.
+    """
     children = {tag for tag, parent in _PARENTS.items() if parent == group and any(tag == key[0] for key in tags)}
-    numbers = sorted({*children, *(tag for parent, tag in tags if parent == group)})
-    start = at + 2 + 12 * len(numbers) + 4
-    entries = body = b""
+    entries = {tag: entry for tag, entry in (own or {}).items() if tag not in children}
+    numbers = sorted({*entries, *children, *(tag for parent, tag in tags if parent == group)})
+    start = at + len(layout.pack("N", 0)) + len(numbers) * len(layout.pack("HHPP", 0, 0, 0, 0)) + layout.word
+    body = b""
     for tag in numbers:
-        place = struct.pack(f"{order}L", start + len(body))
+        if tag in entries:
+            continue
+        place = start + len(body)
         if tag in children:
-            body += _lay_out(tags, order, at=start + len(body), group=tag)
-            entries += struct.pack(f"{order}HHL4s", tag, _LONG, 1, place)
+            body += _lay_out(tags, order, layout, at=place, group=tag)
+            entries[tag] = layout.pack("HHPP", tag, 16 if layout.big else 4, 1, place)
             continue
         kind, data = tags[group, tag]
-        field = place if len(data) > 4 else data.ljust(4, b"\0")
-        body += data + b"\0" * (len(data) % 2) if len(data) > 4 else b""
-        entries += struct.pack(f"{order}HHL4s", tag, kind, len(data) // _WIDTHS[kind], field)
-    return struct.pack(f"{order}H", len(numbers)) + entries + bytes(4) + body
+        count = len(data) // (_WIDTHS[kind] * (2 if kind in _RATIONALS else 1))
+        if order != layout.order:
+            data = np.frombuffer(data, f"u{_WIDTHS[kind]}").byteswap().tobytes()
+        field = data.ljust(layout.word, b"\0")
+        if len(data) > layout.word:
+            field = layout.pack("P", place)
+            body += data + b"\0" * (len(data) % 2)
+        entries[tag] = layout.pack("HHP", tag, kind, count) + field
+    return b"".join((layout.pack("N", len(numbers)), *(entries[tag] for tag in numbers), layout.pack("P", 0), body))

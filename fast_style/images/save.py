@@ -10,6 +10,7 @@ from PIL import Image
 from fast_style.errors import ImageError
 from fast_style.files import check_new, replacing
 from fast_style.images.arrays import Picture, on_white
+from fast_style.images.exif import add_exif
 
 WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
 
@@ -43,7 +44,7 @@ def format_of(target: Path) -> str:
 def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int = 92, format: str = "PNG") -> None:
     """Encode a picture; a file appears completely or not at all.
 
-    JPEG has no alpha: transparent parts are laid on white. TIFF files get no EXIF: Pillow writes parts of it only.
+    JPEG has no alpha: transparent parts are laid on white.
 
     Args:
         picture: What to write.
@@ -73,6 +74,8 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
             raise ImageError(
                 f"cannot write {target}: {image.width}×{image.height} px as {format}: {error}", hint="Use .png."
             ) from error
+        if picture.exif and format == "TIFF":
+            add_exif(partial, picture.exif)
 
 
 def _options(picture: Picture, format: str, quality: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from fast_style.errors import ImageError
-from fast_style.images import fit_size, load_exif, read_header
+from fast_style.images import add_exif, fit_size, load_exif, read_header
 from fast_style.stylize.rasters import Box, Part
 
 if TYPE_CHECKING:
@@ -201,6 +201,8 @@ def _encode(reading: int, photo: StreamedRaster, target: Path, format: str, qual
     if format == "TIFF":
         large = image.width * image.height * image.bands * (2 if photo.deep else 1) > _PLAIN_TIFF_BYTES
         image.tiffsave(str(target), compression="deflate", predictor="horizontal", bigtiff=large)
+        if photo.exif is not None:
+            add_exif(target, photo.exif)  # libvips writes none into a TIFF
         return
     with target.open("wb") as file:
         sink = _Sink(file)

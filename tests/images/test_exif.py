@@ -131,7 +131,7 @@ def check_tags(folder: Path, source: str, value: Value) -> None:
         groups[0] = {**dict.fromkeys((270, 272, 305, 306, 315, 316, 33432, 36867, 40091), value), MAKE: SOUND[0][MAKE]}
     picture = load_image(photo(folder / source, groups))
     np.testing.assert_allclose(picture.pixels, UPRIGHT, atol=6)
-    for suffix in ("png", "jpg", "webp"):
+    for suffix in ("png", "jpg", "webp", "tif"):
         save_image(picture, folder / f"out.{suffix}", quality=100)
         check_result(folder / f"out.{suffix}")
 
@@ -143,10 +143,11 @@ def test_pointers_may_lead_anywhere(tmp_path: Path, source: str, kind: int, poin
     for value in awkward(kind):
         picture = load_image(photo(tmp_path / source, {0: {**SOUND[0], pointer: value}}))
         np.testing.assert_allclose(picture.pixels, UPRIGHT, atol=6)
-        save_image(picture, tmp_path / "out.png")
+        for suffix in ("png", "tif"):
+            save_image(picture, tmp_path / f"out.{suffix}")
 
 
-@pytest.mark.parametrize("target", ["out.png", "out.jpg", "out.webp"])
+@pytest.mark.parametrize("target", ["out.png", "out.jpg", "out.webp", "out.tif"])
 @pytest.mark.parametrize("source", ["in.jpg", "in.png", "in.webp", "in.tif"])
 def test_sound_exif_goes_from_each_format_to_each(tmp_path: Path, source: str, target: str) -> None:
     save_image(load_image(photo(tmp_path / source, SOUND)), tmp_path / target, quality=100)

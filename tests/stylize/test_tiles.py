@@ -17,7 +17,7 @@ from PIL import Image, ImageCms
 from fast_style import Stylizer
 from fast_style.cli.app import main
 from fast_style.errors import ImageError, InputError
-from fast_style.images import Picture, Pixels, load_image, read_header, save_image, to_float
+from fast_style.images import Picture, Pixels, add_exif, load_image, read_header, save_image, to_float
 from fast_style.photos.jobs import Job
 from fast_style.photos.run import PhotoOptions, stylize_photo
 from fast_style.stylize import tiles
@@ -27,7 +27,6 @@ from fast_style.stylize.rasters import ArrayRaster, OverRaster, Part, Raster
 from fast_style.stylize.streaming import open_raster, write_bands
 from fast_style.stylize.tiles import measure, stylize_bands
 from tests.conftest import PHOTOS
-from tests.images import test_exif
 
 pyvips = pytest.importorskip("pyvips", reason="the extra 'large' is not installed")
 
@@ -315,14 +314,22 @@ def test_a_header_tells_sixteen_bits_from_eight(tmp_path: Path) -> None:
     assert read_header(tmp_path / "nowhere.png") is None
 
 
-@pytest.mark.parametrize("target", ["out.png", "out.jpg", "out.webp"])
+@pytest.mark.parametrize("target", ["out.png", "out.jpg", "out.webp", "out.tif"])
 @pytest.mark.usefixtures("parted")
 def test_exif_of_a_streamed_tiff_reaches_each_format(stylizer: Stylizer, tmp_path: Path, target: str) -> None:
-    stylize(test_exif.photo(tmp_path / "photo.tif", test_exif.SOUND), tmp_path / target, stylizer)
+    deep_gradient(tmp_path / "photo.tif")
+    exif = Image.Exif()
+    exif[271], exif[306], exif[315], exif[33432] = "Camera", "2026:11:28 10:00:00", "Ann", "Ann, 2026"
+    exif.get_ifd(34665)[33434] = 1 / 60
+    add_exif(tmp_path / "photo.tif", exif.tobytes())
+    stylize(tmp_path / "photo.tif", tmp_path / target, stylizer)
     with Image.open(tmp_path / target) as image:
         found = image.getexif()
-        assert (found[test_exif.MAKE], found[test_exif.ARTIST]) == ("Camera", "Ann")
-        assert float(found.get_ifd(test_exif.EXIF)[33434]) == pytest.approx(1 / 60)
+        assert (found[271], found[306], found[315], found[33432]) == tuple(exif[tag] for tag in (271, 306, 315, 33432))
+        assert float(found.get_ifd(34665)[33434]) == pytest.approx(1 / 60)
+        image.load()
+    if target.endswith(("png", "tif")):
+        assert pyvips.Image.new_from_file(str(tmp_path / target)).format == "ushort"
 
 
 def test_the_loaders_of_the_process_are_left_alone_and_brackets_are_no_options(tmp_path: Path) -> None:
