@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from fast_style.errors import CheckpointError, ImageError, InputError
-from fast_style.images import Picture, Pixels, fit, fit_size, resize, to_float
+from fast_style.images import Picture, Pixels, fit, fit_size, load_image, resize, to_float
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom, px
 Floats = NDArray[np.float32]
@@ -149,6 +150,15 @@ def find_style_size(pixels: Pixels) -> int:
     """
     share = _LARGEST_FORM / max(form_size(pixels), _LARGEST_FORM)
     return max(_SMALLEST_STYLE_SIZE, round(share * STYLE_SIZE))
+
+
+def load_painting(path: str | Path, size: int | None, *, box: Sequence[int] | None = None) -> Tensor:
+    """Read a painting from a file and scale it, see :func:`scale_painting`.
+
+    Raises:
+        ImageError: The file cannot be read; and as :func:`scale_painting`, like the other errors.
+    """
+    return scale_painting(load_image(path, opaque=True), size, box=box, name=str(path))
 
 
 def scale_painting(picture: Picture, size: int | None, *, box: Sequence[int] | None = None, name: str) -> Tensor:

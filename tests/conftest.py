@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,10 +24,9 @@ from fast_style.films.colors import Colors
 from fast_style.films.frames import Frame
 from fast_style.films.reader import VideoReader
 from fast_style.films.writer import VideoFormat, VideoWriter
-from fast_style.images import Pixels, load_image, to_float
+from fast_style.images import Pixels, to_float
 from fast_style.losses import VGGWeights
 from fast_style.networks import build_network
-from fast_style.painting import scale_painting
 
 SKIMAGE = Path(skimage.__file__).parent / "data"
 SKLEARN = Path(sklearn.__file__).parent / "datasets" / "images"
@@ -95,10 +94,6 @@ def snippets(page: str, language: str) -> list[str]:
     """The code blocks of one language in a Markdown page, given from the project's root."""
     text = (Path(__file__).parents[1] / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def load_painting(path: Path, size: int | None, *, box: Sequence[int] | None = None) -> Tensor:
-    return scale_painting(load_image(path, opaque=True), size, box=box, name=str(path))
 
 
 @pytest.fixture

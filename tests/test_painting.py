@@ -19,8 +19,8 @@ from fast_style.cli import main
 from fast_style.errors import CheckpointError, ImageError, InputError
 from fast_style.images import Pixels, load_image
 from fast_style.painting import find_style_size, form_size
-from fast_style.training import find_canvas
-from tests.conftest import PAINTING, PHOTOS, SKIMAGE, load_painting
+from fast_style.training import find_canvas, load_painting
+from tests.conftest import PAINTING, PHOTOS, SKIMAGE
 
 Box = tuple[int, int, int, int]
 Framed = tuple[Pixels, Box]

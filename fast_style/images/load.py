@@ -34,9 +34,10 @@ _BOUND = threading.Lock()
 _MOST_DPI = 100_000.0
 
 # TIFF 6.0, sections 8 and 19.
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 258, 262, 284, 339
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 284, 338, 339
 _WHITE_IS_ZERO = 0
 _SEPARATE = 2
+_PREMULTIPLIED = 1
 _UNSIGNED = 1
 
 # Functions that turn a picture upright, by its orientation (EXIF 3.0, section 4.6.5).
@@ -126,12 +127,13 @@ def load_image(
             raise _too_large(source, f"{image.width}×{image.height} px", max_pixels)
         exif = read_exif(image)
         _check_samples(image, source)
+        low_bytes = _low_bytes(source, max_pixels) if _has_deep_key(image) else None
         with _failing(source, max_pixels):
             orientation = _orientation(image)
             if size is not None:
                 image.draft("RGB", (size, size))  # a JPEG decodes at half, quarter or eighth size in that time
             image.load()
-        pixels, alpha = _decode(image)
+        pixels, alpha = _decode(image, low_bytes)
         if turn := _TURNS.get(orientation):
             pixels = np.ascontiguousarray(turn(pixels))
             alpha = None if alpha is None else np.ascontiguousarray(turn(alpha))
@@ -212,23 +214,63 @@ def _coding(image: ImageFile.ImageFile) -> str:
 
 
 def _check_samples(image: Any, source: Source) -> None:
-    """Refuse samples without a defined range and those that Pillow reads wrongly; mend the transparent gray."""
-    # Of gray with alpha, Pillow reads the gray alone; without libtiff, which compressed planes take, 16 bits as 8.
-    separate = image.format == "TIFF" and image.tag_v2.get(_PLANAR) == _SEPARATE
-    signed = image.format == "TIFF" and np.any(np.array(image.tag_v2.get(_SAMPLE_FORMAT, _UNSIGNED)) != _UNSIGNED)
-    if image.mode == "F" or (image.format == "TIFF" and image.mode == "I") or signed:
-        what, remedy = "32-bit or signed samples; their range is not defined", "unsigned samples of 8 or 16 bits"
-    elif separate and (image.mode in {"LA", "La", "PA"} or not image.use_load_libtiff):
-        what, remedy = "separate planes of a kind that cannot be read", "interleaved channels, as most programs do"
-    elif "transparency" in image.info and _coding(image) == "RGB;16B":
-        what, remedy = "a transparent color of 16 bits a channel, which cannot be read", "an alpha channel"
-    else:
-        what = None
-    if what is not None:
-        raise ImageError(f"{_name(source)} has {what}", hint=f"Save it with {remedy}.")
+    """Refuse samples without a defined range, and mend what Pillow would read wrongly."""
+    if image.mode == "F" or (image.format == "TIFF" and (image.mode == "I" or _is_signed(image))):
+        raise ImageError(
+            f"{_name(source)} has 32-bit or signed samples; their range is not defined",
+            hint="Save it with unsigned samples of 8 or 16 bits.",
+        )
     if _coding(image) in {"L;2", "L;4"} and "transparency" in image.info:
         # The samples become 8 bits, but the transparent one does not.
         image.info["transparency"] *= 85 if _coding(image) == "L;2" else 17
+    if image.format == "TIFF" and image.tag_v2.get(_PLANAR) == _SEPARATE:
+        _read_planes(image, source)
+
+
+def _is_signed(image: Any) -> bool:
+    formats = image.tag_v2.get(_SAMPLE_FORMAT, _UNSIGNED)
+    return any(sample_format != _UNSIGNED for sample_format in (formats if isinstance(formats, tuple) else (formats,)))
+
+
+def _read_planes(image: Any, source: Source) -> None:
+    """Let libtiff read separate planes that are not compressed: Pillow takes 16 bits for 8 and forgets what is white.
+
+    Of gray with alpha, Pillow and libtiff read the gray only.
+    """
+    compressed = image.use_load_libtiff
+    if image.mode in {"RGB", "RGBA", "CMYK"}:
+        if compressed:
+            return
+        premultiplied = image.mode == "RGBA" and _PREMULTIPLIED in image.tag_v2.get(_EXTRA_SAMPLES, ())
+        coding = "RGBa" if premultiplied else image.mode
+        if 16 in image.tag_v2.get(_BITS_PER_SAMPLE, ()):
+            coding += ";16N"
+        whole = (0, 0, *image.tile[-1].extents[2:])
+        tile = image.tile[0]._replace(
+            codec_name="libtiff", extents=whole, offset=0, args=(coding, False, image.tag_v2.offset)
+        )
+        image.tile, image.use_load_libtiff = [tile], True
+    elif image.mode in {"LA", "La", "PA"} or not compressed:
+        raise ImageError(
+            f"{_name(source)} is a TIFF with separate planes, of a kind that cannot be read",
+            hint="Save it with interleaved channels, as most programs do.",
+        )
+
+
+def _has_deep_key(image: ImageFile.ImageFile) -> bool:
+    """Whether it is a PNG of 16-bit RGB in which one color is transparent; Pillow compares the upper bytes with it."""
+    return _coding(image) == "RGB;16B" and "transparency" in image.info
+
+
+def _low_bytes(source: Source, max_pixels: int) -> Pixels:
+    """Read the lower bytes of a PNG of 16-bit RGB, as if its samples had the other byte order."""
+    if not isinstance(source, str | Path):
+        source.seek(0)
+    with contextlib.ExitStack() as stack, _failing(source, max_pixels):
+        image = stack.enter_context(_opened(source, max_pixels))
+        image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]
+        image.load()
+        return np.array(image)
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
@@ -245,7 +287,7 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     return orientation if isinstance(orientation, int) else 1
 
 
-def _decode(image: Image.Image) -> tuple[Pixels, Pixels | None]:
+def _decode(image: Image.Image, low_bytes: Pixels | None) -> tuple[Pixels, Pixels | None]:
     """Convert a loaded picture to RGB with 8 bits, and its alpha."""
     key = image.info.get("transparency")
     if image.mode.startswith("I"):  # 16-bit gray: "I;16", or "I" from PPM
@@ -256,6 +298,10 @@ def _decode(image: Image.Image) -> tuple[Pixels, Pixels | None]:
             gray = 255 - gray  # Pillow applies it to 8 bits only
         alpha = None if key is None else np.where(wide == key, 0, 255).astype(np.uint8)
         return np.repeat(gray[..., None], 3, axis=-1), alpha
+    if low_bytes is not None:
+        pixels = np.array(image)
+        exact = np.stack([pixels, low_bytes], axis=-1).view(">u2")[..., 0]
+        return pixels, np.where((exact == key).all(axis=-1), 0, 255).astype(np.uint8)
     if image.mode == "La":
         image = image.convert("LA")
     if image.mode in {"RGBA", "LA", "PA", "RGBa"} or key is not None:

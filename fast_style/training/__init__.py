@@ -2,7 +2,7 @@
 
 from fast_style.checkpoint import Checkpoint, load_checkpoint
 from fast_style.export import export_checkpoint, write_card
-from fast_style.painting import Canvas, find_canvas
+from fast_style.painting import Canvas, find_canvas, load_painting
 from fast_style.recipe import Precision, Recipe
 from fast_style.training.paintings import style_name
 from fast_style.training.run import Outcome, train_style
@@ -19,6 +19,7 @@ __all__ = [
     "export_checkpoint",
     "find_canvas",
     "load_checkpoint",
+    "load_painting",
     "style_name",
     "train_style",
     "write_card",

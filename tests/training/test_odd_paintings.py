@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from fast_style.losses import VGG, PerceptualLoss, load_vgg
-from fast_style.training import Recipe
+from fast_style.training import Recipe, load_painting
 from fast_style.training.callbacks import Averaging, DivergenceAlarm
 from fast_style.training.module import StyleModule
 from fast_style.training.photos import PhotoData
-from tests.conftest import PHOTOS, SKIMAGE, load_painting
+from tests.conftest import PHOTOS, SKIMAGE
 
 # Everything that decides how large a step is stays as it is: learning rate, weights, layers, clipping, batch. The
 # style counts in full from the first step, which is harder. Crops so small hold too few cells for the lattice.

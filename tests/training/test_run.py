@@ -25,8 +25,8 @@ from fast_style.errors import CheckpointError, DeviceError, InputError, Training
 from fast_style.losses import Objective, PerceptualLoss, load_vgg
 from fast_style.networks import build_network
 from fast_style.styles.card import read_card
-from fast_style.training import Outcome, Recipe, load_checkpoint, train_style
-from tests.conftest import PAINTING, load_painting, random_state, write_photos
+from fast_style.training import Outcome, Recipe, load_checkpoint, load_painting, train_style
+from tests.conftest import PAINTING, random_state, write_photos
 
 SMALL = Recipe(
     "tiny",
