@@ -5,8 +5,7 @@ FROM python:3.12-slim
 COPY pyproject.toml README.md LICENSE /src/
 COPY fast_style /src/fast_style
 COPY checkpoints /src/checkpoints
-# s3fs opens s3://; gcsfs and adlfs do so for other stores.
-RUN pip install --no-cache-dir '/src[batch,ray]' s3fs && rm -rf /src && useradd --create-home style
+RUN pip install --no-cache-dir '/src[ray]' && rm -rf /src && useradd --create-home style
 USER style
 WORKDIR /work
 ENTRYPOINT ["fast-style"]

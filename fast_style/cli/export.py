@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from fast_style.errors import InputError
 from fast_style.files import check_new
-
-if TYPE_CHECKING:
-    from fast_style.export import Deployment
 
 
 def export(
@@ -23,7 +20,6 @@ def export(
     io: Literal["float", "uint8"] = "float",
     size: str | None = None,
     photos: Path | None = None,
-    painting: Path | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Write a checkpoint's network as ONNX and prove it equal.
@@ -35,7 +31,6 @@ def export(
         io: float takes and gives (N, 3, H, W) in 0 to 1, uint8 pixels (N, H, W, 3) as a camera has them.
         size: WIDTHxHEIGHT for a graph of that one size, which some runtimes need; without it, any size.
         photos: For fp16 and int8: a folder of photos, half for calibration and half for validation.
-        painting: For fp16 and int8: the painting of the training, to measure the objective.
         force: Overwrite a file that exists.
     """
     from fast_style.checkpoint import load_checkpoint
@@ -48,9 +43,11 @@ def export(
     check_new(written, force=force, hint="Give --force to overwrite it, or another -o.")
     fixed = None if size is None else _parse_size(size)
     loaded = load_checkpoint(checkpoint)
-    done = deploy(loaded, written, precision=precision, io=io, size=fixed, photos=photos, painting=painting)
-    card = write_card(loaded, written, done.verification, training={}, facts=done.facts(precision, io))
-    _report(done, precision)
+    verification, facts = deploy(loaded, written, precision=precision, io=io, size=fixed, photos=photos)
+    card = write_card(loaded, written, verification, training={}, facts=facts)
+    for shape, difference in verification.differences.items():
+        print(f"{shape:>16}  largest difference {difference:.1e}")
+    _report(facts, written.stat().st_size)
     print(f"{written}")
     print(f"{card}")
 
@@ -62,20 +59,16 @@ def _parse_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _report(done: Deployment, precision: str) -> None:
-    for shape, difference in done.verification.differences.items():
-        print(f"{shape:>16}  largest difference {difference:.1e}")
-    if done.fidelity is not None:
-        fidelity = done.fidelity
+def _report(facts: dict[str, Any], size: int) -> None:
+    if fidelity := facts.get("fidelity"):
         print(
-            f"{precision} against fp32 on {fidelity.photos} held-out photos: {fidelity.psnr:.1f} dB on the worst, "
-            f"mean difference {fidelity.mean:.1e}, largest {fidelity.largest:.1e}, "
-            f"objective {fidelity.objective:.3f} → {fidelity.objective_reduced:.3f} ({fidelity.rise:+.2%})"
+            f"{facts['precision']} against fp32 on {fidelity['photos']} held-out photos: {fidelity['psnr']:.1f} dB on "
+            f"the worst, mean difference {fidelity['mean']:.1e}, largest {fidelity['largest']:.1e}"
         )
-    if precision == "int8":
-        kept = f"; in float: {', '.join(done.kept)}" if done.kept else ""
-        print(f"8-bit: {done.work:.0%} of the convolutions' multiplications{kept}")
-    if done.largest_level is not None:
-        print(f"pixels against the rounded float graph: at most {done.largest_level} level apart")
-    if done.fidelity is not None:
-        print(f"{done.bytes[0] / 1e6:.2f} MB (fp32 {done.bytes[1] / 1e6:.2f} MB)")
+    if facts["precision"] == "int8":
+        kept = f"; in float: {', '.join(facts['float_convolutions'])}" if facts["float_convolutions"] else ""
+        print(f"8-bit: {facts['share_of_work_in_int8']:.0%} of the convolutions' multiplications{kept}")
+    if "largest_level" in facts:
+        print(f"pixels against the rounded float graph: at most {facts['largest_level']} level apart")
+    if fidelity:
+        print(f"{size / 1e6:.2f} MB (fp32 {facts['fp32_bytes'] / 1e6:.2f} MB)")

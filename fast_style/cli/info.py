@@ -7,6 +7,7 @@ import platform
 import sys
 from dataclasses import asdict
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -14,12 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from fast_style import __version__
-from fast_style.cli.ui.model_description import print_model
 from fast_style.errors import FastStyleError
-from fast_style.model import PROVIDERS, core_count
+from fast_style.model import PROVIDERS, core_count, describe_model
 from fast_style.styles.catalog import find_style, shipped_styles
 
 PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python", "torch")
+
+# Kept for machines; too long to read.
+_LONG = ("recipe", "losses", "paintings")
 
 
 def info(
@@ -38,7 +41,7 @@ def info(
         json: Print it for machines.
     """
     if model is not None:
-        print_model(find_style(model).path, json=json)
+        _print_model(find_style(model).path, json=json)
         return
     names = [each.name for each in shipped_styles()]
     chosen = find_style(style) if style is not None else find_style(names[0]) if names else None
@@ -47,13 +50,16 @@ def info(
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": core_count(),
-        "packages": _versions(),
+        "packages": {name: _version(name) for name in PACKAGES},
         "providers": _providers(None if chosen is None else str(chosen.path)),
         "style": None if chosen is None else chosen.name,
         "speed": None,
     }
     if not json:
-        _print_report(report)
+        for key in ("fast-style", "python", "system", "cores"):
+            print(f"{key:<12} {report[key]}")
+        for name, state in {**report["packages"], **report["providers"]}.items():
+            print(f"{name:<12} {state or 'not installed'}")
     if chosen is None:
         if not json:
             print("no style to measure with; give one with --style", file=sys.stderr)
@@ -71,24 +77,42 @@ def info(
         print(json_module.dumps(report))
 
 
-def _print_report(report: dict[str, Any]) -> None:
-    for key in ("fast-style", "python", "system", "cores"):
-        print(f"{key:<12} {report[key]}")
-    for name, version in report["packages"].items():
-        print(f"{name:<12} {version or 'not installed'}")
-    for name, state in report["providers"].items():
-        print(f"{name:<12} {state}")
+def _print_model(path: Path, *, json: bool) -> None:
+    """Print what an ONNX file says of itself, its operators and its cost; errors as of ``describe_model``."""
+    description = describe_model(path)
+    if json:
+        print(json_module.dumps(description))
+        return
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("file", f"{path}, {description['bytes'] / 1e6:.2f} MB")
+    table.add_row("sha256", description["sha256"])
+    for key, value in sorted(description["metadata"].items()):
+        if key not in _LONG:
+            table.add_row(key.replace("_", " "), value)
+    for kind in ("input", "output"):
+        for name, signature in description[f"{kind}s"].items():
+            table.add_row(kind, f"{name}: {signature}")
+    table.add_row("operators", ", ".join(f"{name} {count}" for name, count in description["operators"].items()))
+    cost = description["cost"]
+    table.add_row("parameters", f"{cost['parameters']:,} in convolutions")
+    table.add_row(
+        "cost",
+        f"{cost['multiplications'] / 1e9:.2f} G multiply-adds at {cost['width']}×{cost['height']}, "
+        f"{cost['multiplications_per_pixel'] / 1e3:.1f} k a pixel",
+    )
+    if description["reach"] is not None:
+        table.add_row("reach", f"{description['reach']} px around a pixel, given the statistics")
+    Console(markup=False, highlight=False).print(table)
 
 
-def _versions() -> dict[str, str | None]:
-    """The version of each package that matters; None if it is not installed."""
-    versions: dict[str, str | None] = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = None
-    return versions
+def _version(package: str) -> str | None:
+    """The version of a package; None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _providers(style: str | None) -> dict[str, str]:

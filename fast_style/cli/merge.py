@@ -26,5 +26,5 @@ def merge(
         force: Overwrite it if it exists.
     """
     check_new(out, force=force)
-    merged = merge_styles(list(styles), out)
-    print(f"{out}  {', '.join(merged.styles)}; equal to each within {merged.difference:.1e}")
+    names, difference = merge_styles(list(styles), out)
+    print(f"{out}  {', '.join(names)}; equal to each within {difference:.1e}")

@@ -134,15 +134,14 @@ def _merge(plan: list[Job], opening: StyleOptions, look: FileLook) -> int:
     counts: Counter[str] = Counter()
     for folder in folders:
         ledger = Ledger(folder, settings)
-        statuses = [
+        statuses = (
             told(ledger, job.names[1], str(job.source), str(job.target))
             if job.error is None
             else Status(str(job.source), str(job.target), "failed", explain(job.error))
             for job in plan
             if job.folder == folder
-        ]
-        counts.update(status.status for status in statuses)
-        write_status(str(folder / "status.csv"), statuses)
+        )
+        counts += write_status(folder / "status.csv", statuses)
         print(folder / "status.csv")
     print(f"{counts['done']} done, {counts['failed']} failed, {counts['left']} left", file=sys.stderr)
     return exit_status(counts["done"], counts["failed"] + counts["left"])

@@ -1,16 +1,14 @@
 """From a trained network to a file that runs anywhere, proved equal."""
 
 from fast_style.export.card import write_card
-from fast_style.export.deployment import Deployment, deploy, export_checkpoint
+from fast_style.export.deployment import deploy, export_checkpoint
 from fast_style.export.from_onnx import network_from_onnx, read_network
 from fast_style.export.styles import export_styles, verify_styles
 from fast_style.export.to_onnx import export_onnx
-from fast_style.export.verify import TOLERANCE, Verification, verify_onnx, verify_variants
+from fast_style.export.verify import Verification, verify_onnx
 from fast_style.export.writing import write_model
 
 __all__ = [
-    "TOLERANCE",
-    "Deployment",
     "Verification",
     "deploy",
     "export_checkpoint",
@@ -20,7 +18,6 @@ __all__ = [
     "read_network",
     "verify_onnx",
     "verify_styles",
-    "verify_variants",
     "write_card",
     "write_model",
 ]

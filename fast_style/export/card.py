@@ -39,7 +39,7 @@ def write_card(
     training: dict[str, Any],
     facts: dict[str, Any] | None = None,
 ) -> Path:
-    """Write ``NAME.json`` beside an ONNX file; :func:`fast_style.styles.card.read_card` reads it.
+    """Write ``NAME.json`` beside an ONNX file; :func:`fast_style.styles.card.read_card` reads it. Return its path.
 
     Args:
         checkpoint: What was exported.
@@ -47,9 +47,6 @@ def write_card(
         verification: Its proof.
         training: Facts about the run.
         facts: More top-level entries, such as those of a reduced precision.
-
-    Returns:
-        The card's path.
 
     Raises:
         FileError: The card cannot be written.

@@ -9,6 +9,7 @@ import torch
 
 from fast_style.errors import InputError, ModelError
 from fast_style.model import PRODUCER, choose_styles, read_checked, style_names, takes_styles
+from fast_style.model.editing import read_metadata
 from fast_style.networks import TransformerNetwork, restore_network
 
 # The exported graph holds the network as a part called this.
@@ -17,11 +18,7 @@ _HINT = "Give a file that 'fast-style train' or 'fast-style export' wrote, or a 
 
 
 def network_from_onnx(path: str | Path, *, style: str | None = None) -> TransformerNetwork:
-    """Rebuild the transformer network of an exported style, in eval mode.
-
-    Args:
-        path: A float ONNX file; half weights are widened.
-        style: Which of a file of several; by default the first.
+    """Rebuild the transformer network of an exported style, by default the first of the file, in eval mode.
 
     Raises:
         ModelError: The file is unreadable, not ours, or its weights are not all there, as in an 8-bit model.
@@ -35,10 +32,11 @@ def read_network(path: str | Path, *, style: str | None = None) -> tuple[str, Tr
     path = Path(path)
     content = read_checked(path)
     try:
-        model, metadata = _parse(content)
+        model = onnx.load_model_from_string(content)
+        metadata = read_metadata(model)
         names = style_names(metadata)
         if names and (style is not None or takes_styles(model.graph)):
-            model, metadata = _parse(choose_styles(content, {style or names[0]: 1.0}))
+            model = onnx.load_model_from_string(choose_styles(content, {style or names[0]: 1.0}))
     except InputError:
         raise
     except Exception as error:  # protobuf's errors have no common base class
@@ -56,8 +54,3 @@ def read_network(path: str | Path, *, style: str | None = None) -> tuple[str, Tr
         raise
     except Exception as error:  # a damaged tensor fails in many ways
         raise ModelError(f"{path} does not hold every weight of {metadata['network']!r}", hint=_HINT) from error
-
-
-def _parse(content: bytes) -> tuple[onnx.ModelProto, dict[str, str]]:
-    model = onnx.load_model_from_string(content)
-    return model, {entry.key: entry.value for entry in model.metadata_props}

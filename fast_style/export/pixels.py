@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -16,8 +18,7 @@ def pixels_in_and_out(model: onnx.ModelProto) -> onnx.ModelProto:
         model: A graph from (N, 3, H, W) float32 RGB in [0, 1] to the same, as ``export_onnx`` writes it; it is
             not changed. Further inputs, such as styles, stay as they are.
     """
-    wrapped = onnx.ModelProto()
-    wrapped.CopyFrom(model)
+    wrapped = deepcopy(model)
     graph = wrapped.graph
     for node in graph.node:
         for names in (node.input, node.output):

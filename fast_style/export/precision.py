@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from fast_style.errors import ExportError
-from fast_style.model import INPUT, measure_cost, open_session
+from fast_style.model import Feed, measure_cost, open_session
 
 Precision = Literal["fp32", "fp16", "int8"]
 Image = NDArray[np.float32]  # (N, 3, H, W), RGB in [0, 1]
-# A picture alone, or beside it the styles and the strength, by the names of a graph's inputs.
-Given = NDArray[np.generic] | Mapping[str, NDArray[np.generic]]
 
 # Smallest peak signal-to-noise ratio against float32 on any held-out photo, dB.
 SMALLEST_PSNR: dict[Precision, float] = {"fp16": 50.0, "int8": 30.0}
@@ -45,11 +43,11 @@ class Quantized:
     """
 
     model: onnx.ModelProto
-    kept: tuple[str, ...]
-    work: float
+    kept: tuple[str, ...] = ()
+    work: float = 0.0
 
 
-def to_fp16(model: onnx.ModelProto, photos: Sequence[Given]) -> onnx.ModelProto:
+def to_fp16(model: onnx.ModelProto, photos: Sequence[Feed]) -> onnx.ModelProto:
     """Return a copy that computes in half precision, but for instance normalization and the float32 ends.
 
     Normalization undoes any scale of the convolution before it, so each of those is first multiplied by the
@@ -58,12 +56,12 @@ def to_fp16(model: onnx.ModelProto, photos: Sequence[Given]) -> onnx.ModelProto:
 
     Args:
         model: A float32 graph as ``export_onnx`` writes it; it is not changed.
-        photos: Each (N, 3, H, W), RGB in [0, 1], alone or with styles.
+        photos: Inputs of the graph.
     """
     from onnxruntime.quantization.onnx_model import ONNXModel
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-    rescaled = _copy(model)
+    rescaled = deepcopy(model)
     _rescale_before_normalization(rescaled, photos)
     half: onnx.ModelProto = convert_float_to_float16(
         rescaled, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, "InstanceNormalization"]
@@ -73,7 +71,7 @@ def to_fp16(model: onnx.ModelProto, photos: Sequence[Given]) -> onnx.ModelProto:
     return half
 
 
-def to_int8(model: onnx.ModelProto, photos: Sequence[Given], *, accept: Callable[[onnx.ModelProto], bool]) -> Quantized:
+def to_int8(model: onnx.ModelProto, photos: Sequence[Feed], *, accept: Callable[[onnx.ModelProto], bool]) -> Quantized:
     """Return a copy whose convolutions are 8-bit, but for those that cost the most quality for the least work.
 
     Static quantization: uint8 activations with ranges found on ``photos``, int8 weights with a scale for each
@@ -82,7 +80,7 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Given], *, accept: Callable
 
     Args:
         model: A float32 graph as ``export_onnx`` writes it; it is not changed.
-        photos: Photos to find the ranges on, each (N, 3, H, W), RGB in [0, 1], alone or with styles.
+        photos: Inputs of the graph, to find the ranges on.
         accept: Whether a candidate is good enough.
 
     Raises:
@@ -90,7 +88,8 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Given], *, accept: Callable
     """
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     ranges = {name: _best_range(values) for name, values in _sample(model, photos).items()}
-    work = _work(model, photos[0])
+    nodes = measure_cost(model.SerializeToString(), photos[0])
+    work = {node.name: node.multiplications for node in nodes if node.operator == "Conv"}
     expected = run(model, photos[:2])
     regret: dict[str, float] = {}
     for name in convolutions:
@@ -113,18 +112,13 @@ def psnr(pictures: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.
     return -10 * math.log10(max(worst, 1e-12)) if math.isfinite(worst) else -math.inf
 
 
-def run(model: onnx.ModelProto | str, photos: Iterable[Given]) -> list[NDArray[np.float32]]:
+def run(model: onnx.ModelProto, photos: Iterable[Feed]) -> list[NDArray[np.float32]]:
     """Run a graph of one output on the CPU, once for each photo."""
-    session = open_session(Path(model) if isinstance(model, str) else model.SerializeToString())
-    (name,) = (value.name for value in session.get_inputs())
-    return [session.run(None, _feed(name, photo))[0] for photo in photos]
+    session = open_session(model.SerializeToString())
+    return [session.run(None, photo)[0] for photo in photos]
 
 
-def _feed(name: str, photo: Given) -> Mapping[str, NDArray[np.generic]]:
-    return photo if isinstance(photo, Mapping) else {name: photo}
-
-
-def _rescale_before_normalization(model: onnx.ModelProto, photos: Sequence[Given]) -> None:
+def _rescale_before_normalization(model: onnx.ModelProto, photos: Sequence[Feed]) -> None:
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
     uses = Counter(name for node in graph.node for name in node.input)
@@ -159,33 +153,25 @@ def _convolution_before(
     return maker if maker.op_type == "Conv" else None
 
 
-def _sample(model: onnx.ModelProto, photos: Sequence[Given]) -> dict[str, NDArray[np.float32]]:
+def _sample(model: onnx.ModelProto, photos: Sequence[Feed]) -> dict[str, NDArray[np.float32]]:
     """Draw values of every convolution's input and output on the photos, and take the smallest and the largest."""
     graph = model.graph
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     names = list(dict.fromkeys(name for node in convolutions for name in (node.input[0], node.output[0])))
-    watched = _copy(model)
+    watched = deepcopy(model)
     present = {value.name for value in (*graph.input, *graph.output)}
     watched.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names if name not in present
     )
     session = open_session(watched.SerializeToString())
-    image = session.get_inputs()[0].name
     random = np.random.default_rng(0)
     samples: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
     for photo in photos:
-        feed = _feed(image, photo)
-        tensors = {**feed, **dict(zip(names, session.run(names, feed), strict=True))}
+        tensors = {**photo, **dict(zip(names, session.run(names, photo), strict=True))}
         for name in names:
             flat = tensors[name].ravel()
             samples[name] += [random.choice(flat, _SAMPLES), np.array([flat.min(), flat.max()])]
     return {name: np.concatenate(values) for name, values in samples.items()}
-
-
-def _work(model: onnx.ModelProto, photo: Given) -> dict[str, int]:
-    """Count the multiplications of every convolution for a photo."""
-    nodes = measure_cost(model.SerializeToString(), _feed(INPUT, photo)).nodes
-    return {node.name: node.multiplications for node in nodes if node.operator == "Conv"}
 
 
 def _best_range(values: NDArray[np.float32]) -> tuple[float, float]:
@@ -213,7 +199,7 @@ def _quantize(
         name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in ranges.items()
     }
     quantizer = QDQQuantizer(
-        _copy(model),
+        deepcopy(model),
         True,
         False,
         QuantType.QInt8,
@@ -228,9 +214,3 @@ def _quantize(
     quantizer.model.topological_sort()
     quantized: onnx.ModelProto = quantizer.model.model
     return quantized
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy

@@ -10,9 +10,8 @@ import onnx
 import torch
 from torch import Tensor
 
-from fast_style.errors import VerificationError
 from fast_style.export.to_onnx import export_onnx
-from fast_style.export.verify import TOLERANCE, Verification, judge
+from fast_style.export.verify import TOLERANCE, Verification, difference, judge
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.model import INPUT, OUTPUT, STRENGTH, STYLES, give_styles, open_session
@@ -91,14 +90,7 @@ def verify_styles(network: TransformerNetwork, sets: StyleSets, path: Path) -> d
         feeds = {INPUT: image.numpy(), STYLES: weights.numpy()}
         if len(strengths) > 1:
             feeds[STRENGTH] = np.full((1, 1), strength, np.float32)
-        differences[what] = _difference(session.run([OUTPUT], feeds)[0], network(image, told))
+        differences[what] = difference(session.run([OUTPUT], feeds)[0], network(image, told))
     told = Condition(affines=sets.one(0))
-    differences["defaults"] = _difference(session.run([OUTPUT], {INPUT: image.numpy()})[0], network(image, told))
+    differences["defaults"] = difference(session.run([OUTPUT], {INPUT: image.numpy()})[0], network(image, told))
     return differences
-
-
-def _difference(result: np.ndarray, expected: Tensor) -> float:
-    wanted = expected.clamp(0.0, 1.0).cpu().numpy()
-    if result.shape != wanted.shape:
-        raise VerificationError(f"the ONNX file gives {result.shape}, the network {wanted.shape}")
-    return float(np.abs(result - wanted).max())

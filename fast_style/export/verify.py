@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fast_style.errors import VerificationError
 from fast_style.model import (
@@ -58,13 +59,7 @@ def verify_onnx(
     shapes: Sequence[tuple[int, int, int]] = VERIFY_SHAPES,
     tolerance: float = TOLERANCE,
 ) -> Verification:
-    """Compare an ONNX file with its network on noise and on smooth pictures at several sizes.
-
-    Args:
-        network: The original, in eval mode.
-        path: The ONNX file.
-        shapes: (N, H, W) of each comparison.
-        tolerance: Largest absolute difference allowed.
+    """Compare an ONNX file with its network, in eval mode, on noise and smooth pictures of several shapes, (N, H, W).
 
     Raises:
         VerificationError: The difference is larger, or is not a number.
@@ -75,12 +70,18 @@ def verify_onnx(
     for n, height, width in shapes:
         image = example_image(n, height, width)
         with torch.no_grad():
-            expected = network(torch.from_numpy(image).to(device)).clamp(0.0, 1.0).cpu().numpy()
+            expected = network(torch.from_numpy(image).to(device))
         (result,) = session.run([OUTPUT], {INPUT: image})
-        if result.shape != expected.shape:
-            raise VerificationError(f"the ONNX file gives {result.shape}, the network {expected.shape}")
-        differences[f"{n}x3x{height}x{width}"] = float(np.abs(result - expected).max())
+        differences[f"{n}x3x{height}x{width}"] = difference(result, expected)
     return judge(Verification(differences, tolerance))
+
+
+def difference(result: NDArray[np.float32], picture: Tensor) -> float:
+    """Largest difference of a result from a network's picture, which is clamped; raises if their shapes differ."""
+    expected = picture.clamp(0.0, 1.0).cpu().numpy()
+    if result.shape != expected.shape:
+        raise VerificationError(f"the ONNX file gives {result.shape}, the network {expected.shape}")
+    return float(np.abs(result - expected).max())
 
 
 def judge(verification: Verification) -> Verification:
@@ -97,10 +98,6 @@ def judge(verification: Verification) -> Verification:
 
 def verify_variants(network: TransformerNetwork, path: Path) -> dict[str, float]:
     """Compare the graph variants of an ONNX file of any size with its network.
-
-    Args:
-        network: The original, in eval mode.
-        path: The ONNX file.
 
     Returns:
         Largest absolute differences by what was compared: ``statistics``, in deviations of their channel; ``fixed``, a

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import onnx
 
 from fast_style.errors import ExportError
 from fast_style.model import CHECKSUM_KEY, PRODUCER, add_checksum
+from fast_style.model.editing import read_metadata, write_metadata
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model that the ONNX checker takes, with a checksum of all that is in it.
-
-    Args:
-        model: It is not changed. A checksum that it carries from the file it was read from is replaced.
-        path: Where to write; a failure may leave something there.
+    """Write a model that the ONNX checker takes, with a new checksum of all that is in it; it is not changed.
 
     Raises:
         ExportError: The checker refuses the model.
     """
-    stamped = onnx.ModelProto()
-    stamped.CopyFrom(model)
+    stamped = deepcopy(model)
     stamped.producer_name = PRODUCER
-    kept = [entry for entry in model.metadata_props if entry.key != CHECKSUM_KEY]
-    del stamped.metadata_props[:]
-    stamped.metadata_props.extend(kept)
+    write_metadata(stamped, {key: value for key, value in read_metadata(model).items() if key != CHECKSUM_KEY})
     path.write_bytes(add_checksum(stamped.SerializeToString()))
     try:
         onnx.checker.check_model(path, full_check=True)

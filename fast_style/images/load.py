@@ -292,8 +292,12 @@ def _decode(image: Image.Image, low_bytes: Pixels | None) -> tuple[Pixels, Pixel
     key = image.info.get("transparency")
     if image.mode.startswith("I"):  # 16-bit gray: "I;16", or "I" from PPM
         wide = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+        tags = getattr(image, "tag_v2", {})
+        gray = (wide // 16 if tags.get(_BITS_PER_SAMPLE) == (12,) else wide // 257).astype(np.uint8)
+        if image.format == "TIFF" and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            gray = 255 - gray  # Pillow applies it to 8 bits only
         alpha = None if key is None else np.where(wide == key, 0, 255).astype(np.uint8)
-        return _gray(image, wide), alpha
+        return np.repeat(gray[..., None], 3, axis=-1), alpha
     if low_bytes is not None:
         pixels = np.array(image)
         exact = np.stack([pixels, low_bytes], axis=-1).view(">u2")[..., 0]
@@ -306,16 +310,6 @@ def _decode(image: Image.Image, low_bytes: Pixels | None) -> tuple[Pixels, Pixel
     if image.mode == "CMYK" and (icc := image.info.get("icc_profile")):
         image = _from_cmyk(image, icc)
     return np.array(image.convert("RGB")), None
-
-
-def _gray(image: Any, wide: np.ndarray[Any, np.dtype[np.uint16]]) -> Pixels:
-    """Gray with up to 16 bits as RGB with 8."""
-    tags = getattr(image, "tag_v2", {})
-    scaled = wide // 16 if tags.get(_BITS_PER_SAMPLE) == (12,) else wide // 257
-    gray = scaled.astype(np.uint8)
-    if image.format == "TIFF" and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        gray = 255 - gray  # Pillow applies it to 8 bits only
-    return np.repeat(gray[..., None], 3, axis=-1)
 
 
 def _from_cmyk(image: Image.Image, icc: bytes) -> Image.Image:

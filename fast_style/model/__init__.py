@@ -1,21 +1,12 @@
 """What is known of an ONNX file: its signature, metadata, checksum and cost, and the session that runs it."""
 
-from fast_style.model.checksum import CHECKSUM_KEY, MAX_MODEL_BYTES, PRODUCER, add_checksum, read_checked
-from fast_style.model.cost import Cost, NodeCost, measure_cost
-from fast_style.model.metadata import COST_SIZE, ModelDescription, describe_model
+from fast_style.model.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read_checked
+from fast_style.model.cost import measure_cost
+from fast_style.model.metadata import COST_SIZE, describe_model
 from fast_style.model.opening import Feed, Graph, open_graph
-from fast_style.model.reach import Reach, find_reach
-from fast_style.model.session import (
-    PROVIDERS,
-    Device,
-    core_count,
-    engine_errors,
-    first_line,
-    open_session,
-    running_device,
-    session_options,
-)
-from fast_style.model.signature import INPUT, OUTPUT, PICTURE_TYPES, Signature, Value, show_shape
+from fast_style.model.reach import find_reach
+from fast_style.model.session import PROVIDERS, Device, core_count, engine_errors, first_line, open_session
+from fast_style.model.signature import INPUT, OUTPUT, Signature, Value, show_shape
 from fast_style.model.statistics import (
     MASK,
     ORIGIN,
@@ -49,10 +40,8 @@ __all__ = [
     "COST_SIZE",
     "INPUT",
     "MASK",
-    "MAX_MODEL_BYTES",
     "ORIGIN",
     "OUTPUT",
-    "PICTURE_TYPES",
     "PRODUCER",
     "PROVIDERS",
     "STATISTICS",
@@ -60,13 +49,9 @@ __all__ = [
     "STRONGEST",
     "STYLES",
     "WEAKEST",
-    "Cost",
     "Device",
     "Feed",
     "Graph",
-    "ModelDescription",
-    "NodeCost",
-    "Reach",
     "Set",
     "Signature",
     "Statistics",
@@ -91,8 +76,6 @@ __all__ = [
     "open_session",
     "read_checked",
     "read_sets",
-    "running_device",
-    "session_options",
     "show_shape",
     "style_names",
     "takes_styles",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,38 +36,8 @@ class NodeCost:
     multiplications: int
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a graph costs for the inputs that it was measured with.
-
-    Attributes:
-        nodes: Those that ran, in their order.
-    """
-
-    nodes: tuple[NodeCost, ...]
-
-    @property
-    def operators(self) -> dict[str, int]:
-        """How often each operator ran, the most frequent first."""
-        return dict(Counter(node.operator for node in self.nodes).most_common())
-
-    @property
-    def parameters(self) -> int:
-        """Weights and biases of the convolutions."""
-        return sum(node.parameters for node in self.nodes)
-
-    @property
-    def multiplications(self) -> int:
-        """Multiply-adds of the convolutions and matrix products."""
-        return sum(node.multiplications for node in self.nodes)
-
-
-def measure_cost(model: Path | bytes, feed: Mapping[str, NDArray[Any]]) -> Cost:
-    """Run a graph once, unoptimized and profiled, so that no library but ONNX Runtime is needed.
-
-    Args:
-        model: Its file, or a serialized model.
-        feed: Its inputs.
+def measure_cost(model: Path | bytes, feed: Mapping[str, NDArray[Any]]) -> list[NodeCost]:
+    """Measure the nodes that run for these inputs, in their order, by one unoptimized, profiled run of ONNX Runtime.
 
     Raises:
         ModelError: It cannot be opened, or cannot be run with these inputs.
@@ -93,13 +62,11 @@ def measure_cost(model: Path | bytes, feed: Mapping[str, NDArray[Any]]) -> Cost:
             profile = Path(session.end_profiling())
         events = json.loads(profile.read_text(encoding="utf-8"))
     suffix = "_kernel_time"
-    return Cost(
-        tuple(
-            _node_cost(event["name"].removesuffix(suffix), event["args"])
-            for event in events
-            if event.get("name", "").endswith(suffix)
-        )
-    )
+    return [
+        _node_cost(event["name"].removesuffix(suffix), event["args"])
+        for event in events
+        if event.get("name", "").endswith(suffix)
+    ]
 
 
 def _node_cost(name: str, event: dict[str, Any]) -> NodeCost:

@@ -3,74 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from fast_style.errors import ModelError
 from fast_style.model.checksum import read_checked
-from fast_style.model.cost import Cost, measure_cost
+from fast_style.model.cost import measure_cost
 from fast_style.model.opening import open_graph
-from fast_style.model.reach import Reach, find_reach
+from fast_style.model.reach import find_reach
 
 # (width, height), px: the cost of a graph that takes any size is measured at this one.
 COST_SIZE = (640, 480)
 
 
-@dataclass(frozen=True)
-class ModelDescription:
-    """A model file, described.
-
-    Attributes:
-        path: The file.
-        bytes: Its size.
-        sha256: SHA-256 of the whole file.
-        metadata: What its exporter stored: name, styles, paintings, network, stride, range, layout, …
-        inputs: Name to type and shape; free axes are named.
-        outputs: The same for what comes back.
-        size: (width, height), px, at which the cost was measured.
-        cost: Its operators, parameters and multiplications for one picture of that size.
-        reach: How far a pixel's result looks, where the statistics of the whole are given; None if that cannot be told.
-    """
-
-    path: Path
-    bytes: int
-    sha256: str
-    metadata: dict[str, str]
-    inputs: dict[str, str]
-    outputs: dict[str, str]
-    size: tuple[int, int]
-    cost: Cost
-    reach: Reach | None
-
-    @property
-    def multiplications_per_pixel(self) -> float:
-        """Multiply-adds for each pixel of the picture."""
-        return self.cost.multiplications / (self.size[0] * self.size[1])
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "path": str(self.path),
-            "bytes": self.bytes,
-            "sha256": self.sha256,
-            "metadata": self.metadata,
-            "inputs": self.inputs,
-            "outputs": self.outputs,
-            "reach": None if self.reach is None else max(self.reach.before, self.reach.after),
-            "operators": self.cost.operators,
-            "cost": {
-                "width": self.size[0],
-                "height": self.size[1],
-                "parameters": self.cost.parameters,
-                "multiplications": self.cost.multiplications,
-                "multiplications_per_pixel": round(self.multiplications_per_pixel, 1),
-            },
-        }
-
-
-def describe_model(path: str | Path) -> ModelDescription:
+def describe_model(path: str | Path) -> dict[str, Any]:
     """Describe an ONNX file: its own metadata, and its operators and cost as ONNX Runtime ran them once.
+
+    Returns:
+        Plain values for JSON: ``path``, ``bytes``, ``sha256``, ``metadata``; ``inputs`` and ``outputs``, types and
+        shapes by name; ``reach``, how far a pixel's result looks if the statistics of the whole are given, px, or None
+        if that cannot be told; ``operators``, how often each ran; ``cost`` at ``width`` and ``height``.
 
     Raises:
         ModelError: It is missing, not an ONNX model, or takes something for which nothing can be made up.
@@ -79,22 +32,28 @@ def describe_model(path: str | Path) -> ModelDescription:
     content = read_checked(path)
     graph = open_graph(path)
     height, width = (None, None) if graph.signature.picture is None else graph.signature.picture.sides
-    size = (width or COST_SIZE[0], height or COST_SIZE[1])
-    return ModelDescription(
-        path=path,
-        bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-        metadata=graph.metadata,
-        inputs={value.name: str(value) for value in (*graph.signature.inputs, *graph.signature.optional)},
-        outputs={value.name: str(value) for value in graph.signature.outputs},
-        size=size,
-        cost=measure_cost(path, graph.example(size)),
-        reach=_reach(content),
-    )
-
-
-def _reach(content: bytes) -> Reach | None:
+    width, height = width or COST_SIZE[0], height or COST_SIZE[1]
+    nodes = measure_cost(path, graph.example((width, height)))
+    multiplications = sum(node.multiplications for node in nodes)
     try:
-        return find_reach(content)
+        found = find_reach(content)
+        reach = max(found.before, found.after)
     except ModelError:
-        return None
+        reach = None
+    return {
+        "path": str(path),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "metadata": graph.metadata,
+        "inputs": {value.name: str(value) for value in (*graph.signature.inputs, *graph.signature.optional)},
+        "outputs": {value.name: str(value) for value in graph.signature.outputs},
+        "reach": reach,
+        "operators": dict(Counter(node.operator for node in nodes).most_common()),
+        "cost": {
+            "width": width,
+            "height": height,
+            "parameters": sum(node.parameters for node in nodes),
+            "multiplications": multiplications,
+            "multiplications_per_pixel": round(multiplications / (width * height), 1),
+        },
+    }

@@ -35,11 +35,6 @@ class Value:
         return f"{self.type} {show_shape(self.shape)}"
 
     @property
-    def may_be_picture(self) -> bool:
-        """Whether it has the type and the four axes of a batch of pictures."""
-        return self.type in PICTURE_TYPES and len(self.shape) == 4
-
-    @property
     def channels_last(self) -> bool:
         """Whether a batch of pictures is (N, H, W, 3), not (N, 3, H, W)."""
         return self.shape[3] == 3 and (self.shape[1] != 3 or self.type == "uint8")
@@ -68,7 +63,7 @@ class Signature:
     @property
     def picture(self) -> Value | None:
         """The input for the picture, or None. If several have four axes, it is the first with three channels."""
-        pictures = [value for value in self.inputs if value.may_be_picture]
+        pictures = [value for value in self.inputs if value.type in PICTURE_TYPES and len(value.shape) == 4]
         three = [value for value in pictures if 3 in (value.shape[1], value.shape[3])]
         return next(iter(three or pictures), None)
 

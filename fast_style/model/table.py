@@ -90,7 +90,11 @@ def read_sets(content: bytes) -> dict[str, Set]:
     model = parse_model(content)
     names = style_names(read_metadata(model))
     if not takes_styles(model.graph):
-        return {"".join(names[:1]): _set_of(find_layers(model.graph))}
+        layers = find_layers(model.graph)
+        sides = [
+            np.concatenate(values) for values in zip(*((layer.scale, layer.shift) for layer in layers), strict=True)
+        ]
+        return {"".join(names[:1]): np.stack(sides)[None]}
     tables = _tables(model.graph)
     if tables[0].shape[0] != len(names) or tables[0].shape[1] % 2:
         raise ModelError(
@@ -102,14 +106,10 @@ def read_sets(content: bytes) -> dict[str, Set]:
 
 
 def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
-    """Make a graph of many styles out of a graph of one.
+    """Make a graph of many styles out of a serialized one with float32 normalizations, whose own set plays no part.
 
     It takes ``styles`` (N or 1, K) and, if the sets have three powers, ``strength`` (N or 1, 1), both float32 with
     defaults inside: if only the picture is given, it is drawn in the first style at strength 1.
-
-    Args:
-        content: A serialized style with float32 normalizations; its own set plays no part.
-        sets: The styles by name.
 
     Raises:
         InputError: The sets differ in shape, or do not fit the graph.
@@ -320,11 +320,6 @@ def as_row(names: Sequence[str], weights: Mapping[str, float]) -> NDArray[np.flo
     if not total:
         raise InputError("the weights of the styles are all zero; at least one has to count")
     return np.array([[weights.get(name, 0.0) / total for name in names]], np.float32)
-
-
-def _set_of(layers: Sequence[Layer]) -> Set:
-    scales, shifts = (np.concatenate([getattr(layer, what) for layer in layers]) for what in ("scale", "shift"))
-    return np.stack([scales, shifts])[None]
 
 
 def _tables(graph: GraphProto) -> list[NDArray[np.float32]]:

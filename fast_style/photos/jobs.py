@@ -10,8 +10,6 @@ from typing import Literal
 
 from fast_style.errors import DatasetError, FastStyleError, InputError, VideoError
 from fast_style.images import WRITABLE_SUFFIXES, find_photos
-from fast_style.photos import places
-from fast_style.photos.ledger import Ledger
 from fast_style.photos.shards import Shard
 
 Format = Literal["png", "jpg", "webp", "tif"]
@@ -80,7 +78,8 @@ def plan_jobs(
     if not inputs:
         raise InputError("nothing to stylize", hint="Give a photo, a video, a folder, or - for standard input.")
     single = len(inputs) == 1 and not _is_folder(inputs[0])
-    if not single and out is not None and (out == STREAM or out.is_file() or _is_file_name(out)):
+    is_name = out is not None and out.suffix.lower() in WRITABLE_SUFFIXES | VIDEO_SUFFIXES and not out.is_dir()
+    if not single and out is not None and (out == STREAM or out.is_file() or is_name):
         raise InputError(f"several results cannot all go to {out}", hint="Give a folder with -o.")
     if shard is not None and not all(map(_is_folder, inputs)):
         raise InputError(
@@ -105,24 +104,6 @@ def plan_jobs(
     return jobs
 
 
-def is_done(job: Job, ledger: Ledger | None, *, force: bool) -> bool:
-    """Whether a photo was done before, and neither it nor the settings have changed.
-
-    Args:
-        job: The job of a photo.
-        ledger: Ledger of the job's folder, or None.
-        force: Do everything again, and overwrite what exists.
-
-    Raises:
-        InputError: The result exists and may not be overwritten, or its place cannot be looked at.
-    """
-    if force or job.target == STREAM or places.state(str(job.target)) is None:
-        return False
-    if ledger is None:
-        raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
-    return ledger.skips(ledger.look(*job.names))
-
-
 def check_video(job: Job, *, force: bool) -> None:
     """Refuse a video whose result may not be written.
 
@@ -135,7 +116,10 @@ def check_video(job: Job, *, force: bool) -> None:
     try:
         if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
             raise InputError(f"{job.source} would be written over itself")
-        existing = _existing(job.target)
+        if is_sequence(job.target):
+            existing = numbered_files(job.target)
+        else:
+            existing = [job.target] if job.target.exists() else []
     except OSError as error:
         raise _explained(error, job.target) from error
     if existing and not force:
@@ -215,14 +199,3 @@ def _suffix(source: Path, format: Format | None) -> str:
 def is_video(source: Path) -> bool:
     """Whether a file is a video by its name, or a pattern of numbered pictures."""
     return source.suffix.lower() in VIDEO_SUFFIXES or ("%" in source.name and not source.exists())
-
-
-def _is_file_name(path: Path) -> bool:
-    return path.suffix.lower() in WRITABLE_SUFFIXES | VIDEO_SUFFIXES and not path.is_dir()
-
-
-def _existing(target: Path) -> list[Path]:
-    """The files that writing to ``target`` could overwrite."""
-    if is_sequence(target):
-        return numbered_files(target) if target.parent.is_dir() else []
-    return [target] if target.exists() else []

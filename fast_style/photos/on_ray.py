@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fast_style.errors import FastStyleError, InputError
-from fast_style.photos import places
-from fast_style.photos.batch import ROWS_AT_ONCE, Batch, Worker, rows_at_once
+from fast_style.photos.batch import Batch, Worker
 from fast_style.photos.manifest import Row, Status, read_rows
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 # An actor that dies is started again, and its rows are tried again. A photo that kills whoever opens it must not keep
 # a cluster busy for ever.
 _DEATHS = 3
-# Rows that an actor is handed at once, at least.
-_ROWS = 4
+# Rows in a block, at most: an actor that dies had begun little, and all actors end at nearly the same time.
+_ROWS = 128
 
 
 class Actor:
-    """A :class:`Worker` as Ray Data wants it: from columns to columns.
-
-    Args:
-        batch: What is to be done.
-    """
+    """A :class:`Worker` as Ray Data wants it."""
 
     def __init__(self, batch: Batch) -> None:
-        import ray
+        self._worker = Worker(batch, deaths=_DEATHS)
 
-        # The one before has left a ledger.
-        self._again = ray.get_runtime_context().was_current_actor_reconstructed
-        self._worker = Worker(batch, read=self._again, deaths=_DEATHS)
-
-    def __call__(self, columns: dict[str, NDArray[np.object_]]) -> dict[str, list[Any]]:
-        """Stylize the photos of some rows; only what became of them goes back, never a picture."""
-        if not self._again:
-            for lines in columns["known"]:
-                self._worker.ledger.learn(json.loads(lines))
-        rows = [Row(*map(str, row)) for row in zip(columns["source"], columns["target"], columns["error"], strict=True)]
-        # After a death one by one: only the row that is to blame may be begun again and again.
-        groups = [[row] for row in rows] if self._again else [rows]
-        statuses = [asdict(status) for group in groups for status in self._worker(group)]
-        return {name: [status[name] for status in statuses] for name in Status.__dataclass_fields__}
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Stylize the photo of a row; only what became of it goes back, never a picture."""
+        return asdict(self._worker(Row(**row)))
 
 
 def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
@@ -66,12 +45,14 @@ def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
         FastStyleError: The style cannot be opened, the manifest cannot be read, there are too few CPUs, or actors die
             again and again.
     """
-    batch = _from_any_folder(batch)
-    ledger = batch.open_ledger(batch.style.open())  # errors of the style come before Ray starts
-    rows = [
-        {"source": row.source, "target": row.target, "error": row.error, "known": json.dumps(ledger.lines(row.target))}
-        for row in read_rows(batch.manifest, batch.shard)
-    ]
+    style = batch.style
+    if Path(style.style).is_file():
+        style = replace(style, style=Path(style.style).absolute())
+    # Actors need not be in this folder.
+    manifest, home = batch.manifest.absolute(), batch.home.absolute()
+    batch = replace(batch, manifest=manifest, home=home, style=style, threads=batch.threads or 1)
+    style.open()  # errors of the style come before Ray starts
+    rows = [asdict(row) for row in read_rows(batch.manifest, batch.shard)]
     if not rows:
         return
     # Read when Ray is imported: no usage reports; and actors that ask for no GPU see none, in later versions, too.
@@ -95,20 +76,6 @@ def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
             ray.shutdown()
 
 
-def _from_any_folder(batch: Batch) -> Batch:
-    """Make paths absolute, and threads a number: actors need not be in this folder."""
-    style = batch.style
-    if Path(style.style).is_file():
-        style = replace(style, style=places.absolute(str(style.style)))
-    return replace(
-        batch,
-        manifest=places.absolute(batch.manifest),
-        home=places.absolute(batch.home),
-        style=style,
-        threads=batch.threads or 1,
-    )
-
-
 def _statuses(batch: Batch, rows: list[dict[str, str]], actors: int | None) -> Iterator[Status]:
     """Divide rows among actors; Ray runs."""
     import ray
@@ -124,13 +91,9 @@ def _statuses(batch: Batch, rows: list[dict[str, str]], actors: int | None) -> I
             f"{count} actors of {threads} threads need {count * threads} CPUs; Ray has {most * threads}",
             hint="Give fewer --actors or --threads, or add nodes.",
         )
-    # Small blocks: an actor that dies had begun little, and all actors end at nearly the same time.
-    blocks = max(1, min(len(rows), max(4 * count, len(rows) // (4 * ROWS_AT_ONCE))))
-    data = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
-        Actor,
+    data = ray.data.from_items(rows, override_num_blocks=min(len(rows), max(4 * count, len(rows) // _ROWS))).map(
+        Actor,  # type: ignore[arg-type]  # Ray's annotations leave classes out
         fn_constructor_args=(batch,),
-        # A batch may hold several blocks together; a small one lets each actor have work.
-        batch_size=max(_ROWS, rows_at_once(batch)),
         compute=ray.data.ActorPoolStrategy(size=count),
         num_cpus=threads,
         num_gpus=1 if batch.style.device == "cuda" else 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import sys
 import threading
@@ -16,8 +17,8 @@ from fast_style.errors import FastStyleError, ImageError, InputError
 from fast_style.files import make_parent, replacing, sweep
 from fast_style.images import MAX_PIXELS, Header, format_of, load_image, read_header, save_image
 from fast_style.model import core_count
-from fast_style.photos.jobs import STREAM, Job, is_done
-from fast_style.photos.ledger import Ledger
+from fast_style.photos.jobs import STREAM, Job
+from fast_style.photos.ledger import Ledger, file_state
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import Budget, overlap
 from fast_style.stylize.checks import check_passes
@@ -31,6 +32,9 @@ from fast_style.stylize.tiles import Progress, is_seen_whole, stylize_bands
 _PIXELS_AT_ONCE = 24_000_000
 # Options that decide whether there is a file, and of what kind, but not what the picture looks like.
 _SAME_PICTURE = frozenset({"format", "max_pixels"})
+
+# A photo whose file is open, or its path if it cannot be opened: loading that says why.
+_Photo = tuple[Path | IO[bytes], Header | None]
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,8 @@ class PhotoOptions(Look):
         Raises:
             ImageError: A mask cannot be read.
         """
-        changed = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _SAME_PICTURE}
-        defaults = {each.name: each.default for each in fields(self)}
-        key = {name: value for name, value in changed.items() if value != defaults[name]}
+        options = (each for each in fields(self) if each.name not in _SAME_PICTURE)
+        key = {each.name: value for each in options if (value := getattr(self, each.name)) != each.default}
         if self.masks:
             key["masks"] = [_checksum(mask) for mask in self.masks]
         whole = {name: int(value) for name, value in key.items() if isinstance(value, float) and value.is_integer()}
@@ -91,30 +94,14 @@ class PhotoOutcome:
     error: FastStyleError | None = None
 
 
-def stylize_photo(
-    job: Job, stylizer: Stylizer, options: PhotoOptions, *, progress: Progress | None = None
-) -> PhotoOutcome:
-    """Stylize one photo and save it.
+def stylize_photo(job: Job, stylizer: Stylizer, options: PhotoOptions) -> PhotoOutcome:
+    """Stylize one photo and save it; a result that exists is overwritten.
 
     This depends on its arguments alone, and they and the outcome can be pickled: call it in a thread, another process
     or on another machine that sees the files.
-
-    Args:
-        job: What to do. A result that exists is overwritten: see :func:`fast_style.photos.jobs.is_done`.
-        stylizer: The style.
-        options: See :class:`PhotoOptions`.
-        progress: Called with the share that is done, 0.0 to 1.0, while a large photo is stylized.
     """
     with _opened(job.source) as photo:
-        return _stylize(job, photo, stylizer, options, progress)
-
-
-@dataclass(frozen=True)
-class _Photo:
-    """A photo whose file is open; ``source`` is its path if it cannot be opened, and loading it says why."""
-
-    source: Path | IO[bytes]
-    header: Header | None
+        return _stylize(job, photo, stylizer, options, None)
 
 
 @contextlib.contextmanager
@@ -127,29 +114,29 @@ def _opened(path: Path) -> Iterator[_Photo]:
         else:
             with contextlib.suppress(OSError):
                 source = stack.enter_context(path.open("rb"))
-        yield _Photo(source, read_header(source))
+        yield source, read_header(source)
 
 
 def _stylize(
     job: Job, photo: _Photo, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
 ) -> PhotoOutcome:
-    start = time.perf_counter()
+    start, (source, header) = time.perf_counter(), photo
     try:
-        if _is_streamed(job, photo.header, stylizer, options):
+        if _is_streamed(job, header, stylizer, options):
             size = _stream(job, stylizer, options, progress)
         else:
-            size = _stylize_whole(job, photo, stylizer, options, progress)
+            size = _stylize_whole(job, source, stylizer, options, progress)
     except FastStyleError as error:
         return PhotoOutcome(job, time.perf_counter() - start, error=error)
     return PhotoOutcome(job, time.perf_counter() - start, size)
 
 
 def _stylize_whole(
-    job: Job, photo: _Photo, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
+    job: Job, source: Path | IO[bytes], stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
 ) -> tuple[int, int]:
     """Stylize a photo in memory; return its size."""
     picture = stylizer.picture(
-        load_image(photo.source, size=options.size, max_pixels=options.max_pixels),
+        load_image(source, size=options.size, max_pixels=options.max_pixels),
         blend=options.blend,
         keep_colors=options.keep_colors,
         passes=options.passes,
@@ -231,28 +218,55 @@ def stylize_photos(
     ledgers = {folder: Ledger(folder, settings, own=suffix, shard=shard or Shard()) for folder in folders}
 
     def work(job: Job) -> PhotoOutcome:
-        return _work(job, worker, None if job.folder is None else ledgers[job.folder], force=force)
+        return work_once(job, worker.do, None if job.folder is None else ledgers[job.folder], force=force)
 
     return map(work, jobs) if len(jobs) == 1 else overlap(jobs, work, workers=workers)
 
 
-def _work(job: Job, worker: PhotoWorker, ledger: Ledger | None, *, force: bool) -> PhotoOutcome:
-    """Do a job unless it is done, and note it in the ledger of its folder."""
+def work_once(
+    job: Job,
+    do: Callable[[Job], PhotoOutcome],
+    ledger: Ledger | None,
+    *,
+    names: tuple[str, str] | None = None,
+    force: bool,
+    deaths: int | None = None,
+) -> PhotoOutcome:
+    """Do a job unless it is done, and note it in a ledger.
+
+    Args:
+        job: What to do.
+        do: Does it.
+        ledger: Without one, a result that exists is an error.
+        names: What the ledger calls the photo and its result; by default those of the job.
+        force: Do everything again, and overwrite what exists.
+        deaths: Give the job up after so many workers ended while they were at it; None never does.
+    """
+    entry = None
     try:
         if job.error is not None:
             raise job.error
-        if is_done(job, ledger, force=force):  # asked as late as can be: someone else may write there, too
-            return PhotoOutcome(job, 0.0, skipped=True)
         if ledger is None:
-            return worker.do(job)
-        entry = ledger.look(*job.names)
+            if not force and job.target != STREAM and file_state(job.target) is not None:
+                raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
+            return do(job)
+        entry = ledger.look(*(names or job.names))  # as late as can be: someone else may write there, too
+        if not force and ledger.skips(entry):
+            return PhotoOutcome(job, 0.0, skipped=True)
+        if not force and deaths is not None and ledger.deaths(entry) >= deaths:
+            raise InputError(
+                f"{deaths} workers ended while they were at {names[0] if names else job.source}",
+                hint="Look whether memory ran out; --force tries again.",
+            )
     except FastStyleError as error:
+        if ledger is not None and entry is not None:
+            ledger.end(entry, 0.0, explain(error))
         return PhotoOutcome(job, 0.0, error=error)
     if ledger.deaths(entry):
         sweep(job.target)
-    ledger.begin([entry])
-    outcome = worker.do(job)
-    ledger.end([(entry, outcome.seconds, explain(outcome.error))])
+    ledger.begin(entry)
+    outcome = do(job)
+    ledger.end(entry, outcome.seconds, explain(outcome.error))
     return outcome
 
 
@@ -273,8 +287,6 @@ def settings_key(stylizer: Stylizer, options: PhotoOptions, value_range: Range |
 
 
 def _checksum(mask: Path) -> str:
-    import hashlib  # 3 ms that a single photo does not need
-
     try:
         return hashlib.sha256(Path(mask).read_bytes()).hexdigest()
     except OSError as error:
@@ -289,12 +301,7 @@ def explain(error: FastStyleError | None) -> str:
 class PhotoWorker:
     """What the threads share: the sessions and the bound on memory.
 
-    Args:
-        open_style: Opens the style for so many threads.
-        options: See :class:`PhotoOptions`.
-        workers: Threads that call :meth:`do`.
-        threads: Of the network for one photo; None shares the cores out.
-        progress: Called with the share that is done of a large photo.
+    So many ``workers`` call :meth:`do`; the network has so many ``threads`` for one photo, or a share of the cores.
     """
 
     def __init__(
@@ -314,7 +321,8 @@ class PhotoWorker:
     def do(self, job: Job) -> PhotoOutcome:
         """Stylize one photo and save it, as soon as there is memory for it."""
         with _opened(job.source) as photo:
-            pixels = _PIXELS_AT_ONCE if photo.header is None else photo.header.pixels(self._options.size)
+            header = photo[1]
+            pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
             with self._budget.spend(pixels):
                 return _stylize(job, photo, self._stylizer_for(pixels), self._options, self._progress)
 

@@ -45,10 +45,7 @@ def parse_shard(text: str | None) -> Shard:
     if text is None:
         return Shard()
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
-    if match is None:
-        raise InputError(f"{text!r} is not a shard", hint="Give a number and how many there are, such as 3/64.")
-    number, count = map(int, match.groups())
+    number, count = map(int, match.groups()) if match else (0, 0)
     if not 1 <= number <= count:
-        shards = f"from 1/{count} to {count}/{count}" if count else "from 1/1 on"
-        raise InputError(f"there is no shard {text}", hint=f"They are counted {shards}.")
+        raise InputError(f"there is no shard {text}", hint="Give a number from 1 on and how many there are, as 3/64.")
     return Shard(number, count)

@@ -107,7 +107,7 @@ class Trainings:
         if wish.start not in {"nearest", "scratch"}:  # an adapter fits the network that it was made for
             wish = replace(wish, network=find_style(wish.start).card.get("network", wish.network))
         steps = wish.steps or self._steps(wish)
-        run = {"format": FORMAT, "title": wish.title, "network": wish.network, "steps": steps}
+        run: dict[str, Any] = {"format": FORMAT, "title": wish.title, "network": wish.network, "steps": steps}
         run |= {"asked": self._asked(wish, steps), "painting": f"painting{painting.suffix}", "photos": str(photos)}
         with self._locked() as lock:
             folder = self.library.new_run(wish.title)

@@ -24,15 +24,10 @@ def is_hub_name(text: str) -> bool:
 
 @functools.cache
 def pull_style(text: str) -> Path:
-    """Download a style's ONNX file, and its card if there is one, into the hub's cache.
+    """Download a style's ONNX file, and its card if there is one, into the hub's cache; return the path of the file.
 
-    A file that is there already is taken from there, also without a connection.
-
-    Args:
-        text: ``hf:OWNER/NAME`` for NAME.onnx of the repository OWNER/NAME, or ``hf:OWNER/REPOSITORY/NAME``.
-
-    Returns:
-        The ONNX file; the card lies beside it.
+    ``hf:OWNER/NAME`` is NAME.onnx of the repository OWNER/NAME; the other form is ``hf:OWNER/REPOSITORY/NAME``. What is
+    in the cache is taken from there, also without a connection.
 
     Raises:
         InputError: The text is neither of these.
@@ -64,16 +59,14 @@ def pull_style(text: str) -> Path:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         hint = "Check the name and the connection; for a private repository, log in with 'hf auth login'."
         raise HubError(f"{text} cannot be had: {reason}", hint=hint) from error
-    _check_card(card, model, text)
-    return model
-
-
-def _check_card(path: Path, model: Path, text: str) -> None:
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(card.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
-        card = None
-    if not isinstance(card, dict) or not all(isinstance(card.get(key, kind()), kind) for key, kind in _FIELDS.items()):
-        raise ModelError(f"{text}: {path.name} is not a card")
-    if card.get("sha256") != hashlib.sha256(model.read_bytes()).hexdigest():
-        raise ModelError(f"{text}: {path.name} is the card of another file than {model.name}")
+        facts = None
+    if not isinstance(facts, dict) or not all(
+        isinstance(facts.get(key, kind()), kind) for key, kind in _FIELDS.items()
+    ):
+        raise ModelError(f"{text}: {card.name} is not a card")
+    if facts.get("sha256") != hashlib.sha256(model.read_bytes()).hexdigest():
+        raise ModelError(f"{text}: {card.name} is the card of another file than {model.name}")
+    return model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,27 +26,15 @@ from fast_style.styles.mixture import join_styles
 TOLERANCE = 1e-4
 
 
-@dataclass(frozen=True)
-class Merged:
-    """What was written.
-
-    Attributes:
-        path: The file.
-        styles: Names of its styles.
-        difference: Largest difference from one of the styles by itself, in [0, 1].
-    """
-
-    path: Path
-    styles: tuple[str, ...]
-    difference: float
-
-
-def merge_styles(styles: list[str], out: Path) -> Merged:
+def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
     """Write one file of several styles of one network, and its card; no file is left if the proof fails.
 
     Args:
         styles: See :func:`fast_style.styles.mixture.find_mixture`; without weights.
         out: The ONNX file; its card is ``NAME.json`` beside it.
+
+    Returns:
+        Names of its styles, and the largest difference from one of them by itself, in [0, 1].
 
     Raises:
         StyleNotFoundError: There is no such style.
@@ -77,7 +64,7 @@ def merge_styles(styles: list[str], out: Path) -> Merged:
             "verification": {"largest_difference": difference},
         },
     )
-    return Merged(out, tuple(joined.sets), difference)
+    return tuple(joined.sets), difference
 
 
 def _difference(content: bytes, plain: bytes, names: tuple[str, ...]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,21 +61,22 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
     whole = str(text)
     if Path(text).is_file() or is_hub_name(whole) or whole in shipped_paths():
         style = find_style(text)
-        holder = _holder({whole}) if strength != 1.0 and len(style.styles) < 2 else None
+        holder = _holder(whole) if strength != 1.0 and len(style.styles) < 2 else None
         return Choice(style, None, {}) if holder is None else Choice(holder, None, {whole: 1.0})
     parts = [_parse(part) for part in whole.split(",")]
     if len(parts) == 1 and parts[0].style is None and parts[0].adapter is None and parts[0].file != whole:
         return find_mixture(parts[0].file, strength=strength)  # one style with a weight is that style
-    if all(part.style is None and part.adapter is None for part in parts):
-        weights = {part.file: part.weight for part in parts}
-        if len(weights) == len(parts) and (holder := _holder(set(weights))) is not None:
-            return Choice(holder, None, weights)
-    inner = {part.style: part.weight for part in parts if part.style is not None and part.adapter is None}
-    if len(inner) == len(parts) and len({part.file for part in parts}) == 1:
-        style = find_style(parts[0].file)
-        _check_held(parts[0].file, list(inner), read_sets(read_checked(style.path)))
-        return Choice(style, None, inner)
-    return _join(parts, strength)
+    together = [_from_holder(part) for part in parts]
+    weights = {part.style: part.weight for part in together if part.style is not None and part.adapter is None}
+    if len(weights) == len(parts) and len({part.file for part in together}) == 1:
+        style = find_style(together[0].file)
+        _check_held(together[0].file, weights, style.styles or read_sets(read_checked(style.path)))
+        return Choice(style, None, weights)
+    joined = join_styles(whole.split(","))
+    if strength != 1.0 and any(len(values) == 1 for values in joined.sets.values()):
+        raise InputError(f"{' and '.join(joined.sets)} learned no strength", hint=no_strength_hint())
+    weights = dict(zip(joined.sets, (part.weight for part in parts), strict=True))
+    return Choice(Style("+".join(joined.sets), joined.path, {}), give_styles(joined.content, joined.sets), weights)
 
 
 def no_strength_hint() -> str:
@@ -84,9 +85,9 @@ def no_strength_hint() -> str:
     return (f"{', '.join(able)} did. " if able else "") + "--blend 0.5 fades to the photo."
 
 
-def _holder(names: set[str]) -> Style | None:
-    """The shipped file of several styles that holds all of these."""
-    return next((style for style in shipped_styles() if names <= set(style.styles) and len(style.styles) > 1), None)
+def _holder(name: str) -> Style | None:
+    """The shipped file of several styles that holds this one."""
+    return next((style for style in shipped_styles() if name in style.styles and len(style.styles) > 1), None)
 
 
 def mixture_name(text: str | Path) -> str:
@@ -120,20 +121,7 @@ def join_styles(texts: list[str]) -> Joined:
     Raises:
         StyleNotFoundError, InputError, ModelError: As :func:`find_mixture`.
     """
-    return _gather([_parse(text) for text in texts])
-
-
-def _join(parts: list[_Part], strength: float) -> Choice:
-    joined = _gather(parts)
-    sets = joined.sets
-    if strength != 1.0 and any(len(values) == 1 for values in sets.values()):
-        raise InputError(f"{' and '.join(sets)} learned no strength", hint=no_strength_hint())
-    weights = dict(zip(sets, (part.weight for part in parts), strict=True))
-    name = "+".join(sets)
-    return Choice(Style(name, joined.path, {}), give_styles(joined.content, sets), weights)
-
-
-def _gather(parts: list[_Part]) -> Joined:
+    parts = [_parse(text) for text in texts]
     contents, bases = _read(parts)
     if len(set(bases.values())) > 1:
         # Shipped styles that went on by themselves are still together in the file that they came from.
@@ -169,7 +157,7 @@ def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
 
 def _from_holder(part: _Part) -> _Part:
     """A shipped style as one of those in the file of several that holds it."""
-    if part.style is not None or part.adapter is not None or (holder := _holder({part.file})) is None:
+    if part.style is not None or part.adapter is not None or (holder := _holder(part.file)) is None:
         return part
     return replace(part, file=holder.name, style=part.file)
 
@@ -194,7 +182,7 @@ def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, An
     return name or found.name, held[name], found.paintings.get(name, {})
 
 
-def _check_held(file: str, styles: Sequence[str], held: Mapping[str, Set]) -> None:
+def _check_held(file: str, styles: Iterable[str], held: Iterable[str]) -> None:
     for style in styles:
         if style not in held:
             raise InputError(f"{file} holds no style {style!r}", hint=f"It holds {', '.join(held)}.")

@@ -44,8 +44,6 @@ COMMANDS = {
     "stylize": ("stylize photo.png -s udnie --size 32 -o out.png", None),
     "stylize a video": ("stylize photo.png clip.mp4 -s udnie -o out", "video"),
     "batch": ("batch list.csv -s udnie --size 32", None),
-    "batch of a Parquet file": ("batch list.parquet -s udnie", "batch"),
-    "batch in a store": ("batch memory://list.csv -s udnie", "batch"),
     "batch on Ray": ("batch list.csv -s udnie --on ray", "ray"),
     "webcam": ("webcam -s udnie --headless", "video"),
     "web": ("web udnie -o page --runtime runtime", None),
@@ -71,7 +69,7 @@ def place(tmp_path: Path) -> Path:
     for name in ("photo.png", "photos/photo.png"):
         Image.new("RGB", (160, 160), (30, 90, 150)).save(tmp_path / name)
     (tmp_path / "list.csv").write_text("in,out\nphoto.png,out.png\n")
-    for name in ("style.ckpt", "clip.mp4", "list.parquet"):
+    for name in ("style.ckpt", "clip.mp4"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "runtime").mkdir()
     for name in RUNTIME_FILES:
@@ -151,8 +149,6 @@ def test_a_missing_system_library_is_said_in_one_line(command: str, place: Path,
     [
         ("stylize a video", "av"),
         ("train", "torch"),
-        ("batch in a store", "fsspec"),
-        ("batch of a Parquet file", "pyarrow"),
         ("batch on Ray", "ray"),
         ("studio", "uvicorn"),
     ],

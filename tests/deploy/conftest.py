@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.cli import main
 from fast_style.images import Pixels, load_image, resize
 from fast_style.losses import Objective
+from fast_style.model import INPUT, open_session
 from fast_style.networks import build_network
 from fast_style.training import Recipe
 from tests.conftest import PAINTING, PHOTOS
 
 SIZES = ((128, 96), (97, 131), (64, 200))  # (width, height), px
+
+
+def run(model: onnx.ModelProto | Path, pictures: Iterable[Any]) -> list[NDArray[np.float32]]:
+    """Run a graph on the CPU, once for each picture; styles and a strength may stand beside it."""
+    session = open_session(model if isinstance(model, Path) else model.SerializeToString())
+    feeds = (picture if isinstance(picture, dict) else {INPUT: picture} for picture in pictures)
+    return [session.run(None, feed)[0] for feed in feeds]
 
 
 @pytest.fixture(scope="session")

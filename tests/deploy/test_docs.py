@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from fast_style.cli import main
-from fast_style.export.precision import run
 from fast_style.images import Pixels
 from tests.conftest import snippets
+from tests.deploy.conftest import run
 from tests.deploy.test_runtimes import NODE_FOLDER, ROOT
 from tests.stylize.test_contract import foreign
 
@@ -33,14 +33,13 @@ def place(
     checkpoint: Path,
     pixels_model: Path,
     photos: Path,
-    painting: Path,
     frames: list[Pixels],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """The current folder, with what the page's commands read."""
     monkeypatch.chdir(tmp_path)
-    for name, target in {"NAME.ckpt": checkpoint, "PHOTOS": photos, "PAINTING.jpg": painting}.items():
+    for name, target in {"NAME.ckpt": checkpoint, "PHOTOS": photos}.items():
         Path(name).symlink_to(target)
     Path("NAME-uint8.onnx").symlink_to(pixels_model)
     Path("examples").symlink_to(ROOT / "examples")
@@ -52,7 +51,7 @@ def place(
 
 def assert_painted(place: Path, out: Pixels) -> None:
     """``out`` is what ONNX Runtime makes of photo.jpg with NAME-uint8.onnx, within a level."""
-    (expected,) = run(str(place / "NAME-uint8.onnx"), [np.asarray(Image.open(place / "photo.jpg"))[None]])
+    (expected,) = run(place / "NAME-uint8.onnx", [np.asarray(Image.open(place / "photo.jpg"))[None]])
     assert np.abs(out.astype(int) - expected[0].astype(int)).max() <= 1
 
 

@@ -19,11 +19,9 @@ def exported(checkpoint: Path, out: Path, *options: object) -> Path:
 
 @pytest.mark.parametrize(("precision", "least"), [("fp16", 60.0), ("int8", 35.0)])
 def test_a_file_in_fewer_bits_is_drawn_in_parts(
-    precision: str, least: float, checkpoint: Path, photos: Path, painting: Path, frames: list[Pixels], tmp_path: Path
+    precision: str, least: float, checkpoint: Path, photos: Path, frames: list[Pixels], tmp_path: Path
 ) -> None:
-    reduced = exported(
-        checkpoint, tmp_path / "r.onnx", "--precision", precision, "--photos", photos, "--painting", painting
-    )
+    reduced = exported(checkpoint, tmp_path / "r.onnx", "--precision", precision, "--photos", photos)
     image = to_float(frames[0])
     style = Stylizer(reduced, threads=1).network
     assert style.sees_parts

@@ -13,11 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 from fast_style.cli import main
-from fast_style.export.precision import run
 from fast_style.images import Pixels, to_float
 from fast_style.model import without_defaults
 from fast_style.styles.catalog import find_style
-from tests.deploy.conftest import SIZES
+from tests.deploy.conftest import SIZES, run
 
 ROOT = Path(__file__).parents[2]
 # `npm install` in this folder brings onnxruntime-web for Node.
@@ -29,7 +28,7 @@ def test_opencv_paints_the_same(model: Path, frames: list[Pixels]) -> None:
     if int(cv2.__version__.split(".")[0]) < 5:
         pytest.skip("only OpenCV 5 has been seen to take graphs that compute sizes")
     network = cv2.dnn.readNetFromONNX(str(model))
-    for frame, expected in zip(frames, run(str(model), map(to_float, frames)), strict=True):
+    for frame, expected in zip(frames, run(model, map(to_float, frames)), strict=True):
         network.setInput(to_float(frame))
         np.testing.assert_allclose(network.forward(), expected, atol=1e-4)
 
@@ -43,14 +42,14 @@ def test_opencv_takes_a_fixed_size(
     assert main(["export", str(checkpoint), "-o", str(path), "--size", f"{size[0]}x{size[1]}"]) == 0
     network = cv2.dnn.readNetFromONNX(str(path))
     network.setInput(to_float(frames[0]))
-    np.testing.assert_allclose(network.forward(), run(str(path), [to_float(frames[0])])[0], atol=1e-4)
+    np.testing.assert_allclose(network.forward(), run(path, [to_float(frames[0])])[0], atol=1e-4)
 
 
 def test_openvino_paints_the_same(model: Path, frames: list[Pixels]) -> None:
     openvino = pytest.importorskip("openvino")
     # Its own choice is bfloat16 where the CPU has it: faster, and up to 0.02 away.
     compiled = openvino.Core().compile_model(str(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    for frame, expected in zip(frames, run(str(model), map(to_float, frames)), strict=True):
+    for frame, expected in zip(frames, run(model, map(to_float, frames)), strict=True):
         np.testing.assert_allclose(compiled({0: to_float(frame)})[0], expected, atol=1e-4)
 
 
@@ -64,7 +63,7 @@ def chosen(tmp_path: Path) -> tuple[Path, dict[str, NDArray[np.float32]], list[N
     weights[0, [4, 7]] = 0.4, 0.6
     told = {"image": np.random.default_rng(0).random((1, 3, 60, 83), np.float32), "styles": weights}
     told["strength"] = np.full((1, 1), 2.0, np.float32)
-    return path, told, run(str(find_style("ten").path), [told])
+    return path, told, run(find_style("ten").path, [told])
 
 
 def test_openvino_takes_styles_and_a_strength(
@@ -111,7 +110,7 @@ def test_ncnn_paints_the_same_with_a_fixed_size(
     extractor.input("in0", ncnn.Mat(image[0]).clone())
     status, found = extractor.extract("out0")
     assert status == 0
-    np.testing.assert_allclose(np.array(found), run(str(path), [image])[0][0], atol=1e-4)
+    np.testing.assert_allclose(np.array(found), run(path, [image])[0][0], atol=1e-4)
 
 
 def test_onnxruntime_web_in_node_paints_the_same(pixels_model: Path, frames: list[Pixels], tmp_path: Path) -> None:
@@ -126,7 +125,7 @@ def test_onnxruntime_web_in_node_paints_the_same(pixels_model: Path, frames: lis
         )
     subprocess.run([node, NODE_FOLDER / "stylize.mjs", pixels_model, json.dumps(jobs)], check=True, timeout=600)
     for number, (frame, expected) in enumerate(
-        zip(frames, run(str(pixels_model), [frame[None] for frame in frames]), strict=True)
+        zip(frames, run(pixels_model, [frame[None] for frame in frames]), strict=True)
     ):
         found = np.frombuffer((tmp_path / f"{number}.out").read_bytes(), np.uint8).reshape(frame.shape)
         assert np.abs(found.astype(int) - expected[0].astype(int)).max() <= 1

@@ -68,7 +68,7 @@ def test_the_pods_of_a_kubernetes_job_share_a_manifest(place: Path) -> None:
     (count,) = re.findall(r"completions: (.+)", page)
     assert f'/{count}"' in script
     for index in ("0", "1"):
-        small = script.replace("s3://bucket/", "").replace(f"/{count}", "/2")
+        small = script.replace("/mnt/shared/", "").replace(f"/{count}", "/2")
         run(small, place, JOB_COMPLETION_INDEX=index)
     run("fast-style batch photos.csv -s starry-night --merge", place)
     check(place, place / "photos-status/status.csv")

@@ -8,26 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 import pytest
 from PIL import Image
 
 from fast_style.cli import main
-from fast_style.errors import FileError, InputError
 from fast_style.images import load_image, save_image
-from fast_style.photos import batch as batch_module
-from fast_style.photos import places
 from fast_style.photos.batch import Batch, Worker, run_batch
-from fast_style.photos.ledger import Ledger
-from fast_style.photos.manifest import Row, read_rows
+from fast_style.photos.manifest import read_rows
 from fast_style.photos.run import PhotoOptions
 from fast_style.photos.shards import Shard
 from fast_style.stylize.options import StyleOptions
@@ -37,25 +29,14 @@ PHOTOS = 12
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder with photos, and a manifest of them in both formats."""
+    """A folder with photos, and a manifest of them."""
     (tmp_path / "in").mkdir()
     pairs = []
     for number in range(PHOTOS):
         Image.new("RGB", (20 + number, 30), (number * 10, 10, 200)).save(tmp_path / f"in/{number}.png")
         pairs.append((f"in/{number}.png", f"out/{number}.png"))
     write_csv(tmp_path / "list.csv", pairs)
-    table = pyarrow.table([[pair[0] for pair in pairs], [pair[1] for pair in pairs]], ["in", "out"])
-    pyarrow.parquet.write_table(table, tmp_path / "list.parquet")
     return tmp_path
-
-
-@pytest.fixture
-def memory() -> Iterator[Any]:
-    """A store of objects."""
-    store = fsspec.filesystem("memory")
-    yield store
-    store.store.clear()
-    store.pseudo_dirs[:] = [""]
 
 
 def write_csv(path: Path, pairs: list[tuple[str, str]]) -> None:
@@ -78,22 +59,21 @@ def check_pictures(place: Path, number: int = PHOTOS) -> None:
         np.testing.assert_array_equal(load_image(place / "out" / photo.name).pixels, 255 - load_image(photo).pixels)
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_every_photo_of_a_manifest_is_stylized_once(
-    suffix: str, place: Path, negative: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, negative: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(place / f"list.{suffix}", negative) == 0
+    assert run(place / "list.csv", negative) == 0
     told = capsys.readouterr()
-    file = place / f"list-status/status.{suffix}"
+    file = place / "list-status/status.csv"
     assert told.out == f"{file}\n"
     assert told.err.startswith("12 stylized, 0 failed in ")
     check_pictures(place)
-    rows = status(file) if suffix == "csv" else pyarrow.parquet.read_table(file).to_pylist()
+    rows = status(file)
     assert [list(row) for row in rows] == [["in", "out", "status", "error", "seconds"]] * PHOTOS
-    assert [(row["in"], row["out"]) for row in rows] == [(row.source, row.target) for row in read_rows(str(file))]
+    assert [(row["in"], row["out"]) for row in rows] == [(row.source, row.target) for row in read_rows(file)]
     assert {(row["status"], row["error"]) for row in rows} == {("done", "")}
     assert all(float(row["seconds"]) > 0 for row in rows)
-    assert run(place / f"list.{suffix}", negative) == 0
+    assert run(place / "list.csv", negative) == 0
     assert capsys.readouterr().err.startswith("0 stylized, 12 done before, 0 failed")
 
 
@@ -135,7 +115,7 @@ def test_bad_rows_are_rows_and_no_failures(place: Path, negative: Path, capsys: 
         ("in/0.png", "file/0.png"): "cannot write {place}/file/0.png: ",
         ("", "out/x.png"): "row 8 has no in. Fill it in.",
         ("in/0.png", ""): "row 9 has no out. Fill it in.",
-        ("gibberish://x/y.png", "out/g.png"): "cannot look at gibberish://x/y.png: ",
+        ("n" * 300, "out/g.png"): "cannot look at ",
         ("in/0.png", "out/good.png"): "",
         ("in/1.png", "out/./good.png"): "rows 11 and 12 both go to out/good.png. Give each an out of its own.",
     }
@@ -144,7 +124,7 @@ def test_bad_rows_are_rows_and_no_failures(place: Path, negative: Path, capsys: 
     capsys.readouterr()
     rows = status(place / "bad-status/status.csv")
     for row, expected in zip(rows, said.values(), strict=True):
-        if row["in"].startswith("gibberish"):  # a store that could not be asked is asked again
+        if row["in"].startswith("nnn"):  # a place that cannot be looked at is looked at again
             assert row["status"] == "left"
             continue
         assert expected.format(place=place) in row["error"], row
@@ -173,9 +153,7 @@ def test_a_picture_that_claims_to_be_huge_is_a_row(place: Path, negative: Path) 
         ("a.csv", b"in,out\n", "has no rows", "Each row"),
         ("a.csv", b"in,out\n\xff,y\n", "is not UTF-8 text", "UTF-8"),
         ("a.csv", b'in,out\n"x,y\n', "line 1: unexpected end of data", "not CSV"),
-        ("a.parquet", b"no table", "cannot be read as Parquet", None),
-        ("a.txt", b"x y\n", "is not a .csv or .parquet file", "list of photos"),
-        ("none.csv", None, "none.csv does not exist", None),
+        ("none.csv", None, "none.csv: No such file or directory", None),
     ],
 )
 def test_a_manifest_that_cannot_be_used_is_refused(
@@ -195,12 +173,6 @@ def test_a_manifest_that_cannot_be_used_is_refused(
     assert message in error
     assert (hint is None) == (not hints)
     assert hint is None or hint in hints[0]
-
-
-def test_a_parquet_manifest_with_other_columns_is_refused(tmp_path: Path, negative: Path) -> None:
-    pyarrow.parquet.write_table(pyarrow.table([["x"]], ["in"]), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match="has the columns in; expected in and out"):
-        list(read_rows(str(tmp_path / "a.parquet")))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +197,7 @@ def test_options_that_make_no_sense_are_refused(
 
 
 def test_shards_of_a_manifest_are_disjoint_and_complete(place: Path, negative: Path) -> None:
-    rows = [set(read_rows(str(place / "list.csv"), Shard(number, 5))) for number in range(1, 6)]
+    rows = [set(read_rows(place / "list.csv", Shard(number, 5))) for number in range(1, 6)]
     assert sum(map(len, rows)) == len(set().union(*rows)) == PHOTOS
     for number in (1, 2, 3):
         assert run(place / "list.csv", negative, "--shard", f"{number}/3") == 0
@@ -239,7 +211,7 @@ def test_shards_of_a_manifest_are_disjoint_and_complete(place: Path, negative: P
 
 def test_rows_that_claim_one_result_are_in_one_shard(place: Path) -> None:
     write_csv(place / "twice.csv", [(f"in/{number}.png", "out/same.png") for number in range(PHOTOS)])
-    found = [list(read_rows(str(place / "twice.csv"), Shard(number, 4))) for number in range(1, 5)]
+    found = [list(read_rows(place / "twice.csv", Shard(number, 4))) for number in range(1, 5)]
     assert sorted(map(len, found)) == [0, 0, 0, PHOTOS]
     assert sum(not row.error for rows in found for row in rows) == 1
 
@@ -262,101 +234,12 @@ def test_copies_killed_in_the_middle_lose_nothing_and_do_nothing_twice(place: Pa
         assert process.wait() == -signal.SIGKILL
     kept = {path: path.stat().st_mtime_ns for path in (place / "out").glob("[!.]*.png")}
     assert 60 <= len(kept) < photos
-    found = list(
-        run_batch(Batch(str(place / "list.csv"), str(place / "list-status"), StyleOptions(negative), PhotoOptions()))
-    )
+    found = list(run_batch(Batch(place / "list.csv", place / "list-status", StyleOptions(negative), PhotoOptions())))
     assert len(found) == len({row.target for row in found}) == photos
     assert {row.status for row in found} == {"done"}
     assert sum(row.skipped for row in found) == len(kept)
     assert kept.items() <= {path: path.stat().st_mtime_ns for path in (place / "out").glob("[!.]*.png")}.items()
     assert run(place / "list.csv", negative, "--merge") == 0
-
-
-def test_photos_and_manifest_may_lie_in_a_store(place: Path, negative: Path, memory: Any) -> None:
-    memory.put(str(place / "in"), "/bucket/in", recursive=True)
-    memory.pipe("/bucket/in/bad.jpg", b"no picture")
-    memory.put(str(place / "list.csv"), "/bucket/list.csv")
-    with memory.open("/bucket/list.csv", "ab") as file:
-        file.write(b"in/bad.jpg,out/bad.jpg\nin/none.jpg,memory://bucket/out/none.jpg\n")
-    assert run("memory://bucket/list.csv", negative) == 1
-    memory.get("/bucket/out", str(place / "out"), recursive=True)
-    check_pictures(place)
-    memory.get("/bucket/list-status/status.csv", str(place / "status.csv"))
-    bad = [(row["in"], row["error"]) for row in status(place / "status.csv") if row["status"] == "failed"]
-    assert bad == [
-        (
-            "in/bad.jpg",
-            "memory://bucket/in/bad.jpg is not a picture that can be read. "
-            "Supported: JPEG, PNG, WebP, BMP, TIFF and GIF.",
-        ),
-        ("in/none.jpg", "memory://bucket/in/none.jpg does not exist"),
-    ]
-    times = {name: memory.created(name) for name in memory.find("/bucket/out")}
-    assert run("memory://bucket/list.csv", negative) == 1
-    assert {name: memory.created(name) for name in memory.find("/bucket/out")} == times
-    memory.pipe("/bucket/in/0.png", (place / "in/1.png").read_bytes())
-    assert run("memory://bucket/list.csv", negative) == 1
-    changed = [name for name in times if memory.created(name) != times[name]]
-    assert changed == ["/bucket/out/0.png"]
-
-
-def test_a_result_in_a_store_appears_whole_or_not_at_all(
-    place: Path, negative: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_csv(place / "to.csv", [(f"in/{number}.png", f"memory://bucket/{number}.png") for number in range(3)])
-    puts: list[str] = []
-
-    def put(address: str, content: bytes) -> None:
-        puts.append(address)
-        if address.endswith("1.png"):
-            raise FileError(f"cannot write {address}: no room")
-        memory.pipe_file(address, content)
-
-    monkeypatch.setattr(places, "put", put)
-    assert run(place / "to.csv", negative, "--jobs", "1") == 1
-    assert puts == [f"memory://bucket/{number}.png" for number in range(3)]
-    assert not memory.exists("/bucket/1.png")
-    monkeypatch.undo()
-    assert run(place / "to.csv", negative) == 0
-    assert len(memory.find("/bucket")) == 3
-
-
-def test_a_worker_killed_in_a_group_of_rows_of_a_store_does_nothing_twice(
-    place: Path, negative: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    memory.put(str(place / "in"), "/bucket/in", recursive=True)
-    memory.put(str(place / "list.csv"), "/bucket/list.csv")
-    batch = Batch("memory://bucket/list.csv", "memory://bucket/status", StyleOptions(negative), PhotoOptions())
-    made: list[str] = []
-    do = Worker._do
-
-    def die(self: Worker, row: Row) -> Any:
-        if len(made) == 7:
-            raise KeyboardInterrupt
-        made.append(row.source)
-        return do(self, row)
-
-    monkeypatch.setattr(Worker, "_do", die)
-    with pytest.raises(KeyboardInterrupt):
-        Worker(batch)(read_rows(batch.manifest))
-    monkeypatch.undo()
-    found = list(run_batch(batch, jobs_at_once=1))
-    assert [row.source for row in found if row.skipped] == made
-    assert {row.status for row in found} == {"done"}
-    assert {row.status for row in batch_module.report(batch)} == {"done"}
-
-
-def test_a_ledger_in_a_store_is_put_in_parts(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fast_style.photos.ledger._PART_BYTES", 400)
-    memory.pipe("/home/photo", b"photo")
-    ledger = Ledger("memory://home", {"blend": 0.5}, own="-a")
-    works = [ledger.look("photo", f"{number}.png") for number in range(20)]
-    for work in works:
-        ledger.end([(work, 0.1, "no")])
-    assert len(memory.ls("/home")) > 3
-    later = Ledger("memory://home", {"blend": 0.5}, own="-b")
-    entries = [later.latest(work.result) for work in works]
-    assert [entry.error for entry in entries if entry is not None] == ["no"] * 20
 
 
 def test_a_mistake_of_ours_ends_one_row_only(place: Path, negative: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,11 +255,11 @@ def test_a_mistake_of_ours_ends_one_row_only(place: Path, negative: Path, monkey
 
 
 def test_a_row_whose_workers_die_is_given_up(place: Path, negative: Path) -> None:
-    batch = Batch(str(place / "list.csv"), str(place / "list-status"), StyleOptions(negative), PhotoOptions())
+    batch = Batch(place / "list.csv", place / "list-status", StyleOptions(negative), PhotoOptions())
     for _ in range(3):
         worker = Worker(batch, deaths=3)
-        worker.ledger.begin([worker.ledger.look("in/3.png", "out/3.png")])
-    found = Worker(batch, deaths=3)(read_rows(batch.manifest))
+        worker.ledger.begin(worker.ledger.look("in/3.png", "out/3.png"))
+    found = list(map(Worker(batch, deaths=3), read_rows(batch.manifest)))
     (bad,) = [row for row in found if row.status == "failed"]
     hint = "Look whether memory ran out; --force tries again."
     assert bad.error == f"3 workers ended while they were at in/3.png. {hint}"

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from fast_style.errors import InputError
-from fast_style.photos.jobs import STREAM, Format, Job, check_video, is_done, plan_jobs
-from fast_style.photos.ledger import Ledger
+from fast_style.photos.jobs import STREAM, Format, Job, check_video, plan_jobs
 
 
 @pytest.fixture
@@ -112,21 +111,6 @@ def test_jobs_are_plain_data() -> None:
     job = Job(STREAM, Path("x.png"), Path("out"))
     assert pickle.loads(pickle.dumps(job)) == job
     assert len({job, Job(STREAM, Path("x.png"), Path("out"))}) == 1
-
-
-def test_the_ledger_tells_what_is_done(place: Path) -> None:
-    job = Job(Path("a.jpg"), place / "out/a.jpg", place / "out")
-    assert not is_done(job, None, force=False)
-    job.target.parent.mkdir()
-    job.target.write_bytes(b"result")
-    with pytest.raises(InputError, match="exists"):
-        is_done(job, Ledger(place / "out", {"blend": 0.5}), force=False)
-    assert not is_done(job, None, force=True)
-    ledger = Ledger(place / "out", {"blend": 0.5})
-    ledger.end([(ledger.look(*job.names), 0.1, "")])
-    assert is_done(job, Ledger(place / "out", {"blend": 0.5}), force=False)
-    assert not is_done(job, Ledger(place / "out", {"blend": 0.5}), force=True)
-    assert not is_done(job, Ledger(place / "out", {"blend": 0.25}), force=False)
 
 
 @pytest.mark.parametrize(

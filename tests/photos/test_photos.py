@@ -92,8 +92,8 @@ def test_a_damaged_ledger_costs_work_not_results(folder: Path, negative: Path) -
     run(folder, negative)
     ledger = folder.with_name("out") / ".fast-style.jsonl"
     lines = ledger.read_text().splitlines()
-    kept = [line for line in lines if json.loads(line)["result"] != "4.png"]
-    ledger.write_text("\n".join([*kept, "[]", "{}", lines[-1][:20]]))
+    kept = [line for line in lines if json.loads(line)[0] != "4.png"]
+    ledger.write_text("\n".join([*kept, "[]", "{}", "3", '["4.png", "done", 1]', lines[-1][:20]]))
     outcomes = run(folder, negative)
     assert sum(outcome.skipped for outcome in outcomes) == 5
     assert sum(outcome.error is not None for outcome in outcomes) == 1  # it cannot be known to be ours
@@ -257,8 +257,8 @@ def test_a_ledger_of_another_machine_is_understood(tmp_path: Path) -> None:
     (tmp_path / "result").write_bytes(b"the result")
     os.utime(tmp_path / "result", (1, 1))
     origin = "ff06a5365d1a046300202b837c743bde5124326e7ff6a0a35767f347b9d6f942"
-    line = {"result": "result", "from": origin, "as": "523c7136d3be6973", "at": 1.0, "state": "10-1000000000"}
-    (tmp_path / ".fast-style.jsonl").write_text(json.dumps(line | {"seconds": 0.5}) + "\n")
+    line = ["result", "done", origin, "10-1000000000", "523c7136d3be6973", 1.0, 0.5, ""]
+    (tmp_path / ".fast-style.jsonl").write_text(json.dumps(line) + "\n")
     work = Ledger(tmp_path, dict(reversed(SETTINGS.items()))).look("photo", "result")
     assert work.origin == origin
     assert Ledger(tmp_path, SETTINGS).is_done(work)

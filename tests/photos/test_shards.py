@@ -58,20 +58,12 @@ def test_a_shard_is_the_same_in_every_version_and_on_every_machine() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "message", "hint"),
-    [
-        ("4/3", "there is no shard 4/3", "They are counted from 1/3 to 3/3."),
-        ("0/3", "there is no shard 0/3", "They are counted from 1/3 to 3/3."),
-        ("1/0", "there is no shard 1/0", "They are counted from 1/1 on."),
-        ("3", "'3' is not a shard", "Give a number and how many there are, such as 3/64."),
-        ("-1/3", "'-1/3' is not a shard", "Give a number and how many there are, such as 3/64."),
-    ],
-)
-def test_a_shard_that_does_not_exist_is_refused(text: str, message: str, hint: str) -> None:
+@pytest.mark.parametrize("text", ["4/3", "0/3", "1/0", "3", "-1/3"])
+def test_a_shard_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_shard(text)
-    assert (str(caught.value), caught.value.hint) == (message, hint)
+    hint = "Give a number from 1 on and how many there are, as 3/64."
+    assert (str(caught.value), caught.value.hint) == (f"there is no shard {text}", hint)
 
 
 def command(folder: Path, style: Path, *more: str) -> list[str]:
@@ -193,7 +185,7 @@ def ends_between_result_and_line(home: Path, result: Path, *, before: bytes | No
     if before is not None:
         result.write_bytes(before)
     ledger = Ledger(home, {"blend": 0.5}, own="-dead")
-    ledger.begin([ledger.look("photo", result.name)])
+    ledger.begin(ledger.look("photo", result.name))
     result.write_bytes(b"the result")
     os.utime(result, (1, 1))
     return Ledger(home, {"blend": 0.5}, own="-next")
@@ -215,7 +207,7 @@ def test_what_was_there_before_a_killed_worker_began_is_not_taken_for_its_result
     (tmp_path / "photo").write_bytes(b"photo")
     (tmp_path / "result").write_bytes(b"someone's")
     ledger = Ledger(tmp_path, {"blend": 0.5}, own="-dead")
-    ledger.begin([ledger.look("photo", "result")])
+    ledger.begin(ledger.look("photo", "result"))
     later = Ledger(tmp_path, {"blend": 0.5}, own="-next")
     with pytest.raises(InputError, match="result exists"):
         later.skips(later.look("photo", "result"))
@@ -225,16 +217,16 @@ def test_what_another_worker_has_just_made_is_done(tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(b"photo")
     one, other = (Ledger(tmp_path, {"blend": 0.5}, own=own) for own in ("-one", "-other"))
     work = one.look("photo", "result")
-    one.begin([work])
+    one.begin(work)
     (tmp_path / "result").write_bytes(b"the result")
-    one.end([(work, 0.1, "")])
+    one.end(work, 0.1, "")
     assert other.skips(other.look("photo", "result"))
 
 
 def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
     (tmp_path / "result").write_bytes(b"the result")
-    (tmp_path / ".fast-style.jsonl").write_text('{"result": "other", "fr')
+    (tmp_path / ".fast-style.jsonl").write_text('["other", "do')
     ledger = Ledger(tmp_path, {"blend": 0.5})
-    ledger.end([(ledger.look("photo", "result"), 0.1, "")])
+    ledger.end(ledger.look("photo", "result"), 0.1, "")
     later = Ledger(tmp_path, {"blend": 0.5})
     assert later.is_done(later.look("photo", "result"))

@@ -143,7 +143,6 @@ def test_a_painting_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return load_image(path, **options)
 
     monkeypatch.setattr(paintings, "load_image", count)
-    monkeypatch.setattr("fast_style.painting.load_image", count)
     painting = paintings.read_painting(
         PAINTING, "s", None, previous=None, keep_frame=False, details={"artist": "nobody"}
     )
