@@ -127,6 +127,8 @@ def _scores(
 ) -> dict[str, float]:
     targets = [loss.content_targets(photo) for photo in photos]
     return {
-        name: sum(float(loss(paint(photo), target).total) for photo, target in zip(photos, targets, strict=True))
+        name: sum(
+            float(loss(paint(photo), target, photo=photo).total) for photo, target in zip(photos, targets, strict=True)
+        )
         for name, paint in networks.items()
     }
