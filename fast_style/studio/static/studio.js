@@ -4,7 +4,7 @@ const $ = (id) => document.getElementById(id);
 const POLL = 1500; // ms
 const FRAME_WIDTH = 480; // of the camera's frames, px
 const SHOWN_SIZE = 1280; // long side of a photo that is tried, px; the download has its own size
-const TERMS = { total: "All together", content: "Photo lost", style: "Painting met", tv: "Noise", color: "Colors", spread: "Rare features", coarse_style: "Large forms", border: "Border", grid: "Grid", lattice: "Pattern", steady: "Flicker", kept: "Photo kept" };
+const TERMS = { total: "All together", content: "Photo lost", style: "Painting met", tv: "Noise", color: "Colors", places: "Places unlike the painting", self_similarity: "Likeness lost", tone: "Light and dark", border: "Border", steady: "Flicker", kept: "Photo kept" };
 const STATES = { preparing: "Starting", training: "Learning", pausing: "Finishing the step, then it pauses", finishing: "Writing the style", paused: "Paused", failed: "Stopped by an error", done: "Ready" };
 const EXPORTS = { onnx: "ONNX file", card: "Card", adapter: "Adapter", page: "Web page" };
 
