@@ -1,11 +1,11 @@
 """From a trained network to a file that runs anywhere, proved equal."""
 
-from fast_style.export.card import write_card
-from fast_style.export.deployment import Deployment, deploy, export_checkpoint
+from fast_style.export.card import rewrite_card, write_card
+from fast_style.export.deployment import Deployment, deploy, deploy_style, export_checkpoint
 from fast_style.export.from_onnx import network_from_onnx, read_network
 from fast_style.export.styles import export_styles, verify_styles
 from fast_style.export.to_onnx import export_onnx
-from fast_style.export.verify import TOLERANCE, Verification, verify_onnx, verify_variants
+from fast_style.export.verify import TOLERANCE, Verification, verify_onnx, verify_passes, verify_variants
 from fast_style.export.writing import write_model
 
 __all__ = [
@@ -13,12 +13,15 @@ __all__ = [
     "Deployment",
     "Verification",
     "deploy",
+    "deploy_style",
     "export_checkpoint",
     "export_onnx",
     "export_styles",
     "network_from_onnx",
     "read_network",
+    "rewrite_card",
     "verify_onnx",
+    "verify_passes",
     "verify_styles",
     "verify_variants",
     "write_card",

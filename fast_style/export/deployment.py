@@ -1,35 +1,53 @@
-"""Exporting a checkpoint for a place: in fewer bits, with pixels in and out, or for one size; proved each time."""
+"""Exporting a style for a place: in fewer bits, with pixels in and out, for one size, in passes; proved each time."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnx
 import torch
+from torch import Tensor
 
 from fast_style import __version__
 from fast_style.checkpoint import Checkpoint
-from fast_style.errors import DatasetError, ImageError, InputError, VerificationError
+from fast_style.errors import DatasetError, ImageError, InputError, ModelError, VerificationError
 from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, Given, Image, Precision, Quantized, psnr, run, to_fp16, to_int8
 from fast_style.export.styles import export_styles
 from fast_style.export.to_onnx import export_onnx
-from fast_style.export.verify import Verification
+from fast_style.export.verify import TOLERANCE, Verification, judge, verify_passes
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.images import find_photos, fit, load_image, resize, to_float, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
-from fast_style.model import INPUT, STRENGTH, STYLES, style_names, takes_styles
-from fast_style.model.passes import COARSEST, COARSEST_KEY
+from fast_style.model import (
+    INPUT,
+    OUTPUT,
+    PRODUCER,
+    STRENGTH,
+    STYLES,
+    Feed,
+    join_passes,
+    open_session,
+    read_checked,
+    style_names,
+    takes_styles,
+)
+from fast_style.model.editing import read_metadata
+from fast_style.model.passes import COARSEST, COARSEST_KEY, SMALLEST_DRAFT, smallest_side
+from fast_style.networks import TransformerNetwork
+from fast_style.networks.passes import add_draft
 from fast_style.painting import load_painting
+from fast_style.stylize.checks import check_passes
 
 IO = Literal["float", "uint8"]
 
@@ -91,9 +109,11 @@ class Deployment:
     largest_level: int | None
     bytes: tuple[int, int]
 
-    def facts(self, precision: Precision, io: IO) -> dict[str, Any]:
+    def facts(self, precision: Precision, io: IO, passes: int = 1) -> dict[str, Any]:
         """Plain values for the card."""
         facts: dict[str, Any] = {"precision": precision, "io": io}
+        if passes > 1:
+            facts["passes"] = passes
         if self.fidelity is not None:
             facts["fidelity"] = {**asdict(self.fidelity), "rise": self.fidelity.rise}
         if precision == "int8":
@@ -135,6 +155,7 @@ def deploy(
     precision: Precision = "fp32",
     io: IO = "float",
     size: tuple[int, int] | None = None,
+    passes: int = 1,
     photos: Path | None = None,
     painting: Path | None = None,
 ) -> Deployment:
@@ -146,42 +167,162 @@ def deploy(
         precision: ``fp16`` and ``int8`` need photos and the painting.
         io: ``uint8`` takes and gives (N, H, W, 3) pixels.
         size: (width, height) px for a graph of one fixed size; None for any.
+        passes: Number of passes in which the graph paints by itself, 1 to 8.
         photos: Folder of photos; some set the ranges, others judge.
         painting: The painting it was trained on, for the objective.
 
     Raises:
-        InputError: Photos or painting are missing, or it is another painting.
+        InputError: Photos or painting are missing, it is another painting, or the size is too small.
         DatasetError: Too few usable photos.
         VerificationError: The reduced graph differs too much; the message has the figures.
         ExportError: The graph cannot be written or made 8-bit.
     """
-    if size is not None and min(size) < 16:
-        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least 16 on each side")
+    check_passes(passes)
+    smallest = smallest_side(passes)
+    if size is not None and min(size) < smallest:
+        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")
     if precision != "fp32" and (photos is None or painting is None):
         raise InputError(
             f"{precision} is proved on photos and with the training's objective, so it needs both",
             hint="Give --photos FOLDER and --painting FILE.",
         )
     with replacing(path) as partial:
-        verification = export_checkpoint(checkpoint, partial, size=size)
-        plain = onnx.load(partial)
-        reduced, fidelity = Quantized(plain, (), 0.0), None
+        graphs, verification = _export_passes(checkpoint, partial, size, passes)
+        plain, kept, work, fidelity = _joined(graphs, passes), (), 0.0, None
+        if passes > 1:
+            network = None if checkpoint.sets else checkpoint.network()
+            verification = _verify_passes(graphs[-1], plain, passes, size, network, verification)
+        model = plain
         if photos is not None and painting is not None and precision != "fp32":
-            calibration, held_out = _load_photos(photos, size)
             loss, style = _objective(checkpoint, painting)
-            reduced = _reduce(plain, precision, _with_styles(plain, calibration))
-            fidelity = _compare(plain, reduced.model, held_out, loss, style)
+            reduced = [
+                _reduce(graph, precision, _with_styles(graph, seen))
+                for graph, seen in zip(graphs, _seen_in_passes(checkpoint, photos, size, passes), strict=True)
+            ]
+            model, kept, work = _joined([part.model for part in reduced], passes), reduced[-1].kept, reduced[-1].work
+            held_out = _load_photos(photos, size, smallest)[1]
+            fidelity = _compare(plain, model, held_out, loss, style)
             _check_fidelity(fidelity, precision)
-        model, largest_level = reduced.model, None
-        changed = {"precision": str(precision)}
-        if io == "uint8":
-            model = pixels_in_and_out(reduced.model)
-            largest_level = _check_pixels(reduced.model, model, size)
-            changed |= {"layout": "NHWC RGB", "range": "0-255"}
-        onnx.helper.set_model_props(model, {**{p.key: p.value for p in plain.metadata_props}, **changed})
-        write_model(model, partial)
-        sizes = model.ByteSize(), plain.ByteSize()
-        return Deployment(verification, fidelity, reduced.kept, reduced.work, largest_level, sizes)
+        level, sizes = _write(partial, plain, model, precision, io, size, passes)
+        return Deployment(verification, fidelity, kept, work, level, sizes)
+
+
+def deploy_style(style: Path, path: Path, *, passes: int, io: IO = "float") -> Deployment:
+    """Write a style's ONNX file so that it paints in passes by itself; no file is left if the proof fails.
+
+    It is proved equal to the file itself, run for each pass, with each of its styles.
+
+    Args:
+        style: A float ONNX file of fast-style for pictures of any size.
+        path: Where to write.
+        passes: Number of passes, 2 to 8.
+        io: ``uint8`` takes and gives (N, H, W, 3) pixels.
+
+    Raises:
+        InputError: ``passes`` is out of its range.
+        ModelError: The file is not such a style.
+        VerificationError: The new file paints something else.
+    """
+    check_passes(passes)
+    if passes == 1:
+        raise InputError(f"{style} is an ONNX file already", hint="Say in how many passes it shall paint: --passes 3.")
+    content = read_checked(style)
+    plain = onnx.load_model_from_string(content)
+    if read_metadata(plain).get("producer") != PRODUCER:
+        raise ModelError(f"{style} was not exported by fast-style")
+    joined = _joined([plain], passes)
+    with replacing(path) as partial:
+        verification = _verify_passes(plain, joined, passes, None, None, Verification({}, TOLERANCE))
+        level, sizes = _write(partial, joined, joined, None, io, None, passes)
+        return Deployment(verification, None, (), 0.0, level, sizes)
+
+
+def _export_passes(
+    checkpoint: Checkpoint, path: Path, size: tuple[int, int] | None, passes: int
+) -> tuple[list[onnx.ModelProto], Verification]:
+    """Export the graph of each pass, from coarse to fine, or one for any size; return the last one's proof."""
+    graphs = []
+    for each in _pass_sizes(size, passes):
+        verification = export_checkpoint(checkpoint, path, size=each)
+        graphs.append(onnx.load(path))
+    return graphs, verification
+
+
+def _pass_sizes(size: tuple[int, int] | None, passes: int) -> list[tuple[int, int] | None]:
+    """(width, height) of each pass from coarse to fine, px, or one None for a graph of any size."""
+    if size is None:
+        return [None]
+    factors = [2**step for step in reversed(range(passes))]
+    return [(-(-size[0] // factor), -(-size[1] // factor)) for factor in factors]
+
+
+def _joined(graphs: Sequence[onnx.ModelProto], passes: int) -> onnx.ModelProto:
+    """Let one graph paint in passes; there is one graph for all of them, or one for each."""
+    if passes == 1:
+        return graphs[0]
+    contents = [graph.SerializeToString() for graph in graphs] * (passes // len(graphs))
+    return onnx.load_model_from_string(join_passes(contents))
+
+
+def _verify_passes(
+    plain: onnx.ModelProto,
+    joined: onnx.ModelProto,
+    passes: int,
+    size: tuple[int, int] | None,
+    network: TransformerNetwork | None,
+    verification: Verification,
+) -> Verification:
+    """Compare with the network, or with the graph of one pass, which has been proved; then with each of its styles."""
+    content, session = joined.SerializeToString(), open_session(plain.SerializeToString())
+
+    def alone(feed: Feed) -> Callable[[Tensor], Tensor]:
+        return lambda image: torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
+
+    sizes = None if size is None else [(1, size[1], size[0])]
+    differences = verify_passes(network or alone({}), content, passes, sizes=sizes)
+    if takes_styles(plain.graph):
+        names = style_names(read_metadata(plain))
+        side = smallest_side(passes) + 9
+        for name, feed in zip(names, _style_feeds(plain), strict=False):
+            (difference,) = verify_passes(alone(feed), content, passes, sizes=[(2, side, side + 8)], feed=feed).values()
+            differences[f"{passes} passes {name}"] = difference
+    return judge(Verification({**verification.differences, **differences}, verification.tolerance))
+
+
+def _seen_in_passes(
+    checkpoint: Checkpoint, folder: Path, size: tuple[int, int] | None, passes: int
+) -> Iterator[list[Image]]:
+    """Yield for each graph what it sees of the calibration photos: photos, and photos with drafts mixed in."""
+    network = checkpoint.network()
+    for coarser, each in enumerate(_pass_sizes(size, passes)):
+        photos = _load_photos(folder, each, smallest_side(passes if each is None else coarser + 1))[0]
+        counts = [coarser + 1 if each is not None else number % passes + 1 for number in range(len(photos))]
+        yield [
+            add_draft(network, torch.from_numpy(photo), count).numpy()
+            for photo, count in zip(photos, counts, strict=True)
+        ]
+
+
+def _write(
+    path: Path,
+    plain: onnx.ModelProto,
+    model: onnx.ModelProto,
+    precision: Precision | None,
+    io: IO,
+    size: tuple[int, int] | None,
+    passes: int,
+) -> tuple[int | None, tuple[int, int]]:
+    """Write a graph; return the largest difference of its pixels, in levels, and its bytes and the plain one's."""
+    changed: dict[str, str] = {} if precision is None else {"precision": str(precision)}
+    level = None
+    if io == "uint8":
+        pixels = pixels_in_and_out(model)
+        level = _check_pixels(model, pixels, size, smallest_side(passes))
+        model = pixels
+        changed |= {"layout": "NHWC RGB", "range": "0-255"}
+    onnx.helper.set_model_props(model, {**read_metadata(plain), **changed})
+    write_model(model, path)
+    return level, (model.ByteSize(), plain.ByteSize())
 
 
 def _reduce(model: onnx.ModelProto, precision: Precision, calibration: Sequence[Given]) -> Quantized:
@@ -193,17 +334,18 @@ def _reduce(model: onnx.ModelProto, precision: Precision, calibration: Sequence[
     return to_int8(model, calibration, accept=lambda candidate: psnr(run(candidate, judged), expected) >= enough)
 
 
-def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image], list[Image]]:
-    """Read the calibration photos and the held-out ones, drawn in a fixed random order."""
+def _load_photos(folder: Path, size: tuple[int, int] | None, smallest: int) -> tuple[list[Image], list[Image]]:
+    """Read the calibration photos and the held-out ones, drawn in a fixed random order, no side under ``smallest``."""
+    long_side = max(PHOTO_SIZE, 2 * smallest)
     paths = find_photos(folder)
     usable: list[Image] = []
     for index in np.random.default_rng(0).permutation(len(paths)):
         try:
-            picture = load_image(paths[index], size=2 * PHOTO_SIZE, opaque=True)
+            picture = load_image(paths[index], size=2 * long_side, opaque=True)
         except ImageError:
             continue
-        picture = resize(picture, size) if size is not None else fit(picture, PHOTO_SIZE)
-        if min(picture.size) >= 16:
+        picture = resize(picture, size) if size is not None else fit(picture, long_side)
+        if min(picture.size) >= smallest:
             usable.append(to_float(picture.pixels))
         if len(usable) == CALIBRATION_PHOTOS + HELD_OUT_PHOTOS:
             break
@@ -219,13 +361,18 @@ def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Given]
     """Give each photo one of a graph's styles and strengths, in turn; of a graph without these, the photos alone."""
     if not takes_styles(model.graph):
         return list(photos)
-    names = style_names({entry.key: entry.value for entry in model.metadata_props})
+    return [{INPUT: photo, **feed} for photo, feed in zip(photos, cycle(_style_feeds(model)), strict=False)]
+
+
+def _style_feeds(model: onnx.ModelProto) -> list[Feed]:
+    """Weights and strengths for a graph that takes them: each of its styles at each strength, styles in turn."""
+    names = style_names(read_metadata(model))
     able = any(value.name == STRENGTH for value in model.graph.input)
-    feeds: list[Given] = []
-    for number, photo in enumerate(photos):
-        weights = np.eye(len(names), dtype=np.float32)[number % len(names)][None]
-        strength = {STRENGTH: np.full((1, 1), _STRENGTHS[number % len(_STRENGTHS)], np.float32)} if able else {}
-        feeds.append({INPUT: photo, STYLES: weights, **strength})
+    feeds: list[Feed] = []
+    for number in range(len(names) * len(_STRENGTHS)):
+        feeds.append({STYLES: np.eye(len(names), dtype=np.float32)[number % len(names)][None]})
+        if able:
+            feeds[-1][STRENGTH] = np.full((1, 1), _STRENGTHS[number % len(_STRENGTHS)], np.float32)
     return feeds
 
 
@@ -288,11 +435,13 @@ def _check_fidelity(fidelity: Fidelity, precision: Precision) -> None:
         )
 
 
-def _check_pixels(model: onnx.ModelProto, pixels: onnx.ModelProto, size: tuple[int, int] | None) -> int:
+def _check_pixels(model: onnx.ModelProto, pixels: onnx.ModelProto, size: tuple[int, int] | None, smallest: int) -> int:
     """Compare pixels in and out with the float graph and the runtime's own rounding: one level is allowed."""
     random = np.random.default_rng(0)
     largest = 0
-    for width, height in [size] if size is not None else [(131, 97), (16, 17), (64, 40)]:
+    more = smallest - SMALLEST_DRAFT
+    sizes = [(width + more, height + more) for width, height in ((131, 97), (16, 17), (64, 40))]
+    for width, height in [size] if size is not None else sizes:
         frame = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
         frame[:, : width // 2] = np.linspace(0, 255, height)[:, None, None].astype(np.uint8)
         (expected,), (result,) = run(model, [to_float(frame)]), run(pixels, [frame[None]])

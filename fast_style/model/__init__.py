@@ -4,6 +4,7 @@ from fast_style.model.checksum import CHECKSUM_KEY, MAX_MODEL_BYTES, PRODUCER, a
 from fast_style.model.cost import Cost, NodeCost, measure_cost
 from fast_style.model.metadata import COST_SIZE, ModelDescription, describe_model
 from fast_style.model.opening import Feed, Graph, open_graph
+from fast_style.model.painting import join_passes
 from fast_style.model.reach import Reach, find_reach
 from fast_style.model.session import (
     PROVIDERS,
@@ -83,6 +84,7 @@ __all__ = [
     "first_line",
     "fixed_form",
     "give_styles",
+    "join_passes",
     "measure_cost",
     "measure_form",
     "noise_input",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
     """
     models = [parse_model(content) for content in graphs]
     sizes = [_sides(model.graph) for model in models]
-    for half, size in zip(sizes, sizes[1:], strict=False):
+    for half, size in pairwise(sizes):
         if half != tuple(side and -(-side // 2) for side in size):
             raise ModelError(
                 f"a pass takes {_shown(half)} px and the next one {_shown(size)} px; expected half, rounded up",
