@@ -354,7 +354,16 @@ class StyleNetwork(Network):
 
     @cached_property
     def chosen(self) -> bytes:
-        """The serialized graph of this mixture at this strength, whose only input is the picture."""
+        """The serialized graph of this mixture at this strength, whose only input is the picture.
+
+        Raises:
+            ModelError: It paints in passes by itself, and sees whole pictures only.
+        """
+        if self.contract.passes > 1:
+            raise ModelError(
+                f"{self.contract.path} paints in passes by itself, so its statistics cannot be fixed",
+                hint="Give the file that it was made from.",
+            )
         if not self.takes_styles:
             return self.content
         return choose_styles(self.content, self.weights or {self.styles[0]: 1.0}, self.strength)
