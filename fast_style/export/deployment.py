@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle
 from pathlib import Path
@@ -45,7 +45,6 @@ from fast_style.model import (
 from fast_style.model.editing import read_metadata
 from fast_style.model.passes import COARSEST, COARSEST_KEY, SMALLEST_DRAFT, smallest_side
 from fast_style.networks import TransformerNetwork
-from fast_style.networks.passes import add_draft
 from fast_style.painting import load_painting
 from fast_style.stylize.checks import check_passes
 
@@ -188,23 +187,19 @@ def deploy(
         )
     with replacing(path) as partial:
         graphs, verification = _export_passes(checkpoint, partial, size, passes)
-        plain, kept, work, fidelity = _joined(graphs, passes), (), 0.0, None
+        plain = _joined(graphs, passes)
         if passes > 1:
             network = None if checkpoint.sets else checkpoint.network()
             verification = _verify_passes(graphs[-1], plain, passes, size, network, verification)
-        model = plain
+        reduced, fidelity = Quantized(plain, (), 0.0), None
         if photos is not None and painting is not None and precision != "fp32":
             loss, style = _objective(checkpoint, painting)
-            reduced = [
-                _reduce(graph, precision, _with_styles(graph, seen))
-                for graph, seen in zip(graphs, _seen_in_passes(checkpoint, photos, size, passes), strict=True)
-            ]
-            model, kept, work = _joined([part.model for part in reduced], passes), reduced[-1].kept, reduced[-1].work
+            reduced = _reduce(graphs, plain, precision, photos, size, passes)
             held_out = _load_photos(photos, size, smallest)[1]
-            fidelity = _compare(plain, model, held_out, loss, style)
+            fidelity = _compare(plain, reduced.model, held_out, loss, style)
             _check_fidelity(fidelity, precision)
-        level, sizes = _write(partial, plain, model, precision, io, size, passes)
-        return Deployment(verification, fidelity, kept, work, level, sizes)
+        level, sizes = _write(partial, plain, reduced.model, precision, io, size, passes)
+        return Deployment(verification, fidelity, reduced.kept, reduced.work, level, sizes)
 
 
 def deploy_style(style: Path, path: Path, *, passes: int, io: IO = "float") -> Deployment:
@@ -289,20 +284,6 @@ def _verify_passes(
     return judge(Verification({**verification.differences, **differences}, verification.tolerance))
 
 
-def _seen_in_passes(
-    checkpoint: Checkpoint, folder: Path, size: tuple[int, int] | None, passes: int
-) -> Iterator[list[Image]]:
-    """Yield for each graph what it sees of the calibration photos: photos, and photos with drafts mixed in."""
-    network = checkpoint.network()
-    for coarser, each in enumerate(_pass_sizes(size, passes)):
-        photos = _load_photos(folder, each, smallest_side(passes if each is None else coarser + 1))[0]
-        counts = [coarser + 1 if each is not None else number % passes + 1 for number in range(len(photos))]
-        yield [
-            add_draft(network, torch.from_numpy(photo), count).numpy()
-            for photo, count in zip(photos, counts, strict=True)
-        ]
-
-
 def _write(
     path: Path,
     plain: onnx.ModelProto,
@@ -325,17 +306,36 @@ def _write(
     return level, (model.ByteSize(), plain.ByteSize())
 
 
-def _reduce(model: onnx.ModelProto, precision: Precision, calibration: Sequence[Given]) -> Quantized:
-    """Make a graph half-precision, or 8-bit as far as the first calibration photos stay near float32."""
+def _reduce(
+    graphs: Sequence[onnx.ModelProto],
+    plain: onnx.ModelProto,
+    precision: Precision,
+    folder: Path,
+    size: tuple[int, int] | None,
+    passes: int,
+) -> Quantized:
+    """Make a graph half-precision, or 8-bit as far as the first calibration photos stay near float32.
+
+    Each pass is made half-precision by itself, so that drafts are mixed with the photo in float32. The passes are made
+    8-bit together, as each has other ranges, and the errors of one are those of the next.
+    """
+    smallest = smallest_side(passes)
     if precision == "fp16":
-        return Quantized(to_fp16(model, calibration), (), 0.0)
+        halves = []
+        for graph, each in zip(graphs, _pass_sizes(size, passes), strict=True):
+            halves.append(to_fp16(graph, _with_styles(graph, _load_photos(folder, each, smallest)[0])))
+        return Quantized(_joined(halves, passes), (), 0.0)
+    calibration = _with_styles(plain, _load_photos(folder, size, smallest)[0])
     judged = calibration[:4]
-    expected, enough = run(model, judged), SMALLEST_PSNR["int8"] + _PSNR_MARGIN
-    return to_int8(model, calibration, accept=lambda candidate: psnr(run(candidate, judged), expected) >= enough)
+    expected, enough = run(plain, judged), SMALLEST_PSNR["int8"] + _PSNR_MARGIN
+    return to_int8(plain, calibration, accept=lambda candidate: psnr(run(candidate, judged), expected) >= enough)
 
 
 def _load_photos(folder: Path, size: tuple[int, int] | None, smallest: int) -> tuple[list[Image], list[Image]]:
-    """Read the calibration photos and the held-out ones, drawn in a fixed random order, no side under ``smallest``."""
+    """Read the calibration photos and the held-out ones, drawn in a fixed random order.
+
+    They have the size, or else no side under ``smallest`` px.
+    """
     long_side = max(PHOTO_SIZE, 2 * smallest)
     paths = find_photos(folder)
     usable: list[Image] = []
@@ -345,7 +345,7 @@ def _load_photos(folder: Path, size: tuple[int, int] | None, smallest: int) -> t
         except ImageError:
             continue
         picture = resize(picture, size) if size is not None else fit(picture, long_side)
-        if min(picture.size) >= smallest:
+        if size is not None or min(picture.size) >= smallest:
             usable.append(to_float(picture.pixels))
         if len(usable) == CALIBRATION_PHOTOS + HELD_OUT_PHOTOS:
             break
