@@ -28,11 +28,11 @@ def export(
     painting: Path | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Write a checkpoint's network as ONNX and prove it equal; or let a style paint in passes by itself.
+    """Write a checkpoint's network, or a style, as ONNX for other programs, and prove it equal.
 
     Args:
-        source: A .ckpt file that 'fast-style train' wrote; with --passes also the name of a shipped style, or an ONNX
-            file.
+        source: A .ckpt file that 'fast-style train' wrote; for --io, --size and --passes also the name of a shipped
+            style, or an ONNX file.
         out: The file; by default it stands beside the checkpoint, and for a style in the current folder, as NAME.onnx,
             NAME-int8.onnx, ….
         precision: fp16 halves the file, int8 quarters it and is faster on a CPU; both are proved against fp32.
@@ -55,17 +55,17 @@ def export(
     if written.suffix != ".onnx":
         raise InputError(f"{written} does not end in .onnx")
     check_new(written, force=force, hint="Give --force to overwrite it, or another -o.")
+    fixed = None if size is None else _parse_size(size)
     if checkpoint is None:
-        if precision != "fp32" or size is not None or photos is not None or painting is not None:
+        if precision != "fp32" or photos is not None or painting is not None:
             raise InputError(
-                f"{source} is not a .ckpt, which --precision, --size, --photos and --painting need",
-                hint="Give --passes and --io only, or a checkpoint.",
+                f"{source} is not a .ckpt, which --precision, --photos and --painting need",
+                hint="Give --passes, --io and --size only, or a checkpoint.",
             )
         style = find_style(source)
-        done = deploy_style(style.path, written, passes=passes, io=io)
+        done = deploy_style(style.path, written, io=io, size=fixed, passes=passes)
         card = rewrite_card(style, written, done.verification, facts={"io": io, "passes": passes})
     else:
-        fixed = None if size is None else _parse_size(size)
         loaded = load_checkpoint(checkpoint)
         done = deploy(
             loaded, written, precision=precision, io=io, size=fixed, passes=passes, photos=photos, painting=painting

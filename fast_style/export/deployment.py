@@ -22,6 +22,7 @@ from fast_style.errors import DatasetError, ImageError, InputError, ModelError, 
 from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, Given, Image, Precision, Quantized, psnr, run, to_fp16, to_int8
+from fast_style.export.sizes import for_size
 from fast_style.export.styles import export_styles
 from fast_style.export.to_onnx import export_onnx
 from fast_style.export.verify import TOLERANCE, Verification, judge, verify_passes
@@ -32,11 +33,11 @@ from fast_style.losses import PerceptualLoss, load_vgg
 from fast_style.model import (
     INPUT,
     OUTPUT,
-    PRODUCER,
     STRENGTH,
     STYLES,
     Feed,
     join_passes,
+    open_graph,
     open_session,
     read_checked,
     style_names,
@@ -47,6 +48,7 @@ from fast_style.model.passes import COARSEST, COARSEST_KEY, SMALLEST_DRAFT, smal
 from fast_style.networks import TransformerNetwork
 from fast_style.painting import load_painting
 from fast_style.stylize.checks import check_passes
+from fast_style.stylize.contract import check_contract
 
 IO = Literal["float", "uint8"]
 
@@ -120,7 +122,7 @@ class Deployment:
         return facts
 
 
-def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, int] | None = None) -> Verification:
+def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
     """Export a checkpoint's averaged network, with what is known about it in the metadata.
 
     The metadata's ``card_sha256`` is the checksum of the card's part that training wrote: see
@@ -141,9 +143,7 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, in
     if checkpoint.recipe.passes > 1:
         metadata[COARSEST_KEY] = str(COARSEST)
     if not checkpoint.sets:
-        return export_onnx(checkpoint.network(), path, metadata=metadata, size=size)
-    if size is not None:
-        raise InputError("a file of several styles or with a strength takes any size", hint="Leave the size out.")
+        return export_onnx(checkpoint.network(), path, metadata=metadata)
     return export_styles(checkpoint.network(), checkpoint.sets, path, metadata=metadata)
 
 
@@ -176,111 +176,111 @@ def deploy(
         VerificationError: The reduced graph differs too much; the message has the figures.
         ExportError: The graph cannot be written or made 8-bit.
     """
-    check_passes(passes)
-    smallest = smallest_side(passes)
-    if size is not None and min(size) < smallest:
-        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")
+    _check_size(size, passes)
     if precision != "fp32" and (photos is None or painting is None):
         raise InputError(
             f"{precision} is proved on photos and with the training's objective, so it needs both",
             hint="Give --photos FOLDER and --painting FILE.",
         )
     with replacing(path) as partial:
-        graphs, verification = _export_passes(checkpoint, partial, size, passes)
-        plain = _joined(graphs, passes)
-        if passes > 1:
+        verification = export_checkpoint(checkpoint, partial)
+        graph = onnx.load(partial)
+        plain = _for_place(graph, size, passes)
+        if plain is not graph:
             network = None if checkpoint.sets else checkpoint.network()
-            verification = _verify_passes(graphs[-1], plain, passes, size, network, verification)
+            verification = _verify(graph, plain, size, passes, network, verification)
         reduced, fidelity = Quantized(plain, (), 0.0), None
         if photos is not None and painting is not None and precision != "fp32":
+            calibration, held_out = _load_photos(photos, size, smallest_side(passes))
             loss, style = _objective(checkpoint, painting)
-            reduced = _reduce(graphs, plain, precision, photos, size, passes)
-            held_out = _load_photos(photos, size, smallest)[1]
+            if precision == "fp16":  # each pass by itself, so that drafts are mixed in float32
+                half = to_fp16(graph, _with_styles(graph, calibration))
+                reduced = Quantized(_for_place(half, size, passes), (), 0.0)
+            else:  # all passes together: each has other ranges, and the errors of one are those of the next
+                reduced = _to_int8(plain, _with_styles(plain, calibration))
             fidelity = _compare(plain, reduced.model, held_out, loss, style)
             _check_fidelity(fidelity, precision)
-        level, sizes = _write(partial, plain, reduced.model, precision, io, size, passes)
+        changed = {"precision": str(precision)}
+        level, sizes = _write(partial, plain, reduced.model, changed, io, size, passes)
         return Deployment(verification, fidelity, reduced.kept, reduced.work, level, sizes)
 
 
-def deploy_style(style: Path, path: Path, *, passes: int, io: IO = "float") -> Deployment:
-    """Write a style's ONNX file so that it paints in passes by itself; no file is left if the proof fails.
+def deploy_style(
+    style: Path, path: Path, *, io: IO = "float", size: tuple[int, int] | None = None, passes: int = 1
+) -> Deployment:
+    """Write a style's ONNX file for a place; no file is left if the proof fails.
 
     It is proved equal to the file itself, run for each pass, with each of its styles.
 
     Args:
         style: A float ONNX file of fast-style for pictures of any size.
         path: Where to write.
-        passes: Number of passes, 2 to 8.
-        io: ``uint8`` takes and gives (N, H, W, 3) pixels.
+        io: As of :func:`deploy`.
+        size: As of :func:`deploy`.
+        passes: As of :func:`deploy`.
 
     Raises:
-        InputError: ``passes`` is out of its range.
+        InputError: Nothing would change, or the size is too small.
         ModelError: The file is not such a style.
         VerificationError: The new file paints something else.
     """
-    check_passes(passes)
-    if passes == 1:
-        raise InputError(f"{style} is an ONNX file already", hint="Say in how many passes it shall paint: --passes 3.")
-    content = read_checked(style)
-    plain = onnx.load_model_from_string(content)
-    if read_metadata(plain).get("producer") != PRODUCER:
-        raise ModelError(f"{style} was not exported by fast-style")
-    joined = _joined([plain], passes)
+    _check_size(size, passes)
+    if io == "float" and size is None and passes == 1:
+        raise InputError(f"{style} is an ONNX file already", hint="Give --passes, --io or --size.")
+    contract = check_contract(open_graph(style))
+    if not contract.is_plain or contract.passes > 1:
+        raise ModelError(
+            f"{style} is not a float graph that paints pictures of any size in one pass",
+            hint="Give the file that it was made from, or one that 'fast-style train' wrote.",
+        )
+    graph = onnx.load_model_from_string(read_checked(style))
+    plain = _for_place(graph, size, passes)
     with replacing(path) as partial:
-        verification = _verify_passes(plain, joined, passes, None, None, Verification({}, TOLERANCE))
-        level, sizes = _write(partial, joined, joined, None, io, None, passes)
+        verification = _verify(graph, plain, size, passes, None, Verification({}, TOLERANCE))
+        level, sizes = _write(partial, plain, plain, {}, io, size, passes)
         return Deployment(verification, None, (), 0.0, level, sizes)
 
 
-def _export_passes(
-    checkpoint: Checkpoint, path: Path, size: tuple[int, int] | None, passes: int
-) -> tuple[list[onnx.ModelProto], Verification]:
-    """Export the graph of each pass, from coarse to fine, or one for any size; return the last one's proof."""
-    graphs = []
-    for each in _pass_sizes(size, passes):
-        verification = export_checkpoint(checkpoint, path, size=each)
-        graphs.append(onnx.load(path))
-    return graphs, verification
+def _check_size(size: tuple[int, int] | None, passes: int) -> None:
+    """Raise InputError if the number of passes is out of its range, or if the size is too small for it."""
+    check_passes(passes)
+    smallest = smallest_side(passes)
+    if size is not None and min(size) < smallest:
+        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")
 
 
-def _pass_sizes(size: tuple[int, int] | None, passes: int) -> list[tuple[int, int] | None]:
-    """(width, height) of each pass from coarse to fine, px, or one None for a graph of any size."""
-    if size is None:
-        return [None]
+def _for_place(graph: onnx.ModelProto, size: tuple[int, int] | None, passes: int) -> onnx.ModelProto:
+    """Let a graph of one pass and any size paint in passes, and for one size."""
     factors = [2**step for step in reversed(range(passes))]
-    return [(-(-size[0] // factor), -(-size[1] // factor)) for factor in factors]
-
-
-def _joined(graphs: Sequence[onnx.ModelProto], passes: int) -> onnx.ModelProto:
-    """Let one graph paint in passes; there is one graph for all of them, or one for each."""
+    parts = [graph] * passes
+    if size is not None:
+        parts = [for_size(graph, (-(-size[0] // factor), -(-size[1] // factor))) for factor in factors]
     if passes == 1:
-        return graphs[0]
-    contents = [graph.SerializeToString() for graph in graphs] * (passes // len(graphs))
-    return onnx.load_model_from_string(join_passes(contents))
+        return parts[0]
+    return onnx.load_model_from_string(join_passes([part.SerializeToString() for part in parts]))
 
 
-def _verify_passes(
+def _verify(
+    graph: onnx.ModelProto,
     plain: onnx.ModelProto,
-    joined: onnx.ModelProto,
-    passes: int,
     size: tuple[int, int] | None,
+    passes: int,
     network: TransformerNetwork | None,
     verification: Verification,
 ) -> Verification:
-    """Compare with the network, or with the graph of one pass, which has been proved; then with each of its styles."""
-    content, session = joined.SerializeToString(), open_session(plain.SerializeToString())
+    """Compare a graph for a place with the network, or with the graph it was made from; then each of its styles."""
+    content, session = plain.SerializeToString(), open_session(graph.SerializeToString())
 
     def alone(feed: Feed) -> Callable[[Tensor], Tensor]:
         return lambda image: torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
 
     sizes = None if size is None else [(1, size[1], size[0])]
     differences = verify_passes(network or alone({}), content, passes, sizes=sizes)
-    if takes_styles(plain.graph):
-        names = style_names(read_metadata(plain))
+    if takes_styles(graph.graph):
         side = smallest_side(passes) + 9
-        for name, feed in zip(names, _style_feeds(plain), strict=False):
-            (difference,) = verify_passes(alone(feed), content, passes, sizes=[(2, side, side + 8)], feed=feed).values()
-            differences[f"{passes} passes {name}"] = difference
+        for name, feed in zip(style_names(read_metadata(graph)), _style_feeds(graph), strict=False):
+            compared = verify_passes(alone(feed), content, passes, sizes=sizes or [(2, side, side + 8)], feed=feed)
+            differences[f"{passes} passes {name}" if passes > 1 else name] = max(compared.values())
     return judge(Verification({**verification.differences, **differences}, verification.tolerance))
 
 
@@ -288,47 +288,28 @@ def _write(
     path: Path,
     plain: onnx.ModelProto,
     model: onnx.ModelProto,
-    precision: Precision | None,
+    changed: dict[str, str],
     io: IO,
     size: tuple[int, int] | None,
     passes: int,
 ) -> tuple[int | None, tuple[int, int]]:
     """Write a graph; return the largest difference of its pixels, in levels, and its bytes and the plain one's."""
-    changed: dict[str, str] = {} if precision is None else {"precision": str(precision)}
     level = None
     if io == "uint8":
         pixels = pixels_in_and_out(model)
         level = _check_pixels(model, pixels, size, smallest_side(passes))
         model = pixels
-        changed |= {"layout": "NHWC RGB", "range": "0-255"}
+        changed = {**changed, "layout": "NHWC RGB", "range": "0-255"}
     onnx.helper.set_model_props(model, {**read_metadata(plain), **changed})
     write_model(model, path)
     return level, (model.ByteSize(), plain.ByteSize())
 
 
-def _reduce(
-    graphs: Sequence[onnx.ModelProto],
-    plain: onnx.ModelProto,
-    precision: Precision,
-    folder: Path,
-    size: tuple[int, int] | None,
-    passes: int,
-) -> Quantized:
-    """Make a graph half-precision, or 8-bit as far as the first calibration photos stay near float32.
-
-    Each pass is made half-precision by itself, so that drafts are mixed with the photo in float32. The passes are made
-    8-bit together, as each has other ranges, and the errors of one are those of the next.
-    """
-    smallest = smallest_side(passes)
-    if precision == "fp16":
-        halves = []
-        for graph, each in zip(graphs, _pass_sizes(size, passes), strict=True):
-            halves.append(to_fp16(graph, _with_styles(graph, _load_photos(folder, each, smallest)[0])))
-        return Quantized(_joined(halves, passes), (), 0.0)
-    calibration = _with_styles(plain, _load_photos(folder, size, smallest)[0])
+def _to_int8(model: onnx.ModelProto, calibration: Sequence[Given]) -> Quantized:
+    """Make a graph 8-bit, as far as the first calibration photos stay near float32."""
     judged = calibration[:4]
-    expected, enough = run(plain, judged), SMALLEST_PSNR["int8"] + _PSNR_MARGIN
-    return to_int8(plain, calibration, accept=lambda candidate: psnr(run(candidate, judged), expected) >= enough)
+    expected, enough = run(model, judged), SMALLEST_PSNR["int8"] + _PSNR_MARGIN
+    return to_int8(model, calibration, accept=lambda candidate: psnr(run(candidate, judged), expected) >= enough)
 
 
 def _load_photos(folder: Path, size: tuple[int, int] | None, smallest: int) -> tuple[list[Image], list[Image]]:
@@ -351,7 +332,8 @@ def _load_photos(folder: Path, size: tuple[int, int] | None, smallest: int) -> t
             break
     if len(usable) < 4:
         raise DatasetError(
-            f"{folder} holds {len(usable)} usable photos; at least 4 are needed", hint="A few dozen are better."
+            f"{folder} holds {len(usable)} usable photos with sides of at least {smallest} px; at least 4 are needed",
+            hint="A few dozen are better.",
         )
     held_out = min(HELD_OUT_PHOTOS, len(usable) // 2)
     return usable[held_out:], usable[:held_out]

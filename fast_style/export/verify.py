@@ -177,7 +177,8 @@ def verify_passes(
         (result,) = session.run([OUTPUT], {INPUT: image, **(feed or {})})
         if result.shape != expected.shape:
             raise VerificationError(f"the ONNX file gives {result.shape}, the network {expected.shape}")
-        differences[f"{passes} passes {n}x3x{height}x{width}"] = float(np.abs(result - expected).max())
+        label = f"{passes} passes " if passes > 1 else ""
+        differences[f"{label}{n}x3x{height}x{width}"] = float(np.abs(result - expected).max())
     return differences
 
 

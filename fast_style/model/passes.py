@@ -38,7 +38,7 @@ def count_passes(long_side: int, coarsest: int = COARSEST) -> int:
 
 def smallest_side(passes: int) -> int:
     """Return the smallest side of a photo for so many passes, px."""
-    return SMALLEST_DRAFT * 2 ** (passes - 1)
+    return SMALLEST_DRAFT << (passes - 1)
 
 
 def count_fitting(size: tuple[int, int], passes: int) -> int:
