@@ -47,8 +47,8 @@ def export(
     from fast_style.checkpoint import load_checkpoint
     from fast_style.export import deploy, deploy_style, rewrite_card, write_card  # imports torch
 
-    checkpoint = Path(source) if Path(source).suffix == ".ckpt" else None
-    beside = checkpoint or Path(find_style(source).path.name)
+    style = None if Path(source).suffix == ".ckpt" else find_style(source)
+    beside = Path(source) if style is None else Path(style.path.name)
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
     variant += [f"{passes}-passes"] * (passes > 1)
     written = out or beside.with_name("-".join([beside.stem, *variant]) + ".onnx")
@@ -56,17 +56,16 @@ def export(
         raise InputError(f"{written} does not end in .onnx")
     check_new(written, force=force, hint="Give --force to overwrite it, or another -o.")
     fixed = None if size is None else _parse_size(size)
-    if checkpoint is None:
+    if style is not None:
         if precision != "fp32" or photos is not None or painting is not None:
             raise InputError(
                 f"{source} is not a .ckpt, which --precision, --photos and --painting need",
                 hint="Give --passes, --io and --size only, or a checkpoint.",
             )
-        style = find_style(source)
         done = deploy_style(style.path, written, io=io, size=fixed, passes=passes)
         card = rewrite_card(style, written, done.verification, facts={"io": io, "passes": passes})
     else:
-        loaded = load_checkpoint(checkpoint)
+        loaded = load_checkpoint(source)
         done = deploy(
             loaded, written, precision=precision, io=io, size=fixed, passes=passes, photos=photos, painting=painting
         )

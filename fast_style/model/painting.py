@@ -26,16 +26,13 @@ from fast_style.model.passes import (
 )
 from fast_style.model.signature import INPUT, OUTPUT
 from fast_style.model.statistics import ORIGIN
-from fast_style.model.table import STRENGTH, STYLES
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
 
-# Inputs that all passes share.
-_SHARED = (STYLES, STRENGTH)
 # What each pixel of a line adds to eight pixels of a line enlarged by two: the cubic kernel with a = -0.5, as Pillow's.
 _TAPS = np.array([-3, -9, 29, 111, 111, 29, -9, -3], np.float32) / 128
-# The names of the constants that all passes share begin with this.
+# The names of the tensors and nodes between the passes begin with this.
 _PREFIX = "passes."
 
 
@@ -71,13 +68,11 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
     _add_constants(edit)
     copy, drawn = "", ""
     for number, (model, size) in enumerate(zip(models, sizes, strict=True)):
-        prefix, factor = f"pass{number}.", 2 ** (len(models) - 1 - number)
+        prefix, factor = f"{_PREFIX}{number}.", 2 ** (len(models) - 1 - number)
         smaller, draft = copy, drawn
-        copy = INPUT if factor == 1 else f"{prefix}copy"
-        drawn = OUTPUT if factor == 1 else f"{prefix}drawn"
+        copy, drawn = (INPUT, OUTPUT) if factor == 1 else (f"{prefix}copy", f"{prefix}drawn")
         if factor > 1:
-            sides = [factor, factor]
-            pooling = {"kernel_shape": sides, "strides": sides, "ceil_mode": 1}
+            pooling = {"kernel_shape": [factor, factor], "strides": [factor, factor], "ceil_mode": 1}
             edit.append(make_node("AveragePool", [INPUT], [copy], **pooling))
         seen = copy
         if number > 0:
@@ -87,12 +82,12 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
             else:
                 edit.constant(f"{prefix}size", np.array(size))
             edit.append(*_share(smaller, prefix), *_mix(draft, copy, seen, prefix))
-        names = {**constants.add(model.graph, prefix), INPUT: seen, OUTPUT: drawn}
+        names = {**constants.add(model.graph, f"pass{number}."), INPUT: seen, OUTPUT: drawn}
         if factor > 1 and any(value.name == ORIGIN for value in model.graph.input):
             names[ORIGIN] = f"{prefix}origin"
             divisor = edit.constant(f"{prefix}factor", np.array(factor))
             edit.append(make_node("Div", [ORIGIN, divisor], [names[ORIGIN]]))
-        edit.append(*_pass(model.graph, names, prefix))
+        edit.append(*_pass(model.graph, names, f"pass{number}."))
     edit.apply()
     changed = {COARSEST_KEY, CHECKSUM_KEY}
     metadata = {key: value for key, value in read_metadata(models[-1]).items() if key not in changed}
