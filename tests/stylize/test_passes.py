@@ -173,3 +173,14 @@ def test_a_file_that_paints_in_passes_sees_whole_pictures_only(style: str, itsel
         network.measure(image)
     with pytest.raises(InputError, match="cannot be given masks"):
         networks_for_masks(network, [network.name], (64, 64))
+
+
+def test_a_file_that_paints_in_passes_mixes_its_own_styles_only(itself: Path, tmp_path: Path) -> None:
+    ten = tmp_path / "ten.onnx"
+    ten.write_bytes(add_checksum(join_passes([read_checked(find_style("ten").path)] * 2)))
+    photo = np.random.default_rng(0).integers(0, 255, (64, 80, 3), np.uint8)
+    expected = np.asarray(Stylizer("ten#udnie:0.5,ten#the-scream:0.5")(photo, passes=2)).astype(int)
+    assert np.abs(np.asarray(Stylizer(f"{ten}#udnie:0.5,{ten}#the-scream:0.5")(photo)) - expected).mean() < 1
+    for other in (f"{itself}:0.5", f"{ten}#udnie:0.5"):
+        with pytest.raises(ModelError, match=r"\.onnx cannot be mixed: it paints in passes by itself"):
+            Stylizer(f"{other},night-cafe:0.5")
