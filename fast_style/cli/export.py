@@ -10,41 +10,61 @@ from cyclopts import Parameter
 
 from fast_style.errors import InputError
 from fast_style.files import check_new
+from fast_style.styles.catalog import find_style
 
 
 def export(
-    checkpoint: Path,
+    source: str,
     *,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     precision: Literal["fp32", "fp16", "int8"] = "fp32",
     io: Literal["float", "uint8"] = "float",
     size: str | None = None,
+    passes: int = 1,
     photos: Path | None = None,
     force: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Write a checkpoint's network as ONNX and prove it equal.
+    """Write a checkpoint's network, or a style, as ONNX for other programs, and prove it equal.
 
     Args:
-        checkpoint: A .ckpt file that 'fast-style train' wrote.
-        out: The file; by default it stands beside the checkpoint, as NAME.onnx, NAME-int8.onnx, ….
+        source: A .ckpt file that 'fast-style train' wrote; for --io, --size and --passes also the name of a shipped
+            style, or an ONNX file.
+        out: The file; by default it stands beside the checkpoint, and for a style in the current folder, as NAME.onnx,
+            NAME-int8.onnx, ….
         precision: fp16 halves the file, int8 quarters it and is faster on a CPU; both are proved against fp32.
         io: float takes and gives (N, 3, H, W) in 0 to 1, uint8 pixels (N, H, W, 3) as a camera has them.
         size: WIDTHxHEIGHT for a graph of that one size, which some runtimes need; without it, any size.
+        passes: Number of passes, from coarse to fine, in which the graph paints a picture by itself, 1 to 8. A picture
+            of about 160 px takes one, and twice the size one more. No side may be under 16 · 2^(passes - 1) px.
         photos: For fp16 and int8: a folder of photos, half for calibration and half for validation.
         force: Overwrite a file that exists.
     """
     from fast_style.checkpoint import load_checkpoint
-    from fast_style.export import deploy, write_card  # imports torch
+    from fast_style.export import deploy, deploy_style, rewrite_card, write_card  # imports torch
 
+    style = None if Path(source).suffix == ".ckpt" else find_style(source)
+    beside = Path(source) if style is None else Path(style.path.name)
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
-    written = out or checkpoint.with_name("-".join([checkpoint.stem, *variant]) + ".onnx")
+    variant += [f"{passes}-passes"] * (passes > 1)
+    written = out or beside.with_name("-".join([beside.stem, *variant]) + ".onnx")
     if written.suffix != ".onnx":
         raise InputError(f"{written} does not end in .onnx")
     check_new(written, force=force, hint="Give --force to overwrite it, or another -o.")
     fixed = None if size is None else _parse_size(size)
-    loaded = load_checkpoint(checkpoint)
-    verification, facts = deploy(loaded, written, precision=precision, io=io, size=fixed, photos=photos)
-    card = write_card(loaded, written, verification, training={}, facts=facts)
+    if style is not None:
+        if precision != "fp32" or photos is not None:
+            raise InputError(
+                f"{source} is not a .ckpt, which --precision and --photos need",
+                hint="Give --passes, --io and --size only, or a checkpoint.",
+            )
+        verification, facts = deploy_style(style.path, written, io=io, size=fixed, passes=passes)
+        card = rewrite_card(style, written, verification, facts=facts)
+    else:
+        loaded = load_checkpoint(source)
+        verification, facts = deploy(
+            loaded, written, precision=precision, io=io, size=fixed, passes=passes, photos=photos
+        )
+        card = write_card(loaded, written, verification, training={}, facts=facts)
     for shape, difference in verification.differences.items():
         print(f"{shape:>16}  largest difference {difference:.1e}")
     _report(facts, written.stat().st_size)
@@ -65,7 +85,7 @@ def _report(facts: dict[str, Any], size: int) -> None:
             f"{facts['precision']} against fp32 on {fidelity['photos']} held-out photos: {fidelity['psnr']:.1f} dB on "
             f"the worst, mean difference {fidelity['mean']:.1e}, largest {fidelity['largest']:.1e}"
         )
-    if facts["precision"] == "int8":
+    if "share_of_work_in_int8" in facts:
         kept = f"; in float: {', '.join(facts['float_convolutions'])}" if facts["float_convolutions"] else ""
         print(f"8-bit: {facts['share_of_work_in_int8']:.0%} of the convolutions' multiplications{kept}")
     if "largest_level" in facts:

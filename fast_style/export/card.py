@@ -14,6 +14,7 @@ from fast_style import __version__
 from fast_style.checkpoint import Checkpoint
 from fast_style.export.verify import Verification
 from fast_style.styles import card as style_card
+from fast_style.styles.catalog import Style
 
 
 def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -63,3 +64,15 @@ def write_card(
             **(facts or {}),
         },
     )
+
+
+def rewrite_card(style: Style, model: Path, verification: Verification, *, facts: dict[str, Any]) -> Path:
+    """Write the card of a file that was made from a style's own: what holds for both, its own proof, and more facts.
+
+    Raises:
+        FileError: The card cannot be written.
+    """
+    shared = {key: value for key, value in style.card.items() if key != "measured"}
+    proof = {"largest_difference": verification.largest, "by_shape": dict(verification.differences)}
+    date = datetime.now(UTC).date().isoformat()
+    return style_card.write_card(model, {"name": style.name, **shared, "verification": proof, "date": date, **facts})

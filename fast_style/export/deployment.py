@@ -1,31 +1,50 @@
-"""Exporting a checkpoint for a place: in fewer bits, with pixels in and out, or for one size; proved each time."""
+"""Exporting a style for a place: in fewer bits, with pixels in and out, for one size, in passes; proved each time."""
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnx
+import torch
+from torch import Tensor
 
 from fast_style import __version__
 from fast_style.checkpoint import Checkpoint
-from fast_style.errors import DatasetError, ImageError, InputError, VerificationError
+from fast_style.errors import DatasetError, ImageError, InputError, ModelError, VerificationError
 from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, Image, Precision, Quantized, psnr, run, to_fp16, to_int8
+from fast_style.export.sizes import for_size
 from fast_style.export.styles import export_styles
 from fast_style.export.to_onnx import export_onnx
-from fast_style.export.verify import Verification
+from fast_style.export.verify import TOLERANCE, Verification, judge, verify_passes
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.images import find_photos, fit, load_image, resize, to_float, to_uint8
-from fast_style.model import INPUT, STRENGTH, STYLES, Feed, style_names, takes_styles
+from fast_style.model import (
+    INPUT,
+    OUTPUT,
+    STRENGTH,
+    STYLES,
+    Feed,
+    join_passes,
+    open_graph,
+    open_session,
+    read_checked,
+    style_names,
+    takes_styles,
+)
 from fast_style.model.editing import read_metadata, write_metadata
-from fast_style.model.passes import COARSEST, COARSEST_KEY
+from fast_style.model.passes import COARSEST, COARSEST_KEY, SMALLEST_DRAFT, smallest_side
+from fast_style.networks import TransformerNetwork
+from fast_style.stylize.checks import check_passes
+from fast_style.stylize.contract import check_contract
 
 IO = Literal["float", "uint8"]
 
@@ -39,7 +58,7 @@ PHOTO_SIZE = 256
 _STRENGTHS = (1.0, 4.0, 0.25)
 
 
-def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, int] | None = None) -> Verification:
+def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
     """Export a checkpoint's averaged network, with what is known about it in the metadata.
 
     The metadata's ``card_sha256`` is the checksum of the card's part that training wrote: see
@@ -60,9 +79,7 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path, *, size: tuple[int, in
     if checkpoint.recipe.passes > 1:
         metadata[COARSEST_KEY] = str(COARSEST)
     if not checkpoint.sets:
-        return export_onnx(checkpoint.network(), path, metadata=metadata, size=size)
-    if size is not None:
-        raise InputError("a file of several styles or with a strength takes any size", hint="Leave the size out.")
+        return export_onnx(checkpoint.network(), path, metadata=metadata)
     return export_styles(checkpoint.network(), checkpoint.sets, path, metadata=metadata)
 
 
@@ -73,6 +90,7 @@ def deploy(
     precision: Precision = "fp32",
     io: IO = "float",
     size: tuple[int, int] | None = None,
+    passes: int = 1,
     photos: Path | None = None,
 ) -> tuple[Verification, dict[str, Any]]:
     """Write a checkpoint's network as ONNX and prove it; no file is left if the proof fails.
@@ -83,70 +101,179 @@ def deploy(
         precision: ``fp16`` and ``int8`` need photos.
         io: ``uint8`` takes and gives (N, H, W, 3) pixels.
         size: (width, height) px for a graph of one fixed size; None for any.
+        passes: Number of passes in which the graph paints by itself, 1 to 8.
         photos: Folder of photos; half of those that are drawn calibrate, the others validate.
 
     Returns:
-        Comparison of the float32 graph with the network, and values for the card: ``precision``, ``io``,
-        ``fp32_bytes``; with fewer bits ``fidelity`` (worst ``psnr``, dB, ``largest`` and ``mean`` difference in [0, 1]
-        on so many ``photos``); of an 8-bit graph ``float_convolutions`` and ``share_of_work_in_int8``; of pixels out
-        ``largest_level``, their largest difference from the float graph, rounded.
+        Comparison of the float32 graph with the network, and values for the card: ``precision``, ``fp32_bytes``,
+        ``io``, several ``passes``; with fewer bits ``fidelity`` (worst ``psnr``, dB, ``largest`` and ``mean``
+        difference in [0, 1] on so many ``photos``); of an 8-bit graph ``float_convolutions`` and
+        ``share_of_work_in_int8``; of pixels out ``largest_level``, their largest difference from the float graph,
+        rounded.
 
     Raises:
-        InputError: Photos are missing, or the size is too small.
+        InputError: Photos are missing, the size is too small, or the number of passes is out of its range.
         DatasetError: Too few usable photos.
         VerificationError: The reduced graph differs too much; the message has the figures.
         ExportError: The graph cannot be written or made 8-bit.
     """
-    if size is not None and min(size) < 16:
-        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least 16 on each side")
+    _check_size(size, passes)
     if precision != "fp32" and photos is None:
         raise InputError(f"{precision} is proved on photos", hint="Give --photos FOLDER.")
     with replacing(path) as partial:
-        verification = export_checkpoint(checkpoint, partial, size=size)
-        plain = onnx.load(partial)
+        verification = export_checkpoint(checkpoint, partial)
+        graph = onnx.load(partial)
+        plain = _for_place(graph, size, passes)
+        if plain is not graph:
+            network = None if checkpoint.sets else checkpoint.network()
+            verification = _verify(graph, plain, size, passes, network, verification)
         model, metadata = plain, {**read_metadata(plain), "precision": str(precision)}
-        facts: dict[str, Any] = {"precision": precision, "io": io, "fp32_bytes": plain.ByteSize()}
+        facts: dict[str, Any] = {"precision": precision, "fp32_bytes": plain.ByteSize()}
         if photos is not None and precision != "fp32":
-            calibration, held_out = (_with_styles(plain, part) for part in _load_photos(photos, size))
-            reduced = _reduce(plain, precision, calibration)
-            model, facts["fidelity"] = reduced.model, _compare(plain, reduced.model, held_out, precision)
-            if precision == "int8":
+            drawn = _load_photos(photos, size, smallest_side(passes))
+            calibration, held_out = (_with_styles(graph, part) for part in drawn)
+            if precision == "fp16":  # each pass by itself, so that drafts are mixed in float32
+                model = _for_place(to_fp16(graph, calibration), size, passes)
+            else:  # all passes together: each has other ranges, and the errors of one are those of the next
+                reduced = _to_int8(plain, calibration)
+                model = reduced.model
                 facts |= {"float_convolutions": list(reduced.kept), "share_of_work_in_int8": round(reduced.work, 4)}
-        if io == "uint8":
-            floats, model = model, pixels_in_and_out(model)
-            facts["largest_level"] = _check_pixels(floats, model, size)
-            metadata |= {"layout": "NHWC RGB", "range": "0-255"}
-        write_metadata(model, metadata)
-        write_model(model, partial)
-        return verification, facts
+            facts["fidelity"] = _compare(plain, model, held_out, precision)
+        return verification, facts | _write(model, partial, metadata, io, size, passes)
 
 
-def _reduce(model: onnx.ModelProto, precision: Precision, calibration: Sequence[Feed]) -> Quantized:
-    """Make a graph half-precision, or 8-bit as far as the first calibration photos stay near float32."""
-    if precision == "fp16":
-        return Quantized(to_fp16(model, calibration))
+def deploy_style(
+    style: Path, path: Path, *, io: IO = "float", size: tuple[int, int] | None = None, passes: int = 1
+) -> tuple[Verification, dict[str, Any]]:
+    """Write a style's ONNX file for a place; no file is left if the proof fails.
+
+    It is proved equal to the file itself, run for each pass, with each of its styles.
+
+    Args:
+        style: A float ONNX file of fast-style for pictures of any size.
+        path: Where to write.
+        io: As of :func:`deploy`.
+        size: As of :func:`deploy`.
+        passes: As of :func:`deploy`.
+
+    Returns:
+        Comparison of the float graph with the file, and values for the card: ``io``, and ``passes`` and
+        ``largest_level`` as of :func:`deploy`.
+
+    Raises:
+        InputError: Nothing would change, the size is too small, or the number of passes is out of its range.
+        ModelError: The file is not such a style.
+        VerificationError: The new file paints something else.
+    """
+    _check_size(size, passes)
+    if io == "float" and size is None and passes == 1:
+        raise InputError(f"{style} is an ONNX file already", hint="Give --passes, --io or --size.")
+    contract = check_contract(open_graph(style))
+    if not contract.is_plain or contract.passes > 1:
+        raise ModelError(
+            f"{style} is not a float graph that paints pictures of any size in one pass",
+            hint="Give the file that it was made from, or one that 'fast-style train' wrote.",
+        )
+    graph = onnx.load_model_from_string(read_checked(style))
+    plain = _for_place(graph, size, passes)
+    with replacing(path) as partial:
+        verification = _verify(graph, plain, size, passes, None, Verification({}, TOLERANCE))
+        return verification, _write(plain, partial, read_metadata(plain), io, size, passes)
+
+
+def _check_size(size: tuple[int, int] | None, passes: int) -> None:
+    """Raise InputError if the number of passes is out of its range, or if the size is too small for it."""
+    check_passes(passes)
+    smallest = smallest_side(passes)
+    if size is not None and min(size) < smallest:
+        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")
+
+
+def _for_place(graph: onnx.ModelProto, size: tuple[int, int] | None, passes: int) -> onnx.ModelProto:
+    """Let a graph of one pass and any size paint in passes, and for one size."""
+    factors = [2**step for step in reversed(range(passes))]
+    parts = [graph] * passes
+    if size is not None:
+        parts = [for_size(graph, (-(-size[0] // factor), -(-size[1] // factor))) for factor in factors]
+    if passes == 1:
+        return parts[0]
+    return onnx.load_model_from_string(join_passes([part.SerializeToString() for part in parts]))
+
+
+def _verify(
+    graph: onnx.ModelProto,
+    plain: onnx.ModelProto,
+    size: tuple[int, int] | None,
+    passes: int,
+    network: TransformerNetwork | None,
+    verification: Verification,
+) -> Verification:
+    """Compare a graph for a place with the network, or with the graph it was made from; then each of its styles."""
+    content, session = plain.SerializeToString(), open_session(graph.SerializeToString())
+
+    def alone(feed: Feed) -> Callable[[Tensor], Tensor]:
+        return lambda image: torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
+
+    sizes = None if size is None else [(1, size[1], size[0])]
+    differences = verify_passes(network or alone({}), content, passes, sizes=sizes)
+    if takes_styles(graph.graph):
+        side = smallest_side(passes) + 9
+        for name, feed in zip(style_names(read_metadata(graph)), _style_feeds(graph), strict=False):
+            compared = verify_passes(alone(feed), content, passes, sizes=sizes or [(2, side, side + 8)], feed=feed)
+            differences[f"{passes} passes {name}" if passes > 1 else name] = max(compared.values())
+    return judge(Verification({**verification.differences, **differences}, verification.tolerance))
+
+
+def _write(
+    model: onnx.ModelProto,
+    path: Path,
+    metadata: dict[str, str],
+    io: IO,
+    size: tuple[int, int] | None,
+    passes: int,
+) -> dict[str, Any]:
+    """Write a float graph, or the same with pixels in and out; return values for the card."""
+    facts: dict[str, Any] = {"io": io}
+    if passes > 1:
+        facts["passes"] = passes
+    if io == "uint8":
+        floats, model = model, pixels_in_and_out(model)
+        facts["largest_level"] = _check_pixels(floats, model, size, smallest_side(passes))
+        metadata = {**metadata, "layout": "NHWC RGB", "range": "0-255"}
+    write_metadata(model, metadata)
+    write_model(model, path)
+    return facts
+
+
+def _to_int8(model: onnx.ModelProto, calibration: Sequence[Feed]) -> Quantized:
+    """Make a graph 8-bit, as far as the first calibration photos stay near float32."""
     judged = calibration[:4]
     expected, enough = run(model, judged), SMALLEST_PSNR["int8"] + _PSNR_MARGIN
     return to_int8(model, calibration, accept=lambda candidate: psnr(run(candidate, judged), expected) >= enough)
 
 
-def _load_photos(folder: Path, size: tuple[int, int] | None) -> tuple[list[Image], list[Image]]:
-    """Read the calibration photos and the held-out ones, drawn in a fixed random order."""
+def _load_photos(folder: Path, size: tuple[int, int] | None, smallest: int) -> tuple[list[Image], list[Image]]:
+    """Read the calibration photos and the held-out ones, drawn in a fixed random order.
+
+    They have the size, or else no side under ``smallest`` px.
+    """
+    long_side = max(PHOTO_SIZE, 2 * smallest)
     paths = find_photos(folder)
     usable: list[Image] = []
     for index in np.random.default_rng(0).permutation(len(paths)):
         try:
-            picture = load_image(paths[index], size=2 * PHOTO_SIZE, opaque=True)
+            picture = load_image(paths[index], size=2 * long_side, opaque=True)
         except ImageError:
             continue
-        picture = resize(picture, size) if size is not None else fit(picture, PHOTO_SIZE)
-        if min(picture.size) >= 16:
+        picture = resize(picture, size) if size is not None else fit(picture, long_side)
+        if size is not None or min(picture.size) >= smallest:
             usable.append(to_float(picture.pixels))
         if len(usable) == CALIBRATION_PHOTOS + HELD_OUT_PHOTOS:
             break
     if len(usable) < 4:
         raise DatasetError(
-            f"{folder} holds {len(usable)} usable photos; at least 4 are needed", hint="A few dozen are better."
+            f"{folder} holds {len(usable)} usable photos with sides of at least {smallest} px; at least 4 are needed",
+            hint="A few dozen are better.",
         )
     held_out = min(HELD_OUT_PHOTOS, len(usable) // 2)
     return usable[held_out:], usable[:held_out]
@@ -156,13 +283,18 @@ def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Feed]:
     """Give each photo one of a graph's styles and strengths, in turn, if it takes these."""
     if not takes_styles(model.graph):
         return [{INPUT: photo} for photo in photos]
+    return [{INPUT: photo, **feed} for photo, feed in zip(photos, cycle(_style_feeds(model)), strict=False)]
+
+
+def _style_feeds(model: onnx.ModelProto) -> list[Feed]:
+    """Weights and strengths for a graph that takes them: each of its styles at each strength, styles in turn."""
     names = style_names(read_metadata(model))
     able = any(value.name == STRENGTH for value in model.graph.input)
     feeds: list[Feed] = []
-    for number, photo in enumerate(photos):
-        weights = np.eye(len(names), dtype=np.float32)[number % len(names)][None]
-        strength = {STRENGTH: np.full((1, 1), _STRENGTHS[number % len(_STRENGTHS)], np.float32)} if able else {}
-        feeds.append({INPUT: photo, STYLES: weights, **strength})
+    for number in range(len(names) * len(_STRENGTHS)):
+        feeds.append({STYLES: np.eye(len(names), dtype=np.float32)[number % len(names)][None]})
+        if able:
+            feeds[-1][STRENGTH] = np.full((1, 1), _STRENGTHS[number % len(_STRENGTHS)], np.float32)
     return feeds
 
 
@@ -187,11 +319,13 @@ def _compare(
     }
 
 
-def _check_pixels(model: onnx.ModelProto, pixels: onnx.ModelProto, size: tuple[int, int] | None) -> int:
+def _check_pixels(model: onnx.ModelProto, pixels: onnx.ModelProto, size: tuple[int, int] | None, smallest: int) -> int:
     """Compare pixels in and out with the float graph and the runtime's own rounding: one level is allowed."""
     random = np.random.default_rng(0)
     largest = 0
-    for width, height in [size] if size is not None else [(131, 97), (16, 17), (64, 40)]:
+    more = smallest - SMALLEST_DRAFT
+    sizes = [(width + more, height + more) for width, height in ((131, 97), (16, 17), (64, 40))]
+    for width, height in [size] if size is not None else sizes:
         frame = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
         frame[:, : width // 2] = np.linspace(0, 255, height)[:, None, None].astype(np.uint8)
         (expected,), (result,) = run(model, [{INPUT: to_float(frame)}]), run(pixels, [{INPUT: frame[None]}])

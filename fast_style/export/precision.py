@@ -43,8 +43,8 @@ class Quantized:
     """
 
     model: onnx.ModelProto
-    kept: tuple[str, ...] = ()
-    work: float = 0.0
+    kept: tuple[str, ...]
+    work: float
 
 
 def to_fp16(model: onnx.ModelProto, photos: Sequence[Feed]) -> onnx.ModelProto:

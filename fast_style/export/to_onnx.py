@@ -1,14 +1,11 @@
 """Writing a transformer network as ONNX, and proving the file equal to it.
 
-A graph of any size is traced with random weights, which are then replaced by the network's own, for two reasons:
+It is traced with random weights, which are then replaced by the network's own, for two reasons:
 
 - The exporter stores equal weights once, under one name, and untrained normalizations are all equal. But files are read
   back, trained further and mixed by the names of their weights, so each weight needs its own.
 - Tracing takes 7 to 12 s on one core, and the same trace serves every network of one structure: of a zoo of
   styles, of a benchmark, of the tests.
-
-A graph of one size is traced with the network's weights, because the exporter then computes what depends on weights
-alone, such as scaled noise.
 """
 
 from __future__ import annotations
@@ -30,7 +27,6 @@ from fast_style.errors import ExportError
 from fast_style.export.from_onnx import PREFIX
 from fast_style.export.verify import (
     TOLERANCE,
-    VERIFY_SHAPES,
     Verification,
     judge,
     verify_onnx,
@@ -64,7 +60,6 @@ def export_onnx(
     *,
     metadata: Mapping[str, str],
     tolerance: float = TOLERANCE,
-    size: tuple[int, int] | None = None,
 ) -> Verification:
     """Write one ONNX file and prove it equal to the network; no file is left if the proof fails.
 
@@ -77,8 +72,6 @@ def export_onnx(
         path: Where to write.
         metadata: Stored in the file beside ``producer`` and the contract's own entries.
         tolerance: Largest absolute difference allowed.
-        size: (width, height), px, for a graph that takes batches of one of exactly this size and computes no
-            sizes, which some runtimes and converters need; None leaves batch and size free.
 
     Returns:
         The differences.
@@ -91,25 +84,20 @@ def export_onnx(
     was_training = network.training
     network = network.eval()
     try:
-        model = _graph(network, size)
+        model = _graph(network)
         contract = {"producer": PRODUCER, "range": "0-1", "layout": "NCHW RGB", "stride": str(network.stride)}
         onnx.helper.set_model_props(model, {**contract, **metadata})
         with replacing(Path(path)) as partial:
             write_model(model, partial)
-            shapes = VERIFY_SHAPES if size is None else ((1, size[1], size[0]),)
-            verification = verify_onnx(network, partial, shapes=shapes, tolerance=tolerance)
-            if size is not None:
-                return verification
+            verification = verify_onnx(network, partial, tolerance=tolerance)
             return judge(Verification({**verification.differences, **verify_variants(network, partial)}, tolerance))
     finally:
         network.train(was_training)
 
 
-def _graph(network: TransformerNetwork, size: tuple[int, int] | None) -> onnx.ModelProto:
+def _graph(network: TransformerNetwork) -> onnx.ModelProto:
     """The network's graph with its weights; networks of one structure share a trace."""
     copy = deepcopy(network).cpu()
-    if size is not None:
-        return _trace(_Clamped(copy).eval(), size)
     state = network.state_dict()
     structure = (type(network), repr(network), tuple((name, value.shape) for name, value in state.items()))
     if structure not in _TRACES:
@@ -117,7 +105,7 @@ def _graph(network: TransformerNetwork, size: tuple[int, int] | None) -> onnx.Mo
         with torch.no_grad():
             for parameter in copy.parameters():
                 parameter.normal_(generator=generator)
-        _TRACES[structure] = _trace(_Clamped(copy).eval(), None)
+        _TRACES[structure] = _trace(_Clamped(copy).eval())
     model = onnx.ModelProto()
     model.CopyFrom(_TRACES[structure])
     for tensor in model.graph.initializer:
@@ -128,18 +116,16 @@ def _graph(network: TransformerNetwork, size: tuple[int, int] | None) -> onnx.Mo
 
 
 @torch.no_grad()
-def _trace(module: _Clamped, size: tuple[int, int] | None) -> onnx.ModelProto:
-    shape = _TRACE_SHAPE if size is None else (1, 3, size[1], size[0])
-    free = None if size is not None else ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
+def _trace(module: _Clamped) -> onnx.ModelProto:
     try:
         program = torch.onnx.export(
             module,
-            (torch.rand(shape),),
+            (torch.rand(_TRACE_SHAPE),),
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_shapes=free,
+            dynamic_shapes=({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},),
             external_data=False,
             verbose=False,
         )
@@ -152,10 +138,9 @@ def _trace(module: _Clamped, size: tuple[int, int] | None) -> onnx.ModelProto:
     DeduplicateInitializersPass(size_limit=sys.maxsize)(program.model)
     model = program.model_proto
     del model.graph.value_info[:]
-    if size is None:
-        for value in (*model.graph.input, *model.graph.output):
-            for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
-                value.type.tensor_type.shape.dim[axis].dim_param = name
+    for value in (*model.graph.input, *model.graph.output):
+        for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
+            value.type.tensor_type.shape.dim[axis].dim_param = name
     return model
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,16 @@ from fast_style.model import (
     INPUT,
     ORIGIN,
     OUTPUT,
+    Feed,
     find_reach,
     fixed_form,
     measure_form,
     open_session,
     read_checked,
 )
+from fast_style.model.passes import SMALLEST_DRAFT, smallest_side
 from fast_style.networks import InstanceNormalization, TransformerNetwork, record_statistics
+from fast_style.networks.passes import add_draft
 
 TOLERANCE = 1e-3
 # (N, H, W): odd, tiny, wide, tall and a batch of two; none is the size the graph is traced at.
@@ -134,6 +137,42 @@ def verify_variants(network: TransformerNetwork, path: Path) -> dict[str, float]
         "fixed": float(np.abs(whole - expected).max()),
         "tile": float(np.abs(tile[..., margin:, margin:] - expected[..., row + margin :, column + margin :]).max()),
     }
+
+
+@torch.no_grad()
+def verify_passes(
+    stylize: Callable[[Tensor], Tensor],
+    content: bytes,
+    passes: int,
+    *,
+    sizes: Sequence[tuple[int, int, int]] | None = None,
+    feed: Feed | None = None,
+) -> dict[str, float]:
+    """Compare a graph that paints in passes by itself with a network that is run for each pass.
+
+    Args:
+        stylize: The network, (N, 3, H, W) to the same shape.
+        content: The serialized graph.
+        passes: Number of passes.
+        sizes: (N, H, W) of each comparison; by default those of :func:`verify_onnx`, larger by what passes need.
+        feed: The graph's other inputs.
+
+    Returns:
+        Largest absolute differences in [0, 1] by shape, such as ``3 passes 1x3x145x179``.
+
+    Raises:
+        VerificationError: The graph gives a picture of another shape.
+    """
+    session = open_session(content)
+    more = smallest_side(passes) - SMALLEST_DRAFT
+    differences = {}
+    for n, height, width in sizes or [(n, height + more, width + more) for n, height, width in VERIFY_SHAPES]:
+        image = example_image(n, height, width)
+        seen = add_draft(stylize, torch.from_numpy(image), passes)
+        (result,) = session.run([OUTPUT], {INPUT: image, **(feed or {})})
+        label = f"{passes} passes " if passes > 1 else ""
+        differences[f"{label}{n}x3x{height}x{width}"] = difference(result, stylize(seen))
+    return differences
 
 
 def example_image(count: int, height: int, width: int) -> NDArray[np.float32]:

@@ -14,6 +14,8 @@ import math
 
 # Metadata: the long side of the first pass, px.
 COARSEST_KEY = "coarsest"
+# Metadata: the number of passes in which a graph paints by itself.
+PASSES_KEY = "passes"
 # Networks that paint in passes begin at this long side, px, whatever the photo's size: so a picture looks alike at all.
 COARSEST = 160
 # Networks that do not begin at this one, px: the size of their training, so that small photos take one pass.
@@ -32,6 +34,11 @@ MUCH_DETAIL, LEAST_DETAIL = 1.6, 1e-3
 def count_passes(long_side: int, coarsest: int = COARSEST) -> int:
     """Return how many passes a photo takes by default, at least one: each has twice the size of the one before."""
     return min(MOST_PASSES, 1 + max(0, round(math.log2(long_side / coarsest))))
+
+
+def smallest_side(passes: int) -> int:
+    """Return the smallest side of a photo for so many passes, px."""
+    return SMALLEST_DRAFT << (passes - 1)
 
 
 def count_fitting(size: tuple[int, int], passes: int) -> int:

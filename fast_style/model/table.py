@@ -40,10 +40,11 @@ from fast_style.model.editing import (
     read_tensor,
     write_metadata,
 )
+from fast_style.model.passes import PASSES_KEY
 from fast_style.model.signature import INPUT
 
 if TYPE_CHECKING:
-    from onnx import GraphProto
+    from onnx import GraphProto, ModelProto
 
 STYLES, STRENGTH = "styles", "strength"
 # A style's set: (P, 2, C), the scales and shifts of all C channels of all normalizations in their order, for
@@ -90,6 +91,7 @@ def read_sets(content: bytes) -> dict[str, Set]:
     model = parse_model(content)
     names = style_names(read_metadata(model))
     if not takes_styles(model.graph):
+        _check_one_pass(model)
         layers = find_layers(model.graph)
         sides = [
             np.concatenate(values) for values in zip(*((layer.scale, layer.shift) for layer in layers), strict=True)
@@ -238,6 +240,7 @@ def choose_styles(content: bytes, weights: Mapping[str, float], strength: float 
     if not takes_styles(graph):
         as_row(style_names(read_metadata(model)), weights)
         return content
+    _check_one_pass(model)
     values = mixture(read_sets(content), weights, strength)
     edit = GraphEdit(graph)
     makers = {node.output[0]: node for node in graph.node}
@@ -274,7 +277,9 @@ def base_checksum(content: bytes) -> str:
     Raises:
         ModelError: It is no float32 style of ours.
     """
-    graph = parse_model(content).graph
+    model = parse_model(content)
+    _check_one_pass(model)
+    graph = model.graph
     sets = {name for node in graph.node if node.op_type == "InstanceNormalization" for name in node.input[1:]}
     weights = {
         tensor.name: values
@@ -291,6 +296,14 @@ def base_checksum(content: bytes) -> str:
         digest.update(f"{name} {values.shape}".encode())
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
+
+
+def _check_one_pass(model: ModelProto) -> None:
+    """Raise ModelError if a graph paints in passes by itself: it has each normalization several times."""
+    if PASSES_KEY in read_metadata(model):
+        raise ModelError(
+            "it paints in passes by itself, so its styles cannot be taken out", hint="Give the file it was made from."
+        )
 
 
 def mixture(sets: Mapping[str, Set], weights: Mapping[str, float], strength: float) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import InputError
+from fast_style.errors import InputError, ModelError
 from fast_style.model import STRONGEST, WEAKEST, Set, base_checksum, choose_styles, give_styles, read_checked, read_sets
 from fast_style.styles.adapter import SUFFIX, load_adapter
 from fast_style.styles.catalog import Style, find_style, shipped_paths, shipped_styles
@@ -152,7 +152,13 @@ def join_styles(texts: list[str]) -> Joined:
 def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
     """The content of each file, and the checksum of its convolutions."""
     contents = {part.file: read_checked(find_style(part.file).path) for part in parts}
-    return contents, {file: base_checksum(content) for file, content in contents.items()}
+    bases = {}
+    for file, content in contents.items():
+        try:
+            bases[file] = base_checksum(content)
+        except ModelError as error:
+            raise ModelError(f"{file} cannot be mixed: {error}", hint=error.hint) from error
+    return contents, bases
 
 
 def _from_holder(part: _Part) -> _Part:

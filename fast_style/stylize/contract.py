@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fast_style.errors import ModelError
 from fast_style.images import Picture, Pixels, resize, to_float, to_uint8
 from fast_style.model import Graph, Signature, show_shape
+from fast_style.model.passes import MOST_PASSES, PASSES_KEY, smallest_side
 
 Range = Literal["0-1", "0-255"]
 
@@ -34,6 +35,7 @@ class Contract:
         white: The value of white, 1.0 or 255.0.
         height: Height that it takes, px, or None for any.
         width: Width that it takes, px, or None for any.
+        passes: Number of passes in which it paints by itself.
     """
 
     path: Path
@@ -44,6 +46,12 @@ class Contract:
     white: float
     height: int | None
     width: int | None
+    passes: int = 1
+
+    @property
+    def smallest(self) -> int:
+        """Smallest side of a picture, px; a graph of one size takes it resized."""
+        return smallest_side(self.passes) if self.height is None else SMALLEST_SIDE
 
     @property
     def is_plain(self) -> bool:
@@ -124,7 +132,9 @@ def check_contract(graph: Graph, value_range: Range | None = None) -> Contract:
             f"range is {value_range}, but {path} takes {known}: {why}", hint="Leave --range out for this file."
         )
     white = 255.0 if (known or value_range) == "0-255" else 1.0
-    return Contract(path, picture.name, signature.outputs[0].name, graph.ours, pixels, white, *picture.sides)
+    inside = graph.metadata.get(PASSES_KEY, "") if graph.ours else ""
+    passes = int(inside) if inside.isdigit() and 1 <= int(inside) <= MOST_PASSES else 1
+    return Contract(path, picture.name, signature.outputs[0].name, graph.ours, pixels, white, *picture.sides, passes)
 
 
 def _what_is_wrong(signature: Signature) -> str | None:

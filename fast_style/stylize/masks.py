@@ -86,7 +86,7 @@ def networks_for_masks(network: StyleNetwork, names: Iterable[str], size: tuple[
         if not masked.sees_parts:
             raise InputError(
                 f"{masked.name} cannot be given masks",
-                hint="Styles that fast-style exported for pictures of any size in float32 can.",
+                hint="Styles that fast-style exported for pictures of any size in float32, without --passes, can.",
             )
         if not is_seen_whole(masked, height * width):
             raise InputError(

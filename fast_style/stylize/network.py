@@ -48,7 +48,7 @@ from fast_style.model import (
 )
 from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, count_passes
 from fast_style.styles.mixture import no_strength_hint
-from fast_style.stylize.contract import SMALLEST_SIDE, Contract
+from fast_style.stylize.contract import Contract
 from fast_style.stylize.noise import endless_noise
 
 if TYPE_CHECKING:
@@ -166,9 +166,10 @@ class Network:
     @contextmanager
     def _explaining(self, height: int, width: int) -> Iterator[None]:
         """Check the sides, px, and turn ONNX Runtime's errors in the block into ImageError."""
-        if min(height, width) < SMALLEST_SIDE:
+        smallest = self.contract.smallest
+        if min(height, width) < smallest:
             raise ImageError(
-                f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {SMALLEST_SIDE} px."
+                f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {smallest} px."
             )
         refused: tuple[type[Exception], ...] = (MemoryError, *engine_errors())
         try:
@@ -337,7 +338,12 @@ class StyleNetwork(Network):
         return int(self.metadata.get("stride", 1))
 
     def count_passes(self, width: int, height: int) -> int:
-        """Return in how many passes it paints a photo of this size, px, see :mod:`fast_style.model.passes`."""
+        """Return in how many passes to paint a photo of this size, px, see :mod:`fast_style.model.passes`.
+
+        A file that paints in passes by itself is run once.
+        """
+        if self.contract.passes > 1:
+            return 1
         coarsest = self.metadata.get(COARSEST_KEY, "")
         return count_passes(max(width, height), int(coarsest) if coarsest.isdigit() else COARSEST_UNTRAINED)
 
@@ -348,7 +354,16 @@ class StyleNetwork(Network):
 
     @cached_property
     def chosen(self) -> bytes:
-        """The serialized graph of this mixture at this strength, whose only input is the picture."""
+        """The serialized graph of this mixture at this strength, whose only input is the picture.
+
+        Raises:
+            ModelError: It paints in passes by itself, and sees whole pictures only.
+        """
+        if self.contract.passes > 1:
+            raise ModelError(
+                f"{self.contract.path} paints in passes by itself, so its statistics cannot be fixed",
+                hint="Give the file that it was made from.",
+            )
         if not self.takes_styles:
             return self.content
         return choose_styles(self.content, self.weights or {self.styles[0]: 1.0}, self.strength)

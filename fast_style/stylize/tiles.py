@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fast_style.errors import ModelError
+from fast_style.errors import InputError, ModelError
 from fast_style.images import Pixels, mix, to_float, to_uint8
 from fast_style.images.arrays import to_uint16
 from fast_style.model import Statistics, core_count
@@ -71,9 +71,16 @@ def stylize_bands(
 
     Raises:
         ImageError: The picture is too small, or too large for the memory.
+        InputError: ``passes`` is another number than that in which the style paints by itself.
         ModelError: The network produced NaN or infinity.
     """
-    passes = network.count_passes(*photo.size) if passes is None else passes
+    inside = network.contract.passes
+    if inside > 1 and passes not in {None, inside}:
+        raise InputError(
+            f"passes is {passes}, but {network.contract.path} paints in {inside} by itself",
+            hint="Leave --passes out, or give the file that it was made from.",
+        )
+    passes = network.count_passes(*photo.size) if passes is None or inside > 1 else passes
 
     def whole(copy: Raster) -> Pixels:
         painted = np.empty((copy.size[1], copy.size[0], 3), np.uint8)

@@ -151,6 +151,7 @@ def _entry(stylizer: Stylizer) -> dict[str, Any]:
         "artist": str(painting.get("artist", "")),
         "styles": list(stylizer.network.styles),
         "strength": stylizer.network.has_strength,
+        "smallest": stylizer.network.contract.smallest,
     }
 
 

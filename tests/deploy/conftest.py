@@ -18,8 +18,8 @@ from fast_style.cli import main
 from fast_style.images import Pixels, load_image, resize
 from fast_style.losses import Objective
 from fast_style.model import INPUT, open_session
-from fast_style.networks import build_network
-from fast_style.training import Recipe
+from fast_style.networks import StyleSets, build_network
+from fast_style.training import Recipe, load_checkpoint
 from tests.conftest import PAINTING, PHOTOS
 
 SIZES = ((128, 96), (97, 131), (64, 200))  # (width, height), px
@@ -113,3 +113,30 @@ def pixels_model(checkpoint: Path) -> Path:
     """The same with pixels in and out."""
     assert main(["export", str(checkpoint), "--io", "uint8"]) == 0
     return checkpoint.with_name("small-uint8.onnx")
+
+
+@pytest.fixture
+def two_styles(checkpoint: Path, tmp_path: Path) -> Path:
+    """The same network with two styles and a strength."""
+    stored = torch.load(checkpoint, weights_only=True)
+    network = load_checkpoint(checkpoint).network()
+    sets = StyleSets(network, ("one", "other"), powers=3)
+    torch.manual_seed(1)
+    for index, values in enumerate(sets.values):
+        change = torch.randn_like(values) * torch.tensor([0.1 * index, 0.02, 0.01])[:, None, None]
+        stored["state_dict"][f"average_sets.values.{index}"] = values.detach() + change
+    facts = stored["fast_style"]["card"]["paintings"]["small"]
+    paintings = {"one": {**facts, "sha256": "another"}, "other": facts}
+    stored["fast_style"]["card"] = {"name": "two", "styles": ["one", "other"], "paintings": paintings}
+    (units,) = stored["fast_style"]["calibrations"].values()
+    stored["fast_style"]["calibrations"] = {"one": units, "other": units}
+    path = tmp_path / "two.ckpt"
+    torch.save(stored, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def painter(checkpoint: Path) -> Path:
+    """Its float32 ONNX file that paints in three passes by itself."""
+    assert main(["export", str(checkpoint), "--passes", "3"]) == 0
+    return checkpoint.with_name("small-3-passes.onnx")

@@ -59,6 +59,7 @@ def test_each_command_runs(place: Path, model: Path) -> None:
     Path("NAME.onnx").symlink_to(model)
     written = {
         "NAME-int8.onnx": "--precision int8",
+        "starry-night-3-passes.onnx": "--passes 3",
         "NAME-uint8.onnx": "--io uint8",
         "out.png": "stylize",
         "NAME.xml": "ovc",

@@ -21,7 +21,7 @@ from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, to_fp16, to_int8
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.model import CHECKSUM_KEY, describe_model
-from fast_style.networks import StyleSets, build_network
+from fast_style.networks import build_network
 from fast_style.networks.realtime import Noise
 from fast_style.training import load_checkpoint
 from tests.deploy.conftest import run, write_checkpoint
@@ -76,26 +76,6 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
     assert CHECKSUM_KEY in metadata
     Stylizer(out)
     assert metadata["card_sha256"] == card["card_sha256"]
-
-
-@pytest.fixture
-def two_styles(checkpoint: Path, tmp_path: Path) -> Path:
-    """The same network with two styles and a strength."""
-    stored = torch.load(checkpoint, weights_only=True)
-    network = load_checkpoint(checkpoint).network()
-    sets = StyleSets(network, ("one", "other"), powers=3)
-    torch.manual_seed(1)
-    for index, values in enumerate(sets.values):
-        change = torch.randn_like(values) * torch.tensor([0.1 * index, 0.02, 0.01])[:, None, None]
-        stored["state_dict"][f"average_sets.values.{index}"] = values.detach() + change
-    facts = stored["fast_style"]["card"]["paintings"]["small"]
-    paintings = {"one": {**facts, "sha256": "another"}, "other": facts}
-    stored["fast_style"]["card"] = {"name": "two", "styles": ["one", "other"], "paintings": paintings}
-    (units,) = stored["fast_style"]["calibrations"].values()
-    stored["fast_style"]["calibrations"] = {"one": units, "other": units}
-    path = tmp_path / "two.ckpt"
-    torch.save(stored, path)
-    return path
 
 
 @pytest.mark.parametrize(("precision", "least"), [("fp16", 50.0), ("int8", 27.0)])

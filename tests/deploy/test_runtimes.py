@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fast_style.cli import main
+from fast_style.export.precision import Image
 from fast_style.images import Pixels, to_float
 from fast_style.model import without_defaults
 from fast_style.styles.catalog import find_style
@@ -23,33 +24,48 @@ ROOT = Path(__file__).parents[2]
 NODE_FOLDER = Path(__file__).parent
 
 
-def test_opencv_paints_the_same(model: Path, frames: list[Pixels]) -> None:
+@pytest.fixture(params=["model", "painter"])
+def any_size(request: pytest.FixtureRequest) -> Path:
+    """A float file for pictures of any size, and one that paints in passes by itself."""
+    path: Path = request.getfixturevalue(request.param)
+    return path
+
+
+def test_opencv_paints_the_same(any_size: Path, frames: list[Pixels]) -> None:
     cv2 = pytest.importorskip("cv2")
     if int(cv2.__version__.split(".")[0]) < 5:
         pytest.skip("only OpenCV 5 has been seen to take graphs that compute sizes")
-    network = cv2.dnn.readNetFromONNX(str(model))
-    for frame, expected in zip(frames, run(model, map(to_float, frames)), strict=True):
+    network = cv2.dnn.readNetFromONNX(str(any_size))
+    for frame, expected in zip(frames, run(any_size, map(to_float, frames)), strict=True):
         network.setInput(to_float(frame))
         np.testing.assert_allclose(network.forward(), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("size", SIZES[:1])
-def test_opencv_takes_a_fixed_size(
-    size: tuple[int, int], checkpoint: Path, frames: list[Pixels], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module", params=[(size, 1) for size in SIZES] + [(SIZES[1], 3)], ids=str)
+def one_size(
+    request: pytest.FixtureRequest, checkpoint: Path, frames: list[Pixels], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Image]:
+    """A file of one size, and a photo of that size; the last paints in passes by itself."""
+    (width, height), passes = request.param
+    path = tmp_path_factory.mktemp("fixed") / "fixed.onnx"
+    command = ["export", str(checkpoint), "-o", str(path), "--size", f"{width}x{height}", "--passes", str(passes)]
+    assert main(command) == 0
+    return path, to_float(frames[SIZES.index((width, height))])
+
+
+def test_opencv_takes_a_fixed_size(one_size: tuple[Path, Image]) -> None:
     cv2 = pytest.importorskip("cv2")
-    path = tmp_path / "fixed.onnx"
-    assert main(["export", str(checkpoint), "-o", str(path), "--size", f"{size[0]}x{size[1]}"]) == 0
+    path, photo = one_size
     network = cv2.dnn.readNetFromONNX(str(path))
-    network.setInput(to_float(frames[0]))
-    np.testing.assert_allclose(network.forward(), run(path, [to_float(frames[0])])[0], atol=1e-4)
+    network.setInput(photo)
+    np.testing.assert_allclose(network.forward(), run(path, [photo])[0], atol=1e-4)
 
 
-def test_openvino_paints_the_same(model: Path, frames: list[Pixels]) -> None:
+def test_openvino_paints_the_same(any_size: Path, frames: list[Pixels]) -> None:
     openvino = pytest.importorskip("openvino")
     # Its own choice is bfloat16 where the CPU has it: faster, and up to 0.02 away.
-    compiled = openvino.Core().compile_model(str(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    for frame, expected in zip(frames, run(model, map(to_float, frames)), strict=True):
+    compiled = openvino.Core().compile_model(str(any_size), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    for frame, expected in zip(frames, run(any_size, map(to_float, frames)), strict=True):
         np.testing.assert_allclose(compiled({0: to_float(frame)})[0], expected, atol=1e-4)
 
 
@@ -88,23 +104,18 @@ def test_opencv_takes_styles_and_a_strength(
     np.testing.assert_allclose(network.forward(), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_ncnn_paints_the_same_with_a_fixed_size(
-    size: tuple[int, int], checkpoint: Path, frames: list[Pixels], tmp_path: Path
-) -> None:
+def test_ncnn_paints_the_same_with_a_fixed_size(one_size: tuple[Path, Image]) -> None:
     ncnn = pytest.importorskip("ncnn")
     pnnx = Path(sys.executable).with_name("pnnx")
     if not pnnx.exists():
         pytest.skip("pnnx, which converts for ncnn, is not installed")
-    path = tmp_path / "fixed.onnx"
-    assert main(["export", str(checkpoint), "-o", str(path), "--size", f"{size[0]}x{size[1]}"]) == 0
-    subprocess.run([pnnx, path.name, "fp16=0"], cwd=tmp_path, check=True, capture_output=True)
+    path, image = one_size
+    subprocess.run([pnnx, path.name, "fp16=0"], cwd=path.parent, check=True, capture_output=True)
     network = ncnn.Net()
     for option in ("use_fp16_storage", "use_fp16_packed", "use_fp16_arithmetic", "use_bf16_storage"):
         setattr(network.opt, option, False)
-    assert network.load_param(str(tmp_path / "fixed.ncnn.param")) == 0
-    assert network.load_model(str(tmp_path / "fixed.ncnn.bin")) == 0
-    image = to_float(frames[SIZES.index(size)])
+    assert network.load_param(str(path.with_name("fixed.ncnn.param"))) == 0
+    assert network.load_model(str(path.with_name("fixed.ncnn.bin"))) == 0
     extractor = network.create_extractor()
     # A Mat borrows numpy's memory, so it is copied; ncnn aligns each channel, so the copy also pads.
     extractor.input("in0", ncnn.Mat(image[0]).clone())
@@ -113,10 +124,16 @@ def test_ncnn_paints_the_same_with_a_fixed_size(
     np.testing.assert_allclose(np.array(found), run(path, [image])[0][0], atol=1e-4)
 
 
-def test_onnxruntime_web_in_node_paints_the_same(pixels_model: Path, frames: list[Pixels], tmp_path: Path) -> None:
+@pytest.mark.parametrize("passes", [1, 3])
+def test_onnxruntime_web_in_node_paints_the_same(
+    passes: int, pixels_model: Path, model: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
     node = shutil.which("node")
     if node is None or not (NODE_FOLDER / "node_modules/onnxruntime-web").is_dir():
         pytest.skip("needs Node.js and 'npm install' in tests/deploy")
+    if passes > 1:
+        pixels_model = tmp_path / "passes.onnx"
+        assert main(["export", str(model), "-o", str(pixels_model), "--io", "uint8", "--passes", str(passes)]) == 0
     jobs = []
     for number, frame in enumerate(frames):
         (tmp_path / f"{number}.in").write_bytes(frame.tobytes())

@@ -30,8 +30,16 @@ def test_web_writes_a_folder_that_holds_all_it_needs(model: Path, empty_runtime:
         *("index.html", "style.css", "app.js", "worker.js", "styles.json", "styles", "runtime")
     }
     assert {path.name for path in (out / "runtime").iterdir()} == set(RUNTIME_FILES)
-    assert json.loads((out / "styles.json").read_text())[0]["file"] == "styles/small.onnx"
+    (entry,) = json.loads((out / "styles.json").read_text())
+    assert (entry["file"], entry["smallest"]) == ("styles/small.onnx", 16)
     assert (out / "styles/small.onnx").read_bytes() == model.read_bytes()
+
+
+def test_the_page_knows_the_smallest_photo_of_a_style_that_paints_in_passes(
+    painter: Path, empty_runtime: Path, tmp_path: Path
+) -> None:
+    write_page([painter], tmp_path / "page", runtime=empty_runtime)
+    assert json.loads((tmp_path / "page/styles.json").read_text())[0]["smallest"] == 64
 
 
 def test_web_refuses_a_style_that_the_page_cannot_feed(

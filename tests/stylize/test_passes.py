@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fast_style import Stylizer
-from fast_style.errors import InputError
-from fast_style.images import Pixels, to_float
+from fast_style.errors import ImageError, InputError, ModelError
+from fast_style.films.scene import Scene
+from fast_style.images import Pixels, channels, to_float, to_uint8
+from fast_style.model import add_checksum, join_passes, read_checked
 from fast_style.model.passes import DETAIL_SHARE, FLAT_SHARE, count_fitting, count_passes
 from fast_style.networks import passes as in_training
+from fast_style.styles.catalog import find_style
+from fast_style.stylize.masks import networks_for_masks
 from fast_style.stylize.passes import draft_share, underpaint
 from fast_style.stylize.rasters import ArrayRaster, Raster
+from fast_style.stylize.tiles import is_seen_whole
 
 
 def paint(photo: Pixels, passes: int, stylize: Callable[[Raster], Pixels]) -> Pixels:
@@ -118,3 +124,63 @@ def test_passes_change_the_picture_are_mixed_and_checked(model_file: str) -> Non
     assert np.array_equal(photo, np.asarray(stylizer(photo, passes=2, blend=0.0)))
     with pytest.raises(InputError, match=r"passes is 0; expected 1 to 8"):
         stylizer(photo, passes=0)
+
+
+@pytest.fixture(scope="module")
+def itself(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A style that paints in three passes by itself."""
+    path = tmp_path_factory.mktemp("passes") / "itself.onnx"
+    path.write_bytes(add_checksum(join_passes([model_file.read_bytes()] * 3)))
+    return path
+
+
+@pytest.mark.parametrize("size", [(96, 128), (97, 131)])
+def test_a_file_that_paints_in_passes_paints_as_the_runtime_does_with_the_file_it_was_made_from(
+    size: tuple[int, int], model_file: Path, itself: Path, load: Callable[..., torch.Tensor]
+) -> None:
+    photo = to_uint8(load("astronaut", size[::-1]).numpy())
+    expected = np.asarray(Stylizer(model_file)(photo, passes=3)).astype(int)
+    assert np.abs(np.asarray(Stylizer(itself)(photo)) - expected).max() <= 3  # drafts are rounded there
+    assert np.abs(np.asarray(Stylizer(model_file)(photo)) - expected).max() > 12
+
+
+def test_a_file_that_paints_in_passes_is_run_once(itself: Path) -> None:
+    stylizer = Stylizer(itself)
+    photo = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
+    assert stylizer.network.count_passes(4000, 3000) == 1
+    assert np.array_equal(np.asarray(stylizer(photo)), np.asarray(stylizer(photo, passes=3)))
+    assert np.array_equal(np.asarray(stylizer(photo)), stylizer.frame(photo))
+    with pytest.raises(InputError, match=r"passes is 2, but .*itself\.onnx paints in 3 by itself"):
+        stylizer(photo, passes=2)
+
+
+def test_a_file_that_paints_in_passes_names_the_smallest_picture_it_takes(itself: Path) -> None:
+    with pytest.raises(ImageError, match="a picture of 80×63 px is too small") as caught:
+        Stylizer(itself)(np.zeros((63, 80, 3), np.uint8))
+    assert caught.value.hint == "Each side needs at least 64 px."
+
+
+@pytest.mark.parametrize("style", ["itself", "ten"])
+def test_a_file_that_paints_in_passes_sees_whole_pictures_only(style: str, itself: Path, tmp_path: Path) -> None:
+    if style == "ten":
+        (tmp_path / "ten.onnx").write_bytes(add_checksum(join_passes([read_checked(find_style("ten").path)] * 2)))
+    network = Stylizer(itself if style == "itself" else tmp_path / "ten.onnx").network
+    image = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
+    assert not network.sees_parts
+    assert is_seen_whole(network, 10**9)
+    assert Scene(network).style(channels(np.zeros((64, 64, 3), np.uint8))) is network
+    with pytest.raises(ModelError, match="paints in passes by itself, so its statistics cannot be fixed"):
+        network.measure(image)
+    with pytest.raises(InputError, match="cannot be given masks"):
+        networks_for_masks(network, [network.name], (64, 64))
+
+
+def test_a_file_that_paints_in_passes_mixes_its_own_styles_only(itself: Path, tmp_path: Path) -> None:
+    ten = tmp_path / "ten.onnx"
+    ten.write_bytes(add_checksum(join_passes([read_checked(find_style("ten").path)] * 2)))
+    photo = np.random.default_rng(0).integers(0, 255, (64, 80, 3), np.uint8)
+    expected = np.asarray(Stylizer("ten#udnie:0.5,ten#the-scream:0.5")(photo, passes=2)).astype(int)
+    assert np.abs(np.asarray(Stylizer(f"{ten}#udnie:0.5,{ten}#the-scream:0.5")(photo)) - expected).mean() < 1
+    for other in (f"{itself}:0.5", f"{ten}#udnie:0.5"):
+        with pytest.raises(ModelError, match=r"\.onnx cannot be mixed: it paints in passes by itself"):
+            Stylizer(f"{other},night-cafe:0.5")

@@ -154,7 +154,8 @@ function refresh() {
   const key = source.kind === "photo" ? photoNumber : null;
   const id = { kind: source.kind, width, height };
   const blend = Number($("blend").value) / 100;
-  const told = { weights: weights(), strength: files.get($("style").value).strength ? strength() : null };
+  const file = files.get($("style").value);
+  const told = { weights: weights(), strength: file.strength ? strength() : null, smallest: file.smallest };
   worker.postMessage({ id, style: $("style").value, told, key, pixels, width, height, blend, colors: $("colors").checked }, [pixels]);
 }
 

@@ -1,7 +1,6 @@
 // Runs the styles, away from the page's own thread. Messages in: {id, style, told, key, pixels, width, height, blend,
-// colors}, told being {weights, strength}; messages out: {ready} once, then {id, pixels, milliseconds} or {id, error}.
+// colors}, told being {weights, strength, smallest}; messages out: {ready} once, then {id, pixels, milliseconds} or {id, error}.
 
-const SMALLEST_SIDE = 16;
 const sessions = new Map();
 let ort, providers;
 // The last picture and its result, so that moving the blend slider runs no network.
@@ -48,7 +47,7 @@ function openSession(style) {
 
 /** RGBA bytes to RGBA bytes: the same arithmetic and rounding as the Python runtime. */
 async function stylize(style, told, photo, width, height) {
-  if (Math.min(width, height) < SMALLEST_SIDE) throw new Error(`A picture needs ${SMALLEST_SIDE} px on each side.`);
+  if (Math.min(width, height) < told.smallest) throw new Error(`A picture needs ${told.smallest} px on each side.`);
   const session = await openSession(style);
   const area = width * height;
   const planes = new Float32Array(3 * area);

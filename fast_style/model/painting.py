@@ -1,0 +1,231 @@
+"""Passes inside one graph: it reduces the photo, paints each draft, enlarges it and mixes it with the photo.
+
+:mod:`fast_style.networks.passes` does the same on tensors, and :mod:`fast_style.stylize.passes` on rasters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fast_style.errors import ModelError
+from fast_style.model.checksum import CHECKSUM_KEY
+from fast_style.model.editing import FLOAT, GraphEdit, make_node, parse_model, read_metadata, write_metadata
+from fast_style.model.passes import (
+    COARSEST_KEY,
+    DETAIL_RADIUS,
+    DETAIL_SHARE,
+    FLAT_SHARE,
+    LEAST_DETAIL,
+    MUCH_DETAIL,
+    PASSES_KEY,
+    SURROUNDINGS_RADIUS,
+)
+from fast_style.model.signature import INPUT, OUTPUT
+from fast_style.model.statistics import ORIGIN
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
+
+# What each pixel of a line adds to eight pixels of a line enlarged by two: the cubic kernel with a = -0.5, as Pillow's.
+_TAPS = np.array([-3, -9, 29, 111, 111, 29, -9, -3], np.float32) / 128
+# The names of the tensors and nodes between the passes begin with this.
+_PREFIX = "passes."
+
+
+def join_passes(graphs: Sequence[bytes]) -> bytes:
+    """Make one graph that paints in passes.
+
+    It takes and returns what its last graph does; no side may be under 16 · 2^(N - 1) px. The inputs ``styles`` and
+    ``strength`` are those of all passes. ``origin`` is that of the last pass, a multiple of the stride · 2^(N - 1).
+
+    Args:
+        graphs: A serialized style for each of the N passes, from coarse to fine, with float32 input and output: the
+            same for all passes, or others with the same inputs. A graph that takes one size only takes half of the
+            next one's, rounded up.
+
+    Raises:
+        ModelError: A graph is not a style, or takes another size.
+    """
+    models = [parse_model(content) for content in graphs]
+    sizes = [_sides(model.graph) for model in models]
+    for half, size in pairwise(sizes):
+        if half != tuple(side and -(-side // 2) for side in size):
+            raise ModelError(
+                f"a pass takes {_shown(half)} px and the next one {_shown(size)} px; expected half, rounded up",
+                hint="Give files for pictures of any size.",
+            )
+    if any(PASSES_KEY in read_metadata(model) for model in models):
+        raise ModelError("this style paints in passes already", hint="Give the file that it was made from.")
+    joined = deepcopy(models[-1])
+    for part in (joined.graph.node, joined.graph.initializer, joined.graph.value_info):
+        del part[:]
+    edit, constants = GraphEdit(joined.graph), _Constants(joined.graph)
+    _add_constants(edit)
+    copy, drawn = "", ""
+    for number, (model, size) in enumerate(zip(models, sizes, strict=True)):
+        prefix, factor = f"{_PREFIX}{number}.", 2 ** (len(models) - 1 - number)
+        smaller, draft = copy, drawn
+        copy, drawn = (INPUT, OUTPUT) if factor == 1 else (f"{prefix}copy", f"{prefix}drawn")
+        if factor > 1:
+            pooling = {"kernel_shape": [factor, factor], "strides": [factor, factor], "ceil_mode": 1}
+            edit.append(make_node("AveragePool", [INPUT], [copy], **pooling))
+        seen = copy
+        if number > 0:
+            seen = f"{prefix}seen"
+            if None in size:
+                edit.append(make_node("Shape", [copy], [f"{prefix}size"], start=2, end=4))
+            else:
+                edit.constant(f"{prefix}size", np.array(size))
+            edit.append(*_share(smaller, prefix), *_mix(draft, copy, seen, prefix))
+        names = {**constants.add(model.graph, f"pass{number}."), INPUT: seen, OUTPUT: drawn}
+        if factor > 1 and any(value.name == ORIGIN for value in model.graph.input):
+            names[ORIGIN] = f"{prefix}origin"
+            divisor = edit.constant(f"{prefix}factor", np.array(factor))
+            edit.append(make_node("Div", [ORIGIN, divisor], [names[ORIGIN]]))
+        edit.append(*_pass(model.graph, names, f"pass{number}."))
+    edit.apply()
+    changed = {COARSEST_KEY, CHECKSUM_KEY}
+    metadata = {key: value for key, value in read_metadata(models[-1]).items() if key not in changed}
+    write_metadata(joined, {**metadata, PASSES_KEY: str(len(models))})
+    return bytes(joined.SerializeToString())
+
+
+def _sides(graph: GraphProto) -> tuple[int | None, ...]:
+    """Height and width that a graph takes, px; None for any."""
+    types = [value.type.tensor_type for value in graph.input if value.name == INPUT]
+    outputs = {value.name for value in graph.output}
+    if not types or types[0].elem_type != FLOAT or len(types[0].shape.dim) != 4 or outputs != {OUTPUT}:
+        raise ModelError(
+            "only a style that fast-style exported with float input and output can paint in passes",
+            hint="Export it without --io uint8; --passes and --io may be given together.",
+        )
+    return tuple(dim.dim_value or None for dim in types[0].shape.dim[2:])
+
+
+def _shown(sides: tuple[int | None, ...]) -> str:
+    return "×".join("any" if side is None else str(side) for side in reversed(sides))
+
+
+class _Constants:
+    """The constants of all passes in one graph: what is equal in several passes is stored once."""
+
+    def __init__(self, graph: GraphProto) -> None:
+        self._graph = graph
+        self._names: dict[tuple[str | None, bytes], str] = {}
+        self._taken: set[str] = set()
+
+    def add(self, graph: GraphProto, prefix: str) -> dict[str, str]:
+        """Add those of a pass; return their names in the joined graph by their names in its own."""
+        names = {}
+        stored: list[tuple[str, bytes]] = []
+        for tensor in graph.initializer:
+            name, tensor.name = tensor.name, ""
+            content = tensor.SerializeToString()
+            same = self._names.get((name, content)) or self._names.get((None, content))
+            names[name] = same or (prefix + name if name in self._taken else name)
+            if same is None:
+                tensor.name = names[name]
+                self._graph.initializer.append(tensor)
+                stored.append((name, content))
+        # Only now, as weights of one pass that are equal are read back by their own names.
+        for name, content in stored:
+            self._names[name, content] = names[name]
+            self._names.setdefault((None, content), names[name])
+        self._taken.update(names.values())
+        return names
+
+
+def _pass(graph: GraphProto, names: dict[str, str], prefix: str) -> Iterator[NodeProto]:
+    """The nodes of a pass, with other names for its constants, its input and its output."""
+    renamed = {name: names.get(name, prefix + name) for node in graph.node for name in node.output if name}
+    renamed = {**names, **renamed}
+    for node in graph.node:
+        node.name = prefix + (node.name or node.output[0])
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+        yield node
+
+
+def _add_constants(edit: GraphEdit) -> None:
+    """Add what the nodes of :func:`_share` and :func:`_mix` take."""
+    for radius in (DETAIL_RADIUS, SURROUNDINGS_RADIUS):
+        edit.constant(f"{_PREFIX}border{radius}", np.array([0, 0, radius, radius] * 2))
+    numbers = {"much": MUCH_DETAIL, "least": LEAST_DETAIL, "all": 1.0, "none": 0.0}
+    numbers |= {"flat": FLAT_SHARE, "range": DETAIL_SHARE - FLAT_SHARE}
+    for name, number in numbers.items():
+        edit.constant(_PREFIX + name, np.array(number, np.float32))
+    lists = {"first": [0, 0], "sides": [2, 3], "parts": [4, 1], "maps": [3, 1]}
+    for name, values in lists.items():
+        edit.constant(_PREFIX + name, np.array(values))
+    # A mean over channels as a convolution: pnnx 20261020 drops the axis of ReduceMean if it is that of the channels.
+    edit.constant(f"{_PREFIX}thirds", np.full((1, 3, 1, 1), 1 / 3, np.float32))
+    taps = np.tile(_TAPS, (5, 1))
+    edit.constant(f"{_PREFIX}down", taps.reshape(5, 1, 8, 1))
+    edit.constant(f"{_PREFIX}across", taps.reshape(5, 1, 1, 8))
+
+
+def _share(photo: str, prefix: str) -> list[NodeProto]:
+    """Find the share of the draft by place: see :func:`fast_style.networks.passes.draft_share`."""
+
+    def made(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> NodeProto:
+        return make_node(operator, inputs, [prefix + output], **attributes)
+
+    return [
+        made("Conv", [photo, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1]),
+        *_blur(f"{prefix}brightness", f"{prefix}coarse", DETAIL_RADIUS),
+        made("Sub", [f"{prefix}brightness", f"{prefix}coarse"], "fine"),
+        made("Mul", [f"{prefix}fine", f"{prefix}fine"], "squares"),
+        *_blur(f"{prefix}squares", f"{prefix}energy", SURROUNDINGS_RADIUS),
+        made("Sqrt", [f"{prefix}energy"], "detail"),
+        made("ReduceMean", [f"{prefix}detail", f"{_PREFIX}sides"], "average"),
+        made("Mul", [f"{prefix}average", f"{_PREFIX}much"], "scaled"),
+        made("Add", [f"{prefix}scaled", f"{_PREFIX}least"], "limit"),
+        made("Div", [f"{prefix}detail", f"{prefix}limit"], "relative"),
+        made("Min", [f"{prefix}relative", f"{_PREFIX}all"], "bounded"),
+        made("Mul", [f"{prefix}bounded", f"{_PREFIX}range"], "less"),
+        made("Add", [f"{prefix}less", f"{_PREFIX}flat"], "share"),
+    ]
+
+
+def _blur(image: str, blurred: str, radius: int) -> list[NodeProto]:
+    """Average over squares, twice; borders are repeated."""
+    nodes = []
+    for source, result in ((image, f"{blurred}.once"), (f"{blurred}.once", blurred)):
+        nodes += [
+            make_node("Pad", [source, f"{_PREFIX}border{radius}"], [f"{result}.padded"], mode="edge"),
+            make_node("AveragePool", [f"{result}.padded"], [result], kernel_shape=[2 * radius + 1] * 2),
+        ]
+    return nodes
+
+
+def _mix(draft: str, copy: str, seen: str, prefix: str) -> list[NodeProto]:
+    """Enlarge the draft and its share by two, cut them to the size of the photo's copy, and mix.
+
+    A transposed convolution adds the taps of the pixels inside; so does it with ones, by which the result is divided.
+    """
+
+    def made(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> NodeProto:
+        return make_node(operator, inputs, [prefix + output for output in outputs], **attributes)
+
+    down = {"kernel_shape": [8, 1], "strides": [2, 1], "pads": [3, 0, 3, 0], "group": 5}
+    across = {"kernel_shape": [1, 8], "strides": [1, 2], "pads": [0, 3, 0, 3], "group": 5}
+    return [
+        made("Mul", [f"{prefix}share", f"{_PREFIX}none"], "zeros"),
+        made("Add", [f"{prefix}zeros", f"{_PREFIX}all"], "ones"),
+        made("Concat", [draft, f"{prefix}share", f"{prefix}ones"], "small", axis=1),
+        made("ConvTranspose", [f"{prefix}small", f"{_PREFIX}down"], "tall", **down),
+        made("ConvTranspose", [f"{prefix}tall", f"{_PREFIX}across"], "enlarged", **across),
+        made("Slice", [f"{prefix}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "cut"),
+        made("Split", [f"{prefix}cut", f"{_PREFIX}parts"], "sums", "inside", axis=1),
+        made("Div", [f"{prefix}sums", f"{prefix}inside"], "maps"),
+        made("Split", [f"{prefix}maps", f"{_PREFIX}maps"], "unbounded", "shares", axis=1),
+        made("Clip", [f"{prefix}unbounded", f"{_PREFIX}none", f"{_PREFIX}all"], "draft"),
+        made("Sub", [f"{prefix}draft", copy], "change"),
+        made("Mul", [f"{prefix}change", f"{prefix}shares"], "part"),
+        make_node("Add", [copy, f"{prefix}part"], [seen]),
+    ]

@@ -1,0 +1,170 @@
+"""Graphs of one pass joined into one that paints in passes: against the same passes in torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fast_style.errors import ModelError
+from fast_style.model import (
+    STRENGTH,
+    STYLES,
+    base_checksum,
+    choose_styles,
+    fixed_form,
+    join_passes,
+    measure_form,
+    open_session,
+    read_checked,
+    read_sets,
+)
+from fast_style.model.editing import read_metadata
+from fast_style.networks.passes import add_draft
+from fast_style.styles.catalog import find_style
+from tests.conftest import write_style
+
+Image = NDArray[np.float32]
+
+
+def photo(height: int, width: int, *, count: int = 1) -> Image:
+    image = np.random.default_rng(0).random((count, 3, height, width), np.float32)
+    image[..., : width // 2] *= 0.1
+    return image
+
+
+def painted(graphs: list[bytes], image: Image, **told: Image) -> Image:
+    """What the graphs paint in passes that torch joins."""
+    sessions = [open_session(graph) for graph in graphs]
+    sides = [-(-image.shape[3] // 2**step) for step in reversed(range(len(graphs)))]
+
+    def stylize(seen: Tensor) -> Tensor:
+        session = sessions[sides.index(seen.shape[3])]
+        return torch.from_numpy(session.run(None, {"image": seen.numpy(), **told})[0])
+
+    picture: Image = stylize(add_draft(stylize, torch.from_numpy(image), len(graphs))).numpy()
+    return picture
+
+
+def joined(graphs: list[bytes], image: Image, **told: Image) -> Image:
+    picture: Image = open_session(join_passes(graphs)).run(None, {"image": image, **told})[0]
+    return picture
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(128, 160), (129, 131), (255, 200), (150, 330)])
+def test_a_joined_graph_paints_as_torch_does_in_passes(negative: Path, size: tuple[int, int], passes: int) -> None:
+    graphs = [negative.read_bytes()] * passes
+    np.testing.assert_allclose(joined(graphs, photo(*size)), painted(graphs, photo(*size)), atol=1e-5)
+
+
+def test_a_batch_is_painted_as_each_picture_alone(negative: Path) -> None:
+    graphs = [negative.read_bytes()] * 3
+    both = photo(67, 81, count=2)
+    expected = np.concatenate([joined(graphs, both[:1]), joined(graphs, both[1:])])
+    np.testing.assert_allclose(joined(graphs, both), expected, atol=1e-6)
+
+
+def test_weights_are_stored_once_by_the_names_that_they_had() -> None:
+    content = read_checked(find_style("starry-night-tiny").path)
+    plain = onnx.load_model_from_string(content)
+    several = onnx.load_model_from_string(join_passes([content] * 4))
+    before, after = ({tensor.name for tensor in model.graph.initializer} for model in (plain, several))
+    assert before <= after
+    assert all(name.startswith(("passes.", "pass")) for name in after - before)
+    assert max(Counter(tensor.name for tensor in several.graph.initializer).values()) == 1
+    assert several.ByteSize() < plain.ByteSize() + 200_000
+    assert read_metadata(several)["passes"] == "4"
+    onnx.checker.check_model(several, full_check=True)
+
+
+def test_each_pass_has_its_own_statistics() -> None:
+    content = read_checked(find_style("starry-night-tiny").path)
+    measuring = open_session(measure_form(content))
+    image = photo(72, 90)
+    each = [measuring.run(None, {"image": part})[0] for part in (image[..., ::2, ::2], image)]
+    graphs = [fixed_form(content, statistics, stride=8) for statistics in each]
+    np.testing.assert_allclose(joined(graphs, image), painted(graphs, image), atol=1e-5)
+
+
+def test_a_part_begins_at_half_the_origin_in_the_pass_before() -> None:
+    content = read_checked(find_style("starry-night-tiny").path)
+    image = photo(64, 96)
+    (statistics,) = open_session(measure_form(content)).run(None, {"image": image})
+    graph = fixed_form(content, statistics, stride=8)
+    session, once = open_session(join_passes([graph] * 2)), open_session(graph)
+    places = {96: np.array([32, 16]), 48: np.array([16, 8])}
+
+    def stylize(seen: Tensor) -> Tensor:
+        feed = {"image": seen.numpy(), "origin": places[seen.shape[3]]}
+        return torch.from_numpy(once.run(None, feed)[0])
+
+    expected = stylize(add_draft(stylize, torch.from_numpy(image), 2)).numpy()
+    (part,) = session.run(None, {"image": image, "origin": places[96]})
+    np.testing.assert_allclose(part, expected, atol=1e-5)
+    (elsewhere,) = session.run(None, {"image": image})
+    assert np.abs(elsewhere - part).max() > 0.01
+
+
+def test_styles_and_strength_are_inputs_of_all_passes() -> None:
+    graphs = [read_checked(find_style("ten").path)] * 2
+    told = {STYLES: np.eye(10, dtype=np.float32)[3:4], STRENGTH: np.full((1, 1), 2.0, np.float32)}
+    image = photo(48, 65)
+    picture = joined(graphs, image, **told)
+    np.testing.assert_allclose(picture, painted(graphs, image, **told), atol=1e-4)
+    assert np.abs(picture - joined(graphs, image)).max() > 0.1
+    assert list(read_sets(join_passes(graphs))) == list(read_sets(graphs[0]))
+
+
+def of_size(path: Path, height: int, width: int) -> bytes:
+    model = onnx.load(path)
+    for value in (*model.graph.input, *model.graph.output):
+        for dim, side in zip(value.type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
+            dim.dim_value = side
+    return bytes(model.SerializeToString())
+
+
+def test_graphs_of_one_size_each_make_a_graph_of_one_size_that_computes_none(negative: Path) -> None:
+    graphs = [of_size(negative, *size) for size in ((17, 25), (33, 49), (65, 97))]
+    np.testing.assert_allclose(joined(graphs, photo(65, 97)), painted(graphs, photo(65, 97)), atol=1e-5)
+    assert not any(node.op_type == "Shape" for node in onnx.load_model_from_string(join_passes(graphs)).graph.node)
+
+
+def test_sizes_that_are_not_halves_are_refused(negative: Path) -> None:
+    with pytest.raises(ModelError, match="a pass takes 24×17 px and the next one 49×33 px; expected half, rounded up"):
+        join_passes([of_size(negative, 17, 24), of_size(negative, 33, 49)])
+    with pytest.raises(ModelError, match="a pass takes any×any px and the next one 49×33 px"):
+        join_passes([negative.read_bytes(), of_size(negative, 33, 49)])
+
+
+def test_graphs_that_cannot_be_joined_are_refused(negative: Path, tmp_path: Path) -> None:
+    statistics = measure_form(read_checked(find_style("starry-night-tiny").path))
+    with pytest.raises(ModelError, match="only a style that fast-style exported with float input and output"):
+        join_passes([statistics] * 2)
+    twice = join_passes([negative.read_bytes()] * 2)
+    with pytest.raises(ModelError, match="this style paints in passes already"):
+        join_passes([twice] * 2)
+
+
+def test_styles_are_not_taken_out_of_a_graph_that_paints_in_passes() -> None:
+    one, ten = (join_passes([read_checked(find_style(name).path)] * 2) for name in ("starry-night-tiny", "ten"))
+    for refused in (
+        lambda: read_sets(one),
+        lambda: base_checksum(one),
+        lambda: base_checksum(ten),
+        lambda: choose_styles(ten, {"udnie": 1.0}),
+    ):
+        with pytest.raises(ModelError, match="it paints in passes by itself"):
+            refused()
+
+
+def test_a_style_that_says_where_its_first_pass_begins_does_not_say_so_joined(tmp_path: Path) -> None:
+    path = write_style(tmp_path / "coarse.onnx", "negative", coarsest="160")
+    metadata = read_metadata(onnx.load_model_from_string(join_passes([path.read_bytes()] * 2)))
+    assert metadata == {"producer": "fast-style", "passes": "2"}
