@@ -44,7 +44,9 @@ def test_a_card_that_is_none_of_ours_is_left_alone(style: Path, content: str) ->
 def test_what_a_shipped_card_measured_is_the_file_beside_it() -> None:
     for style in shipped_styles():
         checksum = hashlib.sha256(style.path.read_bytes()).hexdigest()
-        assert (style.card["sha256"], style.card["measured"]["sha256"]) == (checksum, checksum), style.name
+        assert style.card["sha256"] == checksum, style.name
+        # Figures are added by scripts/gallery --measure, and are of no other file.
+        assert style.card.get("measured", {}).get("sha256", checksum) == checksum, style.name
 
 
 def test_every_shipped_style_has_a_card() -> None:

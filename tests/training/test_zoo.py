@@ -85,6 +85,10 @@ def test_ten_paintings_make_one_file_with_strengths(zoo: Zoo) -> None:
     network = Stylizer(zoo.shipped / "ten.onnx").network
     assert network.styles == zoo.script["TEN"]
     assert network.has_strength
+    photo = Image.open(zoo.root / "photos/a.jpg")
+    alone = Stylizer(zoo.shipped / "wheat-field.onnx")(photo)
+    together = Stylizer(zoo.shipped / "ten.onnx")(photo, styles={"wheat-field": 1.0})
+    assert np.abs(np.asarray(alone, np.int16) - np.asarray(together, np.int16)).max() <= 1
 
 
 def test_stopped_and_called_again_it_continues(zoo: Zoo) -> None:
@@ -100,4 +104,5 @@ def test_stopped_and_called_again_it_continues(zoo: Zoo) -> None:
 
 def test_the_list_is_what_ships(zoo: Zoo) -> None:
     shipped = {path.stem for path in (SCRIPT.parents[1] / "checkpoints").glob("*.onnx")}
-    assert {run.name for run in zoo.script["RUNS"]} == shipped
+    runs = zoo.script["RUNS"]
+    assert {run.name for run in runs} | {name for run in runs for name in run.alone} == shipped
