@@ -62,7 +62,7 @@ def test_a_recipe_is_that_of_its_network_unless_changed() -> None:
         ({"precision": "16"}, "precision is '16'; expected auto or 32 or bf16"),
         ({"steps": 0}, "steps is 0; expected a number from 1 up"),
         ({"size": 31}, "size is 31; expected a number from 32 up"),
-        ({"rim": 97}, "rim is 97; expected 0 to a quarter of the crop, 96"),
+        ({"rim": 97}, "rim is 97; expected 0 to a quarter of the crop, 80"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; expected a number between 0 and 1"),
         ({"style_rate": float("inf")}, "style_rate is inf; expected a number from 1 up"),
         ({"style_rate": 0.5}, "style_rate is 0.5; expected a number from 1 up"),

@@ -95,7 +95,7 @@ def test_a_run_tells_and_records_the_nearest_style_it_started_from(
         torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["udnie", "great-wave"])
+@pytest.mark.parametrize("name", ["udnie", "night-cafe", "composition-vii", "shipwreck"])
 def test_the_nearest_set_to_a_styles_own_picture_is_that_set(narrow_file: Path, photo: Tensor, name: str) -> None:
     file = find_style("ten").path
     with torch.no_grad():
