@@ -109,6 +109,12 @@ def load() -> Callable[..., Tensor]:
     return read
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Give each test the same random numbers, alone or among others, in every run."""
+    torch.manual_seed(0)
+
+
 def random_state(depth: int = 16, *, divisor: int = 16, seed: int = 0) -> dict[str, Tensor]:
     """A narrow VGG's state dict in torchvision's layout, with random weights that keep activations' size."""
     generator = torch.Generator().manual_seed(seed)
