@@ -81,7 +81,7 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
                 edit.append(make_node("Shape", [copy], [f"{prefix}size"], start=2, end=4))
             else:
                 edit.constant(f"{prefix}size", np.array(size))
-            edit.append(*_share(smaller, prefix), *_mix(draft, copy, seen, prefix))
+            edit.append(*_share(smaller, prefix), *_mix(draft, smaller, copy, seen, prefix))
         names = {**constants.add(model.graph, f"pass{number}."), INPUT: seen, OUTPUT: drawn}
         if factor > 1 and any(value.name == ORIGIN for value in model.graph.input):
             names[ORIGIN] = f"{prefix}origin"
@@ -203,8 +203,8 @@ def _blur(image: str, blurred: str, radius: int) -> list[NodeProto]:
     return nodes
 
 
-def _mix(draft: str, copy: str, seen: str, prefix: str) -> list[NodeProto]:
-    """Enlarge the draft and its share by two, cut them to the size of the photo's copy, and mix.
+def _mix(draft: str, smaller: str, copy: str, seen: str, prefix: str) -> list[NodeProto]:
+    """Enlarge what the draft changed, and its share, by two, cut both to the photo's copy, and add them to it.
 
     A transposed convolution adds the taps of the pixels inside; so does it with ones, by which the result is divided.
     """
@@ -217,15 +217,15 @@ def _mix(draft: str, copy: str, seen: str, prefix: str) -> list[NodeProto]:
     return [
         made("Mul", [f"{prefix}share", f"{_PREFIX}none"], "zeros"),
         made("Add", [f"{prefix}zeros", f"{_PREFIX}all"], "ones"),
-        made("Concat", [draft, f"{prefix}share", f"{prefix}ones"], "small", axis=1),
+        made("Sub", [draft, smaller], "change"),
+        made("Concat", [f"{prefix}change", f"{prefix}share", f"{prefix}ones"], "small", axis=1),
         made("ConvTranspose", [f"{prefix}small", f"{_PREFIX}down"], "tall", **down),
         made("ConvTranspose", [f"{prefix}tall", f"{_PREFIX}across"], "enlarged", **across),
         made("Slice", [f"{prefix}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "cut"),
         made("Split", [f"{prefix}cut", f"{_PREFIX}parts"], "sums", "inside", axis=1),
         made("Div", [f"{prefix}sums", f"{prefix}inside"], "maps"),
-        made("Split", [f"{prefix}maps", f"{_PREFIX}maps"], "unbounded", "shares", axis=1),
-        made("Clip", [f"{prefix}unbounded", f"{_PREFIX}none", f"{_PREFIX}all"], "draft"),
-        made("Sub", [f"{prefix}draft", copy], "change"),
-        made("Mul", [f"{prefix}change", f"{prefix}shares"], "part"),
-        make_node("Add", [copy, f"{prefix}part"], [seen]),
+        made("Split", [f"{prefix}maps", f"{_PREFIX}maps"], "changes", "shares", axis=1),
+        made("Mul", [f"{prefix}changes", f"{prefix}shares"], "part"),
+        made("Add", [copy, f"{prefix}part"], "sum"),
+        make_node("Clip", [f"{prefix}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [seen]),
     ]

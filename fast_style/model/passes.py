@@ -4,8 +4,9 @@ A network's strokes have a size in pixels. A small copy of the photo, stylized a
 for the picture, but soft. Stylizing it once more, mixed with the photo, sharpens them and brings back what the copy
 lost. That copy is the *draft*, and the networks are trained for it.
 
-Where the photo is flat, the next pass takes most of the draft: large forms. Where it has fine detail, such as a face or
-a skyline, it takes most of the photo.
+The draft takes a share in the next pass only of what is as coarse as itself. All of the photo that is finer stays, so
+edges stay sharp, and forms reach up to them. Where the photo is flat, the share is large: large forms. Where it has
+fine detail, such as a face or a skyline, it is smaller.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MOST_PASSES = 8
 # Smallest side of a draft, px: networks take no smaller picture.
 SMALLEST_DRAFT = 16
 # Share of the draft where the photo is flat, and where it has much detail for this photo.
-FLAT_SHARE, DETAIL_SHARE = 0.7, 0.1
+FLAT_SHARE, DETAIL_SHARE = 0.7, 0.4
 # Radii of the blurs, px of the draft: of what counts as detail, and of the detail's surroundings.
 DETAIL_RADIUS, SURROUNDINGS_RADIUS = 2, 3
 # Detail at which the draft's share is least, in means over the photo, and a level that is added to it, for flat photos.

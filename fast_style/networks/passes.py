@@ -27,13 +27,15 @@ def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -
         passes: Number of passes; 1 returns the photo.
 
     Returns:
-        (N, 3, H, W): the photo with the enlarged draft mixed in, without gradient.
+        (N, 3, H, W): the photo, with its coarse part mixed with the enlarged draft; without gradient.
 
     Reference:
-        Lin et al. 2021 ("Drafting and revision", LapStyle): a draft at low resolution, revised at higher ones.
+        Lin et al. 2021 ("Drafting and revision", LapStyle): a draft at low resolution, revised at higher ones, to which
+        the photo's fine part, a level of its Laplacian pyramid, is shown.
 
     Differs from the paper:
-        One network for all passes, and the draft is mixed with the photo by the photo's detail.
+        One network for all passes, and it is shown the sum of the fine part and a mixture of the coarse part and the
+        draft, which depends on the photo's detail.
     """
     seen, smaller = photo, None
     with torch.no_grad():
@@ -42,8 +44,8 @@ def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -
             seen = copy
             if smaller is not None:
                 draft = stylize(smaller[1]).float().clamp(0.0, 1.0)
-                draft, share = (_enlarged(maps, copy) for maps in (draft, draft_share(smaller[0])))
-                seen = copy + share * (draft.clamp(0.0, 1.0) - copy)
+                change, share = (_enlarged(maps, copy) for maps in (draft - smaller[0], draft_share(smaller[0])))
+                seen = (copy + share * change).clamp(0.0, 1.0)
             smaller = (copy, seen)
     return seen
 

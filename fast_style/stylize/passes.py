@@ -33,15 +33,15 @@ def underpaint(stylize: Callable[[Raster], Pixels], photo: Raster, *, passes: in
         passes: Number of passes; 1 returns the photo.
     """
     factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
-    seen = photo.reduced(factors[0]) if factors else photo
+    copy = seen = photo.reduced(factors[0]) if factors else photo
     for factor in factors:
-        draft = stylize(seen)
+        draft, small = stylize(seen), copy
         copy = photo if factor == 2 else photo.reduced(factor // 2)
         # The map is at the draft's size, and smaller for a large photo.
         coarser = 2 ** max(0, math.ceil(math.log2(max(draft.shape) / _MAP_SIDE)))
-        small = photo.reduced(factor * coarser)
-        share = draft_share(to_float(small.read((0, 0, *small.size))))
-        seen = OverRaster(copy, draft, share, 2 * coarser)
+        shown = photo.reduced(factor * coarser)
+        share = draft_share(to_float(shown.read((0, 0, *shown.size))))
+        seen = OverRaster(copy, small, draft, share, 2 * coarser)
     return seen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,26 +66,35 @@ class ArrayRaster:
 
 
 class OverRaster:
-    """A photo into which a draft of half its size, enlarged, is mixed part by part.
+    """A photo whose coarse part is mixed with a draft of half its size, part by part.
 
     Args:
         photo: The photo.
+        small: The photo at half the size, of which the draft was painted.
         draft: (⌈H / 2⌉, ⌈W / 2⌉, 3) uint8.
         share: Share of the draft, 0 to 1, by place: (⌈H / factor⌉, ⌈W / factor⌉) float32.
         factor: How much smaller the share is than the photo.
     """
 
-    def __init__(self, photo: Raster, draft: Pixels, share: NDArray[np.float32], factor: int = 2) -> None:
-        self.photo, self.draft, self.share, self.factor = photo, draft, share, factor
+    def __init__(
+        self, photo: Raster, small: Raster, draft: Pixels, share: NDArray[np.float32], factor: int = 2
+    ) -> None:
+        self.photo, self.small, self.draft, self.share, self.factor = photo, small, draft, share, factor
         self.size = photo.size
 
     def read(self, box: Box) -> Part:
         """Mix a part."""
         part = self.photo.read(box)
-        share = _enlarged(self.share, self.factor, box)[..., None]
-        draft = _enlarged(self.draft, 2, box) * np.float32(1 if part.dtype == np.uint8 else 257)
-        mixed = part + share * (draft - part) + np.float32(0.5)
-        return mixed.astype(part.dtype)
+        height, width = self.share.shape
+        share = _enlarged(lambda box: _part(self.share, box), (width, height), self.factor, box)
+        change = _enlarged(self._change, self.small.size, 2, box)
+        change *= share * np.float32(1 if part.dtype == np.uint8 else 257)
+        mixed = part + change + np.float32(0.5)
+        return mixed.clip(0, np.iinfo(part.dtype).max).astype(part.dtype)
+
+    def _change(self, box: Box) -> NDArray[np.float32]:
+        """What the draft changed in a part of the small photo."""
+        return np.subtract(_part(self.draft, box), self.small.read(box), dtype=np.float32)
 
     def shrunk(self, size: tuple[int, int]) -> ArrayRaster:
         """Mix the whole and resample it."""
@@ -95,21 +105,33 @@ class OverRaster:
         return self._mixed().reduced(factor)
 
     def _mixed(self) -> ArrayRaster:
-        half = self.photo.reduced(2)  # enough for statistics, and a quarter of the memory
-        whole = half.read((0, 0, *half.size))
-        width, height = half.size
+        """Mix at half the size: enough for statistics, and a quarter of the memory."""
+        width, height = self.small.size
+        whole = self.small.read((0, 0, width, height))
         share = Image.fromarray(self.share).resize((width, height), Image.Resampling.BICUBIC)
         mixed = whole + np.asarray(share)[..., None] * (self.draft.astype(np.float32) - whole)
         return ArrayRaster((mixed + np.float32(0.5)).astype(np.uint8))
 
 
-def _enlarged(array: NDArray[Any], factor: int, box: Box) -> NDArray[np.float32]:
-    """Enlarge a part of an array, with its surroundings, so that parts meet without a seam."""
-    height, width = array.shape[:2]
+def _part(array: NDArray[Any], box: Box) -> NDArray[Any]:
+    left, top, right, bottom = box
+    return array[top:bottom, left:right]
+
+
+def _enlarged(
+    read: Callable[[Box], NDArray[np.float32]], size: tuple[int, int], factor: int, box: Box
+) -> NDArray[np.float32]:
+    """Enlarge a part of some maps of (width, height) px, with its surroundings, so that parts meet without a seam.
+
+    Returns:
+        (height, width, maps) of the part.
+    """
     left, top, right, bottom = (side / factor for side in box)
     first = max(0, math.floor(left) - _AROUND), max(0, math.floor(top) - _AROUND)
-    last = min(width, math.ceil(right) + _AROUND), min(height, math.ceil(bottom) + _AROUND)
-    seen = Image.fromarray(np.ascontiguousarray(array[first[1] : last[1], first[0] : last[0]]))
+    last = min(size[0], math.ceil(right) + _AROUND), min(size[1], math.ceil(bottom) + _AROUND)
     place = left - first[0], top - first[1], right - first[0], bottom - first[1]
-    enlarged = seen.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BICUBIC, box=place)
-    return np.asarray(enlarged, np.float32)
+    shape = box[2] - box[0], box[3] - box[1]
+    maps = np.moveaxis(np.atleast_3d(read((*first, *last))), 2, 0)
+    images = [Image.fromarray(np.ascontiguousarray(each)) for each in maps]
+    enlarged = [np.asarray(each.resize(shape, Image.Resampling.BICUBIC, box=place)) for each in images]
+    return np.stack(enlarged, axis=-1)

@@ -57,10 +57,24 @@ def test_a_photo_is_painted_from_coarse_to_fine(passes: int, sizes: list[tuple[i
     assert seen == sizes
 
 
-def test_a_network_that_changes_nothing_gives_the_smooth_photo_back() -> None:
-    ramp = np.broadcast_to(np.linspace(0, 255, 96, dtype=np.uint8)[None, :, None], (64, 96, 3)).copy()
-    painted = paint(ramp, 3, unchanged)
-    assert np.abs(painted.astype(int) - ramp).max() <= 4
+def test_a_network_that_changes_nothing_gives_the_photo_back_with_all_its_detail() -> None:
+    photo = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    assert np.array_equal(paint(photo, 3, unchanged), photo)
+
+
+def test_detail_finer_than_a_draft_stays_at_full_contrast() -> None:
+    photo = np.full((64, 64, 3), 100, np.uint8)
+    photo[::2, ::2] = photo[1::2, 1::2] = 120
+    seen: list[Pixels] = []
+
+    def darker(raster: Raster) -> Pixels:
+        seen.append(unchanged(raster))
+        return unchanged(raster) // 2
+
+    paint(photo, 2, darker)
+    rows = seen[-1][24, 24:40, 0].astype(int)
+    assert np.allclose(np.abs(np.diff(rows)), 20, atol=1)
+    assert rows.mean() < 100
 
 
 @settings(deadline=None)
@@ -136,12 +150,17 @@ def itself(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("size", [(96, 128), (97, 131)])
 def test_a_file_that_paints_in_passes_paints_as_the_runtime_does_with_the_file_it_was_made_from(
-    size: tuple[int, int], model_file: Path, itself: Path, load: Callable[..., torch.Tensor]
+    size: tuple[int, int], tmp_path: Path, load: Callable[..., torch.Tensor]
 ) -> None:
-    photo = to_uint8(load("astronaut", size[::-1]).numpy())
-    expected = np.asarray(Stylizer(model_file)(photo, passes=3)).astype(int)
-    assert np.abs(np.asarray(Stylizer(itself)(photo)) - expected).max() <= 3  # drafts are rounded there
-    assert np.abs(np.asarray(Stylizer(model_file)(photo)) - expected).max() > 12
+    photo, style = to_uint8(load("astronaut", size[::-1]).numpy()), find_style("udnie-tiny").path
+    itself = tmp_path / "itself.onnx"
+    itself.write_bytes(add_checksum(join_passes([read_checked(style)] * 3)))
+    expected = np.asarray(Stylizer(style)(photo, passes=3)).astype(int)
+    # The runtime rounds photos and drafts to 8 bits, and the network magnifies that here and there.
+    differences = np.abs(np.asarray(Stylizer(itself)(photo)) - expected)
+    assert np.percentile(differences, 99) <= 1
+    assert differences.max() <= 6
+    assert np.abs(np.asarray(Stylizer(style)(photo)) - expected).max() > 12
 
 
 def test_a_file_that_paints_in_passes_is_run_once(itself: Path) -> None:

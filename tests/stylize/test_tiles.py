@@ -197,7 +197,7 @@ def test_the_rim_of_a_part_does_not_count(style: StyleNetwork) -> None:
 def test_a_draft_is_enlarged_in_parts_as_in_one() -> None:
     pixels, draft = photo(301, 205), photo(151, 103)
     share = np.random.default_rng(0).uniform(0.1, 0.7, (103, 151)).astype(np.float32)
-    over = OverRaster(ArrayRaster(pixels), draft, share)
+    over = OverRaster(ArrayRaster(pixels), ArrayRaster(pixels).reduced(2), draft, share)
     whole = over.read((0, 0, 301, 205))
     parts = np.zeros_like(whole)
     for top in range(0, 205, 60):
