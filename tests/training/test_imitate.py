@@ -68,4 +68,8 @@ def test_each_painting_of_a_file_of_many_can_also_be_written_alone(
     assert read_card(out)["styles"] == find_style("ten").card["styles"]
     alone = tmp_path / "night-cafe.onnx"
     assert read_card(alone)["styles"] == ["night-cafe"]
-    assert apart(alone, f"{out}#night-cafe") < 1
+    night = Stylizer(out).mixed({"night-cafe": 1.0})
+    pictures = [np.asarray(each(PHOTOS["chelsea"], passes=1), int) for each in (Stylizer(alone), night)]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+    assert apart(alone, "night-cafe") < 30 < apart(alone, "water-lilies")
+    assert Stylizer(out).network.has_strength
