@@ -35,12 +35,15 @@ class Look:
         blend: 0 is the original, 1 the full style.
         keep_colors: Take only brightness from the style.
         strength: How strongly the style is painted, 0.25 to 4, if it has learned that; unlike blend, it does not fade.
+        passes: In how many passes pictures are painted, from coarse to fine, 1 to 8: more give larger forms. By default
+            the first pass is 160 px wide, and each has twice the size of the one before.
     """
 
     size: int | None = None
     blend: float = 1.0
     keep_colors: Flag = False
     strength: float = 1.0
+    passes: int | None = None
 
 
 @Parameter(name="*")
@@ -49,8 +52,6 @@ class FileLook(Look):
     """What results look like.
 
     Args:
-        passes: In how many passes photos are painted, from coarse to fine, 1 to 8: more give larger forms. By default
-            the first pass is 160 px wide, and each has twice the size of the one before.
         format: Format of photos: png, jpg, webp or tif; by default that of OUT's name, or the input's. With the extra
             'large', png and tif keep 16 bits a channel.
         quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
@@ -59,7 +60,6 @@ class FileLook(Look):
         max_megapixels: Refuse larger photos, 89 by default: a small file can pretend to be huge.
     """
 
-    passes: int | None = None
     format: Format | None = None
     quality: int | None = None
     mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None
@@ -71,6 +71,7 @@ class FileLook(Look):
             "size": self.size,
             "blend": self.blend,
             "keep_colors": self.keep_colors,
+            "passes": self.passes,
             "masks": tuple(self.mask or ()),
             "quality": quality if self.quality is None else self.quality,
         }
@@ -80,7 +81,6 @@ class FileLook(Look):
         return PhotoOptions(
             **self.shared(quality=92),
             format={"jpg": "JPEG", "webp": "WEBP", "tif": "TIFF"}.get(self.format or "png", "PNG"),
-            passes=self.passes,
             max_pixels=MAX_PIXELS if self.max_megapixels is None else self.max_megapixels * 1_000_000,
         )
 

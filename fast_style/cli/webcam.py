@@ -131,7 +131,7 @@ def webcam(
         capture = stack.enter_context(contextlib.closing(Capture(source)))
         window = None if output.headless else stack.enter_context(contextlib.closing(Window("fast-style")))
         controls = look.controls(mirror=not capture.is_file, recording=output.record is not None)
-        options = LiveOptions(look.size, output.record, output.stills, output.seconds)
+        options = LiveOptions(look.size, output.record, output.stills, output.seconds, look.passes)
         live = Live(capture, stylizers, window, controls=controls, options=options, say=_say)
         try:
             live.run()

@@ -1,8 +1,9 @@
 """A style held steady over the frames of a scene, so that a passing object does not change the rest of the picture.
 
 Each normalization sees the whole frame: a lamp carried through a room changes the colors of its walls. So statistics
-are measured on some frames, and the style slowly follows the median of the latest ones. Something that passes within
-seconds does not affect the median; something that stays does. A cut adopts the statistics of its first frame.
+of each pass are measured on some frames, and the style slowly follows the median of the latest ones. Something that
+passes within seconds does not affect the median; something that stays does. A cut adopts the statistics of its first
+frame.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.images import Planes, planes_to_float
+from fast_style.images import Planes
 from fast_style.model import Statistics, noise_tiles
 from fast_style.stylize.masks import Mask
 from fast_style.stylize.network import Network, StyleNetwork
+from fast_style.stylize.passes import measure_passes
 
 # Interval between measured frames: one second of film, so that measuring takes a twentieth of the time.
 _EVERY = 24
@@ -44,12 +46,15 @@ class Scene:
 
     Args:
         network: The style; if it cannot be measured in parts, it draws each frame independently.
+        passes: Number of passes in which frames are painted, from coarse to fine; None takes the style's for their
+            size.
         background: Measure in a separate thread, so that no frame waits; the statistics apply from a later frame on.
             If False, the same film always gives the same result.
     """
 
-    def __init__(self, network: StyleNetwork, *, background: bool = False) -> None:
+    def __init__(self, network: StyleNetwork, *, passes: int | None = None, background: bool = False) -> None:
         self.network = network
+        self.passes = passes
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="measure") if background else None
         self._measuring: Future[Statistics] | None = None
         self._recent: deque[Statistics] = deque(maxlen=_RECENT)
@@ -98,9 +103,9 @@ class Scene:
             self._pool.shutdown(cancel_futures=True)
 
     def _measure(self, frame: Planes, mask: Mask | None) -> Statistics:
-        image = np.empty((1, 3, *frame[0].shape), np.float32)
-        planes_to_float(frame, image)
-        return self.network.measure(image, mask=None if mask is None else mask[None, None])
+        height, width = frame[0].shape
+        passes = self.network.count_passes(width, height) if self.passes is None else self.passes
+        return measure_passes(self.network, np.stack([*frame], axis=-1), passes=passes, mask=mask)
 
     def _begin(self, statistics: Statistics) -> None:
         self._since = 0
@@ -116,9 +121,10 @@ class Scene:
         self._recent.append(statistics)
         median = np.median(np.stack(self._recent), axis=0).astype(np.float32)
         self._held = self._held + np.float32(_RATE) * (median - self._held)
-        deviation = np.sqrt(self._fixed[1] + _EPSILON)
-        moved = np.abs(self._held[0] - self._fixed[0]) / deviation
-        widened = np.abs(np.sqrt(np.maximum(self._held[1], 0) + _EPSILON) / deviation - 1)
+        (mean, variance), (fixed_mean, fixed_variance) = (np.moveaxis(each, 1, 0) for each in (self._held, self._fixed))
+        deviation = np.sqrt(fixed_variance + _EPSILON)
+        moved = np.abs(mean - fixed_mean) / deviation
+        widened = np.abs(np.sqrt(np.maximum(variance, 0) + _EPSILON) / deviation - 1)
         if max(float(moved.max()), float(widened.max())) > _LEAST_CHANGE:
             self._fix(self._held)
 

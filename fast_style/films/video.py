@@ -224,7 +224,7 @@ class _Stages:
         self._reader, self._writer, self._options = reader, writer, options
         self._masks = pair_masks(network, options.masks) if options.masks else {}
         networks = networks_for_masks(network, self._masks, (reader.width, reader.height)) if self._masks else [network]
-        self._scenes = [Scene(style) for style in networks]
+        self._scenes = [Scene(style, passes=options.passes) for style in networks]
         self._tracker: MotionTracker | None = None
         self._filter: SteadyFilter | None = None
         # These need OpenCV, which takes 0.1 s to import, and the flow takes time at each frame.

@@ -16,7 +16,7 @@ from fast_style.images import Pixels
 
 # Time between attempts to reopen a lost camera, seconds.
 _RETRY_SECONDS = 1.0
-# Frame rate assumed for files that state none.
+# Frame rate assumed for sources that state none.
 _USUAL_RATE = 25.0
 
 
@@ -43,6 +43,7 @@ class Capture:
 
     Attributes:
         first: (H, W, 3) uint8, BGR; the first frame, there before :meth:`start`.
+        period: Time from one frame to the next, as the source states it, seconds.
 
     Args:
         source: The number of a camera, a file, or a URL.
@@ -64,6 +65,8 @@ class Capture:
         if not good:
             self._device.release()
             raise CameraError(f"{self.shown} delivers no frame", hint=_remedy(source))
+        rate = self._device.get(cv2.CAP_PROP_FPS)
+        self.period = 1 / (rate if 0 < rate <= 1000 else _USUAL_RATE)
         self._newest: Shot | None = None
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -91,8 +94,6 @@ class Capture:
     def _read(self) -> None:
         assert self._device is not None
         device: cv2.VideoCapture | None = self._device
-        rate = self._device.get(cv2.CAP_PROP_FPS)
-        period = 1 / (rate if 0 < rate <= 1000 else _USUAL_RATE)
         number, start = 0, time.perf_counter()
         while not self._stop.is_set():
             pixels = None
@@ -101,7 +102,7 @@ class Capture:
                 pixels = pixels if good else None
             if pixels is not None and pixels.ndim == 3:
                 number += 1
-                if self.is_file and self._stop.wait(max(0.0, start + number * period - time.perf_counter())):
+                if self.is_file and self._stop.wait(max(0.0, start + number * self.period - time.perf_counter())):
                     break
                 with self._changed:
                     self.lost = False

@@ -17,7 +17,10 @@ from fast_style.images import Picture, Pixels, channels, fit_size, save_image
 from fast_style.live.capture import Capture, Shot
 from fast_style.live.recorder import Recorder, free_name
 from fast_style.live.window import HELP, Controls, Display, press, write_lines
+from fast_style.model.passes import count_fitting
+from fast_style.stylize.checks import check_passes
 from fast_style.stylize.contract import SMALLEST_SIDE
+from fast_style.stylize.network import StyleNetwork
 from fast_style.stylize.stylizer import Stylizer
 
 _SMALLEST_HEIGHT = 360  # px; smaller frames are shown enlarged, for the text to be read
@@ -69,12 +72,19 @@ class LiveOptions:
         record: Record to this file from the start, or when ``r`` is pressed.
         stills: Folder for saved stills.
         seconds: Stop after this long, or None.
+        passes: Number of passes in which frames are painted; None takes the style's for their size, or fewer if they
+            take longer than the time from one frame to the next.
     """
 
     size: int | None = None
     record: Path | None = None
     stills: Path = Path()
     seconds: float | None = None
+    passes: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a value out of range."""
+        check_passes(self.passes)
 
 
 class Live:
@@ -86,6 +96,9 @@ class Live:
         display: Where frames go, or None.
         options: See :class:`LiveOptions`.
         say: Called with messages for the user: a still was saved, the camera was lost.
+
+    Attributes:
+        passes: Number of passes in which frames are painted; None before :meth:`run` if the options have none.
     """
 
     def __init__(
@@ -101,13 +114,17 @@ class Live:
         self.capture, self.stylizers, self.display = capture, stylizers, display
         self.controls, self.options, self.say = controls, options, say
         self.figures = Figures()
-        self._scenes = [Scene(stylizer.network, background=True) for stylizer in stylizers]
+        self.passes = options.passes
+        self._scenes: list[Scene] = []
         self._recorder: Recorder | None = None
         self._recordings = 0
 
     def run(self) -> Figures:
         """Run until the user quits, the file ends, or the time is up."""
         first = shrink(np.asarray(self.capture.first, np.uint8), self.options.size)
+        if self.passes is None:
+            self.passes = self._affordable_passes(first)
+        self._scenes = [self._scene(stylizer.network) for stylizer in self.stylizers]
         for scene in self._scenes:
             scene.style(channels(first[..., ::-1])).frame(first)
         self.capture.start()
@@ -132,6 +149,24 @@ class Live:
             for scene in self._scenes:
                 scene.close()
         return self.figures
+
+    def _scene(self, network: StyleNetwork) -> Scene:
+        return Scene(network, passes=self.passes, background=True)
+
+    def _affordable_passes(self, first: Pixels) -> int:
+        """Return the first style's passes, or as many as it can paint from one frame to the next."""
+        network = self.stylizers[0].network
+        height, width = first.shape[:2]
+        usual = count_fitting((width, height), network.count_passes(width, height)) if network.sees_parts else 1
+        for passes in range(usual, 1, -1):
+            drawing = Scene(network, passes=passes).style(channels(first[..., ::-1]))
+            drawing.frame(first)  # the first one also allocates memory
+            start = time.perf_counter()
+            drawing.frame(first)
+            if time.perf_counter() - start <= self.capture.period:
+                return passes
+            self.say(f"painting in {passes - 1} of {usual} passes, to keep up; --passes sets their number")
+        return 1
 
     def _frame(self, shot: Shot) -> None:
         controls = self.controls
@@ -190,7 +225,7 @@ class Live:
         for number, stylizer in enumerate(self.stylizers):
             if stylizer.network.has_strength:
                 self._scenes[number].close()
-                self._scenes[number] = Scene(stylizer.network.mixed(strength=strength), background=True)
+                self._scenes[number] = self._scene(stylizer.network.mixed(strength=strength))
 
     def _save_still(self) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")

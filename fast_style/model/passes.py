@@ -25,7 +25,7 @@ MOST_PASSES = 8
 # Smallest side of a draft, px: networks take no smaller picture.
 SMALLEST_DRAFT = 16
 # Share of the draft where the photo is flat, and where it has much detail for this photo.
-FLAT_SHARE, DETAIL_SHARE = 0.7, 0.4
+FLAT_SHARE, DETAIL_SHARE = 0.7, 0.3
 # Radii of the blurs, px of the draft: of what counts as detail, and of the detail's surroundings.
 DETAIL_RADIUS, SURROUNDINGS_RADIUS = 2, 3
 # Detail at which the draft's share is least, in means over the photo, and a level that is added to it, for flat photos.

@@ -21,7 +21,6 @@ from fast_style.photos.jobs import STREAM, Job
 from fast_style.photos.ledger import Ledger, file_state
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import Budget, overlap
-from fast_style.stylize.checks import check_passes
 from fast_style.stylize.contract import Range
 from fast_style.stylize.masks import pair_masks
 from fast_style.stylize.options import Look, StyleOptions
@@ -43,18 +42,15 @@ class PhotoOptions(Look):
 
     Attributes:
         format: Format of standard output: PNG, JPEG, WEBP or TIFF.
-        passes: Number of passes, from coarse to fine; None takes the style's for the photo's size.
         max_pixels: Photos with more pixels are refused, before they are decoded.
     """
 
     format: str = "PNG"
-    passes: int | None = None
     max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         super().__post_init__()
-        check_passes(self.passes)
         if self.max_pixels < 1:
             raise InputError(f"the limit of {self.max_pixels} px refuses every photo; expected at least 1 px")
 

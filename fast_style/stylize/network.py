@@ -39,6 +39,7 @@ from fast_style.model import (
     find_reach,
     first_line,
     fixed_form,
+    join_passes,
     measure_form,
     noise_input,
     noise_tiles,
@@ -249,7 +250,7 @@ class FixedNetwork(Network):
         height, width = image.shape[2:]
         up, left = (place % self.stride for place in origin)
         if up or left:
-            sides = ((0, 0), (0, 0), (up, self.stride - up), (left, self.stride - left))
+            sides = ((0, 0), (0, 0), (up, -up % self.stride), (left, -left % self.stride))
             image, origin = np.pad(image, sides, mode="reflect"), (origin[0] - up, origin[1] - left)
         drawn = super().floats(image, origin=origin, keep_memory=keep_memory)
         return drawn[..., up : up + height, left : left + width]
@@ -432,21 +433,22 @@ class StyleNetwork(Network):
         """Return this network with fixed statistics. It is faster: normalizations are folded into convolutions.
 
         Args:
-            statistics: (2, C), see :meth:`measure`.
+            statistics: (2, C), see :meth:`measure`; or (N, 2, C), for a network that paints in N passes by itself.
             threads: CPU threads for one picture; None takes this network's number.
-            endless: Let the noise never repeat, for parts of a large picture.
+            endless: Let the noise never repeat, for parts of a large picture; for one pass only.
 
         Raises:
             ModelError: Statistics cannot be fixed.
         """
         # The first map of noise lies at the network's stride, the second at half of it.
         tiles = noise_tiles(self.chosen) if endless else []
-        graph = fixed_form(self.chosen, statistics, stride=self.stride, noise_given=bool(tiles))
+        of_passes = statistics.reshape(-1, *statistics.shape[-2:])
+        graphs = [fixed_form(self.chosen, each, stride=self.stride, noise_given=bool(tiles)) for each in of_passes]
         return FixedNetwork(
             contract=self.contract,
-            session=self._open(graph, threads),
+            session=self._open(graphs[0] if len(graphs) == 1 else join_passes(graphs), threads),
             device=self.device,
-            stride=self.stride,
+            stride=self.stride << (len(graphs) - 1),
             noise=tuple((tile, self.stride >> number) for number, tile in enumerate(tiles)),
         )
 

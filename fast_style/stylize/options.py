@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.model import Device
-from fast_style.stylize.checks import check_blend, check_quality, check_size
+from fast_style.stylize.checks import check_blend, check_passes, check_quality, check_size
 from fast_style.stylize.contract import Range
 from fast_style.stylize.stylizer import Stylizer
 
@@ -39,6 +39,7 @@ class Look:
         size: Shrink the long side to this many px, or None.
         blend: 0.0 is the original, 1.0 the full style.
         keep_colors: Take only brightness from the style.
+        passes: Number of passes, from coarse to fine; None takes the style's for the size.
         masks: Masks of the styles, see :func:`fast_style.stylize.masks.pair_masks`. Masks of a video may be videos;
             after the end of one, its last frame is used.
         quality: Quality of JPEG, WebP or a video, 1 to 100.
@@ -47,6 +48,7 @@ class Look:
     size: int | None = None
     blend: float = 1.0
     keep_colors: bool = False
+    passes: int | None = None
     masks: tuple[Path, ...] = ()
     quality: int = 92
 
@@ -54,4 +56,5 @@ class Look:
         """Raise InputError for a value out of range."""
         check_size(self.size)
         check_blend(self.blend)
+        check_passes(self.passes)
         check_quality(self.quality)

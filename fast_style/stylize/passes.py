@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from fast_style.images import Pixels, to_float
+from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.model.passes import (
     DETAIL_RADIUS,
     DETAIL_SHARE,
@@ -18,7 +20,12 @@ from fast_style.model.passes import (
     SURROUNDINGS_RADIUS,
     count_fitting,
 )
-from fast_style.stylize.rasters import OverRaster, Raster
+from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster
+
+if TYPE_CHECKING:
+    from fast_style.model import Statistics
+    from fast_style.stylize.masks import Mask
+    from fast_style.stylize.network import StyleNetwork
 
 # Largest long side of the map of the draft's share, px: finer detail than this of a large photo does not matter.
 _MAP_SIDE = 1024
@@ -43,6 +50,37 @@ def underpaint(stylize: Callable[[Raster], Pixels], photo: Raster, *, passes: in
         share = draft_share(to_float(shown.read((0, 0, *shown.size))))
         seen = OverRaster(copy, small, draft, share, 2 * coarser)
     return seen
+
+
+def measure_passes(network: StyleNetwork, photo: Pixels, *, passes: int, mask: Mask | None = None) -> Statistics:
+    """Measure the statistics of each pass over a photo, see :meth:`~fast_style.stylize.network.StyleNetwork.measure`.
+
+    Args:
+        network: One whose statistics can be fixed.
+        photo: (H, W, 3) uint8.
+        passes: Number of passes; a small photo takes fewer.
+        mask: (H, W), the weight of each pixel, not all zero.
+
+    Returns:
+        (N, 2, C) for N passes, for :meth:`~fast_style.stylize.network.StyleNetwork.fixed`.
+    """
+    measured: list[Statistics] = []
+
+    def measure(seen: Raster) -> NDArray[np.float32]:
+        image = to_float(seen.read((0, 0, *seen.size)))
+        weights = None
+        if mask is not None:
+            factor = math.ceil(photo.shape[0] / image.shape[2])
+            weights = np.asarray(Image.fromarray(np.asarray(mask, np.float32)).reduce(factor))[None, None]
+        measured.append(network.measure(image, mask=weights))
+        return image
+
+    def stylize(seen: Raster) -> Pixels:
+        image = measure(seen)
+        return to_uint8((network if mask is None else network.fixed(measured[-1])).floats(image))
+
+    measure(underpaint(stylize, ArrayRaster(photo), passes=passes))
+    return np.stack(measured)
 
 
 def draft_share(photo: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -94,7 +94,8 @@ class OverRaster:
 
     def _change(self, box: Box) -> NDArray[np.float32]:
         """What the draft changed in a part of the small photo."""
-        return np.subtract(_part(self.draft, box), self.small.read(box), dtype=np.float32)
+        change: NDArray[np.float32] = np.subtract(_part(self.draft, box), self.small.read(box), dtype=np.float32)
+        return change
 
     def shrunk(self, size: tuple[int, int]) -> ArrayRaster:
         """Mix the whole and resample it."""

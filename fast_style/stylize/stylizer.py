@@ -12,13 +12,14 @@ import numpy as np
 from PIL import Image
 
 from fast_style.errors import InputError
-from fast_style.images import Picture, Pixels, channels, fit, load_image, to_float
+from fast_style.images import Picture, Pixels, channels, fit, load_image
 from fast_style.model import Device, open_graph
 from fast_style.styles.mixture import find_mixture
 from fast_style.stylize.checks import check_blend, check_passes, check_size
 from fast_style.stylize.contract import Range, check_contract
 from fast_style.stylize.masks import networks_for_masks, paint_masked, read_mask
 from fast_style.stylize.network import StyleNetwork
+from fast_style.stylize.passes import measure_passes
 from fast_style.stylize.rasters import ArrayRaster
 from fast_style.stylize.tiles import stylize_bands
 
@@ -148,7 +149,8 @@ class Stylizer:
         if size is not None:
             picture = fit(picture, size)
         if masks:
-            return replace(picture, pixels=self._masked(picture.pixels, masks, blend, keep_colors))
+            pixels = self._masked(picture.pixels, masks, passes, blend=blend, keep_colors=keep_colors)
+            return replace(picture, pixels=pixels)
         bands = stylize_bands(
             self.network,
             ArrayRaster(picture.pixels),
@@ -172,13 +174,21 @@ class Stylizer:
         check_blend(blend)
         return self.network.frame(pixels, blend=blend, keep_colors=keep_colors)
 
-    def _masked(self, pixels: Pixels, masks: Mapping[str, str | Path], blend: float, keep_colors: bool) -> Pixels:
+    def _masked(
+        self,
+        pixels: Pixels,
+        masks: Mapping[str, str | Path],
+        passes: int | None,
+        *,
+        blend: float,
+        keep_colors: bool,
+    ) -> Pixels:
         size = pixels.shape[1], pixels.shape[0]
         read = [read_mask(path, size) for path in masks.values()]
-        photo, result = to_float(pixels), np.empty_like(pixels)
+        result, passes = np.empty_like(pixels), passes or self.network.count_passes(*size)
         # A generator, as each session keeps the memory of a picture.
         fixed = (
-            network.fixed(network.measure(photo, mask=mask[None, None]))
+            network.fixed(measure_passes(network, pixels, passes=passes, mask=mask))
             for network, mask in zip(networks_for_masks(self.network, masks, size), read, strict=True)
         )
         paint_masked(fixed, read, channels(pixels), channels(result), blend=blend, keep_colors=keep_colors)

@@ -132,3 +132,38 @@ def test_a_mask_that_has_grown_is_measured_anew(style: StyleNetwork) -> None:
     np.testing.assert_array_equal(begun.frame(photo("coffee")), expected.frame(photo("coffee")))
     mask[:, :60] = 1
     assert scene.style(frame, mask) is begun
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3])
+def test_a_frame_is_painted_in_the_same_passes_as_a_photo(style: StyleNetwork, passes: int) -> None:
+    frame = photo("china", 320, 200)
+    scene = Scene(style, passes=passes)
+    painted = scene.style(channels(frame)).frame(frame).astype(int)
+    apart = [
+        np.abs(painted - np.asarray(Stylizer("great-wave-tiny", threads=1)(frame, passes=other))).mean()
+        for other in (1, 2, 3)
+    ]
+    assert apart[passes - 1] < 0.5  # a photo's drafts are rounded to 8 bits
+    assert all(distance > 2 for other, distance in enumerate(apart, 1) if other != passes)
+
+
+def test_by_default_a_film_is_painted_in_as_many_passes_as_a_photo_of_its_size(style: StyleNetwork) -> None:
+    frame = photo("china", 320, 200)
+    by_default, in_two = (Scene(style, passes=passes).style(channels(frame)).frame(frame) for passes in (None, 2))
+    assert np.array_equal(by_default, in_two)
+
+
+def test_strokes_of_every_pass_move_with_the_camera(style: StyleNetwork) -> None:
+    height, width, step = 900, 1200, 48
+    wide = photo("china", width + step, height)
+    before, after = wide[:, :width], wide[:, step:]
+    network = Scene(style, passes=3).style(channels(before))
+    painted = [np.empty((3, height, width), np.uint8) for _ in range(3)]
+    network.planes(channels(before), painted[0])
+    network.planes(channels(after), painted[1], origin=(0, step))
+    network.planes(channels(after), painted[2])  # as if the camera stood still
+    rows, left, right = slice(440, 460), 560, 640  # farther from the borders than the first pass sees
+    shown = painted[0][:, rows, left + step : right + step].astype(int)
+    with_it, without = (np.abs(shown - picture[:, rows, left:right]).mean() for picture in painted[1:])
+    assert with_it < 0.2
+    assert without > 1

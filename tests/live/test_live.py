@@ -297,3 +297,28 @@ def test_the_dark_rim_of_text_lies_around_it() -> None:
     dark, light = (np.flatnonzero(found.any(axis=(0, 2))) for found in (picture < 100, picture > 200))
     assert 0 < light[0] - dark[0] <= 3
     assert 0 < dark[-1] - light[-1] <= 3
+
+
+@pytest.mark.parametrize(
+    ("period", "asked", "painted"),
+    [(60.0, None, 3), (1e-9, None, 1), (1e-9, 2, 2)],
+    ids=["a slow camera", "a fast camera", "a number that was asked for"],
+)
+def test_a_camera_is_painted_in_as_many_passes_as_keep_up(
+    period: float, asked: int | None, painted: int, make_clip: Make
+) -> None:
+    said: list[str] = []
+    with closing(Capture(str(make_clip(frames=moving_square(2, 640, 480))))) as capture:
+        capture.period = period
+        live = Live(
+            capture,
+            [Stylizer("great-wave-tiny")],
+            None,
+            controls=Controls(),
+            options=LiveOptions(passes=asked, seconds=0.0),
+            say=said.append,
+        )
+        live.run()
+    assert live.passes == painted
+    expected = [f"painting in {passes} of 3 passes, to keep up; --passes sets their number" for passes in (2, 1)]
+    assert said == (expected if painted == 1 else [])
