@@ -159,10 +159,10 @@ def _resized(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
 
 
 def _transposed(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
-    stride = _first(node, "strides", 1)
-    if sizes.kernel(node) != stride:
-        raise ModelError("a transposed convolution that overlaps is unknown here")
-    return _shifted(node, _enlarged(sources[0], stride), -_first(node, "pads", 0))
+    (source,), stride = sources, _first(node, "strides", 1)
+    # Cell i adds to the kernel's size of cells, from i · stride on: the first that adds to a cell lies farthest before.
+    before = source.before + source.cell * Fraction(sizes.kernel(node) - 1, stride)
+    return _shifted(node, Seen(source.cell / stride, before, source.after), -_first(node, "pads", 0))
 
 
 def _padded(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:

@@ -116,26 +116,31 @@ class Noise(nn.Module):
         return features + self.scale * noise
 
 
-class PixelShuffle(nn.Module):
-    """A pixel shuffle to three channels, as a transposed convolution with ones and zeros.
+class SmoothShuffle(nn.Module):
+    """A pixel shuffle by 2 to three channels, filtered so that it draws no mesh, as one transposed convolution.
 
-    The numbers are the same to the bit, and a frame takes 2 to 10 % less time: runtimes shuffle on one core and
-    convolve on all.
-
-    Args:
-        factor: Factor of the size; the features have three times its square as channels.
+    The filter is (-1, 5, 5, -1) / 8 down and across. Its even taps have the same sum as its odd ones, so flat features
+    become flat pictures as behind :func:`average_phases`. But where a mean of two pixels leaves 0.71 of the amplitude
+    of a pattern of 4 px, this leaves 1.06, and 0.88 instead of 0.5 of one of 3 px.
     """
 
-    def __init__(self, factor: int) -> None:
+    TAPS = (-0.125, 0.625, 0.625, -0.125)
+
+    def __init__(self) -> None:
         super().__init__()
-        self.factor = factor
-        self.places: Tensor
-        places = torch.eye(3)[:, None, :, None, None] * torch.eye(factor**2).reshape(1, -1, 1, factor, factor)
-        self.register_buffer("places", places.flatten(0, 1), persistent=False)
+        taps = torch.tensor(self.TAPS)
+        kernels = torch.zeros(3, 2, 2, 3, 5, 5)
+        for channel in range(3):
+            for row in range(2):
+                for column in range(2):
+                    place = kernels[channel, row, column, channel]
+                    place[row : row + 4, column : column + 4] = torch.outer(taps, taps)
+        self.kernels: Tensor
+        self.register_buffer("kernels", kernels.flatten(0, 2), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, 3 · factor², H, W) to (N, 3, factor · H, factor · W)."""
-        return F.conv_transpose2d(features, self.places, stride=self.factor)
+        """(N, 12, H, W) to (N, 3, 2H - 1, 2W - 1)."""
+        return F.conv_transpose2d(features, self.kernels, stride=2, padding=2)
 
 
 def upsampling(inputs: int, outputs: int, *, bias: bool = True) -> nn.ConvTranspose2d:
@@ -183,7 +188,7 @@ class HalfSizeEnd(nn.Module):
         self.merge = ConvNormBlock(half, half, 3)
         self.head = nn.Conv2d(half, 3 * 2 * 2, 3, padding=1)
         initialize_smooth_shuffle(self.head, factor=2)
-        self.shuffle = PixelShuffle(2)
+        self.shuffle = SmoothShuffle()
 
     def forward(self, features: Tensor, image: Tensor, condition: Condition) -> Tensor:
         """Draw the picture.
@@ -199,7 +204,8 @@ class HalfSizeEnd(nn.Module):
         up = average_phases(self.up(F.pad(features, (1, 0, 1, 0), mode="reflect")))
         halved = self.norm(up + self.photo(image), *condition.layer("norm"))
         merged = self.merge(F.relu(halved), condition.part("merge"))
-        return average_phases(self.shuffle(self.head(merged)))
+        picture: Tensor = self.shuffle(self.head(merged))
+        return picture
 
 
 class RealtimeNetwork(TransformerNetwork):

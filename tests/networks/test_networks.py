@@ -22,7 +22,7 @@ from fast_style.networks import (
     record_statistics,
     restore_network,
 )
-from fast_style.networks.realtime import Noise, PixelShuffle, initialize_smooth_shuffle
+from fast_style.networks.realtime import Noise, SmoothShuffle, initialize_smooth_shuffle
 from fast_style.styles.catalog import find_style
 
 Load = Callable[..., Tensor]
@@ -157,10 +157,18 @@ def test_a_tile_with_its_origin_and_the_wholes_statistics_equals_its_place_in_th
             assert not torch.allclose(network(tile, Condition(statistics=held))[inner], expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("factor", [2, 4])
-def test_pixels_are_put_in_place_as_a_pixel_shuffle_puts_them(factor: int) -> None:
-    features = torch.randn(2, 3 * factor**2, 5, 7)
-    assert torch.equal(PixelShuffle(factor)(features), F.pixel_shuffle(features, factor))
+def test_pixels_are_put_in_place_as_a_pixel_shuffle_puts_them_and_filtered() -> None:
+    features = torch.randn(2, 12, 9, 11)
+    taps = torch.tensor(SmoothShuffle.TAPS)
+    kernel = torch.outer(taps, taps).expand(3, 1, 4, 4)
+    expected = F.conv2d(F.pad(F.pixel_shuffle(features, 2), (1,) * 4), kernel, groups=3)
+    torch.testing.assert_close(SmoothShuffle()(features), expected)
+
+
+def test_flat_features_become_a_flat_picture() -> None:
+    features = torch.randn(1, 12, 1, 1).expand(1, 12, 9, 11)
+    inside = SmoothShuffle()(features)[..., 2:-2, 2:-2]
+    torch.testing.assert_close(inside, inside[..., :1, :1].expand_as(inside))
 
 
 # Levels of 255: 11.4, 14.6 and 20.9; where nothing is around the features 13.9, 17.0 and 25.5.
