@@ -4,7 +4,7 @@ from fast_style.model.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read
 from fast_style.model.cost import measure_cost
 from fast_style.model.metadata import COST_SIZE, describe_model
 from fast_style.model.opening import Feed, Graph, open_graph
-from fast_style.model.painting import join_passes
+from fast_style.model.painting import join_passes, mixing_form
 from fast_style.model.reach import find_reach
 from fast_style.model.session import PROVIDERS, Device, core_count, engine_errors, first_line, open_session
 from fast_style.model.signature import INPUT, OUTPUT, Signature, Value, show_shape
@@ -72,6 +72,7 @@ __all__ = [
     "join_passes",
     "measure_cost",
     "measure_form",
+    "mixing_form",
     "noise_input",
     "noise_tiles",
     "open_graph",

@@ -14,7 +14,16 @@ import numpy as np
 
 from fast_style.errors import ModelError
 from fast_style.model.checksum import CHECKSUM_KEY
-from fast_style.model.editing import FLOAT, GraphEdit, make_node, parse_model, read_metadata, write_metadata
+from fast_style.model.editing import (
+    FLOAT,
+    GraphEdit,
+    add_input,
+    make_node,
+    parse_model,
+    read_metadata,
+    set_output,
+    write_metadata,
+)
 from fast_style.model.passes import (
     COARSEST_KEY,
     DETAIL_RADIUS,
@@ -93,6 +102,28 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
     metadata = {key: value for key, value in read_metadata(models[-1]).items() if key not in changed}
     write_metadata(joined, {**metadata, PASSES_KEY: str(len(models))})
     return bytes(joined.SerializeToString())
+
+
+def mixing_form() -> bytes:
+    """Make a graph that mixes a draft with a photo, for programs that run a style's passes themselves.
+
+    It takes ``photo`` (1, 3, H, W), and ``small`` and ``draft`` (1, 3, ⌈H / 2⌉, ⌈W / 2⌉): the photo at half the size,
+    and what the style painted of it. It gives ``seen`` (1, 3, H, W), for the next pass. All are float32, RGB in [0, 1].
+    """
+    from onnx import GraphProto, helper
+
+    graph = GraphProto(name="mixing")
+    for name, sides in (("photo", ("h", "w")), ("small", ("h2", "w2")), ("draft", ("h2", "w2"))):
+        add_input(graph, name, FLOAT, [1, 3, *sides])
+    set_output(graph, "seen", [1, 3, "h", "w"])
+    edit = GraphEdit(graph)
+    _add_constants(edit)
+    prefix = f"{_PREFIX}0."
+    edit.append(make_node("Shape", ["photo"], [f"{prefix}size"], start=2, end=4))
+    edit.append(*_share("small", prefix), *_mix("draft", "small", "photo", "seen", prefix))
+    edit.apply()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return bytes(model.SerializeToString())
 
 
 def _sides(graph: GraphProto) -> tuple[int | None, ...]:

@@ -339,14 +339,16 @@ class StyleNetwork(Network):
         return int(self.metadata.get("stride", 1))
 
     def count_passes(self, width: int, height: int) -> int:
-        """Return in how many passes to paint a photo of this size, px, see :mod:`fast_style.model.passes`.
+        """Return in how many passes to paint a photo of this size, px, see :mod:`fast_style.model.passes`."""
+        return 1 if self.coarsest is None else count_passes(max(width, height), self.coarsest)
 
-        A file that paints in passes by itself is run once.
-        """
+    @property
+    def coarsest(self) -> int | None:
+        """Long side of the first pass, px; None for a file that paints in passes by itself and is run once."""
         if self.contract.passes > 1:
-            return 1
+            return None
         coarsest = self.metadata.get(COARSEST_KEY, "")
-        return count_passes(max(width, height), int(coarsest) if coarsest.isdigit() else COARSEST_UNTRAINED)
+        return int(coarsest) if coarsest.isdigit() and int(coarsest) else COARSEST_UNTRAINED
 
     @property
     def content(self) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError, WebError
-from fast_style.model import without_defaults
+from fast_style.model import mixing_form, without_defaults
 from fast_style.stylize.stylizer import Stylizer
 
 # The page is tested with this version of onnxruntime-web, and only with it.
@@ -82,6 +82,7 @@ def write_page(
                 target.write_bytes(without_defaults(stylizer.network.content))
             else:
                 shutil.copyfile(stylizer.style.path, target)
+        (page / "mixing.onnx").write_bytes(mixing_form())
         listing = [_entry(stylizer) for stylizer in opened]
         (page / "styles.json").write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if out.exists():
@@ -152,6 +153,7 @@ def _entry(stylizer: Stylizer) -> dict[str, Any]:
         "styles": list(stylizer.network.styles),
         "strength": stylizer.network.has_strength,
         "smallest": stylizer.network.contract.smallest,
+        "coarsest": stylizer.network.coarsest,
     }
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from fast_style import Stylizer
-from fast_style.images import Pixels
+from fast_style.images import Pixels, to_uint8
 from fast_style.model import give_styles, read_checked, read_sets, with_metadata
 from fast_style.styles.catalog import find_style
 from fast_style.web import serve_page, write_page
@@ -117,6 +117,39 @@ def test_photo_is_painted_as_by_the_python_runtime(
         choose(page, frame, tmp_path)
         page.locator(f"#canvas[aria-label*='{frame.shape[1]} by {frame.shape[0]} pixels']").wait_for()
         assert np.abs(shown(page).astype(int) - stylizer.frame(frame).astype(int)).max() <= 1
+
+
+def test_photo_is_painted_in_the_passes_of_the_python_runtime(
+    browser: Any, tmp_path: Path, load: Callable[..., Any]
+) -> None:
+    if not RUNTIME.is_dir():
+        pytest.skip("needs 'npm install' in tests/deploy")
+    style, frame = Stylizer("udnie-tiny"), to_uint8(load("coffee", (330, 221)).numpy())
+    with serve_page(write_page(["udnie-tiny"], tmp_path / "page", runtime=RUNTIME), port=0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        page = open_page(browser)
+        page.goto(f"http://localhost:{server.server_address[1]}/")
+        wait_for(page, "#status", "Ready.")
+        choose(page, frame, tmp_path)
+
+        def differ(passes: int | None) -> float:
+            """The share of values that are more than a level apart, once the page has painted that often."""
+            expected, share = np.asarray(style(frame, passes=passes)).astype(int), 1.0
+            for _ in range(PATIENCE // 100):
+                share = float((np.abs(shown(page) - expected) > 1).mean())
+                if share < 1e-3:
+                    break
+                page.wait_for_timeout(100)
+            return share
+
+        assert differ(None) < 1e-3
+        for passes in (1, 3, 4):
+            page.locator("#passes").fill(str(passes))
+            assert differ(passes) < 1e-3
+        page.context.close()
+        server.shutdown()
+        thread.join()
 
 
 def test_blend_and_colors_are_those_of_the_python_runtime(
@@ -277,7 +310,7 @@ def test_the_keyboard_alone_reaches_every_control_and_shows_where_it_is(
     choose(page, frames[0], tmp_path)
     page.evaluate("document.activeElement.blur()")
     reached = []
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         # The file's own input is invisible; its label stands for it.
         reached.append(
@@ -289,7 +322,7 @@ def test_the_keyboard_alone_reaches_every_control_and_shows_where_it_is(
                 }"""
             )
         )
-    names = ["file", "camera", "style", "blend", "colors", "size", "quality", "save", "fullscreen"]
+    names = ["file", "camera", "style", "passes", "blend", "colors", "size", "quality", "save", "fullscreen"]
     assert reached == [[name, [name]] for name in names]
     page.locator("#blend").focus()
     page.keyboard.press("ArrowLeft")
@@ -309,7 +342,12 @@ def test_a_screen_reader_finds_names_roles_and_states(page: Any, frames: list[Pi
     for role, name in (
         *[("button", name) for name in ("Choose a photo", "Start the camera", "Save the picture", "Full screen")],
         *[("combobox", name) for name in ("Style", "Long side", "Save as")],
-        *[("slider", "Blend"), ("checkbox", "Keep the photo's colors"), ("heading", "fast-style")],
+        *[
+            ("slider", "Passes"),
+            ("slider", "Blend"),
+            ("checkbox", "Keep the photo's colors"),
+            ("heading", "fast-style"),
+        ],
         ("image", "photo painted as small, 128 by 96 pixels"),
     ):
         assert (role, name) in found, (role, name)

@@ -21,6 +21,7 @@ from fast_style.model import (
     fixed_form,
     join_passes,
     measure_form,
+    mixing_form,
     open_session,
     read_checked,
     read_sets,
@@ -168,3 +169,19 @@ def test_a_style_that_says_where_its_first_pass_begins_does_not_say_so_joined(tm
     path = write_style(tmp_path / "coarse.onnx", "negative", coarsest="160")
     metadata = read_metadata(onnx.load_model_from_string(join_passes([path.read_bytes()] * 2)))
     assert metadata == {"producer": "fast-style", "passes": "2"}
+
+
+@pytest.mark.parametrize("size", [(96, 128), (97, 131)])
+def test_the_graph_that_mixes_a_draft_does_so_as_training(size: tuple[int, int]) -> None:
+    photo = torch.rand(1, 3, *size)
+    pictures: list[torch.Tensor] = []
+
+    def inverted(image: torch.Tensor) -> torch.Tensor:
+        pictures.append(image)
+        return 1 - image
+
+    expected = add_draft(inverted, photo, 2)
+    (small,) = pictures
+    feeds = {"photo": photo.numpy(), "small": small.numpy(), "draft": (1 - small).numpy()}
+    (seen,) = open_session(mixing_form()).run(None, feeds)
+    assert np.abs(seen - expected.numpy()).max() < 1e-5

@@ -6,6 +6,7 @@ const context = canvas.getContext("2d");
 const scratch = document.createElement("canvas");
 const AUTOMATIC = { photo: 960, camera: 320 };
 const HALF_RANGE = 20; // steps of the strength's slider for two doublings: 0.25 to 4
+const SMALLEST_DRAFT = 16; // px
 const files = new Map(); // what styles.json says of each file
 
 let source = null; // {kind: "photo" | "camera", element, width, height, name}
@@ -50,7 +51,7 @@ function wire() {
   $("blend").addEventListener("input", () => { showBlend(); refresh(); });
   $("style").addEventListener("change", showMixture);
   for (const id of ["style", "size"]) $(id).addEventListener("change", () => { photoNumber++; refresh(); });
-  for (const id of ["mixture", "strength"]) $(id).addEventListener("input", () => { photoNumber++; showStrength(); refresh(); });
+  for (const id of ["mixture", "strength", "passes"]) $(id).addEventListener("input", () => { photoNumber++; showStrength(); showPasses(); refresh(); });
   showMixture();
   $("colors").addEventListener("change", refresh);
   $("save").addEventListener("click", save);
@@ -155,7 +156,7 @@ function refresh() {
   const id = { kind: source.kind, width, height };
   const blend = Number($("blend").value) / 100;
   const file = files.get($("style").value);
-  const told = { weights: weights(), strength: file.strength ? strength() : null, smallest: file.smallest };
+  const told = { weights: weights(), strength: file.strength ? strength() : null, smallest: file.smallest, passes: passes(file, width, height) };
   worker.postMessage({ id, style: $("style").value, told, key, pixels, width, height, blend, colors: $("colors").checked }, [pixels]);
 }
 
@@ -233,7 +234,7 @@ function download(blob, name) {
 
 /** Sliders for the styles in the chosen file: the first one counts, until they are moved. */
 function showMixture() {
-  const { styles, strength } = files.get($("style").value);
+  const { styles, strength, coarsest } = files.get($("style").value);
   const rows = styles.map((name, number) => {
     const slider = Object.assign(document.createElement("input"), { type: "range", min: 0, max: 100, value: number ? 0 : 100 });
     const row = document.createElement("label");
@@ -243,6 +244,7 @@ function showMixture() {
   $("mixture").replaceChildren($("mixture").firstElementChild, ...rows);
   $("mixture").hidden = styles.length < 2;
   $("strength-row").hidden = !strength;
+  $("passes-row").hidden = coarsest === null;
 }
 
 /** Shares of the styles in the chosen file, which sum to 1. */
@@ -259,6 +261,19 @@ function strength() {
 function showStrength() {
   $("strength-value").textContent = strength().toFixed(2);
   $("strength").setAttribute("aria-valuetext", $("strength-value").textContent);
+}
+
+/** In how many passes to paint, from coarse to fine: as fast_style.model.passes counts them. */
+function passes(file, width, height) {
+  if (file.coarsest === null) return 1;
+  const usual = 1 + Math.max(0, Math.round(Math.log2(Math.max(width, height) / file.coarsest)));
+  const fitting = 1 + Math.max(0, Math.floor(Math.log2(Math.min(width, height) / SMALLEST_DRAFT)));
+  return Math.min(Number($("passes").value) || usual, fitting);
+}
+
+function showPasses() {
+  $("passes-value").textContent = Number($("passes").value) || "auto";
+  $("passes").setAttribute("aria-valuetext", Number($("passes").value) || "automatic");
 }
 
 function showBlend() {

@@ -1,5 +1,5 @@
 // Runs the styles, away from the page's own thread. Messages in: {id, style, told, key, pixels, width, height, blend,
-// colors}, told being {weights, strength, smallest}; messages out: {ready} once, then {id, pixels, milliseconds} or {id, error}.
+// colors}, told being {weights, strength, smallest, passes}; messages out: {ready} once, then {id, pixels, milliseconds} or {id, error}.
 
 const sessions = new Map();
 let ort, providers;
@@ -49,29 +49,60 @@ function openSession(style) {
 async function stylize(style, told, photo, width, height) {
   if (Math.min(width, height) < told.smallest) throw new Error(`A picture needs ${told.smallest} px on each side.`);
   const session = await openSession(style);
-  const area = width * height;
-  const planes = new Float32Array(3 * area);
-  for (let i = 0, p = 0; i < area; i++, p += 4) {
-    planes[i] = photo[p] / 255;
-    planes[i + area] = photo[p + 1] / 255;
-    planes[i + 2 * area] = photo[p + 2] / 255;
-  }
-  const image = new ort.Tensor("float32", planes, [1, 3, height, width]);
-  const feeds = { image };
+  const feeds = {};
   if (session.inputNames.includes("styles")) feeds.styles = new ort.Tensor("float32", Float32Array.from(told.weights), [1, told.weights.length]);
   if (told.strength !== null) feeds.strength = new ort.Tensor("float32", [told.strength], [1, 1]);
-  const found = await session.run(feeds);
-  const stylized = found[session.outputNames[0]];
-  const out = new Uint8ClampedArray(4 * area);
-  const data = stylized.data;
-  for (let i = 0, p = 0; i < area; i++, p += 4) {
-    out[p] = Math.floor(data[i] * 255 + 0.5);
-    out[p + 1] = Math.floor(data[i + area] * 255 + 0.5);
-    out[p + 2] = Math.floor(data[i + 2 * area] * 255 + 0.5);
-    out[p + 3] = 255;
+  const planes = new Uint8ClampedArray(3 * width * height);
+  for (let i = 0, p = 0; p < photo.length; i++, p += 4) for (let c = 0; c < 3; c++) planes[i + c * width * height] = photo[p + c];
+  // From coarse to fine; everything between two passes is rounded to 8 bits, as in the Python runtime.
+  let small, draft;
+  for (let pass = told.passes - 1; pass >= 0; pass--) {
+    const copy = tensor(...reduced(planes, width, height, 2 ** pass));
+    let image = copy;
+    if (draft) {
+      const { seen } = await (await openSession("mixing.onnx")).run({ photo: copy, small, draft });
+      image = tensor(bytes(seen), seen.dims[3], seen.dims[2]);
+      seen.dispose();
+    }
+    const found = (await session.run({ ...feeds, image }))[session.outputNames[0]];
+    [small, draft] = [copy, tensor(bytes(found), found.dims[3], found.dims[2])];
+    found.dispose();
   }
-  stylized.dispose();
+  const out = new Uint8ClampedArray(photo.length).fill(255);
+  for (let i = 0, p = 0; p < out.length; i++, p += 4) for (let c = 0; c < 3; c++) out[p + c] = Math.round(draft.data[i + c * width * height] * 255);
   return out;
+}
+
+/** Planes of bytes as an input. */
+function tensor(planes, width, height) {
+  const values = new Float32Array(planes.length);
+  for (let i = 0; i < planes.length; i++) values[i] = planes[i] / 255;
+  return new ort.Tensor("float32", values, [1, 3, height, width]);
+}
+
+/** An output as planes of bytes. */
+function bytes({ data }) {
+  const planes = new Uint8ClampedArray(data.length);
+  for (let i = 0; i < data.length; i++) planes[i] = Math.floor(data[i] * 255 + 0.5);
+  return planes;
+}
+
+/** Average squares of pixels, smaller at the right and the bottom; as Pillow's reduce. */
+function reduced(planes, width, height, factor) {
+  if (factor === 1) return [planes, width, height];
+  const [columns, rows] = [Math.ceil(width / factor), Math.ceil(height / factor)];
+  const small = new Uint8ClampedArray(3 * columns * rows);
+  for (let c = 0, i = 0; c < 3; c++) {
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++, i++) {
+        const [bottom, right] = [Math.min(height, (row + 1) * factor), Math.min(width, (column + 1) * factor)];
+        let sum = 0;
+        for (let y = row * factor; y < bottom; y++) for (let x = column * factor; x < right; x++) sum += planes[(c * height + y) * width + x];
+        small[i] = Math.floor(sum / ((bottom - row * factor) * (right - column * factor)) + 0.5);
+      }
+    }
+  }
+  return [small, columns, rows];
 }
 
 /** Keep the photo's colors where asked (brightness from the style, BT.601), then blend; as the Python runtime. */
