@@ -66,7 +66,7 @@ class Entry:
             "cut": "box" in painting,
             "date": self.card.get("date", ""),
             "styles": self.card.get("styles", []),
-            "learned_strength": self.card.get("recipe", {}).get("learn_strength", False),
+            "learned_strength": self.card.get("recipe", self.card.get("imitation", {})).get("learn_strength", False),
             "adapter": self.own and self.path.with_suffix(ADAPTER_SUFFIX).is_file(),
         }
 

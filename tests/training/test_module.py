@@ -99,9 +99,11 @@ def test_the_loss_that_a_module_is_given_stays_the_pictures_own(picture_loss: Pe
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
 def test_the_recipe_and_calibration_of_a_shipped_card_load_and_read_the_same(path: Path) -> None:
     card = json.loads(path.read_text(encoding="utf-8"))
-    if "passes" in card["recipe"]:  # others are records of an earlier objective
-        recipe = Recipe.from_dict(card["recipe"])
-        assert json.loads(json.dumps(recipe.as_dict())) == card["recipe"]
+    if "recipe" not in card:
+        assert card["imitation"]["steps"] > 0
+        return
+    recipe = Recipe.from_dict(card["recipe"])
+    assert json.loads(json.dumps(recipe.as_dict())) == card["recipe"]
     for units in card["calibrations"].values():
         assert Calibration(**units).as_dict() == units
 
