@@ -370,7 +370,8 @@ def _text(asked: dict[str, Any], name: str, default: str) -> str:
 
 def _choice(asked: dict[str, Any]) -> Choice:
     """Read what is chosen of a file."""
-    return Choice(_text(asked, "part", "") or None, _number(asked, "strength", 1.0))
+    passes = int(_number(asked, "passes", 0)) or None
+    return Choice(_text(asked, "part", "") or None, _number(asked, "strength", 1.0), passes)
 
 
 def _number(asked: dict[str, Any], name: str, default: float) -> float:

@@ -28,15 +28,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Choice:
-    """What is chosen of a file.
+    """What is chosen of a file, and how it paints.
 
     Attributes:
         style: One of the styles in it, or None for a file of one, or the first.
         strength: 0.25 to 4, for files that have learned it.
+        passes: Number of passes, from coarse to fine; None takes the style's for the picture's size.
     """
 
     style: str | None = None
     strength: float = 1.0
+    passes: int | None = None
 
     def of(self, stylizer: Stylizer) -> Stylizer:
         """Return a file's style as it is chosen.
@@ -44,7 +46,7 @@ class Choice:
         Raises:
             InputError: The file holds no such style, or its styles learned no such strength.
         """
-        if self == DEFAULT:
+        if (self.style, self.strength) == (None, 1.0):
             return stylizer
         return stylizer.mixed(None if self.style is None else {self.style: 1.0}, self.strength)
 
@@ -70,7 +72,8 @@ class Painter:
     ) -> Picture:
         """Paint a picture; arguments and errors as of :class:`Stylizer`."""
         with self._turn:
-            return choice.of(self._stylizer(name)).picture(picture, blend=blend, keep_colors=colors)
+            stylizer = choice.of(self._stylizer(name))
+            return stylizer.picture(picture, blend=blend, keep_colors=colors, passes=choice.passes)
 
     def card(self, name: str, photo: Path | None) -> Path:
         """Return the picture of a style's card: what it makes of a photo, or of a landscape."""
@@ -171,7 +174,8 @@ class Films:
         try:
             from fast_style.films.video import VideoOptions, stylize_video
 
-            stylizer, options = choice.of(Stylizer(style, threads=1)), VideoOptions(size=size)
+            options = VideoOptions(size=size, passes=choice.passes)
+            stylizer = choice.of(Stylizer(style, threads=1))
             report = stylize_video(source, film.target, stylizer, options, progress=move)
             state = "stopped" if report.interrupted else "done"
         except FastStyleError as error:

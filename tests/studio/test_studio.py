@@ -501,6 +501,19 @@ def test_a_photo_is_painted_as_by_the_runtime(client: Client, library: Library) 
     assert client.refused("GET", "/api/styles/udnie/paint?photo=..%2ftoken")[0] == 400
 
 
+def test_a_photo_is_painted_in_the_passes_that_are_asked_for(client: Client, library: Library) -> None:
+    photo = client.post("/api/tries?name=noise.png", picture(192, 128, "PNG"))
+    path = f"/api/styles/udnie-tiny/paint?photo={photo['id']}"
+    expected = [
+        np.asarray(Stylizer("udnie-tiny")(library.place("tries") / photo["id"], passes=passes)).astype(int)
+        for passes in (1, 3)
+    ]
+    for asked, same, other in (("", 0, 1), ("&passes=0", 0, 1), ("&passes=3", 1, 0)):
+        painted = np.asarray(Image.open(io.BytesIO(client.get(path + asked)))).astype(int)
+        assert np.abs(painted - expected[same]).mean() < 6 < np.abs(painted - expected[other]).mean()  # JPEG's
+    assert "Passes is 9; expected 1 to 8" in client.refused("GET", f"{path}&passes=9")[1]
+
+
 def test_one_of_several_styles_is_painted_at_a_strength(client: Client, library: Library) -> None:
     shown = {style["name"]: style for style in client.get("/api/state")["styles"]}
     assert "udnie" in shown["ten"]["styles"]

@@ -389,8 +389,8 @@ async function start() {
 
 const cardOf = (style) => `/api/styles/${style.name}/card?v=${encodeURIComponent(style.date + style.steps)}${tried?.kind === "photo" ? `&photo=${tried.preview}` : ""}`;
 const partTitle = (part) => styleOf(part)?.title ?? part;
-/** What is chosen of a file that holds several styles, or has learned a strength. */
-const chosenOf = (style) => (style.styles.length > 1 && style.styles.includes($("part").value) ? `&part=${encodeURIComponent($("part").value)}` : "") + (style.learned_strength ? `&strength=${strengthOf($("paint-strength").value)}` : "");
+/** What is chosen of a file that holds several styles, or has learned a strength, and in how many passes it paints. */
+const chosenOf = (style) => (style.styles.length > 1 && style.styles.includes($("part").value) ? `&part=${encodeURIComponent($("part").value)}` : "") + (style.learned_strength ? `&strength=${strengthOf($("paint-strength").value)}` : "") + `&passes=${$("passes").value}`;
 const paintPath = (name, size) => `/api/styles/${name}/paint?photo=${tried.id}&size=${size}&blend=${$("blend").value / 100}&colors=${Number($("colors").checked)}${chosenOf(styleOf(name))}`;
 
 function exportsOf(style) {
@@ -629,8 +629,13 @@ $("scrub").addEventListener("input", () => {
   const run = state.runs.find((one) => one.name === shown);
   if (run) showPreviews(run);
 });
-for (const id of ["style", "part", "paint-strength", "compare", "blend", "colors"]) when($(id), "change", showTry);
+for (const id of ["style", "part", "paint-strength", "compare", "passes", "blend", "colors"]) when($(id), "change", showTry);
 $("blend").addEventListener("input", () => put("blend-value", `${$("blend").value} %`));
+$("passes").addEventListener("input", () => {
+  const passes = Number($("passes").value) ? $("passes").value : null;
+  put("passes-value", passes ?? "auto");
+  $("passes").setAttribute("aria-valuetext", passes ?? "automatic");
+});
 $("paint-strength").addEventListener("input", () => showStrength("paint-strength"));
 when($("camera"), "click", () => (camera ? stopCamera() : startCamera()));
 when($("film-stop"), "click", () => write(`/api/films/${tried.id}/stop`));
