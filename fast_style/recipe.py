@@ -110,7 +110,7 @@ class Recipe:
     vgg: str = "caffe-vgg19"
     objective: Objective = BOLD
     passes: int = 3
-    kept: float = 0.45
+    kept: float = 0.4
     border_weight: float = 30.0
     steady_weight: float = 0.0
     steady_since: float = 0.6

@@ -125,8 +125,8 @@ BOLD = Objective(
     content_weight=0.5,
     style_weight=10.0,
     tv_weight=0.1,
-    color_weight=4.0,
-    places_weight=1.5,
-    similarity_weight=12.0,
+    color_weight=6.0,
+    places_weight=2.0,
+    similarity_weight=16.0,
     tone_weight=3.0,
 )

@@ -98,7 +98,7 @@ def test_a_share_of_the_photo_that_there_is_not_is_refused(value: float) -> None
 
 
 def test_our_own_networks_keep_a_share_of_the_photo_and_the_peers_has_its_weights() -> None:
-    assert {Recipe(name).kept for name in ("fast", "tiny", "fine")} == {0.45}
+    assert {Recipe(name).kept for name in ("fast", "tiny", "fine")} == {0.4}
     assert Recipe("johnson").kept == 0.0
 
 
