@@ -24,7 +24,6 @@ from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster
 
 if TYPE_CHECKING:
     from fast_style.model import Statistics
-    from fast_style.stylize.masks import Mask
     from fast_style.stylize.network import StyleNetwork
 
 # Largest long side of the map of the draft's share, px: finer detail than this of a large photo does not matter.
@@ -52,14 +51,16 @@ def underpaint(stylize: Callable[[Raster], Pixels], photo: Raster, *, passes: in
     return seen
 
 
-def measure_passes(network: StyleNetwork, photo: Pixels, *, passes: int, mask: Mask | None = None) -> Statistics:
+def measure_passes(
+    network: StyleNetwork, photo: Pixels, *, passes: int, mask: NDArray[np.float32] | None = None
+) -> Statistics:
     """Measure the statistics of each pass over a photo, see :meth:`~fast_style.stylize.network.StyleNetwork.measure`.
 
     Args:
         network: One whose statistics can be fixed.
         photo: (H, W, 3) uint8.
         passes: Number of passes; a small photo takes fewer.
-        mask: (H, W), the weight of each pixel, not all zero.
+        mask: (H, W) float32, the weight of each pixel, not all zero.
 
     Returns:
         (N, 2, C) for N passes, for :meth:`~fast_style.stylize.network.StyleNetwork.fixed`.
@@ -71,7 +72,7 @@ def measure_passes(network: StyleNetwork, photo: Pixels, *, passes: int, mask: M
         weights = None
         if mask is not None:
             factor = math.ceil(photo.shape[0] / image.shape[2])
-            weights = np.asarray(Image.fromarray(np.asarray(mask, np.float32)).reduce(factor))[None, None]
+            weights = np.asarray(Image.fromarray(mask).reduce(factor))[None, None]
         measured.append(network.measure(image, mask=weights))
         return image
 
