@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fast_style.errors import DatasetError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+SUFFIXES = HEIC_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -29,5 +30,5 @@ def find_photos(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder of photos")
     if not (photos := find_images(folder)):
-        raise DatasetError(f"{folder} holds no photos", hint="Supported: JPEG, PNG, WebP, BMP and TIFF.")
+        raise DatasetError(f"{folder} holds no photos", hint="Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP and TIFF.")
     return photos

@@ -16,13 +16,18 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from fast_style.errors import ImageError
+from fast_style.extras import missing_extra
 from fast_style.images.arrays import Picture, Pixels, fit, on_white
 from fast_style.images.exif import read_exif
 
 Source = str | Path | IO[bytes]
 
 # Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones. JPEG opens MPO, too.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM")
+
+# Brands of HEIF (ISO/IEC 23008-12, annex B); those of AVIF, which may be a HEIF as well, are Pillow's.
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 # Pillow's own bound for warning of decompression bombs: a quarter of a gigabyte as 8-bit RGB.
 MAX_PIXELS = 89_478_485
@@ -130,7 +135,7 @@ def load_image(
         low_bytes = _low_bytes(source, max_pixels) if _has_deep_key(image) else None
         with _failing(source, max_pixels):
             orientation = _orientation(image)
-            if size is not None:
+            if size is not None and image.format != "HEIF":  # its draft is the thumbnail
                 image.draft("RGB", (size, size))  # a JPEG decodes at half, quarter or eighth size in that time
             image.load()
         pixels, alpha = _decode(image, low_bytes)
@@ -154,11 +159,34 @@ def _opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
         if max_pixels > MAX_PIXELS:
             Image.MAX_IMAGE_PIXELS = None
         try:
-            image = Image.open(source, formats=FORMATS)
+            image = Image.open(source, formats=("HEIF",) if _is_heic(source) else FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = before
     with image:
         yield image
+
+
+def _is_heic(source: Source) -> bool:
+    """Whether a picture is a HEIC; Pillow then knows how to open it.
+
+    Raises:
+        ImageError: The library that opens it is missing, or cannot be loaded.
+    """
+    if isinstance(source, str | Path):
+        with Path(source).open("rb") as file:
+            head = file.read(64)
+    else:
+        head = source.read(64)
+        source.seek(0)
+    brands = {head[at : at + 4] for at in range(8, min(len(head), int.from_bytes(head[:4], "big")), 4)}
+    if head[4:8] != b"ftyp" or not brands & _HEIF_BRANDS or brands & _AVIF_BRANDS:
+        return False
+    try:
+        from pillow_heif import register_heif_opener  # slow to import, and an extra
+    except ImportError as error:
+        raise ImageError(f"{_name(source)} is a HEIC: {missing_extra(error) or error}") from error
+    register_heif_opener()
+    return True
 
 
 @contextlib.contextmanager
@@ -174,7 +202,7 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
             f"{name} is not a picture that can be read",
             hint="Save it as RGB with 8 or 16 bits a channel."
             if Path(name).suffix.lower() in {".tif", ".tiff"}
-            else "Supported: JPEG, PNG, WebP, BMP, TIFF and GIF.",
+            else "Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF.",
         ) from error
     except IsADirectoryError as error:
         raise ImageError(f"{name} is a folder; expected a picture") from error
@@ -192,6 +220,7 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
         OverflowError,
         TypeError,
         MemoryError,
+        RuntimeError,  # libavif and libheif
         struct.error,
     ) as error:
         raise ImageError(f"cannot read {name}: the file is damaged ({error})") from error
@@ -274,7 +303,9 @@ def _low_bytes(source: Source, max_pixels: int) -> Pixels:
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
-    """Orientation by EXIF or XMP; 1 is upright. Pillow turns a TIFF while loading it."""
+    """Orientation by EXIF or XMP; 1 is upright. Pillow turns a TIFF while loading it, and libheif a HEIC."""
+    if image.format == "HEIF":
+        return 1
     if image.format == "TIFF":
         exif = image.getexif()
         for pointer in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop):

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from pillow_heif import register_heif_opener
 
 from fast_style.errors import ImageError
 from fast_style.images import (
@@ -69,6 +70,43 @@ def test_exif_orientation_turns_the_picture_upright(tmp_path: Path, orientation:
     with Image.open(tmp_path / "out.png") as out:
         assert out.getexif()[0x010E] == "kept"
         assert 0x0112 not in out.getexif()
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".avif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_and_avif_are_turned_upright_once_and_keep_exif_and_profile(
+    tmp_path: Path, orientation: int, suffix: str
+) -> None:
+    register_heif_opener()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pixels = np.zeros((96, 64, 3), np.uint8)
+    pixels[:32, :32], pixels[64:, 32:] = 255, 90
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, "maker"
+    for name in ("in.png", f"in{suffix}"):
+        Image.fromarray(pixels).save(tmp_path / name, exif=exif.tobytes(), icc_profile=profile, quality=95)
+    upright, picture = load_image(tmp_path / "in.png"), load_image(tmp_path / f"in{suffix}")
+    assert picture.size == upright.size
+    assert np.abs(picture.pixels.astype(int) - upright.pixels).mean() < 4
+    assert picture.icc_profile == profile
+    save_image(picture, tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as out:
+        assert out.getexif()[0x010F] == "maker"
+        assert 0x0112 not in out.getexif()
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".avif"])
+def test_heic_and_avif_have_the_bounds_of_other_pictures(tmp_path: Path, suffix: str) -> None:
+    register_heif_opener()
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(noise(64, 96)).save(path)
+    with pytest.raises(ImageError, match="too large"):
+        load_image(path, max_pixels=64 * 96 - 1)
+    assert load_image(io.BytesIO(path.read_bytes()), size=48).size == (48, 32)
+    for cut in (20, 100, 400, len(path.read_bytes()) - 50):
+        path.with_name("cut").write_bytes(path.read_bytes()[:cut])
+        with pytest.raises(ImageError, match="cut"):
+            load_image(path.with_name("cut"))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "I;16"])

@@ -104,7 +104,10 @@ def test_bad_rows_are_rows_and_no_failures(place: Path, negative: Path, capsys: 
     (place / "file").write_bytes(b"")
     said = {
         ("in/none.png", "out/none.png"): "in/none.png does not exist",
-        ("in/bad.jpg", "out/bad.jpg"): "not a picture that can be read. Supported: JPEG, PNG, WebP, BMP, TIFF and GIF.",
+        (
+            "in/bad.jpg",
+            "out/bad.jpg",
+        ): "not a picture that can be read. Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF.",
         ("in/damaged.png", "out/damaged.png"): "the file is damaged",
         (
             "in/0.png",

@@ -27,6 +27,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("a.jpg", None, None, "a-wave.jpg"),
         ("a.jpg", None, "webp", "a-wave.webp"),
         ("b.bmp", None, None, "b-wave.png"),
+        ("c.heic", None, None, "c-wave.png"),
+        ("d.AVIF", None, None, "d-wave.png"),
         ("a.jpg", "x.png", None, "x.png"),
         ("a.jpg", "photos", None, "photos/a.jpg"),
         ("a.jpg", "new", None, "new/a.jpg"),
