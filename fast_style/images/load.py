@@ -66,12 +66,14 @@ class Header:
         height: Px, likewise.
         format: Pillow's name, such as ``JPEG``.
         deep: Whether it has 16 bits a channel, in color.
+        frames: Of an animation, or pages; only the first is read.
     """
 
     width: int
     height: int
     format: str
     deep: bool
+    frames: int = 1
 
     def pixels(self, size: int | None) -> int:
         """How many pixels it has, after its long side was shrunk to ``size`` px."""
@@ -86,12 +88,19 @@ def read_header(source: Source) -> Header | None:
             # Pillow makes 8 bits of them, and says only in its own words from how many.
             depths = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())
             deep = _coding(image) in {"RGB;16B", "RGBA;16B"} or (len(depths) >= 3 and set(depths) == {16})
-            return Header(*image.size, image.format or "", deep)
+            return Header(*image.size, image.format or "", deep, _frames(image))
     except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
         return None
     finally:
         if not isinstance(source, str | Path):
             source.seek(0)
+
+
+def _frames(image: ImageFile.ImageFile) -> int:
+    """How many frames or pages there are, as far as can be told; what a JPEG has beside its picture is none."""
+    with contextlib.suppress(Exception):  # those after the first may be damaged
+        return 1 if image.format in {"JPEG", "MPO"} else int(getattr(image, "n_frames", 1))
+    return 1
 
 
 def load_exif(path: Path) -> bytes | None:

@@ -121,6 +121,7 @@ def test_bad_rows_are_rows_and_no_failures(place: Path, negative: Path, capsys: 
         ("n" * 300, "out/g.png"): "cannot look at ",
         ("in/0.png", "out/good.png"): "",
         ("in/1.png", "out/./good.png"): "rows 11 and 12 both go to out/good.png. Give each an out of its own.",
+        ("in/1.png", "in/./1.png"): "row 13 would be written over its own photo. Give another out.",
     }
     write_csv(place / "bad.csv", list(said))
     assert run(place / "bad.csv", negative, "--jobs", "1") == 1
