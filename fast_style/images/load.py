@@ -168,34 +168,48 @@ def _opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
         if max_pixels > MAX_PIXELS:
             Image.MAX_IMAGE_PIXELS = None
         try:
-            image = Image.open(source, formats=("HEIF",) if _is_heic(source) else FORMATS)
+            image = _identified(source)
         finally:
             Image.MAX_IMAGE_PIXELS = before
     with image:
         yield image
 
 
-def _is_heic(source: Source) -> bool:
-    """Whether a picture is a HEIC; Pillow then knows how to open it.
+def _identified(source: Source) -> ImageFile.ImageFile:
+    """Open a picture with the library of its format.
 
     Raises:
-        ImageError: The library that opens it is missing, or cannot be loaded.
+        ImageError: The library is missing, or cannot be loaded.
     """
-    if isinstance(source, str | Path):
-        with Path(source).open("rb") as file:
-            head = file.read(64)
-    else:
-        head = source.read(64)
-        source.seek(0)
+    head = _read(source, 64)
     brands = {head[at : at + 4] for at in range(8, min(len(head), int.from_bytes(head[:4], "big")), 4)}
-    if head[4:8] != b"ftyp" or not brands & _HEIF_BRANDS or brands & _AVIF_BRANDS:
-        return False
+    if head[4:8] != b"ftyp":
+        return Image.open(source, formats=FORMATS)
+    if brands & _AVIF_BRANDS:
+        try:
+            return Image.open(source, formats=("AVIF",))
+        except UnidentifiedImageError:
+            # Pillow encodes the EXIF again to note the orientation, and refuses the file if it cannot.
+            return Image.open(io.BytesIO(_read(source, -1).replace(b"Exif", b"Skip")), formats=("AVIF",))
+    if not brands & _HEIF_BRANDS:
+        return Image.open(source, formats=FORMATS)
     try:
         from pillow_heif import register_heif_opener  # slow to import, and an extra
     except ImportError as error:
         raise ImageError(f"{_name(source)} is a HEIC: {missing_extra(error) or error}") from error
     register_heif_opener()
-    return True
+    return Image.open(source, formats=("HEIF",))
+
+
+def _read(source: Source, size: int) -> bytes:
+    """Read the first bytes, or all with -1."""
+    if isinstance(source, str | Path):
+        with Path(source).open("rb") as file:
+            return file.read(size)
+    source.seek(0)
+    head = source.read(size)
+    source.seek(0)
+    return head
 
 
 @contextlib.contextmanager

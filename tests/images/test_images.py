@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 from pillow_heif import register_heif_opener
 
 from fast_style.errors import ImageError
@@ -107,6 +107,22 @@ def test_heic_and_avif_have_the_bounds_of_other_pictures(tmp_path: Path, suffix:
         path.with_name("cut").write_bytes(path.read_bytes()[:cut])
         with pytest.raises(ImageError, match="cut"):
             load_image(path.with_name("cut"))
+
+
+def test_an_avif_whose_exif_cannot_be_written_again_is_read_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[6] = 3.0  # altitude, m
+    buffer = io.BytesIO()
+    Image.fromarray(noise(48, 64)).save(buffer, format="AVIF", exif=exif)
+    content = buffer.getvalue()
+    unsigned, signed = (struct.pack(">HHL", 6, kind, 1) for kind in (5, 10))
+    assert content.count(unsigned) == content.count(struct.pack(">LL", 3, 1)) == 1
+    below_sea = content.replace(unsigned, signed).replace(struct.pack(">LL", 3, 1), struct.pack(">ll", -3, 1))
+    (tmp_path / "below-sea.avif").write_bytes(below_sea)
+    upright = load_image(io.BytesIO(content)).pixels
+    for source in (tmp_path / "below-sea.avif", io.BytesIO(below_sea)):
+        np.testing.assert_array_equal(load_image(source).pixels, upright)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "I;16"])
