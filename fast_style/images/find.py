@@ -13,6 +13,7 @@ from fast_style.extras import install_command
 
 HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 SUFFIXES = HEIC_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
+SUFFIXES |= {".pbm", ".pgm", ".pnm", ".ppm"}
 
 
 @dataclass

@@ -64,7 +64,6 @@ _UNREAD_SUFFIXES = frozenset(
         ".pcx",
         ".tga",
     }
-    | {".pbm", ".pgm", ".pnm", ".ppm", ".wdp"}
 )
 
 

@@ -262,11 +262,21 @@ def test_a_folder_and_a_missing_file_have_their_own_words(tmp_path: Path) -> Non
 
 
 def test_pictures_are_found_at_any_depth_and_in_any_case(tmp_path: Path) -> None:
-    for name in ("a.JPG", "b/c.png", "b/d/e.TiFf", "b/d/f.txt", ".hidden/g.png", "b/.h.png"):
+    for name in (
+        "a.JPG",
+        "b/c.png",
+        "b/d/e.TiFf",
+        "b/d/f.txt",
+        ".hidden/g.png",
+        "b/.h.png",
+        "i.jfif",
+        "j.avif",
+        "k.ppm",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)]
-    assert found == ["a.JPG", "b/c.png", "b/d/e.TiFf"]
+    assert found == ["a.JPG", "b/c.png", "b/d/e.TiFf", "i.jfif", "j.avif", "k.ppm"]
 
 
 def test_a_picture_beyond_what_webp_can_hold_is_refused(tmp_path: Path) -> None:
