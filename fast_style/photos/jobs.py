@@ -31,39 +31,8 @@ _KEPT_VIDEO_SUFFIXES = frozenset({".mkv", ".mov", ".webm", ".gif"})
 # Pictures that a user may expect to be read: of editors, of cameras before development, and of other programs.
 _UNREAD_SUFFIXES = frozenset(
     {".ai", ".eps", ".kra", ".psb", ".psd", ".svg", ".svgz", ".xcf"}
-    | {
-        ".3fr",
-        ".arw",
-        ".cr2",
-        ".cr3",
-        ".dng",
-        ".erf",
-        ".nef",
-        ".nrw",
-        ".orf",
-        ".pef",
-        ".raf",
-        ".raw",
-        ".rw2",
-        ".srw",
-        ".x3f",
-    }
-    | {
-        ".dds",
-        ".exr",
-        ".hdr",
-        ".heics",
-        ".heifs",
-        ".ico",
-        ".j2k",
-        ".jp2",
-        ".jpf",
-        ".jpx",
-        ".jxl",
-        ".jxr",
-        ".pcx",
-        ".tga",
-    }
+    | {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw"}
+    | {".dds", ".exr", ".hdr", ".heics", ".heifs", ".ico", ".j2k", ".jp2", ".jpx", ".jxl", ".jxr", ".tga"}
 )
 
 
