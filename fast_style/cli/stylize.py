@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fast_style.stylize.stylizer import Stylizer
 
 Record = dict[str, Any]
+LATER_FRAMES = "later frames of animations, or pages: only the first is painted"
 
 
 def stylize(
@@ -73,8 +74,8 @@ def stylize(
     plan = plan_jobs(inputs, out, mixture_name(style), look.format, shard=share)
     opening = engine.style(style, look.strength)
     if merge:
-        return _merge(plan, opening, look)
-    photos, videos = [job for job in plan if not job.is_video], [job for job in plan if job.is_video]
+        return _merge(plan.jobs, opening, look)
+    photos, videos = [job for job in plan.jobs if not job.is_video], [job for job in plan.jobs if job.is_video]
     # Before anything is done, as it may fail: options may be wrong, and the video libraries may not be installed.
     video_options = film.video_options(look) if videos else None
     records: list[Record] = []
@@ -90,13 +91,20 @@ def stylize(
                 shard=share,
                 progress=move,
             )
-            records += map(_photo, outcomes if len(photos) == 1 else with_bar(outcomes, len(photos)))
+            for outcome in outcomes if len(photos) == 1 else with_bar(outcomes, len(photos)):
+                records.append(_photo(outcome))
+                plan.left_out[LATER_FRAMES] += outcome.left_out
     if video_options is not None:
         records += _videos(videos, opening, video_options, engine, force=force, quiet=json)
+    left_out = +plan.left_out
     if json:
-        print(json_module.dumps(records), file=sys.stderr if out == STREAM else sys.stdout)
+        told = [*records, {"left_out": left_out}] if left_out else records
+        print(json_module.dumps(told), file=sys.stderr if out == STREAM else sys.stdout)
     else:
-        _report([*photos, *videos], records, time.perf_counter() - began, single=len(plan) == 1 and share is None)
+        single = len(plan.jobs) == 1 and share is None
+        _report([*photos, *videos], records, time.perf_counter() - began, single=single)
+        if left_out:
+            print("left out:", "; ".join(f"{count} {reason}" for reason, count in left_out.items()), file=sys.stderr)
     if any("interrupted" in record for record in records):
         return INTERRUPTED
     done = sum("error" not in record or bool(record.get("frames")) for record in records)

@@ -16,11 +16,12 @@ from fast_style.images.arrays import (
     to_uint8,
 )
 from fast_style.images.exif import add_exif
-from fast_style.images.find import SUFFIXES, find_images, find_photos
+from fast_style.images.find import HEIC_SUFFIXES, SUFFIXES, Search, check_photos, find_images, find_photos, search
 from fast_style.images.load import MAX_PIXELS, Header, load_exif, load_image, read_header
 from fast_style.images.save import WRITABLE_SUFFIXES, check_target, format_of, save_image
 
 __all__ = [
+    "HEIC_SUFFIXES",
     "LUMA",
     "MAX_PIXELS",
     "SUFFIXES",
@@ -29,8 +30,10 @@ __all__ = [
     "Picture",
     "Pixels",
     "Planes",
+    "Search",
     "add_exif",
     "channels",
+    "check_photos",
     "check_target",
     "find_images",
     "find_photos",
@@ -45,6 +48,7 @@ __all__ = [
     "read_header",
     "resize",
     "save_image",
+    "search",
     "to_float",
     "to_uint8",
 ]

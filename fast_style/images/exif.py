@@ -117,8 +117,8 @@ def add_exif(path: Path, record: bytes) -> None:
 
 
 def _record(image: ImageFile.ImageFile) -> bytes:
-    """The record of a JPEG, PNG or WebP, without the mark before it."""
-    record = image.info.get("exif", b"")
+    """The record of a JPEG, PNG, WebP, AVIF or HEIC, without the mark before it."""
+    record = image.info.get("exif") or b""  # of a HEIC, None
     if not record and (text := image.info.get("Raw profile type exif")):  # ImageMagick's way in PNG
         with contextlib.suppress(ValueError):
             record = bytes.fromhex("".join(text.split("\n")[3:]))

@@ -2,32 +2,107 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from fast_style.errors import DatasetError
+from fast_style.extras import install_command
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+SUFFIXES = HEIC_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
+SUFFIXES |= {".pbm", ".pgm", ".pnm", ".ppm"}
+
+
+@dataclass
+class Search:
+    """What a folder holds at any depth; hidden files and folders are left out.
+
+    Attributes:
+        photos: Pictures that can be read, by their suffixes in any case, sorted.
+        folders: The folder and those in it, each once.
+        unreadable: How many folders and files may not be looked at.
+        others: How many files have another suffix, by suffix, in lower case.
+    """
+
+    photos: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    unreadable: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+
+
+def search(folder: Path) -> Search:
+    """Look through a folder and the links in it, each folder once; it has its own path rather than that of a link."""
+    readable = SUFFIXES if _reads_heic() else SUFFIXES - HEIC_SUFFIXES
+    result, seen, waiting, links = Search(), set[tuple[int, int]](), [folder], list[Path]()
+    while waiting or links:
+        path = waiting.pop() if waiting else links.pop(0)
+        try:
+            status = path.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(path) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            result.unreadable += 1
+            continue
+        result.folders.append(path)
+        for entry in inside:
+            if entry.name.startswith("."):
+                continue
+            try:
+                is_folder, is_file = entry.is_dir(), entry.is_file()
+            except OSError:
+                result.unreadable += 1
+                continue
+            file = path / entry.name
+            if is_folder:
+                (links if entry.is_symlink() else waiting).append(file)
+            elif is_file and (suffix := file.suffix.lower()) in readable:
+                result.photos.append(file)
+            elif is_file:
+                result.others[suffix] += 1
+    result.photos.sort()
+    return result
+
+
+def _reads_heic() -> bool:
+    try:
+        return find_spec("pillow_heif") is not None
+    except ImportError:
+        return False
 
 
 def find_images(folder: Path) -> list[Path]:
-    """List the pictures under a folder, at any depth and with any case of suffix, sorted; hidden ones left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    """List the pictures under a folder: see :func:`search`."""
+    return search(folder).photos
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """List the pictures under a folder that must contain some: see :func:`find_images`.
+    """List the pictures under a folder that must contain some: see :func:`search`.
 
     Raises:
         DatasetError: It is not a folder, or contains no pictures.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder} is not a folder of photos")
-    if not (photos := find_images(folder)):
-        raise DatasetError(f"{folder} holds no photos", hint="Supported: JPEG, PNG, WebP, BMP and TIFF.")
-    return photos
+    content = search(folder)
+    check_photos(folder, content)
+    return content.photos
+
+
+def check_photos(folder: Path, content: Search) -> None:
+    """Refuse a folder without photos.
+
+    Raises:
+        DatasetError: It contains no pictures.
+    """
+    if content.photos:
+        return
+    hint = "Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP and TIFF."
+    if heic := sum(content.others[suffix] for suffix in HEIC_SUFFIXES):
+        hint = f"It holds {heic} HEIC: {install_command('heic')}"
+    raise DatasetError(f"{folder} holds no photos", hint=hint)

@@ -16,13 +16,18 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from fast_style.errors import ImageError
+from fast_style.extras import missing_extra
 from fast_style.images.arrays import Picture, Pixels, fit, on_white
 from fast_style.images.exif import read_exif
 
 Source = str | Path | IO[bytes]
 
 # Decoders that are fed files from outside: no EPS (runs Ghostscript), no exotic ones. JPEG opens MPO, too.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM")
+
+# Brands of HEIF (ISO/IEC 23008-12, annex B); those of AVIF, which may be a HEIF as well, are Pillow's.
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 # Pillow's own bound for warning of decompression bombs: a quarter of a gigabyte as 8-bit RGB.
 MAX_PIXELS = 89_478_485
@@ -61,12 +66,14 @@ class Header:
         height: Px, likewise.
         format: Pillow's name, such as ``JPEG``.
         deep: Whether it has 16 bits a channel, in color.
+        frames: Of an animation, or pages; only the first is read.
     """
 
     width: int
     height: int
     format: str
     deep: bool
+    frames: int = 1
 
     def pixels(self, size: int | None) -> int:
         """How many pixels it has, after its long side was shrunk to ``size`` px."""
@@ -81,12 +88,19 @@ def read_header(source: Source) -> Header | None:
             # Pillow makes 8 bits of them, and says only in its own words from how many.
             depths = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())
             deep = _coding(image) in {"RGB;16B", "RGBA;16B"} or (len(depths) >= 3 and set(depths) == {16})
-            return Header(*image.size, image.format or "", deep)
+            return Header(*image.size, image.format or "", deep, _frames(image))
     except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
         return None
     finally:
         if not isinstance(source, str | Path):
             source.seek(0)
+
+
+def _frames(image: ImageFile.ImageFile) -> int:
+    """How many frames or pages there are, as far as can be told; what a JPEG has beside its picture is none."""
+    with contextlib.suppress(Exception):  # those after the first may be damaged
+        return 1 if image.format in {"JPEG", "MPO"} else int(getattr(image, "n_frames", 1))
+    return 1
 
 
 def load_exif(path: Path) -> bytes | None:
@@ -130,7 +144,7 @@ def load_image(
         low_bytes = _low_bytes(source, max_pixels) if _has_deep_key(image) else None
         with _failing(source, max_pixels):
             orientation = _orientation(image)
-            if size is not None:
+            if size is not None and image.format != "HEIF":  # its draft is the thumbnail
                 image.draft("RGB", (size, size))  # a JPEG decodes at half, quarter or eighth size in that time
             image.load()
         pixels, alpha = _decode(image, low_bytes)
@@ -154,11 +168,48 @@ def _opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
         if max_pixels > MAX_PIXELS:
             Image.MAX_IMAGE_PIXELS = None
         try:
-            image = Image.open(source, formats=FORMATS)
+            image = _identified(source)
         finally:
             Image.MAX_IMAGE_PIXELS = before
     with image:
         yield image
+
+
+def _identified(source: Source) -> ImageFile.ImageFile:
+    """Open a picture with the library of its format.
+
+    Raises:
+        ImageError: The library is missing, or cannot be loaded.
+    """
+    head = _read(source, 64)
+    brands = {head[at : at + 4] for at in range(8, min(len(head), int.from_bytes(head[:4], "big")), 4)}
+    if head[4:8] != b"ftyp":
+        return Image.open(source, formats=FORMATS)
+    if brands & _AVIF_BRANDS:
+        try:
+            return Image.open(source, formats=("AVIF",))
+        except UnidentifiedImageError:
+            # Pillow encodes the EXIF again to note the orientation, and refuses the file if it cannot.
+            return Image.open(io.BytesIO(_read(source, -1).replace(b"Exif", b"Skip")), formats=("AVIF",))
+    if not brands & _HEIF_BRANDS:
+        return Image.open(source, formats=FORMATS)
+    try:
+        from pillow_heif import register_heif_opener  # slow to import, and an extra
+    except ImportError as error:
+        raise ImageError(f"{_name(source)} is a HEIC: {missing_extra(error) or error}") from error
+    register_heif_opener()
+    return Image.open(source, formats=("HEIF",))
+
+
+def _read(source: Source, size: int) -> bytes:
+    """Read the first bytes, or all with -1."""
+    if isinstance(source, str | Path):
+        with Path(source).open("rb") as file:
+            return file.read(size)
+    source.seek(0)
+    head = source.read(size)
+    source.seek(0)
+    return head
 
 
 @contextlib.contextmanager
@@ -174,7 +225,7 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
             f"{name} is not a picture that can be read",
             hint="Save it as RGB with 8 or 16 bits a channel."
             if Path(name).suffix.lower() in {".tif", ".tiff"}
-            else "Supported: JPEG, PNG, WebP, BMP, TIFF and GIF.",
+            else "Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF.",
         ) from error
     except IsADirectoryError as error:
         raise ImageError(f"{name} is a folder; expected a picture") from error
@@ -192,6 +243,7 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
         OverflowError,
         TypeError,
         MemoryError,
+        RuntimeError,  # libavif and libheif
         struct.error,
     ) as error:
         raise ImageError(f"cannot read {name}: the file is damaged ({error})") from error
@@ -274,7 +326,9 @@ def _low_bytes(source: Source, max_pixels: int) -> Pixels:
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
-    """Orientation by EXIF or XMP; 1 is upright. Pillow turns a TIFF while loading it."""
+    """Orientation by EXIF or XMP; 1 is upright. Pillow turns a TIFF while loading it, and libheif a HEIC."""
+    if image.format == "HEIF":
+        return 1
     if image.format == "TIFF":
         exif = image.getexif()
         for pointer in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from fast_style.errors import DatasetError, FastStyleError, InputError, VideoError
-from fast_style.images import WRITABLE_SUFFIXES, find_photos
+from fast_style.extras import install_command
+from fast_style.images import HEIC_SUFFIXES, WRITABLE_SUFFIXES, Search, check_photos, search
+from fast_style.photos.ledger import results_in
 from fast_style.photos.shards import Shard
 
 Format = Literal["png", "jpg", "webp", "tif"]
@@ -24,6 +28,12 @@ VIDEO_SUFFIXES = frozenset(
 )
 # The result of a video keeps these suffixes; any other becomes .mp4.
 _KEPT_VIDEO_SUFFIXES = frozenset({".mkv", ".mov", ".webm", ".gif"})
+# Pictures that a user may expect to be read: of editors, of cameras before development, and of other programs.
+_UNREAD_SUFFIXES = frozenset(
+    {".ai", ".eps", ".kra", ".psb", ".psd", ".svg", ".svgz", ".xcf"}
+    | {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".srw"}
+    | {".dds", ".exr", ".hdr", ".heics", ".heifs", ".ico", ".j2k", ".jp2", ".jpx", ".jxl", ".jxr", ".tga"}
+)
 
 
 @dataclass(frozen=True)
@@ -57,13 +67,29 @@ class Job:
         return str(self.source.resolve()), self.target.relative_to(self.folder or "").as_posix()
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, and what is not.
+
+    Attributes:
+        jobs: One for each photo and video.
+        left_out: How many files and folders in the inputs are not taken, by reason and remedy.
+    """
+
+    jobs: list[Job]
+    left_out: Counter[str]
+
+
 def plan_jobs(
     inputs: Sequence[Path], out: Path | None, style: str, format: Format | None, *, shard: Shard | None = None
-) -> list[Job]:
+) -> Plan:
     """Decide where the result of each input goes.
 
-    An input that cannot be looked at, a folder without photos, and a result that another photo has already claimed give
-    a job with an error: the other jobs can be done.
+    An input that cannot be looked at, a folder without photos, and a result that another photo has already claimed or
+    that would be written over an input give a job with an error: the other jobs can be done.
+
+    What ledgers in a folder call results is not taken as a photo, except where the folder of an earlier run's results
+    is itself the input.
 
     Args:
         inputs: Photos, videos, folders of photos, patterns of numbered pictures, or ``-`` for standard input.
@@ -86,22 +112,22 @@ def plan_jobs(
             "only folders of photos can be divided into shards",
             hint="Leave --shard out, or list files for 'fast-style batch'.",
         )
-    claimed: dict[Path, Path] = {}
+    left_out: Counter[str] = Counter()
     jobs: list[Job] = []
     for path in inputs:
         try:
-            planned = list(_jobs_of(path, out, style, format, single=single))
+            if path.is_dir():
+                folder = _beside(path, style) if out is None else out
+                content, results = _look_into(path, folder)
+                left_out += _left_out(content, len(results))
+                check_photos(path, content)
+                jobs += _jobs_in(path, folder, (photo for photo in content.photos if photo not in results), format)
+            else:
+                jobs.append(_job_of(path, out, style, format, single=single))
         except (DatasetError, OSError) as error:
             jobs.append(Job(path, path, error=_explained(error, path)))
-            continue
-        for job in planned:
-            other = claimed.setdefault(job.target, job.source)
-            if other is not job.source:
-                clash = InputError(f"{other} and {job.source} would both be written to {job.target}")
-                job = replace(job, error=clash)
-            if shard is None or shard.holds(job.names[1]):
-                jobs.append(job)
-    return jobs
+    checked = _with_clashes(jobs)
+    return Plan([job for job in checked if shard is None or job.folder is None or shard.holds(job.names[1])], left_out)
 
 
 def check_video(job: Job, *, force: bool) -> None:
@@ -145,14 +171,66 @@ def numbered_files(pattern: Path) -> list[Path]:
     return [path for _, path in sorted((int(match[1]), path) for match, path in matches if match)]
 
 
-def _jobs_of(path: Path, out: Path | None, style: str, format: Format | None, *, single: bool) -> Iterator[Job]:
-    """Yield the job of a file, or those of a folder's photos; raises OSError if the path cannot be looked at."""
-    if path.is_dir():
-        folder = _beside(path, style) if out is None else out
-        next(path.iterdir(), None)  # raises without permission, where a search finds nothing
-        for photo in find_photos(path):
-            yield Job(photo, folder / photo.relative_to(path).with_suffix(_suffix(photo, format)), folder)
-        return
+def _jobs_in(path: Path, folder: Path, photos: Iterable[Path], format: Format | None) -> Iterator[Job]:
+    for photo in photos:
+        yield Job(photo, folder / photo.relative_to(path).with_suffix(_suffix(photo, format)), folder)
+
+
+def _look_into(path: Path, folder: Path) -> tuple[Search, set[Path]]:
+    """Search a folder whose results go to another; return those of its photos, too, that are results themselves.
+
+    Raises OSError if it cannot be looked at.
+    """
+    next(path.iterdir(), None)  # raises without permission, where a search finds nothing
+    content = search(path)
+    # After the search, as a copy of the command may be at work: it notes a result before it appears.
+    ledgers = (inside for inside in content.folders if inside != path or (folder.exists() and folder.samefile(path)))
+    return content, {result for inside in ledgers for result in results_in(inside)}.intersection(content.photos)
+
+
+def _left_out(content: Search, results: int) -> Counter[str]:
+    """Count what a folder holds beside the photos that are taken, by reason and remedy."""
+    counts: Counter[str] = Counter()
+    unread = sorted(_UNREAD_SUFFIXES & content.others.keys())
+    for reason, suffixes in (
+        (f"HEIC: {install_command('heic')}", HEIC_SUFFIXES),
+        ("films: give each by its name", VIDEO_SUFFIXES),
+        (f"{', '.join(unread)}: not a format that is read; convert to PNG or TIFF", unread),
+    ):
+        counts[reason] = sum(content.others[suffix] for suffix in suffixes)
+    counts["unreadable: look at the permissions"] = content.unreadable
+    counts["results of earlier runs"] = results
+    return +counts
+
+
+def _with_clashes(jobs: Sequence[Job]) -> Iterator[Job]:
+    """Yield jobs, with an error for each whose result another has claimed, or would be written over an input."""
+    folders: dict[Path, tuple[int, int] | Path] = {}
+
+    def place(path: Path) -> tuple[tuple[int, int] | Path, str]:
+        if path.parent not in folders:
+            folders[path.parent] = path.parent
+            with contextlib.suppress(OSError):  # not there, or not to be looked at
+                status = path.parent.stat()
+                folders[path.parent] = (status.st_dev, status.st_ino)
+        return folders[path.parent], path.name
+
+    originals = {place(job.source): job.source for job in jobs if STREAM not in {job.source, job.target}}
+    claimed: dict[Path, Path] = {}
+    for job in jobs:
+        other = job.source if job.error else claimed.setdefault(job.target, job.source)
+        if other is not job.source:
+            clash = InputError(f"{other} and {job.source} would both be written to {job.target}")
+            yield replace(job, error=clash)
+        elif job.error is None and (original := originals.get(place(job.target))):
+            what = "itself" if original == job.source else f"the input {original}"
+            clash = InputError(f"{job.source} would be written over {what}", hint="Give another place with -o.")
+            yield replace(job, error=clash)
+        else:
+            yield job
+
+
+def _job_of(path: Path, out: Path | None, style: str, format: Format | None, *, single: bool) -> Job:
     if str(path).startswith("-") and path != STREAM and not path.exists():
         raise InputError(f"{path} is neither an option nor a file")
     if single and out is not None and (out == STREAM or (not out.is_dir() and out.suffix)):
@@ -165,7 +243,7 @@ def _jobs_of(path: Path, out: Path | None, style: str, format: Format | None, *,
         target = out / Path(path.name).with_suffix(_suffix(path, format))
     else:
         target = path.with_name(f"{path.stem}-{style}{_suffix(path, format)}")
-    yield Job(path, target)
+    return Job(path, target)
 
 
 def _explained(error: Exception, path: Path) -> FastStyleError:

@@ -192,6 +192,19 @@ class Ledger:
             self._torn = False
 
 
+def results_in(folder: Path) -> set[Path]:
+    """The results in a folder, and in those in it, that its ledgers name; failed ones are not there."""
+    names: set[str] = set()
+    for file in folder.glob(NAME.format(own="*")):
+        with contextlib.suppress(OSError):
+            for line in file.read_text("utf-8", "replace").splitlines():
+                with contextlib.suppress(ValueError, TypeError, KeyError):
+                    name, entry = _parse(line)
+                    if entry.kind != "failed":
+                        names.add(name)
+    return {folder / name for name in names}
+
+
 def file_state(path: Path) -> str | None:
     """Return what changes if a file does, its size and time; None if there is no such file.
 

@@ -60,7 +60,7 @@ def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:
     """Read the rows of a share, one after the other.
 
     A row whose result another row has already claimed gets an error, since the share that holds a result holds every
-    row that claims it.
+    row that claims it. So does a row whose result is its own photo.
 
     Args:
         manifest: A CSV file with the columns ``in`` and ``out``; others are ignored.
@@ -78,6 +78,8 @@ def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:
         if not source or not target:
             missing = " and ".join(name for name, value in zip(COLUMNS, (source, target), strict=True) if not value)
             yield Row(source, target, f"row {number} has no {missing}. Fill it in.")
+        elif target == posixpath.normpath(source):
+            yield Row(source, target, f"row {number} would be written over its own photo. Give another out.")
         elif target in claimed:
             yield Row(
                 source, target, f"rows {claimed[target]} and {number} both go to {target}. Give each an out of its own."

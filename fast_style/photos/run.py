@@ -81,6 +81,7 @@ class PhotoOutcome:
         size: Width and height of the result, px; None if there is no result, or if it was there already.
         skipped: It was done already, and neither photo nor settings have changed.
         error: Why there is no result, or None.
+        left_out: Frames or pages after the first, which is what was stylized.
     """
 
     job: Job
@@ -88,6 +89,7 @@ class PhotoOutcome:
     size: tuple[int, int] | None = None
     skipped: bool = False
     error: FastStyleError | None = None
+    left_out: int = 0
 
 
 def stylize_photo(job: Job, stylizer: Stylizer, options: PhotoOptions) -> PhotoOutcome:
@@ -124,7 +126,8 @@ def _stylize(
             size = _stylize_whole(job, source, stylizer, options, progress)
     except FastStyleError as error:
         return PhotoOutcome(job, time.perf_counter() - start, error=error)
-    return PhotoOutcome(job, time.perf_counter() - start, size)
+    left_out = 0 if header is None else header.frames - 1
+    return PhotoOutcome(job, time.perf_counter() - start, size, left_out=left_out)
 
 
 def _stylize_whole(

@@ -30,6 +30,7 @@ _SPARE = 64 * MIB
 _PREVIEW_SIZE = 960
 # A picture's suffix, by Pillow's name of its format.
 _SUFFIX = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif"}
+_SUFFIX |= {"AVIF": ".avif", "HEIF": ".heic"}
 # The first bytes of films. FFmpeg would also read playlists, which name other files.
 _FILMS = ((4, b"ftyp", ".mp4"), (0, b"\x1a\x45\xdf\xa3", ".mkv"), (8, b"AVI ", ".avi"), (0, b"GIF8", ".gif"))
 _COUNT_SECONDS = 0.5
@@ -134,7 +135,9 @@ def unpack_photos(archive: Path, folder: Path) -> dict[str, Any]:
                 raise FileError("cannot unpack the photos: the disk is full", hint="Make room, or give fewer photos.")
             kept = sum(_unpack(opened, member, temporary, number) for number, member in enumerate(members))
         if not kept:
-            raise InputError("the zip file holds no photos that can be read", hint="JPEG, PNG, WebP, BMP and TIFF are.")
+            raise InputError(
+                "the zip file holds no photos that can be read", hint="JPEG, PNG, WebP, AVIF, HEIC, BMP and TIFF are."
+            )
         identity = secrets.token_hex(16)
         temporary.rename(folder / identity)
         return {"id": identity, "photos": kept, "skipped": len(members) - kept}

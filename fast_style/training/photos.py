@@ -131,7 +131,7 @@ class PhotoData(pl.LightningDataModule):
     """Photos for training, a few for calibrating the loss and a few for previews.
 
     Args:
-        folder: Searched at any depth for JPEG, PNG, WebP, BMP and TIFF.
+        folder: Searched at any depth for JPEG, PNG, WebP, AVIF, HEIC, BMP and TIFF.
         size: Side of the crops, px.
         batch: Photos in a step, on each device.
         seed: Seed of order, crops and flips.

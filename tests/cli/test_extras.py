@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from fast_style.cli.app import VERBS
 from fast_style.cli.inspect import VERBS as INSPECT_VERBS
@@ -87,6 +88,15 @@ def test_evaluate_misses_the_videos_libraries_before_the_reference_is_made(place
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.endswith(f" is not installed: {install_command('video')}")
+
+
+def test_a_heic_without_its_library_says_in_one_line_which_extra_to_install(place: Path) -> None:
+    register_heif_opener()
+    Image.new("RGB", (64, 64)).save(place / "a.heic")
+    done = run_without("pillow_heif", "stylize a.heic -s udnie --size 32", place)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line == f"error: a.heic is a HEIC: pillow_heif is not installed: {install_command('heic')}"
 
 
 def test_every_verb_is_run_without_extras() -> None:

@@ -56,16 +56,52 @@ def test_a_folder_keeps_its_tree_and_a_bad_file_does_not_stop_it(
     }
 
 
-def test_nothing_is_overwritten_without_force(
+def test_nothing_is_overwritten_without_force_and_no_photo_with_it(
     photo_folder: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    photo = photo_folder / "astronaut.png"
+    photo, out = photo_folder / "astronaut.png", photo_folder / "out.png"
     before = photo.read_bytes()
-    assert run("stylize", photo, "--style", model_file, "-o", photo) == 2
+    out.write_bytes(before)
+    assert run("stylize", photo, "--style", model_file, "-o", out) == 2
     assert "--force" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert run("stylize", photo, "--style", model_file, "-o", out, "--force") == 0
+    assert out.read_bytes() != before
+    for place in (photo, photo_folder):
+        assert run("stylize", photo, "--style", model_file, "-o", place, "--force") == 2
+        assert "astronaut.png would be written over itself" in capsys.readouterr().err
     assert photo.read_bytes() == before
-    assert run("stylize", photo, "--style", model_file, "-o", photo, "--force") == 0
-    assert photo.read_bytes() != before
+
+
+@pytest.mark.usefixtures("place")
+def test_what_a_folders_run_left_out_is_told_in_a_line_and_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in").mkdir()
+    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "green", "blue")]
+    for name in ("moving.png", "moving.webp", "pages.tif", "phone.jpg"):
+        kind = {"format": "MPO"} if name == "phone.jpg" else {}  # cameras keep a preview or a gain map so
+        frames[0].save(f"in/{name}", save_all=True, append_images=frames[1:], **kind)
+    Path("in/clip.mp4").write_bytes(b"")
+    command = ["stylize", "in", "--style", "starry-night-tiny", "-o", "in/out"]
+    pages = "later frames of animations, or pages: only the first is painted"
+    assert main(command) == 0
+    line = f"left out: 1 films: give each by its name; 6 {pages}"
+    assert line in capsys.readouterr().err.splitlines()
+    assert main([*command, "--force", "--json"]) == 0
+    *records, last = json.loads(capsys.readouterr().out)
+    assert [Path(record["output"]).suffix for record in records] == [".png", ".webp", ".png", ".jpg"]
+    assert last == {"left_out": {"films: give each by its name": 1, "results of earlier runs": 4, pages: 6}}
+
+
+@pytest.mark.usefixtures("place")
+def test_a_folder_of_results_inside_the_photos_can_be_filled_again_and_again() -> None:
+    for _ in range(3):
+        assert main(["stylize", ".", "--style", "starry-night-tiny", "-o", "painted"]) == 0
+    assert sorted(path.as_posix() for path in Path().rglob("*.png")) == [
+        "a.png",
+        "painted/a.png",
+        "painted/z.png",
+        "z.png",
+    ]
 
 
 def test_standard_input_to_standard_output(photo_folder: Path, model_file: Path) -> None:

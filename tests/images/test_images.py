@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
+from pillow_heif import register_heif_opener
 
 from fast_style.errors import ImageError
 from fast_style.images import (
@@ -69,6 +70,59 @@ def test_exif_orientation_turns_the_picture_upright(tmp_path: Path, orientation:
     with Image.open(tmp_path / "out.png") as out:
         assert out.getexif()[0x010E] == "kept"
         assert 0x0112 not in out.getexif()
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".avif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_and_avif_are_turned_upright_once_and_keep_exif_and_profile(
+    tmp_path: Path, orientation: int, suffix: str
+) -> None:
+    register_heif_opener()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pixels = np.zeros((96, 64, 3), np.uint8)
+    pixels[:32, :32], pixels[64:, 32:] = 255, 90
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, "maker"
+    for name in ("in.png", f"in{suffix}"):
+        Image.fromarray(pixels).save(tmp_path / name, exif=exif.tobytes(), icc_profile=profile, quality=95)
+    upright, picture = load_image(tmp_path / "in.png"), load_image(tmp_path / f"in{suffix}")
+    assert picture.size == upright.size
+    assert np.abs(picture.pixels.astype(int) - upright.pixels).mean() < 4
+    assert picture.icc_profile == profile
+    save_image(picture, tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as out:
+        assert out.getexif()[0x010F] == "maker"
+        assert 0x0112 not in out.getexif()
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".avif"])
+def test_heic_and_avif_have_the_bounds_of_other_pictures(tmp_path: Path, suffix: str) -> None:
+    register_heif_opener()
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(noise(64, 96)).save(path)
+    with pytest.raises(ImageError, match="too large"):
+        load_image(path, max_pixels=64 * 96 - 1)
+    assert load_image(io.BytesIO(path.read_bytes()), size=48).size == (48, 32)
+    for cut in (20, 100, 400, len(path.read_bytes()) - 50):
+        path.with_name("cut").write_bytes(path.read_bytes()[:cut])
+        with pytest.raises(ImageError, match="cut"):
+            load_image(path.with_name("cut"))
+
+
+def test_an_avif_whose_exif_cannot_be_written_again_is_read_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[6] = 3.0  # altitude, m
+    buffer = io.BytesIO()
+    Image.fromarray(noise(48, 64)).save(buffer, format="AVIF", exif=exif)
+    content = buffer.getvalue()
+    unsigned, signed = (struct.pack(">HHL", 6, kind, 1) for kind in (5, 10))
+    assert content.count(unsigned) == content.count(struct.pack(">LL", 3, 1)) == 1
+    below_sea = content.replace(unsigned, signed).replace(struct.pack(">LL", 3, 1), struct.pack(">ll", -3, 1))
+    (tmp_path / "below-sea.avif").write_bytes(below_sea)
+    upright = load_image(io.BytesIO(content)).pixels
+    for source in (tmp_path / "below-sea.avif", io.BytesIO(below_sea)):
+        np.testing.assert_array_equal(load_image(source).pixels, upright)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "I;16"])
@@ -208,11 +262,21 @@ def test_a_folder_and_a_missing_file_have_their_own_words(tmp_path: Path) -> Non
 
 
 def test_pictures_are_found_at_any_depth_and_in_any_case(tmp_path: Path) -> None:
-    for name in ("a.JPG", "b/c.png", "b/d/e.TiFf", "b/d/f.txt", ".hidden/g.png", "b/.h.png"):
+    for name in (
+        "a.JPG",
+        "b/c.png",
+        "b/d/e.TiFf",
+        "b/d/f.txt",
+        ".hidden/g.png",
+        "b/.h.png",
+        "i.jfif",
+        "j.avif",
+        "k.ppm",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)]
-    assert found == ["a.JPG", "b/c.png", "b/d/e.TiFf"]
+    assert found == ["a.JPG", "b/c.png", "b/d/e.TiFf", "i.jfif", "j.avif", "k.ppm"]
 
 
 def test_a_picture_beyond_what_webp_can_hold_is_refused(tmp_path: Path) -> None:

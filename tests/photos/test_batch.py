@@ -104,7 +104,10 @@ def test_bad_rows_are_rows_and_no_failures(place: Path, negative: Path, capsys: 
     (place / "file").write_bytes(b"")
     said = {
         ("in/none.png", "out/none.png"): "in/none.png does not exist",
-        ("in/bad.jpg", "out/bad.jpg"): "not a picture that can be read. Supported: JPEG, PNG, WebP, BMP, TIFF and GIF.",
+        (
+            "in/bad.jpg",
+            "out/bad.jpg",
+        ): "not a picture that can be read. Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF.",
         ("in/damaged.png", "out/damaged.png"): "the file is damaged",
         (
             "in/0.png",
@@ -118,6 +121,7 @@ def test_bad_rows_are_rows_and_no_failures(place: Path, negative: Path, capsys: 
         ("n" * 300, "out/g.png"): "cannot look at ",
         ("in/0.png", "out/good.png"): "",
         ("in/1.png", "out/./good.png"): "rows 11 and 12 both go to out/good.png. Give each an out of its own.",
+        ("in/1.png", "in/./1.png"): "row 13 would be written over its own photo. Give another out.",
     }
     write_csv(place / "bad.csv", list(said))
     assert run(place / "bad.csv", negative, "--jobs", "1") == 1

@@ -146,7 +146,11 @@ def test_from_the_first_click_to_the_downloaded_file(page: Any, tmp_path: Path) 
     text = tmp_path / "notes.jpg"
     text.write_text("no picture")
     page.set_input_files("#painting", text)
-    reads(page, "#notice", "Notes.jpg is not a picture that can be read Supported: JPEG, PNG, WebP, BMP, TIFF and GIF.")
+    reads(
+        page,
+        "#notice",
+        "Notes.jpg is not a picture that can be read Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF.",
+    )
     page.get_by_label("Close the message").click()
     # By keyboard: the folder of photos.
     page.get_by_role("button", name="Choose a folder").focus()
