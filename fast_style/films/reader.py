@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
 from fast_style.films.colors import colors_of
-from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, plane_views
+from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, file_url, plane_views
 from fast_style.images import MAX_PIXELS, Planes, fit_size
 from fast_style.model import core_count
 
@@ -52,7 +52,7 @@ class VideoReader:
         if not path.is_file():
             raise VideoError(f"{path} {'is a folder; expected a video' if path.is_dir() else 'does not exist'}")
         try:
-            self.container = av.open(str(path), metadata_errors="replace")
+            self.container = av.open(file_url(path), metadata_errors="replace")
         except FFmpegError as error:
             raise VideoError(
                 f"{path} is not a video that can be read ({error.strerror})",

@@ -14,7 +14,7 @@ from fast_style.errors import FastStyleError, VideoError
 from fast_style.films.colors import Colors, usual_matrix
 from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, plane_views
 from fast_style.images import WRITABLE_SUFFIXES, Picture, Planes, channels, load_image, save_image
-from fast_style.photos.jobs import numbered_files
+from fast_style.photos.jobs import numbered_files, numbered_name
 
 
 class SequenceReader:
@@ -109,7 +109,7 @@ class SequenceWriter:
     def write(self, frame: VideoFrame, pts: int) -> None:
         """Save the next picture."""
         self._number += 1
-        target = self.path.with_name(self.path.name % self._number)
+        target = numbered_name(self.path, self._number)
         save_image(Picture(np.stack(plane_views(frame), axis=-1)), target, quality=self.quality)
 
     def copy(self, packet: OtherPacket) -> None:

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from fast_style.errors import VideoError
 from fast_style.films.colors import Colors
-from fast_style.films.frames import OtherPacket, copy_planes, plane_views
+from fast_style.films.frames import OtherPacket, copy_planes, file_url, plane_views
 from fast_style.images import Planes
 from fast_style.model import core_count
 
@@ -97,7 +97,7 @@ class VideoWriter:
         )
         try:
             # FFmpeg's own "faststart" would write the file twice.
-            self.container = av.open(str(path), "w", options={"loop": "0"} if self._gif else {})
+            self.container = av.open(file_url(path), "w", options={"loop": "0"} if self._gif else {})
         except FFmpegError as error:
             raise VideoError(f"cannot write {path}: {error.strerror}") from error
         try:

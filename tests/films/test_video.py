@@ -24,7 +24,7 @@ from fast_style.films.frames import copy_planes
 from fast_style.films.video import VideoOptions, stylize_video
 from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import Pixels, Planes
-from fast_style.photos.jobs import numbered_files
+from fast_style.photos.jobs import numbered_files, plan_jobs
 from fast_style.pipeline import Budget, overlap
 from tests.conftest import moving_square, read_frames
 
@@ -247,6 +247,24 @@ def test_numbered_pictures_in_and_out(same: Path, tmp_path: Path) -> None:
     run(tmp_path / "clip.mkv", tmp_path / "frames" / "%d.png", same)
     assert [path.name for path in numbered_files(tmp_path / "frames" / "%d.png")] == [f"{n}.png" for n in (1, 2, 3, 4)]
     assert times_of(tmp_path / "clip.mkv")["video"] == [0, Fraction(1, 10), Fraction(3, 10), Fraction(4, 10)]
+
+
+@pytest.mark.parametrize(
+    "name", ["50%discount.mp4", "take%03d.mp4", "take%03d.gif", "100%.mp4", "2022-01-26T20:57:04Z.mp4", "a:b%d.mkv"]
+)
+def test_a_percent_sign_or_a_colon_in_a_name_is_part_of_it(
+    name: str, make_clip: Make, same: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_clip(f"clip{Path(name).suffix}").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    (job,) = plan_jobs([Path(name)], None, "same", None)
+    assert job.is_video
+    assert job.target == Path(name).with_stem(f"{Path(name).stem}-same")
+    assert run(job.source, job.target, same).frames == len(moving_square())
+    assert run(Path(name), Path("5%done:really.mp4"), same).frames == len(moving_square())
+    assert len(read_frames(Path("5%done:really.mp4"))) == len(moving_square())
+    run(source, Path("50%off%02d.png"), same)
+    assert len(numbered_files(Path("50%off%02d.png"))) == len(moving_square())
 
 
 def test_a_film_that_needs_no_flow_needs_no_opencv(make_clip: Make, negative: Path, tmp_path: Path) -> None:
