@@ -92,6 +92,8 @@ class VideoReader:
         self.aspect: Fraction | None = 1 / aspect if aspect and self.rotation % 180 else aspect
         origin = self.container.start_time
         self._origin = Fraction(origin, av.time_base) if origin is not None else Fraction(0)
+        if first.pts is not None:  # the container may not know when its video starts
+            self._origin = min(self._origin, first.pts * self.time_base)
         if self.start > 0:
             self._seek()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import av
 from av import VideoFrame
+from av.audio.stream import AudioStream
 from av.error import FFmpegError
 from av.stream import Stream
 from av.video.reformatter import ColorRange, VideoReformatter
@@ -26,6 +28,12 @@ from fast_style.model import core_count
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 _BY_SUFFIX = {".webm": "libvpx-vp9", ".gif": "gif", ".avi": "mpeg4"}
 WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"})
+
+# Suggested for sound and subtitles that a file cannot hold, with FFmpeg's names of the formats; most capable first.
+_HOLDERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov", ".avi": "avi"}
+
+# What AVI files say of channels, and layouts, which MP4 files need.
+_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
 
 # Fastest settings of good quality: the encoder must not take time that the network needs.
 _SPEED = {
@@ -150,15 +158,19 @@ class VideoWriter:
         self._copies = {} if self._gif else {stream.index: self._add_copy(stream) for stream in copied}
 
     def _add_copy(self, stream: Stream) -> Stream:
-        name = stream.codec_context.codec.canonical_name
-        if name not in self.container.supported_codecs:
-            others = ".mp4" if name == "mov_text" else ".mkv"
+        if not _can_hold(self.container.format.name, stream):
+            name = stream.codec_context.codec.canonical_name
+            other = next((suffix for suffix, format in _HOLDERS.items() if _can_hold(format, stream)), None)
+            instead = f"Write {other} instead, or leave" if other else "Leave"
             raise VideoError(
                 f"{self.path.suffix} cannot hold the {name} {stream.type} of the input",
-                hint=f"Write {others} instead, or leave it out with --no-{stream.type}.",
+                hint=f"{instead} it out with --no-{stream.type}.",
             )
         copy = self.container.add_stream_from_template(stream)
         copy.metadata.update(stream.metadata)
+        if isinstance(copy, AudioStream) and isinstance(stream, AudioStream):
+            layout = stream.codec_context.layout
+            copy.codec_context.layout = _LAYOUTS.get(layout.name or "", layout)
         return copy
 
     def blank(self) -> VideoFrame:
@@ -279,6 +291,17 @@ def check_video_name(path: Path) -> None:
             f"cannot write {path.name}: unsupported suffix {path.suffix or '(none)'}",
             hint=f"Give one of {', '.join(sorted(WRITABLE_VIDEO_SUFFIXES))}, or numbered pictures as %05d.png.",
         )
+
+
+def _can_hold(format: str, stream: Stream) -> bool:
+    """Whether files of a format can hold a copy of a stream, asked of a file that holds nothing else."""
+    with av.open(io.BytesIO(), "w", format=format) as container:
+        try:
+            container.add_stream_from_template(stream)
+            container.start_encoding()
+        except (ValueError, FFmpegError):
+            return False
+        return True
 
 
 def _pixel_format(encoder: av.Codec) -> str:

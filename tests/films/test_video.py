@@ -1,7 +1,9 @@
+import contextlib
 import io
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -169,6 +171,86 @@ def test_subtitles_are_copied(make_clip: Make, same: Path, tmp_path: Path) -> No
     with pytest.raises(VideoError, match="cannot hold the subrip subtitle"):
         run(source, tmp_path / "out.mp4", same)
     run(source, tmp_path / "out.mp4", same, subtitle=False)
+
+
+def join(target: Path, *sources: Path) -> Path:
+    """Copy the streams of several files into one."""
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(av.open(str(target), "w"))
+        containers = [stack.enter_context(av.open(str(source))) for source in sources]
+        copies: dict[Any, Any] = {s: out.add_stream_from_template(s) for c in containers for s in c.streams}
+        for container in containers:
+            for packet in container.demux():
+                if packet.dts is not None:
+                    packet.stream = copies[packet.stream]
+                    out.mux(packet)
+    return target
+
+
+def make_sound(path: Path, codec: str, seconds: float = 0.4) -> Path:
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream(codec, rate=48000)
+        stream.layout = "stereo"
+        resampler = av.AudioResampler(
+            stream.codec_context.format, "stereo", 48000, stream.codec_context.frame_size or 960
+        )
+        for number in range(round(seconds * 50)):
+            frame = av.AudioFrame.from_ndarray(np.zeros((2, 960), np.float32), "fltp", "stereo")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, number * 960, Fraction(1, 48000)
+            for resampled in resampler.resample(frame):
+                out.mux(stream.encode(resampled))
+        out.mux(stream.encode(None))
+    return path
+
+
+def make_bitmap_subtitles(path: Path) -> Path:
+    """A Blu-ray subtitle without anything to see, 0.5 s after the start."""
+
+    def segment(kind: int, content: bytes) -> bytes:
+        return b"PG" + struct.pack(">LLBH", 45000, 0, kind, len(content)) + content
+
+    composition = struct.pack(">HHBHBBBB", 96, 64, 16, 0, 128, 0, 0, 0)
+    window = struct.pack(">BBHHHH", 1, 0, 0, 0, 8, 8)
+    path.write_bytes(segment(0x16, composition) + segment(0x17, window) + segment(0x80, b""))
+    return path
+
+
+def test_subtitles_without_an_encoder_are_copied(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    source = join(tmp_path / "disc.mkv", make_clip(), make_bitmap_subtitles(tmp_path / "s.sup"))
+    assert run(source, tmp_path / "out.mkv", same).frames == len(moving_square())
+    assert bytes_of(tmp_path / "out.mkv", "subtitle") == bytes_of(source, "subtitle") != []
+    with pytest.raises(VideoError, match="cannot hold the hdmv_pgs_subtitle") as error:
+        run(source, tmp_path / "out.mp4", same)
+    assert "Write .mkv instead" in (error.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("codec", "sound", "refused", "suggested"),
+    [
+        ("pcm_alaw", "a.wav", ".mkv", ".mov"),
+        ("pcm_u8", "a.wav", ".mp4", ".mkv"),
+        ("adpcm_ms", "a.wav", ".mkv", ".avi"),
+        ("libopus", "a.mkv", ".mov", ".mkv"),
+    ],
+)
+def test_the_file_that_is_suggested_holds_the_sound(
+    codec: str, sound: str, refused: str, suggested: str, make_clip: Make, same: Path, tmp_path: Path
+) -> None:
+    clip, sound_file = make_clip("clip.mp4", codec="mpeg4"), make_sound(tmp_path / sound, codec)
+    source = join(tmp_path / ("film.mkv" if sound == "a.mkv" else "film.avi"), clip, sound_file)
+    with pytest.raises(VideoError, match=f"{refused} cannot hold the") as error:
+        run(source, tmp_path / f"out{refused}", same)
+    assert f"Write {suggested} instead" in (error.value.hint or "")
+    run(source, tmp_path / f"out{suggested}", same)
+    assert bytes_of(tmp_path / f"out{suggested}", "audio") == bytes_of(source, "audio")
+
+
+def test_sound_of_an_avi_without_a_layout_of_channels_fits_into_mp4(
+    make_clip: Make, same: Path, tmp_path: Path
+) -> None:
+    source = join(tmp_path / "a.avi", make_clip(codec="mpeg4"), make_sound(tmp_path / "a.wav", "pcm_s16le"))
+    run(source, tmp_path / "out.mp4", same)
+    assert b"".join(bytes_of(tmp_path / "out.mp4", "audio")) == b"".join(bytes_of(source, "audio"))
 
 
 @pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
