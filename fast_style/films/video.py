@@ -163,7 +163,8 @@ def _open_writer(target: Path, width: int, reader: Reader, options: VideoOptions
         codec=options.codec,
         quality=options.quality,
     )
-    return VideoWriter(target, format, copied=reader.copied, metadata=reader.metadata)
+    picture = reader.stream if isinstance(reader, VideoReader) else None
+    return VideoWriter(target, format, copied=reader.copied, picture=picture, metadata=reader.metadata)
 
 
 @dataclass

@@ -79,6 +79,7 @@ class VideoWriter:
         path: Where to write; its suffix selects the container.
         format: Size, times, colors and codec.
         copied: Streams of a :class:`VideoReader` whose packets :meth:`copy` will pass on.
+        picture: The video stream that is stylized; the result has its language, title and flags.
         metadata: Title and the like.
 
     Raises:
@@ -91,6 +92,7 @@ class VideoWriter:
         format: VideoFormat,
         *,
         copied: Sequence[Stream] | None = None,
+        picture: Stream | None = None,
         metadata: dict[str, str] | None = None,
     ) -> None:
         self.path = path
@@ -110,6 +112,9 @@ class VideoWriter:
             raise VideoError(f"cannot write {path}: {error.strerror}") from error
         try:
             self._add_streams(copied or [])
+            if picture is not None:
+                self.stream.disposition = picture.disposition
+                self.stream.metadata.update({k: v for k, v in picture.metadata.items() if k in {"language", "title"}})
             self.container.metadata.update(metadata or {})
         except BaseException:
             self.container.close()
@@ -135,6 +140,8 @@ class VideoWriter:
         self.stream = stream
         context = self.stream.codec_context
         context.width, context.height = format.width, format.height
+        if codec == "libx265" and suffix in {".mp4", ".m4v", ".mov"}:
+            context.codec_tag = "hvc1"  # the only one that Apple's players take
         context.time_base = self.stream.time_base = _GIF_TIME_BASE if self._gif else format.time_base
         self._pixel_format = "pal8" if self._gif else _pixel_format(encoder)
         context.pix_fmt = self._pixel_format
@@ -168,6 +175,7 @@ class VideoWriter:
             )
         copy = self.container.add_stream_from_template(stream)
         copy.metadata.update(stream.metadata)
+        copy.disposition = stream.disposition
         if isinstance(copy, AudioStream) and isinstance(stream, AudioStream):
             layout = stream.codec_context.layout
             copy.codec_context.layout = _LAYOUTS.get(layout.name or "", layout)

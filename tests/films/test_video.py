@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
@@ -251,6 +252,40 @@ def test_sound_of_an_avi_without_a_layout_of_channels_fits_into_mp4(
     source = join(tmp_path / "a.avi", make_clip(codec="mpeg4"), make_sound(tmp_path / "a.wav", "pcm_s16le"))
     run(source, tmp_path / "out.mp4", same)
     assert b"".join(bytes_of(tmp_path / "out.mp4", "audio")) == b"".join(bytes_of(source, "audio"))
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_flags_languages_and_titles_of_streams_are_kept(
+    suffix: str, make_clip: Make, same: Path, tmp_path: Path
+) -> None:
+    sounds = [av.open(str(make_sound(tmp_path / f"{name}.mp4", "aac"))) for name in ("eng", "fra")]
+    source = tmp_path / f"film{suffix}"
+    flags = [Disposition.default, Disposition(0), Disposition.default | Disposition.forced]
+    with av.open(str(source), "w") as out, av.open(str(make_clip())) as video:
+        inputs = [video.streams.video[0], *(sound.streams.audio[0] for sound in sounds)]
+        copies = [out.add_stream_from_template(stream) for stream in inputs]
+        for copy, language, flag in zip(copies, ("deu", "eng", "fra"), flags, strict=True):
+            copy.metadata.update({"language": language, "title": f"in {language}"})
+            copy.disposition = flag
+        for container, copy in zip((video, *sounds), copies, strict=True):
+            for packet in container.demux():
+                if packet.dts is not None:
+                    packet.stream = copy
+                    out.mux(packet)
+    run(source, tmp_path / f"out{suffix}", same)
+    with av.open(str(source)) as before, av.open(str(tmp_path / f"out{suffix}")) as after:
+        streams = [[(s.disposition, s.language, s.metadata.get("title")) for s in c.streams] for c in (before, after)]
+    assert streams[0] == streams[1]
+    assert [language for _, language, _ in streams[1]] == ["deu", "eng", "fra"]
+    assert not streams[1][1][0] & Disposition.default
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_h265_has_the_tag_that_every_player_takes(suffix: str, make_clip: Make, same: Path, tmp_path: Path) -> None:
+    run(make_clip(), tmp_path / f"out{suffix}", same, codec="h265")
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert container.streams.video[0].codec_tag == "hvc1"
+    assert len(read_frames(tmp_path / f"out{suffix}")) == len(moving_square())
 
 
 @pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
