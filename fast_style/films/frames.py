@@ -25,10 +25,12 @@ class Frame:
     Attributes:
         planes: Red, green and blue, upright, each (H, W) uint8; they may be views of a decoder's own memory.
         pts: When it is shown, in units of the video's time base.
+        duration: How long, in the same units.
     """
 
     planes: Planes
     pts: int
+    duration: int = 1
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -77,6 +78,7 @@ class VideoReader:
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 1000)
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or DEFAULT_RATE
         self.metadata: dict[str, str] = dict(self.container.metadata)
+        self.loop = _loop(self.path) if self.container.format.name == "gif" else 0
         self._packets = self.container.demux([self.stream, *self.copied])
         self._reformatter = VideoReformatter()
         # Size, rotation and colors come from the first frame; the header may be wrong.
@@ -146,7 +148,10 @@ class VideoReader:
                     continue
                 if last is not None and pts >= last:
                     return
-                yield Frame(self._planes(item), pts - shift)
+                duration = item.duration or usual
+                if last is not None:
+                    duration = min(duration, last - pts)
+                yield Frame(self._planes(item), pts - shift, duration)
             elif (packet := self._cut(item)) is not None:
                 yield packet
         self._account(read, previous)
@@ -227,3 +232,11 @@ class VideoReader:
     def close(self) -> None:
         """Close the file."""
         self.container.close()
+
+
+def _loop(gif: Path) -> int:
+    """How often a GIF is repeated, which FFmpeg does not tell: 0 without end, -1 never."""
+    with gif.open("rb") as file:
+        head = file.read(4096)  # it stands before the pictures
+    match = re.search(rb"NETSCAPE2\.0\x03\x01(..)", head, re.DOTALL)
+    return int.from_bytes(match[1], "little") if match else -1

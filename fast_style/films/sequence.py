@@ -51,6 +51,7 @@ class SequenceReader:
         self.metadata: dict[str, str] = {}
         self.copied: list[Stream] = []
         self.aspect: Fraction | None = None
+        self.loop = 0
         # The planes are already RGB; these are the colors of a video written from them.
         self.width, self.height = load_image(self._files[0], size=size).size
         self.colors = Colors(usual_matrix(self.height))
@@ -106,7 +107,7 @@ class SequenceWriter:
         """Return the picture unchanged."""
         return picture
 
-    def write(self, frame: VideoFrame, pts: int) -> None:
+    def write(self, frame: VideoFrame, pts: int, duration: int) -> None:
         """Save the next picture."""
         self._number += 1
         target = numbered_name(self.path, self._number)

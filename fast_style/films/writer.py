@@ -38,11 +38,14 @@ _LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
 # Fastest settings of good quality: the encoder must not take time that the network needs.
 _SPEED = {
     "libx264": {"preset": "ultrafast"},
-    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
+    # An MP4 stores a frame's length by the order of decoding: with B-frames that of the last frame shown is lost.
+    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
     "libsvtav1": {"preset": "10"},
 }
 _GIF_TIME_BASE = Fraction(1, 100)
+_GIF_CONTROL = b"\x21\xf9\x04"  # begins an extension of a byte of flags and the pause, which precedes each picture
+_LONGEST_PAUSE = 65535  # in a GIF
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class VideoFormat:
         aspect: Width of a pixel by its height, or None for square ones.
         codec: A short name, an encoder's name, or None for the default of the file's suffix.
         quality: 1 to 100.
+        loop: How often a GIF is repeated: 0 without end, -1 never.
     """
 
     width: int
@@ -68,6 +72,7 @@ class VideoFormat:
     aspect: Fraction | None = None
     codec: str | None = None
     quality: int = 64
+    loop: int = 0
 
 
 class VideoWriter:
@@ -107,7 +112,7 @@ class VideoWriter:
         )
         try:
             # FFmpeg's own "faststart" would write the file twice.
-            self.container = av.open(file_url(path), "w", options={"loop": "0"} if self._gif else {})
+            self.container = av.open(file_url(path), "w", options={"loop": str(format.loop)} if self._gif else {})
         except FFmpegError as error:
             raise VideoError(f"cannot write {path}: {error.strerror}") from error
         try:
@@ -122,6 +127,9 @@ class VideoWriter:
         self._thread = threading.local()
         self._palette: av.filter.Graph | None = None
         self._last: int | None = None
+        self._durations: dict[int, int] = {}  # of frames that the encoder holds, by their time
+        self._end = 0  # of the last frame
+        self._last_picture = b""  # of a GIF, as it stands in the file
 
     def _add_streams(self, copied: Sequence[Stream]) -> None:
         format, suffix = self.format, self.path.suffix.lower()
@@ -142,7 +150,8 @@ class VideoWriter:
         context.width, context.height = format.width, format.height
         if codec == "libx265" and suffix in {".mp4", ".m4v", ".mov"}:
             context.codec_tag = "hvc1"  # the only one that Apple's players take
-        context.time_base = self.stream.time_base = _GIF_TIME_BASE if self._gif else format.time_base
+        self._time_base = _GIF_TIME_BASE if self._gif else format.time_base
+        context.time_base = self.stream.time_base = self._time_base
         self._pixel_format = "pal8" if self._gif else _pixel_format(encoder)
         context.pix_fmt = self._pixel_format
         if format.aspect:
@@ -224,19 +233,28 @@ class VideoWriter:
         copy_planes(planes, self.planes(picture))
         self.write(self.pack(picture), pts)
 
-    def write(self, frame: VideoFrame, pts: int) -> None:
-        """Encode a packed frame, to be shown from ``pts`` in units of the format's time base.
+    def write(self, frame: VideoFrame, pts: int, duration: int | None = None) -> None:
+        """Encode a packed frame.
+
+        Args:
+            frame: What :meth:`pack` returned.
+            pts: When it is shown, in units of the format's time base.
+            duration: How long, in the same units; by default 1 / rate.
 
         Raises:
             VideoError: The file cannot be written, as on a full disk.
         """
+        unit = self.format.time_base / self._time_base
+        time = round(pts * unit)
+        length = duration * unit if duration else 1 / (self.format.rate * self._time_base)
+        self._end = max(time + 1, round(pts * unit + length))
+        if self._last is not None and time <= self._last:
+            return  # a GIF shows at most 100 frames a second
         if self._gif:
-            pts = round(pts * self.format.time_base / _GIF_TIME_BASE)
-            if self._last is not None and pts <= self._last:
-                return  # a GIF shows at most 100 frames a second
             frame = self._with_palette(frame)
-        self._last = pts
-        frame.pts, frame.time_base = pts, self.stream.codec_context.time_base
+        self._last = time
+        self._durations[time] = self._end - time
+        frame.pts, frame.time_base = time, self._time_base
         self._encode(frame)
 
     def _with_palette(self, frame: VideoFrame) -> VideoFrame:
@@ -271,7 +289,12 @@ class VideoWriter:
     def _encode(self, frame: VideoFrame | None) -> None:
         """Write a frame, or with None those that the encoder still holds."""
         with self._muxing():
-            self.container.mux(self.stream.encode(frame))
+            for packet in self.stream.encode(frame):
+                # Few encoders pass it on. Files need that of the last frame, which no other follows.
+                packet.duration = self._durations.pop(packet.pts or 0, 0)
+                if self._gif:
+                    self._last_picture = bytes(packet)
+                self.container.mux(packet)
 
     @contextmanager
     def _muxing(self) -> Iterator[None]:
@@ -290,6 +313,13 @@ class VideoWriter:
                 self.container.close()
             except FFmpegError as error:
                 raise VideoError(f"cannot write {self.path.name}: {error.strerror}") from error
+        if self._last_picture and self._last is not None:
+            # FFmpeg gives the last picture the pause of the one before. The file ends with that picture and a byte.
+            pause = min(self._end - self._last, _LONGEST_PAUSE).to_bytes(2, "little")
+            at = self._last_picture.index(_GIF_CONTROL) + len(_GIF_CONTROL) + 1
+            with self.path.open("r+b") as file:
+                file.seek(at - len(self._last_picture) - 1, io.SEEK_END)
+                file.write(pause)
 
 
 def check_video_name(path: Path) -> None:

@@ -443,6 +443,80 @@ def test_fps_repeats_and_drops(make_clip: Make, same: Path, tmp_path: Path, fps:
     assert found == [number / fps for number in range(len(found))]
 
 
+def make_gif(path: Path, pauses: list[int], **options: Any) -> Path:
+    """A GIF whose pictures are shown for some ms each."""
+    pictures = [Image.new("RGB", (96, 64), (40 * number, 90, 200)) for number in range(len(pauses))]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=pauses, **options)
+    return path
+
+
+def make_uneven(path: Path, codec: str, times: list[int], end: int, shift: int = 0, **options: str) -> Path:
+    """A clip of gray pictures, ever lighter, at some times in ms; the last one until ``end``."""
+    with av.open(str(path), "w", options=options) as out:
+        stream: Any = out.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        context = stream.codec_context
+        context.time_base, context.gop_size, context.max_b_frames = Fraction(1, 1000), 10, 0
+        context.flags |= av.codec.context.Flags.frame_duration
+        for number, (time_, until) in enumerate(zip(times, [*times[1:], end], strict=True)):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 96, 3), 16 + 5 * number, np.uint8), "rgb24")
+            frame.pts, frame.duration, frame.time_base = time_ + shift, until - time_, Fraction(1, 1000)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def numbers_of(path: Path) -> list[int]:
+    """Which pictures of :func:`make_uneven` a clip shows."""
+    return [round((float(frame.planes.mean()) - 16) / 5) for frame in read_frames(path)]
+
+
+def length_of(path: Path) -> float:
+    with av.open(str(path)) as container:
+        frame = [*container.decode(video=0)][-1]
+        return round(float((frame.pts + frame.duration) * frame.time_base), 2)
+
+
+@pytest.mark.parametrize(
+    "target", ["out.mp4", "out.mov", "out.mkv", "out.webm", "out.gif", "vp9.mkv", "h265.mp4", "av1.mkv"]
+)
+@pytest.mark.parametrize("source", ["in.mp4", "in.mkv", "in.webm", "in.gif"])
+def test_the_last_frame_is_shown_as_long_as_before(source: str, target: str, same: Path, tmp_path: Path) -> None:
+    if source == "in.gif":
+        clip = make_gif(tmp_path / source, [30, 30, 440, 500, 2000])
+    else:
+        codec = "libvpx" if source == "in.webm" else "libx264"
+        clip = make_uneven(tmp_path / source, codec, [0, 30, 60, 500, 1000], 3000)
+    codec_name = target.split(".")[0]
+    run(clip, tmp_path / target, same, codec=None if codec_name == "out" else codec_name)
+    assert length_of(tmp_path / target) == 3
+    run(clip, tmp_path / target, same, end=2.0, codec=None if codec_name == "out" else codec_name)
+    assert length_of(tmp_path / target) == 2
+
+
+def test_fps_repeats_the_last_frame_until_its_end(same: Path, tmp_path: Path) -> None:
+    run(
+        make_uneven(tmp_path / "in.mkv", "libx264", [0, 33, 66, 500, 1000], 3000),
+        tmp_path / "o.mp4",
+        same,
+        fps=Fraction(10),
+    )
+    assert times_of(tmp_path / "o.mp4")["video"] == [Fraction(number, 10) for number in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("loop", "pauses"), [({}, [100, 3000]), ({"loop": 0}, [3000]), ({"loop": 2}, [100, 100, 655_350])]
+)
+def test_a_gif_is_repeated_as_often_as_before(
+    loop: dict[str, int], pauses: list[int], same: Path, tmp_path: Path
+) -> None:
+    run(make_gif(tmp_path / "in.gif", pauses, **loop), tmp_path / "out.gif", same)
+    with Image.open(tmp_path / "out.gif") as gif:
+        assert gif.info.get("loop") == loop.get("loop")
+        gif.seek(len(pauses) - 1)
+        assert gif.info["duration"] == pauses[-1]
+
+
 def test_side_by_side_has_the_original_on_the_left(make_clip: Make, negative: Path, tmp_path: Path) -> None:
     run(make_clip(), tmp_path / "out.mp4", negative, side_by_side=True)
     first = read_frames(tmp_path / "out.mp4")[0].planes.astype(int)
