@@ -46,6 +46,7 @@ _SPEED = {
 _GIF_TIME_BASE = Fraction(1, 100)
 _GIF_CONTROL = b"\x21\xf9\x04"  # begins an extension of a byte of flags and the pause, which precedes each picture
 _LONGEST_PAUSE = 65535  # in a GIF
+_FINEST_MPEG4 = 65535  # units of time in a second, at most
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,9 @@ class VideoWriter:
         if codec == "libx265" and suffix in {".mp4", ".m4v", ".mov"}:
             context.codec_tag = "hvc1"  # the only one that Apple's players take
         self._time_base = _GIF_TIME_BASE if self._gif else format.time_base
+        if suffix == ".avi":  # has a chunk for each unit of time, with or without a frame
+            rate = format.rate.limit_denominator(max(1, min(1001, int(_FINEST_MPEG4 / format.rate))))
+            self._time_base = 1 / rate
         context.time_base = self.stream.time_base = self._time_base
         self._pixel_format = "pal8" if self._gif else _pixel_format(encoder)
         context.pix_fmt = self._pixel_format
@@ -249,7 +253,7 @@ class VideoWriter:
         length = duration * unit if duration else 1 / (self.format.rate * self._time_base)
         self._end = max(time + 1, round(pts * unit + length))
         if self._last is not None and time <= self._last:
-            return  # a GIF shows at most 100 frames a second
+            return  # a GIF shows at most 100 frames a second, an AVI those of its rate
         if self._gif:
             frame = self._with_palette(frame)
         self._last = time

@@ -473,7 +473,7 @@ def numbers_of(path: Path) -> list[int]:
 
 def length_of(path: Path) -> float:
     with av.open(str(path)) as container:
-        frame = [*container.decode(video=0)][-1]
+        frame: Any = [*container.decode(video=0)][-1]
         return round(float((frame.pts + frame.duration) * frame.time_base), 2)
 
 
@@ -515,6 +515,17 @@ def test_a_gif_is_repeated_as_often_as_before(
         assert gif.info.get("loop") == loop.get("loop")
         gif.seek(len(pauses) - 1)
         assert gif.info["duration"] == pauses[-1]
+
+
+@pytest.mark.parametrize("source", ["in.mp4", "in.mkv", "in.webm", "in.ts", "in.mov"])
+def test_an_avi_has_the_rate_of_the_film_and_no_empty_chunks(source: str, same: Path, tmp_path: Path) -> None:
+    clip = make_uneven(tmp_path / source, "libvpx" if source == "in.webm" else "libx264", [*range(0, 1000, 100)], 1000)
+    run(clip, tmp_path / "out.avi", same)
+    with av.open(str(tmp_path / "out.avi")) as container:
+        stream = container.streams.video[0]
+        assert (stream.average_rate, stream.frames) == (10, 10)
+    report = run(tmp_path / "out.avi", tmp_path / "back.mp4", same)
+    assert (report.frames, report.losses.reasons) == (10, [])
 
 
 def test_side_by_side_has_the_original_on_the_left(make_clip: Make, negative: Path, tmp_path: Path) -> None:
