@@ -450,13 +450,17 @@ def make_gif(path: Path, pauses: list[int], **options: Any) -> Path:
     return path
 
 
-def make_uneven(path: Path, codec: str, times: list[int], end: int, shift: int = 0, **options: str) -> Path:
+def make_uneven(
+    path: Path, codec: str, times: list[int], end: int, shift: int = 0, *, keyframes: int = 10, **options: str
+) -> Path:
     """A clip of gray pictures, ever lighter, at some times in ms; the last one until ``end``."""
     with av.open(str(path), "w", options=options) as out:
         stream: Any = out.add_stream(codec, rate=10)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         context = stream.codec_context
-        context.time_base, context.gop_size, context.max_b_frames = Fraction(1, 1000), 10, 0
+        context.time_base, context.gop_size, context.max_b_frames = Fraction(1, 1000), keyframes, 0
+        if codec == "mpeg2video":
+            context.time_base = Fraction(1, 25)
         context.flags |= av.codec.context.Flags.frame_duration
         for number, (time_, until) in enumerate(zip(times, [*times[1:], end], strict=True)):
             frame = av.VideoFrame.from_ndarray(np.full((64, 96, 3), 16 + 5 * number, np.uint8), "rgb24")
@@ -523,9 +527,96 @@ def test_an_avi_has_the_rate_of_the_film_and_no_empty_chunks(source: str, same: 
     run(clip, tmp_path / "out.avi", same)
     with av.open(str(tmp_path / "out.avi")) as container:
         stream = container.streams.video[0]
-        assert (stream.average_rate, stream.frames) == (10, 10)
+        assert stream.average_rate == stream.frames == 10
     report = run(tmp_path / "out.avi", tmp_path / "back.mp4", same)
     assert (report.frames, report.losses.reasons) == (10, [])
+
+
+@pytest.mark.parametrize("start", [50_000, 17_400_000])
+@pytest.mark.parametrize("source", ["in.ts", "in.mts", "in.mpg", "in.webm", "in.mkv"])
+def test_a_clock_that_starts_late_is_set_to_nought(source: str, start: int, same: Path, tmp_path: Path) -> None:
+    codec = {"in.mpg": "mpeg2video", "in.webm": "libvpx"}.get(source, "libx264")
+    times = [*range(0, 1600, 40)] if source == "in.mpg" else [*range(0, 2000, 100)]
+    clip = make_uneven(tmp_path / source, codec, times, 2000, start, avoid_negative_ts="0")
+    for target in ("out.mp4", "out.mkv", "out.mov"):
+        for end in (None, 1.5):
+            report = run(clip, tmp_path / target, same, end=end)
+            found = times_of(tmp_path / target)["video"]
+            assert found[0] == 0
+            assert (
+                round(float(found[-1]), 2) == (times[-1] if end is None else max(t for t in times if t < 1500)) / 1000
+            )
+            assert report.losses.reasons == []
+
+
+def test_a_late_start_of_an_mp4_is_kept(same: Path, tmp_path: Path) -> None:
+    run(make_uneven(tmp_path / "in.mp4", "libx264", [0, 100], 200, 2000), tmp_path / "out.mp4", same)
+    assert times_of(tmp_path / "out.mp4")["video"] == [2, Fraction(21, 10)]
+
+
+@pytest.mark.parametrize("source", ["in.ts", "in.mts", "in.mkv", "in.mp4"])
+@pytest.mark.parametrize("late", [0, 17_400_000])
+@pytest.mark.parametrize("keyframes", [10, 100])
+def test_a_part_has_every_frame_of_it(source: str, late: int, keyframes: int, same: Path, tmp_path: Path) -> None:
+    clip = make_uneven(tmp_path / source, "libx264", [*range(0, 4000, 100)], 4000, late, keyframes=keyframes)
+    run(clip, tmp_path / "part.mkv", same, start=1.5, end=2.5, codec="ffv1")
+    assert numbers_of(tmp_path / "part.mkv") == [*range(15, 25)]
+    assert times_of(tmp_path / "part.mkv")["video"] == [Fraction(number, 10) for number in range(10)]
+
+
+def trimmed(clip: Path, target: Path, start: int, end: int) -> Path:
+    """Copy packets from the keyframe before a time in ms on; an edit list hides the frames before that time."""
+    with av.open(str(clip)) as source, av.open(str(target), "w") as out:
+        stream = source.streams.video[0]
+        copy = out.add_stream_from_template(stream)
+        source.seek(start * 1000)
+        for packet in source.demux(stream):
+            if packet.dts is None or packet.pts is None or packet.time_base is None:
+                continue
+            if packet.pts * packet.time_base * 1000 < end:
+                shift = round(Fraction(start, 1000) / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = copy
+                out.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("end", [4000, 3000])
+def test_frames_that_an_edit_list_hides_are_not_missed(suffix: str, end: int, same: Path, tmp_path: Path) -> None:
+    whole = make_uneven(tmp_path / f"in{suffix}", "libx264", [*range(0, 4000, 100)], 4000)
+    clip = trimmed(whole, tmp_path / f"trimmed{suffix}", 1500, end)
+    told: list[int | None] = []
+    report = stylize_video(
+        clip, tmp_path / "o.mp4", Stylizer(same, threads=1), progress=lambda _, expected: told.append(expected)
+    )
+    assert report.losses.reasons == []
+    assert numbers_of(tmp_path / "o.mp4") == [*range(15, end // 100)]
+    assert set(told) == {report.frames}
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.webm", "in.ts", "in.mp4", "in.avi"])
+@pytest.mark.parametrize("audio", [True, False])
+def test_sound_that_is_longer_than_the_picture_is_no_loss(name: str, audio: bool, same: Path, tmp_path: Path) -> None:
+    sound = make_sound(tmp_path / "a.mkv", "libopus" if name == "in.webm" else "aac", 4.0)
+    codec = {"in.webm": "libvpx", "in.avi": "mpeg4"}.get(name, "libx264")
+    picture = make_uneven(tmp_path / f"p{'.mkv' if name == 'in.mp4' else Path(name).suffix}", codec, [0, 100, 200], 300)
+    report = run(join(tmp_path / name, picture, sound), tmp_path / "out.mkv", same, audio=audio)
+    assert (report.frames, report.losses.reasons) == (3, [])
+
+
+def test_empty_chunks_of_an_avi_are_no_loss(same: Path, tmp_path: Path) -> None:
+    clip = make_uneven(tmp_path / "in.avi", "mpeg4", [0, 100, 200, 500, 600], 700)
+    report = run(clip, tmp_path / "out.mp4", same)
+    assert (report.frames, report.losses.reasons) == (5, [])
+
+
+def test_an_avi_that_ends_early_is_reported(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    data = make_clip("in.avi", frames=noise(24)).read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
+    report = run(tmp_path / "cut.avi", tmp_path / "out.mp4", same)
+    assert report.frames < 20
+    assert report.losses.reasons
 
 
 def test_side_by_side_has_the_original_on_the_left(make_clip: Make, negative: Path, tmp_path: Path) -> None:
