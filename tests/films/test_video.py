@@ -619,6 +619,46 @@ def test_an_avi_that_ends_early_is_reported(make_clip: Make, same: Path, tmp_pat
     assert report.losses.reasons
 
 
+@pytest.mark.parametrize(
+    ("target", "codec"),
+    [
+        ("o.mp4", None),
+        ("o.mov", None),
+        ("o.avi", None),
+        ("o.mkv", None),
+        ("o.mkv", "h265"),
+        ("o.mkv", "vp9"),
+        ("o.mkv", "av1"),
+        ("o.webm", "vp9"),
+        ("o.webm", "av1"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("aspect", "title"),
+    [(Fraction(16, 11), ""), (Fraction(16, 11), "A film"), (Fraction(8, 9), "é" * 90), (None, "A film")],
+)
+def test_pixels_keep_their_shape(
+    aspect: Fraction | None, target: str, codec: str | None, title: str, same: Path, tmp_path: Path
+) -> None:
+    with av.open(str(tmp_path / "in.mkv"), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 176, 144, "yuv420p"
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if title:
+            stream.metadata["title"] = title
+        for _ in range(3):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((144, 176, 3), 90, np.uint8), "rgb24")))
+        out.mux(stream.encode(None))
+    run(tmp_path / "in.mkv", tmp_path / target, same, codec=codec)
+    with av.open(str(tmp_path / target)) as container:
+        shape = container.streams.video[0].sample_aspect_ratio or 1
+        assert float(shape) == pytest.approx(float(aspect or 1), abs=0.003)
+        if target in {"o.mkv", "o.webm"}:
+            assert container.streams.video[0].metadata.get("title", "") == title
+    assert len(read_frames(tmp_path / target)) == 3
+
+
 def test_side_by_side_has_the_original_on_the_left(make_clip: Make, negative: Path, tmp_path: Path) -> None:
     run(make_clip(), tmp_path / "out.mp4", negative, side_by_side=True)
     first = read_frames(tmp_path / "out.mp4")[0].planes.astype(int)
