@@ -21,6 +21,9 @@ from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, fi
 from fast_style.images import MAX_PIXELS, Planes, fit_size
 from fast_style.model import core_count
 
+# Frames a second. A higher rate that FFmpeg guesses for a film whose rate varies is that of the clock.
+_FASTEST_FILM = Fraction(60)
+
 
 class VideoReader:
     """An open video file.
@@ -78,6 +81,7 @@ class VideoReader:
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 1000)
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or DEFAULT_RATE
+        self.finest_rate = max(self.rate, min(self.stream.guessed_rate or self.rate, _FASTEST_FILM))
         self.metadata: dict[str, str] = dict(self.container.metadata)
         self.loop = _loop(self.path) if self.container.format.name == "gif" else 0
         self._packets = self.container.demux()

@@ -43,6 +43,7 @@ class SequenceReader:
         end: float | None = None,
     ) -> None:
         self.path, self.rate, self.time_base, self._size = path, rate, 1 / rate, size
+        self.finest_rate = rate
         first, last = round(start * rate), None if end is None else round(end * rate)
         self._files = numbered_files(path)[first:last]
         if not self._files:

@@ -156,7 +156,7 @@ def _open_writer(target: Path, width: int, reader: Reader, options: VideoOptions
     format = VideoFormat(
         width=width,
         height=reader.height,
-        rate=options.fps or reader.rate,
+        rate=options.fps or (reader.finest_rate if target.suffix.lower() == ".avi" else reader.rate),
         time_base=1 / options.fps if options.fps else reader.time_base,
         colors=reader.colors,
         aspect=reader.aspect,

@@ -119,6 +119,8 @@ class VideoWriter:
         try:
             # FFmpeg's own "faststart" would write the file twice.
             options = {"loop": str(format.loop)} if self._gif else {}
+            if path.suffix.lower() == ".avi":
+                options = {"avoid_negative_ts": "disabled"}  # sound that starts early would put off the pictures
             if self._wide_matroska:
                 options = {"write_crc32": "0"}  # bytes are changed in the end
             self.container = av.open(file_url(path), "w", options=options)

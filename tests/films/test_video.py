@@ -659,6 +659,18 @@ def test_pixels_keep_their_shape(
     assert len(read_frames(tmp_path / target)) == 3
 
 
+def test_an_avi_has_every_frame_of_a_gif_with_a_pause(same: Path, tmp_path: Path) -> None:
+    run(make_gif(tmp_path / "in.gif", [100, 100, 100, 3000]), tmp_path / "out.avi", same)
+    assert len(read_frames(tmp_path / "out.avi")) == 4
+
+
+def test_sound_that_starts_before_the_picture_does_not_put_off_an_avi(same: Path, tmp_path: Path) -> None:
+    sound = make_sound(tmp_path / "a.mkv", "aac", 3.0)  # starts at -21 ms, with what the decoder drops
+    clip = make_uneven(tmp_path / "p.mkv", "libx264", [*range(0, 1000, 100)], 1000)
+    run(join(tmp_path / "in.mkv", clip, sound), tmp_path / "out.avi", same)
+    assert times_of(tmp_path / "out.avi")["video"] == [Fraction(number, 10) for number in range(10)]
+
+
 def test_side_by_side_has_the_original_on_the_left(make_clip: Make, negative: Path, tmp_path: Path) -> None:
     run(make_clip(), tmp_path / "out.mp4", negative, side_by_side=True)
     first = read_frames(tmp_path / "out.mp4")[0].planes.astype(int)
