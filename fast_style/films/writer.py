@@ -32,6 +32,7 @@ WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".
 
 _ROOM = "display_at"  # as long as the two elements of a display size
 _MATROSKA_HEAD = 1 << 16  # bytes in which the first track is described
+_WIDEST = 65535  # px that fit into the room
 
 # Suggested for sound and subtitles that a file cannot hold, with FFmpeg's names of the formats; most capable first.
 _HOLDERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov", ".avi": "avi"}
@@ -330,7 +331,8 @@ class VideoWriter:
             except FFmpegError as error:
                 raise VideoError(f"cannot write {self.path.name}: {error.strerror}") from error
         if self._wide_matroska and self._last is not None and self.format.aspect:
-            _set_display_size(self.path, round(self.format.width * self.format.aspect), self.format.height)
+            width = min(round(self.format.width * self.format.aspect), _WIDEST)
+            _set_display_size(self.path, width, self.format.height)
         if self._last_picture and self._last is not None:
             # FFmpeg gives the last picture the pause of the one before. The file ends with that picture and a byte.
             pause = min(self._end - self._last, _LONGEST_PAUSE).to_bytes(2, "little")
@@ -372,13 +374,13 @@ def _set_display_size(path: Path, width: int, height: int) -> None:
 
 def _can_hold(format: str, stream: Stream) -> bool:
     """Whether files of a format can hold a copy of a stream, asked of a file that holds nothing else."""
-    with av.open(io.BytesIO(), "w", format=format) as container:
-        try:
+    try:
+        with av.open(io.BytesIO(), "w", format=format) as container:
             container.add_stream_from_template(stream)
             container.start_encoding()
-        except (ValueError, FFmpegError):
-            return False
-        return True
+    except (ValueError, FFmpegError):
+        return False
+    return True
 
 
 def _pixel_format(encoder: av.Codec) -> str:
