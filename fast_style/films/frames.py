@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -24,10 +25,12 @@ class Frame:
     Attributes:
         planes: Red, green and blue, upright, each (H, W) uint8; they may be views of a decoder's own memory.
         pts: When it is shown, in units of the video's time base.
+        duration: How long, in the same units.
     """
 
     planes: Planes
     pts: int
+    duration: int = 1
 
 
 @dataclass
@@ -46,6 +49,11 @@ class Losses:
     def __bool__(self) -> bool:
         """Whether anything was lost."""
         return bool(self.reasons)
+
+
+def file_url(path: Path) -> str:
+    """A path for FFmpeg, which would take what stands before a colon for a protocol."""
+    return f"file:{path}"
 
 
 def copy_planes(source: Planes, target: Planes) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,9 +17,12 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
 from fast_style.films.colors import colors_of
-from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, plane_views
+from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, file_url, plane_views
 from fast_style.images import MAX_PIXELS, Planes, fit_size
 from fast_style.model import core_count
+
+# Frames a second. A higher rate that FFmpeg guesses for a film whose rate varies is that of the clock.
+_FASTEST_FILM = Fraction(60)
 
 
 class VideoReader:
@@ -52,7 +57,7 @@ class VideoReader:
         if not path.is_file():
             raise VideoError(f"{path} {'is a folder; expected a video' if path.is_dir() else 'does not exist'}")
         try:
-            self.container = av.open(str(path), metadata_errors="replace")
+            self.container = av.open(file_url(path), metadata_errors="replace")
         except FFmpegError as error:
             raise VideoError(
                 f"{path} is not a video that can be read ({error.strerror})",
@@ -76,8 +81,12 @@ class VideoReader:
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 1000)
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or DEFAULT_RATE
+        self.finest_rate = max(self.rate, min(self.stream.guessed_rate or self.rate, _FASTEST_FILM))
         self.metadata: dict[str, str] = dict(self.container.metadata)
-        self._packets = self.container.demux([self.stream, *self.copied])
+        self.loop = _loop(self.path) if self.container.format.name == "gif" else 0
+        self._packets = self.container.demux()
+        self._promised = self._count_frames()
+        self._until = Fraction(0)  # end of what was read of any stream, seconds
         self._reformatter = VideoReformatter()
         # Size, rotation and colors come from the first frame; the header may be wrong.
         self._pending: list[VideoFrame | OtherPacket] = []
@@ -92,6 +101,11 @@ class VideoReader:
         self.aspect: Fraction | None = 1 / aspect if aspect and self.rotation % 180 else aspect
         origin = self.container.start_time
         self._origin = Fraction(origin, av.time_base) if origin is not None else Fraction(0)
+        if first.pts is not None:  # the container may not know when its video starts
+            self._origin = min(self._origin, first.pts * self.time_base)
+        # An index that lists the frames starts late on purpose; other clocks start anywhere, as that of a broadcast.
+        meant = self.start == 0 and self.stream.frames
+        self._zero = max(Fraction(0), Fraction(0) if meant else self._origin + Fraction(self.start))
         if self.start > 0:
             self._seek()
 
@@ -104,30 +118,56 @@ class VideoReader:
         raise VideoError(f"{self.path} holds no frame that can be decoded{why}")
 
     def _seek(self) -> None:
-        try:
-            self.container.seek(int((self._origin + Fraction(self.start)) * av.time_base))
-        except FFmpegError:
-            return  # some formats cannot seek: then everything before the start is decoded and skipped
-        self._pending.clear()
-        self.stream.codec_context.flush_buffers()
-        self._packets = self.container.demux([self.stream, *self.copied])
-        self._items = self._decoded()
+        """Go to a frame before the start that can be decoded by itself; some formats land behind it at first."""
+        for back in (0, 10, 100, self.start):
+            goal = max(self._origin, self._zero - Fraction(back))
+            try:
+                self.container.seek(int(goal * av.time_base))
+            except FFmpegError:
+                return  # some formats cannot seek: then everything before the start is decoded and skipped
+            self.losses = Losses()
+            self._pending.clear()
+            self.stream.codec_context.flush_buffers()
+            self._packets = self.container.demux()
+            self._items = self._decoded()
+            with suppress(VideoError):
+                first = self._first_frame()
+                if first.pts is None or first.pts * self.time_base <= self._zero:
+                    return
+
+    def _count_frames(self) -> int:
+        """How many frames the file promises, without those that an edit list hides and empty chunks; 0 if unknown."""
+        kind, index = self.container.format.name, self.stream.index_entries
+        if self.stream.frames and len(index) and ("mp4" in kind or (kind == "avi" and not self._is_cut_avi())):
+            return sum(not entry.is_discard for entry in index)
+        return self.stream.frames
+
+    def _is_cut_avi(self) -> bool:
+        """Whether an AVI is shorter than it says, in which case its index is not whole."""
+        with self.path.open("rb") as file:
+            return self.path.stat().st_size < int.from_bytes(file.read(8)[4:], "little") + 8
+
+    @property
+    def _length(self) -> float | None:
+        """Length of the whole file, seconds, or None if unknown."""
+        duration = self.container.duration
+        if duration is None or duration < 0:
+            return None
+        # Matroska gives the time of the end.
+        late = self._origin if "matroska" in self.container.format.name else 0
+        return duration / av.time_base - float(late)
 
     @property
     def frames(self) -> int | None:
         """How many frames to expect, or None if unknown."""
-        if self.start == 0 and self.end is None and self.stream.frames:
-            return int(self.stream.frames)
-        duration = self.container.duration
-        ends = [] if self.end is None else [self.end]
-        if duration is not None and duration >= 0:
-            ends.append(duration / av.time_base)
+        if self.start == 0 and self.end is None and self._promised:
+            return self._promised
+        ends = [end for end in (self.end, self._length) if end is not None]
         return max(1, round((min(ends) - self.start) * float(self.rate))) if ends else None
 
     def __iter__(self) -> Iterator[Frame | OtherPacket]:
         """Yield frames and packets from the requested start on."""
-        first = round((self._origin + Fraction(self.start)) / self.time_base)
-        shift = first if self.start > 0 else 0
+        first = round(self._zero / self.time_base)
         last = None if self.end is None else round((self._origin + Fraction(self.end)) / self.time_base)
         previous: int | None = None
         usual = max(1, round(1 / (self.rate * self.time_base)))
@@ -140,11 +180,14 @@ class VideoReader:
                     pts = first if previous is None else previous + usual
                 previous = pts
                 read += 1
-                if pts < first:
+                if self.start > 0 and pts < first:
                     continue
                 if last is not None and pts >= last:
                     return
-                yield Frame(self._planes(item), pts - shift)
+                duration = item.duration or usual
+                if last is not None:
+                    duration = min(duration, last - pts)
+                yield Frame(self._planes(item), pts - first, duration)
             elif (packet := self._cut(item)) is not None:
                 yield packet
         self._account(read, previous)
@@ -156,8 +199,8 @@ class VideoReader:
             return packet if self.start == 0 else None
         if self.end is not None and time * base >= self._origin + Fraction(self.end):
             return None
-        if self.start > 0:
-            shift = round((self._origin + Fraction(self.start)) / base)
+        if self._zero > 0:
+            shift = round(self._zero / base)
             if time < shift:
                 return None
             packet.pts = time - shift
@@ -179,8 +222,10 @@ class VideoReader:
             except FFmpegError as error:
                 self.losses.add(f"reading stopped early: {error.strerror}")
                 return
+            if packet.pts is not None and packet.time_base is not None:
+                self._until = max(self._until, (packet.pts + (packet.duration or 0)) * packet.time_base)
             if packet.stream is not self.stream:
-                if packet.dts is not None:
+                if packet.stream in self.copied and packet.dts is not None:
                     yield packet
                 continue
             try:
@@ -210,18 +255,24 @@ class VideoReader:
 
     def _account(self, read: int, last: int | None) -> None:
         """At the end of the file, compare the frames read with those that its header promised."""
-        promised = self.stream.frames
+        promised = self._promised
         if self.start == 0 and promised and read < promised and not self.losses.frames:
             self.losses.add(f"the file ends early: {read} of {promised} frames", frames=promised - read)
             return
-        whole = self.container.duration
-        if promised or last is None or not whole or whole < 0 or self.losses:
+        if promised or last is None or not self._length or self.losses:
             return
-        missing = float(Fraction(whole, av.time_base) - (last * self.time_base - self._origin))
-        # Audio often continues a little after the last picture.
+        missing = self._length - float(self._until - self._origin)
         if missing > max(1.0, 3 / float(self.rate)):
             self.losses.add(f"the file ends {missing:.1f} s early", frames=round(missing * float(self.rate)))
 
     def close(self) -> None:
         """Close the file."""
         self.container.close()
+
+
+def _loop(gif: Path) -> int:
+    """How often a GIF is repeated, which FFmpeg does not tell: 0 without end, -1 never."""
+    with gif.open("rb") as file:
+        head = file.read(4096)  # it stands before the pictures
+    match = re.search(rb"NETSCAPE2\.0\x03\x01(..)", head, re.DOTALL)
+    return int.from_bytes(match[1], "little") if match else -1

@@ -14,7 +14,7 @@ from fast_style.errors import FastStyleError, VideoError
 from fast_style.films.colors import Colors, usual_matrix
 from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, plane_views
 from fast_style.images import WRITABLE_SUFFIXES, Picture, Planes, channels, load_image, save_image
-from fast_style.photos.jobs import numbered_files
+from fast_style.photos.jobs import numbered_files, numbered_name
 
 
 class SequenceReader:
@@ -43,6 +43,7 @@ class SequenceReader:
         end: float | None = None,
     ) -> None:
         self.path, self.rate, self.time_base, self._size = path, rate, 1 / rate, size
+        self.finest_rate = rate
         first, last = round(start * rate), None if end is None else round(end * rate)
         self._files = numbered_files(path)[first:last]
         if not self._files:
@@ -51,6 +52,7 @@ class SequenceReader:
         self.metadata: dict[str, str] = {}
         self.copied: list[Stream] = []
         self.aspect: Fraction | None = None
+        self.loop = 0
         # The planes are already RGB; these are the colors of a video written from them.
         self.width, self.height = load_image(self._files[0], size=size).size
         self.colors = Colors(usual_matrix(self.height))
@@ -106,10 +108,10 @@ class SequenceWriter:
         """Return the picture unchanged."""
         return picture
 
-    def write(self, frame: VideoFrame, pts: int) -> None:
+    def write(self, frame: VideoFrame, pts: int, duration: int) -> None:
         """Save the next picture."""
         self._number += 1
-        target = self.path.with_name(self.path.name % self._number)
+        target = numbered_name(self.path, self._number)
         save_image(Picture(np.stack(plane_views(frame), axis=-1)), target, quality=self.quality)
 
     def copy(self, packet: OtherPacket) -> None:

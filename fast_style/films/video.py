@@ -156,14 +156,16 @@ def _open_writer(target: Path, width: int, reader: Reader, options: VideoOptions
     format = VideoFormat(
         width=width,
         height=reader.height,
-        rate=options.fps or reader.rate,
+        rate=options.fps or (reader.finest_rate if target.suffix.lower() == ".avi" else reader.rate),
         time_base=1 / options.fps if options.fps else reader.time_base,
         colors=reader.colors,
         aspect=reader.aspect,
         codec=options.codec,
         quality=options.quality,
+        loop=reader.loop,
     )
-    return VideoWriter(target, format, copied=reader.copied, metadata=reader.metadata)
+    picture = reader.stream if isinstance(reader, VideoReader) else None
+    return VideoWriter(target, format, copied=reader.copied, picture=picture, metadata=reader.metadata)
 
 
 @dataclass
@@ -172,6 +174,7 @@ class FrameJob:
 
     Attributes:
         pts: When it is shown, in units of the result's time base.
+        duration: How long, in the same units.
         original: Red, green and blue as they were read, each (H, W) uint8.
         masks: Where each style is painted, (H, W) in [0, 1]; without any, the one style is painted everywhere.
         held: With ``--steady``, the frame whose noise is held still.
@@ -183,6 +186,7 @@ class FrameJob:
     """
 
     pts: int
+    duration: int
     original: Planes
     masks: Sequence[Mask] = ()
     held: HeldFrame | None = None
@@ -274,7 +278,7 @@ class _Stages:
             copy_planes(self._filter.smooth(item.stylized, item.held), planes)
             item.packed = self._writer.pack(picture)
         assert item.packed is not None
-        self._writer.write(item.packed, item.pts)
+        self._writer.write(item.packed, item.pts, item.duration)
         return 1
 
     def _jobs(self) -> Iterator[FrameJob | OtherPacket]:
@@ -282,7 +286,7 @@ class _Stages:
         masks = [_masks(path, self._reader, self._options.start) for path in self._masks.values()]
         for item in self._reader:
             if isinstance(item, Frame):
-                yield FrameJob(item.pts, item.planes, [next(mask) for mask in masks])
+                yield FrameJob(item.pts, item.duration, item.planes, [next(mask) for mask in masks])
             else:
                 yield item
 
@@ -379,20 +383,22 @@ def _at_rate(
 ) -> Iterator[FrameJob | OtherPacket]:
     """Drop or repeat frames so that each comes at a multiple of 1 / fps; times are then counted in that unit."""
     waiting: FrameJob | None = None
-    turn: int | None = None
-    longest = max(1, round(_LONGEST_FILLED_GAP * fps))
     for item in items:
         if not isinstance(item, FrameJob):
             yield item
             continue
         due = round(item.pts * time_base * fps)
-        if waiting is not None and turn is not None:
-            if due - turn > longest:
-                yield replace(waiting, pts=turn)
-            else:
-                for number in range(turn, due):
-                    yield replace(waiting, pts=number)
-        turn = due
-        waiting = item
-    if waiting is not None and turn is not None:
-        yield replace(waiting, pts=turn)
+        if waiting is not None:
+            yield from _repeated(waiting, due, fps)
+        waiting = replace(item, pts=due, duration=max(1, round((item.pts + item.duration) * time_base * fps) - due))
+    if waiting is not None:
+        yield from _repeated(waiting, waiting.pts + waiting.duration, fps)
+
+
+def _repeated(job: FrameJob, end: int, fps: Fraction) -> Iterator[FrameJob]:
+    """Yield a frame at each multiple of 1 / fps until ``end``."""
+    if end - job.pts > max(1, round(_LONGEST_FILLED_GAP * fps)):
+        yield replace(job, duration=end - job.pts)
+        return
+    for number in range(job.pts, end):
+        yield replace(job, pts=number, duration=1)

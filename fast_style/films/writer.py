@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import av
 from av import VideoFrame
+from av.audio.stream import AudioStream
 from av.error import FFmpegError
 from av.stream import Stream
 from av.video.reformatter import ColorRange, VideoReformatter
@@ -18,7 +21,7 @@ from av.video.stream import VideoStream
 
 from fast_style.errors import VideoError
 from fast_style.films.colors import Colors
-from fast_style.films.frames import OtherPacket, copy_planes, plane_views
+from fast_style.films.frames import OtherPacket, copy_planes, file_url, plane_views
 from fast_style.images import Planes
 from fast_style.model import core_count
 
@@ -27,14 +30,28 @@ CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvp
 _BY_SUFFIX = {".webm": "libvpx-vp9", ".gif": "gif", ".avi": "mpeg4"}
 WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"})
 
+_ROOM = "display_at"  # as long as the two elements of a display size
+_MATROSKA_HEAD = 1 << 16  # bytes in which the first track is described
+_WIDEST = 65535  # px that fit into the room
+
+# Suggested for sound and subtitles that a file cannot hold, with FFmpeg's names of the formats; most capable first.
+_HOLDERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov", ".avi": "avi"}
+
+# What AVI files say of channels, and layouts, which MP4 files need.
+_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
+
 # Fastest settings of good quality: the encoder must not take time that the network needs.
 _SPEED = {
     "libx264": {"preset": "ultrafast"},
-    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
+    # An MP4 stores a frame's length by the order of decoding: with B-frames that of the last frame shown is lost.
+    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:bframes=0"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
     "libsvtav1": {"preset": "10"},
 }
 _GIF_TIME_BASE = Fraction(1, 100)
+_GIF_CONTROL = b"\x21\xf9\x04"  # begins an extension of a byte of flags and the pause, which precedes each picture
+_LONGEST_PAUSE = 65535  # in a GIF
+_FINEST_MPEG4 = 65535  # units of time in a second, at most
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,7 @@ class VideoFormat:
         aspect: Width of a pixel by its height, or None for square ones.
         codec: A short name, an encoder's name, or None for the default of the file's suffix.
         quality: 1 to 100.
+        loop: How often a GIF is repeated: 0 without end, -1 never.
     """
 
     width: int
@@ -60,6 +78,7 @@ class VideoFormat:
     aspect: Fraction | None = None
     codec: str | None = None
     quality: int = 64
+    loop: int = 0
 
 
 class VideoWriter:
@@ -71,6 +90,7 @@ class VideoWriter:
         path: Where to write; its suffix selects the container.
         format: Size, times, colors and codec.
         copied: Streams of a :class:`VideoReader` whose packets :meth:`copy` will pass on.
+        picture: The video stream that is stylized; the result has its language, title and flags.
         metadata: Title and the like.
 
     Raises:
@@ -83,11 +103,13 @@ class VideoWriter:
         format: VideoFormat,
         *,
         copied: Sequence[Stream] | None = None,
+        picture: Stream | None = None,
         metadata: dict[str, str] | None = None,
     ) -> None:
         self.path = path
         self._drawn = format.height, format.width
         self._gif = path.suffix.lower() == ".gif"
+        self._wide_matroska = path.suffix.lower() in {".mkv", ".webm"} and (format.aspect or 1) != 1
         check_video_name(path)
         # Codecs with half the color resolution take even sides only: the last row or column is repeated.
         self.format = (
@@ -97,11 +119,21 @@ class VideoWriter:
         )
         try:
             # FFmpeg's own "faststart" would write the file twice.
-            self.container = av.open(str(path), "w", options={"loop": "0"} if self._gif else {})
+            options = {"loop": str(format.loop)} if self._gif else {}
+            if path.suffix.lower() == ".avi":
+                options = {"avoid_negative_ts": "disabled"}  # sound that starts early would put off the pictures
+            if self._wide_matroska:
+                options = {"write_crc32": "0"}  # bytes are changed in the end
+            self.container = av.open(file_url(path), "w", options=options)
         except FFmpegError as error:
             raise VideoError(f"cannot write {path}: {error.strerror}") from error
         try:
             self._add_streams(copied or [])
+            if picture is not None:
+                self.stream.disposition = picture.disposition
+                self.stream.metadata.update({k: v for k, v in picture.metadata.items() if k in {"language", "title"}})
+            if self._wide_matroska:
+                self.stream.metadata["title"] = _ROOM + self.stream.metadata.get("title", "")
             self.container.metadata.update(metadata or {})
         except BaseException:
             self.container.close()
@@ -109,6 +141,9 @@ class VideoWriter:
         self._thread = threading.local()
         self._palette: av.filter.Graph | None = None
         self._last: int | None = None
+        self._durations: dict[int, int] = {}  # of frames that the encoder holds, by their time
+        self._end = 0  # of the last frame
+        self._last_picture = b""  # of a GIF, as it stands in the file
 
     def _add_streams(self, copied: Sequence[Stream]) -> None:
         format, suffix = self.format, self.path.suffix.lower()
@@ -127,7 +162,13 @@ class VideoWriter:
         self.stream = stream
         context = self.stream.codec_context
         context.width, context.height = format.width, format.height
-        context.time_base = self.stream.time_base = _GIF_TIME_BASE if self._gif else format.time_base
+        if codec == "libx265" and suffix in {".mp4", ".m4v", ".mov"}:
+            context.codec_tag = "hvc1"  # the only one that Apple's players take
+        self._time_base = _GIF_TIME_BASE if self._gif else format.time_base
+        if suffix == ".avi":  # has a chunk for each unit of time, with or without a frame
+            rate = format.rate.limit_denominator(max(1, min(1001, int(_FINEST_MPEG4 / format.rate))))
+            self._time_base = 1 / rate
+        context.time_base = self.stream.time_base = self._time_base
         self._pixel_format = "pal8" if self._gif else _pixel_format(encoder)
         context.pix_fmt = self._pixel_format
         if format.aspect:
@@ -150,15 +191,20 @@ class VideoWriter:
         self._copies = {} if self._gif else {stream.index: self._add_copy(stream) for stream in copied}
 
     def _add_copy(self, stream: Stream) -> Stream:
-        name = stream.codec_context.codec.canonical_name
-        if name not in self.container.supported_codecs:
-            others = ".mp4" if name == "mov_text" else ".mkv"
+        if not _can_hold(self.container.format.name, stream):
+            name = stream.codec_context.codec.canonical_name
+            other = next((suffix for suffix, format in _HOLDERS.items() if _can_hold(format, stream)), None)
+            instead = f"Write {other} instead, or leave" if other else "Leave"
             raise VideoError(
                 f"{self.path.suffix} cannot hold the {name} {stream.type} of the input",
-                hint=f"Write {others} instead, or leave it out with --no-{stream.type}.",
+                hint=f"{instead} it out with --no-{stream.type}.",
             )
         copy = self.container.add_stream_from_template(stream)
         copy.metadata.update(stream.metadata)
+        copy.disposition = stream.disposition
+        if isinstance(copy, AudioStream) and isinstance(stream, AudioStream):
+            layout = stream.codec_context.layout
+            copy.codec_context.layout = _LAYOUTS.get(layout.name or "", layout)
         return copy
 
     def blank(self) -> VideoFrame:
@@ -204,19 +250,28 @@ class VideoWriter:
         copy_planes(planes, self.planes(picture))
         self.write(self.pack(picture), pts)
 
-    def write(self, frame: VideoFrame, pts: int) -> None:
-        """Encode a packed frame, to be shown from ``pts`` in units of the format's time base.
+    def write(self, frame: VideoFrame, pts: int, duration: int | None = None) -> None:
+        """Encode a packed frame.
+
+        Args:
+            frame: What :meth:`pack` returned.
+            pts: When it is shown, in units of the format's time base.
+            duration: How long, in the same units; by default 1 / rate.
 
         Raises:
             VideoError: The file cannot be written, as on a full disk.
         """
+        unit = self.format.time_base / self._time_base
+        time = round(pts * unit)
+        length = duration * unit if duration else 1 / (self.format.rate * self._time_base)
+        self._end = max(time + 1, round(pts * unit + length))
+        if self._last is not None and time <= self._last:
+            return  # a GIF shows at most 100 frames a second, an AVI those of its rate
         if self._gif:
-            pts = round(pts * self.format.time_base / _GIF_TIME_BASE)
-            if self._last is not None and pts <= self._last:
-                return  # a GIF shows at most 100 frames a second
             frame = self._with_palette(frame)
-        self._last = pts
-        frame.pts, frame.time_base = pts, self.stream.codec_context.time_base
+        self._last = time
+        self._durations[time] = self._end - time
+        frame.pts, frame.time_base = time, self._time_base
         self._encode(frame)
 
     def _with_palette(self, frame: VideoFrame) -> VideoFrame:
@@ -251,7 +306,12 @@ class VideoWriter:
     def _encode(self, frame: VideoFrame | None) -> None:
         """Write a frame, or with None those that the encoder still holds."""
         with self._muxing():
-            self.container.mux(self.stream.encode(frame))
+            for packet in self.stream.encode(frame):
+                # Few encoders pass it on. Files need that of the last frame, which no other follows.
+                packet.duration = self._durations.pop(packet.pts or 0, 0)
+                if self._gif:
+                    self._last_picture = bytes(packet)
+                self.container.mux(packet)
 
     @contextmanager
     def _muxing(self) -> Iterator[None]:
@@ -270,6 +330,16 @@ class VideoWriter:
                 self.container.close()
             except FFmpegError as error:
                 raise VideoError(f"cannot write {self.path.name}: {error.strerror}") from error
+        if self._wide_matroska and self._last is not None and self.format.aspect:
+            width = min(round(self.format.width * self.format.aspect), _WIDEST)
+            _set_display_size(self.path, width, self.format.height)
+        if self._last_picture and self._last is not None:
+            # FFmpeg gives the last picture the pause of the one before. The file ends with that picture and a byte.
+            pause = min(self._end - self._last, _LONGEST_PAUSE).to_bytes(2, "little")
+            at = self._last_picture.index(_GIF_CONTROL) + len(_GIF_CONTROL) + 1
+            with self.path.open("r+b") as file:
+                file.seek(at - len(self._last_picture) - 1, io.SEEK_END)
+                file.write(pause)
 
 
 def check_video_name(path: Path) -> None:
@@ -279,6 +349,38 @@ def check_video_name(path: Path) -> None:
             f"cannot write {path.name}: unsupported suffix {path.suffix or '(none)'}",
             hint=f"Give one of {', '.join(sorted(WRITABLE_VIDEO_SUFFIXES))}, or numbered pictures as %05d.png.",
         )
+
+
+def _set_display_size(path: Path, width: int, height: int) -> None:
+    """Give a Matroska file the size at which its pixels are shown, which PyAV cannot set.
+
+    The elements take the place of the first ten bytes of the video's title, :data:`_ROOM`.
+    """
+    with path.open("r+b") as file:
+        head = file.read(_MATROSKA_HEAD)
+        # Title; what lies between; the video's element and its size; its width, which comes first, and the rest.
+        title = rb"(\x53\x6e(?:[\x80-\xfe]|[\x40-\x7f].))" + _ROOM.encode()
+        match = re.search(title + rb"(.*?\xe0)([\x80-\xfe])(?=\xb0[\x81\x82])", head, re.DOTALL)
+        if match is None:
+            return  # the film is whole; only the shape of its pixels is not told
+        name, between, size = match.groups()
+        name = name[:2] + (int.from_bytes(name[2:], "big") - len(_ROOM)).to_bytes(len(name) - 2, "big")
+        end = match.end() + size[0] - 0x80
+        video = head[match.end() : end].replace(b"\x54\xb2\x81\x04", b"\x54\xb2\x81\x00")  # unit: px, not unknown
+        video += b"\x54\xb0\x82" + width.to_bytes(2, "big") + b"\x54\xba\x82" + height.to_bytes(2, "big")
+        file.seek(match.start())
+        file.write(name + between + bytes([size[0] + len(_ROOM)]) + video)
+
+
+def _can_hold(format: str, stream: Stream) -> bool:
+    """Whether files of a format can hold a copy of a stream, asked of a file that holds nothing else."""
+    try:
+        with av.open(io.BytesIO(), "w", format=format) as container:
+            container.add_stream_from_template(stream)
+            container.start_encoding()
+    except (ValueError, FFmpegError):
+        return False
+    return True
 
 
 def _pixel_format(encoder: av.Codec) -> str:

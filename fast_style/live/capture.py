@@ -83,7 +83,9 @@ class Capture:
             return self._newest if self._newest is not None and self._newest.number > after else None
 
     def _open(self) -> cv2.VideoCapture | None:
-        device = cv2.VideoCapture(int(self.source) if self.source.isdigit() else self.source)
+        # FFmpeg takes what stands before a colon for a protocol, except in an absolute path.
+        name = str(Path(self.source).resolve()) if self.is_file else self.source
+        device = cv2.VideoCapture(int(self.source) if self.source.isdigit() else name)
         if not device.isOpened():
             device.release()
             return None

@@ -20,6 +20,8 @@ Format = Literal["png", "jpg", "webp", "tif"]
 
 STREAM = Path("-")
 
+_NUMBER = r"%0?\d*d"  # in a pattern of numbered pictures
+
 # Told apart by name, so that photos do not wait for the video libraries to load. A GIF is a video unless its result is
 # a photo.
 VIDEO_SUFFIXES = frozenset(
@@ -58,7 +60,7 @@ class Job:
         if self.error is not None:
             return False
         if self.source.suffix.lower() == ".gif":
-            return self.target.suffix.lower() in VIDEO_SUFFIXES or "%" in self.target.name
+            return is_video(self.target)
         return is_video(self.source)
 
     @property
@@ -153,8 +155,13 @@ def check_video(job: Job, *, force: bool) -> None:
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether a path is a pattern of numbered pictures, such as ``frames/%05d.png``."""
-    return re.search(r"%0?\d*d", path.name) is not None
+    """Whether a path is a pattern of numbered pictures, such as ``frames/%05d.png``, and not the name of a file."""
+    return bool(re.search(_NUMBER, path.name)) and path.suffix.lower() not in VIDEO_SUFFIXES and not path.exists()
+
+
+def numbered_name(pattern: Path, number: int) -> Path:
+    """The file of that number."""
+    return pattern.with_name(re.sub(_NUMBER, lambda match: match[0] % number, pattern.name))
 
 
 def numbered_files(pattern: Path) -> list[Path]:
@@ -163,7 +170,7 @@ def numbered_files(pattern: Path) -> list[Path]:
     Raises:
         VideoError: The pattern has more than one number.
     """
-    parts = re.split(r"%0?\d*d", pattern.name)
+    parts = re.split(_NUMBER, pattern.name)
     if len(parts) != 2:
         raise VideoError(f"{pattern} is not a pattern with one number, such as %05d.png")
     name = re.compile(rf"{re.escape(parts[0])}(\d+){re.escape(parts[1])}")
@@ -237,7 +244,7 @@ def _job_of(path: Path, out: Path | None, style: str, format: Format | None, *, 
         target = out
     elif path == STREAM:
         target = STREAM if out is None else out / f"stdin.{format or 'png'}"
-    elif "%" in path.name and is_video(path):
+    elif is_sequence(path):
         target = (out or _beside(path.parent, style)) / path.name
     elif out is not None:
         target = out / Path(path.name).with_suffix(_suffix(path, format))
@@ -276,4 +283,4 @@ def _suffix(source: Path, format: Format | None) -> str:
 
 def is_video(source: Path) -> bool:
     """Whether a file is a video by its name, or a pattern of numbered pictures."""
-    return source.suffix.lower() in VIDEO_SUFFIXES or ("%" in source.name and not source.exists())
+    return source.suffix.lower() in VIDEO_SUFFIXES or is_sequence(source)

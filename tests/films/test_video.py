@@ -1,7 +1,9 @@
+import contextlib
 import io
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
@@ -24,7 +27,7 @@ from fast_style.films.frames import copy_planes
 from fast_style.films.video import VideoOptions, stylize_video
 from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import Pixels, Planes
-from fast_style.photos.jobs import numbered_files
+from fast_style.photos.jobs import numbered_files, plan_jobs
 from fast_style.pipeline import Budget, overlap
 from tests.conftest import moving_square, read_frames
 
@@ -171,6 +174,120 @@ def test_subtitles_are_copied(make_clip: Make, same: Path, tmp_path: Path) -> No
     run(source, tmp_path / "out.mp4", same, subtitle=False)
 
 
+def join(target: Path, *sources: Path) -> Path:
+    """Copy the streams of several files into one."""
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(av.open(str(target), "w"))
+        containers = [stack.enter_context(av.open(str(source))) for source in sources]
+        copies: dict[Any, Any] = {s: out.add_stream_from_template(s) for c in containers for s in c.streams}
+        for container in containers:
+            for packet in container.demux():
+                if packet.dts is not None:
+                    packet.stream = copies[packet.stream]
+                    out.mux(packet)
+    return target
+
+
+def make_sound(path: Path, codec: str, seconds: float = 0.4) -> Path:
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream(codec, rate=48000)
+        stream.layout = "stereo"
+        resampler = av.AudioResampler(
+            stream.codec_context.format, "stereo", 48000, stream.codec_context.frame_size or 960
+        )
+        for number in range(round(seconds * 50)):
+            frame = av.AudioFrame.from_ndarray(np.zeros((2, 960), np.float32), "fltp", "stereo")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, number * 960, Fraction(1, 48000)
+            for resampled in resampler.resample(frame):
+                out.mux(stream.encode(resampled))
+        out.mux(stream.encode(None))
+    return path
+
+
+def make_bitmap_subtitles(path: Path) -> Path:
+    """A Blu-ray subtitle without anything to see, 0.5 s after the start."""
+
+    def segment(kind: int, content: bytes) -> bytes:
+        return b"PG" + struct.pack(">LLBH", 45000, 0, kind, len(content)) + content
+
+    composition = struct.pack(">HHBHBBBB", 96, 64, 16, 0, 128, 0, 0, 0)
+    window = struct.pack(">BBHHHH", 1, 0, 0, 0, 8, 8)
+    path.write_bytes(segment(0x16, composition) + segment(0x17, window) + segment(0x80, b""))
+    return path
+
+
+def test_subtitles_without_an_encoder_are_copied(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    source = join(tmp_path / "disc.mkv", make_clip(), make_bitmap_subtitles(tmp_path / "s.sup"))
+    assert run(source, tmp_path / "out.mkv", same).frames == len(moving_square())
+    assert bytes_of(tmp_path / "out.mkv", "subtitle") == bytes_of(source, "subtitle") != []
+    with pytest.raises(VideoError, match="cannot hold the hdmv_pgs_subtitle") as error:
+        run(source, tmp_path / "out.mp4", same)
+    assert "Write .mkv instead" in (error.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("codec", "sound", "refused", "suggested"),
+    [
+        ("pcm_alaw", "a.wav", ".mkv", ".mov"),
+        ("pcm_u8", "a.wav", ".mp4", ".mkv"),
+        ("adpcm_ms", "a.wav", ".mkv", ".avi"),
+        ("libopus", "a.mkv", ".mov", ".mkv"),
+    ],
+)
+def test_the_file_that_is_suggested_holds_the_sound(
+    codec: str, sound: str, refused: str, suggested: str, make_clip: Make, same: Path, tmp_path: Path
+) -> None:
+    clip, sound_file = make_clip("clip.mp4", codec="mpeg4"), make_sound(tmp_path / sound, codec)
+    source = join(tmp_path / ("film.mkv" if sound == "a.mkv" else "film.avi"), clip, sound_file)
+    with pytest.raises(VideoError, match=f"{refused} cannot hold the") as error:
+        run(source, tmp_path / f"out{refused}", same)
+    assert f"Write {suggested} instead" in (error.value.hint or "")
+    run(source, tmp_path / f"out{suggested}", same)
+    assert bytes_of(tmp_path / f"out{suggested}", "audio") == bytes_of(source, "audio")
+
+
+def test_sound_of_an_avi_without_a_layout_of_channels_fits_into_mp4(
+    make_clip: Make, same: Path, tmp_path: Path
+) -> None:
+    source = join(tmp_path / "a.avi", make_clip(codec="mpeg4"), make_sound(tmp_path / "a.wav", "pcm_s16le"))
+    run(source, tmp_path / "out.mp4", same)
+    assert b"".join(bytes_of(tmp_path / "out.mp4", "audio")) == b"".join(bytes_of(source, "audio"))
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_flags_languages_and_titles_of_streams_are_kept(
+    suffix: str, make_clip: Make, same: Path, tmp_path: Path
+) -> None:
+    sounds = [av.open(str(make_sound(tmp_path / f"{name}.mp4", "aac"))) for name in ("eng", "fra")]
+    source = tmp_path / f"film{suffix}"
+    flags = [Disposition.default, Disposition(0), Disposition.default | Disposition.forced]
+    with av.open(str(source), "w") as out, av.open(str(make_clip())) as video:
+        inputs = [video.streams.video[0], *(sound.streams.audio[0] for sound in sounds)]
+        copies = [out.add_stream_from_template(stream) for stream in inputs]
+        for copy, language, flag in zip(copies, ("deu", "eng", "fra"), flags, strict=True):
+            copy.metadata.update({"language": language, "title": f"in {language}"})
+            copy.disposition = flag
+        for container, copy in zip((video, *sounds), copies, strict=True):
+            for packet in container.demux():
+                if packet.dts is not None:
+                    packet.stream = copy
+                    out.mux(packet)
+    run(source, tmp_path / f"out{suffix}", same)
+    with av.open(str(source)) as before, av.open(str(tmp_path / f"out{suffix}")) as after:
+        streams = [[(s.disposition, s.language, s.metadata.get("title")) for s in c.streams] for c in (before, after)]
+    assert streams[0] == streams[1]
+    assert [language for _, language, _ in streams[1]] == ["deu", "eng", "fra"]
+    assert not streams[1][1][0] & Disposition.default
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_h265_has_the_tag_that_every_player_takes(suffix: str, make_clip: Make, same: Path, tmp_path: Path) -> None:
+    run(make_clip(), tmp_path / f"out{suffix}", same, codec="h265")
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert container.streams.video[0].codec_tag == "hvc1"
+    assert len(read_frames(tmp_path / f"out{suffix}")) == len(moving_square())
+
+
 @pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
 @pytest.mark.parametrize("full", [False, True])
 def test_a_grey_ramp_stays_grey_and_colors_stay(
@@ -249,6 +366,24 @@ def test_numbered_pictures_in_and_out(same: Path, tmp_path: Path) -> None:
     assert times_of(tmp_path / "clip.mkv")["video"] == [0, Fraction(1, 10), Fraction(3, 10), Fraction(4, 10)]
 
 
+@pytest.mark.parametrize(
+    "name", ["50%discount.mp4", "take%03d.mp4", "take%03d.gif", "100%.mp4", "2022-01-26T20:57:04Z.mp4", "a:b%d.mkv"]
+)
+def test_a_percent_sign_or_a_colon_in_a_name_is_part_of_it(
+    name: str, make_clip: Make, same: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_clip(f"clip{Path(name).suffix}").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    (job,) = plan_jobs([Path(name)], None, "same", None)
+    assert job.is_video
+    assert job.target == Path(name).with_stem(f"{Path(name).stem}-same")
+    assert run(job.source, job.target, same).frames == len(moving_square())
+    assert run(Path(name), Path("5%done:really.mp4"), same).frames == len(moving_square())
+    assert len(read_frames(Path("5%done:really.mp4"))) == len(moving_square())
+    run(source, Path("50%off%02d.png"), same)
+    assert len(numbered_files(Path("50%off%02d.png"))) == len(moving_square())
+
+
 def test_a_film_that_needs_no_flow_needs_no_opencv(make_clip: Make, negative: Path, tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n")
@@ -306,6 +441,234 @@ def test_fps_repeats_and_drops(make_clip: Make, same: Path, tmp_path: Path, fps:
     found = times_of(tmp_path / "out.mp4")["video"]
     assert abs(len(found) - frames) <= 1
     assert found == [number / fps for number in range(len(found))]
+
+
+def make_gif(path: Path, pauses: list[int], **options: Any) -> Path:
+    """A GIF whose pictures are shown for some ms each."""
+    pictures = [Image.new("RGB", (96, 64), (40 * number, 90, 200)) for number in range(len(pauses))]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=pauses, **options)
+    return path
+
+
+def make_uneven(
+    path: Path, codec: str, times: list[int], end: int, shift: int = 0, *, keyframes: int = 10, **options: str
+) -> Path:
+    """A clip of gray pictures, ever lighter, at some times in ms; the last one until ``end``."""
+    with av.open(str(path), "w", options=options) as out:
+        stream: Any = out.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        context = stream.codec_context
+        context.time_base, context.gop_size, context.max_b_frames = Fraction(1, 1000), keyframes, 0
+        if codec == "mpeg2video":
+            context.time_base = Fraction(1, 25)
+        context.flags |= av.codec.context.Flags.frame_duration
+        for number, (time_, until) in enumerate(zip(times, [*times[1:], end], strict=True)):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 96, 3), 16 + 5 * number, np.uint8), "rgb24")
+            frame.pts, frame.duration, frame.time_base = time_ + shift, until - time_, Fraction(1, 1000)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def numbers_of(path: Path) -> list[int]:
+    """Which pictures of :func:`make_uneven` a clip shows."""
+    return [round((float(frame.planes.mean()) - 16) / 5) for frame in read_frames(path)]
+
+
+def length_of(path: Path) -> float:
+    with av.open(str(path)) as container:
+        frame: Any = [*container.decode(video=0)][-1]
+        return round(float((frame.pts + frame.duration) * frame.time_base), 2)
+
+
+@pytest.mark.parametrize(
+    "target", ["out.mp4", "out.mov", "out.mkv", "out.webm", "out.gif", "vp9.mkv", "h265.mp4", "av1.mkv"]
+)
+@pytest.mark.parametrize("source", ["in.mp4", "in.mkv", "in.webm", "in.gif"])
+def test_the_last_frame_is_shown_as_long_as_before(source: str, target: str, same: Path, tmp_path: Path) -> None:
+    if source == "in.gif":
+        clip = make_gif(tmp_path / source, [30, 30, 440, 500, 2000])
+    else:
+        codec = "libvpx" if source == "in.webm" else "libx264"
+        clip = make_uneven(tmp_path / source, codec, [0, 30, 60, 500, 1000], 3000)
+    codec_name = target.split(".")[0]
+    run(clip, tmp_path / target, same, codec=None if codec_name == "out" else codec_name)
+    assert length_of(tmp_path / target) == 3
+    run(clip, tmp_path / target, same, end=2.0, codec=None if codec_name == "out" else codec_name)
+    assert length_of(tmp_path / target) == 2
+
+
+def test_fps_repeats_the_last_frame_until_its_end(same: Path, tmp_path: Path) -> None:
+    run(
+        make_uneven(tmp_path / "in.mkv", "libx264", [0, 33, 66, 500, 1000], 3000),
+        tmp_path / "o.mp4",
+        same,
+        fps=Fraction(10),
+    )
+    assert times_of(tmp_path / "o.mp4")["video"] == [Fraction(number, 10) for number in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("loop", "pauses"), [({}, [100, 3000]), ({"loop": 0}, [3000]), ({"loop": 2}, [100, 100, 655_350])]
+)
+def test_a_gif_is_repeated_as_often_as_before(
+    loop: dict[str, int], pauses: list[int], same: Path, tmp_path: Path
+) -> None:
+    run(make_gif(tmp_path / "in.gif", pauses, **loop), tmp_path / "out.gif", same)
+    with Image.open(tmp_path / "out.gif") as gif:
+        assert gif.info.get("loop") == loop.get("loop")
+        gif.seek(len(pauses) - 1)
+        assert gif.info["duration"] == pauses[-1]
+
+
+@pytest.mark.parametrize("source", ["in.mp4", "in.mkv", "in.webm", "in.ts", "in.mov"])
+def test_an_avi_has_the_rate_of_the_film_and_no_empty_chunks(source: str, same: Path, tmp_path: Path) -> None:
+    clip = make_uneven(tmp_path / source, "libvpx" if source == "in.webm" else "libx264", [*range(0, 1000, 100)], 1000)
+    run(clip, tmp_path / "out.avi", same)
+    with av.open(str(tmp_path / "out.avi")) as container:
+        stream = container.streams.video[0]
+        assert stream.average_rate == stream.frames == 10
+    report = run(tmp_path / "out.avi", tmp_path / "back.mp4", same)
+    assert (report.frames, report.losses.reasons) == (10, [])
+
+
+@pytest.mark.parametrize("start", [50_000, 17_400_000])
+@pytest.mark.parametrize("source", ["in.ts", "in.mts", "in.mpg", "in.webm", "in.mkv"])
+def test_a_clock_that_starts_late_is_set_to_nought(source: str, start: int, same: Path, tmp_path: Path) -> None:
+    codec = {"in.mpg": "mpeg2video", "in.webm": "libvpx"}.get(source, "libx264")
+    times = [*range(0, 1600, 40)] if source == "in.mpg" else [*range(0, 2000, 100)]
+    clip = make_uneven(tmp_path / source, codec, times, 2000, start, avoid_negative_ts="0")
+    for target in ("out.mp4", "out.mkv", "out.mov"):
+        for end in (None, 1.5):
+            report = run(clip, tmp_path / target, same, end=end)
+            found = times_of(tmp_path / target)["video"]
+            assert found[0] == 0
+            assert (
+                round(float(found[-1]), 2) == (times[-1] if end is None else max(t for t in times if t < 1500)) / 1000
+            )
+            assert report.losses.reasons == []
+
+
+def test_a_late_start_of_an_mp4_is_kept(same: Path, tmp_path: Path) -> None:
+    run(make_uneven(tmp_path / "in.mp4", "libx264", [0, 100], 200, 2000), tmp_path / "out.mp4", same)
+    assert times_of(tmp_path / "out.mp4")["video"] == [2, Fraction(21, 10)]
+
+
+@pytest.mark.parametrize("source", ["in.ts", "in.mts", "in.mkv", "in.mp4"])
+@pytest.mark.parametrize("late", [0, 17_400_000])
+@pytest.mark.parametrize("keyframes", [10, 100])
+def test_a_part_has_every_frame_of_it(source: str, late: int, keyframes: int, same: Path, tmp_path: Path) -> None:
+    clip = make_uneven(tmp_path / source, "libx264", [*range(0, 4000, 100)], 4000, late, keyframes=keyframes)
+    run(clip, tmp_path / "part.mkv", same, start=1.5, end=2.5, codec="ffv1")
+    assert numbers_of(tmp_path / "part.mkv") == [*range(15, 25)]
+    assert times_of(tmp_path / "part.mkv")["video"] == [Fraction(number, 10) for number in range(10)]
+
+
+def trimmed(clip: Path, target: Path, start: int, end: int) -> Path:
+    """Copy packets from the keyframe before a time in ms on; an edit list hides the frames before that time."""
+    with av.open(str(clip)) as source, av.open(str(target), "w") as out:
+        stream = source.streams.video[0]
+        copy = out.add_stream_from_template(stream)
+        source.seek(start * 1000)
+        for packet in source.demux(stream):
+            if packet.dts is None or packet.pts is None or packet.time_base is None:
+                continue
+            if packet.pts * packet.time_base * 1000 < end:
+                shift = round(Fraction(start, 1000) / packet.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = copy
+                out.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+@pytest.mark.parametrize("end", [4000, 3000])
+def test_frames_that_an_edit_list_hides_are_not_missed(suffix: str, end: int, same: Path, tmp_path: Path) -> None:
+    whole = make_uneven(tmp_path / f"in{suffix}", "libx264", [*range(0, 4000, 100)], 4000)
+    clip = trimmed(whole, tmp_path / f"trimmed{suffix}", 1500, end)
+    told: list[int | None] = []
+    report = stylize_video(
+        clip, tmp_path / "o.mp4", Stylizer(same, threads=1), progress=lambda _, expected: told.append(expected)
+    )
+    assert report.losses.reasons == []
+    assert numbers_of(tmp_path / "o.mp4") == [*range(15, end // 100)]
+    assert set(told) == {report.frames}
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.webm", "in.ts", "in.mp4", "in.avi"])
+@pytest.mark.parametrize("audio", [True, False])
+def test_sound_that_is_longer_than_the_picture_is_no_loss(name: str, audio: bool, same: Path, tmp_path: Path) -> None:
+    sound = make_sound(tmp_path / "a.mkv", "libopus" if name == "in.webm" else "aac", 4.0)
+    codec = {"in.webm": "libvpx", "in.avi": "mpeg4"}.get(name, "libx264")
+    picture = make_uneven(tmp_path / f"p{'.mkv' if name == 'in.mp4' else Path(name).suffix}", codec, [0, 100, 200], 300)
+    report = run(join(tmp_path / name, picture, sound), tmp_path / "out.mkv", same, audio=audio)
+    assert (report.frames, report.losses.reasons) == (3, [])
+
+
+def test_empty_chunks_of_an_avi_are_no_loss(same: Path, tmp_path: Path) -> None:
+    clip = make_uneven(tmp_path / "in.avi", "mpeg4", [0, 100, 200, 500, 600], 700)
+    report = run(clip, tmp_path / "out.mp4", same)
+    assert (report.frames, report.losses.reasons) == (5, [])
+
+
+def test_an_avi_that_ends_early_is_reported(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    data = make_clip("in.avi", frames=noise(24)).read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
+    report = run(tmp_path / "cut.avi", tmp_path / "out.mp4", same)
+    assert report.frames < 20
+    assert report.losses.reasons
+
+
+@pytest.mark.parametrize(
+    ("target", "codec"),
+    [
+        ("o.mp4", None),
+        ("o.mov", None),
+        ("o.avi", None),
+        ("o.mkv", None),
+        ("o.mkv", "h265"),
+        ("o.mkv", "vp9"),
+        ("o.mkv", "av1"),
+        ("o.webm", "vp9"),
+        ("o.webm", "av1"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("aspect", "title"),
+    [(Fraction(16, 11), ""), (Fraction(16, 11), "A film"), (Fraction(8, 9), "é" * 90), (None, "A film")],
+)
+def test_pixels_keep_their_shape(
+    aspect: Fraction | None, target: str, codec: str | None, title: str, same: Path, tmp_path: Path
+) -> None:
+    with av.open(str(tmp_path / "in.mkv"), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 176, 144, "yuv420p"
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if title:
+            stream.metadata["title"] = title
+        for _ in range(3):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((144, 176, 3), 90, np.uint8), "rgb24")))
+        out.mux(stream.encode(None))
+    run(tmp_path / "in.mkv", tmp_path / target, same, codec=codec)
+    with av.open(str(tmp_path / target)) as container:
+        shape = container.streams.video[0].sample_aspect_ratio or 1
+        assert float(shape) == pytest.approx(float(aspect or 1), abs=0.003)
+        if target in {"o.mkv", "o.webm"}:
+            assert container.streams.video[0].metadata.get("title", "") == title
+    assert len(read_frames(tmp_path / target)) == 3
+
+
+def test_an_avi_has_every_frame_of_a_gif_with_a_pause(same: Path, tmp_path: Path) -> None:
+    run(make_gif(tmp_path / "in.gif", [100, 100, 100, 3000]), tmp_path / "out.avi", same)
+    assert len(read_frames(tmp_path / "out.avi")) == 4
+
+
+def test_sound_that_starts_before_the_picture_does_not_put_off_an_avi(same: Path, tmp_path: Path) -> None:
+    sound = make_sound(tmp_path / "a.mkv", "aac", 3.0)  # starts at -21 ms, with what the decoder drops
+    clip = make_uneven(tmp_path / "p.mkv", "libx264", [*range(0, 1000, 100)], 1000)
+    run(join(tmp_path / "in.mkv", clip, sound), tmp_path / "out.avi", same)
+    assert times_of(tmp_path / "out.avi")["video"] == [Fraction(number, 10) for number in range(10)]
 
 
 def test_side_by_side_has_the_original_on_the_left(make_clip: Make, negative: Path, tmp_path: Path) -> None:

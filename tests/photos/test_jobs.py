@@ -80,7 +80,9 @@ def test_a_folder_keeps_its_tree_and_numbered_pictures_their_names(place: Path) 
         ("f/%05d.png", "x.mp4", True),
         ("clip.gif", "x.gif", True),
         ("clip.gif", "x.png", False),
+        ("clip.gif", "5%done.gif", True),
         ("a.jpg", "x.jpg", False),
+        ("50%.jpg", "x.jpg", False),
         ("-", "-", False),
     ],
 )
