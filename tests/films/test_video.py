@@ -374,7 +374,7 @@ def test_a_percent_sign_or_a_colon_in_a_name_is_part_of_it(
 ) -> None:
     source = make_clip(f"clip{Path(name).suffix}").rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    (job,) = plan_jobs([Path(name)], None, "same", None)
+    (job,) = plan_jobs([Path(name)], None, "same", None).jobs
     assert job.is_video
     assert job.target == Path(name).with_stem(f"{Path(name).stem}-same")
     assert run(job.source, job.target, same).frames == len(moving_square())
