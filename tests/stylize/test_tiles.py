@@ -111,7 +111,10 @@ def test_a_bright_corner_counts_as_it_does_in_the_whole(style: StyleNetwork, mon
     parts = draw(style, ArrayRaster(noise))
     monkeypatch.setattr(tiles, "WHOLE_PIXELS", 10**9)
     whole = draw(style, ArrayRaster(noise))
-    assert np.abs(parts.astype(int) - whole).max() <= 1
+    differences = np.abs(parts.astype(int) - whole)
+    # What the second pass sees is rounded, here and there to the other side, and the network magnifies that.
+    assert (differences > 1).mean() < 1e-4
+    assert differences.max() <= 3
     # Each tile by itself would be another picture.
     alone = style.frame(np.ascontiguousarray(noise[256:, 256:]))
     assert np.abs(alone.astype(int) - whole[256:, 256:]).mean() > 3
