@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownCommandError
 
 from fast_style import __version__
-from fast_style.errors import FastStyleError
+from fast_style.errors import FastStyleError, did_you_mean
 from fast_style.extras import missing_extra
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except CycloptsError as error:
         chain = " ".join(["fast-style", *(error.command_chain or ())])
-        print_error(" ".join(str(error).split()), f"See '{chain} --help'.")
+        print_error(_explain(error), f"See '{chain} --help'.")
         return FAILED
     except ImportError as error:
         cause = error.__cause__ or error  # cyclopts raises from it if the verb's own module cannot be imported
@@ -89,6 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(f"{where}{error.strerror or error}", None)
         return FAILED
     return status if isinstance(status, int) else DONE
+
+
+def _explain(error: CycloptsError) -> str:
+    """Say in one line what is wrong with the command."""
+    if isinstance(error, UnknownCommandError) and error.unused_tokens and error.app is not None:
+        # Said in our words: for its own, cyclopts imports every verb, and their libraries need not be installed.
+        verb, verbs = error.unused_tokens[0], [name for name in error.app if not name.startswith("-")]
+        return f"there is no verb {verb!r}{did_you_mean(verb, verbs, cutoff=0.6)}"
+    return " ".join(str(error).split())
 
 
 def run() -> NoReturn:

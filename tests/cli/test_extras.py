@@ -121,6 +121,15 @@ def test_a_verb_without_its_libraries_says_in_one_line_which_extra_to_install(ve
     assert sorted(place.rglob("*")) == before  # nothing was done before the import failed
 
 
+@pytest.mark.parametrize(("command", "near"), [("stylise photo.png", "stylize"), ("inspect clasify x", "classify")])
+def test_a_misspelled_verb_is_told_without_the_libraries_of_the_others(command: str, near: str, place: Path) -> None:
+    done = run_without(ALL, command, place)
+    assert done.returncode == 2
+    first, hint = done.stderr.splitlines()
+    assert first.endswith(f"; did you mean {near!r}?")
+    assert hint.startswith("hint: See 'fast-style ")
+
+
 def test_a_module_that_no_extra_brings_is_not_hidden(place: Path) -> None:
     done = run_without("PIL", "stylize photo.png -s udnie", place)
     assert done.returncode == 1
