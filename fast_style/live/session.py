@@ -158,15 +158,21 @@ class Live:
         network = self.stylizers[0].network
         height, width = first.shape[:2]
         usual = count_fitting((width, height), network.count_passes(width, height)) if network.sees_parts else 1
-        for passes in range(usual, 1, -1):
-            drawing = Scene(network, passes=passes).style(channels(first[..., ::-1]))
-            drawing.frame(first)  # the first one also allocates memory
-            start = time.perf_counter()
-            drawing.frame(first)
-            if time.perf_counter() - start <= self.capture.period:
-                return passes
-            self.say(f"painting in {passes - 1} of {usual} passes, to keep up; --passes sets their number")
-        return 1
+        passes = usual
+        while passes > 1 and self._time(Scene(network, passes=passes), first) > self.capture.period:
+            passes -= 1
+        if passes < usual:
+            self.say(f"painting in {passes} of {usual} passes, to keep up; --passes sets their number")
+        return passes
+
+    @staticmethod
+    def _time(scene: Scene, photo: Pixels) -> float:
+        """Return how long a frame of a scene takes, seconds."""
+        network = scene.style(channels(photo[..., ::-1]))
+        network.frame(photo)  # the first one also allocates memory
+        start = time.perf_counter()
+        network.frame(photo)
+        return time.perf_counter() - start
 
     def _frame(self, shot: Shot) -> None:
         controls = self.controls
