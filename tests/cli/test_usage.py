@@ -38,8 +38,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("evaluate udnie", "--style"),
         ("info --stile udnie", "Did you mean --style?"),
         ("inspect --json", "--json"),
-        ("inspect layer", 'Did you mean "layers"?'),
-        ("stylise photo.png", 'Did you mean "stylize"?'),
+        ("inspect layer", "did you mean 'layers'?"),
+        ("stylise photo.png", "did you mean 'stylize'?"),
         ("--style udnie", "--style"),
     ],
 )
