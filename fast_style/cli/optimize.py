@@ -13,9 +13,10 @@ from rich.console import Console
 from fast_style.cli.app import DONE, INTERRUPTED, print_error
 from fast_style.cli.ui.progress import LossProgress
 from fast_style.errors import InputError
-from fast_style.images import Picture, check_target, load_image, save_image, to_uint8
+from fast_style.images import Picture, check_target, fit, load_image, save_image, to_uint8
 from fast_style.optimize import Outcome, Settings, Step, optimize_picture, write_curve, write_losses
 from fast_style.optimize import preset as find_preset
+from fast_style.stylize import Stylizer
 
 SNAPSHOT_EVERY = 10  # iterations
 SETTINGS = Settings()
@@ -59,6 +60,7 @@ def optimize(
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     preset: Literal["bold", "balanced", "gatys", "johnson", "d2l"] = "bold",
     settings: Annotated[Settings, Parameter(name="*")] = SETTINGS,
+    from_style: str | None = None,
     style_shares: str | None = None,
     changes: Changes = Changes(),
     keep_colors: Annotated[bool, Parameter(negative="")] = False,
@@ -77,6 +79,8 @@ def optimize(
         preset: bold is the objective of 'train', balanced that of its johnson; gatys, johnson and d2l are those of the
             papers and the book.
         settings: How the picture is optimized.
+        from_style: A style that first stylizes the photo: the optimization then finishes its picture, at full size only
+            unless scales are given, and a tenth of the iterations suffices.
         style_shares: Share of each painting, such as 2,1.
         changes: Changes to the preset.
         keep_colors: Take only brightness from the style.
@@ -96,6 +100,10 @@ def optimize(
     objective = replace(find_preset(preset), **changes.values())
     shares = None if style_shares is None else _numbers(style_shares)
     long_side = min(settings.size, max(photo.size))
+    start = None
+    if from_style is not None:
+        start = Stylizer(from_style).picture(fit(photo, long_side)).pixels
+        settings = replace(settings, scales=settings.scales or 1)
     total = sum(iterations for _, iterations in settings.iterations_at(long_side, objective))
     with LossProgress(Console(stderr=True), "optimizing", "iteration", total) as progress:
 
@@ -106,7 +114,14 @@ def optimize(
                 save_image(Picture(pixels), snapshots / f"{progress.done:05d}.png")
 
         outcome = optimize_picture(
-            photo.pixels, paintings, objective, settings, style_shares=shares, colors=keep_colors, on_step=follow
+            photo.pixels,
+            paintings,
+            objective,
+            settings,
+            style_shares=shares,
+            start=start,
+            colors=keep_colors,
+            on_step=follow,
         )
     save_image(Picture(outcome.pixels, icc_profile=photo.icc_profile, exif=photo.exif), out)
     if snapshots is not None:

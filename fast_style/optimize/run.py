@@ -121,6 +121,7 @@ def optimize_picture(
     settings: Settings | None = None,
     *,
     style_shares: Sequence[float] | None = None,
+    start: Pixels | None = None,
     colors: bool = False,
     on_step: Callable[[Step], None] | None = None,
 ) -> Outcome:
@@ -132,6 +133,8 @@ def optimize_picture(
         objective: The objective to minimize.
         settings: How it is minimized.
         style_shares: Share of each painting, or None for equal ones.
+        start: (H, W, 3) uint8 of the photo's aspect ratio, the picture to start from instead of ``settings.init``, such
+            as what a network drew. Such a picture has its large forms already: one scale suffices.
         colors: Keep the photo's colors.
         on_step: Called after each iteration.
 
@@ -157,7 +160,7 @@ def optimize_picture(
     steps: list[Step] = []
     pixels, interrupted = finest.pixels, False
     try:
-        for step in _steps(finest, paintings, objective, settings, style_shares):
+        for step in _steps(finest, paintings, objective, settings, style_shares, start):
             steps.append(replace(step, image=step.image[..., :0, :0]))
             image = step.image
             if on_step is not None:
@@ -185,6 +188,7 @@ def _steps(
     objective: Objective,
     settings: Settings,
     style_shares: Sequence[float] | None,
+    first: Pixels | None,
 ) -> Iterator[Step]:
     """Yield all iterations at all scales; the objective falls strictly at each scale."""
     device = find_device(settings.device)
@@ -203,7 +207,9 @@ def _steps(
         if objective.weighting == "balanced":
             loss.calibrate([content])
         score = Scorer(loss, content)
-        if image is None:
+        if image is None and first is not None:
+            image = to_tensor(resize(Picture(first), shrunk.size).pixels, device)
+        elif image is None:
             image = _first(settings.init, content, paintings[0])
         else:
             image = F.interpolate(image, content.shape[-2:], mode="bicubic", align_corners=False).clamp(0.0, 1.0)

@@ -1,5 +1,6 @@
 import csv
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import InputError, TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, load_image, save_image, to_float
@@ -195,9 +197,24 @@ def test_command_writes_picture_snapshots_and_curve(
     assert "o.png exists" in capsys.readouterr().err
 
 
+def test_a_styles_picture_is_finished_at_full_size(
+    tmp_path: Path, photo: Pixels, painting: Pixels, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_image(Picture(photo), tmp_path / "photo.png")
+    save_image(Picture(painting), tmp_path / "painting.png")
+    drawn = Stylizer("udnie-tiny").picture(Picture(photo)).pixels.astype(int)
+    arguments = ["optimize", str(tmp_path / "photo.png"), str(tmp_path / "painting.png"), "--from-style", "udnie-tiny"]
+    options = ["--iterations", "1", "--style-layers", "relu1_1", "--content-layers", "relu2_1", "--json"]
+    assert main([*arguments, *options, "-o", str(tmp_path / "o.png")]) == 0
+    assert json.loads(capsys.readouterr().out)["iterations"] == 1
+    finished = load_image(tmp_path / "o.png").pixels.astype(int)
+    assert 0 < np.abs(finished - drawn).mean() < np.abs(photo - drawn).mean() / 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--from-style", "udni"], "udnie"),
         (["--style-layers", "relu9_9"], "no layer 'relu9_9'"),
         (["--style-shares", "1,x"], "expected numbers separated by commas"),
         (["--style-shares", "1,1"], "2 shares for 1 paintings"),
