@@ -4,12 +4,12 @@ Functions return arrays and plain values; :mod:`fast_style.inspect.drawing` make
 """
 
 from fast_style.device import to_tensor
-from fast_style.inspect.activations import activations, catch, find_layers
+from fast_style.inspect.activations import activations, catch, check_channel, find_layers
 from fast_style.inspect.classify import Prediction, classify, find_class
-from fast_style.inspect.features import feature_maps, normalize_maps, parse_channels, rank_channels
+from fast_style.inspect.features import feature_maps, normalize_maps, rank_channels
 from fast_style.inspect.gradcam import HeatMaps, grad_cam, last_convolution
-from fast_style.inspect.layers import Layer, gram_differences, layer_table
-from fast_style.inspect.maximize import Growth, Maximized, dream, maximize, scharr
+from fast_style.inspect.layers import Layer, layer_table
+from fast_style.inspect.maximize import Growth, Maximized, maximize, scharr
 from fast_style.inspect.network import Network, load_network
 
 __all__ = [
@@ -21,19 +21,17 @@ __all__ = [
     "Prediction",
     "activations",
     "catch",
+    "check_channel",
     "classify",
-    "dream",
     "feature_maps",
     "find_class",
     "find_layers",
     "grad_cam",
-    "gram_differences",
     "last_convolution",
     "layer_table",
     "load_network",
     "maximize",
     "normalize_maps",
-    "parse_channels",
     "rank_channels",
     "scharr",
     "to_tensor",

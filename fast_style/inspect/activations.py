@@ -34,24 +34,16 @@ def find_layers(network: Network, names: Sequence[str]) -> dict[str, nn.Module]:
 
 
 @contextlib.contextmanager
-def hooks(
-    modules: Mapping[str, nn.Module],
-    after: Callable[[str, Any], Tensor | None],
-    *,
-    before: Callable[[str], None] | None = None,
-) -> Iterator[None]:
-    """Call back whenever one of some modules runs; the hooks are always removed after the block.
+def hooks(modules: Mapping[str, nn.Module], after: Callable[[str, Any], Tensor | None]) -> Iterator[None]:
+    """Call back whenever one of some modules has run; the hooks are always removed after the block.
 
     Args:
         modules: Name to module.
         after: Called with name and output; its result, unless None, replaces the output.
-        before: Called with the name before the module runs.
     """
     handles: list[RemovableHandle] = []
     try:
         for name, module in modules.items():
-            if before is not None:
-                handles.append(module.register_forward_pre_hook(lambda _m, _i, name=name: before(name)))
             handles.append(module.register_forward_hook(lambda _m, _i, output, name=name: after(name, output)))
         yield
     finally:

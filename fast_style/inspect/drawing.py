@@ -1,13 +1,9 @@
-"""Drawing what the other modules return: color maps, overlays and bars."""
+"""Drawing what the other modules return: color maps and overlays."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,8 +13,6 @@ Floats = NDArray[np.float32]
 
 # Colormaps of matplotlib. That of maps grows lighter all the way, so it reads right when printed gray.
 MAP_COLORS, HEAT_COLORS = "inferno", "turbo"
-BAR_COLOR = (52, 104, 168)
-_DPI = 100
 
 
 def colorize(values: Floats, colors: str = MAP_COLORS) -> Pixels:
@@ -44,30 +38,3 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 def within(pixels: Pixels, side: int) -> Pixels:
     """Bring a picture's long side to ``side`` px, up or down; the aspect ratio is kept."""
     return resized(pixels, fit_size((pixels.shape[1], pixels.shape[0]), side, enlarge=True))
-
-
-def bars(rows: Sequence[tuple[str, float, str]], *, heading: str = "") -> Pixels:
-    """Draw horizontal bars, 520 px wide.
-
-    Args:
-        rows: Label, value of at least 0, and the value as text, top to bottom.
-        heading: Title of the picture.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
-    height = 22 * len(rows) + (60 if heading else 30)
-    figure = Figure(figsize=(520 / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
-    axes = figure.add_subplot()
-    values = [value for _, value, _ in rows]
-    drawn = axes.barh(range(len(rows)), values, color=[part / 255 for part in BAR_COLOR])
-    axes.bar_label(drawn, [words for _, _, words in rows], padding=6)
-    axes.set_yticks(range(len(rows)), [label if len(label) <= 32 else f"{label[:31]}…" for label, _, _ in rows])
-    axes.set(xlim=(0, 1.15 * max(*values, 1e-9)), xticks=[])
-    axes.invert_yaxis()
-    axes.tick_params(left=False)
-    axes.spines[:].set_visible(False)
-    figure.suptitle(heading, fontsize=10, wrap=True)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.array(canvas.buffer_rgba(), np.uint8)[..., :3]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from fast_style.errors import InputError
-from fast_style.inspect.activations import activations, check_channel
+from fast_style.inspect.activations import activations
 from fast_style.inspect.network import Network
 
 Maps = NDArray[np.float32]
@@ -37,36 +35,6 @@ def feature_maps(network: Network, image: Tensor, *layers: str) -> dict[str, Map
 def rank_channels(maps: Maps) -> list[int]:
     """Sort the channels of (C, H, W) by mean activation, highest first; ties by number."""
     return [int(channel) for channel in np.argsort(-maps.mean(axis=(1, 2), dtype=np.float64), kind="stable")]
-
-
-def parse_channels(text: str, maps: Maps, layer: str) -> list[int]:
-    """Read a choice of channels.
-
-    Args:
-        text: ``all``, ``top:16`` (the most active first), or numbers and ranges: ``3``, ``0-63``, ``1,5,8-11``.
-        maps: (C, H, W), for ``top``.
-        layer: Name of the layer, for messages.
-
-    Raises:
-        InputError: The text cannot be read.
-        LayerError: The layer lacks one of the channels.
-    """
-    if text == "all":
-        return list(range(len(maps)))
-    if match := re.fullmatch(r"top:([1-9]\d*)", text):
-        return rank_channels(maps)[: int(match[1])]
-    chosen: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        if not match or int(match[2] or match[1]) < int(match[1]):
-            raise InputError(
-                f"channels {text!r} cannot be read",
-                hint="Use all, top:16, or numbers and ranges such as 0-63 or 1,5,8-11.",
-            )
-        first, last = int(match[1]), int(match[2] or match[1])
-        check_channel(last, len(maps), layer)
-        chosen += range(first, last + 1)
-    return list(dict.fromkeys(chosen))
 
 
 def normalize_maps(maps: Maps) -> Maps:

@@ -1,4 +1,4 @@
-"""Activation maximization and DeepDream: pictures that excite a channel most."""
+"""Activation maximization: pictures that excite a channel most."""
 
 from __future__ import annotations
 
@@ -28,9 +28,6 @@ _START, _NOISE = 28, 0.1
 
 # Guard of the logarithm and its slope where a channel is silent; far below any activation squared.
 _SILENT = 1e-12
-
-# DeepDream: ratio of the sizes of two octaves, mean change of a value in a step, and largest random shift, px.
-_OCTAVE, _DREAM_RATE, _DREAM_JITTER = 1.4, 0.005, 16
 
 
 @dataclass(frozen=True)
@@ -209,81 +206,6 @@ def _ascend(
         yield
 
 
-def dream(
-    network: Network,
-    photo: Tensor,
-    layer: str,
-    channel: int | None = None,
-    *,
-    octaves: int = 4,
-    iterations: int = 20,
-    progress: Progress | None = None,
-) -> Pictures:
-    """Change photos so that a layer, or one channel of it, sees more of what it sees in them.
-
-    Args:
-        network: A network of :func:`load_network`.
-        photo: (N, 3, H, W), RGB in [0, 1].
-        layer: Name of the layer.
-        channel: Number of the channel, or None for all.
-        octaves: Number of sizes; the photo's is the last.
-        iterations: Steps at each size.
-        progress: Called after each step with the steps done and the steps in all.
-
-    Returns:
-        (N, 3, H, W), RGB in [0, 1].
-
-    Raises:
-        InputError: A value is out of its range.
-        LayerError: The layer or the channel is unknown.
-        ImageError: The smallest octave is too small for the layer.
-        TrainingDivergedError: The picture is no longer finite.
-
-    Reference:
-        Mordvintsev, Olah and Tyka 2015, "Inceptionism: Going Deeper into Neural Networks".
-    """
-    if not 1 <= octaves <= 32:
-        raise InputError(f"octaves is {octaves}; expected 1 to 32")
-    Growth(iterations=iterations)  # checks its range
-    generator = torch.Generator().manual_seed(0)
-    height, width = photo.shape[-2:]
-    sides = [(round(height / _OCTAVE**o), round(width / _OCTAVE**o)) for o in reversed(range(octaves))]
-    if min(sides[0]) < 1:
-        raise InputError(f"{octaves} octaves are too many for {width}×{height} px", hint="Give fewer --octaves.")
-    photo = photo.detach()
-    picture = base = _resample(photo, sides[0])
-    step = itertools.count(1)
-    for side in sides:
-        # What the dream has added so far is enlarged; the photo comes sharp from its original at every octave.
-        added = _resample(picture - base, side)
-        base = _resample(photo, side)
-        picture = (base + added).clamp(0, 1)
-        for _ in range(iterations):
-            slope = _dream_slope(network, picture, layer, channel, generator)
-            picture = (picture + _DREAM_RATE * slope).clamp(0, 1)
-            if progress is not None:
-                progress(next(step), octaves * iterations)
-    return picture.cpu().numpy()
-
-
-def _dream_slope(
-    network: Network, picture: Tensor, layer: str, channel: int | None, generator: torch.Generator
-) -> Tensor:
-    """Gradient of the layer's mean square, scaled to a mean magnitude of 1."""
-    picture = picture.detach().requires_grad_()
-    maps = activations(network, _shift(picture, _DREAM_JITTER, generator), [layer])[layer].float()
-    if channel is not None:
-        check_channel(channel, maps.shape[1], layer)
-        maps = maps[:, channel : channel + 1]
-    (slope,) = torch.autograd.grad(maps.square().mean(dim=(1, 2, 3)).sum(), picture)
-    if not torch.isfinite(slope).all():
-        raise TrainingDivergedError(
-            f"the dream of {layer} became infinite or NaN at {picture.shape[-1]}×{picture.shape[-2]} px",
-            hint="Check the weights.",
-        )
-    return slope / slope.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(torch.finfo(slope.dtype).tiny)
-
-
 def _to_rgb(picture: Tensor) -> Tensor:
     return _GRAY + _DEVIATION * picture
 
@@ -321,9 +243,3 @@ def _shift(picture: Tensor, jitter: int, generator: torch.Generator) -> Tensor:
         return picture
     down, right = torch.randint(-jitter, jitter + 1, (2,), generator=generator).tolist()
     return picture.roll((down, right), dims=(2, 3))
-
-
-def _resample(image: Tensor, side: tuple[int, int]) -> Tensor:
-    if tuple(image.shape[-2:]) == side:
-        return image
-    return F.interpolate(image, size=side, mode="bicubic", align_corners=False, antialias=True)

@@ -45,7 +45,7 @@ def test_help_lists_the_verbs_and_loads_no_torch() -> None:
 
 def test_features_writes_a_grid_and_reports(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
-    arguments = ("features", photo, "--layer", "relu2_1", "--channels", "top:3", "-o", out, "--json")
+    arguments = ("features", photo, "--layer", "relu2_1", "--top", "3", "-o", out, "--json")
     status, text, _ = run(capsys, *arguments)
     found = json.loads(text)["layers"]["relu2_1"]
     assert status == 0
@@ -67,13 +67,12 @@ def test_several_layers_make_a_strip(capsys: pytest.CaptureFixture[str], photo: 
     assert out.exists()
 
 
-def test_classify_prints_a_table_json_and_bars(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
-    status, text, _ = run(capsys, "classify", photo, "-o", tmp_path / "bars.png")
+def test_classify_prints_a_table_or_json(capsys: pytest.CaptureFixture[str], photo: str) -> None:
+    status, text, _ = run(capsys, "classify", photo)
     assert status == 0
     assert "Egyptian cat" in text
     status, text, _ = run(capsys, "classify", photo, "--top", "2", "--json")
     assert json.loads(text)["classes"][0]["index"] in {281, 282, 285}
-    assert opened(tmp_path / "bars.png").width > 500
 
 
 def test_gradcam_draws_the_class_beside_the_photo(
@@ -89,37 +88,33 @@ def test_gradcam_draws_the_class_beside_the_photo(
     assert opened(out).width > 128
 
 
-def test_maximize_from_noise_by_photo_and_as_a_dream(
-    capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path
-) -> None:
+def test_maximize_from_noise_and_by_photo(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
     quick = ("--steps", "1", "--iterations", "2", "--layer", "conv1_2")
     status, text, _ = run(capsys, "maximize", "--channel", 3, *quick, "-o", tmp_path / "n.png", "--json")
     assert status == 0
     assert json.loads(text)["channels"][0]["channel"] == 3
     status, text, _ = run(capsys, "maximize", photo, *quick, "-o", tmp_path / "p.png", "--json")
     assert len(json.loads(text)["channels"]) == 10
-    dreaming = ("--dream", "--octaves", 2, "--iterations", 2, "--layer", "conv1_2")
-    assert run(capsys, "maximize", photo, *dreaming, "-o", tmp_path / "d.png")[0] == 0
-    assert opened(tmp_path / "d.png").width > 150
 
 
-def test_layers_prints_the_table_and_compares_a_painting(
-    capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path
-) -> None:
-    status, text, _ = run(capsys, "layers", "--size", "32", "--json")
+def test_layers_prints_a_table_or_json(capsys: pytest.CaptureFixture[str]) -> None:
+    status, text, _ = run(capsys, "layers")
     assert status == 0
-    assert json.loads(text)["layers"][0]["receptive_field"] == [3, 3]
-    both = ("--style", photo, "--photo", photo, "--layer", "relu1_1", "-o", tmp_path / "bars.png", "--json")
-    status, text, _ = run(capsys, "layers", *both)
-    assert json.loads(text)["differences"] == {"relu1_1": 0.0}
-    assert (tmp_path / "bars.png").exists()
+    assert "64×224×224" in text
+    status, text, _ = run(capsys, "layers", "--json")
+    assert json.loads(text)["layers"][0] == {
+        "name": "conv1_1",
+        "kind": "FrozenConv2d",
+        "shape": [64, 224, 224],
+        "parameters": 1792,
+    }
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("features", "PHOTO", "--layer", "relu9_1", "-o", "OUT.png"), "did you mean"),
-        (("features", "PHOTO", "--layer", "relu1_1", "--channels", "64", "-o", "OUT.png"), "no channel 64"),
+        (("features", "PHOTO", "--layer", "relu1_1", "--channel", "64", "-o", "OUT.png"), "no channel 64"),
         (("features", "PHOTO", "--layer", "relu1_1", "-o", "OUT.bmp"), "cannot write"),
         (("features", "PHOTO", "--layer", ",", "-o", "OUT.png"), "no layer"),
         (("features", "PHOTO", "--layer", "relu1_1", "-o", "nowhere/OUT.png"), "does not exist"),
@@ -131,7 +126,7 @@ def test_layers_prints_the_table_and_compares_a_painting(
         (("classify", "PHOTO", "--top", "0"), "at least 1"),
         (("gradcam", "PHOTO", "--class", "tabbi", "-o", "OUT.png"), "did you mean 'tabby'"),
         (("gradcam", "PHOTO", "--layer", "_fc", "-o", "OUT.png"), "has no map"),
-        (("layers", "--style", "PHOTO"), "go together"),
+        (("features", "PHOTO", "--layer", "relu1_1", "--top", "0", "-o", "OUT.png"), "top is 0"),
         (("layers", "--model", "resnet18", "--pooling", "max"), "has its own pooling"),
         (("layers", "--model", "weights.pth"), "no VGG weights"),
         (("fetures",), "fetures"),

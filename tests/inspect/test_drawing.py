@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from fast_style.inspect import drawing
 from fast_style.sheet import Tile, grid
@@ -35,11 +34,3 @@ def test_titles_leave_ink_and_strange_letters_do_no_harm() -> None:
     assert (blank == 255).all()
     named = grid([Tile(tile.pixels, "Ünïcödé 写真 × … a-word-that-is-much-too-long-for-its-cell")])
     assert (named < 100).any()
-
-
-def test_bars_are_as_long_as_their_values() -> None:
-    sheet = drawing.bars([("one", 0.4, "40%"), ("two", 0.2, "20%"), ("none", 0.0, "0%")])
-    blue = (sheet == np.array(drawing.BAR_COLOR)).all(axis=2).sum(axis=1)
-    lengths = sorted({int(n) for n in blue if n > 5}, reverse=True)
-    assert lengths[0] == pytest.approx(2 * lengths[1], abs=3)
-    assert drawing.bars([("none", 0.0, "0")]).size

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fast_style.errors import InputError, LayerError
-from fast_style.inspect import feature_maps, normalize_maps, parse_channels, rank_channels
+from fast_style.errors import InputError
+from fast_style.inspect import feature_maps, normalize_maps, rank_channels
 from tests.inspect.small_networks import inside, pooled
 
 MAPS = np.array([[[0, 1], [2, 4]], [[10, 10], [10, 10]], [[-1, 0], [0, 3]]], dtype=np.float32)
@@ -34,22 +34,3 @@ def test_activations_that_are_not_finite_are_an_error() -> None:
 
 def test_channels_are_ranked_by_mean_activation() -> None:
     assert rank_channels(MAPS) == [1, 0, 2]
-    assert parse_channels("top:2", MAPS, "x") == [1, 0]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("all", [0, 1, 2]), ("1", [1]), ("0-2", [0, 1, 2]), ("2,0-1,2", [2, 0, 1])]
-)
-def test_channels_are_read(text: str, expected: list[int]) -> None:
-    assert parse_channels(text, MAPS, "x") == expected
-
-
-@pytest.mark.parametrize("text", ["", "top:0", "top:x", "3-1", "-1", "1;2", "1-"])
-def test_channels_that_cannot_be_read_are_an_error(text: str) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
-        parse_channels(text, MAPS, "x")
-
-
-def test_a_channel_the_layer_lacks_is_an_error_at_once() -> None:
-    with pytest.raises(LayerError, match="x has no channel 99999999999; its channels are 0 to 2"):
-        parse_channels("0-99999999999", MAPS, "x")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from fast_style.errors import ImageError, InputError, LayerError, TrainingDivergedError
-from fast_style.inspect import Growth, Network, activations, dream, load_network, maximize, scharr
+from fast_style.errors import InputError, LayerError, TrainingDivergedError
+from fast_style.inspect import Growth, Network, activations, load_network, maximize, scharr
 from tests.inspect.small_networks import inside, random_vgg
 
 QUICK = Growth(steps=2, factor=1.25, iterations=4)
@@ -106,18 +106,6 @@ def test_settings_out_of_range_are_an_error(wrong: dict[str, Any]) -> None:
 def test_an_unknown_channel_is_an_error(vgg: Network) -> None:
     with pytest.raises(LayerError, match="conv2_1 has no channel 6"):
         maximize(vgg, "conv2_1", [6], QUICK)
-
-
-def test_a_dream_excites_the_layer_and_keeps_the_size(vgg: Network) -> None:
-    photo = torch.rand(2, 3, 24, 30, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.4
-    dreamt = dream(vgg, photo, "relu2_1", 1, octaves=2, iterations=20)
-    assert dreamt.shape == (2, 3, 24, 30)
-    assert rms(vgg, dreamt, "relu2_1", 1) > 1.5 * rms(vgg, photo, "relu2_1", 1)
-
-
-def test_an_octave_too_small_for_the_layer_is_an_error(vgg: Network) -> None:
-    with pytest.raises(ImageError, match="too small"):
-        dream(vgg, torch.rand(1, 3, 8, 8), "relu3_1", octaves=5)
 
 
 def test_the_packaged_vgg_can_be_maximized_offline() -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from fast_style.inspect import Network
 
 Target = Annotated[Path, Parameter(name=["--out", "-o"])]
-OptionalTarget = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 Flag = Annotated[bool, Parameter(negative="")]
 Names = Annotated[list[str], Parameter(name="--layer")]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -48,10 +47,10 @@ class Source:
 
 VERBS = {
     "features": "Show what each channel of a layer sees in a photo.",
-    "maximize": "Make the picture that excites a channel most, from noise or from a photo.",
+    "maximize": "Make the picture that excites a channel most.",
     "classify": "Name what is in a photo.",
     "gradcam": "Show where in a photo a class is seen.",
-    "layers": "List the layers of a network, or how much a painting and a photo differ at each.",
+    "layers": "List the layers of a network.",
 }
 
 inspect = App(name="inspect", help="Look inside the perceptual network and torchvision's classifiers.")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import json as json_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from cyclopts import Parameter
 
 from fast_style.cli.inspect import Flag, Names, Source, Target, save, split_names
 from fast_style.errors import InputError
@@ -27,7 +28,8 @@ def features(
     *,
     layer: Names,
     out: Target,
-    channels: str | None = None,
+    channel: Annotated[list[int] | None, Parameter(name="--channel")] = None,
+    top: int | None = None,
     size: int = 512,
     source: Source = SOURCE,
     force: Flag = False,
@@ -42,8 +44,8 @@ def features(
         photo: The photo.
         layer: Name of a layer; several as --layer A --layer B or --layer A,B.
         out: The picture to write.
-        channels: all, top:16 (the most active on average), or numbers and ranges: 3, 0-63, 1,5,8-11. By default
-            top:16, and top:4 of each of several layers.
+        channel: A channel; several as --channel 1 --channel 2. By default the most active ones.
+        top: Number of the channels that are most active on average: 16, and 4 of each of several layers.
         size: Shrink the photo's long side to this many px first.
         source: The network.
         force: Overwrite OUT.
@@ -51,8 +53,10 @@ def features(
     """
     check_target(out, force=force)
     names = split_names(layer)
-    if size < 1:
-        raise InputError(f"size is {size}; expected at least 1")
+    top = top if top is not None else 16 if len(names) == 1 else 4
+    for option, value in (("size", size), ("top", top)):
+        if value < 1:
+            raise InputError(f"{option} is {value}; expected at least 1")
     pixels = load_image(photo, size=size, opaque=True).pixels
 
     from fast_style import inspect as look  # imports torch
@@ -60,8 +64,10 @@ def features(
     network = source.load(names)
     batches = look.feature_maps(network, look.to_tensor(pixels, network.device), *names)
     layers = {name: batch[0] for name, batch in batches.items()}
-    wanted = channels or ("top:16" if len(names) == 1 else "top:4")
-    chosen = {name: look.parse_channels(wanted, maps, name) for name, maps in layers.items()}
+    for name, maps in layers.items():
+        for number in channel or ():
+            look.check_channel(number, len(maps), name)
+    chosen = {name: channel or look.rank_channels(maps)[:top] for name, maps in layers.items()}
     save(_sheet(pixels, layers, chosen, source.model), out)
     if json:
         figures = {

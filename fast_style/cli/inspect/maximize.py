@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -16,7 +14,6 @@ from fast_style.cli.inspect import Flag, Source, Target, save
 from fast_style.errors import InputError
 from fast_style.images import Picture, Pixels, check_target, load_image, to_uint8
 from fast_style.inspect import Growth, Maximized, Network, drawing, feature_maps, rank_channels, to_tensor
-from fast_style.inspect import dream as dream_of
 from fast_style.inspect import maximize as grow
 from fast_style.sheet import Tile, grid
 
@@ -32,8 +29,6 @@ def maximize(
     out: Target,
     channel: Annotated[list[int] | None, Parameter(name="--channel")] = None,
     growth: Annotated[Growth, Parameter(name="*")] = GROWTH,
-    dream: Flag = False,
-    octaves: int = 4,
     size: int = 384,
     source: Source = SOURCE,
     force: Flag = False,
@@ -41,17 +36,14 @@ def maximize(
 ) -> None:
     """Make the picture that excites a channel most.
 
-    It grows from noise in STEPS steps. With a PHOTO: pictures for the ten channels most active in it; with --dream: the
-    photo itself, changed (DeepDream).
+    It grows from noise in STEPS steps. With a PHOTO: pictures for the ten channels most active in it.
 
     Args:
-        photo: The photo whose most active channels to take, or to dream on.
+        photo: The photo whose most active channels to take.
         layer: Name of the layer.
         out: The picture to write.
         channel: The channel; several as --channel 1 --channel 2.
-        growth: How the picture is grown. A dream uses only the iterations.
-        dream: Change the photo; without --channel for the whole layer.
-        octaves: Number of sizes of a dream.
+        growth: How the picture is grown.
         size: Shrink the photo's long side to this many px first.
         source: The network.
         force: Overwrite OUT.
@@ -59,27 +51,22 @@ def maximize(
     """
     check_target(out, force=force)
     picture = load_image(photo, size=size, opaque=True) if photo is not None else None
-    if picture is None and (dream or not channel):
-        raise InputError("nothing to maximize", hint="Give --channel, or a PHOTO (with --dream to change it).")
+    if picture is None and not channel:
+        raise InputError("nothing to maximize", hint="Give --channel, or a PHOTO.")
     if size < 1:
         raise InputError(f"size is {size}; expected at least 1")
-    if dream and len(channel or []) > 1:
-        raise InputError("a dream takes one --channel, or none for the whole layer")
     network = source.load([layer])
-    record: dict[str, Any] = {"model": source.model, "layer": layer}
-    lines = []
-    if dream and picture is not None:
-        which = channel[0] if channel else None
-        save(_dream(network, picture, layer, which, octaves=octaves, iterations=growth.iterations), out)
-        record |= {"dream": True, "channel": which, "size": list(picture.size)}
-    else:
-        result = _grow(network, picture, layer, channel, growth)
-        save(_sheet(result, layer, source.model, picture), out)
-        scores = list(zip(result.channels, result.scores, result.reached, strict=True))
+    result = _grow(network, picture, layer, channel, growth)
+    save(_sheet(result, layer, source.model, picture), out)
+    scores = list(zip(result.channels, result.scores, result.reached, strict=True))
+    if json:
         rows = [{"channel": c, "rms": round(rms, 6), "rms_unclamped": round(raw, 6)} for c, rms, raw in scores]
-        record |= {"size": growth.sizes[-1], "channels": rows}
-        lines = [f"{layer} channel {c}: root mean square {_short(rms)}" for c, rms, _ in scores]
-    print(json_module.dumps(record | {"output": str(out)}) if json else "\n".join([*lines, str(out)]))
+        record = {"model": source.model, "layer": layer, "size": growth.sizes[-1], "channels": rows}
+        print(json_module.dumps({**record, "output": str(out)}))
+        return
+    for number, rms, _ in scores:
+        print(f"{layer} channel {number}: root mean square {_short(rms)}")
+    print(out)
 
 
 def _short(value: float) -> str:
@@ -94,18 +81,12 @@ def _grow(
         assert picture is not None
         image = to_tensor(picture.pixels, network.device)
         channels = rank_channels(feature_maps(network, image, layer)[layer][0])[:UNITS]
-    with _progress("growing") as progress:
-        return grow(network, layer, channels, growth, progress=progress)
-
-
-def _dream(
-    network: Network, picture: Picture, layer: str, channel: int | None, *, octaves: int, iterations: int
-) -> Pixels:
-    image = to_tensor(picture.pixels, network.device)
-    with _progress("dreaming") as progress:
-        dreamt = dream_of(network, image, layer, channel, octaves=octaves, iterations=iterations, progress=progress)
-    title = f"{network.name} dreams of {layer}" + ("" if channel is None else f" channel {channel}")
-    return grid([Tile(to_uint8(dreamt), title)])
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("growing", total=None)
+        return grow(
+            network, layer, channels, growth, progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
 
 
 def _sheet(result: Maximized, layer: str, model: str, photo: Picture | None) -> Pixels:
@@ -119,12 +100,3 @@ def _sheet(result: Maximized, layer: str, model: str, photo: Picture | None) -> 
     shown = Tile(drawing.within(photo.pixels, result.pictures.shape[-1]), "the photo")
     heading = f"{model}: the channels of {layer} most active in the photo"
     return grid([shown, *tiles], columns=min(len(tiles) + 1, 6), heading=heading)
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr with the time left."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -6,9 +6,6 @@ On a laptop's processor, most of a training step is the perceptual network, in f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -49,30 +46,12 @@ CACHE = 12 << 20
 # Fewest channels and positions: below them, tiles cost more than they save.
 CHANNELS, POSITIONS = 128, 256
 
-_allowed = ContextVar("allowed", default=True)
-
-
-@contextmanager
-def directly() -> Iterator[None]:
-    """Use torch's convolutions inside the block, for code that counts operations."""
-    token = _allowed.set(False)
-    try:
-        yield
-    finally:
-        _allowed.reset(token)
-
 
 def pays(features: Tensor, weight: Tensor) -> bool:
     """Whether tiles are faster for features (N, I, H, W) and a weight (O, I, 3, 3)."""
     wide = weight.shape[1] >= CHANNELS and weight.shape[0] > CHANNELS
     many = features.shape[0] * features.shape[2] * features.shape[3] >= POSITIONS
-    return (
-        _allowed.get()
-        and wide
-        and many
-        and features.device.type == "cpu"
-        and features.dtype == weight.dtype == torch.float32
-    )
+    return wide and many and features.device.type == "cpu" and features.dtype == weight.dtype == torch.float32
 
 
 def transform(weight: Tensor) -> Tensor:
