@@ -34,7 +34,7 @@ def evaluate(
     evaluation of a painting is slow.
 
     Args:
-        models: Shipped names, .onnx and .ckpt files, and mixtures such as ten#udnie.
+        models: Shipped names, .onnx files, and mixtures such as ten#udnie.
         style: The painting that they were trained on.
         photos: A folder; use photos that were not trained on.
         pictures: NAME=FOLDER, once or several times: another program's pictures of the same photos, to measure beside

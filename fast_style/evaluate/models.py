@@ -1,19 +1,16 @@
-"""Opening what is to be evaluated: our ONNX files and checkpoints, and ONNX files from elsewhere."""
+"""Opening what is to be evaluated: our ONNX files, and ONNX files from elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import InputError
 from fast_style.images import to_float, to_uint8
-from fast_style.model.passes import count_passes
-from fast_style.styles.catalog import find_style
 from fast_style.styles.mixture import mixture_name
 from fast_style.stylize.contract import Range
 from fast_style.stylize.stylizer import Stylizer
@@ -28,7 +25,6 @@ class Model:
     Attributes:
         name: What the report calls it.
         path: Its file.
-        kind: ``onnx`` or ``ckpt``.
         stylize: From a photo, (1, 3, H, W) float32 RGB in [0, 1], to the same, clamped, in the style's passes.
         fixed: The only (width, height) it takes, px, or None.
         stylizer: What draws films with it, if it is an ONNX file of ours.
@@ -36,14 +32,13 @@ class Model:
 
     name: str
     path: Path
-    kind: Literal["onnx", "ckpt"]
     stylize: Callable[[Image], Image]
     fixed: tuple[int, int] | None = None
     stylizer: Stylizer | None = None
 
 
 def open_model(source: str | Path, *, value_range: Range | None = None, strength: float = 1.0) -> Model:
-    """Open a shipped name, an .onnx, a .ckpt or a mixture.
+    """Open a shipped name, an .onnx or a mixture.
 
     Args:
         source: Name, path or a text as :func:`fast_style.styles.mixture.find_mixture` takes it.
@@ -53,12 +48,8 @@ def open_model(source: str | Path, *, value_range: Range | None = None, strength
     Raises:
         StyleNotFoundError: There is neither such a style nor such a file.
         InputError: The styles cannot be mixed, or have learned no strength.
-        CheckpointError: The checkpoint cannot be used.
         ModelError: The ONNX file is damaged, is not an image-to-image network, or does not say its value range.
     """
-    if Path(source).suffix == ".ckpt" and strength == 1.0:
-        style = find_style(source)
-        return Model(style.name, style.path, "ckpt", _open_checkpoint(style.path))
     stylizer = Stylizer(source, value_range=value_range, strength=strength)
     name = mixture_name(source) + (f" {strength:g}" if strength != 1.0 else "")
     contract = stylizer.network.contract
@@ -67,26 +58,7 @@ def open_model(source: str | Path, *, value_range: Range | None = None, strength
     def stylize(image: Image) -> Image:
         return to_float(np.asarray(stylizer(to_uint8(image))))
 
-    return Model(name, stylizer.style.path, "onnx", stylize, fixed, stylizer if contract.ours else None)
-
-
-def _open_checkpoint(path: Path) -> Callable[[Image], Image]:
-    import torch
-
-    from fast_style.checkpoint import load_checkpoint
-    from fast_style.networks.passes import add_draft
-
-    checkpoint = load_checkpoint(path)
-    network, in_passes = checkpoint.network(), checkpoint.recipe.passes > 1
-
-    def stylize(image: Image) -> Image:
-        photo = torch.from_numpy(image)
-        with torch.inference_mode():
-            passes = count_passes(max(photo.shape[-2:])) if in_passes else 1
-            out: Image = network(add_draft(network, photo, passes)).clamp(0.0, 1.0).numpy()
-        return out
-
-    return stylize
+    return Model(name, stylizer.style.path, stylize, fixed, stylizer if contract.ours else None)
 
 
 def check_size(model: Model, size: int) -> None:

@@ -1,4 +1,4 @@
-"""Faults of a stylized picture, whatever its style: grids, borders, burnt and dead colors.
+"""Faults of a stylized picture, whatever its style: grids, borders, burnt colors.
 
 Pure functions of (H, W, 3) uint8 pixels; none of them looks at a style.
 """
@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from fast_style.errors import ImageError
-from fast_style.images import LUMA, Pixels
+from fast_style.images import Pixels
 
 Floats = NDArray[np.float64]
 
@@ -160,58 +158,3 @@ def _line_features(image: Floats) -> Floats:
 def saturation(pixels: Pixels) -> float:
     """Return the share of values, 0 to 1, that are black or burnt out: within a level of an end of the range."""
     return float(((pixels <= 1) | (pixels >= 254)).mean())
-
-
-def dead_area(pixels: Pixels, *, block: int = 8) -> float:
-    """Return the share of a picture, 0 to 1, without structure: blocks whose values differ by at most two levels.
-
-    Args:
-        pixels: (H, W, 3) uint8, sides of at least one block.
-        block: Side of the blocks, px.
-
-    Raises:
-        ImageError: The picture is smaller than a block.
-    """
-    rows, columns = pixels.shape[0] // block, pixels.shape[1] // block
-    if not rows or not columns:
-        raise ImageError(f"a picture of {pixels.shape[1]}×{pixels.shape[0]} px is smaller than a block of {block} px")
-    blocks = pixels[: rows * block, : columns * block].reshape(rows, block, columns, block, 3)
-    spread = blocks.max(axis=(1, 3)).astype(np.int16) - blocks.min(axis=(1, 3))
-    return float((spread.max(axis=-1) <= 2).mean())
-
-
-def color_count(pixels: Pixels) -> float:
-    """Return the effective number of colors: the exponential of the entropy over 16×16×16 cells of RGB.
-
-    1.0 for one color, 4096 at most. A network whose channels died shows far fewer than its reference.
-    """
-    cells = (pixels.reshape(-1, 3).astype(np.int64) >> 4) @ np.array([256, 16, 1])
-    shares = np.bincount(cells, minlength=4096) / cells.size
-    shares = shares[shares > 0]
-    return float(np.exp(-(shares * np.log(shares)).sum()))
-
-
-def smallest_channel_spread(pixels: Pixels) -> float:
-    """Return the smallest standard deviation of a channel, 0 to 127.5 levels: near 0, the channel is dead."""
-    return float(pixels.reshape(-1, 3).std(axis=0).min())
-
-
-def structural_similarity(first: Pixels, second: Pixels) -> float:
-    """Return the mean structural similarity of two pictures' brightness: 1.0 if equal, about 0 if unrelated.
-
-    Args:
-        first: (H, W, 3) uint8, sides of at least 11 px.
-        second: (H, W, 3) uint8, of the same size.
-
-    Raises:
-        ImageError: The sizes differ or are too small.
-
-    Reference:
-        Wang, Bovik, Sheikh and Simoncelli 2004, equation 13, with their 11×11 Gaussian of deviation 1.5.
-    """
-    if first.shape != second.shape or min(first.shape[:2]) < 11:
-        raise ImageError(f"expected two pictures of one size from 11×11 px up, got {first.shape} and {second.shape}")
-    x, y = (torch.from_numpy(pixels @ LUMA)[None, None] for pixels in (first, second))
-    _, places = structural_similarity_index_measure(x, y, sigma=1.5, data_range=255.0, return_full_image=True)
-    # Where the Gaussian lies within the picture, as in the paper; torchmetrics' own mean goes over the reflected edge.
-    return float(places[..., 5:-5, 5:-5].mean())

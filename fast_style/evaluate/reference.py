@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from fast_style.device import to_tensor
 from fast_style.errors import InputError
-from fast_style.evaluate.lattice import mean_lattice
 from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.evaluate.places import PlacesMeasure
 from fast_style.files import replacing
@@ -27,9 +26,6 @@ from fast_style.losses import BOLD, FIGURES, LossTerms, Objective, PerceptualLos
 from fast_style.optimize import Scorer, lbfgs
 
 CHECKPOINTS = (5, 10, 20, 50, 100, 200)
-
-# Period of the lattice that strided and shuffled layers make, or a multiple of it, px.
-LATTICE_CELL = 8
 
 # Version of the cache, increased whenever the same inputs would give other figures.
 _VERSION = 1
@@ -103,12 +99,6 @@ class Reference:
         original = to_tensor(photo)
         terms: LossTerms = self.loss(picture, self.loss.content_targets(original), photo=original)
         return terms.figures()
-
-    @torch.no_grad()
-    def lattice(self, picture: Pixels) -> float:
-        """Measure how much a picture's features depend on the place within cells of 8 px: the lattice of the losses."""
-        features = self.loss.features(to_tensor(picture))
-        return mean_lattice(features, self.objective.style_layers, cell=LATTICE_CELL)
 
     def course(self, photo: Pixels) -> Course:
         """Optimize a photo, or read the result from the cache.

@@ -68,7 +68,7 @@ def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: S
         rows = "".join(f"<li class=bad>{html.escape(name)}: {html.escape(fault)}" for name, fault in faults)
         parts.append(f"<h2>What is wrong</h2><ul>{rows}</ul>")
     else:
-        parts.append("<p>There are no more grids, borders, burnt or dead colors than in the reference.</p>")
+        parts.append("<p>There are no more grids, borders or burnt colors than in the reference.</p>")
     parts += ["<h2>Distance to the painting, and how much of the photo is kept</h2>", _frontier(evaluation)]
     parts += ["<h2>The models on the reference's curve</h2>", _curves(evaluation)]
     sheet = f"<img alt='every picture' src='{_embed(Picture(draw_sheet(evaluation)))}'>"
@@ -80,9 +80,9 @@ def write_html(evaluation: Evaluation, painting: Pixels, *, title: str, notes: S
 
 def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """Return the figures as text: the head, and a row for each result."""
-    head = ["", *FIGURES, "= iterations", "ms", "ratio", "640×480 ms"]
+    head = ["", *FIGURES, "= iterations", "ms", "ratio"]
     head += ["distance", "color distance", "kept", "precision", "flat precision", "coverage"]
-    head += ["ssim", "burnt", "dead", "colors", "border", "lattice", "grid 2", "grid 4", "grid 8"]
+    head += ["burnt", "border", "grid 2", "grid 4", "grid 8"]
     rows = []
     for result in (*evaluation.baselines, *evaluation.models):
         quality = result.quality
@@ -95,15 +95,10 @@ def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
                 reached if model else "",
                 "" if result.milliseconds is None else f"{result.milliseconds:,.0f}",
                 "" if result.ratio is None else f"{result.ratio:,.0f}",
-                "" if result.frame_milliseconds is None else f"{result.frame_milliseconds:.0f}",
                 *(f"{result.neutral[name]:.3f}" for name in ("distance", "colors", "kept")),
                 *(" / ".join(f"{value:.2f}" for value in values) for values in result.places.values()),
-                f"{quality['ssim']:.2f}",
                 f"{quality['saturation']:.1%}",
-                f"{quality['dead_area']:.1%}",
-                f"{quality['colors']:.0f}",
                 f"{quality['border']:.1f}",
-                f"{quality['lattice']:.2%}",
                 *(f"{quality[f'grid_{p}_levels']:.2f} ({quality[f'grid_{p}_ratio']:.1f})" for p in (2, 4, 8)),
             ]
         )
@@ -123,9 +118,8 @@ def _table(evaluation: Evaluation) -> str:
         "to its colors, as shares of the photo's distance. Kept: the share of the photo's content that the picture "
         "keeps. Precision, at full, half and quarter size: the distance of the picture's places to the nearest of the "
         "painting, where 0 is the painting itself and 1 the photo. Flat precision: the same where the photo is flat. "
-        "Coverage: the distance of the painting's places to the nearest of the picture. Lattice: the share of the "
-        "features' variance that lies in the place within cells of 8 px. Grids: levels of 255 (and the ratio to the "
-        "neighboring frequencies). Times are for a picture of the evaluated size on this machine; the reference's are "
+        "Coverage: the distance of the painting's places to the nearest of the picture. Grids: levels of 255 (and the "
+        "ratio to the neighboring frequencies). Times are for a picture of the evaluated size on this machine; the reference's are "
         "for all iterations. Ratio: the reference's time to the same objective over the model's.</p>"
     )
     return f"<table><tr>{''.join(f'<th>{html.escape(c)}' for c in head)}{body}</table>{note}"

@@ -152,7 +152,7 @@ def evaluate_styles(
     """Measure trained styles against the per-image reference.
 
     Args:
-        models: Shipped names, .onnx and .ckpt files, and mixtures such as ten#udnie.
+        models: Shipped names, .onnx files, and mixtures such as ten#udnie.
         style: The painting they were trained on.
         photos: A folder of photos, best of those that were not trained on.
         options: How they are evaluated.
@@ -275,8 +275,6 @@ def _open_models(texts: Sequence[str], options: Options, photo: Pixels, on_error
 
 
 def _distinct(models: list[Model]) -> list[Model]:
-    """Give models with the same name, such as x.onnx and x.ckpt, different names in the report."""
+    """Call models of one name, such as a/x.onnx and b/x.onnx, by their paths in the report."""
     names = [model.name for model in models]
-    apart = [replace(m, name=f"{m.name}.{m.kind}") if names.count(m.name) > 1 else m for m in models]
-    names = [model.name for model in apart]
-    return [replace(m, name=str(m.path)) if names.count(m.name) > 1 else m for m in apart]
+    return [replace(m, name=str(m.path)) if names.count(m.name) > 1 else m for m in models]

@@ -28,12 +28,6 @@ def layer_names(depth: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def layer_stride(name: str) -> int:
-    """Pixels from one position of a layer to the next: 1 for ``relu1_2``, 2 for ``pool1`` and ``relu2_1``."""
-    block = int(next(character for character in name if character.isdigit()))
-    return 1 << (block if name.startswith("pool") else block - 1)
-
-
 class FrozenConv2d(nn.Module):
     """A 3×3 convolution whose weights are buffers, so that no optimizer and no state dict ever sees them.
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fast_style import Stylizer
-from fast_style.evaluate import Model, measure_films
-from fast_style.evaluate.flicker import filmed, measure_motion, steadily, warp
+from fast_style.evaluate.flicker import filmed, measure_films, measure_motion, steadily, warp
+from fast_style.evaluate.models import Model
 from fast_style.evaluate.motion import KINDS, Moment, play
 from fast_style.images import Pixels, load_image
 from tests.conftest import PHOTOS
@@ -90,7 +90,7 @@ def test_a_film_of_a_camera_that_moves_flickers_less_than_its_frames_alone_and_s
 
 def test_each_way_to_draw_a_film_is_measured() -> None:
     photo = load_image(PHOTOS["coffee"]).pixels[80:208, 60:188]
-    inverse = Model("inverse", Path("inverse.onnx"), "onnx", lambda image: 1 - image)
+    inverse = Model("inverse", Path("inverse.onnx"), lambda image: 1 - image)
     ours = replace(inverse, name="ours", stylizer=Stylizer("starry-night-tiny"))
     found = measure_films([inverse, ours], [photo])
     assert {kind for kind, models in found.items() if "inverse" in models} == {

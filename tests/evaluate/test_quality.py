@@ -1,17 +1,8 @@
 import numpy as np
 import pytest
-import skimage.metrics
 
 from fast_style.errors import ImageError
-from fast_style.evaluate.quality import (
-    border_contrast,
-    color_count,
-    dead_area,
-    grids,
-    saturation,
-    smallest_channel_spread,
-    structural_similarity,
-)
+from fast_style.evaluate.quality import border_contrast, grids, saturation
 from fast_style.images import Pixels, load_image
 from tests.conftest import PHOTOS
 
@@ -111,42 +102,3 @@ def test_saturation_counts_values_at_the_ends() -> None:
     picture[:32] = 255
     picture[32:64, :, 0] = 0
     assert saturation(picture) == pytest.approx(0.25 + 0.25 / 3)
-
-
-def test_half_a_flat_picture_is_half_dead() -> None:
-    picture = noise(size=(64, 64))
-    picture[:32] = 90
-    assert dead_area(picture) == pytest.approx(0.5)
-
-
-def test_color_count_of_equal_shares_is_their_number() -> None:
-    picture = np.repeat(np.array([[0, 0, 0], [64, 0, 0], [0, 64, 0], [0, 0, 255]], dtype=np.uint8), 16, axis=0)
-    assert color_count(picture.reshape(8, 8, 3)) == pytest.approx(4.0)
-    assert color_count(gray()) == pytest.approx(1.0)
-
-
-def test_dead_channel_has_no_spread() -> None:
-    picture = noise()
-    picture[..., 1] = 77
-    assert smallest_channel_spread(picture) == 0.0
-    checker = np.where(np.indices((8, 8)).sum(axis=0) % 2, 200, 100)[..., None].repeat(3, axis=2).astype(np.uint8)
-    assert smallest_channel_spread(checker) == pytest.approx(50.0)
-
-
-def test_structural_similarity_equals_scikit_image() -> None:
-    photo = load_image(PHOTOS["chelsea"]).pixels[:120, :150]
-    other = np.clip(photo * 0.7 + noise(size=(120, 150)) * 0.2, 0, 255).astype(np.uint8)
-    luma = np.array([0.299, 0.587, 0.114])
-    expected = skimage.metrics.structural_similarity(
-        photo @ luma, other @ luma, data_range=255, gaussian_weights=True, use_sample_covariance=False
-    )
-    assert structural_similarity(photo, other) == pytest.approx(expected, abs=1e-4)
-
-
-def test_picture_is_wholly_similar_to_itself() -> None:
-    assert structural_similarity(noise(), noise()) == pytest.approx(1.0)
-
-
-def test_structural_similarity_of_different_sizes_is_an_error() -> None:
-    with pytest.raises(ImageError, match="one size"):
-        structural_similarity(gray((20, 20)), gray((20, 21)))

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from fast_style.errors import ImageError, LayerError, WeightsError
 from fast_style.losses import VGG, VGGWeights, layer_names, load_vgg_weights
-from fast_style.losses.vgg import layer_stride
 
 Load = Callable[..., Tensor]
 
@@ -169,8 +168,3 @@ def test_a_weights_file_with_another_checksum_is_refused(tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(WeightsError, match="SHA-256"):
         load_vgg_weights("caffe-vgg19")
-
-
-def test_a_layers_stride_counts_the_poolings_before_it() -> None:
-    found = [layer_stride(name) for name in ("relu1_1", "conv1_2", "pool1", "conv2_1", "relu4_1", "pool5")]
-    assert found == [1, 1, 2, 2, 8, 32]

@@ -1,4 +1,4 @@
-"""The figures of scripts/benchmark: arithmetic by closed forms."""
+"""The arithmetic of graphs, by closed forms."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from onnx import TensorProto, helper
 from torch.utils.flop_counter import FlopCounterMode
 
 from fast_style.errors import ModelError
-from fast_style.evaluate.speed import Network, peak_feed, peak_graph, peak_macs, prepare, read_network
-from fast_style.model import COST_SIZE, measure_cost
+from fast_style.model import COST_SIZE, Graph, measure_cost, open_graph
 from fast_style.networks import build_network
 
 
@@ -39,8 +38,8 @@ def save_convolution(path: Path, *, strides: int = 1, groups: int = 1, transpose
     return path
 
 
-def count_macs(network: Network, size: tuple[int, int]) -> int:
-    return sum(node.multiplications for node in measure_cost(network.path, network.feed(size)))
+def count_macs(graph: Graph, size: tuple[int, int]) -> int:
+    return sum(node.multiplications for node in measure_cost(graph.path, graph.example(size)))
 
 
 @pytest.mark.parametrize(
@@ -54,15 +53,14 @@ def count_macs(network: Network, size: tuple[int, int]) -> int:
     ids=["plain", "strided", "by channel", "transposed"],
 )
 def test_multiply_adds_of_one_convolution(tmp_path: Path, options: dict[str, Any], macs: int) -> None:
-    network = read_network(save_convolution(tmp_path / "one.onnx", **options), "one")
-    assert count_macs(network, (40, 24)) == macs
+    assert count_macs(open_graph(save_convolution(tmp_path / "one.onnx", **options)), (40, 24)) == macs
 
 
 def test_multiply_adds_of_a_network_are_those_that_torch_counts(model_file: Path) -> None:
     network = build_network("tiny").eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, COST_SIZE[1], COST_SIZE[0]))
-    assert 2 * count_macs(read_network(model_file, "tiny"), COST_SIZE) == counter.get_total_flops()
+    assert 2 * count_macs(open_graph(model_file), COST_SIZE) == counter.get_total_flops()
 
 
 @pytest.mark.parametrize(
@@ -79,17 +77,10 @@ def test_multiply_adds_of_a_matrix_product(operator: str, shape: tuple[int, int]
     assert cost.multiplications == 7 * 5 * 11
 
 
-def test_multiply_adds_of_the_peak_chain(tmp_path: Path) -> None:
-    path = tmp_path / "peak.onnx"
-    path.write_bytes(peak_graph(3, 16))  # three channels, as a picture has
-    assert count_macs(read_network(path, "peak"), (16, 16)) == peak_macs(3, 16) == 8 * 3 * 3 * 9 * 16 * 16
-    prepare(peak_graph(3, 16), peak_feed(3, 16), threads=1)()
-
-
-def test_how_pictures_go_in_is_read_from_the_graph(tmp_path: Path, model_file: Path) -> None:
-    free = read_network(model_file, "free")
+def test_examples_fit_the_graph(tmp_path: Path, model_file: Path) -> None:
+    free = open_graph(model_file)
     assert free.fixed is None
-    assert {name: given.shape for name, given in free.feed((40, 24)).items()} == {"image": (1, 3, 24, 40)}
+    assert {name: given.shape for name, given in free.example((40, 24)).items()} == {"image": (1, 3, 24, 40)}
     values = [
         helper.make_tensor_value_info("style", TensorProto.FLOAT, [4]),
         helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, 24, 40, 3]),
@@ -99,21 +90,18 @@ def test_how_pictures_go_in_is_read_from_the_graph(tmp_path: Path, model_file: P
     graph = helper.make_graph([node], "other", values, [out])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.save_model(model, tmp_path / "other.onnx")
-    other = read_network(tmp_path / "other.onnx", "other")
+    other = open_graph(tmp_path / "other.onnx")
     assert other.fixed == (40, 24)
-    feed = other.feed((40, 24))
+    feed = other.example((40, 24))
     assert feed["pixels"].shape == (1, 24, 40, 3)
     assert feed["pixels"].dtype == np.uint8
     assert feed["style"].tolist() == [0.25] * 4
 
 
-def test_what_is_no_network_is_told(tmp_path: Path) -> None:
-    (tmp_path / "text.onnx").write_text("text")
-    with pytest.raises(ModelError, match=r"text\.onnx cannot be opened as an ONNX model"):
-        read_network(tmp_path / "text.onnx", "text")
+def test_a_graph_without_a_picture_is_an_error(tmp_path: Path) -> None:
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "none", values[:1], values[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.save_model(model, tmp_path / "none.onnx")
     with pytest.raises(ModelError, match="no input for a picture"):
-        read_network(tmp_path / "none.onnx", "none")
+        open_graph(tmp_path / "none.onnx").example((16, 16))
