@@ -14,7 +14,7 @@ from torch import Tensor
 from fast_style import __version__
 from fast_style.errors import CheckpointError, InputError, did_you_mean
 from fast_style.files import check_format
-from fast_style.losses import Calibration
+from fast_style.losses import Units
 from fast_style.networks import TransformerNetwork, restore_network, take_style
 from fast_style.recipe import Recipe
 
@@ -31,11 +31,10 @@ class Checkpoint:
         recipe: What was being trained and how.
         card: Values about the file: its name, its styles and their paintings.
         losses: Losses of the last step.
-        average: State dict of the network to export: the averaged one, mixed with the run's start if the recipe has a
-            ``start_share``.
+        average: State dict of the network to export, the averaged one.
         sets: The sets of scales and shifts to export by style, each (1 or 3, 2, C); empty if there is one style
             without a strength, which the network itself holds.
-        calibrations: What raw photos score, by style.
+        calibrations: Units of the loss's terms, by style.
     """
 
     path: Path
@@ -45,7 +44,7 @@ class Checkpoint:
     losses: dict[str, float]
     average: dict[str, Tensor]
     sets: dict[str, Tensor] = field(default_factory=dict)
-    calibrations: dict[str, Calibration] = field(default_factory=dict)
+    calibrations: dict[str, Units] = field(default_factory=dict)
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -76,7 +75,7 @@ class Checkpoint:
 def checkpoint_facts(
     recipe: Recipe,
     card: Mapping[str, Any],
-    calibrations: Mapping[str, Calibration | None],
+    calibrations: Mapping[str, Units | None],
     losses: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return what a checkpoint's ``fast_style`` holds, beside Lightning's state dict, as plain values."""
@@ -85,7 +84,7 @@ def checkpoint_facts(
         "version": __version__,
         "recipe": recipe.as_dict(),
         "card": dict(card),
-        "calibrations": {style: units.as_dict() for style, units in calibrations.items() if units is not None},
+        "calibrations": {style: units for style, units in calibrations.items() if units is not None},
         "losses": dict(losses),
     }
 
@@ -116,25 +115,24 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         recipe = Recipe.from_dict(facts["recipe"])
         styles: list[str] = facts["card"]["styles"]
-        sets = _exported(stored["state_dict"], "_sets.values.", recipe.start_share)
+        sets = _part(stored["state_dict"], "average_sets.values.")
         return Checkpoint(
             path=path,
             step=int(stored["global_step"]),
             recipe=recipe,
             card={**facts["card"], "paintings": {style: facts["card"]["paintings"][style] for style in styles}},
             losses=dict(facts["losses"]),
-            average=_exported(stored["state_dict"], ".", recipe.start_share),
+            average=_part(stored["state_dict"], "average."),
             sets={style: sets[str(number)] for number, style in enumerate(styles)} if sets else {},
-            calibrations={style: Calibration(**units) for style, units in facts["calibrations"].items()},
+            calibrations={
+                style: {name: {part: float(unit) for part, unit in parts.items()} for name, parts in units.items()}
+                for style, units in facts["calibrations"].items()
+            },
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: its facts about the training are incomplete", hint=hint) from error
 
 
-def _exported(state: Mapping[str, Tensor], part: str, start_share: float) -> dict[str, Tensor]:
-    """Return the averaged weights whose names go on with ``part``, mixed with those of the run's start."""
-    prefix = f"average{part}"
-    average = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    if not start_share:
-        return average
-    return {key: value.lerp(state[f"start{part}{key}"], start_share) for key, value in average.items()}
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the weights whose names begin with a prefix, without it."""
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -12,7 +12,6 @@ from fast_style.losses import BOLD, Objective
 
 Precision = Literal["auto", "32", "bf16"]
 Tune = Literal["network", "adapter"]
-Schedule = Literal["cosine", "constant"]
 
 
 # Optimizer steps by default: five minutes and twenty on two cores with AVX-512.
@@ -38,10 +37,10 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "style_rate": (1, _MOST, "a number from 1 up"),
     "passes": (1, 4, "1 to 4"),
     "learning_rate": (math.ulp(0.0), _BELOW_ONE, "a number between 0 and 1"),
-    **dict.fromkeys(("warmup", "style_warmup", "steady_since", "border_strips"), (0, 1, "a share from 0 to 1")),
-    **dict.fromkeys(("kept", "averaging", "start_share"), (0, _BELOW_ONE, "a number from 0 up to, not including, 1")),
+    **dict.fromkeys(("warmup", "style_warmup", "steady_since"), (0, 1, "a share from 0 to 1")),
+    **dict.fromkeys(("kept", "averaging"), (0, _BELOW_ONE, "a number from 0 up to, not including, 1")),
 }
-_CHOICES = {"tune": Tune, "precision": Precision, "schedule": Schedule}
+_CHOICES = {"tune": Tune, "precision": Precision}
 
 
 @dataclass(frozen=True, init=False)
@@ -60,7 +59,6 @@ class Recipe:
             normalizations (Dumoulin et al. 2017, section 2.2), which needs a trained network to start from.
         steps: Optimizer steps; None takes 250 from a trained network and 1,000 from nothing.
         size: Side of the square training crops, px.
-        rim: Width of the crop's border that is not scored, px, at most a quarter of the crop; None takes an eighth.
         batch: Photos in a step, on each device.
         style_size: Long side to which the painting is scaled, px: it decides the size of the strokes. None takes that
             of :func:`fast_style.painting.find_style_size`.
@@ -77,23 +75,14 @@ class Recipe:
         in_turns: Compute the border and the steady term, which each stylize once more, in turns: the border in one
             step of four with four times its weight, the steady term in two with twice its weight. Saves a third of
             the time.
-        border_strips: Share of the steps that score a strip across the crop instead of a square, see
-            :func:`~fast_style.losses.draw_strip`: long training otherwise leaves the border pale. The steps of the
-            border term need a square, so ``in_turns`` is required, and they stay as they are.
         learning_rate: The schedule's peak; None takes the network's, see :attr:`peak_learning_rate`.
         style_rate: Factor of the learning rate for the scales and shifts of each of several styles, which are trained
             less often than the weights they share; at most the number of styles.
-        warmup: Share of the steps in which the learning rate rises.
-        schedule: Afterwards it falls to zero along a ``cosine``, or stays ``constant``, for a run from which others
-            start.
+        warmup: Share of the steps in which the learning rate rises. Afterwards it falls to zero along a cosine.
         style_warmup: Share of the steps in which the style's weight rises from a quarter to the whole. At full weight
             from the start, a network loses the photo and recovers it slowly.
-        weight_decay: Weight decay, decoupled, of all weights.
         gradient_clip: Largest norm of the gradient.
         averaging: Decay per step of the exponential moving average of the weights, which is exported.
-        start_share: Share of the run's initial weights in the exported ones. What networks paint alike before and
-            after long training stays, what each has overfitted goes (Wortsman et al. 2022, "Robust fine-tuning of
-            zero-shot models", section 3).
         learn_strength: Draw a strength from 0.25 to 4 in each step, by which the painting's weight is multiplied, and
             let the network paint accordingly; a third of the steps are at 1. None does so for several paintings.
         seed: Seed of the weights, the photos' order, the crops and the flips.
@@ -104,7 +93,6 @@ class Recipe:
     tune: Tune = "network"
     steps: int | None = None
     size: int = 320
-    rim: int | None = None
     batch: int = 1
     style_size: int | None = None
     vgg: str = "caffe-vgg19"
@@ -115,16 +103,12 @@ class Recipe:
     steady_weight: float = 0.0
     steady_since: float = 0.6
     in_turns: bool = False
-    border_strips: float = 0.0
     learning_rate: float | None = None
     style_rate: float = 1.0
     warmup: float = 0.1
-    schedule: Schedule = "cosine"
     style_warmup: float = 0.4
-    weight_decay: float = 0.0
     gradient_clip: float = 1.0
     averaging: float = 0.99
-    start_share: float = 0.0
     learn_strength: bool | None = None
     seed: int = 0
 
@@ -151,13 +135,6 @@ class Recipe:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in get_args(choices):
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(get_args(choices))}")
-        if self.rim is not None and not 0 <= self.rim <= self.size // 4:
-            raise InputError(f"rim is {self.rim}; expected 0 to a quarter of the crop, {self.size // 4}")
-        if self.border_strips and self.border_weight and not self.in_turns:
-            raise InputError(
-                f"border_strips is {self.border_strips} and the border term counts in each step",
-                hint="Set in_turns, too.",
-            )
 
     def from_trained(self) -> Recipe:
         """Return the recipe for a run that starts from a trained network.

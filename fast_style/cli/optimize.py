@@ -14,7 +14,7 @@ from fast_style.cli.app import DONE, INTERRUPTED, print_error
 from fast_style.cli.ui.progress import LossProgress
 from fast_style.errors import InputError
 from fast_style.images import Picture, check_target, fit, load_image, save_image, to_uint8
-from fast_style.optimize import Outcome, Settings, Step, optimize_picture, write_curve, write_losses
+from fast_style.optimize import Outcome, Settings, Step, optimize_picture
 from fast_style.optimize import preset as find_preset
 from fast_style.stylize import Stylizer
 
@@ -54,14 +54,13 @@ class Changes:
 
 
 def optimize(
-    content: Path,
-    /,
-    *styles: Path,
+    photo: Path,
+    painting: Path,
+    *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     preset: Literal["bold", "balanced", "gatys", "johnson", "d2l"] = "bold",
     settings: Annotated[Settings, Parameter(name="*")] = SETTINGS,
     from_style: str | None = None,
-    style_shares: str | None = None,
     changes: Changes = Changes(),
     keep_colors: Annotated[bool, Parameter(negative="")] = False,
     snapshots: Path | None = None,
@@ -73,36 +72,31 @@ def optimize(
     Ctrl-C stops and saves the best picture so far. Lists are separated by commas.
 
     Args:
-        content: The photo.
-        styles: One or more paintings.
+        photo: The photo.
+        painting: The painting.
         out: The picture to write.
         preset: bold is the objective of 'train', balanced that of its johnson; gatys, johnson and d2l are those of the
             papers and the book.
         settings: How the picture is optimized.
         from_style: A style that first stylizes the photo: the optimization then finishes its picture, at full size only
             unless scales are given, and a tenth of the iterations suffices.
-        style_shares: Share of each painting, such as 2,1.
         changes: Changes to the preset.
         keep_colors: Take only brightness from the style.
-        snapshots: A folder for a picture every ten iterations, losses.csv and losses.png.
+        snapshots: A folder for a picture every ten iterations.
         force: Overwrite existing results.
         json: Print a summary as JSON.
     """
-    if not styles:
-        raise InputError("no painting was given", hint="fast-style optimize PHOTO PAINTING -o OUT.png")
     check_target(out, force=force)
     if snapshots is not None:
-        if (snapshots / "losses.csv").exists() and not force:
+        if (snapshots / f"{SNAPSHOT_EVERY:05d}.png").exists() and not force:
             raise InputError(f"{snapshots} holds another run's snapshots", hint="Give --force to overwrite them.")
         snapshots.mkdir(parents=True, exist_ok=True)
-    photo = load_image(content)
-    paintings = [load_image(path, opaque=True).pixels for path in styles]
+    picture, style = load_image(photo), load_image(painting, opaque=True)
     objective = replace(find_preset(preset), **changes.values())
-    shares = None if style_shares is None else _numbers(style_shares)
-    long_side = min(settings.size, max(photo.size))
+    long_side = min(settings.size, max(picture.size))
     start = None
     if from_style is not None:
-        start = Stylizer(from_style).picture(fit(photo, long_side)).pixels
+        start = Stylizer(from_style).picture(fit(picture, long_side)).pixels
         settings = replace(settings, scales=settings.scales or 1)
     total = sum(iterations for _, iterations in settings.iterations_at(long_side, objective))
     with LossProgress(Console(stderr=True), "optimizing", "iteration", total) as progress:
@@ -114,19 +108,9 @@ def optimize(
                 save_image(Picture(pixels), snapshots / f"{progress.done:05d}.png")
 
         outcome = optimize_picture(
-            photo.pixels,
-            paintings,
-            objective,
-            settings,
-            style_shares=shares,
-            start=start,
-            colors=keep_colors,
-            on_step=follow,
+            picture.pixels, style.pixels, objective, settings, start=start, colors=keep_colors, on_step=follow
         )
-    save_image(Picture(outcome.pixels, icc_profile=photo.icc_profile, exif=photo.exif), out)
-    if snapshots is not None:
-        write_losses(outcome.steps, snapshots / "losses.csv")
-        write_curve(outcome.steps, snapshots / "losses.png")
+    save_image(Picture(outcome.pixels, icc_profile=picture.icc_profile, exif=picture.exif), out)
     print(json_module.dumps(_record(outcome, out) | {"objective": asdict(objective)}) if json else out)
     if outcome.interrupted:
         print_error(f"interrupted after {len(outcome.steps)} iterations; {out} holds the best picture so far", None)
@@ -142,10 +126,3 @@ def _record(outcome: Outcome, out: Path) -> dict[str, Any]:
         "losses": last.terms if last else None,
         "seconds": round(last.seconds, 3) if last else 0.0,
     }
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(number) for number in text.split(","))
-    except ValueError as error:
-        raise InputError(f"style_shares is {text!r}; expected numbers separated by commas, such as 2,1") from error

@@ -84,7 +84,7 @@ class Reference:
         self.neutral = NeutralMeasure(painting, vgg=vgg)
         self.places = PlacesMeasure(painting, vgg=vgg)
         network = load_vgg(vgg, self.objective)
-        self.loss = PerceptualLoss(network, [to_tensor(painting)], self.objective)
+        self.loss = PerceptualLoss(network, to_tensor(painting), self.objective)
         self.loss.calibrate([to_tensor(photo) for photo in photos])
         # The units depend on all photos; their figures may differ in the last digit between runs, so the
         # pictures are hashed and not the figures.

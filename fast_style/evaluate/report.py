@@ -119,8 +119,8 @@ def _table(evaluation: Evaluation) -> str:
         "keeps. Precision, at full, half and quarter size: the distance of the picture's places to the nearest of the "
         "painting, where 0 is the painting itself and 1 the photo. Flat precision: the same where the photo is flat. "
         "Coverage: the distance of the painting's places to the nearest of the picture. Grids: levels of 255 (and the "
-        "ratio to the neighboring frequencies). Times are for a picture of the evaluated size on this machine; the reference's are "
-        "for all iterations. Ratio: the reference's time to the same objective over the model's.</p>"
+        "ratio to the neighboring frequencies). Times are for a picture of the evaluated size on this machine; the "
+        "reference's are for all iterations. Ratio: the reference's time to the same objective over the model's.</p>"
     )
     return f"<table><tr>{''.join(f'<th>{html.escape(c)}' for c in head)}{body}</table>{note}"
 

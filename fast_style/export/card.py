@@ -23,7 +23,7 @@ def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
         **checkpoint.card,
         "network": checkpoint.recipe.network,
         "recipe": checkpoint.recipe.as_dict(),
-        "calibrations": {style: units.as_dict() for style, units in checkpoint.calibrations.items()},
+        "calibrations": checkpoint.calibrations,
     }
 
 

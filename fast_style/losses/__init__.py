@@ -1,8 +1,7 @@
 """The perceptual network and the loss measured with it: a weighted sum of named terms."""
 
-from fast_style.losses.calibration import Calibration
 from fast_style.losses.gram import gram_matrix
-from fast_style.losses.loss import FIGURES, LossTerms, PerceptualLoss, WeightedSum, load_vgg
+from fast_style.losses.loss import FIGURES, LossTerms, PerceptualLoss, Units, WeightedSum, load_vgg
 from fast_style.losses.objective import BOLD, Objective
 from fast_style.losses.second_view import Motion
 from fast_style.losses.term import Seen, Term, Weight
@@ -12,7 +11,7 @@ from fast_style.losses.terms.steady import Steady
 from fast_style.losses.terms.style import Style, style_loss
 from fast_style.losses.terms.variation import TotalVariation, total_variation
 from fast_style.losses.vgg import VGG, layer_names
-from fast_style.losses.views import View, Window, draw_strip, draw_window
+from fast_style.losses.views import View, Window, draw_window
 from fast_style.losses.weights import SOURCES, VGGWeights, load_vgg_weights
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "SOURCES",
     "VGG",
     "Border",
-    "Calibration",
     "Content",
     "LossTerms",
     "Motion",
@@ -32,13 +30,13 @@ __all__ = [
     "Style",
     "Term",
     "TotalVariation",
+    "Units",
     "VGGWeights",
     "View",
     "Weight",
     "WeightedSum",
     "Window",
     "content_loss",
-    "draw_strip",
     "draw_window",
     "gram_matrix",
     "kept",

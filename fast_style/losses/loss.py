@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from fast_style.errors import InputError
-from fast_style.losses.calibration import Calibration
 from fast_style.losses.objective import Objective
 from fast_style.losses.second_view import Motion
 from fast_style.losses.term import Seen, Term
@@ -37,6 +36,11 @@ PICTURE_TERMS: tuple[Callable[[Objective], Term], ...] = (
     SelfSimilarity,
     Tone,
 )
+
+# Units of the terms by name and part: what unstyled photos score, all above 0.
+Units = Mapping[str, Mapping[str, float]]
+# Smallest unit: a flat painting and flat photos score zero, which nothing can be divided by.
+_SMALLEST_UNIT = 1e-12
 
 # The figures of every picture, even of a term without weight: columns of tables, keys of cards.
 FIGURES = ("total", Content.name, Style.name, TotalVariation.name)
@@ -183,62 +187,52 @@ def _layers_of(term: Term, activations: Mapping[str, Tensor]) -> dict[str, Tenso
 
 
 class PerceptualLoss(WeightedSum):
-    """The objective of pictures against their photos and one painting or several.
+    """The objective of pictures against their photos and a painting.
 
-    The paintings' targets are computed once, here, and kept in non-persistent buffers.
+    The painting's targets are computed once, here, and kept in non-persistent buffers.
 
     Args:
         vgg: The perceptual network; its layers must include the objective's.
-        styles: Paintings, each (1, 3, H, W), RGB in [0, 1], scaled already: the size decides the strokes' size.
+        painting: (1, 3, H, W), RGB in [0, 1], scaled already: the size decides the strokes' size.
         objective: Layers and weights.
-        style_shares: Share of each painting in the target, or None for equal ones.
-        calibration: Scores of unstyled photos. If it is None, call :meth:`calibrate` before a balanced loss.
+        calibration: Units of the balanced terms. If it is None, call :meth:`calibrate` before a balanced loss.
 
     Raises:
-        InputError: There is no painting, or the number of shares is not that of the paintings.
         LayerError: The network lacks one of the objective's layers.
 
     Reference:
         Johnson, Alahi and Fei-Fei 2016, section 3.2.
 
     Differs from the paper:
-        ``balanced`` weighting, average pooling, replicate padding, a VGG-19 where Johnson et al. have a VGG-16, and
-        several paintings.
+        ``balanced`` weighting, average pooling, replicate padding, and a VGG-19 where Johnson et al. have a VGG-16.
     """
 
     def __init__(
         self,
         vgg: VGG,
-        styles: Sequence[Tensor],
+        painting: Tensor,
         objective: Objective | None = None,
         *,
-        style_shares: Sequence[float] | None = None,
-        calibration: Calibration | None = None,
+        calibration: Units | None = None,
     ) -> None:
         objective = objective or Objective()
         super().__init__(vgg, picture_terms(objective))
         self.objective = objective
-        shares = list(style_shares) if style_shares is not None else [1.0] * len(styles)
-        if not styles or len(shares) != len(styles) or min(shares) < 0 or sum(shares) <= 0:
-            raise InputError(f"{len(shares)} shares for {len(styles)} paintings; expected one from 0 up for each")
-        self._take_paintings(styles, [share / sum(shares) for share in shares])
+        self._take_painting(painting)
         self.calibration = calibration
         if calibration is not None:
             self._take_units(calibration)
 
     @torch.no_grad()
-    def _take_paintings(self, styles: Sequence[Tensor], shares: Sequence[float]) -> None:
+    def _take_painting(self, painting: Tensor) -> None:
         terms = [term for term in self.terms.values() if term.against == "painting"]
-        views = [_views(terms, style, None) for style in styles]
-        features = [self._activations(images, terms) for images in views]
+        images = _views(terms, painting, None)
+        features = self._activations(images, terms)
         for term in terms:
-            seen = [
-                Seen(images[term.view], _layers_of(term, maps)) for images, maps in zip(views, features, strict=True)
-            ]
-            term.take_paintings(seen, shares)
+            term.take_painting(Seen(images[term.view], _layers_of(term, features)))
 
     @torch.no_grad()
-    def calibrate(self, photos: Sequence[Tensor]) -> Calibration:
+    def calibrate(self, photos: Sequence[Tensor]) -> Units:
         """Measure what unstyled photos score, keep it, and return it.
 
         Args:
@@ -258,13 +252,15 @@ class PerceptualLoss(WeightedSum):
                 seen = Seen(images[term.view], _layers_of(term, features))
                 for part in term.shares:
                     units[term.name][part] += term.unstyled(part, seen).item() / len(photos)
-        self.calibration = Calibration.measured(units)
+        self.calibration = {
+            name: {part: max(value, _SMALLEST_UNIT) for part, value in parts.items()} for name, parts in units.items()
+        }
         self._take_units(self.calibration)
         return self.calibration
 
-    def _take_units(self, calibration: Calibration) -> None:
+    def _take_units(self, calibration: Units) -> None:
         for name, term in self.terms.items():
-            term.units = calibration.units(name)
+            term.units = calibration.get(name, {})
 
 
 def picture_terms(objective: Objective) -> list[Term]:

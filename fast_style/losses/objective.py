@@ -44,9 +44,9 @@ class Objective:
         strength: Multiplies all terms of the painting. 1.0 is the default look, 0.5 a hint, 2.0 bold.
         content_layers: Where features are compared with the photo's.
         style_layers: Where Gram matrices are compared.
-        content_layer_weights: One for each content layer, divided by their sum; empty for equal ones.
-        style_layer_weights: The same for the style layers. Empty is 1, 2, 3, … if the weighting is balanced, since
-            deeper layers hold the strokes and the first ones the grain of the canvas, and equal otherwise.
+        style_layer_weights: One for each style layer, divided by their sum. Empty is 1, 2, 3, … if the weighting is
+            balanced, since deeper layers hold the strokes and the first ones the grain of the canvas, and equal
+            otherwise.
         content_weight: Weight of the content term.
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
@@ -71,7 +71,6 @@ class Objective:
     strength: float = 1.0
     content_layers: tuple[str, ...] = ("relu3_3",)
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-    content_layer_weights: tuple[float, ...] = ()
     style_layer_weights: tuple[float, ...] = ()
     content_weight: float = 1.0
     style_weight: float = 12.0
@@ -91,14 +90,12 @@ class Objective:
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise InputError(f"{name} is {value}; expected a number from 0 up")
-        for kind in ("content", "style"):
-            weights: tuple[float, ...] = getattr(self, f"{kind}_layer_weights")
-            layers: tuple[str, ...] = getattr(self, f"{kind}_layers")
-            if weights and (len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0):
-                raise InputError(
-                    f"{len(weights)} {kind} layer weights {weights} for {len(layers)} {kind} layers",
-                    hint=f"Give one weight from 0 up for each of {', '.join(layers)}, or none.",
-                )
+        weights, layers = self.style_layer_weights, self.style_layers
+        if weights and (len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0):
+            raise InputError(
+                f"{len(weights)} style layer weights {weights} for {len(layers)} style layers",
+                hint=f"Give one weight from 0 up for each of {', '.join(layers)}, or none.",
+            )
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -107,8 +104,8 @@ class Objective:
 
     def shares(self, kind: Literal["content", "style"]) -> dict[str, float]:
         """Return the weight of each content or style layer; they sum to one."""
-        layers: tuple[str, ...] = getattr(self, f"{kind}_layers")
-        weights: tuple[float, ...] = getattr(self, f"{kind}_layer_weights")
+        layers = self.content_layers if kind == "content" else self.style_layers
+        weights = self.style_layer_weights if kind == "style" else ()
         if not weights:
             deeper = kind == "style" and self.weighting == "balanced"
             weights = tuple(1.0 + (depth if deeper else 0) for depth in range(len(layers)))

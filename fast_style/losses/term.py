@@ -112,13 +112,8 @@ class Term(nn.Module):
         """Measure the unit of one part: the score of photos that are not stylized, a float32 scalar."""
         return self.distance(part, seen)
 
-    def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
-        """Compute the targets from the paintings, once.
-
-        Args:
-            paintings: What is seen of each, with N = 1.
-            shares: The share of each; they sum to one.
-        """
+    def take_painting(self, painting: Seen) -> None:
+        """Compute the targets from the painting, with N = 1, once."""
 
     def forward(self, seen: Seen) -> Tensor:
         """Score pictures in the term's unit, unweighted: a float32 scalar.
@@ -139,8 +134,3 @@ class Term(nn.Module):
         other = copy.copy(self)
         other.weight = weight
         return other
-
-
-def mix(targets: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-    """Return the mean of several paintings' targets, weighted by shares that sum to one."""
-    return sum((target * share for target, share in zip(targets, shares, strict=True)), start=targets[0].new_zeros(()))

@@ -55,22 +55,6 @@ def draw_window(random: np.random.Generator, side: int, scored: int) -> Window:
     return ..., _draw_part(random, side, scored), _draw_part(random, side, scored)
 
 
-def draw_strip(random: np.random.Generator, side: int, depth: int) -> Window:
-    """Draw a strip across a crop: along its start, along its end, or anywhere, equally often.
-
-    A painting's statistics have no place. Over a square that reaches from the border beyond the middle, strokes in the
-    middle alone can match them, and long training finds that out. Over a strip along the border, only strokes on the
-    border can.
-
-    Args:
-        random: Source of randomness.
-        side: Side of the crop, and length of the strip, px.
-        depth: Depth of the strip, px.
-    """
-    across, along = _draw_part(random, side, depth), slice(0, side)
-    return (..., across, along) if random.random() < 0.5 else (..., along, across)
-
-
 def _draw_part(random: np.random.Generator, side: int, length: int) -> slice:
     slack = side - length
     where = int(random.integers(3))

@@ -31,15 +31,12 @@ _HISTORY = 10
 Evaluate = Callable[[Tensor], tuple[float, Tensor]]
 
 
-def lbfgs(
-    evaluate: Evaluate, image: Tensor, *, bounds: tuple[float, float] | None = (0.0, 1.0)
-) -> Iterator[tuple[Tensor, float, int]]:
-    """Minimize, one iteration a step, until no step lowers the objective any more.
+def lbfgs(evaluate: Evaluate, image: Tensor) -> Iterator[tuple[Tensor, float, int]]:
+    """Minimize within [0, 1], one iteration a step, until no step lowers the objective any more.
 
     Args:
         evaluate: Maps a picture to its objective and gradient.
         image: The start, of any shape; not changed.
-        bounds: Bounds of every value, or None.
 
     Yields:
         The new picture, which must not be changed, its objective, which falls strictly, and the number of evaluations.
@@ -48,16 +45,12 @@ def lbfgs(
         Nocedal and Wright 2006, algorithm 7.4 (two loops) with backtracking by interpolation (section 3.5) in
         place of Wolfe's second condition; Schmidt et al. 2009 ("projected quasi-Newton") for the bounds.
     """
-
-    def project(values: Tensor) -> Tensor:
-        return values if bounds is None else values.clamp(*bounds)
-
-    image = project(image.detach())
+    image = image.detach().clamp(0.0, 1.0)
     value, gradient = evaluate(image)
     evaluations = 1
     pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=_HISTORY)
     while True:
-        free = _free(image, gradient, bounds)
+        free = _free(image, gradient)
         direction = _direction(gradient * free, pairs) * free
         slope = _dot(gradient, direction)
         if not slope < 0:  # the estimate is bad: restart from the gradient
@@ -68,7 +61,7 @@ def lbfgs(
                 return
         step = 1.0 if pairs else _FIRST_STEP / direction.abs().max().item()
         for _ in range(_LONGEST_SEARCH):
-            candidate = project(image + step * direction)
+            candidate = (image + step * direction).clamp(0.0, 1.0)
             moved = candidate - image
             new_value, new_gradient = evaluate(candidate)
             evaluations += 1
@@ -95,11 +88,9 @@ def _cut(value: float, slope: float, new_value: float) -> float:
     return min(max(-slope / curvature if curvature > 0 else _CUT[1], _CUT[0]), _CUT[1])
 
 
-def _free(image: Tensor, gradient: Tensor, bounds: tuple[float, float] | None) -> Tensor:
+def _free(image: Tensor, gradient: Tensor) -> Tensor:
     """Return a mask, 1.0 or 0.0, of the values that their gradient does not hold at a bound."""
-    if bounds is None:
-        return torch.ones_like(image)
-    bound = ((image <= bounds[0]) & (gradient > 0)) | ((image >= bounds[1]) & (gradient < 0))
+    bound = ((image <= 0.0) & (gradient > 0)) | ((image >= 1.0) & (gradient < 0))
     return (~bound).to(image.dtype)
 
 

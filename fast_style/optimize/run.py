@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
@@ -16,11 +16,10 @@ from torch import Tensor
 from fast_style.device import find_device, to_tensor
 from fast_style.errors import InputError, TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, fit_size, mix, resize, to_float, to_uint8
-from fast_style.losses import BOLD, Objective, PerceptualLoss, load_vgg
-from fast_style.optimize.descent import Scorer
+from fast_style.losses import BOLD, LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.optimize.lbfgs import lbfgs
 
-Init = Literal["photo", "noise", "style"]
+Init = Literal["photo", "noise"]
 
 # Largest long side at the first scale, px: the receptive field of relu4_1 is 92 px, so larger forms of a style are only
 # found in a small picture. An objective that asks for every place begins where the networks' first pass does.
@@ -34,8 +33,8 @@ class Settings:
     Attributes:
         iterations: Iterations at the coarsest scale; each finer one gets half as many.
         size: Long side of the result, px; a smaller photo keeps its size.
-        style_size: Long side of the paintings beside a result of ``size``, px: larger gives larger strokes.
-        init: Start from the photo, from noise, or from the first painting cut to the photo's shape (style).
+        style_size: Long side of the painting beside a result of ``size``, px: larger gives larger strokes.
+        init: Start from the photo or from noise.
         scales: Number of sizes, each twice the one before; by default it halves down to 512 px, or to 226 px for an
             objective with a place term.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
@@ -108,6 +107,42 @@ class Outcome:
     interrupted: bool
 
 
+class Scorer:
+    """The objective of a picture and its gradient, for an optimizer.
+
+    Args:
+        loss: The objective, as in the training.
+        photo: (N, 3, H, W), RGB in [0, 1].
+
+    Attributes:
+        terms: The ``total`` at the last picture and each term's value, unweighted.
+    """
+
+    def __init__(self, loss: PerceptualLoss, photo: Tensor) -> None:
+        self.loss = loss
+        self.photo, self.targets = photo, loss.content_targets(photo)
+        self.terms: dict[str, float] = {}
+
+    def __call__(self, image: Tensor) -> tuple[float, Tensor]:
+        """Return the total and its gradient at (N, 3, H, W), RGB in [0, 1].
+
+        Raises:
+            TrainingDivergedError: The objective or its gradient is not finite.
+        """
+        # Convolutions run faster with channels last; optimizers want their vectors contiguous.
+        image = image.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+        terms: LossTerms = self.loss(image, self.targets, photo=self.photo)
+        (gradient,) = torch.autograd.grad(terms.total, image)
+        self.terms = terms.figures()
+        if not math.isfinite(self.terms["total"]) or not bool(torch.isfinite(gradient).all()):
+            parts = ", ".join(f"{name} {value:.3g}" for name, value in self.terms.items() if name != "total")
+            raise TrainingDivergedError(
+                f"the objective is {self.terms['total']} ({parts}) or its gradient is not finite",
+                hint="Lower the weights, or use --preset balanced.",
+            )
+        return self.terms["total"], gradient.contiguous()
+
+
 def scale_sizes(size: int, scales: int | None, coarsest: int = COARSEST) -> list[int]:
     """Return the long sides, px, from coarse to fine; the last is ``size``, and the first at most ``coarsest``."""
     count = scales if scales is not None else 1 + max(0, math.ceil(math.log2(size / coarsest)))
@@ -116,11 +151,10 @@ def scale_sizes(size: int, scales: int | None, coarsest: int = COARSEST) -> list
 
 def optimize_picture(
     photo: Pixels,
-    paintings: Sequence[Pixels],
+    painting: Pixels,
     objective: Objective = BOLD,
     settings: Settings | None = None,
     *,
-    style_shares: Sequence[float] | None = None,
     start: Pixels | None = None,
     colors: bool = False,
     on_step: Callable[[Step], None] | None = None,
@@ -129,17 +163,15 @@ def optimize_picture(
 
     Args:
         photo: (H, W, 3) uint8.
-        paintings: At least one, each (H, W, 3) uint8, of any size.
+        painting: (H, W, 3) uint8, of any size.
         objective: The objective to minimize.
         settings: How it is minimized.
-        style_shares: Share of each painting, or None for equal ones.
         start: (H, W, 3) uint8 of the photo's aspect ratio, the picture to start from instead of ``settings.init``, such
             as what a network drew. Such a picture has its large forms already: one scale suffices.
         colors: Keep the photo's colors.
         on_step: Called after each iteration.
 
     Raises:
-        InputError: There is no painting, or the number of shares differs from that of the paintings.
         ImageError: The photo is too small for the objective's deepest layer.
         WeightsError: The perceptual weights cannot be loaded.
         LayerError: The objective names a layer that does not exist.
@@ -160,7 +192,7 @@ def optimize_picture(
     steps: list[Step] = []
     pixels, interrupted = finest.pixels, False
     try:
-        for step in _steps(finest, paintings, objective, settings, style_shares, start):
+        for step in _steps(finest, painting, objective, settings, start):
             steps.append(replace(step, image=step.image[..., :0, :0]))
             image = step.image
             if on_step is not None:
@@ -183,12 +215,7 @@ def optimize_picture(
 
 
 def _steps(
-    finest: Picture,
-    paintings: Sequence[Pixels],
-    objective: Objective,
-    settings: Settings,
-    style_shares: Sequence[float] | None,
-    first: Pixels | None,
+    finest: Picture, painting: Pixels, objective: Objective, settings: Settings, first: Pixels | None
 ) -> Iterator[Step]:
     """Yield all iterations at all scales; the objective falls strictly at each scale."""
     device = find_device(settings.device)
@@ -201,16 +228,16 @@ def _steps(
         shrunk = fit(finest, side)
         content = to_tensor(shrunk.pixels, device)
         style_side = settings.style_size * side / long_side
-        styles = [to_tensor(scaled(painting, style_side), device) for painting in paintings]
+        style = to_tensor(scaled(painting, style_side), device)
         finer = len(scales) - scale if objective.places_weight else 0
-        loss = PerceptualLoss(vgg, styles, _with_photo_times(objective, 2**finer), style_shares=style_shares)
+        loss = PerceptualLoss(vgg, style, _with_photo_times(objective, 2**finer))
         if objective.weighting == "balanced":
             loss.calibrate([content])
         score = Scorer(loss, content)
         if image is None and first is not None:
             image = to_tensor(resize(Picture(first), shrunk.size).pixels, device)
         elif image is None:
-            image = _first(settings.init, content, paintings[0])
+            image = content if settings.init == "photo" else _noise(content)
         else:
             image = F.interpolate(image, content.shape[-2:], mode="bicubic", align_corners=False).clamp(0.0, 1.0)
         descent = islice(lbfgs(score, image.contiguous()), iterations)
@@ -235,15 +262,6 @@ def scaled(pixels: Pixels, long_side: float) -> Pixels:
     return pixels if size == picture.size else resize(picture, size).pixels
 
 
-def _first(init: Init, content: Tensor, painting: Pixels) -> Tensor:
-    """Return the picture to start from, (1, 3, H, W), RGB in [0, 1]."""
-    if init == "noise":
-        return torch.rand(content.shape, generator=torch.Generator().manual_seed(0)).to(content.device)
-    if init == "style":
-        height, width = content.shape[-2:]
-        rows, columns = painting.shape[:2]
-        scale = max(height / rows, width / columns)
-        cover = resize(Picture(painting), (max(width, round(columns * scale)), max(height, round(rows * scale))))
-        top, left = (cover.size[1] - height) // 2, (cover.size[0] - width) // 2
-        return to_tensor(cover.pixels[top : top + height, left : left + width], content.device)
-    return content
+def _noise(content: Tensor) -> Tensor:
+    """Return the same noise each time, of the photo's shape, in [0, 1]."""
+    return torch.rand(content.shape, generator=torch.Generator().manual_seed(0)).to(content.device)

@@ -170,7 +170,7 @@ class Metrics(StyleCallback):
             partial.write_text("\n".join([",".join(columns), *kept, ""]), encoding="utf-8")
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Write a row, and the same to TensorBoard if it is in use, there with each weighted term as well."""
+        """Write a row."""
         if not trainer.is_global_zero or module.latest is None:
             return
         figures = module.figures()
@@ -179,9 +179,6 @@ class Metrics(StyleCallback):
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns(module), lineterminator="\n")
             writer.writerow({"step": step, "learning_rate": f"{rate:.3g}", **row})
-        weighted = {f"weighted/{name}": float(value) for name, value in module.latest.weighted.items()}
-        for logger in trainer.loggers:
-            logger.log_metrics({**figures, **weighted, "learning_rate": rate}, step=step)
 
 
 class Previews(StyleCallback):

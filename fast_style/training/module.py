@@ -24,7 +24,6 @@ from fast_style.losses import (
     Steady,
     WeightedSum,
     Window,
-    draw_strip,
     draw_window,
 )
 from fast_style.model.passes import count_fitting
@@ -60,13 +59,11 @@ def training_losses(loss: PerceptualLoss, recipe: Recipe) -> list[WeightedSum]:
         for term in loss.terms.values()
         if term.against == "painting"
     ]
-    terms = [
-        *loss.terms.values(),
-        *rising,
-    ]
 
     def with_second_views(border: float, steady: float) -> WeightedSum:
-        return WeightedSum(loss.vgg, [*terms, Border(border), Steady(steady, since=recipe.steady_since)])
+        return WeightedSum(
+            loss.vgg, [*loss.terms.values(), *rising, Border(border), Steady(steady, since=recipe.steady_since)]
+        )
 
     if not recipe.in_turns:
         return [with_second_views(recipe.border_weight, recipe.steady_weight)]
@@ -106,8 +103,6 @@ class StyleModule(pl.LightningModule):
             if start is not None:
                 start.give(self.sets)
         self.average, self.average_sets = self._frozen_copy()
-        if recipe.start_share:
-            self.start, self.start_sets = self._frozen_copy()
         self.network.requires_grad_(recipe.tune != "adapter")
         for layer in self.network.modules():
             if isinstance(layer, InstanceNormalization):
@@ -203,13 +198,9 @@ class StyleModule(pl.LightningModule):
         return Motion.drawn(np.random.default_rng([self.recipe.seed, 7, self.global_step]), side, side)
 
     def window(self, side: int) -> Window:
-        """The part of this step's pictures that is scored: a square, or a strip if the recipe asks for some."""
-        rim = side // 8 if self.recipe.rim is None else self.recipe.rim
+        """The square of this step's pictures that is scored."""
         random = np.random.default_rng([self.recipe.seed, 3, self.global_step])
-        strips = self.recipe.border_strips if "border" not in self.loss_of(0).terms else 0.0
-        if strips and random.random() < strips:
-            return draw_strip(random, side, side // 4)
-        return draw_window(random, side, side - 2 * rim - side // 16)
+        return draw_window(random, side, side - 2 * (side // 8) - side // 16)
 
     def figures(self) -> dict[str, float]:
         """The latest step's ``total``, which is minimized, and each term's value, unweighted; empty before a step.
@@ -234,7 +225,7 @@ class StyleModule(pl.LightningModule):
                 self.average_sets.values[self.latest_style].lerp_(self.sets.values[self.latest_style], share)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Muon and Adam with a linear warm-up, then the recipe's schedule."""
+        """Muon and Adam with a linear warm-up, then a cosine down to zero."""
         recipe = self.recipe
         # The sets of styles, each drawn less often than what they share, may learn faster.
         rate = recipe.peak_learning_rate
@@ -246,7 +237,7 @@ class StyleModule(pl.LightningModule):
             for part, lr in parts
             if (weights := [weight for weight in part.parameters() if weight.requires_grad])
         ]
-        optimizer = Muon(groups, rate, weight_decay=recipe.weight_decay)
+        optimizer = Muon(groups, rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -254,8 +245,6 @@ class StyleModule(pl.LightningModule):
         warmup = max(1.0, self.recipe.warmup * self.recipe.step_count)
         if step < warmup:
             return (step + 1) / (warmup + 1)
-        if self.recipe.schedule == "constant":
-            return 1.0
         progress = (step - warmup) / max(1.0, self.recipe.step_count - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 

@@ -12,7 +12,7 @@ _STEP = 0.5
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for full convolutions, AdamW for scales, shifts and depthwise filters.
+    """Muon for full convolutions, Adam for scales, shifts and depthwise filters.
 
     The momentum of a convolution, seen as a matrix with one row for each output channel, is replaced by the nearest
     matrix whose singular values are all about 1. So rare directions get as long a step as common ones.
@@ -23,7 +23,6 @@ class Muon(torch.optim.Optimizer):
         momentum: Nesterov's, of the convolutions.
         betas: Adam's.
         eps: Adam's.
-        weight_decay: Decoupled, of all weights.
 
     Reference:
         Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the iteration's coefficients.
@@ -42,10 +41,8 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
     ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(weights, defaults)
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps})
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -65,7 +62,6 @@ class Muon(torch.optim.Optimizer):
             alike: dict[tuple[int, ...], list[Tensor]] = {}
             for weight in group["params"]:
                 if weight.grad is not None:
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
                     shape = tuple(weight.shape) if is_full_convolution(weight) else ()
                     alike.setdefault(shape, []).append(weight)
             for shape, weights in alike.items():

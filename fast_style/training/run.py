@@ -13,7 +13,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -191,8 +190,6 @@ def _settle_init(init: str | Path | None, recipe: Recipe, *, several: bool) -> s
         return init
     if recipe.tune == "adapter":
         raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for example.")
-    if recipe.start_share:
-        raise InputError(f"start_share is {recipe.start_share} and the run starts from nothing", hint="Give --init.")
     return None
 
 
@@ -205,7 +202,7 @@ def _calibrated_losses(
     losses = []
     for painting in paintings:
         units = known.get(painting.style)
-        loss = PerceptualLoss(vgg, [painting.image], recipe.objective, calibration=units)
+        loss = PerceptualLoss(vgg, painting.image, recipe.objective, calibration=units)
         if units is None and recipe.objective.weighting == "balanced":
             loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
         losses.append(loss)
@@ -260,7 +257,7 @@ def _trainer(
         max_steps=recipe.step_count,
         max_epochs=-1,
         gradient_clip_val=recipe.gradient_clip,
-        logger=_loggers(folder),
+        logger=False,
         callbacks=[
             Averaging(),
             DivergenceAlarm(every=METRICS_EVERY),
@@ -336,13 +333,6 @@ def _bf16_is_faster(device: torch.device, *, measure: bool) -> bool:
                 times.append(time.perf_counter() - start)
             best[dtype] = min(times)
     return best[torch.bfloat16] < 0.8 * best[torch.float32]
-
-
-def _loggers(out: Path) -> list[Logger]:
-    try:
-        return [TensorBoardLogger(out, name="tensorboard", version="")]
-    except ModuleNotFoundError:  # neither tensorboard nor tensorboardX is installed: the CSV has it all
-        return []
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def write_checkpoint(path: Path, network: torch.nn.Module, painting: Path, *, na
                     "small": {
                         "content": {"relu3_3": 4e4},
                         "style": {"relu1_1": 1e6, "relu2_1": 8e7, "relu3_1": 7e7, "relu4_1": 4e9},
-                        "tv": 0.01,
+                        "tv": {"tv": 0.01},
                     }
                 },
             },

@@ -47,7 +47,7 @@ def test_a_shift_of_all_colors_is_the_mean_square_of_its_projections() -> None:
 def test_the_painting_itself_scores_zero_and_an_unstyled_photo_one(vgg: VGG) -> None:
     # Of another color: else its places would be no further from the painting's than those from each other.
     painting, photo = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32) * torch.tensor([1.0, 0.2, 0.0]).view(3, 1, 1)
-    loss = PerceptualLoss(vgg, [painting], OBJECTIVE)
+    loss = PerceptualLoss(vgg, painting, OBJECTIVE)
     loss.calibrate([photo])
     names = ("style", "color", "places")
     itself = loss(painting, loss.content_targets(painting), photo=painting).values
@@ -59,7 +59,7 @@ def test_the_painting_itself_scores_zero_and_an_unstyled_photo_one(vgg: VGG) -> 
 def test_the_strength_multiplies_all_that_asks_for_the_painting(vgg: VGG) -> None:
     painting = torch.rand(1, 3, 32, 32)
     plain, bold = (
-        PerceptualLoss(vgg, [painting], replace(OBJECTIVE, strength=strength)).terms for strength in (1.0, 2.0)
+        PerceptualLoss(vgg, painting, replace(OBJECTIVE, strength=strength)).terms for strength in (1.0, 2.0)
     )
     ratios = {name: bold[name].weight.at(1.0) / plain[name].weight.at(1.0) for name in plain}
     of_the_painting = {"style", "color", "places"}

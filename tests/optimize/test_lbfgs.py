@@ -26,13 +26,13 @@ def test_minimum_of_a_quadratic_is_found() -> None:
     random = torch.Generator().manual_seed(0)
     root = torch.randn(12, 12, generator=random, dtype=torch.double)
     target = torch.rand(12, generator=random, dtype=torch.double)
-    *_, (x, value, _) = lbfgs(quadratic(root @ root.T + torch.eye(12), target), torch.zeros_like(target), bounds=None)
+    *_, (x, value, _) = lbfgs(quadratic(root @ root.T + torch.eye(12), target), torch.zeros_like(target))
     assert torch.allclose(x, target, atol=1e-4)
     assert value < 1e-8
 
 
 def test_minimum_of_rosenbrocks_valley_is_found() -> None:
-    *_, (x, _, _) = lbfgs(rosenbrock, torch.zeros(6, dtype=torch.double), bounds=None)
+    *_, (x, _, _) = lbfgs(rosenbrock, torch.zeros(6, dtype=torch.double))
     assert torch.allclose(x, torch.ones(6, dtype=torch.double), atol=1e-3)
 
 

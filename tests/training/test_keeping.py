@@ -43,11 +43,11 @@ def test_pictures_of_a_batch_count_alike() -> None:
 
 
 def test_the_content_term_looks_at_its_own_layers(narrow_weights: VGGWeights) -> None:
-    objective = replace(BOLD, content_layers=("relu1_2", "relu2_2"), content_layer_weights=(3.0, 1.0))
-    loss = PerceptualLoss(VGG(narrow_weights, objective.layers), [torch.rand(1, 3, 64, 64)], objective)
+    objective = replace(BOLD, content_layers=("relu1_2", "relu2_2"))
+    loss = PerceptualLoss(VGG(narrow_weights, objective.layers), torch.rand(1, 3, 64, 64), objective)
     photo, picture = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
     targets, features = loss.content_targets(photo), loss.features(picture)
-    shares = {"relu1_2": 0.75, "relu2_2": 0.25}
+    shares = {"relu1_2": 0.5, "relu2_2": 0.5}
     expected = sum(share * float(kept(features[layer], targets[layer])) for layer, share in shares.items())
     content = loss.terms["content"]
     assert isinstance(content, Content)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from torch.nn.functional import avg_pool2d, mse_loss
 
 from fast_style.errors import InputError
-from fast_style.losses import VGG, Calibration, Objective, PerceptualLoss, VGGWeights
+from fast_style.losses import VGG, Objective, PerceptualLoss, VGGWeights
 from fast_style.training import Recipe
 from fast_style.training.module import FIRST_STYLE_SHARE, StyleModule, training_losses
 
@@ -22,7 +21,7 @@ SHIPPED = Path(__file__).parents[2] / "checkpoints"
 @pytest.fixture
 def picture_loss(narrow_weights: VGGWeights) -> PerceptualLoss:
     objective = Objective(content_layers=("relu2_2",), style_layers=("relu1_1",))
-    loss = PerceptualLoss(VGG(narrow_weights, objective.layers), [torch.rand(1, 3, 32, 32)], objective)
+    loss = PerceptualLoss(VGG(narrow_weights, objective.layers), torch.rand(1, 3, 32, 32), objective)
     loss.calibrate([torch.rand(1, 3, 32, 32)])
     return loss
 
@@ -96,18 +95,6 @@ def test_the_loss_that_a_module_is_given_stays_the_pictures_own(picture_loss: Pe
     )
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
-def test_the_recipe_and_calibration_of_a_shipped_card_load_and_read_the_same(path: Path) -> None:
-    card = json.loads(path.read_text(encoding="utf-8"))
-    if "recipe" not in card:
-        assert card["imitation"]["steps"] > 0
-        return
-    recipe = Recipe.from_dict(card["recipe"])
-    assert json.loads(json.dumps(recipe.as_dict())) == card["recipe"]
-    for units in card["calibrations"].values():
-        assert Calibration(**units).as_dict() == units
-
-
 def test_the_scored_window_is_at_either_end_of_a_crop_as_often_as_between(module: StyleModule) -> None:
     places: Counter[int] = Counter()
     for step in range(900):
@@ -162,17 +149,6 @@ def test_terms_that_draw_again_count_in_turns_and_as_much_in_all(picture_loss: P
     assert set(module.terms) == set(together.terms)
 
 
-def test_strips_are_scored_in_a_share_of_the_steps_without_the_border_term(picture_loss: PerceptualLoss) -> None:
-    module = trained(picture_loss, in_turns=True, border_strips=0.4)
-    strips = 0
-    for step in range(800):
-        _, rows, columns = at(module, step).window(256)
-        sides = sorted((rows.stop - rows.start, columns.stop - columns.start))
-        assert sides == [176, 176] or (sides == [64, 256] and "border" not in module.loss_of(0).terms)
-        strips += sides == [64, 256]
-    assert strips == pytest.approx(0.4 * 600, abs=60)
-
-
 @pytest.mark.parametrize(("asked", "times"), [(5.0, 2.0), (1.5, 1.5), (1.0, 1.0)])
 def test_each_styles_own_weights_learn_faster_up_to_as_many_times_as_there_are_styles(
     picture_loss: PerceptualLoss, asked: float, times: float
@@ -185,11 +161,10 @@ def test_each_styles_own_weights_learn_faster_up_to_as_many_times_as_there_are_s
     assert set(own["params"]) == set(module.sets.parameters())
 
 
-@pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.0), ("constant", 1.0)])
-def test_the_rate_falls_to_zero_or_stays(picture_loss: PerceptualLoss, schedule: str, last: float) -> None:
-    module = trained(picture_loss, schedule=schedule, warmup=0.1)
+def test_the_rate_rises_and_falls_to_zero(picture_loss: PerceptualLoss) -> None:
+    module = trained(picture_loss, warmup=0.1)
     factors = [module._learning_rate_factor(step) for step in (0, 50, 100, 1000)]
-    assert factors == pytest.approx([1 / 101, 51 / 101, 1.0, last])
+    assert factors == pytest.approx([1 / 101, 51 / 101, 1.0, 0.0])
 
 
 def optimizer_of(module: StyleModule) -> torch.optim.Optimizer:

@@ -102,7 +102,7 @@ def train(painting: Path, photos: Path, vgg: VGG, recipe: Recipe) -> tuple[Style
     """Train as a run does, but for files, previews and the export."""
     pl.seed_everything(recipe.seed, verbose=False)
     data = PhotoData(photos, size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=0)
-    loss = PerceptualLoss(vgg, [load_painting(painting, recipe.style_size)], recipe.objective)
+    loss = PerceptualLoss(vgg, load_painting(painting, recipe.style_size), recipe.objective)
     loss.calibrate(data.sample(6, size=recipe.size))
     module, losses = StyleModule(recipe, [loss], card={}), Losses()
     trainer = pl.Trainer(

@@ -58,17 +58,14 @@ def test_a_recipe_is_that_of_its_network_unless_changed() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schedule": "linear"}, "schedule is 'linear'; expected cosine or constant"),
         ({"precision": "16"}, "precision is '16'; expected auto or 32 or bf16"),
         ({"steps": 0}, "steps is 0; expected a number from 1 up"),
         ({"size": 31}, "size is 31; expected a number from 32 up"),
-        ({"rim": 97}, "rim is 97; expected 0 to a quarter of the crop, 80"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; expected a number between 0 and 1"),
         ({"style_rate": float("inf")}, "style_rate is inf; expected a number from 1 up"),
         ({"style_rate": 0.5}, "style_rate is 0.5; expected a number from 1 up"),
-        ({"start_share": 1.0}, "start_share is 1.0; expected a number from 0 up to, not including, 1"),
-        ({"border_strips": 1.5}, "border_strips is 1.5; expected a share from 0 to 1"),
-        ({"border_strips": 0.3}, "border_strips is 0.3 and the border term counts in each step"),
+        ({"averaging": 1.0}, "averaging is 1.0; expected a number from 0 up to, not including, 1"),
+        ({"warmup": 1.5}, "warmup is 1.5; expected a share from 0 to 1"),
     ],
 )
 def test_a_value_out_of_its_range_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -77,7 +77,7 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
     assert outcome.verification is not None
     assert outcome.verification.largest < 1e-3
     assert [Path(path).name for path in outcome.skipped] == ["fake.jpg"]
-    names = {path.name for path in out.iterdir()} - {"tensorboard"}
+    names = {path.name for path in out.iterdir()}
     assert names == {"s.ckpt", "s.onnx", "s.json", "s.csv", "previews"}
     assert [path.name for path in sorted((out / "previews").iterdir())] == ["step-000004.png", "step-000008.png"]
     card = json.loads((out / "s.json").read_text())
@@ -91,7 +91,7 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
 def test_a_run_without_the_export_leaves_the_rest(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
     outcome = run(photo_folder, tmp_path / "out", recipe, export=False)
     assert (outcome.step, outcome.finished, outcome.skipped, outcome.model) == (8, True, (), None)
-    assert {path.name for path in (tmp_path / "out").iterdir()} - {"tensorboard"} == {"s.ckpt", "s.csv", "previews"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"s.ckpt", "s.csv", "previews"}
 
 
 def test_training_lowers_the_objective_of_photos(
@@ -102,7 +102,7 @@ def test_training_lowers_the_objective_of_photos(
     checkpoint = load_checkpoint(learn(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), **changed})))
     vgg = load_vgg(recipe.vgg, recipe.objective)
     painting = load_painting(PAINTING, recipe.style_size)
-    loss = PerceptualLoss(vgg, [painting], recipe.objective, calibration=checkpoint.calibrations["s"])
+    loss = PerceptualLoss(vgg, painting, recipe.objective, calibration=checkpoint.calibrations["s"])
     photo = load("astronaut", (48, 48))
 
     def total(picture: Tensor) -> float:

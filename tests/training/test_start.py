@@ -58,13 +58,13 @@ def test_the_nearest_style_to_a_styles_own_picture_is_that_style(narrow_file: Pa
     objective = Objective(weighting="balanced", content_weight=0.0, tv_weight=0.0)
     with torch.no_grad():
         picture = network_from_onnx(find_style(name).path)(photo)
-    loss = PerceptualLoss(load_vgg(str(narrow_file), objective), [picture], objective)
+    loss = PerceptualLoss(load_vgg(str(narrow_file), objective), picture, objective)
     loss.calibrate([photo])
     assert nearest_start(loss, [photo], network="tiny").name == name
 
 
 def test_a_network_without_shipped_styles_has_no_nearest(narrow_file: Path, photo: Tensor) -> None:
-    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), [photo], Objective())
+    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), photo, Objective())
     loss.calibrate([photo])
     with pytest.raises(InputError, match="no style of the network 'johnson' ships"):
         nearest_start(loss, [photo], network="johnson")
@@ -100,7 +100,7 @@ def test_the_nearest_set_to_a_styles_own_picture_is_that_set(narrow_file: Path, 
     file = find_style("ten").path
     with torch.no_grad():
         picture = network_from_onnx(file, style=name)(photo)
-    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), [picture], Objective())
+    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), picture, Objective())
     loss.calibrate([photo])
     start = nearest_style_of(load_start(file, network="fast"), loss, [photo])
     assert (start.name, start.style) == (f"ten.onnx#{name}", name)
@@ -129,7 +129,7 @@ def test_the_nearest_style_is_found_without_a_runtime_and_each_file_is_parsed_on
 
     monkeypatch.setattr(onnx, "load_model_from_string", count)
     monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: pytest.fail("a session was opened"))
-    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), [photo], Objective())
+    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), photo, Objective())
     loss.calibrate([photo])
     nearest_start(loss, [photo], network="tiny")
     assert len(parsed) == len([style for style in shipped_styles() if style.card["network"] == "tiny"])

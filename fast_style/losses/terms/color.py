@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fast_style.losses.objective import Objective
-from fast_style.losses.term import Seen, Term, Weight, mix
+from fast_style.losses.term import Seen, Term, Weight
 from fast_style.losses.views import View
 
 _DIRECTIONS = 32
@@ -42,10 +40,9 @@ class Color(Term):
         weight = Weight(objective.strength * objective.color_weight)
         super().__init__(weight, balanced=objective.weighting == "balanced")
 
-    def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
-        """Take the weighted mean of the paintings' quantiles."""
-        quantiles = mix([color_quantiles(painting.image) for painting in paintings], shares)
-        self.register_buffer("target", quantiles, persistent=False)
+    def take_painting(self, painting: Seen) -> None:
+        """Take the painting's quantiles."""
+        self.register_buffer("target", color_quantiles(painting.image), persistent=False)
 
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Compare the quantiles."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
 from fast_style.losses.objective import Objective
@@ -39,15 +36,12 @@ class Places(Term):
         )
         self.floors: dict[str, float] = {}
 
-    def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
-        """Keep places of each painting by its share, and measure the floor."""
+    def take_painting(self, painting: Seen) -> None:
+        """Keep places of the painting, and measure the floor."""
         for layer in self.layers:
-            drawn = []
-            for painting, share in zip(paintings, shares, strict=True):
-                all_places = places(painting.features[layer][0])
-                drawn.append(all_places[draw_places(len(all_places), max(2, round(_KEPT_PLACES * share)), 0)])
-            target = torch.cat(drawn)
-            target = target[draw_places(len(target), len(target), 1)]
+            target = places(painting.features[layer][0])
+            target = target[draw_places(len(target), _KEPT_PLACES, 0)]
+            target = target[draw_places(len(target), len(target), 1)]  # another order: steps and floor take the first
             self.register_buffer(f"places_{layer}", target, persistent=False)
             half = min(len(target) // 2, PICTURE_PLACES)
             precision, coverage = precision_and_coverage(target[:half], target[half : half + PAINTING_PLACES])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from fast_style.losses.gram import gram_matrix
 from fast_style.losses.objective import Objective
-from fast_style.losses.term import Seen, Term, Weight, mix
+from fast_style.losses.term import Seen, Term, Weight
 
 
 def style_loss(gram: Tensor, target: Tensor) -> Tensor:
@@ -28,8 +26,8 @@ class Style(Term):
     """Distance of the picture's Gram matrices from the painting's, at the style layers.
 
     Differs from the paper:
-        The target of several paintings is the weighted mean of their Gram matrices. A balanced objective gives deeper
-        layers more weight, see :class:`~fast_style.losses.Objective`; Gatys et al. and Johnson et al. weigh all alike.
+        A balanced objective gives deeper layers more weight, see :class:`~fast_style.losses.Objective`; Gatys et al.
+        and Johnson et al. weigh all alike.
     """
 
     name = "style"
@@ -45,11 +43,10 @@ class Style(Term):
         # Gatys et al. 2016, equation 4, has a quarter of Johnson's distance.
         self.factor = 0.25 if objective.weighting == "gatys" else 1.0
 
-    def take_paintings(self, paintings: Sequence[Seen], shares: Sequence[float]) -> None:
-        """Take the weighted mean of the paintings' Gram matrices, (C, C) for each layer."""
+    def take_painting(self, painting: Seen) -> None:
+        """Take the painting's Gram matrices, (C, C) for each layer."""
         for layer in self.layers:
-            grams = [gram_matrix(painting.features[layer])[0] for painting in paintings]
-            self.register_buffer(f"gram_{layer}", mix(grams, shares), persistent=False)
+            self.register_buffer(f"gram_{layer}", gram_matrix(painting.features[layer])[0], persistent=False)
 
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Compare one layer."""
