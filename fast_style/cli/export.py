@@ -27,8 +27,7 @@ def export(
     """Write a checkpoint's network, or a style, as ONNX for other programs, and prove it equal.
 
     Args:
-        source: A .ckpt file that 'fast-style train' wrote; for --io, --size and --passes also the name of a shipped
-            style, or an ONNX file.
+        source: A .ckpt file that 'fast-style train' wrote, the name of a shipped style, or an ONNX file.
         out: The file; by default it stands beside the checkpoint, and for a style in the current folder, as NAME.onnx,
             NAME-int8.onnx, ….
         precision: fp16 halves the file, int8 quarters it and is faster on a CPU; both are proved against fp32.
@@ -40,7 +39,7 @@ def export(
         force: Overwrite a file that exists.
     """
     from fast_style.checkpoint import load_checkpoint
-    from fast_style.export import deploy, deploy_style, rewrite_card, write_card  # imports torch
+    from fast_style.export import deploy, rewrite_card, write_card  # imports torch
 
     style = None if Path(source).suffix == ".ckpt" else find_style(source)
     beside = Path(source) if style is None else Path(style.path.name)
@@ -50,20 +49,16 @@ def export(
     if written.suffix != ".onnx":
         raise InputError(f"{written} does not end in .onnx")
     check_new(written, force=force, hint="Give --force to overwrite it, or another -o.")
-    fixed = None if size is None else _parse_size(size)
+    place: dict[str, Any] = {"precision": precision, "io": io, "passes": passes, "photos": photos}
+    place["size"] = None if size is None else _parse_size(size)
     if style is not None:
-        if precision != "fp32" or photos is not None:
-            raise InputError(
-                f"{source} is not a .ckpt, which --precision and --photos need",
-                hint="Give --passes, --io and --size only, or a checkpoint.",
-            )
-        verification, facts = deploy_style(style.path, written, io=io, size=fixed, passes=passes)
+        if not variant:
+            raise InputError(f"{source} is an ONNX file already", hint="Give --precision, --passes, --io or --size.")
+        verification, facts = deploy(style.path, written, **place)
         card = rewrite_card(style, written, verification, facts=facts)
     else:
         loaded = load_checkpoint(source)
-        verification, facts = deploy(
-            loaded, written, precision=precision, io=io, size=fixed, passes=passes, photos=photos
-        )
+        verification, facts = deploy(loaded, written, **place)
         card = write_card(loaded, written, verification, training={}, facts=facts)
     for shape, difference in verification.differences.items():
         print(f"{shape:>16}  largest difference {difference:.1e}")

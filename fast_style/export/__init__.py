@@ -1,7 +1,7 @@
 """From a trained network to a file that runs anywhere, proved equal."""
 
 from fast_style.export.card import rewrite_card, write_card
-from fast_style.export.deployment import deploy, deploy_style, export_checkpoint
+from fast_style.export.deployment import deploy, export_checkpoint
 from fast_style.export.from_onnx import network_from_onnx, read_network
 from fast_style.export.styles import export_styles, verify_styles
 from fast_style.export.to_onnx import export_onnx
@@ -11,7 +11,6 @@ from fast_style.export.writing import write_model
 __all__ = [
     "Verification",
     "deploy",
-    "deploy_style",
     "export_checkpoint",
     "export_onnx",
     "export_styles",

@@ -42,7 +42,6 @@ from fast_style.model import (
 )
 from fast_style.model.editing import read_metadata, write_metadata
 from fast_style.model.passes import COARSEST, COARSEST_KEY, SMALLEST_DRAFT, smallest_side
-from fast_style.networks import TransformerNetwork
 from fast_style.stylize.checks import check_passes
 from fast_style.stylize.contract import check_contract
 
@@ -84,7 +83,7 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
 
 
 def deploy(
-    checkpoint: Checkpoint,
+    source: Checkpoint | Path,
     path: Path,
     *,
     precision: Precision = "fp32",
@@ -93,10 +92,14 @@ def deploy(
     passes: int = 1,
     photos: Path | None = None,
 ) -> tuple[Verification, dict[str, Any]]:
-    """Write a checkpoint's network as ONNX and prove it; no file is left if the proof fails.
+    """Write a style as ONNX for a place and prove it; no file is left if the proof fails.
+
+    A checkpoint's plain graph is proved equal to its network, and whatever is made of a plain graph equal to that one,
+    run for each pass, with each of its styles.
 
     Args:
-        checkpoint: Whose averaged network is exported.
+        source: A checkpoint, whose averaged network is exported; or a float ONNX file of fast-style for pictures of any
+            size.
         path: Where to write.
         precision: ``fp16`` and ``int8`` need photos.
         io: ``uint8`` takes and gives (N, H, W, 3) pixels.
@@ -105,28 +108,31 @@ def deploy(
         photos: Folder of photos; half of those that are drawn calibrate, the others validate.
 
     Returns:
-        Comparison of the float32 graph with the network, and values for the card: ``precision``, ``fp32_bytes``,
-        ``io``, several ``passes``; with fewer bits ``fidelity`` (worst ``psnr``, dB, ``largest`` and ``mean``
-        difference in [0, 1] on so many ``photos``); of an 8-bit graph ``float_convolutions`` and
-        ``share_of_work_in_int8``; of pixels out ``largest_level``, their largest difference from the float graph,
-        rounded.
+        The comparisons of float32 graphs, and values for the card: ``precision``, ``fp32_bytes``, ``io``, several
+        ``passes``; with fewer bits ``fidelity`` (worst ``psnr``, dB, ``largest`` and ``mean`` difference in [0, 1] on
+        so many ``photos``); of an 8-bit graph ``float_convolutions`` and ``share_of_work_in_int8``; of pixels out
+        ``largest_level``, their largest difference from the float graph, rounded.
 
     Raises:
         InputError: Photos are missing, the size is too small, or the number of passes is out of its range.
+        ModelError: The file is not such a style.
         DatasetError: Too few usable photos.
-        VerificationError: The reduced graph differs too much; the message has the figures.
+        VerificationError: The graph differs too much; the message has the figures.
         ExportError: The graph cannot be written or made 8-bit.
     """
     _check_size(size, passes)
     if precision != "fp32" and photos is None:
         raise InputError(f"{precision} is proved on photos", hint="Give --photos FOLDER.")
     with replacing(path) as partial:
-        verification = export_checkpoint(checkpoint, partial)
-        graph = onnx.load(partial)
+        if isinstance(source, Checkpoint):
+            verification = export_checkpoint(source, partial)
+            graph = onnx.load(partial)
+        else:
+            verification = Verification({}, TOLERANCE)
+            graph = onnx.load_model_from_string(_read_style(source))
         plain = _for_place(graph, size, passes)
-        if plain is not graph:
-            network = None if checkpoint.sets else checkpoint.network()
-            verification = _verify(graph, plain, size, passes, network, verification)
+        if plain is not graph or not verification.differences:
+            verification = _verify(graph, plain, size, passes, verification)
         model, metadata = plain, {**read_metadata(plain), "precision": str(precision)}
         facts: dict[str, Any] = {"precision": precision, "fp32_bytes": plain.ByteSize()}
         if photos is not None and precision != "fp32":
@@ -142,43 +148,15 @@ def deploy(
         return verification, facts | _write(model, partial, metadata, io, size, passes)
 
 
-def deploy_style(
-    style: Path, path: Path, *, io: IO = "float", size: tuple[int, int] | None = None, passes: int = 1
-) -> tuple[Verification, dict[str, Any]]:
-    """Write a style's ONNX file for a place; no file is left if the proof fails.
-
-    It is proved equal to the file itself, run for each pass, with each of its styles.
-
-    Args:
-        style: A float ONNX file of fast-style for pictures of any size.
-        path: Where to write.
-        io: As of :func:`deploy`.
-        size: As of :func:`deploy`.
-        passes: As of :func:`deploy`.
-
-    Returns:
-        Comparison of the float graph with the file, and values for the card: ``io``, and ``passes`` and
-        ``largest_level`` as of :func:`deploy`.
-
-    Raises:
-        InputError: Nothing would change, the size is too small, or the number of passes is out of its range.
-        ModelError: The file is not such a style.
-        VerificationError: The new file paints something else.
-    """
-    _check_size(size, passes)
-    if io == "float" and size is None and passes == 1:
-        raise InputError(f"{style} is an ONNX file already", hint="Give --passes, --io or --size.")
+def _read_style(style: Path) -> bytes:
+    """Read a float ONNX file of ours that takes any size and paints in one pass."""
     contract = check_contract(open_graph(style))
     if not contract.is_plain or contract.passes > 1:
         raise ModelError(
             f"{style} is not a float graph that paints pictures of any size in one pass",
             hint="Give the file that it was made from, or one that 'fast-style train' wrote.",
         )
-    graph = onnx.load_model_from_string(read_checked(style))
-    plain = _for_place(graph, size, passes)
-    with replacing(path) as partial:
-        verification = _verify(graph, plain, size, passes, None, Verification({}, TOLERANCE))
-        return verification, _write(plain, partial, read_metadata(plain), io, size, passes)
+    return read_checked(style)
 
 
 def _check_size(size: tuple[int, int] | None, passes: int) -> None:
@@ -205,17 +183,16 @@ def _verify(
     plain: onnx.ModelProto,
     size: tuple[int, int] | None,
     passes: int,
-    network: TransformerNetwork | None,
     verification: Verification,
 ) -> Verification:
-    """Compare a graph for a place with the network, or with the graph it was made from; then each of its styles."""
+    """Compare a graph for a place with the graph it was made from, with each of its styles."""
     content, session = plain.SerializeToString(), open_session(graph.SerializeToString())
 
     def alone(feed: Feed) -> Callable[[Tensor], Tensor]:
         return lambda image: torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
 
     sizes = None if size is None else [(1, size[1], size[0])]
-    differences = verify_passes(network or alone({}), content, passes, sizes=sizes)
+    differences = verify_passes(alone({}), content, passes, sizes=sizes)
     if takes_styles(graph.graph):
         side = smallest_side(passes) + 9
         for name, feed in zip(style_names(read_metadata(graph)), _style_feeds(graph), strict=False):

@@ -98,6 +98,16 @@ def test_a_file_of_several_styles_is_near_float32_in_each_at_every_strength(
     assert json.loads(out.with_suffix(".json").read_text())["styles"] == ["one", "other"]
 
 
+def test_a_style_is_made_smaller_as_a_checkpoint_is(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small.onnx"
+    command = ["export", "starry-night-tiny", "-o", str(out), "--precision", "fp16", "--photos", str(photos)]
+    assert main(command) == 0
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["precision"] == "fp16"
+    assert card["fidelity"]["psnr"] >= SMALLEST_PSNR["fp16"]
+    assert Stylizer(out).style.path == out
+
+
 def test_fp16_rescales_convolutions_that_would_overflow_exactly(model: Path, frames: list[Pixels]) -> None:
     graph = onnx.load(model)
     normalized = {node.input[0] for node in graph.graph.node if node.op_type == "InstanceNormalization"}
