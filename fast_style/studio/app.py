@@ -29,7 +29,7 @@ from fast_style.images import load_image
 from fast_style.studio.library import Library, check_title, file_name
 from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
 from fast_style.studio.runs import PREPARATION_MINUTES, Trainings, Wish
-from fast_style.studio.uploads import check_folder, keep_film, keep_picture, list_folder, receive, unpack_photos
+from fast_style.studio.uploads import check_folder, keep_film, keep_picture, list_folder, receive
 from fast_style.web import write_page
 
 _STATIC = Path(__file__).parent / "static"
@@ -69,7 +69,6 @@ def make_app(
         Route("/api/state", studio.state),
         Route("/api/folders", studio.folders),
         Route("/api/paintings", studio.add_painting, methods=["POST"]),
-        Route("/api/photos", studio.add_photos, methods=["POST"]),
         Route("/api/tries", studio.add_try, methods=["POST"]),
         Route("/api/uploads/{kind:str}/{name:str}", studio.preview_upload),
         Route("/api/runs", studio.start, methods=["POST"]),
@@ -206,10 +205,6 @@ class _Studio:
         shown_as = request.query_params.get("name", "")[:100] or f"the {kind}"
         return JSONResponse(await run_in_threadpool(keep_picture, path, self._library.place(place), shown_as))
 
-    async def add_photos(self, request: Request) -> Response:
-        path = await self._receive(request, "photos", "zip")
-        return JSONResponse(await run_in_threadpool(unpack_photos, path, self._library.place("photos")))
-
     async def preview_upload(self, request: Request) -> Response:
         kind, name = request.path_params["kind"], request.path_params["name"]
         if kind not in {"paintings", "tries"} or not name.endswith(".jpg"):
@@ -229,10 +224,7 @@ class _Studio:
             **{name: _text(asked, name, "").strip() for name in ("artist", "year", "license")},
         )
         painting = self._library.upload("paintings", _text(asked, "painting", ""))
-        if asked.get("zip") is not None:
-            photos = self._library.upload("photos", _text(asked, "zip", ""))
-        else:
-            photos = check_folder(self._roots, _text(asked, "folder", ""))
+        photos = check_folder(self._roots, _text(asked, "folder", ""))
         if (await run_in_threadpool(list_folder, [photos], ""))["photos"] == 0:
             raise InputError("there are no photos in that folder", hint="Choose one with JPEG, PNG or WebP pictures.")
         return JSONResponse({"name": await run_in_threadpool(self._trainings.start, wish, painting, photos)}, 201)

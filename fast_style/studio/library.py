@@ -85,7 +85,7 @@ class Library:
         self.folder = folder.resolve()
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for name in ("styles", "paintings", "photos", "tries"):
+            for name in ("styles", "paintings", "tries"):
                 (self.folder / name).mkdir(exist_ok=True)
         except OSError as error:
             raise FileError(f"cannot write {folder}: {error.strerror}", hint="Give another --folder.") from error
@@ -96,7 +96,7 @@ class Library:
         self._forget_uploads()
 
     def place(self, kind: str) -> Path:
-        """The folder of ``styles``, ``paintings``, ``photos`` or ``tries``."""
+        """The folder of ``styles``, ``paintings`` or ``tries``."""
         return self.folder / kind
 
     def token(self) -> str:
@@ -189,12 +189,11 @@ class Library:
         return Entry(folder.name, read_run(folder)["title"], path, True, read_card(path))
 
     def _forget_uploads(self) -> None:
-        """Delete what nobody uses any more; photos that a style was or will be trained on stay with it."""
-        used = {read_run(folder)["photos"] for folder in self.runs()}
-        for kind in ("paintings", "photos", "tries"):
+        """Delete what nobody uses any more: a training has a copy of its painting."""
+        for kind in ("paintings", "tries"):
             for path in self.place(kind).iterdir():
                 old = time.time() - path.stat().st_mtime > _KEPT_SECONDS
-                if (old and str(path) not in used) or path.name.startswith("deleted-"):
+                if old or path.name.startswith("deleted-"):
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 

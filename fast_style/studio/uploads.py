@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import stat
-import tempfile
 import time
-import zipfile
-import zlib
 from collections.abc import AsyncIterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from fast_style.errors import FileError, InputError, VideoError
+from fast_style.errors import InputError, VideoError
 from fast_style.files import replacing
-from fast_style.images import MAX_PIXELS, SUFFIXES, fit, load_image, read_header, save_image
+from fast_style.images import SUFFIXES, fit, load_image, read_header, save_image
 
 MIB = 2**20
-MOST_BYTES = {"painting": 100 * MIB, "photo": 100 * MIB, "frame": 4 * MIB, "zip": 4096 * MIB, "film": 2048 * MIB}
-# What an archive may hold. Photos hardly shrink in one, so what shrinks so much is a bomb.
-MOST_MEMBERS = 50_000
-MOST_UNPACKED = 8192 * MIB
-MOST_RATIO = 100
-_RATIO_FROM = 16 * MIB
-_CHUNK = MIB
-_SPARE = 64 * MIB
+MOST_BYTES = {"painting": 100 * MIB, "photo": 100 * MIB, "frame": 4 * MIB, "film": 2048 * MIB}
 _PREVIEW_SIZE = 960
 # A picture's suffix, by Pillow's name of its format.
 _SUFFIX = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif"}
@@ -109,93 +97,6 @@ def keep_film(path: Path, folder: Path) -> Path:
             return path.replace(folder / f"{secrets.token_hex(16)}{suffix}")
     path.unlink()
     raise VideoError("this is not a film that can be read", hint="MP4, MOV, MKV, WebM, AVI and GIF are.")
-
-
-def unpack_photos(archive: Path, folder: Path) -> dict[str, Any]:
-    """Unpack the photos of a zip file into a new folder, under numbers.
-
-    Nothing is written under a name from the archive, and a picture that cannot be read is left out.
-
-    Args:
-        archive: The file; it is deleted.
-        folder: In which the new folder is made.
-
-    Returns:
-        ``id``: the new folder's name, ``photos``: how many it holds, ``skipped``: how many could not be used.
-
-    Raises:
-        InputError: It is not a zip file, is damaged or hostile, or holds no photos.
-        FileError: The disk is full.
-    """
-    temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder))
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = _check_members(opened.infolist())
-            if sum(member.file_size for member in members) + _SPARE > shutil.disk_usage(folder).free:
-                raise FileError("cannot unpack the photos: the disk is full", hint="Make room, or give fewer photos.")
-            kept = sum(_unpack(opened, member, temporary, number) for number, member in enumerate(members))
-        if not kept:
-            raise InputError(
-                "the zip file holds no photos that can be read", hint="JPEG, PNG, WebP, AVIF, HEIC, BMP and TIFF are."
-            )
-        identity = secrets.token_hex(16)
-        temporary.rename(folder / identity)
-        return {"id": identity, "photos": kept, "skipped": len(members) - kept}
-    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError, RuntimeError) as error:
-        raise InputError(
-            f"this is not a zip file that can be read ({error})", hint="Make the zip file again."
-        ) from error
-    except OSError as error:
-        raise FileError(f"cannot unpack the photos: {error.strerror}", hint="Make room on the disk.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        archive.unlink(missing_ok=True)
-
-
-def _check_members(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
-    """Refuse an archive that wants out of its folder or to fill the disk; return the members that may be photos."""
-    refused = "the zip file is refused: "
-    if len(members) > MOST_MEMBERS:
-        raise InputError(f"{refused}it holds {len(members)} files; at most {MOST_MEMBERS} are read")
-    for member in members:
-        name = member.filename.replace("\\", "/")
-        if name.startswith("/") or ":" in name.split("/")[0] or ".." in PurePosixPath(name).parts:
-            raise InputError(f"{refused}the path {member.filename!r} leads out of it")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise InputError(f"{refused}{member.filename!r} is a link")
-        if member.flag_bits & 1:
-            raise InputError(f"{refused}it is locked with a password", hint="Make one without.")
-    total, packed = sum(member.file_size for member in members), sum(member.compress_size for member in members)
-    if total > MOST_UNPACKED:
-        raise InputError(f"{refused}it would unpack to {total // MIB} MB; at most {MOST_UNPACKED // MIB} are taken")
-    if total > _RATIO_FROM and total > MOST_RATIO * max(packed, 1):
-        raise InputError(f"{refused}it would grow to {total // max(packed, 1)} times its size, as no photos do")
-    return [
-        member
-        for member in members
-        if PurePosixPath(member.filename).suffix.lower() in SUFFIXES
-        and not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(member.filename).parts)
-        and not member.is_dir()
-    ]
-
-
-def _unpack(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, number: int) -> bool:
-    """Write one photo; return whether it can be used."""
-    if member.file_size > MOST_BYTES["photo"]:
-        return False
-    target = folder / f"{number:06d}{PurePosixPath(member.filename).suffix.lower()}"
-    try:
-        # The archive's figures may lie: zipfile itself reads no more than they say, and then misses the checksum.
-        with opened.open(member) as source, target.open("wb") as file:
-            shutil.copyfileobj(source, file, _CHUNK)
-    except (zipfile.BadZipFile, zlib.error, EOFError):
-        target.unlink(missing_ok=True)
-        return False
-    header = read_header(target)
-    if header is None or header.pixels(None) > MAX_PIXELS:
-        target.unlink()
-        return False
-    return True
 
 
 def list_folder(roots: list[Path], asked: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from fast_style import Stylizer
 from fast_style.web.page import RUNTIME_FILES
 from tests.browser import CHROMIUM, FAKE_CAMERA, FLAGS
 from tests.conftest import PAINTING, PHOTOS
-from tests.studio.conftest import STAND_IN, Client, packed, picture, wait_for
+from tests.studio.conftest import STAND_IN, Client, wait_for
 
 PATIENCE = 600_000  # ms; a browser on a busy machine takes its time
 # As small as a training gets. Crops so small hold too few cells for the penalty of the lattice.
@@ -160,11 +160,6 @@ def test_from_the_first_click_to_the_downloaded_file(page: Any, tmp_path: Path) 
     well_made(page)
     page.get_by_role("button", name="Take this folder").press("Enter")
     reads(page, "#photos-chosen", "3 photos in")
-    # Or a zip file, with a photo that is corrupt.
-    archive = tmp_path / "photos.zip"
-    archive.write_bytes(packed({f"{n}.jpg": picture(120, 90, seed=n) for n in range(4)} | {"bad.jpg": b"no"}))
-    page.set_input_files("#zip", archive)
-    reads(page, "#photos-chosen", "4 photos in photos.zip. 1 could not be read.")
     fill_in(page, "Tissue", 12)
     well_made(page)
     page.get_by_role("button", name="Start", exact=True).click()

@@ -25,7 +25,7 @@ from fast_style.studio.library import file_name, read_run
 from fast_style.studio.runs import FIRST_PACE, PREPARATION_MINUTES
 from fast_style.studio.server import listen
 from tests.conftest import PHOTOS
-from tests.studio.conftest import Client, packed, picture, wait_for
+from tests.studio.conftest import Client, picture, wait_for
 
 STATIC = Path(uploads.__file__).parent / "static"
 
@@ -158,68 +158,6 @@ def test_a_full_disk_is_said_to_be_full(client: Client, library: Library, monkey
     monkeypatch.setattr("fast_style.studio.uploads.save_image", full)
     assert client.refused("POST", "/api/paintings", picture()) == (507, "Cannot write painting.jpg: the disk is full")
     assert list(library.place("paintings").iterdir()) == []
-
-
-def test_photos_of_a_zip_are_unpacked_under_numbers_and_a_corrupt_one_is_left_out(
-    client: Client, library: Library
-) -> None:
-    files = {"a/b/sea.JPG": picture(), "a/notes.txt": b"x", "bad.jpg": b"no", "__MACOSX/x.jpg": b"", "c.png": picture()}
-    found = client.post("/api/photos", packed(files))
-    assert (found["photos"], found["skipped"]) == (2, 1)
-    (folder,) = library.place("photos").iterdir()
-    assert folder.name == found["id"]
-    assert sorted(path.name for path in folder.iterdir()) == ["000000.jpg", "000002.png"]
-
-
-def linked() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        member = zipfile.ZipInfo("link.jpg")
-        member.external_attr = (stat.S_IFLNK | 0o777) << 16
-        archive.writestr(member, "/etc/passwd")
-    return out.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("archive", "said"),
-    [
-        (packed({"../../evil.jpg": picture()}), "leads out of it"),
-        (packed({"/tmp/evil.jpg": picture()}), "leads out of it"),
-        (packed({"..\\evil.jpg": picture()}), "leads out of it"),
-        (packed({"C:/evil.jpg": picture()}), "leads out of it"),
-        (linked(), "is a link"),
-        (packed({"bomb.jpg": bytes(64 * uploads.MIB)}), "times its size, as no photos do"),
-        (packed({"notes.txt": b"x"}), "holds no photos that can be read"),
-        (packed({"photo.jpg": b"x"}), "holds no photos that can be read"),
-        (b"text", "is not a zip file that can be read"),
-        (packed({"photo.jpg": picture()})[:-30], "is not a zip file that can be read"),
-    ],
-    ids=["up", "absolute", "backslash", "drive", "link", "bomb", "no photos", "corrupt", "text", "cut off"],
-)
-def test_a_hostile_zip_is_refused_and_leaves_nothing(
-    client: Client, library: Library, archive: bytes, said: str
-) -> None:
-    status, error = client.refused("POST", "/api/photos", archive)
-    assert status == 400
-    assert said in error
-    assert list(library.place("photos").iterdir()) == []
-
-
-def test_a_zip_that_lies_about_its_sizes_gives_no_more_than_it_says(client: Client) -> None:
-    archive = packed({"photo.jpg": picture(), "large.jpg": picture(400, 300)})
-    size = len(picture(400, 300)).to_bytes(4, "little")
-    lying = archive.replace(size, (100).to_bytes(4, "little"))
-    found = client.post("/api/photos", lying)
-    assert (found["photos"], found["skipped"]) == (1, 1)
-
-
-def test_too_many_files_and_too_many_bytes_are_refused(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive = packed({"a.jpg": picture(), "b.jpg": picture()})
-    monkeypatch.setattr(uploads, "MOST_MEMBERS", 1)
-    assert "it holds 2 files" in client.refused("POST", "/api/photos", archive)[1]
-    monkeypatch.setattr(uploads, "MOST_MEMBERS", 2)
-    monkeypatch.setattr(uploads, "MOST_UNPACKED", 1000)
-    assert "it would unpack to" in client.refused("POST", "/api/photos", archive)[1]
 
 
 def test_folders_are_listed_inside_the_chosen_ones_only(client: Client, home: Path, tmp_path: Path) -> None:
@@ -403,7 +341,6 @@ def test_what_a_training_cannot_be_asked_for_is_refused(client: Client) -> None:
         ({"artist": "a\nb"}, "the artist is one line"),
         ({"folder": "/etc"}, "/etc is not a folder that the studio may read"),
         ({"painting": "../x"}, "what was uploaded is no longer there"),
-        ({"zip": "../../x"}, "what was uploaded is no longer there"),
     ):
         status, error = client.refused("POST", "/api/runs", {**request_of(client), **asked})
         assert status == 400
@@ -465,13 +402,14 @@ def test_what_is_trained_is_not_deleted_and_a_link_out_of_the_folder_is_not_foll
 
 
 def test_uploads_that_nobody_uses_are_forgotten_after_a_day(client: Client, library: Library) -> None:
-    used = client.post("/api/photos", packed({"a.jpg": picture()}))["id"]
-    unused = client.post("/api/photos", packed({"a.jpg": picture()}))["id"]
-    client.wait(begin(client, zip=used), "done")
-    for name in (used, unused):
-        os.utime(library.place("photos") / name, (1, 1))
+    used = client.post("/api/paintings?name=sea.jpg", picture())["id"]
+    client.wait(begin(client, painting=used), "done")
+    for path in library.place("paintings").iterdir():
+        os.utime(path, (1, 1))
+    client.post("/api/paintings?name=sea.jpg", picture())
     Library(library.folder)
-    assert [path.name for path in library.place("photos").iterdir()] == [used]
+    assert len([*library.place("paintings").iterdir()]) == 2  # the new one and its preview
+    assert next(library.run("my-wave").glob("painting.*")).is_file()
 
 
 def test_the_page_folder_of_a_style_is_downloaded(client: Client, library: Library) -> None:

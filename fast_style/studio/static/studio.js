@@ -342,22 +342,10 @@ async function takePainting(file) {
   say(`The painting ${file.name} is here, ${painting.width} by ${painting.height} pixels`);
 }
 
-async function takeZip(file) {
-  put("photos-chosen", `Reading ${file.name} …`);
-  try {
-    const found = await send("/api/photos", file, $("zip-bar"));
-    takePhotos({ zip: found.id }, found.photos, file.name, found.skipped);
-  } catch (error) {
-    photos = null;
-    put("photos-chosen", "");
-    throw error;
-  }
-}
-
-function takePhotos(where, count, name, skipped = 0) {
+function takePhotos(where, count, name) {
   photos = where;
   const few = count < 100 ? " More would make a better style." : "";
-  put("photos-chosen", `${count} ${count === 1 ? "photo" : "photos"} in ${name}.${skipped ? ` ${skipped} could not be read.` : ""}${few}`);
+  put("photos-chosen", `${count} ${count === 1 ? "photo" : "photos"} in ${name}.${few}`);
 }
 
 let folder = null;
@@ -590,11 +578,9 @@ for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event
 addEventListener("hashchange", () => { route(); $("main").focus(); });
 $("notice-close").addEventListener("click", () => { $("notice").hidden = true; });
 chooser("painting", takePainting);
-chooser("zip", takeZip);
 chooser("photo", takePhoto);
 chooser("film", takeFilm);
 dropPlace($("painting-drop"), takePainting);
-dropPlace($("photos-drop"), takeZip);
 dropPlace($("try-drop"), (file) => (/^video\/|\.mkv$/.test(file.type || file.name) ? takeFilm(file) : takePhoto(file)));
 when($("choose-folder"), "click", () => openFolder(""));
 $("ask-no").addEventListener("click", () => $("ask").close());
