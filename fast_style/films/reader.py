@@ -23,6 +23,8 @@ from fast_style.model import core_count
 
 # Frames a second. A higher rate that FFmpeg guesses for a film whose rate varies is that of the clock.
 _FASTEST_FILM = Fraction(60)
+# Width of a pixel by its height, at most, or the other way round: more is a mistake. Films have up to 2.
+_WIDEST_PIXEL = 4
 
 
 class VideoReader:
@@ -37,6 +39,7 @@ class VideoReader:
         start: Skip everything before this time, seconds.
         end: Stop at this time, seconds, or None.
         copied: Kinds of other streams to copy: ``audio``, ``subtitle``.
+        square: Widen or narrow the picture until its pixels are square.
 
     Raises:
         VideoError: The file does not exist or is not a video.
@@ -50,8 +53,9 @@ class VideoReader:
         start: float = 0.0,
         end: float | None = None,
         copied: frozenset[str] = frozenset({"audio", "subtitle"}),
+        square: bool = False,
     ) -> None:
-        self.path = path
+        self.path, self.square = path, square
         self.start, self.end = start, end
         self.losses = Losses()
         if not path.is_file():
@@ -94,11 +98,14 @@ class VideoReader:
         first = self._first_frame()
         self.rotation = round(first.rotation / 90) * 90 % 360
         self.colors = colors_of(first)
-        self._decoded_size = fit_size((first.width, first.height), size)
+        aspect = self.stream.sample_aspect_ratio
+        stretch = aspect if self.square and aspect and 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL else 1
+        self._decoded_size = fit_size((max(1, round(first.width * stretch)), first.height), size)
         width, height = self._decoded_size
         self.width, self.height = (height, width) if self.rotation % 180 else (width, height)
-        aspect = self.stream.sample_aspect_ratio
-        self.aspect: Fraction | None = 1 / aspect if aspect and self.rotation % 180 else aspect
+        self.aspect: Fraction | None = None
+        if aspect and not self.square:
+            self.aspect = 1 / aspect if self.rotation % 180 else aspect
         origin = self.container.start_time
         self._origin = Fraction(origin, av.time_base) if origin is not None else Fraction(0)
         if first.pts is not None:  # the container may not know when its video starts

@@ -52,6 +52,7 @@ class SequenceReader:
         self.metadata: dict[str, str] = {}
         self.copied: list[Stream] = []
         self.aspect: Fraction | None = None
+        self.square = True
         self.loop = 0
         # The planes are already RGB; these are the colors of a video written from them.
         self.width, self.height = load_image(self._files[0], size=size).size

@@ -19,7 +19,7 @@ from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, co
 from fast_style.films.reader import VideoReader
 from fast_style.films.scene import Scene
 from fast_style.films.sequence import SequenceReader, SequenceWriter
-from fast_style.films.writer import VideoFormat, VideoWriter, check_video_name
+from fast_style.films.writer import VideoFormat, VideoWriter, check_video_name, keeps_aspect
 from fast_style.images import Picture, Pixels, Planes, load_image
 from fast_style.model import core_count
 from fast_style.photos.jobs import is_sequence, is_video, numbered_files
@@ -126,7 +126,8 @@ def stylize_video(
     if not is_sequence(target):
         check_video_name(target)  # checked before anything is opened, so that the error names the target
     with ExitStack() as stack:
-        reader = _open_reader(source, options)
+        square = is_sequence(target) or not keeps_aspect(target, options.codec)
+        reader = _open_reader(source, options, square=square)
         stack.callback(reader.close)
         width = reader.width * (2 if options.side_by_side else 1)
         workers = workers or max(1, min(core_count(), _PIXELS_AT_ONCE // (reader.width * reader.height)))
@@ -143,13 +144,13 @@ def stylize_video(
         return VideoReport(reader.width, reader.height, frames, reader.losses, interrupted)
 
 
-def _open_reader(source: Path, options: VideoOptions) -> Reader:
+def _open_reader(source: Path, options: VideoOptions, *, square: bool) -> Reader:
     if is_sequence(source):
         rate = options.fps or DEFAULT_RATE
         return SequenceReader(source, size=options.size, rate=rate, start=options.start, end=options.end)
     kinds = {"audio": options.audio, "subtitle": options.subtitle}
     copied = frozenset(kind for kind, wanted in kinds.items() if wanted)
-    return VideoReader(source, size=options.size, start=options.start, end=options.end, copied=copied)
+    return VideoReader(source, size=options.size, start=options.start, end=options.end, copied=copied, square=square)
 
 
 def _open_writer(target: Path, width: int, reader: Reader, options: VideoOptions) -> VideoWriter:
@@ -367,7 +368,7 @@ def _pictures(path: Path, film: Reader, start: float) -> Iterator[Picture]:
         yield from map(load_image, numbered_files(path)[round(start * film.rate) :])
         return
     try:
-        reader = VideoReader(path, start=start, copied=frozenset())
+        reader = VideoReader(path, start=start, copied=frozenset(), square=film.square)
     except VideoError as error:
         raise VideoError(f"the mask {error}", hint=error.hint or "A mask is a picture or a video.") from error
     with closing(reader):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,9 +29,8 @@ CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvp
 _BY_SUFFIX = {".webm": "libvpx-vp9", ".gif": "gif", ".avi": "mpeg4"}
 WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif"})
 
-_ROOM = "display_at"  # as long as the two elements of a display size
-_MATROSKA_HEAD = 1 << 16  # bytes in which the first track is described
-_WIDEST = 65535  # px that fit into the room
+# These tell the shape of a pixel themselves; other codecs leave that to the file, and PyAV sets it in MP4 and MOV only.
+_TELLS_ASPECT = frozenset({"libx264", "libx265", "mpeg4", "mjpeg"})
 
 # Suggested for sound and subtitles that a file cannot hold, with FFmpeg's names of the formats; most capable first.
 _HOLDERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov", ".avi": "avi"}
@@ -109,7 +107,6 @@ class VideoWriter:
         self.path = path
         self._drawn = format.height, format.width
         self._gif = path.suffix.lower() == ".gif"
-        self._wide_matroska = path.suffix.lower() in {".mkv", ".webm"} and (format.aspect or 1) != 1
         check_video_name(path)
         # Codecs with half the color resolution take even sides only: the last row or column is repeated.
         self.format = (
@@ -122,8 +119,6 @@ class VideoWriter:
             options = {"loop": str(format.loop)} if self._gif else {}
             if path.suffix.lower() == ".avi":
                 options = {"avoid_negative_ts": "disabled"}  # sound that starts early would put off the pictures
-            if self._wide_matroska:
-                options = {"write_crc32": "0"}  # bytes are changed in the end
             self.container = av.open(file_url(path), "w", options=options)
         except FFmpegError as error:
             raise VideoError(f"cannot write {path}: {error.strerror}") from error
@@ -132,8 +127,6 @@ class VideoWriter:
             if picture is not None:
                 self.stream.disposition = picture.disposition
                 self.stream.metadata.update({k: v for k, v in picture.metadata.items() if k in {"language", "title"}})
-            if self._wide_matroska:
-                self.stream.metadata["title"] = _ROOM + self.stream.metadata.get("title", "")
             self.container.metadata.update(metadata or {})
         except BaseException:
             self.container.close()
@@ -147,7 +140,7 @@ class VideoWriter:
 
     def _add_streams(self, copied: Sequence[Stream]) -> None:
         format, suffix = self.format, self.path.suffix.lower()
-        codec = CODECS.get(format.codec or "", format.codec or _BY_SUFFIX.get(suffix, "libx264"))
+        codec = _encoder(suffix, format.codec)
         try:
             encoder = av.Codec(codec, "w")
             if encoder.type != "video":
@@ -330,9 +323,6 @@ class VideoWriter:
                 self.container.close()
             except FFmpegError as error:
                 raise VideoError(f"cannot write {self.path.name}: {error.strerror}") from error
-        if self._wide_matroska and self._last is not None and self.format.aspect:
-            width = min(round(self.format.width * self.format.aspect), _WIDEST)
-            _set_display_size(self.path, width, self.format.height)
         if self._last_picture and self._last is not None:
             # FFmpeg gives the last picture the pause of the one before. The file ends with that picture and a byte.
             pause = min(self._end - self._last, _LONGEST_PAUSE).to_bytes(2, "little")
@@ -351,25 +341,17 @@ def check_video_name(path: Path) -> None:
         )
 
 
-def _set_display_size(path: Path, width: int, height: int) -> None:
-    """Give a Matroska file the size at which its pixels are shown, which PyAV cannot set.
+def keeps_aspect(path: Path, codec: str | None) -> bool:
+    """Whether a video of that name and codec, see :class:`VideoFormat`, can have pixels that are not square."""
+    suffix = path.suffix.lower()
+    return suffix in {".mp4", ".m4v", ".mov"} or (
+        suffix in {".mkv", ".avi"} and _encoder(suffix, codec) in _TELLS_ASPECT
+    )
 
-    The elements take the place of the first ten bytes of the video's title, :data:`_ROOM`.
-    """
-    with path.open("r+b") as file:
-        head = file.read(_MATROSKA_HEAD)
-        # Title; what lies between; the video's element and its size; its width, which comes first, and the rest.
-        title = rb"(\x53\x6e(?:[\x80-\xfe]|[\x40-\x7f].))" + _ROOM.encode()
-        match = re.search(title + rb"(.*?\xe0)([\x80-\xfe])(?=\xb0[\x81\x82])", head, re.DOTALL)
-        if match is None:
-            return  # the film is whole; only the shape of its pixels is not told
-        name, between, size = match.groups()
-        name = name[:2] + (int.from_bytes(name[2:], "big") - len(_ROOM)).to_bytes(len(name) - 2, "big")
-        end = match.end() + size[0] - 0x80
-        video = head[match.end() : end].replace(b"\x54\xb2\x81\x04", b"\x54\xb2\x81\x00")  # unit: px, not unknown
-        video += b"\x54\xb0\x82" + width.to_bytes(2, "big") + b"\x54\xba\x82" + height.to_bytes(2, "big")
-        file.seek(match.start())
-        file.write(name + between + bytes([size[0] + len(_ROOM)]) + video)
+
+def _encoder(suffix: str, codec: str | None) -> str:
+    """Name of the encoder for a file's suffix and what was asked for."""
+    return CODECS.get(codec or "", codec or _BY_SUFFIX.get(suffix, "libx264"))
 
 
 def _can_hold(format: str, stream: Stream) -> bool:
