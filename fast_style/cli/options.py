@@ -110,6 +110,10 @@ class Film:
     audio: bool = True
     subtitle: bool = True
 
+    def is_given(self) -> bool:
+        """Whether any of them was given."""
+        return self != Film()
+
     def video_options(self, look: FileLook) -> VideoOptions:
         """Return the options of videos."""
         from fast_style.films.video import VideoOptions

@@ -75,7 +75,8 @@ def stylize(
     opening = engine.style(style, look.strength)
     if merge:
         return _merge(plan.jobs, opening, look)
-    photos, videos = [job for job in plan.jobs if not job.is_video], [job for job in plan.jobs if job.is_video]
+    photos = [job for job in plan.jobs if not _is_film(job, film)]
+    videos = [job for job in plan.jobs if _is_film(job, film)]
     # Before anything is done, as it may fail: options may be wrong, and the video libraries may not be installed.
     video_options = film.video_options(look) if videos else None
     records: list[Record] = []
@@ -109,6 +110,12 @@ def stylize(
         return INTERRUPTED
     done = sum("error" not in record or bool(record.get("frames")) for record in records)
     return exit_status(done, sum("error" in record for record in records))
+
+
+def _is_film(job: Job, film: Film) -> bool:
+    """Whether a job is done as a film; a GIF whose result is one is an animation, unless options of films are given."""
+    both_gif = {job.source.suffix.lower(), job.target.suffix.lower()} == {".gif"}
+    return job.is_video or (both_gif and job.error is None and job.folder is None and film.is_given())
 
 
 def _report(jobs: Sequence[Job], records: Sequence[Record], seconds: float, *, single: bool) -> None:
@@ -165,6 +172,8 @@ def _photo(outcome: PhotoOutcome) -> Record:
         record["skipped"] = True
     else:
         record |= {"width": outcome.size[0], "height": outcome.size[1]}
+        if outcome.frames > 1:
+            record["frames"] = outcome.frames
     return record | {"seconds": round(outcome.seconds, 4)}
 
 

@@ -67,7 +67,7 @@ def measure_motion(stylize: Callable[[Pixels], Pixels], scene: Iterable[Moment])
 
 def filmed(stylizer: Stylizer, *, steady: bool = False) -> Callable[[Pixels], Pixels]:
     """Return a function that draws the frames of one film in order as ``stylize`` does; ``steady`` as ``--steady``."""
-    from fast_style.films.scene import Scene
+    from fast_style.stylize.scene import Scene
 
     scene = Scene(stylizer.network)
 

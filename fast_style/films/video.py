@@ -17,7 +17,6 @@ from fast_style.errors import InputError, VideoError
 from fast_style.files import replacing
 from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, copy_planes
 from fast_style.films.reader import VideoReader
-from fast_style.films.scene import Scene
 from fast_style.films.sequence import SequenceReader, SequenceWriter
 from fast_style.films.writer import VideoFormat, VideoWriter, check_video_name, keeps_aspect
 from fast_style.images import Picture, Pixels, Planes, load_image
@@ -27,6 +26,7 @@ from fast_style.pipeline import overlap
 from fast_style.stylize.masks import Mask, as_mask, networks_for_masks, paint_masked, pair_masks
 from fast_style.stylize.network import Network, StyleNetwork
 from fast_style.stylize.options import Look
+from fast_style.stylize.scene import Scene
 from fast_style.stylize.stylizer import Stylizer
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """Pictures on disk and in memory: the one place where their bytes become a network's floats, and back."""
 
+from fast_style.images.animation import ANIMATED, save_frames
 from fast_style.images.arrays import (
     LUMA,
     Picture,
@@ -17,10 +18,11 @@ from fast_style.images.arrays import (
 )
 from fast_style.images.exif import add_exif
 from fast_style.images.find import HEIC_SUFFIXES, SUFFIXES, Search, check_photos, find_images, find_photos, search
-from fast_style.images.load import MAX_PIXELS, Header, load_exif, load_image, read_header
+from fast_style.images.load import MAX_PIXELS, Header, load_exif, load_frames, load_image, read_header
 from fast_style.images.save import WRITABLE_SUFFIXES, check_target, format_of, save_image
 
 __all__ = [
+    "ANIMATED",
     "HEIC_SUFFIXES",
     "LUMA",
     "MAX_PIXELS",
@@ -42,11 +44,13 @@ __all__ = [
     "float_to_planes",
     "format_of",
     "load_exif",
+    "load_frames",
     "load_image",
     "mix",
     "planes_to_float",
     "read_header",
     "resize",
+    "save_frames",
     "save_image",
     "search",
     "to_float",

@@ -13,7 +13,7 @@ from fast_style.extras import install_command
 
 HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 SUFFIXES = HEIC_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
-SUFFIXES |= {".pbm", ".pgm", ".pnm", ".ppm"}
+SUFFIXES |= {".gif", ".pbm", ".pgm", ".pnm", ".ppm"}
 
 
 @dataclass
@@ -102,7 +102,7 @@ def check_photos(folder: Path, content: Search) -> None:
     """
     if content.photos:
         return
-    hint = "Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP and TIFF."
+    hint = "Supported: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF."
     if heic := sum(content.others[suffix] for suffix in HEIC_SUFFIXES):
         hint = f"It holds {heic} HEIC: {install_command('heic')}"
     raise DatasetError(f"{folder} holds no photos", hint=hint)

@@ -32,6 +32,9 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 # Pillow's own bound for warning of decompression bombs: a quarter of a gigabyte as 8-bit RGB.
 MAX_PIXELS = 89_478_485
 
+# An animation may have so many times as many pixels: the network sees one frame at a time.
+MOST_ANIMATED = 4
+
 # Pillow's bound is global, so threads that lift it take turns.
 _BOUND = threading.Lock()
 
@@ -66,7 +69,9 @@ class Header:
         height: Px, likewise.
         format: Pillow's name, such as ``JPEG``.
         deep: Whether it has 16 bits a channel, in color.
-        frames: Of an animation, or pages; only the first is read.
+        frames: Of an animation, or pages. :func:`load_image` reads the first.
+        plays: How often an animation is shown, 0 without end.
+        poster: The first frame is not part of the animation, but for programs that know none.
     """
 
     width: int
@@ -74,6 +79,8 @@ class Header:
     format: str
     deep: bool
     frames: int = 1
+    plays: int = 0
+    poster: bool = False
 
     def pixels(self, size: int | None) -> int:
         """How many pixels it has, after its long side was shrunk to ``size`` px."""
@@ -88,7 +95,8 @@ def read_header(source: Source) -> Header | None:
             # Pillow makes 8 bits of them, and says only in its own words from how many.
             depths = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())
             deep = _coding(image) in {"RGB;16B", "RGBA;16B"} or (len(depths) >= 3 and set(depths) == {16})
-            return Header(*image.size, image.format or "", deep, _frames(image))
+            poster = bool(image.info.get("default_image"))
+            return Header(*image.size, image.format or "", deep, _frames(image), _plays(image), poster)
     except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
         return None
     finally:
@@ -101,6 +109,14 @@ def _frames(image: ImageFile.ImageFile) -> int:
     with contextlib.suppress(Exception):  # those after the first may be damaged
         return 1 if image.format in {"JPEG", "MPO"} else int(getattr(image, "n_frames", 1))
     return 1
+
+
+def _plays(image: ImageFile.ImageFile) -> int:
+    """How often an animation is shown, 0 without end; a GIF tells how often it is repeated."""
+    loop = image.info.get("loop")
+    if image.format != "GIF":
+        return int(loop or 0)
+    return 1 if loop is None else loop and loop + 1
 
 
 def load_exif(path: Path) -> bytes | None:
@@ -147,17 +163,58 @@ def load_image(
             if size is not None and image.format != "HEIF":  # its draft is the thumbnail
                 image.draft("RGB", (size, size))  # a JPEG decodes at half, quarter or eighth size in that time
             image.load()
-        pixels, alpha = _decode(image, low_bytes)
-        if turn := _TURNS.get(orientation):
-            pixels = np.ascontiguousarray(turn(pixels))
-            alpha = None if alpha is None else np.ascontiguousarray(turn(alpha))
-        icc = image.info.get("icc_profile")
-        # A gray or CMYK profile does not describe the RGB picture that is written; its color space is at byte 16.
-        icc = icc if isinstance(icc, bytes) and icc[16:20] == b"RGB " else None
-        picture = Picture(pixels, alpha, icc, exif, _dpi(image.info.get("dpi")))
+        picture = _picture(image, orientation, exif, low_bytes)
     if opaque:
         picture = on_white(picture)
     return picture if size is None else fit(picture, size)
+
+
+def load_frames(
+    source: Source, *, size: int | None = None, max_pixels: int = MAX_PIXELS
+) -> Iterator[tuple[Picture, float]]:
+    """Decode an animation frame by frame, each as it is seen, laid over those before it.
+
+    Args:
+        source: A path or a binary stream.
+        size: Shrink the long side to this many px, or None to keep it. Never enlarges.
+        max_pixels: Refuse an animation with more than four times as many pixels in all its frames.
+
+    Yields:
+        A picture, as of :func:`load_image`, and for how many milliseconds it is shown.
+
+    Raises:
+        ImageError: As :func:`load_image`, at the first frame that is damaged.
+    """
+    with contextlib.ExitStack() as stack:
+        with _failing(source, max_pixels):
+            image = stack.enter_context(_opened(source, max_pixels))
+        (width, height), frames = image.size, _frames(image)
+        if width * height * frames > MOST_ANIMATED * max_pixels:
+            raise _too_large(source, f"an animation of {frames} times {width}×{height} px", MOST_ANIMATED * max_pixels)
+        exif = read_exif(image)
+        with _failing(source, max_pixels):
+            orientation = _orientation(image)
+        for number in range(frames):
+            with _failing(source, max_pixels):
+                image.seek(number)
+                image.load()
+                # A frame of a GIF may reach beyond the picture, and Pillow then enlarges it.
+                whole = image if image.size == (width, height) else image.crop((0, 0, width, height))
+            whole.info.setdefault("icc_profile", image.info.get("icc_profile"))
+            picture = _picture(whole, orientation, exif, None)
+            yield picture if size is None else fit(picture, size), float(image.info.get("duration") or 0)
+
+
+def _picture(image: Image.Image, orientation: int, exif: bytes | None, low_bytes: Pixels | None) -> Picture:
+    """The picture of a loaded file, upright."""
+    pixels, alpha = _decode(image, low_bytes)
+    if turn := _TURNS.get(orientation):
+        pixels = np.ascontiguousarray(turn(pixels))
+        alpha = None if alpha is None else np.ascontiguousarray(turn(alpha))
+    icc = image.info.get("icc_profile")
+    # A gray or CMYK profile does not describe the RGB picture that is written; its color space is at byte 16.
+    icc = icc if isinstance(icc, bytes) and icc[16:20] == b"RGB " else None
+    return Picture(pixels, alpha, icc, exif, _dpi(image.info.get("dpi")))
 
 
 @contextlib.contextmanager

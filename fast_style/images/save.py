@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from PIL import Image
 
 from fast_style.errors import ImageError
@@ -12,10 +13,13 @@ from fast_style.files import check_new, replacing
 from fast_style.images.arrays import Picture, on_white
 from fast_style.images.exif import add_exif
 
-WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"})
+WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif"})
 
 # zlib's name for compression that looks for runs only.
 _Z_RLE = 3
+
+# A GIF's last color stands for transparency; half-transparent pixels become opaque from half on.
+_TRANSPARENT, _HALF = 255, 128
 
 
 def check_target(target: Path, *, force: bool) -> None:
@@ -38,17 +42,17 @@ def format_of(target: Path) -> str:
         raise ImageError(
             f"cannot write {target}: unsupported suffix {suffix or '(none)'}", hint="Use .png, .jpg, .webp or .tif."
         )
-    return {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}.get(suffix, "JPEG")
+    return {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".gif": "GIF"}.get(suffix, "JPEG")
 
 
 def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int = 92, format: str = "PNG") -> None:
     """Encode a picture; a file appears completely or not at all.
 
-    JPEG has no alpha: transparent parts are laid on white.
+    JPEG has no alpha: transparent parts are laid on white. GIF has 256 colors, with dithering, and no profile or EXIF.
 
     Args:
         picture: What to write.
-        target: A path ending in .png, .jpg, .webp or .tif, or a binary stream.
+        target: A path ending in .png, .jpg, .webp, .tif or .gif, or a binary stream.
         quality: Quality of JPEG and WebP, 1 to 100.
         format: Used for a stream only: PNG, JPEG or WEBP.
 
@@ -60,10 +64,12 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
         format = format_of(Path(target))
     if format == "JPEG":
         picture = on_white(picture)
-    image = Image.fromarray(picture.pixels)
-    if picture.alpha is not None:
-        image.putalpha(Image.fromarray(picture.alpha))
-    options = _options(picture, format, quality)
+    options = save_options(picture, format, quality)
+    if format == "GIF":
+        image, transparency = reduce_colors(picture)
+        options |= transparency
+    else:
+        image = with_alpha(picture)
     if not isinstance(target, str | Path):
         image.save(target, format=format, **options)
         return
@@ -78,7 +84,31 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
             add_exif(partial, picture.exif)
 
 
-def _options(picture: Picture, format: str, quality: int) -> dict[str, Any]:
+def with_alpha(picture: Picture) -> Image.Image:
+    """A picture as Pillow's, in RGB or RGBA."""
+    image = Image.fromarray(picture.pixels)
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
+    return image
+
+
+def reduce_colors(picture: Picture) -> tuple[Image.Image, dict[str, int]]:
+    """Reduce a picture to 256 colors, or 255 and a transparent one, which Pillow's options then name."""
+    image = Image.fromarray(picture.pixels)
+    clear = None if picture.alpha is None else picture.alpha < _HALF
+    palette = image.quantize(256 if clear is None else _TRANSPARENT, Image.Quantize.MEDIANCUT)
+    image = image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    if clear is None:
+        return image, {}
+    indices = np.array(image)
+    indices[clear] = _TRANSPARENT
+    colors = (palette.getpalette() or [])[: 3 * _TRANSPARENT]
+    image = Image.fromarray(indices, "P")
+    image.putpalette(colors + [0] * (3 * (_TRANSPARENT + 1) - len(colors)))
+    return image, {"transparency": _TRANSPARENT}
+
+
+def save_options(picture: Picture, format: str, quality: int) -> dict[str, Any]:
     """Pillow's options for a format."""
     options: dict[str, Any] = {}
     if format == "PNG":
@@ -87,12 +117,12 @@ def _options(picture: Picture, format: str, quality: int) -> dict[str, Any]:
         options["compress_type"] = _Z_RLE
     elif format == "TIFF":
         options["compression"] = "tiff_adobe_deflate"
-    else:
+    elif format != "GIF":
         options["quality"] = quality
     if picture.icc_profile:
         options["icc_profile"] = picture.icc_profile
-    if picture.exif and format != "TIFF":
+    if picture.exif and format not in {"TIFF", "GIF"}:
         options["exif"] = picture.exif
-    if picture.dpi and format != "WEBP":
+    if picture.dpi and format not in {"WEBP", "GIF"}:
         options["dpi"] = picture.dpi
     return options

@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fast_style.films.scene import Scene
 from fast_style.images import Picture, Pixels, channels, fit_size, save_image
 from fast_style.live.capture import Capture, Shot
 from fast_style.live.recorder import Recorder, free_name
@@ -21,6 +20,7 @@ from fast_style.model.passes import count_fitting
 from fast_style.stylize.checks import check_passes
 from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.network import StyleNetwork
+from fast_style.stylize.scene import Scene
 from fast_style.stylize.stylizer import Stylizer
 
 _SMALLEST_HEIGHT = 360  # px; smaller frames are shown enlarged, for the text to be read

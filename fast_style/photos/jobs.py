@@ -22,8 +22,8 @@ STREAM = Path("-")
 
 _NUMBER = r"%0?\d*d"  # in a pattern of numbered pictures
 
-# Told apart by name, so that photos do not wait for the video libraries to load. A GIF is a video unless its result is
-# a photo.
+# Told apart by name, so that photos do not wait for the video libraries to load. A GIF is a video if its result is one,
+# and otherwise a photo or an animation.
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"}
     | {".wmv", ".flv", ".3gp", ".ogv", ".y4m"}
@@ -60,7 +60,7 @@ class Job:
         if self.error is not None:
             return False
         if self.source.suffix.lower() == ".gif":
-            return is_video(self.target)
+            return is_video(self.target) and self.target.suffix.lower() != ".gif"
         return is_video(self.source)
 
     @property

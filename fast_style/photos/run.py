@@ -15,12 +15,24 @@ from typing import IO
 
 from fast_style.errors import FastStyleError, ImageError, InputError
 from fast_style.files import make_parent, replacing, sweep
-from fast_style.images import MAX_PIXELS, Header, format_of, load_image, read_header, save_image
+from fast_style.images import (
+    ANIMATED,
+    MAX_PIXELS,
+    Header,
+    Picture,
+    format_of,
+    load_frames,
+    load_image,
+    read_header,
+    save_frames,
+    save_image,
+)
 from fast_style.model import core_count
 from fast_style.photos.jobs import STREAM, Job
 from fast_style.photos.ledger import Ledger, file_state
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import Budget, overlap
+from fast_style.stylize.animation import stylize_frames
 from fast_style.stylize.contract import Range
 from fast_style.stylize.masks import pair_masks
 from fast_style.stylize.options import Look, StyleOptions
@@ -29,6 +41,9 @@ from fast_style.stylize.tiles import Progress, is_seen_whole, stylize_bands
 
 # So many pixels are in memory at once, decoded, in the network or being encoded: about 1.5 GiB.
 _PIXELS_AT_ONCE = 24_000_000
+# So many painted pixels, which wait to be encoded, take as much memory as one in the network.
+_PAINTED = 10
+_ANIMATIONS = ANIMATED | {"AVIF"}
 # Options that decide whether there is a file, and of what kind, but not what the picture looks like.
 _SAME_PICTURE = frozenset({"format", "max_pixels"})
 
@@ -81,6 +96,7 @@ class PhotoOutcome:
         size: Width and height of the result, px; None if there is no result, or if it was there already.
         skipped: It was done already, and neither photo nor settings have changed.
         error: Why there is no result, or None.
+        frames: How many were stylized, of an animation.
         left_out: Frames or pages after the first, which is what was stylized.
     """
 
@@ -89,6 +105,7 @@ class PhotoOutcome:
     size: tuple[int, int] | None = None
     skipped: bool = False
     error: FastStyleError | None = None
+    frames: int = 1
     left_out: int = 0
 
 
@@ -120,6 +137,9 @@ def _stylize(
 ) -> PhotoOutcome:
     start, (source, header) = time.perf_counter(), photo
     try:
+        if header is not None and _is_animated(job, header, options):
+            size = _animate(job, source, header, stylizer, options, progress)
+            return PhotoOutcome(job, time.perf_counter() - start, size, frames=header.frames)
         if _is_streamed(job, header, stylizer, options):
             size = _stream(job, stylizer, options, progress)
         else:
@@ -148,6 +168,42 @@ def _stylize_whole(
         make_parent(job.target)
         save_image(picture, job.target, quality=options.quality)
     return picture.size
+
+
+def _is_animated(job: Job, header: Header, options: PhotoOptions) -> bool:
+    """Whether a file is an animation, and its result can be one."""
+    format = options.format if job.target == STREAM else format_of(job.target)
+    return header.frames > 1 and header.format in _ANIMATIONS and format in ANIMATED
+
+
+def _animate(
+    job: Job,
+    source: Path | IO[bytes],
+    header: Header,
+    stylizer: Stylizer,
+    options: PhotoOptions,
+    progress: Progress | None,
+) -> tuple[int, int]:
+    """Stylize an animation; return the size of its frames."""
+    size = (0, 0)
+
+    def painted() -> Iterator[tuple[Picture, float]]:
+        nonlocal size
+        frames = load_frames(source, size=options.size, max_pixels=options.max_pixels)
+        masks = pair_masks(stylizer.network, options.masks) if options.masks else None
+        for number, frame in enumerate(stylize_frames(stylizer.network, frames, options, masks=masks), 1):
+            size = frame[0].size
+            yield frame
+            if progress is not None:
+                progress(number / header.frames)
+
+    target = sys.stdout.buffer if job.target == STREAM else job.target
+    if isinstance(target, Path):
+        make_parent(target)
+    save_frames(
+        painted(), target, plays=header.plays, poster=header.poster, quality=options.quality, format=options.format
+    )
+    return size
 
 
 def _is_streamed(job: Job, header: Header | None, stylizer: Stylizer, options: PhotoOptions) -> bool:
@@ -322,7 +378,9 @@ class PhotoWorker:
         with _opened(job.source) as photo:
             header = photo[1]
             pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
-            with self._budget.spend(pixels):
+            animated = header is not None and header.frames > 1 and header.format in _ANIMATIONS
+            waiting = pixels * header.frames // _PAINTED if header is not None and animated else 0
+            with self._budget.spend(pixels + waiting):
                 return _stylize(job, photo, self._stylizer_for(pixels), self._options, self._progress)
 
     def _stylizer_for(self, pixels: int) -> Stylizer:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fast_style.cli import main
+from fast_style.images import load_frames
 from fast_style.styles.catalog import shipped_styles
 
 
@@ -84,12 +85,31 @@ def test_what_a_folders_run_left_out_is_told_in_a_line_and_in_json(capsys: pytes
     command = ["stylize", "in", "--style", "starry-night-tiny", "-o", "in/out"]
     pages = "later frames of animations, or pages: only the first is painted"
     assert main(command) == 0
-    line = f"left out: 1 films: give each by its name; 6 {pages}"
+    line = f"left out: 1 films: give each by its name; 2 {pages}"
     assert line in capsys.readouterr().err.splitlines()
     assert main([*command, "--force", "--json"]) == 0
     *records, last = json.loads(capsys.readouterr().out)
     assert [Path(record["output"]).suffix for record in records] == [".png", ".webp", ".png", ".jpg"]
-    assert last == {"left_out": {"films: give each by its name": 1, "results of earlier runs": 4, pages: 6}}
+    assert last == {"left_out": {"films: give each by its name": 1, "results of earlier runs": 4, pages: 2}}
+
+
+@pytest.mark.usefixtures("place")
+def test_animations_in_a_folder_keep_their_frames_or_say_that_they_do_not(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in").mkdir()
+    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "green", "blue")]
+    for name in ("a.gif", "b.png", "c.webp"):
+        frames[0].save(f"in/{name}", save_all=True, append_images=frames[1:], duration=[50, 70, 900], loop=0)
+    Image.new("RGB", (20, 20)).save("in/still.gif")
+    command = ["stylize", "in", "--style", "starry-night-tiny", "--json", "-o"]
+    assert main([*command, "out"]) == 0
+    assert [record.get("frames") for record in json.loads(capsys.readouterr().out)] == [3, 3, 3, None]
+    for name in ("a.gif", "b.png", "c.webp"):
+        assert [pause for _, pause in load_frames(Path("out", name))] == [50, 70, 900]
+    assert len(list(load_frames(Path("out/still.gif")))) == 1
+    assert main([*command, "first", "--format", "jpg"]) == 0
+    assert list(json.loads(capsys.readouterr().out)[-1]["left_out"].values()) == [6]
+    assert main(["stylize", "in/a.gif", "--style", "starry-night-tiny", "-o", "fast.gif", "--fps", "10"]) == 0
+    assert {pause for _, pause in load_frames(Path("fast.gif"))} == {100}
 
 
 @pytest.mark.usefixtures("place")

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from fast_style import Stylizer
 from fast_style.errors import ImageError, InputError, ModelError
-from fast_style.films.scene import Scene
 from fast_style.images import Pixels, channels, to_float, to_uint8
 from fast_style.model import add_checksum, join_passes, read_checked
 from fast_style.model.passes import DETAIL_SHARE, FLAT_SHARE, count_fitting, count_passes
@@ -20,6 +19,7 @@ from fast_style.styles.catalog import find_style
 from fast_style.stylize.masks import networks_for_masks
 from fast_style.stylize.passes import draft_share, underpaint
 from fast_style.stylize.rasters import ArrayRaster, Raster
+from fast_style.stylize.scene import Scene
 from fast_style.stylize.tiles import is_seen_whole
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.errors import ImageError
-from fast_style.films.scene import Scene
-from fast_style.images import Pixels, channels, to_float
+from fast_style.images import Picture, Pixels, channels, to_float
+from fast_style.stylize.animation import stylize_frames
 from fast_style.stylize.network import StyleNetwork
+from fast_style.stylize.options import Look
+from fast_style.stylize.scene import Scene
 from tests.conftest import PHOTOS
 
 
@@ -50,6 +54,25 @@ def test_what_passes_on_the_right_leaves_the_left_alone(style: StyleNetwork) -> 
     held = change(drawn(Scene(style), passing()))
     assert each_by_itself > 2
     assert held < each_by_itself / 10
+
+
+def test_an_animation_is_painted_as_one_scene(style: StyleNetwork) -> None:
+    frames = [(Picture(frame), 40.0) for frame in islice(passing(), 44)]
+    painted = list(stylize_frames(style, frames, Look()))
+    assert [time for _, time in painted] == [40.0] * 44
+    left = np.stack([picture.pixels[:, :48] for picture, _ in painted]).astype(np.float32)
+    assert float(np.abs(left - left[0]).mean((1, 2, 3)).max()) < 0.2
+
+
+def test_an_animation_takes_masks_as_a_photo_does(style: StyleNetwork, tmp_path: Path) -> None:
+    mask = np.zeros((128, 192), np.uint8)
+    mask[:, :96] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    frame = photo("coffee")
+    masks = {style.name: tmp_path / "mask.png"}
+    ((painted, _),) = stylize_frames(style, [(Picture(frame), 40.0)], Look(), masks=masks)
+    assert (painted.pixels[:, 96:] == frame[:, 96:]).all()
+    assert np.abs(painted.pixels[:, :96].astype(int) - frame[:, :96]).mean() > 10
 
 
 def test_a_lamp_that_stays_on_changes_the_light(style: StyleNetwork) -> None:

@@ -1,0 +1,50 @@
+"""Stylizing the frames of an animation in the colors of one scene, so that they do not flicker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fast_style.images import Picture, channels
+from fast_style.stylize.masks import Mask, networks_for_masks, paint_masked, read_mask
+from fast_style.stylize.network import StyleNetwork
+from fast_style.stylize.options import Look
+from fast_style.stylize.scene import Scene
+
+
+def stylize_frames(
+    network: StyleNetwork,
+    frames: Iterable[tuple[Picture, float]],
+    look: Look,
+    *,
+    masks: Mapping[str, str | Path] | None = None,
+) -> Iterator[tuple[Picture, float]]:
+    """Stylize pictures of one size in turn, keeping alpha, profile and EXIF.
+
+    Args:
+        network: The style.
+        frames: Pictures, and for how long each is shown; the times are passed on.
+        look: How they are stylized.
+        masks: A picture for each style, by its name: see :func:`~fast_style.stylize.masks.pair_masks`.
+
+    Raises:
+        ImageError, InputError: The pictures are too small, or the masks do not fit.
+    """
+    scenes: list[Scene] = []
+    read: list[Mask] = []
+    for picture, time in frames:
+        if not scenes:
+            networks = networks_for_masks(network, masks, picture.size) if masks else [network]
+            scenes = [Scene(each, passes=look.passes) for each in networks]
+            read = [read_mask(path, picture.size) for path in (masks or {}).values()]
+        photo, painted = channels(picture.pixels), np.empty_like(picture.pixels)
+        if read:
+            fixed = [scene.style(photo, mask) for scene, mask in zip(scenes, read, strict=True)]
+            paint_masked(fixed, read, photo, channels(painted), blend=look.blend, keep_colors=look.keep_colors)
+        else:
+            drawn = scenes[0].style(photo)
+            drawn.planes(photo, channels(painted), blend=look.blend, keep_colors=look.keep_colors)
+        yield replace(picture, pixels=painted), time
