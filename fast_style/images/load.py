@@ -177,7 +177,7 @@ def load_frames(
     Args:
         source: A path or a binary stream.
         size: Shrink the long side to this many px, or None to keep it. Never enlarges.
-        max_pixels: Refuse an animation with more than four times as many pixels in all its frames.
+        max_pixels: Refuse an animation with more in a frame, or more than four times as many in all of them.
 
     Yields:
         A picture, as of :func:`load_image`, and for how many milliseconds it is shown.
@@ -189,6 +189,8 @@ def load_frames(
         with _failing(source, max_pixels):
             image = stack.enter_context(_opened(source, max_pixels))
         (width, height), frames = image.size, _frames(image)
+        if width * height > max_pixels:
+            raise _too_large(source, f"{width}×{height} px", max_pixels)
         if width * height * frames > MOST_ANIMATED * max_pixels:
             raise _too_large(source, f"an animation of {frames} times {width}×{height} px", MOST_ANIMATED * max_pixels)
         exif = read_exif(image)
