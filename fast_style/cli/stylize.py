@@ -212,6 +212,9 @@ def _video(
         if report.interrupted:
             record["interrupted"] = True
             print_error(f"interrupted; {job.target} holds the {report.frames} frames so far", None)
+        if report.notes:
+            record["notes"] = report.notes
+            print(f"{job.source}: {'; '.join(report.notes)}", file=sys.stderr)
         if report.losses:
             record |= {"lost": report.losses.frames, "error": "; ".join(report.losses.reasons)}
             about = f"{report.losses.frames} frames lost or damaged"

@@ -13,6 +13,9 @@ _MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: C
 _MATRICES |= {7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
 _CODES = {Colorspace.ITU709: 1, Colorspace.FCC: 4, Colorspace.ITU601: 6, Colorspace.SMPTE240M: 7, Colorspace.BT2020: 9}
 _RGB_MATRIX = 0
+# Of Rec. ITU-R BT.2020 and BT.2100, whose values mean other colors than those that a network has learned.
+_WIDE_PRIMARIES = 9
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,18 @@ class Colors:
     transfer: int = 2
 
     @property
+    def wide(self) -> str:
+        """What the colors are called if they are wider or brighter than those of BT.709; else empty."""
+        hdr = _HDR_TRANSFERS.get(self.transfer, "")
+        return f"HDR ({hdr})" if hdr else "BT.2020" if self.primaries == _WIDE_PRIMARIES else ""
+
+    @property
     def code(self) -> int:
         """H.273 code of the matrix."""
         return _CODES[self.matrix]
+
+
+BT709 = Colors(Colorspace.ITU709, primaries=1, transfer=1)
 
 
 def usual_matrix(height: int) -> Colorspace:

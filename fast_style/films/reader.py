@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 from av import VideoFrame
 from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from fast_style.errors import VideoError
-from fast_style.films.colors import colors_of
+from fast_style.films.colors import BT709, colors_of
+from fast_style.films.filters import FrameFilter
 from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, file_url, plane_views
 from fast_style.images import MAX_PIXELS, Planes, fit_size
 from fast_style.model import core_count
@@ -25,13 +26,15 @@ from fast_style.model import core_count
 _FASTEST_FILM = Fraction(60)
 # Width of a pixel by its height, at most, or the other way round: more is a mistake. Films have up to 2.
 _WIDEST_PIXEL = 4
+_LEAST_FIELD = 4  # px that the filter against interlacing needs
 
 
 class VideoReader:
     """An open video file.
 
     Iterating yields :class:`Frame` for each picture and packets of the other streams as they come. What cannot be
-    decoded is skipped and counted in ``losses``; it does not raise.
+    decoded is skipped and counted in ``losses``; it does not raise. Interlaced pictures become progressive, and colors
+    of BT.2020 and HDR those of BT.709; ``notes`` says so.
 
     Args:
         path: The file.
@@ -58,6 +61,7 @@ class VideoReader:
         self.path, self.square = path, square
         self.start, self.end = start, end
         self.losses = Losses()
+        self.notes: list[str] = []
         if not path.is_file():
             raise VideoError(f"{path} {'is a folder; expected a video' if path.is_dir() else 'does not exist'}")
         try:
@@ -96,16 +100,21 @@ class VideoReader:
         self._pending: list[VideoFrame | OtherPacket] = []
         self._items = self._decoded()
         first = self._first_frame()
-        self.rotation = round(first.rotation / 90) * 90 % 360
-        self.colors = colors_of(first)
+        self._turned, self._flips = _turn(first)
+        self.colors = self._source_colors = colors_of(first)
         aspect = self.stream.sample_aspect_ratio
         stretch = aspect if self.square and aspect and 1 / _WIDEST_PIXEL <= aspect <= _WIDEST_PIXEL else 1
         self._decoded_size = fit_size((max(1, round(first.width * stretch)), first.height), size)
         width, height = self._decoded_size
-        self.width, self.height = (height, width) if self.rotation % 180 else (width, height)
+        self.width, self.height = (height, width) if self._turned else (width, height)
+        self._to_bt709: FrameFilter | None = None
+        if wide := self.colors.wide:
+            self._to_bt709 = _convert_colors(width, height, self.time_base)
+            self.colors = BT709
+            self.notes.append(f"colors of {wide} were converted to BT.709")
         self.aspect: Fraction | None = None
         if aspect and not self.square:
-            self.aspect = 1 / aspect if self.rotation % 180 else aspect
+            self.aspect = 1 / aspect if self._turned else aspect
         origin = self.container.start_time
         self._origin = Fraction(origin, av.time_base) if origin is not None else Fraction(0)
         if first.pts is not None:  # the container may not know when its video starts
@@ -221,13 +230,15 @@ class VideoReader:
 
     def _decoded(self) -> Iterator[VideoFrame | OtherPacket]:
         """Decoded frames and the packets of other streams, in the file's order; damage is counted, not raised."""
+        deinterlaced: FrameFilter | None = None
         while True:
             try:
                 packet = next(self._packets)
-            except StopIteration:
-                return
-            except FFmpegError as error:
-                self.losses.add(f"reading stopped early: {error.strerror}")
+            except (StopIteration, FFmpegError) as error:
+                if isinstance(error, FFmpegError):
+                    self.losses.add(f"reading stopped early: {error.strerror}")
+                if deinterlaced is not None:
+                    yield from deinterlaced.flush()
                 return
             if packet.pts is not None and packet.time_base is not None:
                 self._until = max(self._until, (packet.pts + (packet.duration or 0)) * packet.time_base)
@@ -243,22 +254,37 @@ class VideoReader:
             for frame in frames:
                 if frame.is_corrupt:
                     self.losses.add("damaged frames, patched by the decoder", frames=1)
-                yield frame
+                if frame.interlaced_frame and deinterlaced is None and min(frame.width, frame.height) >= _LEAST_FIELD:
+                    deinterlaced = FrameFilter(("bwdif", "send_frame:deint=interlaced"), time_base=self.time_base)
+                    self._note("interlaced frames were deinterlaced")
+                if deinterlaced is None:
+                    yield frame
+                else:
+                    yield from deinterlaced.push(frame)
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
     def _planes(self, frame: VideoFrame) -> Planes:
         """Convert one decoded frame to upright RGB planes, views of the conversion's own memory."""
         width, height = self._decoded_size
-        rgb = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="gbrp",
-            src_colorspace=self.colors.matrix,
-            src_color_range=ColorRange.JPEG if self.colors.full_range else ColorRange.MPEG,
-            dst_color_range=ColorRange.JPEG,
-            interpolation="BICUBIC",
-        )
-        return [np.rot90(view, self.rotation // 90) for view in plane_views(rgb)]
+        source = self._source_colors
+        if self._to_bt709 is not None:
+            (rgb,) = self._to_bt709.push(frame)
+        else:
+            rgb = self._reformatter.reformat(
+                frame,
+                width=width,
+                height=height,
+                format="gbrp",
+                src_colorspace=source.matrix,
+                src_color_range=ColorRange.JPEG if source.full_range else ColorRange.MPEG,
+                dst_color_range=ColorRange.JPEG,
+                interpolation="BICUBIC",
+            )
+        views = [view.T if self._turned else view for view in plane_views(rgb)]
+        return [view[self._flips] for view in views]
 
     def _account(self, read: int, last: int | None) -> None:
         """At the end of the file, compare the frames read with those that its header promised."""
@@ -275,6 +301,27 @@ class VideoReader:
     def close(self) -> None:
         """Close the file."""
         self.container.close()
+
+
+def _turn(frame: VideoFrame) -> tuple[bool, tuple[slice, slice]]:
+    """How a frame is turned upright: whether rows and columns change places, then which of them are reversed.
+
+    Reference:
+        ISO/IEC 14496-12, section 8.3.2: a point (x, y) is shown at (a·x + c·y, b·x + d·y).
+    """
+    forth, back = slice(None), slice(None, None, -1)
+    if "DISPLAYMATRIX" not in frame.side_data:
+        return False, (forth, forth)
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(frame.side_data["DISPLAYMATRIX"])[:36])
+    turned = abs(b) > abs(a)
+    across, down = (c, b) if turned else (a, d)
+    return turned, (back if down < 0 else forth, back if across < 0 else forth)
+
+
+def _convert_colors(width: int, height: int, time_base: Fraction) -> FrameFilter:
+    """What makes frames of BT.2020 or HDR ones of BT.709 and that size; highlights keep their differences."""
+    target = "out_primaries=bt709:out_transfer=bt709:intent=perceptual"
+    return FrameFilter(("scale", f"{width}:{height}:flags=bicubic:{target}"), ("format", "gbrp"), time_base=time_base)
 
 
 def _loop(gif: Path) -> int:

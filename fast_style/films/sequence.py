@@ -49,6 +49,7 @@ class SequenceReader:
         if not self._files:
             raise VideoError(f"there is no picture named {path}", hint="The numbers may start anywhere.")
         self.losses = Losses()
+        self.notes: list[str] = []
         self.metadata: dict[str, str] = {}
         self.copied: list[Stream] = []
         self.aspect: Fraction | None = None

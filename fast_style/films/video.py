@@ -86,6 +86,7 @@ class VideoReport:
         height: Height of the result, px.
         frames: How many were written.
         losses: What could not be read.
+        notes: What the result has otherwise than the film, and what it has not.
         interrupted: Whether the user stopped it; the file holds the frames finished by then.
     """
 
@@ -93,6 +94,7 @@ class VideoReport:
     height: int
     frames: int
     losses: Losses
+    notes: list[str]
     interrupted: bool
 
 
@@ -141,7 +143,7 @@ def stylize_video(
             raise VideoError(f"{source} has no frame in the requested part", hint="Check --start and --end.")
         if not frames:
             raise KeyboardInterrupt
-        return VideoReport(reader.width, reader.height, frames, reader.losses, interrupted)
+        return VideoReport(reader.width, reader.height, frames, reader.losses, reader.notes, interrupted)
 
 
 def _open_reader(source: Path, options: VideoOptions, *, square: bool) -> Reader:

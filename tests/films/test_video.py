@@ -323,20 +323,85 @@ def test_ten_bit_input_is_read(same: Path, tmp_path: Path) -> None:
     assert abs(made.planes.astype(int) - 120).max() <= 3
 
 
-def test_rotation_in_the_header_is_turned_into_upright_pictures(make_clip: Make, same: Path, tmp_path: Path) -> None:
-    frame = np.zeros((3, 32, 64), np.uint8)
-    frame[:, :16, :32] = 220  # upper left
-    data = bytearray(make_clip(frames=[frame]).read_bytes())
-    matrix = data.index(b"tkhd") + 4 + 40
-    # Phones turned by a quarter write this: 90° clockwise, ISO/IEC 14496-12, 8.3.2.
-    values = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
-    data[matrix : matrix + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in values)
+# The eight display matrices: a, b, c and d of ISO/IEC 14496-12, 8.3.2, and what they make of a picture.
+TURNS: dict[tuple[int, int, int, int], Callable[[Pixels], Pixels]] = {
+    (1, 0, 0, 1): lambda picture: picture,
+    (0, 1, -1, 0): lambda picture: np.rot90(picture, -1),
+    (-1, 0, 0, -1): lambda picture: np.rot90(picture, 2),
+    (0, -1, 1, 0): np.rot90,
+    (-1, 0, 0, 1): np.fliplr,
+    (1, 0, 0, -1): np.flipud,
+    (0, 1, 1, 0): np.transpose,
+    (0, -1, -1, 0): lambda picture: np.rot90(np.transpose(picture), 2),
+}
+
+
+@pytest.mark.parametrize("matrix", TURNS, ids=str)
+def test_turned_and_mirrored_films_become_upright(
+    matrix: tuple[int, int, int, int], make_clip: Make, same: Path, tmp_path: Path
+) -> None:
+    picture = np.zeros((32, 64), np.uint8)
+    picture[:16, :32], picture[16:, :32] = 220, 120
+    data = bytearray(make_clip(frames=[np.stack([picture] * 3)]).read_bytes())
+    place = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = (value << 16 for value in matrix)
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     (tmp_path / "turned.mp4").write_bytes(data)
+    wanted = TURNS[matrix](picture)
     report = run(tmp_path / "turned.mp4", tmp_path / "out.mp4", same)
-    assert (report.width, report.height) == (32, 64)
-    planes = read_frames(tmp_path / "out.mp4")[0].planes
-    assert planes[:, :28, 20:].mean() > 180  # upper right
-    assert planes[:, 36:].mean() < 40
+    assert (report.height, report.width) == wanted.shape
+    assert abs(read_frames(tmp_path / "out.mp4")[0].planes.astype(int) - wanted).mean() < 6
+
+
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "in.mp4"), ("mpeg2video", "in.ts")])
+def test_interlaced_films_are_deinterlaced(codec: str, name: str, same: Path, tmp_path: Path) -> None:
+    # A bar that moves by 8 px from field to field is combed.
+    frames = []
+    for number in range(8):
+        frame = np.zeros((64, 192, 3), np.uint8)
+        frame[0::2, 16 * number : 16 * number + 40] = frame[1::2, 16 * number + 8 : 16 * number + 48] = 235
+        frames.append(frame)
+    with av.open(str(tmp_path / name), "w") as out:
+        stream: Any = out.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 192, 64, "yuv420p"
+        stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
+        stream.codec_context.options = {"x264-params": "tff=1"} if codec == "libx264" else {}
+        stream.codec_context.qmax = 4
+        for pixels in frames:
+            picture = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format="yuv420p")
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode(None))
+    report = run(tmp_path / name, tmp_path / "out.mkv", same)
+    assert report.notes == ["interlaced frames were deinterlaced"]
+    painted = [shown.planes[1].astype(int) for shown in read_frames(tmp_path / "out.mkv")]
+    assert len(painted) == 8
+
+    def combed(light: Any) -> float:
+        return float(abs(light[1:-1] - (light[:-2] + light[2:]) / 2).mean())
+
+    before = combed(frames[4][..., 1].astype(int))
+    assert combed(painted[4]) < before / 4
+
+
+@pytest.mark.slow  # FFmpeg computes its table for some seconds
+def test_hdr_becomes_bt709_and_is_said(same: Path, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "in.mkv"), "w") as out:
+        stream: Any = out.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p10le"
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = 9, 16, 9, 1
+        picture = av.VideoFrame(96, 64, "yuv420p10le")
+        # 58 % of the range is 203 cd/m², diffuse white, ITU-R BT.2408; there is room for highlights above it.
+        for plane, value in zip(picture.planes, (64 + 876 * 58 // 100, 512, 512), strict=True):
+            plane.update(np.full(plane.buffer_size // 2, value, np.uint16))
+        out.mux(stream.encode(picture))
+        out.mux(stream.encode(None))
+    report = run(tmp_path / "in.mkv", tmp_path / "out.mp4", same)
+    assert report.notes == ["colors of HDR (PQ) were converted to BT.709"]
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        frame = next(container.decode(video=0))
+    assert (frame.color_primaries, frame.color_trc, frame.colorspace) == (1, 1, 1)
+    assert frame.to_ndarray(format="rgb24").mean() == pytest.approx(155, abs=12)
 
 
 def test_odd_sides_gain_the_one_pixel_that_codecs_need(same: Path, tmp_path: Path) -> None:
