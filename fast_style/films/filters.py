@@ -59,7 +59,7 @@ class FrameFilter:
             except (NotYet, AtEnd):
                 return
             assert isinstance(frame, VideoFrame)
-            if frame.time_base != self._time_base:
+            if frame.time_base is not None and frame.time_base != self._time_base:
                 unit = frame.time_base / self._time_base
                 frame.pts = None if frame.pts is None else round(frame.pts * unit)
                 frame.duration = round(frame.duration * unit)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av import VideoFrame
 from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.stream import VideoStream
 
 from fast_style.errors import VideoError
 from fast_style.films.colors import BT709, colors_of
+from fast_style.films.extras import Extras
 from fast_style.films.filters import FrameFilter
 from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, file_url, plane_views
 from fast_style.images import MAX_PIXELS, Planes, fit_size
@@ -26,6 +29,9 @@ from fast_style.model import core_count
 _FASTEST_FILM = Fraction(60)
 # Width of a pixel by its height, at most, or the other way round: more is a mistake. Films have up to 2.
 _WIDEST_PIXEL = 4
+# A timecode, and what stands before its frames: a semicolon or period if some numbers are left out, at these rates.
+_TIMECODE = re.compile(r"\d\d:\d\d:\d\d([:;.])\d\d")
+_DROPPED_RATES = {Fraction(30_000, 1001), Fraction(60_000, 1001)}
 _LEAST_FIELD = 4  # px that the filter against interlacing needs
 
 
@@ -83,6 +89,8 @@ class VideoReader:
             raise VideoError(f"{self.path} holds no video that can be decoded")
         self.stream = videos[0]
         self.copied = [s for s in self.container.streams if s.type in copied and s.codec_context is not None]
+        self.extras = Extras.of(self.path, self.container)
+        self._note_left_out(videos[1:])
         codec = self.stream.codec_context
         codec.thread_type = "AUTO"
         codec.thread_count = max(1, core_count() // 2)  # the network needs the other cores more
@@ -90,7 +98,7 @@ class VideoReader:
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 1000)
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or DEFAULT_RATE
         self.finest_rate = max(self.rate, min(self.stream.guessed_rate or self.rate, _FASTEST_FILM))
-        self.metadata: dict[str, str] = dict(self.container.metadata)
+        self.metadata = self._metadata()
         self.loop = _loop(self.path) if self.container.format.name == "gif" else 0
         self._packets = self.container.demux()
         self._promised = self._count_frames()
@@ -122,8 +130,30 @@ class VideoReader:
         # An index that lists the frames starts late on purpose; other clocks start anywhere, as that of a broadcast.
         meant = self.start == 0 and self.stream.frames
         self._zero = max(Fraction(0), Fraction(0) if meant else self._origin + Fraction(self.start))
+        end = None if self.end is None else self._origin + Fraction(self.end)
+        self.extras = self.extras.cut(self._zero, end)
         if self.start > 0:
             self._seek()
+
+    def _note_left_out(self, videos: Sequence[VideoStream]) -> None:
+        """Note the streams that no result has, so that none is lost in silence."""
+        if videos:
+            self.notes.append(f"only the first of {len(videos) + 1} pictures was stylized, the others left out")
+        if data := self.extras.data:
+            self.notes.append(f"{data} stream{'s' * (data > 1)} of data, such as GPS, left out")
+
+    def _metadata(self) -> dict[str, str]:
+        """Title and the like, and the timecode of the first frame if it is one: else no MP4 could be written."""
+        tags = dict(self.container.metadata)
+        codes = {key: tags.pop(key) for key in [*tags] if key.lower() == "timecode"}
+        code = self.stream.metadata.get("timecode") or next(iter(codes.values()), "")
+        kind = _TIMECODE.fullmatch(code)
+        dropped = self.rate in _DROPPED_RATES
+        if kind and self.rate >= 1 and (dropped or kind[1] == ":") and self.start == 0:
+            tags["timecode"] = code
+        elif code:
+            self._note(f"the timecode {code} left out")
+        return tags
 
     def _first_frame(self) -> VideoFrame:
         for item in self._items:
@@ -310,9 +340,10 @@ def _turn(frame: VideoFrame) -> tuple[bool, tuple[slice, slice]]:
         ISO/IEC 14496-12, section 8.3.2: a point (x, y) is shown at (a·x + c·y, b·x + d·y).
     """
     forth, back = slice(None), slice(None, None, -1)
-    if "DISPLAYMATRIX" not in frame.side_data:
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")  # its types say that there is none
+    if matrix is None:
         return False, (forth, forth)
-    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(frame.side_data["DISPLAYMATRIX"])[:36])
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix)[:36])
     turned = abs(b) > abs(a)
     across, down = (c, b) if turned else (a, d)
     return turned, (back if down < 0 else forth, back if across < 0 else forth)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from av import VideoFrame
-from av.stream import Stream
 
 from fast_style.errors import FastStyleError, VideoError
 from fast_style.films.colors import Colors, usual_matrix
@@ -50,8 +49,6 @@ class SequenceReader:
             raise VideoError(f"there is no picture named {path}", hint="The numbers may start anywhere.")
         self.losses = Losses()
         self.notes: list[str] = []
-        self.metadata: dict[str, str] = {}
-        self.copied: list[Stream] = []
         self.aspect: Fraction | None = None
         self.square = True
         self.loop = 0

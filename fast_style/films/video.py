@@ -167,8 +167,18 @@ def _open_writer(target: Path, width: int, reader: Reader, options: VideoOptions
         quality=options.quality,
         loop=reader.loop,
     )
-    picture = reader.stream if isinstance(reader, VideoReader) else None
-    return VideoWriter(target, format, copied=reader.copied, picture=picture, metadata=reader.metadata)
+    if isinstance(reader, SequenceReader):
+        return VideoWriter(target, format)
+    writer = VideoWriter(
+        target,
+        format,
+        copied=reader.copied,
+        picture=reader.stream,
+        metadata=reader.metadata,
+        extras=reader.extras,
+    )
+    reader.notes += writer.left_out
+    return writer
 
 
 @dataclass

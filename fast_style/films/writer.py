@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from fast_style.errors import VideoError
 from fast_style.films.colors import Colors
+from fast_style.films.extras import Extras
 from fast_style.films.frames import OtherPacket, copy_planes, file_url, plane_views
 from fast_style.images import Planes
 from fast_style.model import core_count
@@ -90,6 +91,10 @@ class VideoWriter:
         copied: Streams of a :class:`VideoReader` whose packets :meth:`copy` will pass on.
         picture: The video stream that is stylized; the result has its language, title and flags.
         metadata: Title and the like.
+        extras: Chapters, cover and attached files.
+
+    Attributes:
+        left_out: Those that the file cannot hold, in words for the user.
 
     Raises:
         VideoError: The container or the codec is unknown, or the container cannot hold the codec.
@@ -103,6 +108,7 @@ class VideoWriter:
         copied: Sequence[Stream] | None = None,
         picture: Stream | None = None,
         metadata: dict[str, str] | None = None,
+        extras: Extras | None = None,
     ) -> None:
         self.path = path
         self._drawn = format.height, format.width
@@ -128,6 +134,7 @@ class VideoWriter:
                 self.stream.disposition = picture.disposition
                 self.stream.metadata.update({k: v for k, v in picture.metadata.items() if k in {"language", "title"}})
             self.container.metadata.update(metadata or {})
+            self._first, self.left_out = (extras or Extras()).add_to(self.container, path.suffix.lower())
         except BaseException:
             self.container.close()
             raise
@@ -294,7 +301,7 @@ class VideoWriter:
         if packet.stream.index in self._copies:
             packet.stream = self._copies[packet.stream.index]
             with self._muxing():
-                self.container.mux(packet)
+                self._mux(packet)
 
     def _encode(self, frame: VideoFrame | None) -> None:
         """Write a frame, or with None those that the encoder still holds."""
@@ -304,7 +311,12 @@ class VideoWriter:
                 packet.duration = self._durations.pop(packet.pts or 0, 0)
                 if self._gif:
                     self._last_picture = bytes(packet)
-                self.container.mux(packet)
+                self._mux(packet)
+
+    def _mux(self, packet: OtherPacket) -> None:
+        while self._first:
+            self.container.mux(self._first.pop())
+        self.container.mux(packet)
 
     @contextmanager
     def _muxing(self) -> Iterator[None]:

@@ -393,7 +393,7 @@ def test_hdr_becomes_bt709_and_is_said(same: Path, tmp_path: Path) -> None:
         picture = av.VideoFrame(96, 64, "yuv420p10le")
         # 58 % of the range is 203 cd/m², diffuse white, ITU-R BT.2408; there is room for highlights above it.
         for plane, value in zip(picture.planes, (64 + 876 * 58 // 100, 512, 512), strict=True):
-            plane.update(np.full(plane.buffer_size // 2, value, np.uint16))
+            plane.update(np.full(plane.buffer_size // 2, value, np.uint16).tobytes())
         out.mux(stream.encode(picture))
         out.mux(stream.encode(None))
     report = run(tmp_path / "in.mkv", tmp_path / "out.mp4", same)
