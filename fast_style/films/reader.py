@@ -101,6 +101,7 @@ class VideoReader:
         self.metadata = self._metadata()
         self.loop = _loop(self.path) if self.container.format.name == "gif" else 0
         self._packets = self.container.demux()
+        self._ordered = _Ordered() if self.container.format.name == "avi" else None
         self._promised = self._count_frames()
         self._until = Fraction(0)  # end of what was read of any stream, seconds
         self._reformatter = VideoReformatter()
@@ -123,14 +124,17 @@ class VideoReader:
         self.aspect: Fraction | None = None
         if aspect and not self.square:
             self.aspect = 1 / aspect if self._turned else aspect
-        origin = self.container.start_time
-        self._origin = Fraction(origin, av.time_base) if origin is not None else Fraction(0)
-        if first.pts is not None:  # the container may not know when its video starts
-            self._origin = min(self._origin, first.pts * self.time_base)
+        start = self.container.start_time
+        shown = None if first.pts is None else first.pts * self.time_base
+        # The container may not know when its video starts.
+        starts = [None if start is None else Fraction(start, av.time_base), shown]
+        self._origin = min((time for time in starts if time is not None), default=Fraction(0))
+        # Sound may begin before the pictures, with what its decoder drops, but pictures not before their own start.
+        self._begin = self._origin if self._origin > 0 or (shown is not None and shown < 0) else Fraction(0)
         # An index that lists the frames starts late on purpose; other clocks start anywhere, as that of a broadcast.
         meant = self.start == 0 and self.stream.frames
-        self._zero = max(Fraction(0), Fraction(0) if meant else self._origin + Fraction(self.start))
-        end = None if self.end is None else self._origin + Fraction(self.end)
+        self._zero = Fraction(0) if meant else self._begin + Fraction(self.start)
+        end = None if self.end is None else self._begin + Fraction(self.end)
         self.extras = self.extras.cut(self._zero, end)
         if self.start > 0:
             self._seek()
@@ -214,7 +218,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[Frame | OtherPacket]:
         """Yield frames and packets from the requested start on."""
         first = round(self._zero / self.time_base)
-        last = None if self.end is None else round((self._origin + Fraction(self.end)) / self.time_base)
+        last = None if self.end is None else round((self._begin + Fraction(self.end)) / self.time_base)
         previous: int | None = None
         usual = max(1, round(1 / (self.rate * self.time_base)))
         read = 0
@@ -243,9 +247,9 @@ class VideoReader:
         base, time = packet.time_base, packet.pts
         if time is None or base is None:
             return packet if self.start == 0 else None
-        if self.end is not None and time * base >= self._origin + Fraction(self.end):
+        if self.end is not None and time * base >= self._begin + Fraction(self.end):
             return None
-        if self._zero > 0:
+        if self._zero != 0:
             shift = round(self._zero / base)
             if time < shift:
                 return None
@@ -276,12 +280,16 @@ class VideoReader:
                 if packet.stream in self.copied and packet.dts is not None:
                     yield packet
                 continue
+            if self._ordered is not None:
+                self._ordered.start(packet.dts)
             try:
                 frames = self.stream.decode(packet)
             except FFmpegError as error:
                 self.losses.add(f"damaged frames: {error.strerror}", frames=1)
                 continue
             for frame in frames:
+                if self._ordered is not None:
+                    self._ordered.set_time(frame)
                 if frame.is_corrupt:
                     self.losses.add("damaged frames, patched by the decoder", frames=1)
                 if frame.interlaced_frame and deinterlaced is None and min(frame.width, frame.height) >= _LEAST_FIELD:
@@ -331,6 +339,31 @@ class VideoReader:
     def close(self) -> None:
         """Close the file."""
         self.container.close()
+
+
+class _Ordered:
+    """Times of the frames of an AVI, which stores none: FFmpeg guesses them, and not in order if there are B-frames.
+
+    The file's order is that of decoding. By how much a decoder is late at the start of the file, it is late throughout.
+    """
+
+    def __init__(self) -> None:
+        self._first: int | None = None  # time of the first packet
+        self._delay: int | None = None
+
+    def start(self, time: int | None) -> None:
+        """Note when a packet is decoded."""
+        if self._first is None:
+            self._first = time
+
+    def set_time(self, frame: VideoFrame) -> None:
+        """Set when a frame is shown; unknown for those that the decoder gives at the end."""
+        if self._delay is None:
+            first = self._first or 0
+            self._delay = 0 if frame.dts is None else frame.dts - first
+            frame.pts = first
+        else:
+            frame.pts = None if frame.dts is None else frame.dts - self._delay
 
 
 def _turn(frame: VideoFrame) -> tuple[bool, tuple[slice, slice]]:

@@ -143,6 +143,7 @@ class VideoWriter:
         self._last: int | None = None
         self._durations: dict[int, int] = {}  # of frames that the encoder holds, by their time
         self._end = 0  # of the last frame
+        self._heard: dict[int, int] = {}  # times of the latest packets of sound, by the number of their stream
         self._last_picture = b""  # of a GIF, as it stands in the file
 
     def _add_streams(self, copied: Sequence[Stream]) -> None:
@@ -174,7 +175,8 @@ class VideoWriter:
         if format.aspect:
             context.sample_aspect_ratio = format.aspect
         if not self._gif:
-            self._full_range = format.colors.full_range or self._pixel_format.startswith("yuvj")
+            # JPEG has the full range, and its encoder takes no other.
+            self._full_range = format.colors.full_range or codec == "mjpeg" or self._pixel_format.startswith("yuvj")
             context.colorspace = format.colors.code
             context.color_range = ColorRange.JPEG if self._full_range else ColorRange.MPEG
             context.color_primaries = format.colors.primaries
@@ -299,7 +301,12 @@ class VideoWriter:
     def copy(self, packet: OtherPacket) -> None:
         """Copy a packet of another stream."""
         if packet.stream.index in self._copies:
-            packet.stream = self._copies[packet.stream.index]
+            source = packet.stream
+            if isinstance(source, AudioStream) and packet.pts is not None:
+                # Matroska does not tell that of ALAC, and an MP4 would then end before the last packet.
+                packet.duration = packet.duration or packet.pts - self._heard.get(source.index, packet.pts)
+                self._heard[source.index] = packet.pts
+            packet.stream = self._copies[source.index]
             with self._muxing():
                 self._mux(packet)
 
@@ -368,6 +375,8 @@ def _encoder(suffix: str, codec: str | None) -> str:
 
 def _can_hold(format: str, stream: Stream) -> bool:
     """Whether files of a format can hold a copy of a stream, asked of a file that holds nothing else."""
+    if format == "avi" and stream.codec_context.name == "eac3":
+        return False  # FFmpeg writes it with wrong times
     try:
         with av.open(io.BytesIO(), "w", format=format) as container:
             container.add_stream_from_template(stream)

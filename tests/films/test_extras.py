@@ -69,7 +69,7 @@ def test_fonts_and_cover_of_a_matroska_film_are_kept(make_clip: Make, same: Path
     report = run(with_extras(make_clip, tmp_path / "in.mkv"), tmp_path / "out.mkv", same)
     assert report.notes == []
     with av.open(str(tmp_path / "out.mkv")) as film:
-        (font,) = (stream for stream in film.streams if stream.type == "attachment")
+        font: Any = next(stream for stream in film.streams if stream.type == "attachment")
         assert (font.name, font.data) == ("font.ttf", b"a font")
         cover = film.streams.video[1]
         assert cover.disposition & Disposition.attached_pic

@@ -232,6 +232,7 @@ def test_subtitles_without_an_encoder_are_copied(make_clip: Make, same: Path, tm
         ("pcm_u8", "a.wav", ".mp4", ".mkv"),
         ("adpcm_ms", "a.wav", ".mkv", ".avi"),
         ("libopus", "a.mkv", ".mov", ".mkv"),
+        ("eac3", "a.mkv", ".avi", ".mkv"),
     ],
 )
 def test_the_file_that_is_suggested_holds_the_sound(
@@ -612,6 +613,45 @@ def test_a_clock_that_starts_late_is_set_to_nought(source: str, start: int, same
                 round(float(found[-1]), 2) == (times[-1] if end is None else max(t for t in times if t < 1500)) / 1000
             )
             assert report.losses.reasons == []
+
+
+@pytest.mark.parametrize("target", ["out.mp4", "out.mkv", "out.avi"])
+def test_a_clock_that_begins_anew_is_read_through(target: str, same: Path, tmp_path: Path) -> None:
+    # A transport stream counts up to 2^33 / 90,000 = 95,443.7 s; 1.1 s of the clip are before that.
+    clip = make_uneven(tmp_path / "in.ts", "libx264", [*range(0, 2000, 100)], 2000, 95_442_600)
+    run(clip, tmp_path / target, same)
+    assert numbers_of(tmp_path / target) == list(range(20))
+    assert times_of(tmp_path / target)["video"][0] == 0
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+@pytest.mark.parametrize("start", [0, 0.5])
+def test_frames_of_an_avi_that_depend_on_later_ones_are_shown_in_time(
+    codec: str, start: float, same: Path, tmp_path: Path
+) -> None:
+    with av.open(str(tmp_path / "in.avi"), "w") as out:
+        stream: Any = out.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.max_b_frames, stream.codec_context.gop_size = 2, 10
+        stream.codec_context.qmax = 2
+        for number in range(20):
+            pixels = np.full((64, 96, 3), 16 + 5 * number, np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        out.mux(stream.encode(None))
+    run(tmp_path / "in.avi", tmp_path / "out.mkv", same, start=start)
+    assert numbers_of(tmp_path / "out.mkv") == list(range(round(10 * start), 20))
+    assert times_of(tmp_path / "out.mkv")["video"] == [Fraction(n, 10) for n in range(20 - round(10 * start))]
+
+
+def test_the_last_packet_of_sound_has_its_length(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    source = join(tmp_path / "in.mkv", make_clip(), make_sound(tmp_path / "a.mkv", "alac"))
+    run(source, tmp_path / "out.mp4", same)
+    assert bytes_of(tmp_path / "out.mp4", "audio") == bytes_of(source, "audio")
+
+
+def test_a_film_of_jpegs_can_be_written(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    run(make_clip(frames=moving_square(3)), tmp_path / "out.mov", same, codec="mjpeg")
+    assert len(read_frames(tmp_path / "out.mov")) == 3
 
 
 def test_a_late_start_of_an_mp4_is_kept(same: Path, tmp_path: Path) -> None:
