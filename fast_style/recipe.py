@@ -25,6 +25,7 @@ _JOHNSON: dict[str, Any] = {
     "objective": Objective(),
     "kept": 0.0,
     "passes": 1,
+    "sharpening": 0.0,
     "style_warmup": 0.6,
 }
 
@@ -36,6 +37,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     **dict.fromkeys(("size", "style_size"), (32, _MOST, "a number from 32 up")),
     "style_rate": (1, _MOST, "a number from 1 up"),
     "passes": (1, 4, "1 to 4"),
+    "sharpening": (0, 2, "a number from 0 to 2"),
     "learning_rate": (math.ulp(0.0), _BELOW_ONE, "a number between 0 and 1"),
     **dict.fromkeys(("warmup", "style_warmup", "steady_since"), (0, 1, "a share from 0 to 1")),
     **dict.fromkeys(("kept", "averaging"), (0, _BELOW_ONE, "a number from 0 up to, not including, 1")),
@@ -83,6 +85,8 @@ class Recipe:
             from the start, a network loses the photo and recovers it slowly.
         gradient_clip: Largest norm of the gradient.
         averaging: Decay per step of the exponential moving average of the weights, which is exported.
+        sharpening: How much crisper the network draws than what is scored, as an amount of unsharp masking, see
+            :mod:`fast_style.training.sharpening`.
         learn_strength: Draw a strength from 0.25 to 4 in each step, by which the painting's weight is multiplied, and
             let the network paint accordingly; a third of the steps are at 1. None does so for several paintings.
         seed: Seed of the weights, the photos' order, the crops and the flips.
@@ -109,6 +113,7 @@ class Recipe:
     style_warmup: float = 0.4
     gradient_clip: float = 1.0
     averaging: float = 0.99
+    sharpening: float = 0.6
     learn_strength: bool | None = None
     seed: int = 0
 

@@ -60,14 +60,14 @@ def draft_share(photo: Tensor) -> Tensor:
         (N, 1, H, W).
     """
     brightness = photo.float().mean(dim=1, keepdim=True)
-    fine = brightness - _blurred(brightness, DETAIL_RADIUS)
-    detail = _blurred(fine.square(), SURROUNDINGS_RADIUS).clamp(min=0.0).sqrt()
+    fine = brightness - blur(brightness, DETAIL_RADIUS)
+    detail = blur(fine.square(), SURROUNDINGS_RADIUS).clamp(min=0.0).sqrt()
     much = MUCH_DETAIL * detail.mean(dim=(2, 3), keepdim=True) + LEAST_DETAIL
     return FLAT_SHARE - (FLAT_SHARE - DETAIL_SHARE) * (detail / much).clamp(max=1.0)
 
 
-def _blurred(image: Tensor, radius: int) -> Tensor:
-    """Average over squares, twice; borders are repeated."""
+def blur(image: Tensor, radius: int) -> Tensor:
+    """Average (N, C, H, W) over squares of 2 · radius + 1 px, twice; borders are repeated."""
     for _ in range(2):
         image = F.avg_pool2d(F.pad(image, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
     return image

@@ -38,6 +38,7 @@ from fast_style.networks.passes import add_draft
 from fast_style.recipe import Recipe
 from fast_style.training.keeping import Keeping, kept_at
 from fast_style.training.muon import Muon
+from fast_style.training.sharpening import soften
 from fast_style.training.start import Start
 
 # The style's weight rises from this share of it: see the recipe's style_warmup.
@@ -129,17 +130,18 @@ class StyleModule(pl.LightningModule):
         self.skipped.update(skipped)
         photos = photos.contiguous(memory_format=torch.channels_last)
         output = self.draw(photos)
+        scored = soften(output, self.recipe.sharpening)
         self.latest_style, strength = self.drawn()
         loss = self.loss_of(self.latest_style)
         window = self.window(photos.shape[-1])
-        targets, features = loss.content_targets(photos, window=window), loss.features(output, window=window)
+        targets, features = loss.content_targets(photos, window=window), loss.features(scored, window=window)
         terms: LossTerms = loss(
-            output,
+            scored,
             targets,
             features=features,
             window=window,
             photo=photos,
-            draw=self.draw,
+            draw=lambda view: soften(self.draw(view), self.recipe.sharpening),
             motion=self.motion(photos.shape[-1]),
             progress=self.global_step / self.recipe.step_count,
             seed=self.global_step,
