@@ -30,7 +30,7 @@ def evaluate(
 ) -> int:
     """Measure trained styles against the per-image reference, on photos they have not seen.
 
-    Writes report.html, report.json and sheet.png to OUT. The reference's pictures are cached, so only the first
+    Writes report.md, report.json and sheet.png to OUT. The reference's pictures are cached, so only the first
     evaluation of a painting is slow.
 
     Args:
@@ -63,7 +63,7 @@ def evaluate(
         print(json_module.dumps(report.as_dict()))
     else:
         _print(report)
-        print(out / "report.html")
+        print(out / "report.md")
     return SOME_FAILED if report.failed else DONE
 
 

@@ -15,7 +15,7 @@ from fast_style.evaluate.evaluation import Evaluation, evaluate
 from fast_style.evaluate.flicker import Flicker, measure_films
 from fast_style.evaluate.models import Model, check_size, open_model
 from fast_style.evaluate.reference import Reference, default_cache
-from fast_style.evaluate.report import draw_sheet, write_html
+from fast_style.evaluate.report import draw_sheet, write_text
 from fast_style.files import replacing
 from fast_style.images import Picture, Pixels, find_images, find_photos, load_image, resize, save_image, to_float
 from fast_style.optimize import preset
@@ -80,7 +80,6 @@ class Report:
 
     Attributes:
         style: File of the painting.
-        painting: (H, W, 3) uint8, as used.
         options: How it was evaluated.
         evaluation: All results.
         flicker: Figures by scene and way to draw (``pan``, ``film pan``, ``steady pan``, …) and by model.
@@ -88,7 +87,6 @@ class Report:
     """
 
     style: Path
-    painting: Pixels
     options: Options
     evaluation: Evaluation
     flicker: dict[str, dict[str, Flicker]]
@@ -119,7 +117,7 @@ class Report:
         ]
 
     def write(self, folder: Path) -> None:
-        """Write report.html, report.json and sheet.png to a folder.
+        """Write report.md, report.json and sheet.png to a folder.
 
         Raises:
             FileError: They cannot be written.
@@ -130,10 +128,10 @@ class Report:
             f"The reference took {self.evaluation.reference_seconds:.2f} s an iteration when it was computed.",
             *self.flicker_lines(),
         ]
-        page = write_html(self.evaluation, self.painting, title=f"Evaluation of {self.style.stem}", notes=notes)
+        text = write_text(self.evaluation, title=f"Evaluation of {self.style.stem}", notes=notes)
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / "report.html") as partial:
-            partial.write_text(page, encoding="utf-8")
+        with replacing(folder / "report.md") as partial:
+            partial.write_text(text, encoding="utf-8")
         save_image(Picture(draw_sheet(self.evaluation)), folder / "sheet.png")
         with replacing(folder / "report.json") as partial:
             partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -196,7 +194,7 @@ def evaluate_styles(
     )
     evaluation = evaluate(opened, chosen, reference, pictures=others, on_note=on_note)
     flicker = measure_films(opened, list(chosen.values())[:MOVED_PHOTOS]) if options.flicker else {}
-    return Report(style, painting, options, evaluation, flicker, tuple(failed))
+    return Report(style, options, evaluation, flicker, tuple(failed))
 
 
 def _spread(items: Sequence[Item], limit: int) -> list[Item]:

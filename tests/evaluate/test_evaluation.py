@@ -11,7 +11,7 @@ from fast_style.errors import InputError, ModelError, StyleNotFoundError
 from fast_style.evaluate.evaluation import equivalent_iterations, evaluate, find_faults
 from fast_style.evaluate.models import Image, Model, check_size, open_model
 from fast_style.evaluate.reference import Reference
-from fast_style.evaluate.report import draw_sheet, write_html
+from fast_style.evaluate.report import draw_sheet, write_text
 from fast_style.images import Picture, Pixels, load_image, resize, save_image, to_float
 from fast_style.losses import FIGURES, Objective
 from fast_style.stylize.contract import Range
@@ -130,17 +130,15 @@ def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos: dict[str, Pi
     assert model.terms["total"] == pytest.approx(found.curve[5, 0], rel=0.01)
     assert model.warnings == ()
     assert [result.name for result in found.baselines] == ["unstyled", "reference 5"]
-    page = write_html(found, painting, title="<script>")
-    assert "<script>" not in page
-    assert "http" not in page.replace("http-equiv", "")
-    assert page.count("data:image/jpeg;base64,") == 2
-    assert page.count("data:image/svg+xml;base64,") == 2
+    text = write_text(found, title="A title")
+    assert "- **replay** reaches what the reference reaches after 5" in text or "reaches more than" in text
+    assert len({row.count(" | ") for row in text.splitlines() if row.startswith("| ")}) == 1
     assert found.baselines[0].neutral == pytest.approx({"distance": 1.0, "colors": 1.0, "kept": 1.0})
     assert model.neutral == pytest.approx(found.baselines[1].neutral)
     unstyled = found.baselines[0].places
     assert unstyled == {name: pytest.approx((1.0, 1.0, 1.0)) for name in ("precision", "flat_precision", "coverage")}
     assert model.places == found.baselines[1].places != unstyled
-    assert "<th>flat precision<th>coverage" in page
+    assert "| flat precision | coverage |" in text
 
 
 def test_pictures_from_elsewhere_are_scored_as_a_model_would_be_that_makes_them(
@@ -241,7 +239,7 @@ def test_command_leaves_a_report_and_lists_what_failed(
     shown = capsys.readouterr()
     assert "bad.onnx cannot be opened as an ONNX model" in shown.err
     assert "good is no better than the unstyled photo" in shown.out
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html", "report.json", "sheet.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.md", "report.json", "sheet.png"}
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["models"][0]["terms"]["total"] == pytest.approx(report["baselines"][0]["terms"]["total"], rel=1e-4)
     assert set(report["models"][0]["terms"]) == set(FIGURES)
