@@ -101,7 +101,7 @@ class VideoReader:
         self.metadata = self._metadata()
         self.loop = _loop(self.path) if self.container.format.name == "gif" else 0
         self._packets = self.container.demux()
-        self._ordered = _Ordered() if self.container.format.name == "avi" else None
+        self._ordered = _Ordered() if self.container.format.name in {"avi", "asf"} else None
         self._promised = self._count_frames()
         self._until = Fraction(0)  # end of what was read of any stream, seconds
         self._reformatter = VideoReformatter()
@@ -342,9 +342,10 @@ class VideoReader:
 
 
 class _Ordered:
-    """Times of the frames of an AVI, which stores none: FFmpeg guesses them, and not in order if there are B-frames.
+    """Times of the frames of an AVI or WMV, which tell the order of decoding only.
 
-    The file's order is that of decoding. By how much a decoder is late at the start of the file, it is late throughout.
+    FFmpeg guesses when frames are shown, and wrongly if there are B-frames.
+    By how much a decoder is late at the start of the file, it is late throughout.
     """
 
     def __init__(self) -> None:
