@@ -62,6 +62,7 @@ SLOW = (
     "studio/test_studio.py",
     "live/test_live.py",
     "deploy/test_docs.py",
+    "deploy/test_apps.py",
     "photos/test_batch.py",
     "styles/test_hub.py",
     "training/test_keeping.py",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fast_style import Stylizer
-from tests.conftest import PAINTING, PHOTOS, write_style
+from tests.conftest import PAINTING, write_style
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -22,16 +21,11 @@ def load(name: str) -> dict[str, Any]:
     return runpy.run_path(str(EXAMPLES / name))
 
 
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "photo.png"
-    Image.open(PHOTOS["chelsea"]).convert("RGB").resize((150, 100)).save(path)
-    return path
-
-
 def test_every_python_example_is_listed_and_tested() -> None:
     listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    tested = Path(__file__).read_text(encoding="utf-8")
+    tested = "".join(
+        path.read_text(encoding="utf-8") for path in (Path(__file__), Path(__file__).parent / "deploy/test_apps.py")
+    )
     names = {path.name for path in EXAMPLES.glob("*.py")}
     assert names
     assert [name for name in names if f"]({name})" not in listed or f'"{name}"' not in tested] == []
@@ -50,20 +44,6 @@ def test_a_folder_is_stylized_and_what_is_not_a_photo_is_reported(
     captured = capsys.readouterr()
     assert captured.err.startswith("skipped: ")
     assert "broken.jpg" in captured.err
-
-
-def test_onnx_runtime_alone_gives_the_same_picture(
-    photo: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "out.png"
-    monkeypatch.setattr(sys, "argv", ["onnx_alone.py", str(model_file), str(photo), str(out)])
-    load("onnx_alone.py")
-    expected = np.asarray(Stylizer(model_file)(photo)).astype(int)
-    assert np.abs(np.asarray(Image.open(out)).astype(int) - expected).max() <= 1
-
-
-def test_onnx_alone_needs_nothing_of_ours() -> None:
-    assert "fast_style" not in (EXAMPLES / "onnx_alone.py").read_text(encoding="utf-8")
 
 
 def test_a_style_is_trained_from_python(photo_folder: Path, narrow_file: Path, tmp_path: Path) -> None:
