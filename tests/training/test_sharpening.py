@@ -33,7 +33,9 @@ def response(period: float) -> float:
 def test_amplitudes_are_those_of_an_unsharp_mask(period: int, amount: float) -> None:
     fine = 1 - response(period)
     assert amplitude(sharpen(stripes(period), amount)) == pytest.approx(0.1 * (1 + amount * fine), rel=0.01)
-    assert amplitude(soften(stripes(period), amount)) == pytest.approx(0.1 * (1 - amount / (1 + amount) * fine), rel=0.01)
+    assert amplitude(soften(stripes(period), amount)) == pytest.approx(
+        0.1 * (1 - amount / (1 + amount) * fine), rel=0.01
+    )
 
 
 def test_flat_pictures_stay_as_they_are() -> None:
