@@ -102,6 +102,23 @@ def test_stopped_and_called_again_it_continues(zoo: Zoo) -> None:
     assert json.loads((zoo.shipped / "udnie-tiny.json").read_text())["training"]["steps"] == 3
 
 
+def test_a_painting_of_our_own_is_drawn_if_it_is_missing(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def stop(paintings: list[Path], *_: object, **__: object) -> None:
+        with Image.open(paintings[0]) as painting:
+            sizes.append(painting.size)
+        raise SystemExit
+
+    monkeypatch.setitem(zoo.script["make"].__globals__, "train_style", stop)
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            zoo("halftone")
+        Image.new("RGB", (96, 96)).save(zoo.root / "paintings/halftone.jpg")
+    assert sizes == [(1024, 800), (96, 96)]
+    assert {zoo.script["PAINTINGS"][name]["license"] for name in zoo.script["DRAWN"]["DRAWINGS"]} == {"CC0-1.0"}
+
+
 def test_the_list_is_what_ships(zoo: Zoo) -> None:
     shipped = {path.stem for path in (SCRIPT.parents[1] / "checkpoints").glob("*.onnx")}
     runs = zoo.script["RUNS"]
