@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError, UnknownCommandError
+from cyclopts import App, CycloptsError, Group, UnknownCommandError
 
 from fast_style import __version__
+from fast_style.cli.ui.help import Basics, with_examples
 from fast_style.errors import FastStyleError, did_you_mean
-from fast_style.extras import missing_extra
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -29,31 +29,55 @@ _ENVIRONMENT = {
     "QT_LOGGING_RULES": "default.warning=false",
 }
 
+# Each verb is a function of its own name in a module of its own name, imported when it is called.
+VERBS = {
+    "stylize": "Stylize photos and videos.",
+    "styles": "List the styles that come with fast-style.",
+    "sheet": "Lay every style on one photo, labeled.",
+    "webcam": "Stylize what a camera sees, live.",
+    "train": "Train a style on a painting and a folder of photos, and export it.",
+    "studio": "Open a page on this machine in which styles are made and tried.",
+    "info": "Describe a model; or this machine: what it can do, how fast, and what is missing.",
+    "batch": "Stylize the photos that a manifest lists, on one machine or on many.",
+    "merge": "Put several styles of one network into one file.",
+    "export": "Write a checkpoint's network as ONNX, in full, half or 8-bit precision, and prove it equal.",
+    "web": "Write a page that stylizes photos and the camera in the browser.",
+    "optimize": "Stylize one photo by optimizing its pixels: slow, and the reference for quality.",
+    "evaluate": "Measure how good a style is, beside the reference.",
+    "inspect": "Look inside the perceptual network.",
+}
+# The verbs used most.
+EXAMPLES = {
+    "stylize": "fast-style stylize photo.jpg -s starry-night -o out.png",
+    "styles": "fast-style styles",
+    "sheet": "fast-style sheet photo.jpg -o sheet.png",
+    "webcam": "fast-style webcam -s starry-night",
+    "train": "fast-style train painting.jpg photos/ -o runs/mine",
+}
+HELP_ALL = "--help-all"
+
+_FIRST = Group("The verbs used most", sort_key=1, help_formatter=with_examples(EXAMPLES))
+_OTHER = Group("Other verbs", sort_key=2)
+_OPTIONS = Group("Options", sort_key=3)
+
 app = App(
     name="fast-style",
     help="Fast neural style transfer: train a style on one painting, prove its ONNX export equal, run it anywhere.",
+    help_flags=["--help", "-h", HELP_ALL],
     version=__version__,
     suppress_keyboard_interrupt=False,  # main says what happened
 )
-# Each verb is a function of its own name in a module of its own name, imported when it is called.
-VERBS = {
-    "train": "Train a style on a painting and a folder of photos, and export it.",
-    "export": "Write a checkpoint's network as ONNX, in full, half or 8-bit precision, and prove it equal.",
-    "merge": "Put several styles of one network into one file.",
-    "stylize": "Stylize photos and videos.",
-    "batch": "Stylize the photos that a manifest lists, on one machine or on many.",
-    "webcam": "Stylize what a camera sees, live.",
-    "web": "Write a page that stylizes photos and the camera in the browser.",
-    "studio": "Open a page on this machine in which styles are made and tried.",
-    "optimize": "Stylize one photo by optimizing its pixels: slow, and the reference for quality.",
-    "evaluate": "Measure how good a style is, beside the reference.",
-    "sheet": "Lay every style on one photo, labeled.",
-    "styles": "List the styles that come with fast-style.",
-    "info": "Describe a model; or this machine: versions, devices, speed.",
-    "inspect": "Look inside the perceptual network.",
-}
-for _verb, _help in VERBS.items():
-    app.command(f"fast_style.cli.{_verb}:{_verb}", name=_verb, help=_help)
+for _number, (_verb, _help) in enumerate(VERBS.items()):
+    _group = _FIRST if _verb in EXAMPLES else _OTHER
+    app.command(f"fast_style.cli.{_verb}:{_verb}", name=_verb, help=_help, group=_group, sort_key=_number)
+app.command(
+    "fast_style.cli.completion:install_completion",
+    name="--install-completion",
+    help="Let the shell complete verbs, options and styles.",
+    group=_OPTIONS,
+)
+for _flag in ("--help", "--version"):
+    app[_flag].group = _OPTIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     # Path reads "./-" as "-", which cyclopts would take for an option.
     tokens = ["./-" if argument == "-" else argument for argument in given]
+    app.help_formatter = None if HELP_ALL in tokens else Basics()
+    # The verbs' docstrings need Markdown, whose lines flow. It takes 50 ms to import, and the first page goes without.
+    app.help_format = "markdown" if VERBS.keys() & tokens else "plaintext"
     try:
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except FastStyleError as error:
@@ -73,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(_explain(error), f"See '{chain} --help'.")
         return FAILED
     except ImportError as error:
+        from fast_style.extras import missing_extra  # 30 ms, and only errors need it
+
         cause = error.__cause__ or error  # cyclopts raises from it if the verb's own module cannot be imported
         if not isinstance(cause, ImportError) or (missing := missing_extra(cause)) is None:
             raise

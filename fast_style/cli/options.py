@@ -7,22 +7,44 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from fast_style.errors import InputError
 from fast_style.images import MAX_PIXELS
 from fast_style.model import Device
 from fast_style.photos.jobs import Format
 from fast_style.photos.run import PhotoOptions
+from fast_style.styles.catalog import shipped_paths
 from fast_style.stylize.contract import Range
 from fast_style.stylize.options import StyleOptions
 
 if TYPE_CHECKING:
+    from cyclopts.completion import CompletionContext
+
     from fast_style.films.video import VideoOptions
 
 # An option that is on if it is given, without a --no- form.
-Flag = Annotated[bool, Parameter(negative="")]
-StyleName = Annotated[str, Parameter(name=["--style", "-s"])]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+
+# --help explains the options that are in no group, and names those of the groups, in this order.
+FILES = Group("Files", sort_key=1)
+VIDEOS = Group("Videos", sort_key=2)
+MACHINE = Group("Machine", sort_key=8)
+AUTOMATION = Group("Automation", sort_key=9)
+_IN_FILES = Parameter(group=FILES)
+
+JsonFlag = Annotated[Flag, Parameter(group=AUTOMATION)]
+
+
+def complete_style(context: CompletionContext) -> list[str]:
+    """The shipped styles, and the ONNX files in the folder that has been typed and one below, for the shell."""
+    folder = Path(f"{context.incomplete}…").parent
+    return [*shipped_paths(), *(str(path) for pattern in ("*.onnx", "*/*.onnx") for path in folder.glob(pattern))]
+
+
+_STYLE = Parameter(name=["--style", "-s"], completer=complete_style)
+StyleName = Annotated[str, _STYLE]
+StyleNames = Annotated[list[str], _STYLE, Parameter(consume_multiple=True, negative="")]
 
 
 @Parameter(name="*")
@@ -60,10 +82,10 @@ class FileLook(Look):
         max_megapixels: Refuse larger photos, 89 by default: a small file can pretend to be huge.
     """
 
-    format: Format | None = None
-    quality: int | None = None
-    mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None
-    max_megapixels: int | None = None
+    format: Annotated[Format | None, _IN_FILES] = None
+    quality: Annotated[int | None, _IN_FILES] = None
+    mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="", group=FILES)] = None
+    max_megapixels: Annotated[int | None, _IN_FILES] = None
 
     def shared(self, quality: int) -> dict[str, Any]:
         """Return what photos and videos have in common, with a default quality."""
@@ -85,7 +107,7 @@ class FileLook(Look):
         )
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=VIDEOS)
 @dataclass(frozen=True)
 class Film:
     """Options of videos only.
@@ -131,7 +153,7 @@ class Film:
         )
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=MACHINE)
 @dataclass(frozen=True)
 class Engine:
     """What the network runs on.
@@ -142,7 +164,7 @@ class Engine:
         threads: CPU threads for one photo or frame; by default the cores are shared out.
     """
 
-    value_range: Annotated[Range | None, Parameter(name="--range")] = None
+    value_range: Annotated[Range | None, Parameter(name="--range", group=FILES)] = None
     device: Device = "auto"
     threads: int | None = None
 
@@ -155,7 +177,7 @@ class Engine:
         return StyleOptions(name, self.device, self.value_range, strength)
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=MACHINE)
 @dataclass(frozen=True)
 class ParallelEngine(Engine):
     """What the network runs on.

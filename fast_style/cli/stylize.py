@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from fast_style.cli.app import INTERRUPTED, print_error, report_error
-from fast_style.cli.options import FileLook, Film, Flag, ParallelEngine, StyleName
+from fast_style.cli.options import AUTOMATION, FileLook, Film, Flag, JsonFlag, ParallelEngine, StyleName
 from fast_style.cli.ui.outcome import exit_status, summary, with_bar
 from fast_style.errors import FastStyleError, InputError
 from fast_style.files import make_parent
@@ -44,10 +44,10 @@ def stylize(
     look: FileLook = FileLook(),
     film: Film = Film(),
     engine: ParallelEngine = ParallelEngine(),
-    shard: str | None = None,
-    merge: Flag = False,
+    shard: Annotated[str | None, Parameter(group=AUTOMATION)] = None,
+    merge: Annotated[Flag, Parameter(group=AUTOMATION)] = False,
     force: Flag = False,
-    json: Flag = False,
+    json: JsonFlag = False,
 ) -> int:
     """Stylize photos and videos: one, several, a folder of photos with its tree, or - for standard input.
 

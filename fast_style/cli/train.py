@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import tomllib
-import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from rich.console import Console
 
 from fast_style.cli.app import DONE, INTERRUPTED
+from fast_style.cli.options import MACHINE, Flag
 from fast_style.errors import InputError
+from fast_style.extras import cpu_torch_command
 
 if TYPE_CHECKING:
     from fast_style.training import Recipe
+
+START = Group("Start", sort_key=1)
+RECIPE = Group("Recipe", sort_key=2)
+PAINTING = Group("Painting", sort_key=3)
+_IN_RECIPE = Parameter(group=RECIPE)
 
 
 @Parameter(name="*")
@@ -26,36 +31,36 @@ class Changes:
 
     Args:
         network: fast (the default), tiny for small machines, fine for the best pictures, or johnson.
-        precision: bf16 computes in bfloat16; auto does so if that is measured to be faster as the run begins.
-        tune: network (the default), or adapter: only the scales and shifts of its normalizations, from an --init.
-        steps: Optimizer steps.
-        size: Side of the training crops, px.
-        batch: Photos in a step, on each device.
+        steps: Optimizer steps; by default 250 from a trained network and 1,000 from nothing.
         strength: How much of the photo is painted over: 0.25 is a hint of the painting, 1 the default, 4 leaves little
             of the photo.
         style_size: Long side of the painting in training, px: larger gives larger strokes. By default 640, less for a
             painting of large forms.
-        vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
-        learning_rate: The peak of the schedule.
+        tune: network (the default), or adapter: only the scales and shifts of its normalizations, from an --init.
         learn_strength: Learn to paint at any strength from 0.25 to 4; so do several paintings at once.
+        size: Side of the training crops, px.
+        batch: Photos in a step, on each device.
+        learning_rate: The peak of the schedule.
+        vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
+        precision: bf16 computes in bfloat16; auto does so if that is measured to be faster as the run begins.
         seed: Seed of weights, order, crops and flips.
     """
 
     network: Literal["fast", "tiny", "fine", "johnson"] | None = None
-    precision: Literal["auto", "32", "bf16"] | None = None
-    tune: Literal["network", "adapter"] | None = None
     steps: int | None = None
-    size: int | None = None
-    batch: int | None = None
     strength: float | None = None
     style_size: int | None = None
-    vgg: str | None = None
-    learning_rate: float | None = None
-    learn_strength: bool | None = None
-    seed: int | None = None
+    tune: Annotated[Literal["network", "adapter"] | None, Parameter(group=START)] = None
+    learn_strength: Annotated[bool | None, _IN_RECIPE] = None
+    size: Annotated[int | None, _IN_RECIPE] = None
+    batch: Annotated[int | None, _IN_RECIPE] = None
+    learning_rate: Annotated[float | None, _IN_RECIPE] = None
+    vgg: Annotated[str | None, _IN_RECIPE] = None
+    precision: Annotated[Literal["auto", "32", "bf16"] | None, _IN_RECIPE] = None
+    seed: Annotated[int | None, _IN_RECIPE] = None
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=MACHINE)
 @dataclass(frozen=True)
 class Hardware:
     """What the training runs on.
@@ -73,7 +78,7 @@ class Hardware:
     workers: int | None = None
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=PAINTING)
 @dataclass(frozen=True)
 class Details:
     """What the card says of the painting.
@@ -98,15 +103,15 @@ def train(
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     name: str | None = None,
     changes: Changes = Changes(),
-    init: str | None = None,
-    adapter_of: str | None = None,
     resume: Path | None = None,
-    config: Path | None = None,
-    hardware: Hardware = Hardware(),
-    preview_every: int | None = None,
-    keep_frame: Annotated[bool, Parameter(negative="")] = False,
+    init: Annotated[str | None, Parameter(group=START)] = None,
+    adapter_of: Annotated[str | None, Parameter(group=START)] = None,
+    config: Annotated[Path | None, _IN_RECIPE] = None,
+    preview_every: Annotated[int | None, _IN_RECIPE] = None,
+    keep_frame: Annotated[Flag, Parameter(group=PAINTING)] = False,
     details: Details = Details(),
-    force: Annotated[bool, Parameter(negative="")] = False,
+    hardware: Hardware = Hardware(),
+    force: Flag = False,
 ) -> int:
     """Train a style on a painting and a folder of photos, PAINTING PHOTOS, and export it to ONNX.
 
@@ -122,20 +127,21 @@ def train(
         out: Folder for what the run leaves.
         name: Name of the style; by default the painting's file name.
         changes: What is changed in the recipe.
+        resume: A checkpoint to continue from, exactly.
+        init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from. By default "nearest"
+            for one painting, which finds the shipped one, if any is of this network; "scratch" starts from nothing.
         adapter_of: A style whose network stays as it is: only a set of scales and shifts is learned, a small file
             NAME.safetensors, which --style STYLE+NAME.safetensors takes. Of a file of several, such as ten, the run
             starts from the nearest; ten#udnie says which.
-        init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from. By default "nearest"
-            for one painting, which finds the shipped one, if any is of this network; "scratch" starts from nothing.
-        resume: A checkpoint to continue from, exactly.
         config: A TOML file with the recipe; options given here come before it.
-        hardware: What the training runs on.
         preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
         keep_frame: Leave a frame or border around the painting; otherwise it is cut off if one is found.
         details: What the card says of the painting.
+        hardware: What the training runs on.
         force: Overwrite a style of that name in OUT.
     """
-    from fast_style.cli.ui.training_progress import TrainingProgress  # imports torch
+    from fast_style.cli.ui.training_progress import TrainingProgress, silence_lightning  # imports torch
+    from fast_style.device import cuda_without_gpu
     from fast_style.training import style_name, train_style
 
     paths = [painting, photos, *more]
@@ -147,11 +153,15 @@ def train(
     if resume is not None and init is not None:
         raise InputError("--resume continues a run, --init starts a new one; give one of them")
     _check_places(paintings, out / f"{name or style_name(paintings)}.ckpt", resume, force=force)
-    # Lightning 2.6 calls what torch 2.15 deprecates; a user can do nothing about it.
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
-    # Lightning reports devices and tips at this level; what a user must know comes as our own words.
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    silence_lightning()
     console = Console(stderr=True)
+
+    def note(text: str) -> None:
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    if cuda_without_gpu():
+        smaller = f"the build for CPUs is several GB smaller; in a new environment: {cpu_torch_command()}"
+        note(f"PyTorch is built for CUDA and sees no GPU; {smaller}")
     outcome = train_style(
         paintings,
         photos,
@@ -164,7 +174,7 @@ def train(
         preview_every=preview_every,
         keep_frame=keep_frame,
         details=_given(details),
-        on_note=lambda note: console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True),
+        on_note=note,
         callbacks=[TrainingProgress(console)],
     )
     for skipped in outcome.skipped:

@@ -11,13 +11,12 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import cv2  # noqa: F401  # before PyAV, whose own X libraries would hang OpenCV's window
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from fast_style.cli.app import DONE, INTERRUPTED
-from fast_style.cli.options import Engine, Flag, Look
+from fast_style.cli.options import Engine, Flag, JsonFlag, Look, StyleNames
 from fast_style.errors import CameraError, InputError
 from fast_style.files import check_new
 from fast_style.stylize.checks import check_blend, check_size
@@ -60,7 +59,7 @@ class LiveLook(Look):
         )
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=Group("Recording", sort_key=1))
 @dataclass(frozen=True)
 class Output:
     """Where the result goes beside the window.
@@ -97,12 +96,12 @@ class Output:
 
 def webcam(
     *,
-    style: Annotated[list[str], Parameter(name=["--style", "-s"], consume_multiple=True)],
+    style: StyleNames,
     source: str = "0",
     look: LiveLook = LiveLook(),
     output: Output = Output(),
     engine: Engine = Engine(),
-    json: Flag = False,
+    json: JsonFlag = False,
 ) -> int:
     """Stylize what a camera sees, in a window. Press h there for the keys.
 
@@ -117,8 +116,10 @@ def webcam(
     """
     if not style:
         raise InputError("no style was given", hint="See 'fast-style webcam --help'.")
+    # These need the extra "video". OpenCV comes before PyAV, whose own X libraries would hang its window.
+    import cv2  # noqa: F401
+
     output.check()
-    # These need the extra "video", too.
     from fast_style.live.capture import Capture
     from fast_style.live.session import Live, LiveOptions
     from fast_style.live.window import Window

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from fast_style.cli.app import app
 from fast_style.images import Picture, save_image
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ VERBS = {
     "layers": "List the layers of a network.",
 }
 
-inspect = App(name="inspect", help="Look inside the perceptual network and torchvision's classifiers.")
+inspect = App(
+    name="inspect", help="Look inside the perceptual network and torchvision's classifiers.", help_flags=app.help_flags
+)
 for _verb, _help in VERBS.items():
     inspect.command(f"fast_style.cli.inspect.{_verb}:{_verb}", name=_verb, help=_help)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,6 +11,14 @@ from rich.console import Console
 
 from fast_style.cli.ui.progress import LossProgress
 from fast_style.training.module import StyleModule
+
+
+def silence_lightning() -> None:
+    """Keep off the terminal what Lightning reports by itself: what a user must know comes as our own words."""
+    # Lightning 2.6 calls what torch 2.15 deprecates; a user can do nothing about it.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
+    # It reports devices and tips at this level.
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 class TrainingProgress(pl.Callback):
