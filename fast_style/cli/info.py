@@ -2,79 +2,226 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json as json_module
+import os
 import platform
-import sys
+import re
+import shutil
+import subprocess
+import warnings
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
 from fast_style import __version__
+from fast_style.cli.options import Flag, StyleName
 from fast_style.errors import FastStyleError
+from fast_style.extras import cpu_torch_command, install_command, is_installed, missing_extra, reinstall_command
 from fast_style.model import PROVIDERS, core_count, describe_model
 from fast_style.styles.catalog import find_style, shipped_styles
 
+NETWORKS = ("tiny", "fast", "fine")
 PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python", "torch")
 
 # Kept for machines; too long to read.
 _LONG = ("recipe", "losses", "paintings")
+# What a processor's flags are called, on Linux; each is much faster than those before.
+_INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "amx_tile": "AMX"}
 
 
 def info(
     model: str | None = None,
     *,
-    style: Annotated[str | None, Parameter(name=["--style", "-s"])] = None,
+    style: StyleName | None = None,
     benchmark: bool = True,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Flag = False,
 ) -> None:
-    """Describe a model; or, without one, this machine: versions, devices that start, cores, frames a second.
+    """Describe a model; or, without one, this machine: what it can do, how fast, and what is missing.
 
     Args:
         model: The name of a shipped style, or an ONNX file: what it says of itself, its operators and its cost.
-        style: What to measure with; by default the first shipped one.
-        benchmark: Measure for about ten seconds.
+        style: What to measure; by default a shipped style of each network, and the training of one.
+        benchmark: Measure, for about three seconds; and for ten more how long a training takes, if it is installed.
         json: Print it for machines.
     """
     if model is not None:
         _print_model(find_style(model).path, json=json)
         return
-    names = [each.name for each in shipped_styles()]
-    chosen = find_style(style) if style is not None else find_style(names[0]) if names else None
-    report: dict[str, Any] = {
+    styles = _measured_styles(style)
+    report = _describe_machine(next(iter(styles.values()), None))
+    if not json:
+        _print_machine(report)
+    report["speed"] = _speeds(styles) if benchmark else {}
+    if not json and report["speed"]:
+        _print_speeds(report["speed"])
+    report["training_minutes"], failure = (None, None)
+    if benchmark and style is None and report["packages"]["torch"] is not None:
+        report["training_minutes"], failure = _training_minutes()
+        if not json and report["training_minutes"] is not None:
+            print(f"training a style takes about {report['training_minutes']:.0f} minutes")
+    report["missing"] = dict([*_missing(report), *([failure] if failure else [])])
+    if json:
+        print(json_module.dumps(report))
+    else:
+        for what, remedy in report["missing"].items():
+            print(f"{what}: {remedy}")
+
+
+def _measured_styles(style: str | None) -> dict[str, Path]:
+    """The files to measure, by what they are called: the style, or the first shipped one of each network."""
+    if style is not None:
+        found = find_style(style)
+        return {found.name: found.path}
+    shipped = [each for each in shipped_styles() if len(each.styles) == 1]
+    firsts = {network: [each.path for each in shipped if each.card.get("network") == network] for network in NETWORKS}
+    return {network: paths[0] for network, paths in firsts.items() if paths}
+
+
+def _describe_machine(style: Path | None) -> dict[str, Any]:
+    """Find out what there is to compute with."""
+    return {
         "fast-style": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": core_count(),
+        "instructions": _instructions(),
+        "memory": _memory(),
+        "gpus": _gpus(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "providers": _providers(None if chosen is None else str(chosen.path)),
-        "style": None if chosen is None else chosen.name,
-        "speed": None,
+        "torch_cuda": _torch_cuda(),
+        "providers": _providers(None if style is None else str(style)),
     }
-    if not json:
-        for key in ("fast-style", "python", "system", "cores"):
-            print(f"{key:<12} {report[key]}")
-        for name, state in {**report["packages"], **report["providers"]}.items():
-            print(f"{name:<12} {state or 'not installed'}")
-    if chosen is None:
-        if not json:
-            print("no style to measure with; give one with --style", file=sys.stderr)
-    elif benchmark:
-        from fast_style.stylize.speed import measure_style
 
-        speeds = measure_style(chosen.path)
-        report["speed"] = [asdict(speed) for speed in speeds]
-        if not json:
-            table = Table(chosen.name, "live, frames/s", "file, frames/s", box=None)
-            for speed in speeds:
-                table.add_row(f"{speed.name} {speed.width}×{speed.height}", f"{speed.live:.1f}", f"{speed.file:.1f}")
-            Console().print(table)
-    if json:
-        print(json_module.dumps(report))
+
+def _print_machine(report: dict[str, Any]) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("fast-style", f"{report['fast-style']}, Python {report['python']}, {report['system']}")
+    table.add_row(
+        "processor",
+        ", ".join(
+            [
+                f"{report['cores']} core{'' if report['cores'] == 1 else 's'}",
+                platform.machine(),
+                *report["instructions"],
+            ]
+        ),
+    )
+    if report["memory"] is not None:
+        table.add_row("memory", f"{report['memory'] / 1e9:.0f} GB")
+    table.add_row("GPU", ", ".join(report["gpus"]) or "none found")
+    table.add_row("styles run on", ", ".join(f"{name} {state}" for name, state in report["providers"].items()))
+    installed = [f"{name} {version}" for name, version in report["packages"].items() if version is not None]
+    table.add_row("packages", ", ".join(installed))
+    Console(markup=False, highlight=False).print(table)
+
+
+def _speeds(styles: dict[str, Path]) -> dict[str, Any]:
+    """Measure each style."""
+    from fast_style.stylize.speed import measure_style
+
+    return {name: asdict(measure_style(path, seconds=0.8)) for name, path in styles.items()}
+
+
+def _print_speeds(speeds: dict[str, Any]) -> None:
+    size = next(iter(speeds.values()))
+    table = Table(
+        f"{size['width']}×{size['height']}, one pass",
+        "live, frames/s",
+        "file, frames/s",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
+    for name, speed in speeds.items():
+        table.add_row(name, f"{speed['live']:.1f}", f"{speed['file']:.1f}")
+    Console().print(table)
+
+
+def _training_minutes() -> tuple[float | None, tuple[str, str] | None]:
+    """Estimate how long the default training takes, or say what is in the way, and the remedy."""
+    try:
+        from fast_style.cli.ui.training_progress import silence_lightning
+        from fast_style.training import estimate_duration
+
+        console = Console(stderr=True)
+        with warnings.catch_warnings(), console.status("taking a few steps of a training"):
+            warnings.simplefilter("ignore")  # Lightning's, about so short a training
+            silence_lightning()
+            return estimate_duration() / 60, None
+    except FastStyleError as error:
+        return None, ("training does not start", f"{error}; {error.hint}" if error.hint else str(error))
+    except ImportError as error:
+        return None, ("training does not start", str(missing_extra(error) or error))
+
+
+def _missing(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what this installation lacks, and what to do about it."""
+    if not is_installed("video"):
+        yield "videos and the webcam need more libraries", install_command("video")
+    elif not _encodes():
+        yield "videos cannot be written as H.264", reinstall_command("av")
+    if report["packages"]["torch"] is None:
+        yield "training needs PyTorch", install_command("train")
+        if not report["gpus"]:
+            yield "or PyTorch for CPUs only, several GB smaller", cpu_torch_command()
+    elif report["torch_cuda"] and not report["gpus"]:
+        smaller = "the build for CPUs is several GB smaller; in a new environment"
+        yield f"PyTorch is built for CUDA and there is no GPU; {smaller}", cpu_torch_command()
+    elif not report["torch_cuda"] and report["gpus"]:
+        yield "PyTorch is built without CUDA and leaves the GPU out", reinstall_command("torch")
+    if report["gpus"] and not report["providers"].keys() - {"cpu"}:
+        yield "ONNX Runtime is built without CUDA and leaves the GPU out", reinstall_command("onnxruntime-gpu")
+
+
+def _encodes() -> bool:
+    """Whether there is the encoder that videos are written with by default."""
+    import av
+
+    return "libx264" in av.codecs_available
+
+
+def _instructions() -> list[str]:
+    """The vector instructions of this processor that make a difference; empty if they are not known."""
+    known = Path("/proc/cpuinfo")
+    flags = set(known.read_text(encoding="utf-8", errors="replace").split()) if known.is_file() else set()
+    return [name for flag, name in _INSTRUCTIONS.items() if flag in flags]
+
+
+def _memory() -> int | None:
+    """The main memory, bytes; None if it is not known."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _gpus() -> list[str]:
+    """The names of NVIDIA's GPUs, as their driver lists them."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in listed.splitlines() if line.strip()]
+
+
+def _torch_cuda() -> str | None:
+    """The version of CUDA that torch is built for; None for CPUs only, or without torch, which is slow to import."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return None
+    text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
+    built = re.search(r"^cuda\b.*= '(.+)'", text, re.MULTILINE)
+    return built[1] if built else None
 
 
 def _print_model(path: Path, *, json: bool) -> None:
@@ -116,7 +263,7 @@ def _version(package: str) -> str | None:
 
 
 def _providers(style: str | None) -> dict[str, str]:
-    """What became of starting each provider that this ONNX Runtime has, and of running a picture on it."""
+    """What became of starting each provider of this ONNX Runtime, and of running a picture on it."""
     import numpy as np
     import onnxruntime
 
@@ -127,13 +274,13 @@ def _providers(style: str | None) -> dict[str, str]:
     for provider in onnxruntime.get_available_providers():
         name = known.get(provider)
         if name is None:
-            states[provider] = "not used by fast-style"
-        elif style is None:
-            states[name] = "not tried: no style"
+            continue
+        if style is None:
+            states[name] = "(not tried: no style)"
         else:
             try:
                 Stylizer(style, device=name).frame(np.zeros((32, 32, 3), np.uint8))
-                states[name] = "starts"
+                states[name] = "(starts)"
             except FastStyleError as error:
-                states[name] = f"does not start: {error}"
+                states[name] = f"(does not start: {error})"
     return states

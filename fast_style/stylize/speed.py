@@ -14,44 +14,40 @@ from fast_style.images import Pixels
 from fast_style.model import Device, core_count
 from fast_style.stylize.stylizer import Stylizer
 
-SIZES = {"360p": (640, 360), "480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
-
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast frames of one size were stylized, from uint8 to uint8.
+    """How fast frames of one size were stylized in one pass, from uint8 to uint8.
 
     Attributes:
-        name: Name of the size, such as 720p.
         width: Px.
         height: Px.
         live: Frames a second, one at a time with every core, as for a camera.
         file: Frames a second, one a core side by side, as for a video file.
     """
 
-    name: str
     width: int
     height: int
     live: float
     file: float
 
 
-def measure_style(style: str | Path, *, device: Device = "auto", seconds: float = 10.0) -> list[Speed]:
-    """Measure a style at 360p, 480p, 720p and 1080p.
+def measure_style(
+    style: str | Path, *, size: tuple[int, int] = (640, 480), device: Device = "auto", seconds: float = 1.0
+) -> Speed:
+    """Measure how fast a style runs.
 
     Args:
         style: A shipped name or an ONNX file.
+        size: (width, height) of the frames, px.
         device: See :class:`Stylizer`.
-        seconds: About how long to measure in all.
+        seconds: About how long to measure, longer if frames take longer.
     """
-    cores = core_count()
+    width, height = size
+    frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     together, apart = Stylizer(style, device=device), Stylizer(style, device=device, threads=1)
-    share = seconds / len(SIZES) / 2
-    speeds = []
-    for name, (width, height) in SIZES.items():
-        frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-        speeds.append(Speed(name, width, height, _rate(together, frame, 1, share), _rate(apart, frame, cores, share)))
-    return speeds
+    share = seconds / 2
+    return Speed(width, height, _rate(together, frame, 1, share), _rate(apart, frame, core_count(), share))
 
 
 def _rate(stylizer: Stylizer, frame: Pixels, callers: int, seconds: float) -> float:

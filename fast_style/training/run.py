@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from fast_style.device import find_device
 from fast_style.errors import InputError
 from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
+from fast_style.images import Picture, save_image, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
 from fast_style.model import base_checksum, read_checked, read_sets
 from fast_style.recipe import Recipe
@@ -29,13 +31,26 @@ from fast_style.training.callbacks import Averaging, Checkpoints, DivergenceAlar
 from fast_style.training.module import StyleModule
 from fast_style.training.paintings import Painting, find_paintings, name_styles, read_painting, style_name
 from fast_style.training.photos import PhotoData
-from fast_style.training.start import NEAREST, SCRATCH, Start, has_start, load_start, nearest_start, nearest_style_of
+from fast_style.training.start import (
+    NEAREST,
+    SCRATCH,
+    Start,
+    count_starts,
+    has_start,
+    load_start,
+    nearest_start,
+    nearest_style_of,
+)
 
 CALIBRATION_PHOTOS = 32
 NEARNESS_PHOTOS = 4
 PREVIEW_PHOTOS = 4
 PREVIEW_SIZE = 256
 METRICS_EVERY = 10
+# Steps that an estimate takes, of which the first and the last are not timed.
+ESTIMATE_STEPS = 4
+# The export and its proof take about as long as so many steps, measured with fast on a CPU.
+EXPORT_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -151,6 +166,55 @@ def train_style(
     module = StyleModule(recipe, losses, card=_card(name, paintings, start), start=start)
     trainer = _trainer(module, data, folder / name, device, preview_every, callbacks, devices=devices, nodes=nodes)
     return _fit(trainer, module, data, folder / f"{name}.ckpt", resume, export=export)
+
+
+def estimate_duration(recipe: Recipe | None = None) -> float:
+    """Estimate how long a training takes on this machine, from the start to the exported file, s.
+
+    A few steps are taken as in a training, on noise; the estimate itself takes about ten seconds on two cores.
+
+    Args:
+        recipe: None takes that of ``fast``. The run is taken to start from the nearest shipped style if there is one.
+
+    Raises:
+        WeightsError: The perceptual weights cannot be had.
+    """
+    device, recipe = find_device("auto", apple=True), recipe or Recipe()
+    recipe = _begun(recipe.from_trained() if has_start(recipe.network) else recipe, device, several=False, processes=1)
+    brief = replace(recipe, steps=ESTIMATE_STEPS)
+    noise = torch.rand(1, 3, recipe.size, recipe.size, generator=torch.Generator().manual_seed(0))
+    with tempfile.TemporaryDirectory() as folder:
+        save_image(Picture(to_uint8(noise.numpy())), Path(folder) / "noise.png")
+        data = PhotoData(Path(folder), size=recipe.size, batch=recipe.batch, seed=0, workers=0)
+        loss = PerceptualLoss(load_vgg(recipe.vgg, recipe.objective), noise, recipe.objective)
+        loss.calibrate([noise])
+        began = time.perf_counter()
+        loss.calibrate([noise])
+        scored = time.perf_counter() - began
+        module = StyleModule(brief, [loss], card={"name": "noise", "styles": ["noise"], "paintings": {}})
+        pace = _Pace()
+        trainer = _trainer(module, data, Path(folder) / "noise", device, None, [pace], devices=1, nodes=1)
+        trainer.fit(module, datamodule=data)
+    pictures = CALIBRATION_PHOTOS + NEARNESS_PHOTOS * count_starts(recipe.network)
+    return pictures * scored + (recipe.step_count + EXPORT_STEPS) * pace.seconds
+
+
+class _Pace(pl.Callback):
+    """Notes when steps begin; the first is slower than the others, and the last ends with a checkpoint."""
+
+    def __init__(self) -> None:
+        self.starts: list[float] = []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *details: Any) -> None:
+        """Note when a step begins, after a GPU has done the one before."""
+        assert isinstance(pl_module, StyleModule)
+        pl_module.figures()
+        self.starts.append(time.perf_counter())
+
+    @property
+    def seconds(self) -> float:
+        """The time of a step, s."""
+        return (self.starts[-1] - self.starts[1]) / (len(self.starts) - 2)
 
 
 def _begun(recipe: Recipe, device: torch.device, *, several: bool, processes: int) -> Recipe:

@@ -51,7 +51,12 @@ class Start:
 
 def has_start(network: str) -> bool:
     """Return whether a style of this network ships, to start from."""
-    return bool(_starts(network))
+    return count_starts(network) > 0
+
+
+def count_starts(network: str) -> int:
+    """Return how many styles of this network ship, to start from."""
+    return len(_starts(network))
 
 
 def load_start(init: str | Path, *, network: str) -> Start:

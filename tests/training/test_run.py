@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import onnxruntime
@@ -25,7 +27,9 @@ from fast_style.errors import CheckpointError, DeviceError, InputError, Training
 from fast_style.losses import Objective, PerceptualLoss, load_vgg
 from fast_style.networks import build_network
 from fast_style.styles.card import read_card
-from fast_style.training import Outcome, Recipe, load_checkpoint, load_painting, train_style
+from fast_style.training import Outcome, Recipe, estimate_duration, load_checkpoint, load_painting, train_style
+from fast_style.training import run as run_module
+from fast_style.training.start import count_starts
 from tests.conftest import PAINTING, random_state, write_photos
 
 SMALL = Recipe(
@@ -402,3 +406,13 @@ def test_a_toml_recipe_is_used_and_a_wrong_key_is_told(
     config.write_text("stepz = 3\n")
     assert main([*arguments, "--force"]) == 2
     assert "unknown key 'stepz'" in capsys.readouterr().err
+
+
+def test_an_estimate_adds_up_what_a_run_does(narrow_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    # Whatever is timed takes a second.
+    monkeypatch.setattr(run_module, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    recipe = Recipe("tiny", size=48, vgg=str(narrow_file), precision="32")
+    scored = run_module.CALIBRATION_PHOTOS + run_module.NEARNESS_PHOTOS * count_starts("tiny")
+    assert estimate_duration(recipe) == scored + 250 + run_module.EXPORT_STEPS
+    assert estimate_duration(replace(recipe, steps=40)) == scored + 40 + run_module.EXPORT_STEPS
