@@ -20,7 +20,7 @@ import numpy as np
 
 from fast_style import Stylizer
 from fast_style.images import channels
-from fast_style.stylize.scene import Scene
+from fast_style.stylize import Scene
 
 gi.require_version("Gst", "1.0")
 from gi.repository import Gst  # noqa: E402  # its version must be chosen first

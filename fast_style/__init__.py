@@ -1,4 +1,8 @@
-"""Fast neural style transfer: train a style, prove its ONNX export equal, run it anywhere."""
+"""Fast neural style transfer: train a style, prove its ONNX export equal, run it anywhere.
+
+Public is what stands in ``__all__`` of this package and of the packages in it, and the errors of
+:mod:`fast_style.errors`. All else may change from one release to the next.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -146,6 +147,17 @@ def test_all_lists_exactly_what_a_package_offers(package: str) -> None:
         assert offered <= listed
     assert all(hasattr(module, name) for name in listed)
     assert module.__all__ == sorted(module.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def test_the_docs_and_the_examples_use_public_names_only() -> None:
+    pages = [ROOT.parent / "README.md", *(ROOT.parent / "docs").glob("*.md"), *(ROOT.parent / "examples").rglob("*.*")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages if page.suffix in {".md", ".py"})
+    used = re.findall(r"^ *from (fast_style[\w.]*) import ([\w, ]+)", text, re.MULTILINE)
+    assert used
+    promised = {".".join(filter(None, ("fast_style", package))) for package in PUBLIC} - {"fast_style.cli"}
+    assert {module for module, _ in used} <= promised | {"fast_style.errors"}
+    for module, names in used:
+        assert set(names.split(", ")) <= set(importlib.import_module(module).__all__), module
 
 
 def test_every_public_name_has_a_docstring() -> None:

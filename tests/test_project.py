@@ -60,3 +60,5 @@ def test_the_reference_of_the_api_has_every_public_name(tmp_path: Path) -> None:
         page = (tmp_path / f"{package.replace('.', '/')}.html").read_text(encoding="utf-8")
         names = set(getattr(importlib.import_module(package), "__all__", ())) - {"__version__"}
         assert [name for name in names if f'id="{name}"' not in page] == []
+    assert 'id="DeviceError"' in (tmp_path / "fast_style/errors.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "fast_style/device.html").exists()  # what is not public is not promised
