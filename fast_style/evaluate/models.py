@@ -62,11 +62,7 @@ def open_model(source: str | Path, *, value_range: Range | None = None, strength
 
 
 def check_size(model: Model, size: int) -> None:
-    """Refuse a size that a network of fixed size does not take.
-
-    Raises:
-        InputError: It takes another.
-    """
+    """Raise InputError for a size that a network of fixed size does not take."""
     if model.fixed is not None and model.fixed != (size, size):
         width, height = model.fixed
         hint = f"Give --size {height}." if height == width else "Export it with free sides."

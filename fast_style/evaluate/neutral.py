@@ -78,12 +78,7 @@ def square_root(covariance: Tensor) -> Tensor:
 
 
 def wasserstein(first: Gaussian, second: Gaussian, *, root: Tensor | None = None) -> float:
-    """Measure the squared Wasserstein-2 distance between two Gaussians.
-
-    Args:
-        first: The first Gaussian.
-        second: The second Gaussian.
-        root: Square root of the first covariance, if it is known.
+    """Measure the squared Wasserstein-2 distance between two Gaussians; ``root`` is that of the first covariance.
 
     Reference:
         Dowson and Landau 1982; Olkin and Pukelsheim 1982: W² = |μ₁ - μ₂|² + tr(Σ₁ + Σ₂ - 2 (Σ₁^½ Σ₂ Σ₁^½)^½).
@@ -95,13 +90,9 @@ def wasserstein(first: Gaussian, second: Gaussian, *, root: Tensor | None = None
 
 
 def color_quantiles(pixels: Pixels) -> NDArray[np.float64]:
-    """Return the quantiles of a picture's colors along fixed directions.
+    """Return the quantiles of the colors of (H, W, 3) uint8 along fixed directions.
 
-    Args:
-        pixels: (H, W, 3) uint8.
-
-    Returns:
-        (directions, quantiles): values between 0 and 255·√3, each row rising.
+    The result is (directions, quantiles), from 0 to 255·√3, each row rising.
     """
     projected = pixels.reshape(-1, 3).astype(np.float64) @ _directions().T
     return np.quantile(projected, (np.arange(QUANTILES) + 0.5) / QUANTILES, axis=0).T
@@ -117,11 +108,7 @@ def _directions() -> NDArray[np.float64]:
 
 
 def check_sizes(photo: Pixels, picture: Pixels) -> None:
-    """Refuse a picture of another size than its photo; both (H, W, 3).
-
-    Raises:
-        ImageError: The sizes differ.
-    """
+    """Raise ImageError for a picture of another size than its photo; both (H, W, 3)."""
     if photo.shape != picture.shape:
         sizes = [f"{pixels.shape[1]}×{pixels.shape[0]} px" for pixels in (picture, photo)]
         raise ImageError(f"the picture has {sizes[0]}, its photo {sizes[1]}")

@@ -48,13 +48,9 @@ class Places:
 
 
 def local_variance(photo: Pixels) -> Tensor:
-    """Return the variance of a photo's brightness in windows of 32 px, cut at the edges, 4 px from one to the next.
+    """Return the variance of brightness of (H, W, 3) uint8 in windows of 32 px, cut at the edges, every 4 px.
 
-    Args:
-        photo: (H, W, 3) uint8.
-
-    Returns:
-        (1, 1, H // 4 + 1, W // 4 + 1), float64, levels of 255 squared.
+    The result is (1, 1, H // 4 + 1, W // 4 + 1), float64, levels of 255 squared.
     """
     brightness = torch.from_numpy(photo @ LUMA).double()[None, None]
     mean, squares = (

@@ -59,9 +59,6 @@ def grids(pixels: Pixels) -> dict[int, Grid]:
     Args:
         pixels: (H, W, 3) uint8, sides of at least 64 px.
 
-    Returns:
-        Period to measurement.
-
     Raises:
         ImageError: The picture is too small.
     """

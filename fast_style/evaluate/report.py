@@ -30,13 +30,7 @@ def verdict(result: Result, last: int) -> str:
 
 
 def write_text(evaluation: Evaluation, *, title: str, notes: Sequence[str] = ()) -> str:
-    """Return the report as Markdown: what each model reaches, the figures, the faults.
-
-    Args:
-        evaluation: The results.
-        title: Its title.
-        notes: Sentences on how it was measured: the settings, the machine, the flicker.
-    """
+    """Return the report as Markdown: what each model reaches, the faults, the figures, and how it was measured."""
     last = len(evaluation.curve) - 1
     lines = [f"# {title}", "", f"{len(evaluation.photos)} photos, objective in units of what they score unstyled.", ""]
     for model in evaluation.models:

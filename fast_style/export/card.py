@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,11 +23,6 @@ def training_card(checkpoint: Checkpoint) -> dict[str, Any]:
         "recipe": checkpoint.recipe.as_dict(),
         "calibrations": checkpoint.calibrations,
     }
-
-
-def card_checksum(checkpoint: Checkpoint) -> str:
-    """SHA-256 of :func:`training_card` as JSON with sorted keys: ties every exported file to its training."""
-    return hashlib.sha256(json.dumps(training_card(checkpoint), sort_keys=True).encode()).hexdigest()
 
 
 def write_card(
@@ -58,7 +51,6 @@ def write_card(
             **training_card(checkpoint),
             "training": {"steps": checkpoint.step, "losses": checkpoint.losses, **training},
             "verification": {"largest_difference": verification.largest, "by_shape": dict(verification.differences)},
-            "card_sha256": card_checksum(checkpoint),
             "versions": {"fast_style": __version__, "torch": torch.__version__},
             "date": datetime.now(UTC).date().isoformat(),
             **(facts or {}),

@@ -17,7 +17,6 @@ from torch import Tensor
 from fast_style import __version__
 from fast_style.checkpoint import Checkpoint
 from fast_style.errors import DatasetError, ImageError, InputError, ModelError, VerificationError
-from fast_style.export.card import card_checksum
 from fast_style.export.pixels import pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, Image, Precision, Quantized, psnr, run, to_fp16, to_int8
 from fast_style.export.sizes import for_size
@@ -60,15 +59,13 @@ _STRENGTHS = (1.0, 4.0, 0.25)
 def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
     """Export a checkpoint's averaged network, with what is known about it in the metadata.
 
-    The metadata's ``card_sha256`` is the checksum of the card's part that training wrote: see
-    :func:`fast_style.export.card.card_checksum`. Arguments and errors as of :func:`export_onnx`.
+    Arguments and errors as of :func:`export_onnx`.
     """
     metadata = {
         "name": str(checkpoint.card["name"]),
         "styles": json.dumps(checkpoint.styles),
         "paintings": json.dumps(checkpoint.card["paintings"], ensure_ascii=False),
         "precision": "fp32",
-        "card_sha256": card_checksum(checkpoint),
         "network": checkpoint.recipe.network,
         "version": __version__,
         "steps": str(checkpoint.step),

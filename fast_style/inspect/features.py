@@ -16,15 +16,7 @@ Maps = NDArray[np.float32]
 
 @torch.no_grad()
 def feature_maps(network: Network, image: Tensor, *layers: str) -> dict[str, Maps]:
-    """Return the activations of layers as arrays.
-
-    Args:
-        network: A network of :func:`load_network`.
-        image: (N, 3, H, W), RGB in [0, 1].
-        *layers: Names.
-
-    Returns:
-        Name to (N, C, h, w).
+    """Return the activations of layers, (N, C, h, w) by name, for an image (N, 3, H, W), RGB in [0, 1].
 
     Raises:
         LayerError: A layer is unknown or has no maps.

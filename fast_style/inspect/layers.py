@@ -32,11 +32,7 @@ class Layer:
 
 @torch.no_grad()
 def layer_table(network: Network) -> list[Layer]:
-    """List the layers that run on a square picture of the network's size, in the order in which they finish.
-
-    Args:
-        network: A network of :func:`load_network`; its weights may be random.
-    """
+    """List the layers that run on a square picture of the network's size, in the order in which they finish."""
     modules, shapes = network.layers, dict[str, tuple[int, ...]]()
 
     def note(name: str, output: Any) -> None:

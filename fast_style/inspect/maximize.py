@@ -94,13 +94,7 @@ class Maximized:
 
 
 def scharr(image: Tensor) -> Tensor:
-    """Image gradients by Scharr's filters, by convolution.
-
-    Args:
-        image: (N, C, H, W), at least 3 px a side.
-
-    Returns:
-        (N, 2C, H-2, W-2), for each channel the slope across and down, per px.
+    """Image gradients by Scharr's filters: (N, C, H, W) to (N, 2C, H-2, W-2), each channel's slope across and down.
 
     Reference:
         Scharr 2000, "Optimale Operatoren in der Digitalen Bildverarbeitung": 3, 10, 3 across 1, 0, -1.

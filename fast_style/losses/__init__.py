@@ -8,16 +8,15 @@ from fast_style.losses.term import Seen, Term, Weight
 from fast_style.losses.terms.border import Border
 from fast_style.losses.terms.content import Content, content_loss, kept
 from fast_style.losses.terms.steady import Steady
-from fast_style.losses.terms.style import Style, style_loss
-from fast_style.losses.terms.variation import TotalVariation, total_variation
+from fast_style.losses.terms.style import style_loss
+from fast_style.losses.terms.variation import total_variation
 from fast_style.losses.vgg import VGG, layer_names
 from fast_style.losses.views import View, Window, draw_window
-from fast_style.losses.weights import SOURCES, VGGWeights, load_vgg_weights
+from fast_style.losses.weights import VGGWeights, load_vgg_weights
 
 __all__ = [
     "BOLD",
     "FIGURES",
-    "SOURCES",
     "VGG",
     "Border",
     "Content",
@@ -27,9 +26,7 @@ __all__ = [
     "PerceptualLoss",
     "Seen",
     "Steady",
-    "Style",
     "Term",
-    "TotalVariation",
     "Units",
     "VGGWeights",
     "View",

@@ -11,11 +11,7 @@ from torch import Tensor
 def gram_matrix(features: Tensor) -> Tensor:
     """Correlate the channels of each image over its positions, in float32 whatever the autocast.
 
-    Args:
-        features: (N, C, H, W).
-
-    Returns:
-        (N, C, C), symmetric: F Fᵀ / (C·H·W) with F the features as C rows of H·W values.
+    (N, C, H, W) to (N, C, C), symmetric: F Fᵀ / (C·H·W) with F the features as C rows of H·W values.
 
     Reference:
         Gatys, Ecker and Bethge 2016, equation 3; normalized as in Johnson, Alahi and Fei-Fei 2016, equation 3.

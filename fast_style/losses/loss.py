@@ -269,11 +269,7 @@ def picture_terms(objective: Objective) -> list[Term]:
 
 
 def load_vgg(source: str | Path, objective: Objective) -> VGG:
-    """Load the perceptual network of an objective.
-
-    Args:
-        source: As for :func:`~fast_style.losses.load_vgg_weights`.
-        objective: Layers, pooling and padding.
+    """Load the perceptual network of an objective; ``source`` is that of :func:`~fast_style.losses.load_vgg_weights`.
 
     Raises:
         WeightsError: The weights are missing or damaged.

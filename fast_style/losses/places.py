@@ -19,25 +19,13 @@ def places(features: Tensor) -> Tensor:
 
 
 def draw_places(count: int, most: int, seed: int) -> Tensor:
-    """Draw at most ``most`` of ``count`` places, each once; the same for the same seed on every machine.
-
-    Returns:
-        Their indices, (min(count, most),), int64.
-    """
+    """Draw the indices of at most ``most`` of ``count`` places, each once; for the same seed the same everywhere."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most]
 
 
 @torch.no_grad()
 def nearest(queries: Tensor, keys: Tensor) -> Tensor:
-    """Find for each query the key with the smallest cosine distance, without gradient.
-
-    Args:
-        queries: (P, C).
-        keys: (Q, C).
-
-    Returns:
-        The indices of the keys, (P,), int64.
-    """
+    """Return for each query, (P, C), the index of the key, (Q, C), with the smallest cosine distance; no gradient."""
     return (F.normalize(queries, dim=1) @ F.normalize(keys, dim=1).T).argmax(dim=1)
 
 
@@ -69,13 +57,7 @@ def precision_and_coverage(picture: Tensor, painting: Tensor) -> tuple[Tensor, T
 def self_similarity(features: Tensor) -> Tensor:
     """Return how unlike each place is to each other: cosine distances, each column divided by its sum.
 
-    It says which places of a picture are alike, and nothing of their color and contrast.
-
-    Args:
-        features: (P, C).
-
-    Returns:
-        (P, P), from 0 to 1.
+    It says which places of a picture are alike, and nothing of their color and contrast: (P, C) to (P, P), 0 to 1.
 
     Reference:
         Kolkin et al. 2019, section 2.3.
@@ -88,9 +70,7 @@ def self_similarity(features: Tensor) -> Tensor:
 def self_similarity_distance(picture: Tensor, photo: Tensor) -> Tensor:
     """Return how far two pictures differ in which of their places are alike, a float32 scalar from 0 to 2.
 
-    Args:
-        picture: (P, C); gradients flow to it.
-        photo: (P, C), the photo's features at the same places.
+    Both are (P, C), at the same places; gradients flow to the first.
 
     Reference:
         Kolkin et al. 2019, equation 8.

@@ -29,13 +29,7 @@ def layer_names(depth: int) -> tuple[str, ...]:
 
 
 class FrozenConv2d(nn.Module):
-    """A 3×3 convolution whose weights are buffers, so that no optimizer and no state dict ever sees them.
-
-    Args:
-        weight: (O, I, 3, 3).
-        bias: (O,).
-        padding: What lies beyond the edge: ``zeros``, or the edge itself.
-    """
+    """A 3×3 convolution whose weight (O, I, 3, 3) and bias (O,) are buffers, so that no optimizer ever sees them."""
 
     def __init__(self, weight: Tensor, bias: Tensor, *, padding: Padding = "zeros") -> None:
         super().__init__()

@@ -26,12 +26,7 @@ class View:
     reduction: int = 1
 
     def __call__(self, image: Tensor, window: Window | None) -> Tensor:
-        """Cut and reduce a picture; gradients flow through.
-
-        Args:
-            image: (N, 3, H, W).
-            window: The part that is scored at this step; None is all of it.
-        """
+        """Cut the window from (N, 3, H, W), and reduce it; None is all of it. Gradients flow through."""
         part = image if self.whole or window is None else image[window]
         return part if self.reduction == 1 else F.avg_pool2d(part, self.reduction)
 
@@ -45,12 +40,8 @@ def draw_window(random: np.random.Generator, side: int, scored: int) -> Window:
 
     A network can tell where a picture ends. If borders are never scored, long training leaves them unpainted, as a pale
     frame. If they are always scored, they get all of the style that the photo leaves no room for: a frame, too. So they
-    are scored as often as the middle, and :class:`~fast_style.losses.Border` compares the two.
-
-    Args:
-        random: Source of randomness.
-        side: Side of the crop, px.
-        scored: Side of the square, px.
+    are scored as often as the middle, and :class:`~fast_style.losses.Border` compares the two. The crop has the side
+    ``side``, the square ``scored``, px.
     """
     return ..., _draw_part(random, side, scored), _draw_part(random, side, scored)
 

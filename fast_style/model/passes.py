@@ -43,10 +43,5 @@ def smallest_side(passes: int) -> int:
 
 
 def count_fitting(size: tuple[int, int], passes: int) -> int:
-    """Return how many of so many passes a photo has room for: no draft has a side under 16 px.
-
-    Args:
-        size: Width and height of the photo, px.
-        passes: Number of passes.
-    """
+    """Return how many of so many passes a photo of (width, height) px has room for: no draft is under 16 px."""
     return min(passes, 1 + max(0, math.floor(math.log2(min(size) / SMALLEST_DRAFT))))

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from fast_style.errors import InputError, did_you_mean
-from fast_style.networks.condition import Affine, Condition, Statistics
+from fast_style.networks.condition import Condition
 from fast_style.networks.johnson import JohnsonNetwork
 from fast_style.networks.normalization import InstanceNormalization, record_statistics
 from fast_style.networks.realtime import RealtimeNetwork, fast, fine, tiny
 from fast_style.networks.sets import StyleSets, take_style
-from fast_style.networks.transformer import SMALLEST_SIDE, TransformerNetwork
+from fast_style.networks.transformer import TransformerNetwork
 
 NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {
     "fast": fast,
@@ -23,22 +23,16 @@ NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {
 
 __all__ = [
     "NETWORKS",
-    "SMALLEST_SIDE",
-    "Affine",
     "Condition",
     "InstanceNormalization",
     "JohnsonNetwork",
     "RealtimeNetwork",
-    "Statistics",
     "StyleSets",
     "TransformerNetwork",
     "build_network",
-    "fast",
-    "fine",
     "record_statistics",
     "restore_network",
     "take_style",
-    "tiny",
 ]
 
 

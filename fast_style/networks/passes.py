@@ -53,11 +53,7 @@ def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -
 def draft_share(photo: Tensor) -> Tensor:
     """Return the share of the draft in the next pass: high where the photo is flat, low where it has fine detail.
 
-    Args:
-        photo: (N, 3, H, W) at the draft's size, RGB in [0, 1].
-
-    Returns:
-        (N, 1, H, W).
+    (N, 3, H, W) at the draft's size, RGB in [0, 1], to (N, 1, H, W).
     """
     brightness = photo.float().mean(dim=1, keepdim=True)
     fine = brightness - blur(brightness, DETAIL_RADIUS)

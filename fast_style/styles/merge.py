@@ -49,7 +49,7 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
     content = give_styles(joined.content, joined.sets)
     metadata = open_graph(joined.path, content=joined.content).metadata
     paintings = json.dumps(joined.paintings, ensure_ascii=False)
-    facts = {"name": out.stem, "paintings": paintings, "card_sha256": None, "recipe": None, "losses": None}
+    facts = {"name": out.stem, "paintings": paintings, "recipe": None, "losses": None}
     content = with_metadata(content, facts)
     difference = _difference(content, joined.content, tuple(joined.sets))
     with replacing(out) as partial:

@@ -66,12 +66,7 @@ GRACE_STEPS = 50
 
 
 def assert_healthy(module: StyleModule, step: int, *, grace: int = GRACE_STEPS) -> None:
-    """Look at everything that shows a failed training: the losses, the weights, and the pictures.
-
-    Args:
-        module: In training.
-        step: Steps done.
-        grace: Steps before which the pictures are not looked at.
+    """Look at what shows a failed training: the losses, the weights, and, after ``grace`` steps, the pictures.
 
     Raises:
         TrainingDivergedError: A loss or a weight is not finite, or the pictures are of one color or burnt out.
@@ -182,13 +177,7 @@ class Metrics(StyleCallback):
 
 
 class Previews(StyleCallback):
-    """Write a picture of a few photos beside their results.
-
-    Args:
-        folder: Where ``step-000200.png`` and the like go.
-        photos: Each (1, 3, S, S), RGB in [0, 1].
-        every: Steps between previews.
-    """
+    """Write a picture of a few photos, each (1, 3, S, S), beside their results as ``step-000200.png`` and the like."""
 
     def __init__(self, folder: Path, photos: list[Tensor], *, every: int) -> None:
         super().__init__(every)

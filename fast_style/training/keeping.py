@@ -49,22 +49,11 @@ class Keeping(nn.Module):
 
     @torch.no_grad()
     def update(self, style: int, kept: Tensor, *, strength: float = 1.0) -> None:
-        """Move a style's factor by what one step kept.
-
-        Args:
-            style: Its number.
-            kept: Of that step's pictures, a scalar.
-            strength: At which they were drawn.
-        """
+        """Move the factor of the style of that number by what one step, at that strength, kept: a scalar."""
         missing = kept_at(self.kept, strength) - kept
         self.levels[style] = (self.levels[style] + GAIN * missing).clamp(0.0, math.log(MOST_FACTOR))
 
 
 def kept_at(kept: float, strength: float) -> float:
-    """How much is kept at a strength, of what is kept at 1: four times as strong covers 1.4 times as much.
-
-    Args:
-        kept: At strength 1, from 0 to 1.
-        strength: From 0 up.
-    """
+    """How much is kept at a strength, of what is kept at 1: four times as strong covers 1.4 times as much."""
     return max(0.0, 1.0 - (1.0 - kept) * math.sqrt(math.sqrt(strength)))

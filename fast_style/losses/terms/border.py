@@ -17,9 +17,6 @@ class Border(Term):
 
     The photo is cut to the scored window, stylized, and compared with that window of the large picture: the mean
     squared difference of the blocks' colors. Gradients flow only to the picture of the cut photo.
-
-    Args:
-        weight: Its weight.
     """
 
     name = "border"

@@ -22,14 +22,9 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
 
 def kept(features: Tensor, target: Tensor) -> Tensor:
-    """How much of a photo a picture keeps: the cosine of their activations, each channel centered.
+    """How much of a photo a picture keeps: the cosine of their activations (N, C, H, W), each channel centered.
 
-    Args:
-        features: Activations of the pictures, (N, C, H, W).
-        target: Activations of their photos, of the same shape.
-
-    Returns:
-        The mean over the pictures, a float32 scalar: 1.0 for the photo itself, about 0.0 for another photo.
+    The mean over the pictures is a float32 scalar: 1.0 for the photo itself, about 0.0 for another photo.
     """
     features, target = (
         (maps.float() - maps.float().mean(dim=(2, 3), keepdim=True)).flatten(1) for maps in (features, target)
@@ -64,12 +59,7 @@ class Content(Term):
 
     @torch.no_grad()
     def kept(self, features: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-        """How much of the photo is kept, see :func:`kept`: the content layers' mean by their shares.
-
-        Args:
-            features: Activations of the pictures, labeled by view.
-            targets: Activations of their photos, labeled by view.
-        """
+        """The content layers' mean of :func:`kept` by their shares; activations are labeled by view."""
         labels = {layer: self.view.label(layer) for layer in self.layers}
         cosines = [self.shares[layer] * kept(features[label], targets[label]) for layer, label in labels.items()]
         return torch.stack(cosines).sum()

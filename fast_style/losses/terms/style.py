@@ -10,11 +10,7 @@ from fast_style.losses.term import Seen, Term, Weight
 
 
 def style_loss(gram: Tensor, target: Tensor) -> Tensor:
-    """Squared Frobenius distance of Gram matrices, averaged over the batch, a float32 scalar.
-
-    Args:
-        gram: (N, C, C).
-        target: (C, C) or (N, C, C).
+    """Squared Frobenius distance of Gram matrices (N, C, C), averaged over the batch, a float32 scalar.
 
     Reference:
         Johnson et al. 2016, equation 4. Gatys et al. 2016, equation 4, is a quarter of this.

@@ -26,12 +26,8 @@ def tone_distance(picture: Tensor, photo: Tensor) -> Tensor:
     It is one minus the correlation of the brightness of squares of 16 px, which leaves contrast free, and the mean
     squared difference of that of squares of 64 px in units of 0.1, which does not, so that a night stays dark.
 
-    Args:
-        picture: (N, 3, H, W), RGB in [0, 1]; gradients flow to it.
-        photo: (N, 3, H, W), RGB in [0, 1].
-
-    Returns:
-        The mean over the pictures, a float32 scalar from 0, which is the photo itself, to 12.
+    Both are (N, 3, H, W), RGB in [0, 1]; gradients flow to the first. The mean over the pictures is a float32 scalar
+    from 0, which is the photo itself, to 12.
     """
     first, second = (_tones(image, _SQUARE) for image in (picture, photo))
     first, second = (tones - tones.mean(dim=1, keepdim=True) for tones in (first, second))
