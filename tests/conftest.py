@@ -68,7 +68,7 @@ SLOW = (
     "training/test_keeping.py",
     "training/test_many.py",
     "model/test_forms.py",
-    "test_project.py",
+    "test_site.py",
     "test_painting.py",
     "optimize/test_run.py",
     "training/test_zoo.py",

@@ -121,6 +121,13 @@ def test_every_file_of_the_package_that_a_page_names_exists(page: str) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_every_script_and_example_that_a_page_names_exists() -> None:
+    for page in PAGES:
+        if page.name != "CHANGELOG.md" and page.parent.name != "experiments":  # they tell of what was
+            named = re.findall(r"(?<![\w/])((?:scripts|examples)/[\w/.]*\w)", page.read_text(encoding="utf-8"))
+            assert [name for name in named if not (ROOT / name).exists()] == [], page.name
+
+
 def test_every_option_of_a_command_in_the_docs_exists(capsys: pytest.CaptureFixture[str]) -> None:
     helps: dict[str, str] = {}
     for page in PAGES:
@@ -129,7 +136,7 @@ def test_every_option_of_a_command_in_the_docs_exists(capsys: pytest.CaptureFixt
         text = page.read_text(encoding="utf-8").replace("\\\n", " ")
         for chain, rest in re.findall(r"(?:^|`|    )fast-style ((?:inspect )?[a-z]+)([^`\n|#]*)", text, re.MULTILINE):
             if chain not in helps:
-                main([*chain.split(), "--help"])
+                assert main([*chain.split(), "--help"]) == 0, (page.name, chain)
                 helps[chain] = capsys.readouterr().out
             options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest))
             assert [option for option in options if option not in helps[chain]] == [], (page.name, chain)

@@ -19,8 +19,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from PIL import Image
 
 from fast_style.cli import main
 from fast_style.images import Pixels
-from tests.browser import CHROMIUM, FLAGS
+from tests.browser import CHROMIUM, FLAGS, served
 from tests.conftest import PHOTOS, snippets
 from tests.deploy.conftest import run
 from tests.deploy.test_runtimes import NODE_FOLDER, ROOT
@@ -141,19 +139,13 @@ def page(style: Path, tmp_path: Path) -> Iterator[Any]:
     (tmp_path / "index.html").symlink_to(EXAMPLES / "browser/index.html")
     (tmp_path / "style.onnx").symlink_to(style)
     (tmp_path / "node_modules").symlink_to(NODE_FOLDER / "node_modules")
-    handler = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            opened = browser.new_page()
-            opened.set_default_timeout(180_000)
-            opened.goto(f"http://127.0.0.1:{server.server_address[1]}/")
-            yield opened
-            browser.close()
-        server.shutdown()
-        thread.join()
+    with served(tmp_path) as address, playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        opened = browser.new_page()
+        opened.set_default_timeout(180_000)
+        opened.goto(address)
+        yield opened
+        browser.close()
 
 
 def test_the_browser_paints_the_same(page: Any, style: Path, photo: Pixels) -> None:
@@ -204,7 +196,7 @@ def ask(port: int, path: str, body: bytes | None = None) -> Answer:
 
 
 @contextmanager
-def served(app: Any) -> Iterator[int]:
+def serving(app: Any) -> Iterator[int]:
     """Serve an application; give its port."""
     import uvicorn
 
@@ -246,7 +238,7 @@ def styles(style: Path, tmp_path: Path) -> Path:
 
 def test_the_service_paints_and_says_what_it_refuses(service: Any, styles: Path, style: Path, photo: Pixels) -> None:
     limits = service.Limits(upload_bytes=100_000, photo_pixels=20_000)
-    with served(service.make_app(styles, limits)) as port:
+    with serving(service.make_app(styles, limits)) as port:
         expected = io.BytesIO()
         Image.fromarray(run(style, [photo[None]])[0][0]).save(expected, "JPEG", quality=90)
         assert distance(ask(port, "/stylize/small", png(photo)).picture, np.asarray(Image.open(expected))) <= 8
@@ -269,14 +261,14 @@ def test_the_service_shrinks_and_turns_photos(service: Any, styles: Path, photo:
     turned, exif = io.BytesIO(), Image.Exif()
     exif[0x0112] = 6  # a quarter turn clockwise makes it upright
     Image.fromarray(photo).save(turned, "JPEG", exif=exif)
-    with served(service.make_app(styles, service.Limits(long_side=100))) as port:
+    with serving(service.make_app(styles, service.Limits(long_side=100))) as port:
         assert ask(port, "/stylize/small", turned.getvalue()).picture.shape == (100, 75, 3)
 
 
 def test_photos_beyond_the_queue_are_refused_and_those_in_it_are_painted(service: Any) -> None:
     held = Held()
     app = service.Service({"held": held}, service.Limits(workers=1, waiting=1)).app()
-    with served(app) as port, ThreadPoolExecutor() as clients:
+    with serving(app) as port, ThreadPoolExecutor() as clients:
         first = clients.submit(ask, port, "/stylize/held", b"photo")
         wait_for(port, 1)
         second = clients.submit(ask, port, "/stylize/held", b"photo")
@@ -290,14 +282,14 @@ def test_photos_beyond_the_queue_are_refused_and_those_in_it_are_painted(service
 
 def test_a_photo_that_takes_too_long_makes_room_for_the_next(service: Any) -> None:
     held = Held()
-    with served(service.Service({"held": held}, service.Limits(waiting=0, seconds=0.05)).app()) as port:
+    with serving(service.Service({"held": held}, service.Limits(waiting=0, seconds=0.05)).app()) as port:
         late = ask(port, "/stylize/held", b"photo")
         assert (late.status, late.error) == (503, "the photo took too long")
         wait_for(port, 0)
 
 
 def test_a_photo_whose_client_has_gone_is_not_painted_on(service: Any) -> None:
-    with served(service.Service({"held": Held()}, service.Limits()).app()) as port:
+    with serving(service.Service({"held": Held()}, service.Limits()).app()) as port:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"POST /stylize/held HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\nphoto")
             wait_for(port, 1)
@@ -313,7 +305,7 @@ def test_a_run_of_onnx_runtime_can_be_ended(service: Any, style: Path, photo: Pi
 
 def test_a_slow_upload_is_refused(service: Any) -> None:
     app = service.Service({"held": Held()}, service.Limits(upload_seconds=0.05)).app()
-    with served(app) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+    with serving(app) as port, socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(b"POST /stylize/held HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\np")
         assert client.recv(100).startswith(b"HTTP/1.1 408 ")
 
