@@ -30,9 +30,12 @@ __all__ = [
     "StyleSets",
     "TransformerNetwork",
     "build_network",
+    "fast",
+    "fine",
     "record_statistics",
     "restore_network",
     "take_style",
+    "tiny",
 ]
 
 

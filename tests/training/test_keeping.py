@@ -105,7 +105,7 @@ def test_our_own_networks_keep_a_share_of_the_photo_and_the_peers_has_its_weight
 @pytest.fixture
 def small(tmp_path: Path) -> Recipe:
     torch.save(random_state(), tmp_path / "narrow.pth")
-    small = {"size": 96, "style_size": 96, "vgg": str(tmp_path / "narrow.pth"), "precision": "32"}
+    small = {"size": 96, "style_size": 96, "vgg": str(tmp_path / "narrow.pth"), "precision": "32", "sharpening": 0.0}
     return Recipe("tiny", steps=10, **small)
 
 

@@ -28,7 +28,7 @@ def picture_loss(narrow_weights: VGGWeights) -> PerceptualLoss:
 
 @pytest.fixture
 def module(picture_loss: PerceptualLoss) -> StyleModule:
-    options = {"steps": 1000, "style_warmup": 0.5, "kept": 0.0, "passes": 1}
+    options = {"steps": 1000, "style_warmup": 0.5, "kept": 0.0, "passes": 1, "sharpening": 0.0}
     recipe = Recipe("tiny", **options, objective=picture_loss.objective)
     return StyleModule(recipe, [picture_loss], card={"styles": ["s"]})
 
