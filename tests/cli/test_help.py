@@ -105,7 +105,7 @@ def typed(lines: list[str], environment: dict[str, str], folder: Path) -> list[s
     if process == 0:
         os.chdir(folder)
         os.execvpe("bash", ["bash", "--rcfile", f"{environment['HOME']}/.bashrc", "-i"], environment)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600  # a machine may be busy
 
     def read(end: str, start: str = "") -> str:
         shown = ""

@@ -34,7 +34,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("stylize photo.png -s udnie --json=maybe", "--json"),
         ("stylize photo.png -s udnie --format tiff", '"tiff" for --format'),
         ("webcam --style --headless", "no style was given"),
-        ("optimize", "CONTENT"),
+        ("optimize", "--photo"),
         ("evaluate udnie", "--style"),
         ("info --stile udnie", "Did you mean --style?"),
         ("inspect --json", "--json"),
