@@ -69,6 +69,7 @@ SLOW = (
     "training/test_many.py",
     "model/test_forms.py",
     "test_site.py",
+    "test_examples.py",
     "test_painting.py",
     "optimize/test_run.py",
     "training/test_zoo.py",

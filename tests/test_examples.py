@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,25 @@ def test_a_style_is_trained_from_python(photo_folder: Path, narrow_file: Path, t
     assert outcome.step == 2
     assert outcome.model is not None
     assert Stylizer(outcome.model).network.metadata["paintings"].endswith('"license": "public domain"}}')
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    monkeypatch.chdir(EXAMPLES)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    notebook = json.loads(Path("how-it-works.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []  # pictures would be megabytes, and old
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+            if "parameters" in cell["metadata"].get("tags", []):
+                assert {"SIZE", "STEPS", "GROWTH", "FIGURES"} <= set(names)
+                names.update(SIZE=48, STEPS=2, GROWTH=1, FIGURES=tmp_path)
+    drawn = ["pictures", "features", "content-loss", "gram", "style-loss", "both", "maximize", "gradcam"]
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(drawn)
+    for path in tmp_path.iterdir():
+        assert np.asarray(Image.open(path)).std() > 10
 
 
 @pytest.fixture
