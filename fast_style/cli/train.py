@@ -13,7 +13,7 @@ from rich.console import Console
 from fast_style.cli.app import DONE, INTERRUPTED
 from fast_style.cli.options import MACHINE, Flag
 from fast_style.errors import InputError
-from fast_style.extras import cpu_torch_command
+from fast_style.extras import cpu_torch_hint
 
 if TYPE_CHECKING:
     from fast_style.training import Recipe
@@ -160,7 +160,7 @@ def train(
         console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     if cuda_without_gpu():
-        smaller = f"the build for CPUs is several GB smaller; in a new environment: {cpu_torch_command()}"
+        smaller = f"the build for CPUs is several GB smaller; in a new environment: {cpu_torch_hint()}"
         note(f"PyTorch is built for CUDA and sees no GPU; {smaller}")
     outcome = train_style(
         paintings,

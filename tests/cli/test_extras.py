@@ -22,9 +22,9 @@ from pillow_heif import register_heif_opener
 from fast_style.cli.app import VERBS
 from fast_style.cli.inspect import VERBS as INSPECT_VERBS
 from fast_style.extras import (
-    CPU_TORCH,
     EXTRAS,
-    cpu_torch_command,
+    TORCH_BUILDS,
+    cpu_torch_hint,
     install_command,
     missing_extra,
     reinstall_command,
@@ -260,9 +260,7 @@ def test_extras_are_added_with_uv_to_what_uv_installed(record: Callable[..., Non
     record({"url": "file:///home/x/fs", "dir_info": {}}, installer="uv")
     assert install_command("video") == "uv pip install '/home/x/fs[video]'"
     assert reinstall_command("av") == "uv pip install --reinstall av"
-    assert cpu_torch_command() == (
-        f"uv pip install torch torchvision --index-url {CPU_TORCH} && uv pip install '/home/x/fs[train]'"
-    )
+    assert cpu_torch_hint() == "uv pip install '/home/x/fs[train]' --torch-backend cpu"
 
 
 @pytest.mark.parametrize(
@@ -278,7 +276,8 @@ def test_extras_are_added_with_uv_to_what_uv_installed(record: Callable[..., Non
             "pipx_metadata.json",
             "pipx install --force '/home/x/fs[video,large]'",
             "pipx runpip fast-style install --force-reinstall av",
-            f"pipx install --force '/home/x/fs[video,train]' --pip-args '--extra-index-url {CPU_TORCH}'",
+            f"install torch and torchvision for CPUs by pipx runpip fast-style install as {TORCH_BUILDS} says, "
+            "then pipx runpip fast-style install '/home/x/fs[train]'",
         ),
     ],
 )
@@ -297,7 +296,7 @@ def test_a_tools_environment_is_made_anew_with_the_extras_it_has(
     record({"url": "file:///home/x/fs", "dir_info": {}}, installer="uv")
     assert install_command("large") == add
     assert reinstall_command("av") == again.format(prefix=tmp_path)
-    assert cpu_torch_command() == small
+    assert cpu_torch_hint() == small
 
 
 def test_a_clone_that_is_not_installed_is_installed_from_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:

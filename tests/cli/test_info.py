@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fast_style.cli import main
-from fast_style.extras import cpu_torch_command, install_command
+from fast_style.extras import cpu_torch_hint, install_command
 from fast_style.model import core_count
 from tests.conftest import PHOTOS
 
@@ -77,7 +77,7 @@ def test_each_thing_that_is_missing_comes_with_the_command_that_adds_it(
 ) -> None:
     monkeypatch.setattr("fast_style.cli.info.is_installed", lambda extra: False)
     remedies = missing(capsys, monkeypatch, _version=None)
-    assert list(remedies.values()) == [install_command("video"), install_command("train"), cpu_torch_command()]
+    assert list(remedies.values()) == [install_command("video"), install_command("train"), cpu_torch_hint()]
     assert main(["info", "--no-benchmark"]) == 0
     assert f"training needs PyTorch: {install_command('train')}\n" in capsys.readouterr().out
 
@@ -87,7 +87,7 @@ def test_pytorch_for_cuda_without_a_gpu_is_said_to_be_too_large(
 ) -> None:
     ((what, remedy),) = missing(capsys, monkeypatch, _torch_cuda="13.0").items()
     assert "several GB smaller" in what
-    assert remedy == cpu_torch_command()
+    assert remedy == cpu_torch_hint()
 
 
 def test_libraries_that_leave_a_gpu_out_are_named(
@@ -113,4 +113,4 @@ def test_training_on_a_machine_without_a_gpu_names_the_smaller_build_once(
         monkeypatch.setattr("fast_style.device.cuda_without_gpu", lambda lacks=lacks: lacks)
         assert main(["train", str(PHOTOS["coffee"]), str(tmp_path / "photos"), "-o", str(tmp_path / "out")]) == 2
         said = capsys.readouterr().err
-        assert said.count(cpu_torch_command()) == lines
+        assert said.count(cpu_torch_hint()) == lines
