@@ -154,7 +154,7 @@ def _training_minutes() -> tuple[float | None, tuple[str, str] | None]:
         with warnings.catch_warnings(), console.status("taking a few steps of a training"):
             warnings.simplefilter("ignore")  # Lightning's, about so short a training
             silence_lightning()
-            return estimate_duration() / 60, None
+            return estimate_duration().seconds / 60, None
     except FastStyleError as error:
         return None, ("training does not start", f"{error}; {error.hint}" if error.hint else str(error))
     except ImportError as error:

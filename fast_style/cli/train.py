@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,7 +17,7 @@ from fast_style.errors import InputError
 from fast_style.extras import cpu_torch_hint
 
 if TYPE_CHECKING:
-    from fast_style.training import Recipe
+    from fast_style.training import Estimate, Recipe
 
 START = Group("Start", sort_key=1)
 RECIPE = Group("Recipe", sort_key=2)
@@ -111,6 +112,7 @@ def train(
     keep_frame: Annotated[Flag, Parameter(group=PAINTING)] = False,
     details: Details = Details(),
     hardware: Hardware = Hardware(),
+    estimate: Flag = False,
     force: Flag = False,
 ) -> int:
     """Train a style on a painting and a folder of photos, PAINTING PHOTOS, and export it to ONNX.
@@ -138,11 +140,12 @@ def train(
         keep_frame: Leave a frame or border around the painting; otherwise it is cut off if one is found.
         details: What the card says of the painting.
         hardware: What the training runs on.
+        estimate: Only measure how long the training of one painting would take on this machine, for ten seconds.
         force: Overwrite a style of that name in OUT.
     """
     from fast_style.cli.ui.training_progress import TrainingProgress, silence_lightning  # imports torch
     from fast_style.device import cuda_without_gpu
-    from fast_style.training import style_name, train_style
+    from fast_style.training import estimate_duration, style_name, train_style
 
     paths = [painting, photos, *more]
     paintings, photos = paths[:-1], paths[-1]
@@ -152,8 +155,13 @@ def train(
         init, changes = adapter_of, replace(changes, tune="adapter")
     if resume is not None and init is not None:
         raise InputError("--resume continues a run, --init starts a new one; give one of them")
-    _check_places(paintings, out / f"{name or style_name(paintings)}.ckpt", resume, force=force)
     silence_lightning()
+    if estimate:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Lightning's, about so short a training
+            print(_describe(estimate_duration(_recipe(changes, config, resume), init=init)))
+        return DONE
+    _check_places(paintings, out / f"{name or style_name(paintings)}.ckpt", resume, force=force)
     console = Console(stderr=True)
 
     def note(text: str) -> None:
@@ -186,6 +194,12 @@ def train(
         print(f"{outcome.model}  equal to the network within {outcome.verification.largest:.1e}")
         print(*filter(None, (outcome.card, outcome.adapter, outcome.checkpoint)), sep="\n")
     return DONE
+
+
+def _describe(estimate: Estimate) -> str:
+    """Say how long a training takes; the studio reads this line."""
+    parts = f"{estimate.around:.1f} s before and after the steps, {estimate.step:.3f} s for each of {estimate.steps}"
+    return f"about {estimate.seconds / 60:.0f} minutes: {parts}"
 
 
 def _check_places(paintings: list[Path], checkpoint: Path, resume: Path | None, *, force: bool) -> None:

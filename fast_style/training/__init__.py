@@ -5,7 +5,7 @@ from fast_style.export import export_checkpoint, write_card
 from fast_style.painting import Canvas, find_canvas, load_painting
 from fast_style.recipe import Precision, Recipe
 from fast_style.training.paintings import style_name
-from fast_style.training.run import Outcome, estimate_duration, train_style
+from fast_style.training.run import Estimate, Outcome, estimate_duration, train_style
 from fast_style.training.start import NEAREST, SCRATCH
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "SCRATCH",
     "Canvas",
     "Checkpoint",
+    "Estimate",
     "Outcome",
     "Precision",
     "Recipe",

@@ -184,6 +184,12 @@ class Previews(StyleCallback):
         self.folder = folder
         self.photos = photos
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show what a run starts from, if it is a trained network."""
+        assert isinstance(pl_module, StyleModule)
+        if trainer.global_step == 0 and "init" in pl_module.card:
+            self.act(trainer, pl_module, 0)
+
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
         """Stylize the photos with the averaged weights.
 

@@ -35,7 +35,7 @@ from fast_style.training.start import (
     NEAREST,
     SCRATCH,
     Start,
-    count_starts,
+    count_drawn,
     has_start,
     load_start,
     nearest_start,
@@ -168,19 +168,42 @@ def train_style(
     return _fit(trainer, module, data, folder / f"{name}.ckpt", resume, export=export)
 
 
-def estimate_duration(recipe: Recipe | None = None) -> float:
-    """Estimate how long a training takes on this machine, from the start to the exported file, s.
+@dataclass(frozen=True)
+class Estimate:
+    """How long a training takes on this machine.
+
+    Attributes:
+        around: Time before the first step and after the last one, s.
+        step: Time of a step, s.
+        steps: Number of steps.
+    """
+
+    around: float
+    step: float
+    steps: int
+
+    @property
+    def seconds(self) -> float:
+        """The time from the start to the exported file, s."""
+        return self.around + self.steps * self.step
+
+
+def estimate_duration(recipe: Recipe | None = None, *, init: str | Path | None = None) -> Estimate:
+    """Estimate how long a training on one painting takes on this machine.
 
     A few steps are taken as in a training, on noise; the estimate itself takes about ten seconds on two cores.
 
     Args:
-        recipe: None takes that of ``fast``. The run is taken to start from the nearest shipped style if there is one.
+        recipe: None takes that of ``fast``.
+        init: As for :func:`train_style`.
 
     Raises:
+        InputError: As :func:`train_style`.
         WeightsError: The perceptual weights cannot be had.
     """
     device, recipe = find_device("auto", apple=True), recipe or Recipe()
-    recipe = _begun(recipe.from_trained() if has_start(recipe.network) else recipe, device, several=False, processes=1)
+    init = _settle_init(init, recipe, several=False)
+    recipe = _begun(recipe if init is None else recipe.from_trained(), device, several=False, processes=1)
     brief = replace(recipe, steps=ESTIMATE_STEPS)
     noise = torch.rand(1, 3, recipe.size, recipe.size, generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
@@ -195,8 +218,8 @@ def estimate_duration(recipe: Recipe | None = None) -> float:
         pace = _Pace()
         trainer = _trainer(module, data, Path(folder) / "noise", device, None, [pace], devices=1, nodes=1)
         trainer.fit(module, datamodule=data)
-    pictures = CALIBRATION_PHOTOS + NEARNESS_PHOTOS * count_starts(recipe.network)
-    return pictures * scored + (recipe.step_count + EXPORT_STEPS) * pace.seconds
+    drawn = CALIBRATION_PHOTOS + (count_drawn(recipe.network, NEARNESS_PHOTOS) if init == NEAREST else 0)
+    return Estimate(drawn * scored + EXPORT_STEPS * pace.seconds, pace.seconds, recipe.step_count)
 
 
 class _Pace(pl.Callback):

@@ -19,6 +19,8 @@ from fast_style.styles.catalog import Style, find_style, shipped_styles
 
 NEAREST = "nearest"
 SCRATCH = "scratch"
+# All styles are drawn on one photo, and so many of them on the others.
+FINALISTS = 4
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,13 @@ class Start:
 
 def has_start(network: str) -> bool:
     """Return whether a style of this network ships, to start from."""
-    return count_starts(network) > 0
+    return bool(_starts(network))
 
 
-def count_starts(network: str) -> int:
-    """Return how many styles of this network ship, to start from."""
-    return len(_starts(network))
+def count_drawn(network: str, photos: int) -> int:
+    """Return how many pictures :func:`nearest_start` draws."""
+    starts = len(_starts(network))
+    return starts + (photos - 1) * min(FINALISTS, starts)
 
 
 def load_start(init: str | Path, *, network: str) -> Start:
@@ -96,7 +99,8 @@ def nearest_start(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: st
 
     Args:
         loss: Loss of the painting, calibrated.
-        photos: What is drawn to tell, each (N, 3, H, W), RGB in [0, 1].
+        photos: What is drawn to tell, each (N, 3, H, W), RGB in [0, 1]. All styles are drawn on the first, the best
+            of them on the others.
         network: Styles of other networks do not count.
 
     Raises:
@@ -105,7 +109,10 @@ def nearest_start(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: st
     networks = {style.name: network_from_onnx(style.path) for style in _starts(network)}
     if not networks:
         raise InputError(f"no style of the network {network!r} ships, to start from", hint="Leave --init out.")
-    name = min(networks, key=_scores(loss, photos, networks).__getitem__)
+    scores = _scores(loss, photos[:1], networks)
+    best = sorted(networks, key=scores.__getitem__)[:FINALISTS]
+    further = _scores(loss, photos[1:], {name: networks[name] for name in best})
+    name = min(best, key=lambda name: scores[name] + further[name])
     return Start(name, networks[name], notes=(f"starting from {name}, the nearest style",))
 
 

@@ -12,6 +12,7 @@ import pytest
 from fast_style.cli import main
 from fast_style.extras import cpu_torch_hint, install_command
 from fast_style.model import core_count
+from fast_style.training import Estimate
 from tests.conftest import PHOTOS
 
 SPEED = {"width": 640, "height": 480, "live": 12.5, "file": 25.0}
@@ -21,7 +22,7 @@ SPEED = {"width": 640, "height": 480, "live": 12.5, "file": 25.0}
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure nothing: a frame takes what a test says, and a training 300 s."""
     monkeypatch.setattr("fast_style.cli.info._speeds", lambda styles: dict.fromkeys(styles, SPEED))
-    monkeypatch.setattr("fast_style.training.estimate_duration", lambda: 300.0)
+    monkeypatch.setattr("fast_style.training.estimate_duration", lambda: Estimate(50.0, 1.0, 250))
 
 
 def machine(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:

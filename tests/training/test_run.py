@@ -27,9 +27,17 @@ from fast_style.errors import CheckpointError, DeviceError, InputError, Training
 from fast_style.losses import Objective, PerceptualLoss, load_vgg
 from fast_style.networks import build_network
 from fast_style.styles.card import read_card
-from fast_style.training import Outcome, Recipe, estimate_duration, load_checkpoint, load_painting, train_style
+from fast_style.training import (
+    Estimate,
+    Outcome,
+    Recipe,
+    estimate_duration,
+    load_checkpoint,
+    load_painting,
+    train_style,
+)
 from fast_style.training import run as run_module
-from fast_style.training.start import count_starts
+from fast_style.training.start import SCRATCH, count_drawn
 from tests.conftest import PAINTING, random_state, write_photos
 
 SMALL = Recipe(
@@ -413,6 +421,8 @@ def test_an_estimate_adds_up_what_a_run_does(narrow_file: Path, monkeypatch: pyt
     # Whatever is timed takes a second.
     monkeypatch.setattr(run_module, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
     recipe = Recipe("tiny", size=48, vgg=str(narrow_file), precision="32")
-    scored = run_module.CALIBRATION_PHOTOS + run_module.NEARNESS_PHOTOS * count_starts("tiny")
-    assert estimate_duration(recipe) == scored + 250 + run_module.EXPORT_STEPS
-    assert estimate_duration(replace(recipe, steps=40)) == scored + 40 + run_module.EXPORT_STEPS
+    calibrated, drawn = run_module.CALIBRATION_PHOTOS, count_drawn("tiny", run_module.NEARNESS_PHOTOS)
+    assert estimate_duration(recipe) == Estimate(calibrated + drawn + run_module.EXPORT_STEPS, 1.0, 250)
+    assert estimate_duration(replace(recipe, steps=40)).seconds == calibrated + drawn + 40 + run_module.EXPORT_STEPS
+    scratch = estimate_duration(recipe, init=SCRATCH)
+    assert scratch == Estimate(calibrated + run_module.EXPORT_STEPS, 1.0, 1000)

@@ -19,7 +19,7 @@ from fast_style.images import Picture, load_image
 from fast_style.losses import Objective, PerceptualLoss, load_vgg
 from fast_style.styles.catalog import find_style, shipped_styles
 from fast_style.training import Recipe, paintings, train_style
-from fast_style.training.start import load_start, nearest_start, nearest_style_of
+from fast_style.training.start import FINALISTS, count_drawn, load_start, nearest_start, nearest_style_of
 from tests.conftest import PAINTING
 
 
@@ -61,6 +61,25 @@ def test_the_nearest_style_to_a_styles_own_picture_is_that_style(narrow_file: Pa
     loss = PerceptualLoss(load_vgg(str(narrow_file), objective), picture, objective)
     loss.calibrate([photo])
     assert nearest_start(loss, [photo], network="tiny").name == name
+
+
+def test_all_styles_are_drawn_on_the_first_photo_and_the_best_on_the_others(
+    narrow_file: Path, photo: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss = PerceptualLoss(load_vgg(str(narrow_file), Objective()), photo, Objective())
+    drawn: list[int] = []
+
+    def scores(loss: PerceptualLoss, photos: list[Tensor], networks: dict[str, object]) -> dict[str, float]:
+        drawn.append(len(photos) * len(networks))
+        # The first style is the best on the first photo alone, the second one on all of them.
+        worse = 9 if len(drawn) == 2 else 0
+        return {name: float(place or worse) for place, name in enumerate(networks)}
+
+    monkeypatch.setattr("fast_style.training.start._scores", scores)
+    names = [style.name for style in shipped_styles() if style.card["network"] == "tiny"]
+    assert nearest_start(loss, [photo] * 4, network="tiny").name == names[1]
+    assert drawn == [len(names), 3 * FINALISTS]
+    assert sum(drawn) == count_drawn("tiny", 4)
 
 
 def test_a_network_without_shipped_styles_has_no_nearest(narrow_file: Path, photo: Tensor) -> None:
