@@ -33,12 +33,13 @@ def studio(
         config: A TOML file with a recipe that all trainings begin with.
         open: Open the page in the browser.
     """
-    from fast_style.studio import default_folder, open_studio
+    from fast_style.studio import open_studio
+    from fast_style.styles.catalog import studio_folder
 
     for path in photos or []:
         if not path.is_dir():
             raise InputError(f"{path} is not a folder of photos")
-    opened = open_studio(folder or default_folder(), photos=photos or [], port=port, runtime=runtime, config=config)
+    opened = open_studio(folder or studio_folder(), photos=photos or [], port=port, runtime=runtime, config=config)
     print(opened.address, flush=True)
     if open:
         webbrowser.open(opened.address)

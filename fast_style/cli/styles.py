@@ -9,22 +9,22 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Column, Table
 
-from fast_style.styles.catalog import shipped_styles
+from fast_style.styles.catalog import find_style, own_paths, shipped_styles
 
 
 def styles(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """List the styles that come with fast-style.
+    """List the styles: those that were made in the studio, and those that come with fast-style.
 
     Args:
         json: Print the cards as JSON.
     """
-    shipped = shipped_styles()
+    listed = [*map(find_style, own_paths()), *shipped_styles()]
     if json:
-        print(json_module.dumps([{"name": style.name, "path": str(style.path), **style.card} for style in shipped]))
+        print(json_module.dumps([{"name": style.name, "path": str(style.path), **style.card} for style in listed]))
         return
     # In a narrow window the painting's title gives way: the style's name is what a user types.
     table = Table(Column("style", no_wrap=True), "painting", "artist", "year", "network", "size", box=None)
-    for style in shipped:
+    for style in listed:
         paintings = list(style.paintings.values())
         painting = paintings[0] if len(paintings) == 1 else {"title": ", ".join(style.styles)}
         table.add_row(

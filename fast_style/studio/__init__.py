@@ -1,7 +1,7 @@
 """The studio: a page on this machine in which styles are made, tried and kept."""
 
-from fast_style.studio.library import Library, default_folder
+from fast_style.studio.library import Library
 from fast_style.studio.runs import Trainings, Wish
 from fast_style.studio.server import Opened, open_studio
 
-__all__ = ["Library", "Opened", "Trainings", "Wish", "default_folder", "open_studio"]
+__all__ = ["Library", "Opened", "Trainings", "Wish", "open_studio"]

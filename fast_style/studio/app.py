@@ -11,6 +11,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from fast_style.extras import install_command
 from fast_style.images import load_image
 from fast_style.studio.library import Library, check_title, file_name
 from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
-from fast_style.studio.runs import PREPARATION_MINUTES, Trainings, Wish
+from fast_style.studio.runs import PHOTOS, Trainings, Wish
 from fast_style.studio.uploads import check_folder, keep_film, keep_picture, list_folder, receive
 from fast_style.web import write_page
 
@@ -68,6 +69,7 @@ def make_app(
         Route("/{name:str}", studio.static),
         Route("/api/state", studio.state),
         Route("/api/folders", studio.folders),
+        Route("/api/pace", studio.pace),
         Route("/api/paintings", studio.add_painting, methods=["POST"]),
         Route("/api/tries", studio.add_try, methods=["POST"]),
         Route("/api/uploads/{kind:str}/{name:str}", studio.preview_upload),
@@ -181,9 +183,6 @@ class _Studio:
             return {
                 "styles": [entry.as_dict() for entry in self._library.styles()],
                 "runs": self._trainings.unfinished(),
-                "pace": self._trainings.pace(),
-                "measured": [*self._trainings.measured_pace()],
-                "preparation": PREPARATION_MINUTES,
                 "trains": find_spec("torch") is not None,
                 "install": install_command("studio"),
             }
@@ -193,6 +192,11 @@ class _Studio:
     async def folders(self, request: Request) -> Response:
         asked = request.query_params.get("path", "")
         return JSONResponse(await run_in_threadpool(list_folder, self._roots, asked))
+
+    async def pace(self, request: Request) -> Response:
+        asked = dict(request.query_params)
+        network, start = _text(asked, "network", "fast"), _text(asked, "start", "nearest")
+        return JSONResponse(asdict(await run_in_threadpool(self._trainings.pace, network, start)))
 
     async def add_painting(self, request: Request) -> Response:
         return await self._add_picture(request, "paintings", "painting")
@@ -224,9 +228,11 @@ class _Studio:
             **{name: _text(asked, name, "").strip() for name in ("artist", "year", "license")},
         )
         painting = self._library.upload("paintings", _text(asked, "painting", ""))
-        photos = check_folder(self._roots, _text(asked, "folder", ""))
-        if (await run_in_threadpool(list_folder, [photos], ""))["photos"] == 0:
-            raise InputError("there are no photos in that folder", hint="Choose one with JPEG, PNG or WebP pictures.")
+        photos = PHOTOS
+        if folder := _text(asked, "folder", ""):
+            photos = check_folder(self._roots, folder)
+            if (await run_in_threadpool(list_folder, [photos], ""))["photos"] == 0:
+                raise InputError("there are no photos in it", hint="Choose a folder with JPEG, PNG or WebP pictures.")
         return JSONResponse({"name": await run_in_threadpool(self._trainings.start, wish, painting, photos)}, 201)
 
     async def wish(self, request: Request) -> Response:
@@ -316,6 +322,9 @@ class _Studio:
     async def export(self, request: Request) -> Response:
         entry, kind = self._library.style(request.path_params["name"]), request.path_params["kind"]
         name = file_name(entry.title) if entry.own else entry.name
+        if kind == "app":
+            archive = await run_in_threadpool(self._app_of, entry.path, name)
+            return FileResponse(archive, filename=f"{name}-app.zip", background=BackgroundTask(archive.unlink))
         if kind == "page":
             archive = await run_in_threadpool(self._page_of, entry.path, name)
             return FileResponse(archive, filename=f"{name}-page.zip", background=BackgroundTask(archive.unlink))
@@ -330,6 +339,17 @@ class _Studio:
         tries = self._library.place("tries")
         with tempfile.TemporaryDirectory(prefix=".page-", dir=tries) as temporary:
             write_page([style], Path(temporary) / name, runtime=self._runtime)
+            return Path(shutil.make_archive(str(tries / secrets.token_hex(16)), "zip", temporary, name))
+
+    def _app_of(self, style: Path, name: str) -> Path:
+        """Pack what an app needs: a style file that takes and gives pixels and paints in passes, and how to call it."""
+        tries = self._library.place("tries")
+        with tempfile.TemporaryDirectory(prefix=".app-", dir=tries) as temporary:
+            folder = Path(temporary) / name
+            folder.mkdir()
+            self._trainings.export_for_app(style, folder / f"{name}.onnx")
+            text = (_STATIC / "app.txt").read_text(encoding="utf-8")
+            (folder / "README.txt").write_text(text.replace("STYLE", name), encoding="utf-8")
             return Path(shutil.make_archive(str(tries / secrets.token_hex(16)), "zip", temporary, name))
 
     async def _receive(self, request: Request, place: str, kind: str) -> Path:
@@ -363,7 +383,12 @@ def _text(asked: dict[str, Any], name: str, default: str) -> str:
 def _choice(asked: dict[str, Any]) -> Choice:
     """Read what is chosen of a file."""
     passes = int(_number(asked, "passes", 0)) or None
-    return Choice(_text(asked, "part", "") or None, _number(asked, "strength", 1.0), passes)
+    first, second, share = _text(asked, "part", ""), _text(asked, "other", ""), _number(asked, "share", 0.5)
+    if not 0 <= share <= 1:
+        raise InputError(f"share is {share:g}; expected 0 to 1")
+    weights = {first: 1 - share, second: share} if second and second != first else {first: 1.0}
+    chosen = {name: weight for name, weight in weights.items() if name and weight}
+    return Choice(chosen, _number(asked, "strength", 1.0), passes)
 
 
 def _number(asked: dict[str, Any], name: str, default: float) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import re
 import secrets
 import shutil
@@ -19,7 +18,7 @@ from fast_style.errors import FileError, InputError, StyleNotFoundError
 from fast_style.files import check_format, replacing
 from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
 from fast_style.styles.card import read_card
-from fast_style.styles.catalog import shipped_styles
+from fast_style.styles.catalog import own_paths, shipped_styles
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LONGEST_NAME = 40
@@ -67,6 +66,8 @@ class Entry:
             "date": self.card.get("date", ""),
             "styles": self.card.get("styles", []),
             "learned_strength": self.card.get("recipe", self.card.get("imitation", {})).get("learn_strength", False),
+            # What the command line calls it.
+            "call": self.name if not self.own or self.path in own_paths().values() else str(self.path),
             "adapter": self.own and self.path.with_suffix(ADAPTER_SUFFIX).is_file(),
         }
 
@@ -241,16 +242,10 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         partial.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
 
 
-def default_folder() -> Path:
-    """The studio's folder in the user's data directory (XDG Base Directory Specification)."""
-    given = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(given) if given.startswith("/") else Path.home() / ".local" / "share") / "fast-style" / "studio"
-
-
 def _shipped_title(name: str, card: dict[str, Any]) -> str:
     """The painting's title; of several networks that ship with one painting, with the network's name."""
     paintings = [*card.get("paintings", {}).values()]
     if len(paintings) > 1:
-        return f"{len(paintings)} styles in one file"
+        return f"{len(paintings)} styles, to be mixed"
     title = (paintings[0].get("title") if paintings else "") or name.replace("-", " ")
     return f"{title} · {card['network']}" if name.endswith(("-tiny", "-fine")) else str(title)

@@ -8,6 +8,7 @@ import io
 import logging
 import secrets
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,12 @@ class Choice:
     """What is chosen of a file, and how it paints.
 
     Attributes:
-        style: One of the styles in it, or None for a file of one, or the first.
+        styles: Weights of the styles in it by name; none leaves it to the file.
         strength: 0.25 to 4, for files that have learned it.
         passes: Number of passes, from coarse to fine; None takes the style's for the picture's size.
     """
 
-    style: str | None = None
+    styles: Mapping[str, float] = field(default_factory=dict)
     strength: float = 1.0
     passes: int | None = None
 
@@ -46,9 +47,9 @@ class Choice:
         Raises:
             InputError: The file holds no such style, or its styles learned no such strength.
         """
-        if (self.style, self.strength) == (None, 1.0):
+        if not self.styles and self.strength == 1.0:
             return stylizer
-        return stylizer.mixed(None if self.style is None else {self.style: 1.0}, self.strength)
+        return stylizer.mixed(self.styles or None, self.strength)
 
 
 DEFAULT = Choice()

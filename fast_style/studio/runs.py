@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
+import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,25 +20,24 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, StudioError
-from fast_style.model import core_count
 from fast_style.studio import supervisor
 from fast_style.studio.library import FORMAT, Library, read_run, write_json
 from fast_style.styles.catalog import find_style, shipped_styles
 
-# Steps a minute on two cores with AVX2: what is expected until a training on this machine has told. Nothing was
-# measured for tiny and johnson; nearly all of a step is the perceptual network's, whichever it is.
-FIRST_PACE = {"fast": 41.0, "tiny": 45.0, "fine": 28.0, "johnson": 30.0}
-# Until the first step: the perceptual network is loaded, and the nearest style is found.
-PREPARATION_MINUTES = 1.25
-NETWORKS = tuple(FIRST_PACE)
+NETWORKS = ("fast", "fine", "tiny", "johnson")
+# A photo of each kind for trainings without photos of one's own; what they are is said in the folder.
+PHOTOS = Path(__file__).parent / "photos"
 PROGRAM = (sys.executable, "-m", "fast_style")
 _LEAST_STEPS, _MOST_STEPS = 10, 100_000
 _LONGEST_MINUTES = 24 * 60
 _PREVIEWS = 24
+_ESTIMATE = re.compile(r"([\d.]+) s before and after the steps, ([\d.]+) s for each")
+_LONGEST_SECONDS = 300
 # Between two previews and checkpoints: some minutes' work of fast.
 _MOST_STEPS_UNSEEN = 200
 _SHOWN_ROWS = 200
 _TRIES = 5
+_log = logging.getLogger(__name__)
 _CAPTIONS = ("title", "artist", "year", "license")
 
 
@@ -84,6 +85,23 @@ class Wish:
                 raise InputError(f"the {name} is one line of up to 120 letters")
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast this machine trains.
+
+    Attributes:
+        around: Time before the first step and after the last one, s.
+        step: Time of a step, s.
+    """
+
+    around: float
+    step: float
+
+    def steps(self, minutes: float) -> int:
+        """The number of steps of a training that takes so long."""
+        return min(_MOST_STEPS, max(_LEAST_STEPS, round((60 * minutes - self.around) / self.step)))
+
+
 class Trainings:
     """Starts, pauses and watches trainings.
 
@@ -96,6 +114,8 @@ class Trainings:
     def __init__(self, library: Library, *, program: Sequence[str] = PROGRAM, config: Path | None = None) -> None:
         self.library, self._program, self._config = library, program, config
         self._lock, self._turn = library.folder / "training.lock", threading.Lock()
+        self._paces: dict[tuple[str, str], Pace] = {}
+        self._measuring = threading.Lock()
 
     def start(self, wish: Wish, painting: Path, photos: Path) -> str:
         """Start a training and return the name of its style.
@@ -106,9 +126,10 @@ class Trainings:
         """
         if wish.start not in {"nearest", "scratch"}:  # an adapter fits the network that it was made for
             wish = replace(wish, network=find_style(wish.start).card.get("network", wish.network))
-        steps = wish.steps or self._steps(wish)
+        steps = wish.steps or self.pace(wish.network, wish.start).steps(wish.minutes)
         run: dict[str, Any] = {"format": FORMAT, "title": wish.title, "network": wish.network, "steps": steps}
-        run |= {"asked": self._asked(wish, steps), "painting": f"painting{painting.suffix}", "photos": str(photos)}
+        run |= {"asked": [*self._asked(wish), "--steps", str(steps)]}
+        run |= {"painting": f"painting{painting.suffix}", "photos": str(photos)}
         with self._locked() as lock:
             folder = self.library.new_run(wish.title)
             try:
@@ -195,7 +216,9 @@ class Trainings:
                 error, hint = "The training was cut off.", "Go on: it begins at the last checkpoint."
         else:
             state = "failed"
-            error, hint = _last_error(folder / "log.txt")
+            error, hint = _last_error(_lines(folder / "log.txt"))
+            hint = hint or ("Mend that, then go on." if error else f"Go on to try again. See {folder / 'log.txt'}.")
+            error = error or "The training ended unexpectedly."
         return {
             "name": folder.name,
             "title": run["title"],
@@ -227,25 +250,51 @@ class Trainings:
         except (TypeError, ValueError):  # a row that is being written
             return {}
 
-    def pace(self) -> dict[str, float]:
-        """Steps a minute of each network: as last seen on this machine, else a guess for as many cores."""
-        return {name: pace * min(core_count(), 8) / 2 for name, pace in FIRST_PACE.items()} | self.measured_pace()
+    def pace(self, network: str, start: str) -> Pace:
+        """Measure how fast this machine trains, once for each network and start.
 
-    def measured_pace(self) -> dict[str, float]:
-        """Steps a minute of each network that was trained on this machine, as last seen."""
-        found = {}
-        for folder in sorted(self.library.runs(), key=lambda folder: folder.stat().st_mtime):
-            if seconds := _seconds_per_step(_read(folder / "process.json")):
-                found[read_run(folder)["network"]] = 60 / seconds
-        return found
+        Raises:
+            InputError: There is no such network or start.
+            StudioError: It cannot train, or is training.
+        """
+        wish = Wish("", network=network, start=start)
+        with self._measuring:
+            if (network, start) not in self._paces:
+                if self._running() is not None:
+                    raise StudioError("a training is running, and there is one at a time", hint="Pause or stop it.")
+                self._paces[network, start] = self._measure(wish)
+            return self._paces[network, start]
 
-    def _steps(self, wish: Wish) -> int:
-        steps = round((wish.minutes - PREPARATION_MINUTES) * self.pace()[wish.network])
-        return min(_MOST_STEPS, max(_LEAST_STEPS, steps))
+    def _measure(self, wish: Wish) -> Pace:
+        # Nothing is read of the painting and the photos, and nothing is written.
+        done = self._run("train", "painting", "photos", "-o", "out", "--estimate", *self._asked(wish))
+        found = _ESTIMATE.search(done.stdout)
+        if found is None:
+            raise _failure(done)
+        return Pace(float(found[1]), float(found[2]))
 
-    def _asked(self, wish: Wish, steps: int) -> list[str]:
-        """The options of ``fast-style train``."""
-        asked = ["--network", wish.network, "--steps", str(steps), "--strength", f"{wish.strength:g}"]
+    def export_for_app(self, style: Path, target: Path) -> None:
+        """Write a style file that takes and gives pixels and paints in three passes, as for pictures of 640 px.
+
+        Raises:
+            StudioError: It cannot be exported.
+        """
+        done = self._run("export", str(style), "--io", "uint8", "--passes", "3", "-o", str(target))
+        if done.returncode:
+            raise _failure(done)
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb that takes seconds."""
+        try:
+            return subprocess.run(
+                [*self._program, *arguments], capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise StudioError(f"fast-style {arguments[0]} took too long", hint="Try again.") from error
+
+    def _asked(self, wish: Wish) -> list[str]:
+        """The options of ``fast-style train`` but for the number of steps."""
+        asked = ["--network", wish.network, "--strength", f"{wish.strength:g}"]
         if wish.start == "scratch":
             asked += ["--init", "scratch"]
         elif wish.start != "nearest":
@@ -332,13 +381,21 @@ def _seconds_left(process: dict[str, Any], steps: int) -> float | None:
     return float(max(0.0, (steps - step) * pace - (time.time() - when)))
 
 
-def _last_error(log: Path) -> tuple[str, str]:
-    """What a training said in our own words when it failed; a traceback stays in the file."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
+def _last_error(lines: Sequence[str]) -> tuple[str | None, str | None]:
+    """What a training said in our own words when it failed, and the hint; a traceback is not for the page."""
     said = {key: [line[len(key) + 2 :] for line in lines if line.startswith(f"{key}: ")] for key in ("error", "hint")}
-    if said["error"]:
-        return said["error"][-1], (said["hint"] or ["Mend that, then go on."])[-1]
-    return "The training ended unexpectedly.", f"Go on to try again. {log} has the details."
+    return (said["error"] or [None])[-1], (said["hint"] or [None])[-1]
+
+
+def _failure(done: subprocess.CompletedProcess[str]) -> StudioError:
+    error, hint = _last_error(done.stderr.splitlines())
+    if error is None:
+        _log.error("%s failed: %s", done.args, done.stderr)
+    return StudioError(error or "something went wrong", hint=hint or "Try again. The terminal has the details.")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,20 @@ def shipped_paths() -> dict[str, Path]:
     return dict(sorted((path.stem, path) for place in _PLACES for path in place.glob("*.onnx")))
 
 
+def studio_folder() -> Path:
+    """The studio's folder in the user's data directory (XDG Base Directory Specification)."""
+    given = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(given) if given.startswith("/") else Path.home() / ".local" / "share") / "fast-style" / "studio"
+
+
+def own_paths() -> dict[str, Path]:
+    """Find the ONNX files of the styles that were made in the studio, sorted by name."""
+    found = sorted(studio_folder().resolve().glob("styles/*/*.onnx"))
+    return {path.stem: path for path in found if path.stem == path.parent.name}
+
+
 def find_style(style: str | Path) -> Style:
-    """Resolve a shipped name, a path, or ``hf:OWNER/NAME`` on the Hugging Face hub.
+    """Resolve a shipped name, a path, one of the studio's names, or ``hf:OWNER/NAME`` on the Hugging Face hub.
 
     Raises:
         StyleNotFoundError: There is neither; the message suggests the nearest name.
@@ -60,11 +73,13 @@ def find_style(style: str | Path) -> Style:
     """
     shipped = shipped_paths()
     path = pull_style(str(style)) if is_hub_name(str(style)) else shipped.get(str(style), Path(style))
+    own = {} if path.is_file() else own_paths()
+    path = own.get(str(style), path)
     if path.is_file():
         return Style(path.stem, path, read_card(path))
-    guess = did_you_mean(str(style), shipped, cutoff=0.6)
+    guess = did_you_mean(str(style), [*shipped, *own], cutoff=0.6)
     what = "is a folder, not an ONNX file" if path.is_dir() else "is neither a shipped style nor a file"
     raise StyleNotFoundError(
         f"{str(style)!r} {what}{guess}",
-        hint=f"Shipped styles: {', '.join(shipped) or 'none'}. Train your own with 'fast-style train'.",
+        hint=f"Styles: {', '.join([*own, *shipped]) or 'none'}. Train your own with 'fast-style train'.",
     )

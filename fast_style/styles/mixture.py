@@ -11,7 +11,7 @@ from typing import Any
 from fast_style.errors import InputError, ModelError
 from fast_style.model import STRONGEST, WEAKEST, Set, base_checksum, choose_styles, give_styles, read_checked, read_sets
 from fast_style.styles.adapter import SUFFIX, load_adapter
-from fast_style.styles.catalog import Style, find_style, shipped_paths, shipped_styles
+from fast_style.styles.catalog import Style, find_style, own_paths, shipped_paths, shipped_styles
 from fast_style.styles.hub import is_hub_name
 
 
@@ -59,7 +59,7 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
     if not WEAKEST <= strength <= STRONGEST:
         raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
     whole = str(text)
-    if Path(text).is_file() or is_hub_name(whole) or whole in shipped_paths():
+    if Path(text).is_file() or is_hub_name(whole) or whole in shipped_paths() or whole in own_paths():
         style = find_style(text)
         holder = _holder(whole) if strength != 1.0 and len(style.styles) < 2 else None
         return Choice(style, None, {}) if holder is None else Choice(holder, None, {whole: 1.0})

@@ -19,11 +19,12 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.errors import FileError, StudioError
-from fast_style.model import core_count
 from fast_style.studio import Library, Trainings, uploads
 from fast_style.studio.library import file_name, read_run
-from fast_style.studio.runs import FIRST_PACE, PREPARATION_MINUTES
+from fast_style.studio.runs import PHOTOS as OUR_PHOTOS
+from fast_style.studio.runs import PROGRAM
 from fast_style.studio.server import listen
+from fast_style.styles.catalog import find_style
 from tests.conftest import PHOTOS
 from tests.studio.conftest import Client, picture, wait_for
 
@@ -351,25 +352,67 @@ def test_what_a_training_cannot_be_asked_for_is_refused(client: Client) -> None:
 
 def test_an_adapter_is_trained_on_the_network_of_its_style(client: Client, library: Library) -> None:
     client.wait(begin(client, start="udnie-fine"), "done")
-    asked = read_run(library.run("my-wave"))["asked"]
-    assert asked[: asked.index("--title=My Wave")] == [
-        *("--network", "fine", "--steps", "60", "--strength", "1"),
-        *("--adapter-of", "udnie-fine"),
+    expected = ["--network", "fine", "--strength", "1", "--adapter-of", "udnie-fine"]
+    assert read_run(library.run("my-wave"))["asked"] == [*expected, "--title=My Wave", "--steps", "60"]
+
+
+def test_the_pace_of_this_machine_is_measured_once_for_each_network_and_start(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ESTIMATES", str(tmp_path / "estimates"))
+    for _ in range(2):
+        assert client.get("/api/pace?network=tiny&start=nearest") == {"around": 20.0, "step": 0.5}
+    client.get("/api/pace?network=tiny&start=scratch")
+    client.get("/api/pace?network=fine&start=udnie-fine")
+    asked = [line.split("--estimate ")[1] for line in (tmp_path / "estimates").read_text().splitlines()]
+    assert asked == [
+        "--network tiny --strength 1",
+        "--network tiny --strength 1 --init scratch",
+        "--network fine --strength 1 --adapter-of udnie-fine",
     ]
+    assert "network is 'huge'" in client.refused("GET", "/api/pace?network=huge")[1].lower()
 
 
-def test_the_pace_of_this_machine_is_learned_from_a_training(client: Client, trainings: Trainings) -> None:
-    guess = trainings.pace()["tiny"]
-    assert client.get("/api/state")["measured"] == []
-    client.wait(begin(client, steps=200), "done")
-    assert trainings.pace()["tiny"] > 10 * guess
-    assert client.get("/api/state")["measured"] == ["tiny"]
+def test_the_pace_is_not_measured_beside_a_training(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOMENT", "0.3")
+    begin(client, steps=10_000)
+    assert client.refused("GET", "/api/pace?network=tiny") == (409, "A training is running, and there is one at a time")
 
 
-def test_the_time_that_preparing_takes_is_not_spent_on_steps(client: Client, library: Library) -> None:
+def test_a_machine_that_cannot_be_measured_says_why(client: Client, trainings: Trainings, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import sys; sys.exit('error: the weights cannot be had\\nhint: Go online.')")
+    trainings._program = [sys.executable, str(program)]
+    assert client.refused("GET", "/api/pace") == (409, "The weights cannot be had")
+
+
+def test_the_number_of_steps_follows_from_the_time_and_the_pace(client: Client, library: Library) -> None:
     client.wait(begin(client, steps=None, minutes=2), "done")
-    pace = FIRST_PACE["tiny"] * min(core_count(), 8) / 2
-    assert read_run(library.run("my-wave"))["steps"] == round((2 - PREPARATION_MINUTES) * pace)
+    assert read_run(library.run("my-wave"))["steps"] == (2 * 60 - 20) / 0.5
+
+
+def test_the_estimate_of_the_command_is_what_the_studio_reads(
+    library: Library, narrow_file: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'size = 64\nbatch = 1\nvgg = "{narrow_file}"\n')
+    pace = Trainings(library, config=recipe).pace("tiny", "nearest")
+    assert pace.around > 0
+    assert pace.step > 0
+
+
+def test_photos_come_with_it_and_each_has_its_license(client: Client, library: Library) -> None:
+    client.wait(begin(client, folder=""), "done")
+    assert read_run(library.run("my-wave"))["photos"] == str(OUR_PHOTOS)
+    photos = sorted(OUR_PHOTOS.glob("*.webp"))
+    assert len(photos) >= 30
+    assert sum(path.stat().st_size for path in photos) < 1e6
+    for path in photos:
+        with Image.open(path) as photo:
+            assert min(photo.size) == 400
+            photo.load()
+    table = (OUR_PHOTOS / "README.md").read_text().splitlines()
+    assert {row.split("|")[3].strip() for row in table[6:]} == {"public domain", "CC0 1.0"}
 
 
 # ---- the library ----
@@ -420,6 +463,29 @@ def test_the_page_folder_of_a_style_is_downloaded(client: Client, library: Libra
     wait_for(lambda: not list(library.place("tries").iterdir()))
 
 
+def test_what_an_app_needs_is_downloaded_and_runs_as_its_text_says(client: Client, library: Library) -> None:
+    answer = client.ask("GET", "/api/styles/great-wave-tiny/export/app")
+    assert 'filename="great-wave-tiny-app.zip"' in answer.headers["content-disposition"]
+    archive = zipfile.ZipFile(io.BytesIO(answer.body))
+    assert {"great-wave-tiny/great-wave-tiny.onnx", "great-wave-tiny/README.txt"} <= set(archive.namelist())
+    wait_for(lambda: not list(library.place("tries").iterdir()))
+
+
+def test_the_text_for_an_app_is_true(
+    library: Library, trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings._program = PROGRAM
+    trainings.export_for_app(find_style("great-wave-tiny").path, tmp_path / "wave.onnx")
+    Image.open(PHOTOS["chelsea"]).convert("RGB").resize((96, 64)).save(tmp_path / "photo.jpg")
+    text = (STATIC / "app.txt").read_text(encoding="utf-8").replace("STYLE", "wave")
+    code = "\n".join(line.strip() for line in text.splitlines() if line.startswith("    ") and '  "' not in line)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "app.txt", "exec"), {})
+    expected = Stylizer("great-wave-tiny")(tmp_path / "photo.jpg", passes=3)
+    found = np.asarray(Image.open(tmp_path / "picture.png")).astype(int)
+    assert np.abs(found - np.asarray(expected)).mean() < 4  # of drafts that are not rounded
+
+
 # ---- trying ----
 
 
@@ -468,6 +534,18 @@ def test_one_of_several_styles_is_painted_at_a_strength(client: Client, library:
     assert "no style 'nobody'" in client.refused("GET", f"/api/styles/ten/{path}&part=nobody")[1]
     assert "learned no strength" in client.refused("GET", f"/api/styles/great-wave-tiny/{path}&strength=2")[1]
     assert "no style 'udnie'" in client.refused("POST", "/api/styles/great-wave-tiny/frame?part=udnie", picture())[1]
+
+
+def test_two_styles_of_a_file_are_mixed(client: Client, library: Library) -> None:
+    photo = client.post("/api/tries?name=noise.png", picture(96, 64, "PNG"))
+    path = f"/api/styles/ten/paint?photo={photo['id']}&part=udnie&other=starry-night"
+    for share in (0.0, 0.3, 1.0):
+        weights = {name: weight for name, weight in (("udnie", 1 - share), ("starry-night", share)) if weight}
+        expected = Stylizer("ten")(library.place("tries") / photo["id"], styles=weights)
+        painted = np.asarray(Image.open(io.BytesIO(client.get(f"{path}&share={share}")))).astype(int)
+        assert np.abs(painted - np.asarray(expected)).mean() < 6  # JPEG's
+    assert "share is 2" in client.refused("GET", f"{path}&share=2")[1].lower()
+    assert "no style 'nobody'" in client.refused("GET", f"{path}&other=nobody")[1]
 
 
 def test_cards_show_a_landscape_and_then_the_users_own_photo(client: Client) -> None:

@@ -7,13 +7,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import ModelError
+from fast_style.errors import ModelError, StyleNotFoundError
 from fast_style.styles.card import read_card
-from fast_style.styles.catalog import find_style, shipped_styles
+from fast_style.styles.catalog import find_style, shipped_styles, studio_folder
 
 
 @pytest.fixture
@@ -63,3 +64,19 @@ def test_opening_a_shipped_style_reads_only_its_card(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("fast_style.styles.catalog.read_card", noted)
     Stylizer("starry-night", threads=1)
     assert read == ["starry-night"]
+
+
+def test_a_style_of_the_studio_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folder = studio_folder() / "styles" / "harbour"
+    folder.mkdir(parents=True)
+    (folder / "harbour.onnx").write_bytes(find_style("great-wave-tiny").path.read_bytes())
+    photo = np.random.default_rng(0).integers(0, 255, (32, 48, 3), np.uint8)
+    expected = np.asarray(Stylizer("great-wave-tiny")(photo))
+    assert (np.asarray(Stylizer("harbour")(photo)) == expected).all()
+    assert main(["styles"]) == 0
+    assert "harbour" in capsys.readouterr().out
+    with pytest.raises(StyleNotFoundError, match="did you mean 'harbour'"):
+        find_style("harbor")

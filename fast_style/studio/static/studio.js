@@ -4,14 +4,16 @@ const $ = (id) => document.getElementById(id);
 const POLL = 1500; // ms
 const FRAME_WIDTH = 480; // of the camera's frames, px
 const SHOWN_SIZE = 1280; // long side of a photo that is tried, px; the download has its own size
+const LIVE_SIZE = 640; // while a slider moves, px
 const TERMS = { total: "All together", content: "Photo lost", style: "Painting met", tv: "Noise", color: "Colors", places: "Places unlike the painting", self_similarity: "Likeness lost", tone: "Light and dark", border: "Border", steady: "Flicker", kept: "Photo kept" };
 const STATES = { preparing: "Starting", training: "Learning", pausing: "Finishing the step, then it pauses", finishing: "Writing the style", paused: "Paused", failed: "Stopped by an error", done: "Ready" };
-const EXPORTS = { onnx: "ONNX file", card: "Card", adapter: "Adapter", page: "Web page" };
+const EXPORTS = { onnx: "ONNX file", app: "For an app (zip)", page: "Web page (zip)", card: "Card", adapter: "Adapter" };
 
-let state = { styles: [], runs: [], pace: {}, measured: [], preparation: 0, trains: true, install: "" };
+let state = { styles: [], runs: [], trains: true, install: "" };
 let shown = null; // the name of the training that is looked at
 let making = false; // the form is asked for beside a training that rests
-let painting = null, photos = null; // what the form holds
+let painting = null, photos = null; // what the form holds: an upload, and a folder of one's own
+const paces = {}; // how fast this machine trains, by network and start; null while that is measured
 let tried = null; // {kind: "photo", id, preview, name} or {kind: "film", id}
 let camera = null; // its stream
 let live = true; // the newest preview is shown
@@ -161,10 +163,10 @@ function confirmed(title, text, yes, value) {
 // ---- views ----
 
 function route() {
-  const view = ["make", "try", "library"].includes(location.hash.slice(1)) ? location.hash.slice(1) : "make";
+  const asked = location.hash.slice(2), view = ["make", "try", "library"].includes(asked) ? asked : "make";
   for (const name of ["make", "try", "library"]) $(name).hidden = name !== view;
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.hash === `#${view}`) link.setAttribute("aria-current", "page");
+    if (link.hash === `#/${view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   if (view !== "try") stopCamera();
@@ -206,7 +208,7 @@ function show() {
   showOthers(running);
   $("start-training").disabled = !state.trains;
   $("new").hidden = Boolean(running || (shown && !making));
-  showPace();
+  if (!$("new").hidden) showPace();
   showStyles();
 }
 
@@ -243,6 +245,7 @@ function showRun(run, done) {
     source("preview", cardOf(done));
     const facts = [done.skipped ? `${done.skipped} photos could not be read and were left out.` : "", done.cut ? "A frame around the painting was cut off." : ""];
     put("run-explain", facts.join(" ").trim());
+    put("run-name", `In a terminal: fast-style stylize photo.jpg --style ${done.call}`);
     if ($("run-exports").dataset.style !== done.name) {
       $("run-exports").dataset.style = done.name;
       $("run-exports").replaceChildren(...exportsOf(done));
@@ -262,8 +265,9 @@ function showPreviews(run) {
   if (live) $("scrub").value = last;
   const name = run.previews[Math.min($("scrub").value, last)];
   const steps = Number(/\d+/.exec(name)[0]);
-  put("scrub-label", `After ${steps} steps`);
-  $("preview").alt = `Photos beside their pictures after ${steps} steps`;
+  const when = steps ? `After ${steps} steps` : "Before the first step";
+  put("scrub-label", when);
+  $("preview").alt = `Photos beside their pictures, ${when.toLowerCase()}`;
   source("preview", `/api/runs/${run.name}/previews/${name}`);
 }
 
@@ -316,15 +320,31 @@ function network() {
   return document.querySelector("[name=network]:checked").value;
 }
 
+const startOf = () => `network=${network()}&start=${encodeURIComponent($("start").value)}`;
+
+/** Have this machine measured for what is chosen, once. */
+async function measure() {
+  const key = startOf();
+  if (!state.trains || key in paces) return;
+  paces[key] = null;
+  try {
+    paces[key] = await read(`/api/pace?${key}`);
+  } catch (error) {
+    delete paces[key];
+    return put("minutes-note", `${error.message} ${error.hint ?? ""}`);
+  }
+  showPace();
+}
+
 function showPace() {
   if (!state.trains) return put("minutes-note", `Training needs libraries that are not installed: ${state.install}.`);
-  const pace = state.pace[network()];
-  if (!pace) return;
-  const own = Number($("steps").value);
-  const steps = Math.max(10, Math.round(($("minutes").value - state.preparation) * pace));
-  const guess = state.measured.includes(network()) ? "" : ": a guess, until this machine has trained once";
-  put("minutes-note", own ? `${own} steps, about ${duration((own / pace + state.preparation) * 60)}.` : `About ${steps} steps${guess}.`);
-  showStrength("strength");
+  measure();
+  const pace = paces[startOf()];
+  if (!pace) return put("minutes-note", "Measuring how fast this machine learns …");
+  const own = Number($("steps").value), seconds = 60 * $("minutes").value;
+  const steps = own || Math.max(10, Math.round((seconds - pace.around) / pace.step));
+  const takes = pace.around + steps * pace.step;
+  put("minutes-note", own || takes > 1.1 * seconds ? `${steps} steps, about ${duration(takes)} on this machine.` : `About ${steps} steps on this machine.`);
 }
 
 function showStrength(slider) {
@@ -333,13 +353,43 @@ function showStrength(slider) {
   $(slider).setAttribute("aria-valuetext", strength);
 }
 
-async function takePainting(file) {
-  painting = await send(`/api/paintings?name=${encodeURIComponent(file.name)}`, file);
+async function takePainting(file, name = file.name) {
+  painting = await send(`/api/paintings?name=${encodeURIComponent(name)}`, file);
   $("painting-picture").src = `/api/uploads/paintings/${painting.preview}`;
-  $("painting-picture").alt = `The painting ${file.name}`;
+  $("painting-picture").alt = `The painting ${name}`;
   $("painting-picture").hidden = false;
-  if (!$("title").value) $("title").value = file.name.replace(/\.[^.]*$/, "").replaceAll(/[-_]+/g, " ").trim();
-  say(`The painting ${file.name} is here, ${painting.width} by ${painting.height} pixels`);
+  if (!$("title").value && name === file.name) $("title").value = name.replace(/\.[^.]*$/, "").replaceAll(/[-_]+/g, " ").trim();
+  say(`The painting ${name} is here, ${painting.width} by ${painting.height} pixels`);
+}
+
+async function openCamera(wished) {
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video: wished });
+  } catch {
+    throw new Refused("The camera cannot be used.", "Plug one in, close other programs that use it, and allow it for this page.");
+  }
+}
+
+async function openShoot() {
+  const stream = await openCamera({ width: { ideal: 1920 }, facingMode: "environment" });
+  $("shoot").addEventListener("close", () => stream.getTracks().forEach((track) => track.stop()), { once: true });
+  $("shoot-video").srcObject = stream;
+  $("shoot").showModal();
+  await $("shoot-video").play();
+}
+
+async function shoot() {
+  const video = $("shoot-video"), canvas = el("canvas", { width: video.videoWidth, height: video.videoHeight });
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  const jpeg = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.95));
+  $("shoot").close();
+  await takePainting(jpeg, "from the camera");
+}
+
+const ownPhotos = () => document.querySelector("[name=photos]:checked").value === "folder";
+
+function showPhotos() {
+  $("choose-folder").hidden = $("photos-chosen").hidden = !ownPhotos();
 }
 
 function takePhotos(where, count, name) {
@@ -362,9 +412,9 @@ async function openFolder(path) {
 }
 
 async function start() {
-  const missing = [[painting, "a painting"], [photos, "photos to learn on"], [$("title").value.trim(), "a title"]].filter(([there]) => !there).map(([, what]) => what);
+  const missing = [[painting, "a painting"], [photos || !ownPhotos(), "a folder of photos"], [$("title").value.trim(), "a title"]].filter(([there]) => !there).map(([, what]) => what);
   if (missing.length) throw new Refused(`Choose ${missing.join(" and ")} first.`);
-  const asked = { painting: painting.id, ...photos, title: $("title").value, network: network(), minutes: Number($("minutes").value), strength: strengthOf($("strength").value), start: $("start").value, keep_frame: $("keep-frame").checked };
+  const asked = { painting: painting.id, ...(ownPhotos() ? photos : {}), title: $("title").value, network: network(), minutes: Number($("minutes").value), strength: strengthOf($("strength").value), start: $("start").value, keep_frame: $("keep-frame").checked };
   for (const name of ["artist", "year", "license"]) asked[name] = $(name).value;
   if ($("steps").value) asked.steps = Number($("steps").value);
   const made = await write("/api/runs", asked);
@@ -377,15 +427,25 @@ async function start() {
 
 const cardOf = (style) => `/api/styles/${style.name}/card?v=${encodeURIComponent(style.date + style.steps)}${tried?.kind === "photo" ? `&photo=${tried.preview}` : ""}`;
 const partTitle = (part) => styleOf(part)?.title ?? part;
+const isMix = (style) => style.styles.length > 1 && style.styles.includes($("part").value);
 /** What is chosen of a file that holds several styles, or has learned a strength, and in how many passes it paints. */
-const chosenOf = (style) => (style.styles.length > 1 && style.styles.includes($("part").value) ? `&part=${encodeURIComponent($("part").value)}` : "") + (style.learned_strength ? `&strength=${strengthOf($("paint-strength").value)}` : "") + `&passes=${$("passes").value}`;
+function chosenOf(style) {
+  const mix = isMix(style) ? `&part=${encodeURIComponent($("part").value)}&other=${encodeURIComponent($("other").value)}&share=${$("share").value / 100}` : "";
+  return `${mix}${style.learned_strength ? `&strength=${strengthOf($("paint-strength").value)}` : ""}&passes=${$("passes").value}`;
+}
+function titleOf(style) {
+  if (!isMix(style)) return style.title;
+  return partTitle($("part").value) + ($("other").value ? ` with ${partTitle($("other").value)}` : "");
+}
 const paintPath = (name, size) => `/api/styles/${name}/paint?photo=${tried.id}&size=${size}&blend=${$("blend").value / 100}&colors=${Number($("colors").checked)}${chosenOf(styleOf(name))}`;
 
 function exportsOf(style) {
   const kinds = Object.keys(EXPORTS).filter((kind) => kind !== "adapter" || style.adapter);
   return kinds.map((kind) => button(EXPORTS[kind], async () => {
-    if (kind === "page") say("Packing the page …");
+    const packed = ["app", "page"].includes(kind);
+    if (packed) tell("Packing the file …", "The download begins by itself.", true);
     await download(`/api/styles/${style.name}/export/${kind}`);
+    if (packed) $("notice").hidden = true;
   }, { ariaLabel: `Download ${style.title}: ${EXPORTS[kind]}` }));
 }
 
@@ -396,50 +456,78 @@ function fill(select, first) {
     const made = el("optgroup", { label: name }, ...state.styles.filter((style) => style.own === own).map((style) => new Option(label(style), style.name)));
     return made.children.length ? made : null;
   };
-  select.replaceChildren(...[...first, group("Yours", true), group("That ship", false)].filter(Boolean));
+  select.replaceChildren(...[...first, group("Yours", true), group("That come with it", false)].filter(Boolean));
   if ([...select.options].some((option) => option.value === value)) select.value = value;
 }
 
-let asked = 0; // the newest request for a picture; what comes late is not shown
-async function showTry() {
+function showTry(size = SHOWN_SIZE) {
   $("try-none").hidden = Boolean(tried || camera);
+  $("result").hidden = !$("try-none").hidden;
   $("save").disabled = !(tried?.kind === "photo" || (tried?.kind === "film" && tried.done));
   put("save", tried?.kind === "film" ? "Download the film" : "Download the picture");
   put("blend-value", `${$("blend").value} %`);
+  put("share-value", `${$("share").value} %`);
   showStrength("paint-strength");
   const style = styleOf($("style").value);
   if (!style) return;
   if ($("try-exports").dataset.style !== style.name) {
     $("try-exports").dataset.style = style.name;
     $("part").replaceChildren(...style.styles.map((part) => new Option(partTitle(part), part)));
-    $("part-row").hidden = style.styles.length < 2;
+    $("other").replaceChildren(new Option("nothing", ""), ...style.styles.map((part) => new Option(partTitle(part), part)));
+    $("mix").hidden = style.styles.length < 2;
     $("paint-strength-row").hidden = !style.learned_strength;
     $("try-exports").replaceChildren(el("p", { className: "quiet", textContent: "Download the style" }), el("div", { className: "row" }, ...exportsOf(style)));
   }
-  $("second").hidden = $("compare").value === "" || tried?.kind !== "photo" || Boolean(camera);
-  if (tried?.kind !== "photo" || camera) return;
-  const number = ++asked;
-  put("try-status", "Painting …");
-  const pictures = [["try-picture", "try-caption", $("style").value]];
-  if (!$("second").hidden) pictures.push(["second-picture", "second-caption", $("compare").value]);
-  for (const [picture, caption, name] of pictures) {
-    const url = name === "photo" ? `/api/uploads/tries/${tried.preview}` : URL.createObjectURL(await (await ask(paintPath(name, SHOWN_SIZE))).blob());
-    if (number !== asked) return;
-    if ($(picture).src.startsWith("blob:")) URL.revokeObjectURL($(picture).src);
-    $(picture).src = url;
-    const whole = name === "photo" ? "The photo" : styleOf(name)?.title ?? name;
-    const title = styleOf(name)?.styles.length > 1 && styleOf(name).styles.includes($("part").value) ? partTitle($("part").value) : whole;
-    $(picture).alt = name === "photo" ? `The photo ${tried.name}` : `${tried.name} painted as ${title}`;
-    put(caption, title);
-  }
-  put("try-status", "");
+  $("share-row").hidden = !$("other").value;
+  if (tried?.kind === "photo" && !camera) return paintPhoto(size);
+  $("second-picture").hidden = $("divider").hidden = true;
+  put("first-caption", "");
+  put("second-caption", "");
 }
+
+let wanted = 0, painter = null; // the size of the newest wish, and who sees to it
+/** Paint the photo as everything is set now. While one picture is painted, only the newest wish waits. */
+function paintPhoto(size) {
+  wanted = size;
+  painter ??= paintWanted().finally(() => { painter = null; });
+  return painter;
+}
+
+async function paintWanted() {
+  put("try-status", "Painting …");
+  try {
+    while (wanted) {
+      const photo = tried, style = styleOf($("style").value), size = wanted, compared = $("compare").value;
+      wanted = 0;
+      const url = URL.createObjectURL(await (await ask(paintPath(style.name, size))).blob());
+      if (tried !== photo || camera) { URL.revokeObjectURL(url); continue; }
+      showPicture("try-picture", url, `${photo.name} painted as ${titleOf(style)}`);
+      put("first-caption", titleOf(style));
+      const other = styleOf(compared);
+      if (compared === "photo") showPicture("second-picture", `/api/uploads/tries/${photo.preview}`, `The photo ${photo.name}`);
+      else if (other && !wanted) showPicture("second-picture", URL.createObjectURL(await (await ask(paintPath(compared, size))).blob()), `${photo.name} painted as ${titleOf(other)}`);
+      put("second-caption", compared === "photo" ? "The photo" : other ? titleOf(other) : "");
+      $("second-picture").hidden = $("divider").hidden = compared === "none";
+    }
+  } finally {
+    put("try-status", "");
+  }
+}
+
+function showPicture(id, url, alt) {
+  const old = $(id).getAttribute("src");
+  if (old === url) return;
+  if (old?.startsWith("blob:")) URL.revokeObjectURL(old);
+  $(id).src = url;
+  $(id).alt = alt;
+}
+
+const moveDivider = () => $("result").style.setProperty("--cut", $("divider").value / 100);
 
 /** Show one of picture, canvas and film in the place of the result. */
 function stage(id) {
   for (const one of ["try-picture", "try-canvas", "try-film"]) $(one).hidden = one !== id;
   for (const one of ["try-picture", "try-film"]) if (one !== id) $(one).removeAttribute("src");
-  put("try-caption", "");
 }
 
 async function takePhoto(file) {
@@ -503,11 +591,7 @@ function stopCamera() {
 }
 
 async function startCamera() {
-  try {
-    camera = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, facingMode: "user" } });
-  } catch {
-    throw new Refused("The camera cannot be used.", "Plug one in, close other programs that use it, and allow it for this page.");
-  }
+  camera = await openCamera({ width: { ideal: 640 }, facingMode: "user" });
   const stream = camera, video = el("video", { muted: true, playsInline: true, srcObject: camera });
   await video.play();
   tried = null;
@@ -526,7 +610,7 @@ async function startCamera() {
       $("try-canvas").getContext("2d").drawImage(painted, 0, 0);
       times.push(performance.now());
       if (times.length > 10) times.shift();
-      put("try-caption", times.length > 1 ? `${((1000 * (times.length - 1)) / (times.at(-1) - times[0])).toFixed(1)} frames a second` : "");
+      put("first-caption", times.length > 1 ? `${((1000 * (times.length - 1)) / (times.at(-1) - times[0])).toFixed(1)} frames a second` : "");
     }
   } catch (error) {
     if (camera === stream) stopCamera();
@@ -541,20 +625,20 @@ function showStyles() {
   if ($("library").dataset.key === key) return;
   $("library").dataset.key = key;
   fill($("style"), []);
-  fill($("compare"), [new Option("nothing", ""), new Option("the photo itself", "photo")]);
+  fill($("compare"), [new Option("the photo", "photo"), new Option("nothing", "none")]);
   const adapters = state.styles.filter((style) => !style.own && style.styles.length === 1 && style.network);
   const chosen = $("start").value;
   $("start").replaceChildren(...[...$("start").options].filter((option) => ["nearest", "scratch"].includes(option.value)), ...adapters.map((style) => new Option(`an adapter of ${style.title}: a small file`, style.name)));
   $("start").value = chosen;
   const own = state.styles.filter((style) => style.own).length;
-  put("library-note", `${own} of yours, ${state.styles.length - own} that ship. ${tried?.kind === "photo" ? `On your photo ${tried.name}.` : "Try a photo, and the cards show it."}`);
+  put("library-note", `${own} of yours, ${state.styles.length - own} that come with it. ${tried?.kind === "photo" ? `On your photo ${tried.name}.` : "Try a photo, and the cards show it."}`);
   $("styles").replaceChildren(...state.styles.map(cardFor));
   if (!$("try").hidden && !tried) showTry();
 }
 
 function cardFor(style) {
   const details = [style.artist, style.year, style.network && `network ${style.network}`, style.steps && `${style.steps} steps`].filter(Boolean);
-  const actions = [button("Try", () => { $("style").value = style.name; location.hash = "#try"; }, { ariaLabel: `Try ${style.title}` })];
+  const actions = [button("Try", () => { $("style").value = style.name; location.hash = "#/try"; }, { ariaLabel: `Try ${style.title}` })];
   if (style.own) {
     actions.push(button("Rename", async () => {
       const title = await confirmed("Rename the style", "", "Rename", style.title);
@@ -566,16 +650,19 @@ function cardFor(style) {
   }
   return el("li", { className: "style" },
     el("img", { src: cardOf(style), alt: `A picture painted as ${style.title}`, loading: "lazy", width: 480, height: 320 }),
-    el("div", {}, el("h2", {}, style.title, ...(style.own ? [" ", el("span", { className: "tag", textContent: "yours" })] : [])), el("p", { className: "quiet", textContent: details.join(" · ") }),
-      ),
+    el("div", {}, el("h2", {}, style.title, ...(style.own ? [" ", el("span", { className: "tag", textContent: "yours" })] : [])), el("p", { className: "quiet", textContent: details.join(" · ") })),
     el("section", {}, el("div", { className: "row" }, ...actions),
-      el("details", {}, el("summary", { textContent: "Export", ariaLabel: `Export ${style.title}` }), el("div", { className: "row" }, ...exportsOf(style)))));
+      el("details", {}, el("summary", { textContent: "Download", ariaLabel: `Download ${style.title}` }), el("div", { className: "row" }, ...exportsOf(style)))));
 }
 
 // ---- wiring ----
 
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault()); // or the browser opens the file
-addEventListener("hashchange", () => { route(); $("main").focus(); });
+addEventListener("hashchange", () => {
+  route();
+  $("main").focus({ preventScroll: true });
+  scrollTo(0, 0);
+});
 $("notice-close").addEventListener("click", () => { $("notice").hidden = true; });
 chooser("painting", takePainting);
 chooser("photo", takePhoto);
@@ -583,13 +670,28 @@ chooser("film", takeFilm);
 dropPlace($("painting-drop"), takePainting);
 dropPlace($("try-drop"), (file) => (/^video\/|\.mkv$/.test(file.type || file.name) ? takeFilm(file) : takePhoto(file)));
 when($("choose-folder"), "click", () => openFolder(""));
+when($("shoot-open"), "click", openShoot);
+when($("shoot-take"), "click", shoot);
+$("shoot-cancel").addEventListener("click", () => $("shoot").close());
+when(document, "paste", (event) => {
+  const file = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));
+  if (!file) return;
+  event.preventDefault();
+  if (!$("try").hidden) return takePhoto(file);
+  if (!$("make").hidden && !$("new").hidden) return takePainting(file, "that was pasted");
+});
+document.querySelectorAll("[name=photos]").forEach((radio) => when(radio, "change", () => {
+  showPhotos();
+  if (ownPhotos() && !photos) return openFolder("");
+}));
 $("ask-no").addEventListener("click", () => $("ask").close());
 $("folders-cancel").addEventListener("click", () => $("folders").close());
 $("folders-take").addEventListener("click", () => {
   takePhotos({ folder: folder.path }, folder.photos, folder.path);
   $("folders").close();
 });
-for (const id of ["strength", "steps", "minutes"]) $(id).addEventListener("input", showPace);
+for (const id of ["steps", "minutes", "start"]) $(id).addEventListener("input", showPace);
+$("strength").addEventListener("input", () => showStrength("strength"));
 document.querySelectorAll("[name=network]").forEach((radio) => radio.addEventListener("change", showPace));
 $("new").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -615,16 +717,21 @@ $("scrub").addEventListener("input", () => {
   const run = state.runs.find((one) => one.name === shown);
   if (run) showPreviews(run);
 });
-for (const id of ["style", "part", "paint-strength", "compare", "passes", "blend", "colors"]) when($(id), "change", showTry);
-$("blend").addEventListener("input", () => put("blend-value", `${$("blend").value} %`));
-$("passes").addEventListener("input", () => {
-  const passes = Number($("passes").value) ? $("passes").value : null;
-  put("passes-value", passes ?? "auto");
-  $("passes").setAttribute("aria-valuetext", passes ?? "automatic");
-});
-$("paint-strength").addEventListener("input", () => showStrength("paint-strength"));
+for (const id of ["style", "part", "other", "compare", "colors"]) when($(id), "change", () => showTry());
+for (const id of ["paint-strength", "passes", "blend", "share"]) {
+  when($(id), "input", () => {
+    const passes = Number($("passes").value) ? $("passes").value : null;
+    put("passes-value", passes ?? "auto");
+    $("passes").setAttribute("aria-valuetext", passes ?? "automatic");
+    return showTry(LIVE_SIZE);
+  });
+  when($(id), "change", () => showTry());
+}
+$("divider").addEventListener("input", moveDivider);
 when($("camera"), "click", () => (camera ? stopCamera() : startCamera()));
 when($("film-stop"), "click", () => write(`/api/films/${tried.id}/stop`));
 when($("save"), "click", () => (tried.kind === "film" ? download(`/api/films/${tried.id}/file`, `${tried.name}-${$("style").value}.mp4`) : download(paintPath($("style").value, 0), `${tried.name}-${$("style").value}.jpg`)));
+showStrength("strength");
+moveDivider();
 route();
 poll();
