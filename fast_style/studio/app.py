@@ -30,7 +30,7 @@ from fast_style.images import load_image
 from fast_style.studio.library import Library, check_title, file_name
 from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
 from fast_style.studio.runs import PHOTOS, Trainings, Wish
-from fast_style.studio.uploads import check_folder, keep_film, keep_picture, list_folder, receive
+from fast_style.studio.uploads import check_folder, for_the_page, keep_film, keep_picture, list_folder, receive
 from fast_style.web import write_page
 
 _STATIC = Path(__file__).parent / "static"
@@ -298,6 +298,8 @@ class _Studio:
 
         try:
             return Response(await run_in_threadpool(paint), media_type="image/jpeg")
+        except InputError as error:
+            raise for_the_page(error, path, "the frame") from error
         finally:
             path.unlink()
 
@@ -366,7 +368,7 @@ async def _read_json(request: Request) -> dict[str, Any]:
             raise InputError("the request is too large")
     try:
         asked = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # thousands of brackets nest too deeply
         asked = None
     if not isinstance(asked, dict):
         raise InputError("the request is not a JSON object", hint="Reload the page.")

@@ -384,7 +384,7 @@ def _seconds_left(process: dict[str, Any], steps: int) -> float | None:
 def _last_error(lines: Sequence[str]) -> tuple[str | None, str | None]:
     """What a training said in our own words when it failed, and the hint; a traceback is not for the page."""
     said = {key: [line[len(key) + 2 :] for line in lines if line.startswith(f"{key}: ")] for key in ("error", "hint")}
-    return (said["error"] or [None])[-1], (said["hint"] or [None])[-1]
+    return next(reversed(said["error"]), None), next(reversed(said["hint"]), None)
 
 
 def _failure(done: subprocess.CompletedProcess[str]) -> StudioError:

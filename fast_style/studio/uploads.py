@@ -77,11 +77,17 @@ def keep_picture(path: Path, folder: Path, shown_as: str) -> dict[str, Any]:
             path.replace(original)
     except InputError as error:
         preview.unlink(missing_ok=True)
-        raise type(error)(str(error).replace(str(path), shown_as), hint=error.hint) from error
+        raise for_the_page(error, path, shown_as) from error
     finally:
         path.unlink(missing_ok=True)
     width, height = picture.size
     return {"id": original.name, "preview": preview.name, "width": width, "height": height}
+
+
+def for_the_page(error: InputError, path: Path, shown_as: str) -> InputError:
+    """Call an upload by its owner's name, and leave out advice for the command line."""
+    hint = error.hint if error.hint and " --" not in error.hint else "Choose another picture."
+    return type(error)(str(error).replace(str(path), shown_as), hint=hint)
 
 
 def keep_film(path: Path, folder: Path) -> Path:

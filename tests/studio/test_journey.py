@@ -280,7 +280,7 @@ def test_a_painting_is_dropped_pasted_or_shown_to_the_camera_and_learned_on_the_
     tracks = "document.getElementById('shoot-video').srcObject.getTracks().map((track) => track.readyState)"
     assert page.evaluate(tracks) == ["ended"]
     # The pace is measured by itself: 20 s and half a second a step, as the stand-in says.
-    page.get_by_label("Time").select_option("5")
+    page.get_by_label("Time", exact=True).select_option("5")
     reads(page, "#minutes-note", "About 560 steps on this machine.")
     page.get_by_role("button", name="Start", exact=True).click()
     reads(page, "#run-title", "ihc")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +111,17 @@ def test_static_files_are_those_of_the_page_and_no_others(client: Client) -> Non
         assert client.ask("GET", path).status == 404
 
 
+def test_clients_that_never_finish_and_many_at_once_keep_nobody_out(client: Client) -> None:
+    begun = b"POST /api/paintings HTTP/1.1\r\nContent-Length: 9\r\n"
+    with contextlib.ExitStack() as stack:
+        for part in (b"GET / HT", begun, begun + b"\r\nabc"):
+            for _ in range(20):
+                stack.enter_context(socket.create_connection(("127.0.0.1", client.port))).sendall(part)
+        with ThreadPoolExecutor(100) as pool:
+            answers = pool.map(lambda _: client.ask("GET", "/api/state").status, range(100))
+            assert set(answers) == {200}
+
+
 # ---- uploads ----
 
 
@@ -137,6 +151,7 @@ def test_what_is_no_painting_is_refused_in_words_and_not_kept(
     assert status == 400
     assert error.lower().startswith(said.lower())
     assert str(library.folder) not in error
+    assert " --" not in client.ask("POST", "/api/paintings?name=wave.jpg", content).json["hint"]
     assert list(library.place("paintings").iterdir()) == []
 
 
@@ -346,7 +361,8 @@ def test_what_a_training_cannot_be_asked_for_is_refused(client: Client) -> None:
         status, error = client.refused("POST", "/api/runs", {**request_of(client), **asked})
         assert status == 400
         assert error.lower().startswith(said.lower())
-    assert "is not a JSON object" in client.refused("POST", "/api/runs", b"[")[1]
+    for body in (b"[", b"[" * 60_000):
+        assert "is not a JSON object" in client.refused("POST", "/api/runs", body)[1]
     assert client.get("/api/state")["runs"] == []
 
 
@@ -559,7 +575,8 @@ def test_cards_show_a_landscape_and_then_the_users_own_photo(client: Client) -> 
 def test_a_frame_of_the_camera_is_painted_and_not_kept(client: Client, library: Library) -> None:
     painted = client.ask("POST", "/api/styles/great-wave-tiny/frame", picture(64, 48))
     assert Image.open(io.BytesIO(painted.body)).size == (64, 48)
-    assert client.refused("POST", "/api/styles/great-wave-tiny/frame", b"no")[0] == 400
+    status, error = client.refused("POST", "/api/styles/great-wave-tiny/frame", b"no")
+    assert (status, error) == (400, "The frame is not a picture that can be read")
     assert list(library.place("tries").iterdir()) == []
 
 
