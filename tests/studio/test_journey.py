@@ -185,7 +185,7 @@ def test_from_the_first_click_to_the_downloaded_file(page: Any, tmp_path: Path) 
     Image.open(PHOTOS["chelsea"]).convert("RGB").resize((150, 100)).save(photo)
     page.set_input_files("#photo", photo)
     page.get_by_alt_text("cat painted as Tissue").wait_for()
-    page.get_by_label("Before and after").select_option("great-wave-tiny")
+    page.get_by_label("Before and after", exact=True).select_option("great-wave-tiny")
     page.get_by_alt_text("cat painted as The Great Wave").wait_for()
     well_made(page)
     with page.expect_download() as download:
@@ -302,7 +302,7 @@ def test_before_and_after_stand_in_one_picture_with_a_divider(page: Any) -> None
     divider.press("Home")
     assert before.evaluate("(one) => getComputedStyle(one).clipPath") != middle
     well_made(page)
-    page.get_by_label("Before and after").select_option("nothing")
+    page.get_by_label("Before and after", exact=True).select_option("nothing")
     divider.wait_for(state="hidden")
 
 
@@ -318,7 +318,6 @@ def test_a_slider_paints_while_it_moves(page: Any) -> None:
         move = "(one) => { one.stepUp(); one.dispatchEvent(new Event('input')); }"
         page.locator("#try").get_by_label(slider, exact=True).evaluate(move)
         page.locator(f"#try-picture:not([src='{shown}'])").wait_for()
-        reads(page, "#try-status", "")
 
 
 def test_an_address_without_the_key_says_what_to_do(page: Any, server: Server) -> None:
