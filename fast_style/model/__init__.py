@@ -6,7 +6,15 @@ from fast_style.model.metadata import COST_SIZE, describe_model
 from fast_style.model.opening import Feed, Graph, open_graph
 from fast_style.model.painting import join_passes, mixing_form
 from fast_style.model.reach import find_reach
-from fast_style.model.session import PROVIDERS, Device, core_count, engine_errors, first_line, open_session
+from fast_style.model.session import (
+    PROVIDERS,
+    Device,
+    core_count,
+    engine_errors,
+    first_line,
+    open_session,
+    session_options,
+)
 from fast_style.model.signature import INPUT, OUTPUT, Signature, Value, show_shape
 from fast_style.model.statistics import (
     MASK,
@@ -79,6 +87,7 @@ __all__ = [
     "open_session",
     "read_checked",
     "read_sets",
+    "session_options",
     "show_shape",
     "style_names",
     "takes_styles",

@@ -1,16 +1,18 @@
-"""Painting in passes, from coarse to fine, on rasters of any size; see :mod:`fast_style.model.passes`."""
+"""Painting in passes, from coarse to fine, in memory or in parts; see :mod:`fast_style.model.passes`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fast_style.images import Pixels, to_float, to_uint8
+from fast_style.images import Pixels, to_float
+from fast_style.model import mixing_form, open_session, session_options
 from fast_style.model.passes import (
     DETAIL_RADIUS,
     DETAIL_SHARE,
@@ -20,9 +22,11 @@ from fast_style.model.passes import (
     SURROUNDINGS_RADIUS,
     count_fitting,
 )
-from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster
+from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster, read_whole
 
 if TYPE_CHECKING:
+    import onnxruntime
+
     from fast_style.model import Statistics
     from fast_style.stylize.network import StyleNetwork
 
@@ -30,8 +34,38 @@ if TYPE_CHECKING:
 _MAP_SIDE = 1024
 
 
-def underpaint(stylize: Callable[[Raster], Pixels], photo: Raster, *, passes: int) -> Raster:
+def underpaint(
+    stylize: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    photo: Raster,
+    *,
+    passes: int,
+    threads: int | None = None,
+) -> NDArray[np.float32]:
     """Stylize smaller copies from coarse to fine, and return the input of the last pass.
+
+    Args:
+        stylize: Stylizes a copy, (1, 3, H, W) float32 in [0, 1], into the same shape.
+        photo: The photo, small enough to be in memory as floats.
+        passes: Number of passes; 1 returns the photo.
+        threads: CPU threads; None takes every core.
+
+    Returns:
+        (1, 3, H, W) float32 in [0, 1].
+    """
+    factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
+    copy = seen = to_float(read_whole(photo.reduced(factors[0]) if factors else photo))
+    for factor in factors:
+        draft, small = stylize(seen), copy
+        _round(draft, 255)
+        part = read_whole(photo if factor == 2 else photo.reduced(factor // 2))
+        copy = to_float(part)
+        (seen,) = _mixing(threads).run(None, {"photo": copy, "small": small, "draft": draft})
+        _round(seen, np.iinfo(part.dtype).max)
+    return seen
+
+
+def underpaint_in_parts(stylize: Callable[[Raster], Pixels], photo: Raster, *, passes: int) -> Raster:
+    """Do as :func:`underpaint` for a photo of any size.
 
     Args:
         stylize: Stylizes a copy, into (H, W, 3) uint8.
@@ -67,8 +101,7 @@ def measure_passes(
     """
     measured: list[Statistics] = []
 
-    def measure(seen: Raster) -> NDArray[np.float32]:
-        image = to_float(seen.read((0, 0, *seen.size)))
+    def measure(image: NDArray[np.float32]) -> NDArray[np.float32]:
         weights = None
         if mask is not None:
             factor = math.ceil(photo.shape[0] / image.shape[2])
@@ -76,12 +109,27 @@ def measure_passes(
         measured.append(network.measure(image, mask=weights))
         return image
 
-    def stylize(seen: Raster) -> Pixels:
-        image = measure(seen)
-        return to_uint8((network if mask is None else network.fixed(measured[-1])).floats(image))
+    def stylize(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        measure(image)
+        return (network if mask is None else network.fixed(measured[-1])).floats(image)
 
-    measure(underpaint(stylize, ArrayRaster(photo), passes=passes))
+    measure(underpaint(stylize, ArrayRaster(photo), passes=passes, threads=network.threads))
     return np.stack(measured)
+
+
+@cache
+def _mixing(threads: int | None) -> onnxruntime.InferenceSession:
+    """Mixes a draft with the photo, see :func:`fast_style.model.mixing_form`."""
+    options = session_options(threads)
+    options.enable_cpu_mem_arena = False  # it would hold memory while the network, which needs more, runs
+    return open_session(mixing_form(), options=options)
+
+
+def _round(image: NDArray[np.float32], levels: int) -> None:
+    """Round to 8 or 16 bits in place, as everywhere between passes: networks magnify the least difference."""
+    image *= np.float32(levels)
+    np.clip(np.rint(image, out=image), 0, levels, out=image)
+    image *= np.float32(1 / levels)
 
 
 def draft_share(photo: NDArray[np.float32]) -> NDArray[np.float32]:

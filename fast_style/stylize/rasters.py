@@ -36,6 +36,11 @@ class Raster(Protocol):
         """Average squares with this side, px, smaller at the right and the bottom, with 8 bits a channel."""
 
 
+def read_whole(raster: Raster) -> Part:
+    """Read all of a picture."""
+    return raster.read((0, 0, *raster.size))
+
+
 class ArrayRaster:
     """A picture that is in memory.
 
@@ -108,7 +113,7 @@ class OverRaster:
     def _mixed(self) -> ArrayRaster:
         """Mix at half the size: enough for statistics, and a quarter of the memory."""
         width, height = self.small.size
-        whole = self.small.read((0, 0, width, height))
+        whole = read_whole(self.small)
         share = Image.fromarray(self.share).resize((width, height), Image.Resampling.BICUBIC)
         mixed = whole + np.asarray(share)[..., None] * (self.draft.astype(np.float32) - whole)
         return ArrayRaster((mixed + np.float32(0.5)).astype(np.uint8))

@@ -16,23 +16,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from fast_style.errors import InputError, ModelError
-from fast_style.images import Pixels, mix, to_float, to_uint8
+from fast_style.images import Pixels, channels, float_to_planes, mix, to_float, to_uint8
 from fast_style.images.arrays import to_uint16
 from fast_style.model import Statistics, core_count
 from fast_style.pipeline import overlap
 from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.network import StyleNetwork
-from fast_style.stylize.passes import underpaint
-from fast_style.stylize.rasters import Box, Part, Raster
+from fast_style.stylize.passes import underpaint, underpaint_in_parts
+from fast_style.stylize.rasters import Box, Part, Raster, read_whole
 
 # Largest picture that is drawn at once, px, and values of the features for each pixel for which it holds. `fast` takes
 # some 100 bytes a pixel; a network with larger features draws fewer pixels in the same memory.
 WHOLE_PIXELS = 12_500_000
 _WHOLE_FEATURES = 3.0
+# Largest photo whose drafts leave their memory to ONNX Runtime for the next pass, px: giving it back and getting it
+# again takes a small photo a quarter of a pass.
+_KEPT_PIXELS = 1_000_000
 # Side of a tile without its overlap, px: a multiple of every network's stride, and not too large for the caches.
 TILE = 1024
 # Side of the parts that are measured, px.
@@ -82,31 +86,47 @@ def stylize_bands(
         )
     passes = network.count_passes(*photo.size) if passes is None or inside > 1 else passes
 
-    def whole(copy: Raster) -> Pixels:
-        painted = np.empty((copy.size[1], copy.size[0], 3), np.uint8)
-        for top, band in _pass(network, copy, copy, 1.0, False, None, keep_memory=False):
+    if is_seen_whole(network, math.prod(photo.size)):
+        yield 0, _draw_whole(network, photo, passes, blend, keep_colors)
+        return
+
+    def draft(copy: Raster) -> Pixels:
+        if is_seen_whole(network, math.prod(copy.size)):
+            return to_uint8(network.floats(to_float(read_whole(copy)), keep_memory=False))
+        painted = np.empty((*copy.size[::-1], 3), np.uint8)
+        for top, band in _draw_tiles(network, copy, copy):
             painted[top : top + len(band)] = band
         return painted
 
-    last = underpaint(whole, photo, passes=passes)
-    yield from _pass(network, last, photo, blend, keep_colors, progress, keep_memory=True)
+    seen = underpaint_in_parts(draft, photo, passes=passes)
+    yield from _draw_tiles(network, seen, photo, blend, keep_colors, progress)
 
 
-def _pass(
+def _draw_whole(network: StyleNetwork, photo: Raster, passes: int, blend: float, keep_colors: bool) -> Part:
+    part = read_whole(photo)
+    if passes == 1 and part.dtype == np.uint8:
+        return network.frame(part, blend=blend, keep_colors=keep_colors)
+    draft = partial(network.floats, keep_memory=math.prod(photo.size) <= _KEPT_PIXELS)
+    drawn = network.floats(underpaint(draft, photo, passes=passes, threads=network.threads))
+    if blend < 1.0 or keep_colors:
+        mix(to_float(part), drawn, blend=blend, keep_colors=keep_colors)
+    if part.dtype == np.uint16:
+        return to_uint16(drawn)
+    result = np.empty_like(part)
+    float_to_planes(drawn, channels(result))
+    return result
+
+
+def _draw_tiles(
     network: StyleNetwork,
     seen: Raster,
     photo: Raster,
-    blend: float,
-    keep_colors: bool,
-    progress: Progress | None,
-    *,
-    keep_memory: bool,
+    blend: float = 1.0,
+    keep_colors: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[tuple[int, Part]]:
-    """Stylize ``seen``, and mix the photo in afterwards."""
+    """Stylize ``seen`` in bands, and mix the photo in afterwards."""
     width, height = seen.size
-    if is_seen_whole(network, width * height):
-        yield 0, _draw_whole(network, seen, photo, blend, keep_colors, keep_memory)
-        return
     fixed = network.fixed(measure(network, seen), threads=1, endless=True)
 
     def draw(inner: Box) -> Part:
@@ -130,18 +150,6 @@ def _pass(
                 progress((number + 1) / len(rows))
     finally:
         tiles.close()
-
-
-def _draw_whole(
-    network: StyleNetwork, seen: Raster, photo: Raster, blend: float, keep_colors: bool, keep_memory: bool
-) -> Part:
-    whole = (0, 0, *seen.size)
-    part = seen.read(whole)
-    if part.dtype == np.uint8 and seen is photo and keep_memory:
-        return network.frame(part, blend=blend, keep_colors=keep_colors)
-    drawn = network.floats(to_float(part), keep_memory=keep_memory)
-    mix(to_float(photo.read(whole)), drawn, blend=blend, keep_colors=keep_colors)
-    return to_uint8(drawn) if part.dtype == np.uint8 else to_uint16(drawn)
 
 
 def is_seen_whole(network: StyleNetwork, pixels: int) -> bool:
@@ -170,7 +178,7 @@ def measure(network: StyleNetwork, photo: Raster) -> Statistics:
     rim = min(_RIM, (boxes[0][2] - boxes[0][0]) // 4)
     parts = network.measure(np.concatenate([to_float(photo.read(box)) for box in boxes]), rim=rim)
     copy = photo.shrunk(_fitted(photo.size, _COPY_PIXELS))
-    seen = to_float(copy.read((0, 0, *copy.size)))
+    seen = to_float(read_whole(copy))
     scale = copy.size[0] / photo.size[0], copy.size[1] / photo.size[1]
     mask = np.zeros((1, 1, *seen.shape[2:]), np.float32)
     for left, top, right, bottom in boxes:
