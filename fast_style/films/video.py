@@ -41,6 +41,9 @@ _LONGEST_FILLED_GAP = 10.0
 
 # Most pixels stylized at once: networks need up to about 400 bytes for each, so these stay within 2 GiB.
 _PIXELS_AT_ONCE = 5_000_000
+# Most pixels that wait for a network: while one frame is measured, which takes as long as painting several, the others
+# are painted.
+_PIXELS_AHEAD = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -342,7 +345,8 @@ def _run(
     done, interrupted = 0, False
     try:
         stages = _Stages(reader, writer, network, options)
-        items = overlap(stages.prepare(), stages.paint, workers=workers)
+        ahead = max(workers, min(8 * workers, _PIXELS_AHEAD // (reader.width * reader.height)))
+        items = overlap(stages.prepare(), stages.paint, workers=workers, ahead=ahead)
         try:
             for item in items:
                 if stages.write(item):

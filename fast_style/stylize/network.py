@@ -250,7 +250,7 @@ class FixedNetwork(Network):
         height, width = image.shape[2:]
         up, left = (place % self.stride for place in origin)
         if up or left:
-            sides = ((0, 0), (0, 0), (up, -up % self.stride), (left, -left % self.stride))
+            sides = ((0, 0), (0, 0), (up, 0), (left, 0))
             image, origin = np.pad(image, sides, mode="reflect"), (origin[0] - up, origin[1] - left)
         drawn = super().floats(image, origin=origin, keep_memory=keep_memory)
         return drawn[..., up : up + height, left : left + width]
