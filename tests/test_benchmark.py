@@ -6,14 +6,21 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from fractions import Fraction
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fast_style.errors import FastStyleError
+from fast_style.films.frames import Frame
+from fast_style.films.reader import VideoReader
+from fast_style.films.video import VideoOptions
+from fast_style.films.writer import VideoFormat, VideoWriter
 
 SCRIPT = Path(__file__).parents[1] / "scripts/benchmark"
 
@@ -95,6 +102,18 @@ def test_a_folder_is_measured_beside_bare_sessions(photo_folder: Path, model_fil
     done = subprocess.run([*command, "--count", "2", "--rounds", "1"], capture_output=True, text=True, check=True)
     (whole,) = [line.split() for line in done.stdout.splitlines() if line.startswith("whole run")]
     assert whole[3] == whole[5] == "1.00"
+
+
+def test_a_film_is_decoded_and_encoded_without_a_style(tmp_path: Path) -> None:
+    form = VideoFormat(64, 48, Fraction(25), Fraction(1, 25))
+    with closing(VideoWriter(tmp_path / "film.mp4", form)) as writer:
+        for time in range(6):
+            writer.add([np.full((48, 64), 40 * time, np.uint8)] * 3, time)
+    benchmark.recode_film(tmp_path / "film.mp4", tmp_path / "same.mp4", VideoOptions(size=32, end=0.16))
+    with closing(VideoReader(tmp_path / "same.mp4")) as film:
+        grays = [int(item.planes[0].mean()) for item in film if isinstance(item, Frame)]
+    assert (film.width, film.height) == (32, 24)
+    assert np.allclose(grays, [0, 40, 80, 120], atol=2)
 
 
 @pytest.mark.parametrize(
