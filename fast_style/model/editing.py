@@ -1,7 +1,7 @@
 """Editing ONNX graphs: reading and making their parts, and putting nodes in the place of others.
 
-Importing the package ``onnx`` takes 0.1 s, which a photo in a single style need not pay. So it is imported inside the
-functions here, and the modules that edit graphs call these functions.
+Importing the package ``onnx`` takes 0.1 s, which a small photo, painted in one pass, need not pay. So it is imported
+inside the functions here, and the modules that edit graphs call these functions.
 """
 
 from __future__ import annotations
