@@ -121,6 +121,13 @@ class VerificationError(ExportError):
     """An exported graph differs from its network by more than the tolerance."""
 
 
+def check_least(least: int, **values: int | None) -> None:
+    """Raise InputError for a value below ``least``, named as its argument; None is a default."""
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise InputError(f"{name} is {value}; expected at least {least}")
+
+
 def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.0, key: Callable[[str], str] = str) -> str:
     """End a message about an unknown name: "; did you mean 'starry-night'?".
 

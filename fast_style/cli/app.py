@@ -6,15 +6,20 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import Annotated, NoReturn
 
-from cyclopts import App, CycloptsError, Group, UnknownCommandError
+from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError
 
 from fast_style import __version__
 from fast_style.cli.ui.help import Basics, with_examples
 from fast_style.errors import FastStyleError, did_you_mean
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
+
+# An option that is on if it is given, without a --no- form; and where the result goes.
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 
 # Settings that libraries read once, when they are loaded or first used; a user's own come first.
 _ENVIRONMENT = {
@@ -33,17 +38,17 @@ _ENVIRONMENT = {
 VERBS = {
     "stylize": "Stylize photos and videos.",
     "styles": "List the styles that come with fast-style.",
-    "sheet": "Lay every style on one photo, labeled.",
+    "sheet": "Show one photo in every style, labeled.",
     "webcam": "Stylize what a camera sees, live.",
     "train": "Train a style on a painting and a folder of photos, and export it.",
-    "studio": "Open a page on this machine in which styles are made and tried.",
-    "info": "Describe a model; or this machine: what it can do, how fast, and what is missing.",
+    "studio": "Open a page on this machine in which styles are made, tried and kept, until Ctrl-C.",
+    "info": "Describe a model, or this machine: what it can run, how fast, and what is missing.",
     "batch": "Stylize the photos that a manifest lists, on one machine or on many.",
-    "merge": "Put several styles of one network into one file.",
-    "export": "Write a checkpoint's network as ONNX, in full, half or 8-bit precision, and prove it equal.",
-    "web": "Write a page that stylizes photos and the camera in the browser.",
+    "merge": "Put several styles of one network into one file, proved equal to each of them.",
+    "export": "Write a checkpoint's network, or a style, as ONNX for other programs, and prove it equal.",
+    "web": "Write a page that stylizes photos and the camera in the browser; nothing is uploaded.",
     "optimize": "Stylize one photo by optimizing its pixels: slow, and the reference for quality.",
-    "evaluate": "Measure how good a style is, beside the reference.",
+    "evaluate": "Measure how good a style is, compared with the per-image reference.",
     "inspect": "Look inside the perceptual network.",
 }
 # The verbs used most.
@@ -91,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The verbs' docstrings need Markdown, whose lines flow. It takes 50 ms to import, and the first page goes without.
     app.help_format = "markdown" if VERBS.keys() & tokens else "plaintext"
     try:
+        _give_whole_help(tokens)
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except FastStyleError as error:
         report_error(error)
@@ -120,6 +126,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else DONE
 
 
+def _give_whole_help(tokens: Sequence[str]) -> None:
+    """Let the page of the verb that is called have its whole docstring; other pages have a line for it."""
+    called = app
+    for token in tokens:
+        if token.startswith("-") or token not in called:
+            break
+        called = called[token]
+    if called.default_command is not None:
+        called.help = called.default_command.__doc__
+
+
 def _explain(error: CycloptsError) -> str:
     """Say in one line what is wrong with the command."""
     if isinstance(error, UnknownCommandError) and error.unused_tokens and error.app is not None:
@@ -130,18 +147,16 @@ def _explain(error: CycloptsError) -> str:
 
 
 def run() -> NoReturn:
-    """Run the command as a process of its own, and end it."""
+    """Run the command, and end the process."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's: names of files need not be text
     status = main()
     try:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()
-    except BrokenPipeError:
-        _discard_output()
-        status = FAILED
     except OSError as error:
-        print_error(f"standard output: {error.strerror}", None)
+        if not isinstance(error, BrokenPipeError):
+            print_error(f"standard output: {error.strerror}", None)
         _discard_output()
         status = FAILED
     sys.exit(status)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from fast_style.cli.app import print_error
-from fast_style.cli.options import FileLook, Flag, ParallelEngine, StyleName, check_count
+from fast_style.cli.app import Flag, print_error
+from fast_style.cli.options import FileLook, ParallelEngine, StyleName
 from fast_style.cli.ui.outcome import exit_status, summary, with_bar
-from fast_style.errors import InputError
+from fast_style.errors import InputError, check_least
 from fast_style.photos.batch import Batch, run_batch, write_report
 from fast_style.photos.manifest import Status
 from fast_style.photos.shards import parse_shard
@@ -42,11 +42,11 @@ def batch(
     Args:
         manifest: The list.
         style: As for stylize.
-        shard: Do a share only, such as 3/64: copies of the command with other numbers do the others.
+        shard: Do only a share, such as 3/64; copies of the command with other numbers do the others.
         on: here, or ray: actors of Ray Data, on the cluster that RAY_ADDRESS names or on this machine.
-        actors: How many, with --on ray; by default as many as there are CPUs for.
+        actors: Number of actors with --on ray; by default as many as the CPUs allow.
         status: Folder for the ledgers and the status; by default NAME-status beside the manifest.
-        merge: Stylize nothing: write the status of all rows, from all workers.
+        merge: Stylize nothing, but write the status of all rows, from all workers.
         look: What results look like; their format follows from out.
         engine: What the network runs on.
         force: Overwrite existing results, and redo those that are done.
@@ -87,7 +87,7 @@ def _check_options(on: str, actors: int | None, look: FileLook, engine: Parallel
         raise InputError("--jobs is for one process", hint="Give --actors with --on ray.")
     if on == "here" and actors is not None:
         raise InputError("--actors is for --on ray", hint="Give --jobs, or --on ray.")
-    check_count("actors", actors)
+    check_least(1, actors=actors)
 
 
 def _run(plan: Batch, on: str, jobs: int | None, actors: int | None) -> Counter[str]:

@@ -24,7 +24,7 @@ def install_completion(*, shell: Literal["bash", "zsh", "fish", "powershell"] | 
     try:
         place = app.install_completion(shell=shell or detect_shell())
     except ShellDetectionError as error:
-        raise InputError("the shell is not known", hint="Give --shell bash, zsh, fish or powershell.") from error
+        raise InputError("the shell cannot be detected", hint="Give --shell bash, zsh, fish or powershell.") from error
     print(place)
     print("A new shell completes what follows fast-style.", file=sys.stderr)
 

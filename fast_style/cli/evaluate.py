@@ -11,11 +11,9 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from fast_style.cli.app import DONE, SOME_FAILED, report_error
+from fast_style.cli.app import DONE, SOME_FAILED, Flag, Out, report_error
 from fast_style.errors import InputError
 from fast_style.evaluate import Options, Report, evaluate_styles, table_rows, verdict
-
-DEFAULTS = Options()
 
 
 def evaluate(
@@ -23,12 +21,12 @@ def evaluate(
     style: Path,
     photos: Path,
     pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
-    options: Annotated[Options, Parameter(name="*", negative="", consume_multiple=True)] = DEFAULTS,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("evaluation"),
-    force: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    options: Annotated[Options, Parameter(name="*", negative="", consume_multiple=True)] = Options(),
+    out: Out = Path("evaluation"),
+    force: Flag = False,
+    json: Flag = False,
 ) -> int:
-    """Measure trained styles against the per-image reference, on photos they have not seen.
+    """Measure how good a style is, compared with the per-image reference.
 
     Writes report.md, report.json and sheet.png to OUT. The reference's pictures are cached, so only the first
     evaluation of a painting is slow.
@@ -37,8 +35,8 @@ def evaluate(
         models: Shipped names, .onnx files, and mixtures such as ten#udnie.
         style: The painting that they were trained on.
         photos: A folder; use photos that were not trained on.
-        pictures: NAME=FOLDER, once or several times: another program's pictures of the same photos, to measure beside
-            the models. Each is named like its photo, or NAME-PHOTO, and cropped to its middle square like the photo.
+        pictures: NAME=FOLDER, once or several times: another program's pictures of the same photos, to measure as
+            well. Each is named like its photo, or NAME-PHOTO, and cropped to its middle square like the photo.
         options: Settings of the evaluation.
         out: Folder for the report.
         force: Overwrite a report in OUT.

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from fast_style.cli.app import Flag
 from fast_style.errors import InputError
 from fast_style.files import check_new
 from fast_style.styles.catalog import find_style
@@ -22,21 +23,21 @@ def export(
     size: str | None = None,
     passes: int = 1,
     photos: Path | None = None,
-    force: Annotated[bool, Parameter(negative="")] = False,
+    force: Flag = False,
 ) -> None:
     """Write a checkpoint's network, or a style, as ONNX for other programs, and prove it equal.
 
     Args:
         source: A .ckpt file that 'fast-style train' wrote, the name of a shipped style, or an ONNX file.
-        out: The file; by default it stands beside the checkpoint, and for a style in the current folder, as NAME.onnx,
-            NAME-int8.onnx, ….
+        out: The file; by default NAME.onnx, NAME-int8.onnx, … beside the checkpoint, or for a style in the current
+            folder.
         precision: fp16 halves the file, int8 quarters it and is faster on a CPU; both are proved against fp32.
-        io: float takes and gives (N, 3, H, W) in 0 to 1, uint8 pixels (N, H, W, 3) as a camera has them.
-        size: WIDTHxHEIGHT for a graph of that one size, which some runtimes need; without it, any size.
-        passes: Number of passes, from coarse to fine, in which the graph paints a picture by itself, 1 to 8. A picture
-            of about 160 px takes one, and twice the size one more. No side may be under 16 · 2^(passes - 1) px.
+        io: float takes and returns (N, 3, H, W) in 0 to 1, uint8 pixels (N, H, W, 3) as cameras deliver them.
+        size: WIDTHxHEIGHT for a graph of that one size, which some runtimes need; by default, it takes any size.
+        passes: Number of passes, from coarse to fine, in which the graph paints a picture by itself, 1 to 8: one for
+            a picture of about 160 px, and one more for each doubling. No side may be under 16 · 2^(passes - 1) px.
         photos: For fp16 and int8: a folder of photos, half for calibration and half for validation.
-        force: Overwrite a file that exists.
+        force: Overwrite an existing file.
     """
     from fast_style.checkpoint import load_checkpoint
     from fast_style.export import deploy, rewrite_card, write_card  # imports torch
@@ -63,8 +64,7 @@ def export(
     for shape, difference in verification.differences.items():
         print(f"{shape:>16}  largest difference {difference:.1e}")
     _report(facts, written.stat().st_size)
-    print(f"{written}")
-    print(f"{card}")
+    print(written, card, sep="\n")
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -31,7 +31,7 @@ PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-p
 
 # Kept for machines; too long to read.
 _LONG = ("recipe", "losses", "paintings")
-# What a processor's flags are called, on Linux; each is much faster than those before.
+# Vector instructions by the processor's flags on Linux; each is much faster than those before.
 _INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "amx_tile": "AMX"}
 
 
@@ -42,13 +42,13 @@ def info(
     benchmark: bool = True,
     json: Flag = False,
 ) -> None:
-    """Describe a model; or, without one, this machine: what it can do, how fast, and what is missing.
+    """Describe a model, or this machine: what it can run, how fast, and what is missing.
 
     Args:
         model: The name of a shipped style, or an ONNX file: what it says of itself, its operators and its cost.
         style: What to measure; by default a shipped style of each network, and the training of one.
-        benchmark: Measure, for about three seconds; and for ten more how long a training takes, if it is installed.
-        json: Print it for machines.
+        benchmark: Measure for about three seconds, and for ten more how long a training takes, if that is installed.
+        json: Print the report as JSON.
     """
     if model is not None:
         _print_model(find_style(model).path, json=json)
@@ -60,17 +60,17 @@ def info(
     report["speed"] = _speeds(styles) if benchmark else {}
     if not json and report["speed"]:
         _print_speeds(report["speed"])
-    report["training_minutes"], failure = (None, None)
+    minutes, failure = None, {}
     if benchmark and style is None and report["packages"]["torch"] is not None:
-        report["training_minutes"], failure = _training_minutes()
-        if not json and report["training_minutes"] is not None:
-            print(f"training a style takes about {report['training_minutes']:.0f} minutes")
-    report["missing"] = dict([*_missing(report), *([failure] if failure else [])])
+        minutes, failure = _training_minutes()
+        if not json and minutes is not None:
+            print(f"training a style takes about {minutes:.0f} minutes")
+    report |= {"training_minutes": minutes, "missing": {**dict(_missing(report)), **failure}}
     if json:
         print(json_module.dumps(report))
-    else:
-        for what, remedy in report["missing"].items():
-            print(f"{what}: {remedy}")
+        return
+    for what, remedy in report["missing"].items():
+        print(f"{what}: {remedy}")
 
 
 def _measured_styles(style: str | None) -> dict[str, Path]:
@@ -100,26 +100,26 @@ def _describe_machine(style: Path | None) -> dict[str, Any]:
 
 
 def _print_machine(report: dict[str, Any]) -> None:
+    cores = f"{report['cores']} core{'' if report['cores'] == 1 else 's'}"
+    rows = [
+        ("fast-style", f"{report['fast-style']}, Python {report['python']}, {report['system']}"),
+        ("processor", ", ".join([cores, platform.machine(), *report["instructions"]])),
+    ]
+    if report["memory"] is not None:
+        rows.append(("memory", f"{report['memory'] / 1e9:.0f} GB"))
+    rows.append(("GPU", ", ".join(report["gpus"]) or "none found"))
+    rows.append(("styles run on", ", ".join(f"{name} {state}" for name, state in report["providers"].items())))
+    installed = [f"{name} {version}" for name, version in report["packages"].items() if version is not None]
+    _print_rows([*rows, ("packages", ", ".join(installed))])
+
+
+def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
+    """Print what is described, in bold, and what is said of it."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("fast-style", f"{report['fast-style']}, Python {report['python']}, {report['system']}")
-    table.add_row(
-        "processor",
-        ", ".join(
-            [
-                f"{report['cores']} core{'' if report['cores'] == 1 else 's'}",
-                platform.machine(),
-                *report["instructions"],
-            ]
-        ),
-    )
-    if report["memory"] is not None:
-        table.add_row("memory", f"{report['memory'] / 1e9:.0f} GB")
-    table.add_row("GPU", ", ".join(report["gpus"]) or "none found")
-    table.add_row("styles run on", ", ".join(f"{name} {state}" for name, state in report["providers"].items()))
-    installed = [f"{name} {version}" for name, version in report["packages"].items() if version is not None]
-    table.add_row("packages", ", ".join(installed))
+    for row in rows:
+        table.add_row(*row)
     Console(markup=False, highlight=False).print(table)
 
 
@@ -132,20 +132,15 @@ def _speeds(styles: dict[str, Path]) -> dict[str, Any]:
 
 def _print_speeds(speeds: dict[str, Any]) -> None:
     size = next(iter(speeds.values()))
-    table = Table(
-        f"{size['width']}×{size['height']}, one pass",
-        "live, frames/s",
-        "file, frames/s",
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
+    heading = f"{size['width']}×{size['height']}, one pass"
+    table = Table(heading, "live, frames/s", "file, frames/s", box=None, padding=(0, 2, 0, 0))
     for name, speed in speeds.items():
         table.add_row(name, f"{speed['live']:.1f}", f"{speed['file']:.1f}")
     Console().print(table)
 
 
-def _training_minutes() -> tuple[float | None, tuple[str, str] | None]:
-    """Estimate how long the default training takes, or say what is in the way, and the remedy."""
+def _training_minutes() -> tuple[float | None, dict[str, str]]:
+    """Estimate how long the default training takes, or say what is in the way, with its remedy."""
     try:
         from fast_style.cli.ui.training_progress import silence_lightning
         from fast_style.training import estimate_duration
@@ -154,11 +149,11 @@ def _training_minutes() -> tuple[float | None, tuple[str, str] | None]:
         with warnings.catch_warnings(), console.status("taking a few steps of a training"):
             warnings.simplefilter("ignore")  # Lightning's, about so short a training
             silence_lightning()
-            return estimate_duration().seconds / 60, None
+            return estimate_duration().seconds / 60, {}
     except FastStyleError as error:
-        return None, ("training does not start", f"{error}; {error.hint}" if error.hint else str(error))
+        return None, {"training does not start": f"{error}; {error.hint}" if error.hint else str(error)}
     except ImportError as error:
-        return None, ("training does not start", str(missing_extra(error) or error))
+        return None, {"training does not start": str(missing_extra(error) or error)}
 
 
 def _missing(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -230,36 +225,26 @@ def _print_model(path: Path, *, json: bool) -> None:
     if json:
         print(json_module.dumps(description))
         return
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row("file", f"{path}, {description['bytes'] / 1e6:.2f} MB")
-    table.add_row("sha256", description["sha256"])
-    for key, value in sorted(description["metadata"].items()):
-        if key not in _LONG:
-            table.add_row(key.replace("_", " "), value)
-    for kind in ("input", "output"):
-        for name, signature in description[f"{kind}s"].items():
-            table.add_row(kind, f"{name}: {signature}")
-    table.add_row("operators", ", ".join(f"{name} {count}" for name, count in description["operators"].items()))
     cost = description["cost"]
-    table.add_row("parameters", f"{cost['parameters']:,} in convolutions")
-    table.add_row(
-        "cost",
-        f"{cost['multiplications'] / 1e9:.2f} G multiply-adds at {cost['width']}×{cost['height']}, "
-        f"{cost['multiplications_per_pixel'] / 1e3:.1f} k a pixel",
-    )
+    work = f"{cost['multiplications'] / 1e9:.2f} G multiply-adds at {cost['width']}×{cost['height']}"
+    rows = [
+        ("file", f"{path}, {description['bytes'] / 1e6:.2f} MB"),
+        ("sha256", description["sha256"]),
+        *((key.replace("_", " "), text) for key, text in sorted(description["metadata"].items()) if key not in _LONG),
+        *(("input", f"{name}: {signature}") for name, signature in description["inputs"].items()),
+        *(("output", f"{name}: {signature}") for name, signature in description["outputs"].items()),
+        ("operators", ", ".join(f"{name} {count}" for name, count in description["operators"].items())),
+        ("parameters", f"{cost['parameters']:,} in convolutions"),
+        ("cost", f"{work}, {cost['multiplications_per_pixel'] / 1e3:.1f} k a pixel"),
+    ]
     if description["reach"] is not None:
-        table.add_row("reach", f"{description['reach']} px around a pixel, given the statistics")
-    Console(markup=False, highlight=False).print(table)
+        rows.append(("reach", f"{description['reach']} px around a pixel, given the statistics"))
+    _print_rows(rows)
 
 
 def _version(package: str) -> str | None:
     """The version of a package; None if it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    return next((found.version for found in metadata.distributions(name=package)), None)
 
 
 def _providers(style: str | None) -> dict[str, str]:
@@ -271,16 +256,11 @@ def _providers(style: str | None) -> dict[str, str]:
 
     known = {provider: name for name, provider in PROVIDERS.items()}
     states: dict[str, str] = {}
-    for provider in onnxruntime.get_available_providers():
-        name = known.get(provider)
-        if name is None:
-            continue
-        if style is None:
-            states[name] = "(not tried: no style)"
-        else:
-            try:
+    for name in filter(None, map(known.get, onnxruntime.get_available_providers())):
+        states[name] = "(starts)" if style is not None else "(not tried: no style)"
+        try:
+            if style is not None:
                 Stylizer(style, device=name).frame(np.zeros((32, 32, 3), np.uint8))
-                states[name] = "(starts)"
-            except FastStyleError as error:
-                states[name] = f"(does not start: {error})"
+        except FastStyleError as error:
+            states[name] = f"(does not start: {error})"
     return states

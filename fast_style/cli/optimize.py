@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from fast_style.cli.app import DONE, INTERRUPTED, print_error
+from fast_style.cli.app import DONE, INTERRUPTED, Flag, Out, print_error
 from fast_style.cli.ui.progress import LossProgress
 from fast_style.errors import InputError
 from fast_style.images import Picture, check_target, fit, load_image, save_image, to_uint8
@@ -19,7 +19,6 @@ from fast_style.optimize import preset as find_preset
 from fast_style.stylize import Stylizer
 
 SNAPSHOT_EVERY = 10  # iterations
-SETTINGS = Settings()
 
 
 @Parameter(name="*")
@@ -57,29 +56,30 @@ def optimize(
     photo: Path,
     painting: Path,
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Out,
     preset: Literal["bold", "balanced", "gatys", "johnson", "d2l"] = "bold",
-    settings: Annotated[Settings, Parameter(name="*")] = SETTINGS,
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),
     from_style: str | None = None,
     changes: Changes = Changes(),
-    keep_colors: Annotated[bool, Parameter(negative="")] = False,
+    keep_colors: Flag = False,
     snapshots: Path | None = None,
-    force: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    force: Flag = False,
+    json: Flag = False,
 ) -> int:
-    """Optimize a picture after Gatys et al.: slow, for any painting, and the reference for trained styles.
+    """Stylize one photo by optimizing its pixels: slow, and the reference for quality.
 
-    Ctrl-C stops and saves the best picture so far. Lists are separated by commas.
+    It is the method of Gatys et al., for any painting. Ctrl-C stops and saves the best picture so far. Lists are
+    separated by commas.
 
     Args:
         photo: The photo.
         painting: The painting.
         out: The picture to write.
-        preset: bold is the objective of 'train', balanced that of its johnson; gatys, johnson and d2l are those of the
-            papers and the book.
+        preset: bold is the objective of 'train', balanced that of 'train --network johnson'; gatys, johnson and d2l
+            are those of the publications.
         settings: How the picture is optimized.
-        from_style: A style that first stylizes the photo: the optimization then finishes its picture, at full size only
-            unless scales are given, and a tenth of the iterations suffices.
+        from_style: A style that first stylizes the photo. The optimization then refines the result, at full size only
+            unless --scales is given, and a tenth of the iterations is enough.
         changes: Changes to the preset.
         keep_colors: Take only brightness from the style.
         snapshots: A folder for a picture every ten iterations.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from fast_style.errors import InputError
+from fast_style.cli.app import Flag
+from fast_style.errors import InputError, check_least
 from fast_style.images import MAX_PIXELS
 from fast_style.model import Device
 from fast_style.photos.jobs import Format
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from cyclopts.completion import CompletionContext
 
     from fast_style.films.video import VideoOptions
-
-# An option that is on if it is given, without a --no- form.
-Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 # --help explains the options that are in no group, and names those of the groups, in this order.
 FILES = Group("Files", sort_key=1)
@@ -56,9 +54,10 @@ class Look:
         size: Shrink the long side to this many px first.
         blend: 0 is the original, 1 the full style.
         keep_colors: Take only brightness from the style.
-        strength: How strongly the style is painted, 0.25 to 4, if it has learned that; unlike blend, it does not fade.
-        passes: In how many passes pictures are painted, from coarse to fine, 1 to 8: more give larger forms. By default
-            the first pass is 160 px wide, and each has twice the size of the one before.
+        strength: How strongly to paint, 0.25 to 4, for styles that have learned it; unlike --blend, it does not fade to
+            the photo.
+        passes: Number of passes, from coarse to fine, 1 to 8: more give larger forms. By default the first one is
+            painted at about 160 px, and each of the others at twice the size of the one before.
     """
 
     size: int | None = None
@@ -79,7 +78,7 @@ class FileLook(Look):
         quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
         mask: A picture: the style is painted where it is white. Several, for as many styles: --style udnie,the-scream
             --mask sky.png ground.png. For a video it may be a video, too. For up to 12 megapixels.
-        max_megapixels: Refuse larger photos, 89 by default: a small file can pretend to be huge.
+        max_megapixels: Refuse larger photos; 89 by default, as a small file can claim to be huge.
     """
 
     format: Annotated[Format | None, _IN_FILES] = None
@@ -113,14 +112,14 @@ class Film:
     """Options of videos only.
 
     Args:
-        fps: Frames a second of a video, such as 30 or 30000/1001; without it, times are kept exactly.
-        start: Leave out what is before in a video: seconds, or h:mm:ss.
-        end: Stop there.
-        codec: Codec of a video: h264, h265, vp9, av1, or an FFmpeg encoder's name.
-        side_by_side: The original on the left of a video's result.
-        steady: Hold still what does not move in a video.
-        audio: Copy a video's sound.
-        subtitle: Copy a video's subtitles.
+        fps: Frames per second, such as 30 or 30000/1001; by default the original times are kept exactly.
+        start: Where to start in the video: seconds, or h:mm:ss.
+        end: Where to stop.
+        codec: h264, h265, vp9, av1, or the name of an FFmpeg encoder.
+        side_by_side: Show the original on the left of the result.
+        steady: Hold still what does not move.
+        audio: Copy the sound.
+        subtitle: Copy the subtitles.
     """
 
     fps: str | None = None
@@ -131,10 +130,6 @@ class Film:
     steady: Flag = False
     audio: bool = True
     subtitle: bool = True
-
-    def is_given(self) -> bool:
-        """Whether any of them was given."""
-        return self != Film()
 
     def video_options(self, look: FileLook) -> VideoOptions:
         """Return the options of videos."""
@@ -159,8 +154,8 @@ class Engine:
     """What the network runs on.
 
     Args:
-        value_range: The values that a model from elsewhere takes and gives, 0-1 or 0-255.
-        device: auto, cpu, cuda, …; an error if it is not the one that would run.
+        value_range: Range of the pixel values of a model from elsewhere, 0-1 or 0-255.
+        device: auto, cpu, cuda, …; it is an error if ONNX Runtime would run on another.
         threads: CPU threads for one photo or frame; by default the cores are shared out.
     """
 
@@ -170,7 +165,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
-        check_count("threads", self.threads)
+        check_least(1, threads=self.threads)
 
     def style(self, name: str, strength: float) -> StyleOptions:
         """Return how a style is opened."""
@@ -183,7 +178,7 @@ class ParallelEngine(Engine):
     """What the network runs on.
 
     Args:
-        jobs: Photos or frames at once; without it, one for each core.
+        jobs: Photos or frames at once; by default one for each core.
     """
 
     jobs: Annotated[int | None, Parameter(name=["--jobs", "-j"])] = None
@@ -191,13 +186,7 @@ class ParallelEngine(Engine):
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         super().__post_init__()
-        check_count("jobs", self.jobs)
-
-
-def check_count(name: str, value: int | None) -> None:
-    """Raise InputError for a number below 1; None is the default."""
-    if value is not None and value < 1:
-        raise InputError(f"{name} is {value}; expected at least 1")
+        check_least(1, jobs=self.jobs)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from fast_style.cli.app import Flag, Out
 from fast_style.errors import InputError
 from fast_style.images import Picture, check_target, load_image, save_image
 from fast_style.model import Device
@@ -18,15 +19,15 @@ from fast_style.stylize.stylizer import Stylizer
 def sheet(
     photo: Path,
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Out,
     style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], consume_multiple=True, negative="")] = None,
     size: int = 512,
     columns: int | None = None,
     strength: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
     device: Device = "auto",
-    force: Annotated[bool, Parameter(negative="")] = False,
+    force: Flag = False,
 ) -> None:
-    """Lay every style on one photo, labeled.
+    """Show one photo in every style, labeled.
 
     Args:
         photo: The photo.
@@ -34,9 +35,9 @@ def sheet(
         style: Names, ONNX files or mixtures such as udnie:0.3,starry-night:0.7; by default every shipped style.
         size: Long side of each picture, px.
         columns: Pictures in a row.
-        strength: Strengths, of each of which there is a picture, for styles that have learned that.
+        strength: Strengths, 0.25 to 4, for styles that have learned it: one picture for each.
         device: auto, cpu, cuda, ….
-        force: Overwrite a file that exists.
+        force: Overwrite an existing file.
     """
     names = style or [shipped.name for shipped in shipped_styles()]
     if not names:
@@ -50,4 +51,4 @@ def sheet(
             label = stylizer.style.name + (f"  {shown:g}" if strength else "")
             tiles.append(Tile(stylizer.frame(picture.pixels), label))
     save_image(Picture(grid(tiles, columns=columns, text=18)), out)
-    print(f"{out}")
+    print(out)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json as json_module
-from typing import Annotated
 
-from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Column, Table
 
+from fast_style.cli.app import Flag
 from fast_style.styles.catalog import find_style, own_paths, shipped_styles
 
 
-def styles(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def styles(*, json: Flag = False) -> None:
     """List the styles: those that were made in the studio, and those that come with fast-style.
 
     Args:

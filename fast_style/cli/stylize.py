@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from fast_style.cli.app import INTERRUPTED, print_error, report_error
-from fast_style.cli.options import AUTOMATION, FileLook, Film, Flag, JsonFlag, ParallelEngine, StyleName
+from fast_style.cli.app import INTERRUPTED, Flag, print_error, report_error
+from fast_style.cli.options import AUTOMATION, FileLook, Film, JsonFlag, ParallelEngine, StyleName
 from fast_style.cli.ui.outcome import exit_status, summary, with_bar
 from fast_style.errors import FastStyleError, InputError
 from fast_style.files import make_parent
@@ -49,12 +49,13 @@ def stylize(
     force: Flag = False,
     json: JsonFlag = False,
 ) -> int:
-    """Stylize photos and videos: one, several, a folder of photos with its tree, or - for standard input.
+    """Stylize photos and videos.
 
     Rerunning on a folder resumes it: photos that are done and have not changed are skipped.
 
     Args:
-        inputs: Photos, videos, folders of photos, numbered pictures as frames/%05d.png, or - .
+        inputs: Photos, videos, folders of photos at any depth, numbered pictures such as frames/%05d.png, or - for
+            standard input.
         style: The name of a shipped style, an ONNX file, hf:OWNER/NAME on the Hugging Face hub,
             or a mixture such as starry-night:0.7,udnie:0.3.
         out: A file for one input, a folder for several, or - for standard output. By default results go beside
@@ -62,8 +63,8 @@ def stylize(
         look: What results look like.
         film: Options of videos only.
         engine: What the network runs on.
-        shard: Do a share of a folder only, such as 3/64: copies of the command with other numbers do the others.
-        merge: Stylize nothing: write the status of each photo of a folder, from all shards, to status.csv in OUT.
+        shard: Do only a share of a folder, such as 3/64; copies of the command with other numbers do the others.
+        merge: Stylize nothing, but write the status of each photo of a folder, from all shards, to status.csv in OUT.
         force: Overwrite existing results, and redo those that are done.
         json: Print the results as JSON.
     """
@@ -115,7 +116,7 @@ def stylize(
 def _is_film(job: Job, film: Film) -> bool:
     """Whether a job is done as a film; a GIF whose result is one is an animation, unless options of films are given."""
     both_gif = {job.source.suffix.lower(), job.target.suffix.lower()} == {".gif"}
-    return job.is_video or (both_gif and job.error is None and job.folder is None and film.is_given())
+    return job.is_video or (both_gif and job.error is None and job.folder is None and film != Film())
 
 
 def _report(jobs: Sequence[Job], records: Sequence[Record], seconds: float, *, single: bool) -> None:

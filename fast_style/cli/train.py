@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 from rich.console import Console
 
-from fast_style.cli.app import DONE, INTERRUPTED
-from fast_style.cli.options import MACHINE, Flag
+from fast_style.cli.app import DONE, INTERRUPTED, Flag, Out
+from fast_style.cli.options import MACHINE
 from fast_style.errors import InputError
 from fast_style.extras import cpu_torch_hint
 
@@ -37,11 +37,11 @@ class Changes:
             of the photo.
         style_size: Long side of the painting in training, px: larger gives larger strokes. By default 640, less for a
             painting of large forms.
-        tune: network (the default), or adapter: only the scales and shifts of its normalizations, from an --init.
-        learn_strength: Learn to paint at any strength from 0.25 to 4; so do several paintings at once.
+        tune: network (the default), or adapter: only the scales and shifts of its normalizations, which needs --init.
+        learn_strength: Learn to paint at any strength from 0.25 to 4, as runs on several paintings do by default.
         size: Side of the training crops, px.
         batch: Photos in a step, on each device.
-        learning_rate: The peak of the schedule.
+        learning_rate: The highest learning rate of the schedule.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         precision: bf16 computes in bfloat16; auto does so if that is measured to be faster as the run begins.
         seed: Seed of weights, order, crops and flips.
@@ -85,7 +85,7 @@ class Details:
     """What the card says of the painting.
 
     Args:
-        title: Title of the painting.
+        title: Title of the painting, for the card.
         artist: Who painted it.
         year: When it was painted.
         license: License of the picture, such as "public domain".
@@ -101,7 +101,7 @@ def train(
     painting: Path,
     photos: Path,
     *more: Path,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Out,
     name: str | None = None,
     changes: Changes = Changes(),
     resume: Path | None = None,
@@ -115,29 +115,29 @@ def train(
     estimate: Flag = False,
     force: Flag = False,
 ) -> int:
-    """Train a style on a painting and a folder of photos, PAINTING PHOTOS, and export it to ONNX.
+    """Train a style on a painting and a folder of photos, and export it.
 
-    PAINTING… PHOTOS, several paintings or a folder of them, makes one file of as many styles, to be mixed.
+    Several paintings, or a folder of them, make one file of as many styles, to be mixed.
 
     Leaves NAME.ckpt (resumes exactly), NAME.onnx (proved equal), NAME.json (the card), NAME.csv (the losses)
-    and previews/ in OUT. Ctrl-C stops after the step at hand and leaves a checkpoint to resume from.
+    and previews/ in OUT. Ctrl-C stops after the current step and leaves a checkpoint to resume from.
 
     Args:
         painting: The style image, or a folder of them.
         photos: A folder of photos, searched at any depth.
         more: If several paintings are given, the photos come last.
-        out: Folder for what the run leaves.
+        out: Folder for the results.
         name: Name of the style; by default the painting's file name.
         changes: What is changed in the recipe.
-        resume: A checkpoint to continue from, exactly.
-        init: A .ckpt, an ONNX style or the name of a shipped one, whose network to start from. By default "nearest"
-            for one painting, which finds the shipped one, if any is of this network; "scratch" starts from nothing.
-        adapter_of: A style whose network stays as it is: only a set of scales and shifts is learned, a small file
-            NAME.safetensors, which --style STYLE+NAME.safetensors takes. Of a file of several, such as ten, the run
-            starts from the nearest; ten#udnie says which.
-        config: A TOML file with the recipe; options given here come before it.
+        resume: A checkpoint from which to continue exactly.
+        init: A .ckpt, an ONNX style or the name of a shipped one from whose network to start; "nearest" finds the
+            nearest shipped one of this network, the default for one painting, and "scratch" starts with fresh weights.
+        adapter_of: A style whose network stays as it is. Only scales and shifts are learned, for a small file
+            NAME.safetensors; use it with --style STYLE+NAME.safetensors. Of a file of several styles, such as ten, the
+            run starts from the nearest; ten#udnie chooses one.
+        config: A TOML file with the recipe; options on the command line override it.
         preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
-        keep_frame: Leave a frame or border around the painting; otherwise it is cut off if one is found.
+        keep_frame: Keep a frame or border around the painting; by default one that is found is cut off.
         details: What the card says of the painting.
         hardware: What the training runs on.
         estimate: Only measure how long the training of one painting would take on this machine, for ten seconds.
@@ -151,7 +151,7 @@ def train(
     paintings, photos = paths[:-1], paths[-1]
     if adapter_of is not None:
         if init is not None or (changes.tune or "adapter") != "adapter":
-            raise InputError("--adapter-of says both what to start from and what to tune; leave --init and --tune out")
+            raise InputError("--adapter-of sets both what to start from and what to tune; leave --init and --tune out")
         init, changes = adapter_of, replace(changes, tune="adapter")
     if resume is not None and init is not None:
         raise InputError("--resume continues a run, --init starts a new one; give one of them")
@@ -203,7 +203,7 @@ def _describe(estimate: Estimate) -> str:
 
 
 def _check_places(paintings: list[Path], checkpoint: Path, resume: Path | None, *, force: bool) -> None:
-    """Refuse paintings that are missing and to overwrite another run."""
+    """Refuse missing paintings, and to overwrite another run."""
     for path in paintings:
         if not path.exists():
             raise InputError(f"{path} is not a file; expected the painting")

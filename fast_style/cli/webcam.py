@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from cyclopts import Group, Parameter
 
-from fast_style.cli.app import DONE, INTERRUPTED
-from fast_style.cli.options import Engine, Flag, JsonFlag, Look, StyleNames
+from fast_style.cli.app import DONE, INTERRUPTED, Flag
+from fast_style.cli.options import Engine, JsonFlag, Look, StyleNames
 from fast_style.errors import CameraError, InputError
 from fast_style.files import check_new
 from fast_style.stylize.checks import check_blend, check_size
@@ -32,7 +32,7 @@ class LiveLook(Look):
 
     Args:
         size: Shrink the long side to this many px.
-        side_by_side: Show the camera's picture, too.
+        side_by_side: Show the camera's picture beside the result.
         mirror: Mirror horizontally (default: on for cameras, off for files).
     """
 
@@ -66,7 +66,7 @@ class Output:
 
     Args:
         record: Record to this video.
-        stills: Folder for the stills that s saves.
+        stills: Folder for stills, which the key s saves.
         headless: Open no window; stop with Ctrl-C, or when the file ends.
         seconds: Stop after this long.
         force: Overwrite the recording if it exists.
@@ -103,16 +103,18 @@ def webcam(
     engine: Engine = Engine(),
     json: JsonFlag = False,
 ) -> int:
-    """Stylize what a camera sees, in a window. Press h there for the keys.
+    """Stylize what a camera sees, live.
+
+    Press h in the window for the keys.
 
     Args:
-        style: One or more shipped styles, ONNX files or mixtures; n and p go through them, and through those of a
-            file of several.
+        style: One or more shipped styles, ONNX files or mixtures. The keys n and p switch between them, and between
+            the styles of a file of several.
         source: The number of a camera, a video file, which plays at its own pace, or a URL.
         look: What is shown at first.
         output: Where the result goes beside the window.
         engine: What the network runs on.
-        json: Print figures for machines at the end.
+        json: Print figures as JSON at the end.
     """
     if not style:
         raise InputError("no style was given", hint="See 'fast-style webcam --help'.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import pty
 import re
@@ -17,6 +19,7 @@ import pytest
 
 from fast_style.cli import main
 from fast_style.cli.app import EXAMPLES, VERBS
+from fast_style.cli.inspect import VERBS as INSPECT_VERBS
 
 ROOT = Path(__file__).parents[2]
 PROMPT = "ready> "
@@ -63,6 +66,22 @@ def test_help_explains_a_dozen_options_and_names_the_others(verb: str, capsys: p
 def test_help_explains_everything_where_no_options_are_grouped(capsys: pytest.CaptureFixture[str]) -> None:
     assert page(capsys, "merge", "--help") == page(capsys, "merge", "--help-all")
     assert page(capsys, "inspect", "--help") == page(capsys, "inspect", "--help-all")
+
+
+@pytest.mark.parametrize("verb", [*VERBS, *(f"inspect {verb}" for verb in INSPECT_VERBS)])
+def test_a_verb_is_described_by_its_line_on_the_page_above_and_by_all_of_its_docstring(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = " ".join(page(capsys, *verb.split(), "--help").split())
+    above, _, name = verb.rpartition(" ")
+    line = (INSPECT_VERBS if above else VERBS)[name]
+    assert line in shown
+    whole = importlib.import_module(f"fast_style.cli.{verb.replace(' ', '.')}")
+    function = getattr(whole, name)
+    if callable(function) and function.__doc__ and "Args:" in function.__doc__:  # and not an app of further verbs
+        description = inspect.cleandoc(function.__doc__).partition("\nArgs:")[0]
+        assert description.startswith(line)
+        assert " ".join(description.split()) in shown
 
 
 def test_the_first_page_imports_no_verb_and_no_markdown() -> None:

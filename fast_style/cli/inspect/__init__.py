@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from fast_style.images import Pixels
     from fast_style.inspect import Network
 
-Target = Annotated[Path, Parameter(name=["--out", "-o"])]
-Flag = Annotated[bool, Parameter(negative="")]
-Names = Annotated[list[str], Parameter(name="--layer")]
+Channels = Annotated[list[int] | None, Parameter(name="--channel", negative="")]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -59,11 +57,6 @@ inspect = App(
 )
 for _verb, _help in VERBS.items():
     inspect.command(f"fast_style.cli.inspect.{_verb}:{_verb}", name=_verb, help=_help)
-
-
-def split_names(names: list[str]) -> list[str]:
-    """Split ``--layer a,b`` as ``--layer a --layer b``; each name once."""
-    return list(dict.fromkeys(part.strip() for name in names for part in name.split(",") if part.strip()))
 
 
 def save(pixels: Pixels, out: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fast_style.cli.inspect import DeviceName, Flag
+from fast_style.cli.app import Flag
+from fast_style.cli.inspect import DeviceName
 from fast_style.images import load_image
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import json as json_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
-from cyclopts import Parameter
 
-from fast_style.cli.inspect import Flag, Names, Source, Target, save, split_names
-from fast_style.errors import InputError
+from fast_style.cli.app import Flag, Out
+from fast_style.cli.inspect import Channels, Source, save
+from fast_style.errors import check_least
 from fast_style.images import Pixels, check_target, load_image
 from fast_style.sheet import Tile, beside, grid
 
@@ -20,18 +20,17 @@ if TYPE_CHECKING:
 
 # Long side of a map in the grid, px.
 TILE = 128
-SOURCE = Source()
 
 
 def features(
     photo: Path,
     *,
-    layer: Names,
-    out: Target,
-    channel: Annotated[list[int] | None, Parameter(name="--channel")] = None,
+    layer: list[str],
+    out: Out,
+    channel: Channels = None,
     top: int | None = None,
     size: int = 512,
-    source: Source = SOURCE,
+    source: Source = Source(),
     force: Flag = False,
     json: Flag = False,
 ) -> None:
@@ -45,18 +44,16 @@ def features(
         layer: Name of a layer; several as --layer A --layer B or --layer A,B.
         out: The picture to write.
         channel: A channel; several as --channel 1 --channel 2. By default the most active ones.
-        top: Number of the channels that are most active on average: 16, and 4 of each of several layers.
+        top: Number of most active channels; by default 16, or 4 of each of several layers.
         size: Shrink the photo's long side to this many px first.
         source: The network.
         force: Overwrite OUT.
         json: Print shapes and means as JSON.
     """
     check_target(out, force=force)
-    names = split_names(layer)
+    names = list(dict.fromkeys(part.strip() for name in layer for part in name.split(",") if part.strip()))
     top = top if top is not None else 16 if len(names) == 1 else 4
-    for option, value in (("size", size), ("top", top)):
-        if value < 1:
-            raise InputError(f"{option} is {value}; expected at least 1")
+    check_least(1, size=size, top=top)
     pixels = load_image(photo, size=size, opaque=True).pixels
 
     from fast_style import inspect as look  # imports torch
@@ -71,12 +68,7 @@ def features(
     save(_sheet(pixels, layers, chosen, source.model), out)
     if json:
         figures = {
-            name: {
-                "shape": list(maps.shape),
-                "channels": [
-                    {"channel": c, "mean": float(maps[c].mean()), "max": float(maps[c].max())} for c in chosen[name]
-                ],
-            }
+            name: {"shape": list(maps.shape), "channels": [_channel(maps, number) for number in chosen[name]]}
             for name, maps in layers.items()
         }
         print(json_module.dumps({"photo": str(photo), "model": source.model, "layers": figures, "output": str(out)}))
@@ -84,6 +76,10 @@ def features(
     for name, maps in layers.items():
         print(f"{name}: {_shape(maps)} (channels × height × width), most active {look.rank_channels(maps)[:5]}")
     print(out)
+
+
+def _channel(maps: Maps, number: int) -> dict[str, float]:
+    return {"channel": number, "mean": float(maps[number].mean()), "max": float(maps[number].max())}
 
 
 def _sheet(pixels: Pixels, layers: dict[str, Maps], chosen: dict[str, list[int]], model: str) -> Pixels:
@@ -106,8 +102,7 @@ def _sheet(pixels: Pixels, layers: dict[str, Maps], chosen: dict[str, list[int]]
         tiles = [tile for row in rows for tile in row]
         return beside(grid([Tile(thumb, "the photo")]), grid(tiles, columns=len(columns), heading=heading))
     ((name, maps),) = layers.items()
-    heading = f"{name} of {model}, {_shape(maps)} (channels × height × width); "
-    heading += "each map from its minimum to its maximum"
+    heading = f"{name} of {model}, {_shape(maps)} (channels × height × width); each map from its minimum to its maximum"
     photo = grid([Tile(drawing.within(pixels, 2 * TILE), "the photo")], columns=1)
     return beside(photo, grid(columns[0], columns=4 if len(columns[0]) <= 16 else 8, heading=heading))
 

@@ -12,7 +12,8 @@ import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
-from fast_style.cli.inspect import DeviceName, Flag, Target, save
+from fast_style.cli.app import Flag, Out
+from fast_style.cli.inspect import DeviceName, save
 from fast_style.errors import InputError
 from fast_style.images import Pixels, check_target, load_image
 from fast_style.sheet import Tile, grid
@@ -20,13 +21,11 @@ from fast_style.sheet import Tile, grid
 if TYPE_CHECKING:
     from fast_style.inspect import HeatMaps, Prediction
 
-Floats = NDArray[np.float32]
-
 
 def gradcam(
     photo: Path,
     *,
-    out: Target,
+    out: Out,
     wanted: Annotated[str | None, Parameter(name="--class")] = None,
     top: int = 3,
     layer: str | None = None,
@@ -36,7 +35,9 @@ def gradcam(
     force: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Show where in a photo a class is seen (Grad-CAM): the photo, and the heat of each class over it.
+    """Show where in a photo a class is seen.
+
+    The result is the photo, and beside it the heat of each class over it (Grad-CAM).
 
     Args:
         photo: The photo.
@@ -92,7 +93,7 @@ def _sheet(photo: Pixels, classes: Sequence[Prediction], heat: HeatMaps, model: 
     return grid(tiles, columns=min(len(tiles), 4), heading=f"Grad-CAM at {heat.layer} of {model}")
 
 
-def _hottest(values: Floats) -> list[float] | None:
+def _hottest(values: NDArray[np.float32]) -> list[float] | None:
     """Return the place of the maximum as shares of width and height; None if the map is zero."""
     if values.max() <= 0:
         return None

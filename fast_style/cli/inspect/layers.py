@@ -8,13 +8,14 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from fast_style.cli.inspect import Flag, Source
+from fast_style.cli.app import Flag
+from fast_style.cli.inspect import Source
 
-SOURCE = Source()
 
+def layers(*, source: Source = Source(), json: Flag = False) -> None:
+    """List the layers of a network.
 
-def layers(*, source: Source = SOURCE, json: Flag = False) -> None:
-    """List the layers of a network, with their shapes for a picture of the size that it was trained on.
+    Shapes are those for a picture of the size that it was trained on.
 
     Args:
         source: The network.

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import Progress
 
-from fast_style.cli.inspect import Flag, Source, Target, save
-from fast_style.errors import InputError
+from fast_style.cli.app import Flag, Out
+from fast_style.cli.inspect import Channels, Source, save
+from fast_style.errors import InputError, check_least
 from fast_style.images import Picture, Pixels, check_target, load_image, to_uint8
 from fast_style.inspect import Growth, Maximized, Network, drawing, feature_maps, rank_channels, to_tensor
 from fast_style.inspect import maximize as grow
@@ -19,18 +20,17 @@ from fast_style.sheet import Tile, grid
 
 # Number of channels shown of those most active in a photo.
 UNITS = 10
-SOURCE, GROWTH = Source(), Growth()
 
 
 def maximize(
     photo: Path | None = None,
     *,
     layer: str,
-    out: Target,
-    channel: Annotated[list[int] | None, Parameter(name="--channel")] = None,
-    growth: Annotated[Growth, Parameter(name="*")] = GROWTH,
+    out: Out,
+    channel: Channels = None,
+    growth: Annotated[Growth, Parameter(name="*")] = Growth(),
     size: int = 384,
-    source: Source = SOURCE,
+    source: Source = Source(),
     force: Flag = False,
     json: Flag = False,
 ) -> None:
@@ -50,11 +50,10 @@ def maximize(
         json: Print the scores as JSON.
     """
     check_target(out, force=force)
+    check_least(1, size=size)
     picture = load_image(photo, size=size, opaque=True) if photo is not None else None
     if picture is None and not channel:
         raise InputError("nothing to maximize", hint="Give --channel, or a PHOTO.")
-    if size < 1:
-        raise InputError(f"size is {size}; expected at least 1")
     network = source.load([layer])
     result = _grow(network, picture, layer, channel, growth)
     save(_sheet(result, layer, source.model, picture), out)
