@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fast_style import __version__
-from fast_style.cli.options import Flag, StyleName
+from fast_style.cli.app import Flag
+from fast_style.cli.options import StyleName
 from fast_style.errors import FastStyleError
 from fast_style.extras import cpu_torch_hint, install_command, is_installed, missing_extra, reinstall_command
 from fast_style.model import PROVIDERS, core_count, describe_model
@@ -60,7 +61,8 @@ def info(
     report["speed"] = _speeds(styles) if benchmark else {}
     if not json and report["speed"]:
         _print_speeds(report["speed"])
-    minutes, failure = None, {}
+    minutes: float | None = None
+    failure: dict[str, str] = {}
     if benchmark and style is None and report["packages"]["torch"] is not None:
         minutes, failure = _training_minutes()
         if not json and minutes is not None:
@@ -256,7 +258,7 @@ def _providers(style: str | None) -> dict[str, str]:
 
     known = {provider: name for name, provider in PROVIDERS.items()}
     states: dict[str, str] = {}
-    for name in filter(None, map(known.get, onnxruntime.get_available_providers())):
+    for name in (known[each] for each in onnxruntime.get_available_providers() if each in known):
         states[name] = "(starts)" if style is not None else "(not tried: no style)"
         try:
             if style is not None:

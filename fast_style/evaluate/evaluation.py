@@ -26,31 +26,21 @@ from fast_style.losses import FIGURES
 
 @dataclass(frozen=True)
 class Result:
-    """The figures of one set of pictures: the photos, the reference after N iterations, a model, or another program.
+    """The figures of one set of pictures: the photos, the reference after N iterations, a model, or another program."""
 
-    Attributes:
-        name: ``unstyled``, ``reference N``, or the name of the model or of the other program.
-        terms: Means over the photos of total, content, style and tv.
-        neutral: Means over the photos of distance, colors and kept: see the neutral measure.
-        places: Precision, flat precision and coverage over the photos, each at full, half and quarter size.
-        quality: Mean over the photos of each measure; the median for grids' ratios and borders.
-        pictures: The picture of each photo.
-        iterations: Iterations after which the reference reaches the same objective; None if it never did.
-        milliseconds: Time for a frame of the evaluated size, or None, as for another program's pictures.
-        ratio: The reference's time to the same objective over the model's time, or None.
-        warnings: What is wrong with the pictures, one sentence each.
-    """
-
-    name: str
-    terms: dict[str, float]
-    neutral: dict[str, float]
+    name: str  # `unstyled`, `reference N`, or the name of the model or of the other program
+    terms: dict[str, float]  # means over the photos of total, content, style and tv
+    neutral: dict[str, float]  # means over the photos of distance, colors and kept: see the neutral measure
+    # Precision, flat precision and coverage over the photos, each at full, half and quarter size.
     places: dict[str, tuple[float, ...]]
-    quality: dict[str, float]
-    pictures: tuple[Pixels, ...]
+    quality: dict[str, float]  # mean over the photos of each measure; the median for grids' ratios and borders
+    pictures: tuple[Pixels, ...]  # the picture of each photo
+    # Iterations after which the reference reaches the same objective; None if it never did.
     iterations: float | None = None
+    # Time for a frame of the evaluated size, or None, as for another program's pictures.
     milliseconds: float | None = None
-    ratio: float | None = None
-    warnings: tuple[str, ...] = ()
+    ratio: float | None = None  # the reference's time to the same objective over the model's time, or None
+    warnings: tuple[str, ...] = ()  # what is wrong with the pictures, one sentence each
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, without the pictures."""
@@ -59,23 +49,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results of all models, and of what they are compared with.
+    """The results of all models, and of what they are compared with."""
 
-    Attributes:
-        photos: (H, W, 3) uint8, one size.
-        names: Names of the photos.
-        curve: (N + 1, 4), the reference's mean terms after 0 to N iterations.
-        reference_seconds: The reference's time for an iteration.
-        baselines: Unstyled, then the reference after few to many iterations.
-        models: The models, then the pictures of other programs.
-    """
-
-    photos: tuple[Pixels, ...]
-    names: tuple[str, ...]
-    curve: NDArray[np.float64]
-    reference_seconds: float
-    baselines: tuple[Result, ...]
-    models: tuple[Result, ...]
+    photos: tuple[Pixels, ...]  # (H, W, 3) uint8, one size
+    names: tuple[str, ...]  # names of the photos
+    curve: NDArray[np.float64]  # (N + 1, 4), the reference's mean terms after 0 to N iterations
+    reference_seconds: float  # the reference's time for an iteration
+    baselines: tuple[Result, ...]  # unstyled, then the reference after few to many iterations
+    models: tuple[Result, ...]  # the models, then the pictures of other programs
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

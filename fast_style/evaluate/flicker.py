@@ -20,23 +20,14 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Flicker:
-    """The change from frame to frame that motion does not explain, where the motion is known.
+    """The change from frame to frame that motion does not explain, where the motion is known."""
 
-    Attributes:
-        error: Mean absolute difference of the stylized frames after warping, levels of 255, inside the mask.
-        photos: The same for the photos: the error of noise and sampling.
-        contrast: Standard deviation of the stylized frames, levels: a paler style flickers less and is no better.
-        photos_contrast: The same for the photos.
-        covered: Share of the pixels inside the mask, 0 to 1.
-        pairs: Number of pairs of frames that were compared.
-    """
-
-    error: float
-    photos: float
-    contrast: float
-    photos_contrast: float
-    covered: float
-    pairs: int
+    error: float  # mean absolute difference of the stylized frames after warping, levels of 255, inside the mask
+    photos: float  # the same for the photos: the error of noise and sampling
+    contrast: float  # standard deviation of the stylized frames, levels: a paler style flickers less and is no better
+    photos_contrast: float  # the same for the photos
+    covered: float  # share of the pixels inside the mask, 0 to 1
+    pairs: int  # number of pairs of frames that were compared
 
     @property
     def relative(self) -> float:

@@ -20,21 +20,14 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Model:
-    """A style to be evaluated.
+    """A style to be evaluated."""
 
-    Attributes:
-        name: What the report calls it.
-        path: Its file.
-        stylize: From a photo, (1, 3, H, W) float32 RGB in [0, 1], to the same, clamped, in the style's passes.
-        fixed: The only (width, height) it takes, px, or None.
-        stylizer: What draws films with it, if it is an ONNX file of ours.
-    """
-
-    name: str
-    path: Path
+    name: str  # what the report calls it
+    path: Path  # its file
+    # From a photo, (1, 3, H, W) float32 RGB in [0, 1], to the same, clamped, in the style's passes.
     stylize: Callable[[Image], Image]
-    fixed: tuple[int, int] | None = None
-    stylizer: Stylizer | None = None
+    fixed: tuple[int, int] | None = None  # the only (width, height) it takes, px, or None
+    stylizer: Stylizer | None = None  # what draws films with it, if it is an ONNX file of ours
 
 
 def open_model(source: str | Path, *, value_range: Range | None = None, strength: float = 1.0) -> Model:

@@ -30,17 +30,11 @@ _ZOOM = 1.008
 
 @dataclass(frozen=True)
 class Moment:
-    """A frame, and its motion since the frame before.
+    """A frame, and its motion since the frame before."""
 
-    Attributes:
-        frame: (H, W, 3) uint8, with noise.
-        flow: (H, W, 2), px across and down: where each pixel lay in the frame before, relative to its place.
-        known: (H, W): whether the pixel could be seen there.
-    """
-
-    frame: Pixels
-    flow: Floats
-    known: Mask
+    frame: Pixels  # (H, W, 3) uint8, with noise
+    flow: Floats  # (H, W, 2), px across and down: where each pixel lay in the frame before, relative to its place
+    known: Mask  # (H, W): whether the pixel could be seen there
 
 
 def play(

@@ -30,18 +30,13 @@ _SMALLEST = 1e-9
 
 @dataclass(frozen=True)
 class Neutral:
-    """Three figures of one picture, or their means over several.
+    """Three figures of one picture, or their means over several."""
 
-    Attributes:
-        distance: Squared Wasserstein distance to the painting's features, as a share of the photo's, the mean over
-            layers and scales: 0.0 is the painting's statistics, 1.0 is as far as the photo.
-        colors: Squared sliced Wasserstein distance to the painting's colors, as a share of the photo's.
-        kept: The share of the photo's content that the picture keeps: the cosine of their centered features; 1.0 is
-            the photo.
-    """
-
+    # Squared Wasserstein distance to the painting's features, as a share of the photo's, the mean over layers and
+    # scales: 0.0 is the painting's statistics, 1.0 is as far as the photo.
     distance: float
-    colors: float
+    colors: float  # squared sliced Wasserstein distance to the painting's colors, as a share of the photo's
+    # The share of the photo's content that the picture keeps: the cosine of their centered features; 1.0 is the photo.
     kept: float
 
 

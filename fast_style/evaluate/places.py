@@ -35,16 +35,11 @@ class Places:
     """Figures at full, half and quarter size; less is better.
 
     0.0 is as near as the painting's places are to others of its own, 1.0 is as far as the unstyled photos.
-
-    Attributes:
-        precision: Mean distance of the picture's places to the nearest of the painting.
-        flat_precision: The same where the photo is flat.
-        coverage: Mean distance of the painting's places to the nearest of the picture.
     """
 
-    precision: tuple[float, ...]
-    flat_precision: tuple[float, ...]
-    coverage: tuple[float, ...]
+    precision: tuple[float, ...]  # mean distance of the picture's places to the nearest of the painting
+    flat_precision: tuple[float, ...]  # the same where the photo is flat
+    coverage: tuple[float, ...]  # mean distance of the painting's places to the nearest of the picture
 
 
 def local_variance(photo: Pixels) -> Tensor:

@@ -29,18 +29,13 @@ GRID_LEVELS = 0.5
 
 @dataclass(frozen=True)
 class Grid:
-    """How much of a picture is a pattern of one period.
+    """How much of a picture is a pattern of one period."""
 
-    Attributes:
-        period: Period of the pattern, px.
-        levels: Root mean square of the pattern, levels of 255, above the neighboring frequencies: 0.0 if there is no
-            pattern.
-        ratio: Largest ratio of the energy at one of the pattern's frequencies to that of its neighbors. About 1 if
-            there is no pattern.
-    """
-
-    period: int
+    period: int  # period of the pattern, px
+    # Root mean square of the pattern, levels of 255, above the neighboring frequencies: 0.0 if there is no pattern.
     levels: float
+    # Largest ratio of the energy at one of the pattern's frequencies to that of its neighbors. About 1 if there is no
+    # pattern.
     ratio: float
 
     @property

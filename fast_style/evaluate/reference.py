@@ -33,19 +33,12 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Course:
-    """The reference's iterations on one photo.
+    """The reference's iterations on one photo."""
 
-    Attributes:
-        terms: (N + 1, 4), the perceptual ``FIGURES`` after 0 (the photo itself) to N iterations.
-        pictures: Iteration to (H, W, 3) uint8.
-        seconds: Median time of an iteration when it was computed.
-        cached: Whether it was read from the cache.
-    """
-
-    terms: NDArray[np.float64]
-    pictures: dict[int, Pixels]
-    seconds: float
-    cached: bool
+    terms: NDArray[np.float64]  # (N + 1, 4), the perceptual `FIGURES` after 0 (the photo itself) to N iterations
+    pictures: dict[int, Pixels]  # iteration to (H, W, 3) uint8
+    seconds: float  # median time of an iteration when it was computed
+    cached: bool  # whether it was read from the cache
 
 
 class Reference:

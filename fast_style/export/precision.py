@@ -33,17 +33,12 @@ _CLIPS = np.linspace(0.3, 1.0, 36)
 
 @dataclass(frozen=True)
 class Quantized:
-    """An 8-bit graph and what it left in float.
+    """An 8-bit graph and what it left in float."""
 
-    Attributes:
-        model: The graph, with QuantizeLinear and DequantizeLinear around each 8-bit convolution.
-        kept: Names of the convolutions that stay float32.
-        work: Share of the convolutions' multiplications that are 8-bit, 0 to 1. Transposed ones stay in float and
-            do not count: in our networks 3 % of all.
-    """
-
-    model: onnx.ModelProto
-    kept: tuple[str, ...]
+    model: onnx.ModelProto  # the graph, with QuantizeLinear and DequantizeLinear around each 8-bit convolution
+    kept: tuple[str, ...]  # names of the convolutions that stay float32
+    # Share of the convolutions' multiplications that are 8-bit, 0 to 1. Transposed ones stay in float and do not count:
+    # in our networks 3 % of all.
     work: float
 
 

@@ -22,17 +22,11 @@ _USUAL_RATE = 25.0
 
 @dataclass(frozen=True)
 class Shot:
-    """A captured frame.
+    """A captured frame."""
 
-    Attributes:
-        pixels: (H, W, 3) uint8, BGR as OpenCV has it.
-        time: When it was captured, seconds of ``time.perf_counter``.
-        number: Counts captured frames, from 1; gaps are skipped frames.
-    """
-
-    pixels: Pixels
-    time: float
-    number: int
+    pixels: Pixels  # (H, W, 3) uint8, BGR as OpenCV has it
+    time: float  # when it was captured, seconds of `time.perf_counter`
+    number: int  # counts captured frames, from 1; gaps are skipped frames
 
 
 class Capture:

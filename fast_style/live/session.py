@@ -29,19 +29,12 @@ _RECENT = 30  # frames that the figures cover
 
 @dataclass
 class Figures:
-    """Timings of a live session's recent frames, seconds; ``summary`` puts it in words.
+    """Timings of a live session's recent frames, seconds; ``summary`` puts it in words."""
 
-    Attributes:
-        shown: When each frame was shown.
-        latency: Time from capture to display.
-        network: The part of it that the network took.
-        frames: How many frames were shown in total.
-    """
-
-    shown: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
-    latency: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
-    network: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
-    frames: int = 0
+    shown: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))  # when each frame was shown
+    latency: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))  # time from capture to display
+    network: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))  # the part of it that the network took
+    frames: int = 0  # how many frames were shown in total
 
     def add(self, captured: float, network: float) -> None:
         """Count a frame that has just been shown."""
@@ -65,21 +58,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """How a live session runs.
+    """How a live session runs."""
 
-    Attributes:
-        size: Shrink the camera's long side to this many px, or None.
-        record: Record to this file from the start, or when ``r`` is pressed.
-        stills: Folder for saved stills.
-        seconds: Stop after this long, or None.
-        passes: Number of passes in which frames are painted; None takes the style's for their size, or fewer if they
-            take longer than the time from one frame to the next.
-    """
-
-    size: int | None = None
-    record: Path | None = None
-    stills: Path = Path()
-    seconds: float | None = None
+    size: int | None = None  # shrink the camera's long side to this many px, or None
+    record: Path | None = None  # record to this file from the start, or when `r` is pressed
+    stills: Path = Path()  # folder for saved stills
+    seconds: float | None = None  # stop after this long, or None
+    # Number of passes in which frames are painted; None takes the style's for their size, or fewer if they take longer
+    # than the time from one frame to the next.
     passes: int | None = None
 
     def __post_init__(self) -> None:

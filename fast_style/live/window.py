@@ -35,29 +35,17 @@ _FIRST_WAIT, _LAST_WAIT = 1.0, 64.0
 
 @dataclass(frozen=True)
 class Controls:
-    """What is shown, and how.
+    """What is shown, and how."""
 
-    Attributes:
-        style: Index of the style.
-        blend: 0.0 is the camera's picture, 1.0 the full style.
-        strength: Strength of styles that have learned it, 0.25 to 4.0.
-        side_by_side: Show the camera's picture on the left.
-        mirror: Swap left and right.
-        keep_colors: Take only brightness from the style.
-        full_screen: Whether the window fills the screen.
-        help: Show the keys.
-        recording: Record what is shown.
-    """
-
-    style: int = 0
-    blend: float = 1.0
-    strength: float = 1.0
-    side_by_side: bool = False
-    mirror: bool = False
-    keep_colors: bool = False
-    full_screen: bool = False
-    help: bool = False
-    recording: bool = False
+    style: int = 0  # index of the style
+    blend: float = 1.0  # 0.0 is the camera's picture, 1.0 the full style
+    strength: float = 1.0  # strength of styles that have learned it, 0.25 to 4.0
+    side_by_side: bool = False  # show the camera's picture on the left
+    mirror: bool = False  # swap left and right
+    keep_colors: bool = False  # take only brightness from the style
+    full_screen: bool = False  # whether the window fills the screen
+    help: bool = False  # show the keys
+    recording: bool = False  # record what is shown
 
 
 _SWITCHES = {

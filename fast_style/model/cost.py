@@ -21,19 +21,12 @@ _PRODUCTS = {"Gemm", "FusedGemm", "MatMul", "FusedMatMul", "MatMulInteger", "QLi
 
 @dataclass(frozen=True)
 class NodeCost:
-    """What one node of a graph costs.
+    """What one node of a graph costs."""
 
-    Attributes:
-        name: Name of the node.
-        operator: Its operator, such as ``Conv``.
-        parameters: Weights and biases of a convolution; 0 for other operators.
-        multiplications: Multiply-adds of a convolution or matrix product; 0 for other operators.
-    """
-
-    name: str
-    operator: str
-    parameters: int
-    multiplications: int
+    name: str  # name of the node
+    operator: str  # its operator, such as `Conv`
+    parameters: int  # weights and biases of a convolution; 0 for other operators
+    multiplications: int  # multiply-adds of a convolution or matrix product; 0 for other operators
 
 
 def measure_cost(model: Path | bytes, feed: Mapping[str, NDArray[Any]]) -> list[NodeCost]:

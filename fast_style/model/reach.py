@@ -23,15 +23,10 @@ _POINTWISE = (
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a pixel's result looks, with the statistics of normalizations given.
+    """How far a pixel's result looks, with the statistics of normalizations given."""
 
-    Attributes:
-        before: Px up, and to the left.
-        after: Px down, and to the right.
-    """
-
-    before: int
-    after: int
+    before: int  # px up, and to the left
+    after: int  # px down, and to the right
 
 
 @dataclass(frozen=True)

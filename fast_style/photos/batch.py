@@ -22,25 +22,15 @@ from fast_style.stylize.stylizer import Stylizer
 
 @dataclass(frozen=True)
 class Batch:
-    """What is to be done: plain data, the same for every worker.
+    """What is to be done: plain data, the same for every worker."""
 
-    Attributes:
-        manifest: See :func:`fast_style.photos.manifest.read_rows`. Its paths are relative to its folder.
-        home: Folder where ledgers and status go.
-        style: Which style, and on what it runs.
-        options: How photos are stylized and saved.
-        shard: The share of this copy of the command.
-        threads: Of the network for one photo; None shares the cores out.
-        force: Overwrite existing results, and redo those that are done.
-    """
-
-    manifest: Path
-    home: Path
-    style: StyleOptions
-    options: PhotoOptions
-    shard: Shard = Shard()
-    threads: int | None = None
-    force: bool = False
+    manifest: Path  # See `read_rows`. Its paths are relative to its folder.
+    home: Path  # folder where ledgers and status go
+    style: StyleOptions  # which style, and on what it runs
+    options: PhotoOptions  # how photos are stylized and saved
+    shard: Shard = Shard()  # the share of this copy of the command
+    threads: int | None = None  # of the network for one photo; None shares the cores out
+    force: bool = False  # overwrite existing results, and redo those that are done
 
     def open_ledger(self, stylizer: Stylizer, *, own: str = "") -> Ledger:
         """Open the ledgers beside the manifest, to write to the one of that name."""

@@ -40,19 +40,12 @@ _UNREAD_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class Job:
-    """One photo or video and where its result goes.
+    """One photo or video and where its result goes."""
 
-    Attributes:
-        source: A file, a pattern of numbered pictures, or ``-`` for standard input.
-        target: A file, a pattern of numbered pictures, or ``-`` for standard output.
-        folder: Folder of all the results, if a folder of photos is stylized, else None.
-        error: Why this cannot be done, found while planning; None if it can be tried.
-    """
-
-    source: Path
-    target: Path
-    folder: Path | None = None
-    error: FastStyleError | None = None
+    source: Path  # a file, a pattern of numbered pictures, or `-` for standard input
+    target: Path  # a file, a pattern of numbered pictures, or `-` for standard output
+    folder: Path | None = None  # folder of all the results, if a folder of photos is stylized, else None
+    error: FastStyleError | None = None  # why this cannot be done, found while planning; None if it can be tried
 
     @property
     def is_video(self) -> bool:
@@ -71,15 +64,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, and what is not.
+    """What is to be done, and what is not."""
 
-    Attributes:
-        jobs: One for each photo and video.
-        left_out: How many files and folders in the inputs are not taken, by reason and remedy.
-    """
-
-    jobs: list[Job]
-    left_out: Counter[str]
+    jobs: list[Job]  # one for each photo and video
+    left_out: Counter[str]  # how many files and folders in the inputs are not taken, by reason and remedy
 
 
 def plan_jobs(

@@ -22,40 +22,24 @@ Kind = Literal["begun", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one line says of a result: a JSON list of its name and these.
+    """What one line says of a result: a JSON list of its name and these."""
 
-    Attributes:
-        kind: The last that happened.
-        origin: Tells the photo, its state and the settings.
-        state: Of the result when it was done, or of what was in its place when it was begun; None for nothing.
-        settings: Tells the settings.
-        at: When, seconds since 1970.
-        seconds: How long it took.
-        error: Why it failed.
-    """
-
-    kind: Kind
-    origin: str
-    state: str | None
-    settings: str
-    at: float
-    seconds: float = 0.0
-    error: str = ""
+    kind: Kind  # the last that happened
+    origin: str  # tells the photo, its state and the settings
+    state: str | None  # of the result when it was done, or of what was in its place when it was begun; None for nothing
+    settings: str  # tells the settings
+    at: float  # when, seconds since 1970
+    seconds: float = 0.0  # how long it took
+    error: str = ""  # why it failed
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A result that may have to be made, as it was found.
+    """A result that may have to be made, as it was found."""
 
-    Attributes:
-        result: Its name.
-        origin: Tells the photo, its state and the settings.
-        there: State of what is in its place; None if nothing is.
-    """
-
-    result: str
-    origin: str
-    there: str | None
+    result: str  # its name
+    origin: str  # tells the photo, its state and the settings
+    there: str | None  # state of what is in its place; None if nothing is
 
 
 class Ledger:

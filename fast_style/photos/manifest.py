@@ -19,17 +19,11 @@ COLUMNS = ("in", "out")
 
 @dataclass(frozen=True)
 class Row:
-    """One photo of a manifest.
+    """One photo of a manifest."""
 
-    Attributes:
-        source: Where the photo is, as the manifest says it.
-        target: Where its result goes, likewise.
-        error: Why the row cannot be heeded; empty if it can.
-    """
-
-    source: str
-    target: str
-    error: str = ""
+    source: str  # where the photo is, as the manifest says it
+    target: str  # where its result goes, likewise
+    error: str = ""  # why the row cannot be heeded; empty if it can
 
 
 Outcome = Literal["done", "failed", "left"]
@@ -37,23 +31,14 @@ Outcome = Literal["done", "failed", "left"]
 
 @dataclass(frozen=True)
 class Status:
-    """What became of a row.
+    """What became of a row."""
 
-    Attributes:
-        source: Column ``in``.
-        target: Column ``out``.
-        status: ``done``, ``failed``, or ``left`` to do.
-        error: Why it failed, and what to do about it.
-        seconds: How long it took.
-        skipped: It was done before. No column.
-    """
-
-    source: str
-    target: str
-    status: Outcome
-    error: str = ""
-    seconds: float = 0.0
-    skipped: bool = False
+    source: str  # column `in`
+    target: str  # column `out`
+    status: Outcome  # `done`, `failed`, or `left` to do
+    error: str = ""  # why it failed, and what to do about it
+    seconds: float = 0.0  # how long it took
+    skipped: bool = False  # It was done before. No column.
 
 
 def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:

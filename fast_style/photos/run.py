@@ -53,15 +53,10 @@ _Photo = tuple[Path | IO[bytes], Header | None]
 
 @dataclass(frozen=True)
 class PhotoOptions(Look):
-    """How photos are stylized and saved.
+    """How photos are stylized and saved."""
 
-    Attributes:
-        format: Format of standard output: PNG, JPEG, WEBP or TIFF.
-        max_pixels: Photos with more pixels are refused, before they are decoded.
-    """
-
-    format: str = "PNG"
-    max_pixels: int = MAX_PIXELS
+    format: str = "PNG"  # format of standard output: PNG, JPEG, WEBP or TIFF
+    max_pixels: int = MAX_PIXELS  # photos with more pixels are refused, before they are decoded
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
@@ -88,25 +83,16 @@ class PhotoOptions(Look):
 
 @dataclass(frozen=True)
 class PhotoOutcome:
-    """What became of one photo.
+    """What became of one photo."""
 
-    Attributes:
-        job: What was to be done.
-        seconds: How long it took, beside others.
-        size: Width and height of the result, px; None if there is no result, or if it was there already.
-        skipped: It was done already, and neither photo nor settings have changed.
-        error: Why there is no result, or None.
-        frames: How many were stylized, of an animation.
-        left_out: Frames or pages after the first, which is what was stylized.
-    """
-
-    job: Job
-    seconds: float
+    job: Job  # what was to be done
+    seconds: float  # how long it took, beside others
+    # Width and height of the result, px; None if there is no result, or if it was there already.
     size: tuple[int, int] | None = None
-    skipped: bool = False
-    error: FastStyleError | None = None
-    frames: int = 1
-    left_out: int = 0
+    skipped: bool = False  # it was done already, and neither photo nor settings have changed
+    error: FastStyleError | None = None  # why there is no result, or None
+    frames: int = 1  # how many were stylized, of an animation
+    left_out: int = 0  # frames or pages after the first, which is what was stylized
 
 
 def stylize_photo(job: Job, stylizer: Stylizer, options: PhotoOptions) -> PhotoOutcome:

@@ -15,14 +15,10 @@ class Shard:
 
     What belongs to a share follows from its name alone: copies need not see the same list, and files that are added
     move no others to another share.
-
-    Attributes:
-        number: Which share, from 1 on.
-        count: Of how many.
     """
 
-    number: int = 1
-    count: int = 1
+    number: int = 1  # which share, from 1 on
+    count: int = 1  # of how many
 
     def holds(self, name: str) -> bool:
         """Whether the result of that name belongs to this share."""

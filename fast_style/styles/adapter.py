@@ -22,19 +22,12 @@ _MAX_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class Adapter:
-    """A style's scales and shifts.
+    """A style's scales and shifts."""
 
-    Attributes:
-        name: Of the style.
-        base: Checksum of the convolutions that it belongs to, see :func:`fast_style.model.base_checksum`.
-        values: Its set: (1 or 3, 2, C) float32.
-        card: What its training recorded.
-    """
-
-    name: str
-    base: str
-    values: Set
-    card: dict[str, Any] = field(default_factory=dict)
+    name: str  # of the style
+    base: str  # checksum of the convolutions that it belongs to, see `base_checksum`
+    values: Set  # its set: (1 or 3, 2, C) float32
+    card: dict[str, Any] = field(default_factory=dict)  # what its training recorded
 
 
 def save_adapter(adapter: Adapter, path: Path) -> None:

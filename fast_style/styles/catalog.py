@@ -18,17 +18,11 @@ _PLACES = (_PACKAGE / "checkpoints", _PACKAGE.parent / "checkpoints")
 
 @dataclass(frozen=True)
 class Style:
-    """A file of one or more styles.
+    """A file of one or more styles."""
 
-    Attributes:
-        name: What it is called on the command line.
-        path: Its ONNX file.
-        card: What its training recorded, empty if there is no card.
-    """
-
-    name: str
-    path: Path
-    card: dict[str, Any]
+    name: str  # what it is called on the command line
+    path: Path  # its ONNX file
+    card: dict[str, Any]  # what its training recorded, empty if there is no card
 
     @property
     def styles(self) -> tuple[str, ...]:

@@ -17,17 +17,11 @@ from fast_style.styles.hub import is_hub_name
 
 @dataclass(frozen=True)
 class Choice:
-    """What a text names.
+    """What a text names."""
 
-    Attributes:
-        style: Its name, file and card.
-        content: The graph that was put together of several files, or None for the file itself.
-        weights: Of the styles that count; none leaves it to the file.
-    """
-
-    style: Style
-    content: bytes | None
-    weights: Mapping[str, float]
+    style: Style  # its name, file and card
+    content: bytes | None  # the graph that was put together of several files, or None for the file itself
+    weights: Mapping[str, float]  # of the styles that count; none leaves it to the file
 
 
 @dataclass(frozen=True)
@@ -100,19 +94,12 @@ def mixture_name(text: str | Path) -> str:
 
 @dataclass(frozen=True)
 class Joined:
-    """Several styles of one network.
+    """Several styles of one network."""
 
-    Attributes:
-        path: The first one's file.
-        content: The serialized graph of one of them.
-        sets: Their scales and shifts by name.
-        paintings: What is known of their paintings by name.
-    """
-
-    path: Path
-    content: bytes
-    sets: dict[str, Set]
-    paintings: dict[str, dict[str, Any]]
+    path: Path  # the first one's file
+    content: bytes  # the serialized graph of one of them
+    sets: dict[str, Set]  # their scales and shifts by name
+    paintings: dict[str, dict[str, Any]]  # what is known of their paintings by name
 
 
 def join_styles(texts: list[str]) -> Joined:

@@ -20,19 +20,12 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class Painting:
-    """What a style is learned from.
+    """What a style is learned from."""
 
-    Attributes:
-        style: Name of its style.
-        image: (1, 3, H, W), RGB in [0, 1], at the size that sets the strokes.
-        facts: What the card says of it.
-        notes: What a user should know: what was cut off, at which size it is learned.
-    """
-
-    style: str
-    image: Tensor
-    facts: dict[str, Any]
-    notes: tuple[str, ...]
+    style: str  # name of its style
+    image: Tensor  # (1, 3, H, W), RGB in [0, 1], at the size that sets the strokes
+    facts: dict[str, Any]  # what the card says of it
+    notes: tuple[str, ...]  # what a user should know: what was cut off, at which size it is learned
 
 
 def find_paintings(paths: Sequence[Path]) -> list[Path]:

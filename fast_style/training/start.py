@@ -25,21 +25,14 @@ FINALISTS = 4
 
 @dataclass(frozen=True)
 class Start:
-    """The weights that a run starts from.
+    """The weights that a run starts from."""
 
-    Attributes:
-        name: What the card calls them; None if a resumed run began with fresh ones.
-        network: With the scales and shifts of the style that was chosen, or of the first.
-        sets: Each style's scales and shifts, (1 or 3, 2, C), by its name.
-        style: Which of them was asked for; None leaves each style its own.
-        notes: What a user should know: that they were found to be the nearest.
-    """
-
-    name: str | None
-    network: TransformerNetwork
+    name: str | None  # what the card calls them; None if a resumed run began with fresh ones
+    network: TransformerNetwork  # with the scales and shifts of the style that was chosen, or of the first
+    # Each style's scales and shifts, (1 or 3, 2, C), by its name.
     sets: Mapping[str, Tensor] = field(default_factory=dict)
-    style: str | None = None
-    notes: tuple[str, ...] = ()
+    style: str | None = None  # which of them was asked for; None leaves each style its own
+    notes: tuple[str, ...] = ()  # what a user should know: that they were found to be the nearest
 
     @torch.no_grad()
     def give(self, sets: StyleSets) -> None:
