@@ -11,14 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.evaluate.models import Model
-from fast_style.evaluate.quality import (
-    GRID_LEVELS,
-    GRID_PERIODS,
-    GRID_RATIO,
-    border_contrast,
-    grids,
-    saturation,
-)
+from fast_style.evaluate.quality import GRID_LEVELS, GRID_PERIODS, GRID_RATIO, border_contrast, grids, saturation
 from fast_style.evaluate.reference import Reference
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.losses import FIGURES
@@ -100,28 +93,24 @@ def evaluate(
     curve = np.mean([course.terms for course in courses], axis=0)
     seconds = float(np.median([course.seconds for course in courses]))
 
-    def result(name: str, terms: dict[str, float], drawn: tuple[Pixels, ...], **more: Any) -> Result:
+    def result(name: str, terms: Sequence[float], drawn: tuple[Pixels, ...], **more: Any) -> Result:
         neutral, quality = _neutral(drawn, originals, reference), _quality(drawn)
         places = vars(reference.places.measure(originals, drawn))
-        return Result(name, terms, neutral, places, quality, drawn, **more)
+        return Result(name, dict(zip(FIGURES, terms, strict=True)), neutral, places, quality, drawn, **more)
 
-    baselines = [result("unstyled", _terms(curve[0]), originals, iterations=0.0)]
+    baselines = [result("unstyled", curve[0].tolist(), originals, iterations=0.0)]
     for iteration in courses[0].pictures:
         drawn = tuple(course.pictures[iteration] for course in courses)
-        time_taken = 1e3 * seconds * iteration
-        row = _terms(curve[iteration])
-        baselines.append(
-            result(f"reference {iteration}", row, drawn, iterations=float(iteration), milliseconds=time_taken)
-        )
+        measured = {"iterations": float(iteration), "milliseconds": 1e3 * seconds * iteration}
+        baselines.append(result(f"reference {iteration}", curve[iteration].tolist(), drawn, **measured))
 
     def score(name: str, images: Sequence[NDArray[np.float32]]) -> Result:
         """Score pictures, each (1, 3, H, W) in [0, 1]."""
         scores = [reference.score(image, photo) for image, photo in zip(images, originals, strict=True)]
-        terms = {figure: float(np.mean([score[figure] for score in scores])) for figure in FIGURES}
+        terms = [float(np.mean([score[figure] for score in scores])) for figure in FIGURES]
         scored = result(name, terms, tuple(to_uint8(image) for image in images))
         faults = find_faults(scored.quality, baselines[-1].quality)
-        reached = equivalent_iterations(curve[:, 0], terms["total"])
-        return replace(scored, iterations=reached, warnings=tuple(faults))
+        return replace(scored, iterations=equivalent_iterations(curve[:, 0], terms[0]), warnings=tuple(faults))
 
     results = [
         _with_times(score(model.name, [model.stylize(to_float(photo)) for photo in originals]), model, seconds)
@@ -134,24 +123,16 @@ def evaluate(
 
 def _with_times(result: Result, model: Model, reference_seconds: float) -> Result:
     """Add the model's times; ``reference_seconds`` is the reference's time for an iteration."""
-    height, width = result.pictures[0].shape[:2]
-    taken = _milliseconds(model, height, width)
-    return replace(
-        result,
-        milliseconds=taken,
-        ratio=None if result.iterations is None else 1e3 * reference_seconds * result.iterations / taken,
-    )
+    taken = _milliseconds(model, *result.pictures[0].shape[:2])
+    ratio = None if result.iterations is None else 1e3 * reference_seconds * result.iterations / taken
+    return replace(result, milliseconds=taken, ratio=ratio)
 
 
 def equivalent_iterations(curve: NDArray[np.float64], total: float) -> float | None:
     """Return after how many iterations the reference reaches an objective, interpolated between iterations.
 
-    Args:
-        curve: The reference's objective after 0, 1, … iterations; falling.
-        total: The objective to reach.
-
-    Returns:
-        0.0 if the objective is no better than at the start, None if the reference never reached it.
+    It is 0.0 if the objective is no better than at the start, None if the reference never reached it. ``curve`` has
+    the reference's objective after 0, 1, … iterations; it falls.
 
     Reference:
         Johnson et al. 2016, figure 5.
@@ -179,10 +160,6 @@ def find_faults(quality: Mapping[str, float], reference: Mapping[str, float]) ->
     if quality["saturation"] > reference["saturation"] + 0.1:
         faults.append(f"burnt: {quality['saturation']:.0%} of the values, reference {reference['saturation']:.0%}")
     return faults
-
-
-def _terms(row: NDArray[np.float64]) -> dict[str, float]:
-    return dict(zip(FIGURES, row.tolist(), strict=True))
 
 
 def _neutral(pictures: Sequence[Pixels], photos: Sequence[Pixels], reference: Reference) -> dict[str, float]:

@@ -31,17 +31,11 @@ GRID_LEVELS = 0.5
 class Grid:
     """How much of a picture is a pattern of one period."""
 
-    period: int  # period of the pattern, px
     # Root mean square of the pattern, levels of 255, above the neighboring frequencies: 0.0 if there is no pattern.
     levels: float
     # Largest ratio of the energy at one of the pattern's frequencies to that of its neighbors. About 1 if there is no
     # pattern.
     ratio: float
-
-    @property
-    def visible(self) -> bool:
-        """Whether the pattern stands out and is strong enough to be seen."""
-        return self.ratio >= GRID_RATIO and self.levels >= GRID_LEVELS
 
 
 def grids(pixels: Pixels) -> dict[int, Grid]:
@@ -49,19 +43,13 @@ def grids(pixels: Pixels) -> dict[int, Grid]:
 
     The mean power spectrum of overlapping windows is compared, at the frequencies of each period, with the
     frequencies beside them on the same row and column: edges make rows and columns strong as a whole, a grid
-    makes single frequencies strong. A frequency counts for the shortest period that has it.
-
-    Args:
-        pixels: (H, W, 3) uint8, sides of at least 64 px.
+    makes single frequencies strong. A frequency counts for the shortest period that has it. ``pixels`` are
+    (H, W, 3) uint8 with sides of at least 64 px.
 
     Raises:
         ImageError: The picture is too small.
     """
-    if min(pixels.shape[:2]) < _WINDOW:
-        raise ImageError(
-            f"a picture of {pixels.shape[1]}×{pixels.shape[0]} px is too small to look for grids",
-            hint=f"Each side needs at least {_WINDOW} px.",
-        )
+    _check_sides(pixels, _WINDOW, "look for grids")
     spectrum = _spectrum(pixels)
     # A Hann window spreads each frequency over three bins; together they hold all of its energy.
     energy = np.sum([np.roll(spectrum, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0)
@@ -79,8 +67,16 @@ def grids(pixels: Pixels) -> dict[int, Grid]:
         excess = np.maximum(here - around, 0.0).sum()
         # What rounding to 8 bits leaves in one frequency keeps a flat picture from dividing by zero.
         floor = 9.0 / _WINDOW**2 / 12.0
-        measured[period] = Grid(period, float(np.sqrt(excess)), float(((here + floor) / (around + floor)).max()))
+        measured[period] = Grid(float(np.sqrt(excess)), float(((here + floor) / (around + floor)).max()))
     return measured
+
+
+def _check_sides(pixels: Pixels, smallest: int, purpose: str) -> None:
+    if min(pixels.shape[:2]) < smallest:
+        raise ImageError(
+            f"a picture of {pixels.shape[1]}×{pixels.shape[0]} px is too small to {purpose}",
+            hint=f"Each side needs at least {smallest} px.",
+        )
 
 
 def _spectrum(pixels: Pixels) -> Floats:
@@ -103,32 +99,25 @@ def _starts(side: int) -> list[int]:
     return sorted({*range(0, side - _WINDOW + 1, _WINDOW // 2), side - _WINDOW})
 
 
-def border_contrast(pixels: Pixels, *, widths: tuple[int, ...] = BORDER_WIDTHS) -> float:
+def border_contrast(pixels: Pixels) -> float:
     """Compare the step between a picture's outermost strip and the next one with the steps inside it.
 
     Strips run along each of the four sides; of each, the mean color and the mean detail (difference of
     neighboring pixels along the strip) are compared. 1.0 is a border like any other place of the picture;
-    photos measure 0.5 to 2, a band left by padding several times that.
-
-    Args:
-        pixels: (H, W, 3) uint8, sides of at least eight times the widest strip.
-        widths: Widths of the strips, px; the largest result counts.
+    photos measure 0.5 to 2, a band left by padding several times that. ``pixels`` are (H, W, 3) uint8 with sides
+    of at least 128 px.
 
     Returns:
-        Root mean square of the border's steps over that of the steps inside, for the worst width.
+        Root mean square of the border's steps over that of the steps inside, for the worst width of 2 to 16 px.
 
     Raises:
         ImageError: The picture is too small.
     """
-    if min(pixels.shape[:2]) < 8 * max(widths):
-        raise ImageError(
-            f"a picture of {pixels.shape[1]}×{pixels.shape[0]} px is too small to look at its border",
-            hint=f"Each side needs at least {8 * max(widths)} px.",
-        )
+    _check_sides(pixels, 8 * max(BORDER_WIDTHS), "look at its border")
     image = pixels.astype(np.float64)
     lines = [_line_features(image), _line_features(image.swapaxes(0, 1))]
     worst = 0.0
-    for width in widths:
+    for width in BORDER_WIDTHS:
         border, inside = np.zeros(4), np.zeros(4)
         for features in lines:
             sums = np.concatenate([np.zeros((1, 4)), features.cumsum(axis=0)])

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from fast_style.device import to_tensor
-from fast_style.errors import InputError
+from fast_style.errors import check_least
 from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.evaluate.places import PlacesMeasure
 from fast_style.files import replacing
@@ -69,11 +69,8 @@ class Reference:
         iterations: int = 200,
         cache: Path | None = None,
     ) -> None:
-        if iterations < 1:
-            raise InputError(f"iterations is {iterations}; expected at least 1")
-        self.objective = objective
-        self.iterations = iterations
-        self.cache = cache
+        check_least(1, iterations=iterations)
+        self.objective, self.iterations, self.cache = objective, iterations, cache
         self.neutral = NeutralMeasure(painting, vgg=vgg)
         self.places = PlacesMeasure(painting, vgg=vgg)
         network = load_vgg(vgg, self.objective)
@@ -101,16 +98,14 @@ class Reference:
             ImageError: The photo is too small.
             TrainingDivergedError: The objective became infinite or no number.
         """
-        path = None
-        if self.cache is not None:
-            key = hashlib.sha256(self._context + repr(photo.shape).encode() + photo.tobytes()).hexdigest()
-            path = self.cache / f"{key[:32]}.npz"
-            known = _read(path, self.iterations)
-            if known is not None:
-                return known
-        course = self._compute(photo)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if self.cache is None:
+            return self._compute(photo)
+        key = hashlib.sha256(self._context + repr(photo.shape).encode() + photo.tobytes()).hexdigest()
+        path = self.cache / f"{key[:32]}.npz"
+        course = _read(path, self.iterations)
+        if course is None:
+            course = self._compute(photo)
+            self.cache.mkdir(parents=True, exist_ok=True)
             _write(path, course)
         return course
 
@@ -118,19 +113,20 @@ class Reference:
         content = to_tensor(photo)
         score = Scorer(self.loss, content)
         terms = [_row(self.score(to_float(photo), photo))]
+        wanted = sorted({*(each for each in CHECKPOINTS if each < self.iterations), self.iterations})
         pictures: dict[int, Pixels] = {}
         image = start_image = content.contiguous()
         ends = [time.perf_counter()]
         for iteration, (image, _, _) in enumerate(islice(lbfgs(score, start_image), self.iterations), 1):
             ends.append(time.perf_counter())
             terms.append(_row(score.terms))
-            if iteration in CHECKPOINTS or iteration == self.iterations:
+            if iteration in wanted:
                 pictures[iteration] = to_uint8(image.numpy())
         seconds = float(np.median(np.diff(ends))) if len(ends) > 1 else 0.0
-        for iteration in {*(i for i in CHECKPOINTS if i <= self.iterations), self.iterations} - set(pictures):
+        for iteration in wanted[len(pictures) :]:
             pictures[iteration] = to_uint8(image.numpy())  # nothing improved any more before this one
         terms += [terms[-1]] * (self.iterations + 1 - len(terms))
-        return Course(np.array(terms), dict(sorted(pictures.items())), seconds, cached=False)
+        return Course(np.array(terms), pictures, seconds, cached=False)
 
 
 def default_cache() -> Path:

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from fast_style.errors import DatasetError, FastStyleError, ImageError, InputError, ModelError
+from fast_style.errors import DatasetError, FastStyleError, ImageError, InputError, ModelError, check_least
 from fast_style.evaluate.evaluation import Evaluation, evaluate
 from fast_style.evaluate.flicker import Flicker, measure_films
 from fast_style.evaluate.models import Model, check_size, open_model
@@ -69,9 +69,8 @@ class Options:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, low in (("size", SMALLEST), ("limit", 1), ("iterations", 1)):
-            if getattr(self, name) < low:
-                raise InputError(f"{name} is {getattr(self, name)}; expected at least {low}")
+        check_least(SMALLEST, size=self.size)
+        check_least(1, limit=self.limit, iterations=self.iterations)
 
 
 @dataclass(frozen=True)
@@ -130,11 +129,10 @@ class Report:
         ]
         text = write_text(self.evaluation, title=f"Evaluation of {self.style.stem}", notes=notes)
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / "report.md") as partial:
-            partial.write_text(text, encoding="utf-8")
         save_image(Picture(draw_sheet(self.evaluation)), folder / "sheet.png")
-        with replacing(folder / "report.json") as partial:
-            partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        for name, content in (("report.md", text), ("report.json", json.dumps(record, indent=2) + "\n")):
+            with replacing(folder / name) as partial:
+                partial.write_text(content, encoding="utf-8")
 
 
 def evaluate_styles(

@@ -27,15 +27,8 @@ from fast_style.losses.views import View, Window
 from fast_style.losses.weights import load_vgg_weights
 
 # The terms of an objective, in the order in which they are summed, shown and written.
-PICTURE_TERMS: tuple[Callable[[Objective], Term], ...] = (
-    Content,
-    Style,
-    TotalVariation,
-    Color,
-    Places,
-    SelfSimilarity,
-    Tone,
-)
+PICTURE_TERMS: tuple[Callable[[Objective], Term], ...]
+PICTURE_TERMS = (Content, Style, TotalVariation, Color, Places, SelfSimilarity, Tone)
 
 # Units of the terms by name and part: what unstyled photos score, all above 0.
 Units = Mapping[str, Mapping[str, float]]
@@ -208,14 +201,8 @@ class PerceptualLoss(WeightedSum):
     """
 
     def __init__(
-        self,
-        vgg: VGG,
-        painting: Tensor,
-        objective: Objective | None = None,
-        *,
-        calibration: Units | None = None,
+        self, vgg: VGG, painting: Tensor, objective: Objective = Objective(), *, calibration: Units | None = None
     ) -> None:
-        objective = objective or Objective()
         super().__init__(vgg, picture_terms(objective))
         self.objective = objective
         self._take_painting(painting)
@@ -243,7 +230,7 @@ class PerceptualLoss(WeightedSum):
         """
         if not photos:
             raise InputError("no photos to calibrate the balanced loss on")
-        terms = list(self.terms.values())
+        terms = [term for term in self.terms.values() if term.balanced]
         units = {term.name: dict.fromkeys(term.shares, 0.0) for term in terms}
         for photo in photos:
             images = _views(terms, photo, None)
@@ -275,7 +262,6 @@ def load_vgg(source: str | Path, objective: Objective) -> VGG:
         WeightsError: The weights are missing or damaged.
         LayerError: The network lacks one of the objective's layers.
     """
-    terms = filter(_counts, picture_terms(objective))
-    layers = list(dict.fromkeys(layer for term in terms for layer in term.layers))
+    layers = [layer for term in filter(_counts, picture_terms(objective)) for layer in term.layers]
     vgg = VGG(load_vgg_weights(source), layers, pooling=objective.pooling, padding=objective.padding)
     return vgg.to(memory_format=torch.channels_last)

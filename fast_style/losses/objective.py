@@ -10,17 +10,6 @@ from fast_style.losses.vgg import Padding, Pooling
 
 Weighting = Literal["balanced", "classic", "gatys"]
 
-_WEIGHTS = (
-    "strength",
-    "content_weight",
-    "style_weight",
-    "tv_weight",
-    "color_weight",
-    "places_weight",
-    "similarity_weight",
-    "tone_weight",
-)
-
 
 @dataclass(frozen=True)
 class Objective:
@@ -86,9 +75,8 @@ class Objective:
 
     def __post_init__(self) -> None:
         """Check the weights."""
-        for name in _WEIGHTS:
-            value = getattr(self, name)
-            if not 0 <= value < float("inf"):
+        for name, value in vars(self).items():
+            if (name == "strength" or name.endswith("_weight")) and not 0 <= value < float("inf"):
                 raise InputError(f"{name} is {value}; expected a number from 0 up")
         weights, layers = self.style_layer_weights, self.style_layers
         if weights and (len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0):

@@ -100,7 +100,6 @@ class VGG(nn.Module):
         super().__init__()
         names = layer_names(weights.depth)
         _check_layers(layers, names, f"VGG-{weights.depth}")
-        self.weights_name = weights.name
         self.depth = weights.depth
         self.pooling = pooling
         self.padding = padding

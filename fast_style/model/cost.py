@@ -67,15 +67,12 @@ def _node_cost(name: str, event: dict[str, Any]) -> NodeCost:
     operator = event["op_name"]
     inputs = [next(iter(shape.values())) for shape in event["input_type_shape"]]
     outputs = [next(iter(shape.values())) for shape in event["output_type_shape"]]
-    if operator in _CONVOLUTIONS:
-        # The weight is (O, I / groups, kH, kW); scales and zero points may stand before it.
+    if operator in _CONVOLUTIONS or operator == "ConvTranspose":
+        # The weight is (O, I / groups, kH, kW), or (I, O / groups, kH, kW) if transposed, when it meets each value that
+        # goes in and not each that comes out. Scales and zero points may stand before it.
         weight = next(shape for shape in inputs[1:] if len(shape) > 2)
-        return NodeCost(name, operator, sum(map(math.prod, inputs[1:])), math.prod(outputs[0]) * math.prod(weight[1:]))
-    if operator == "ConvTranspose":
-        # The weight is (I, O / groups, kH, kW).
-        return NodeCost(
-            name, operator, sum(map(math.prod, inputs[1:])), math.prod(inputs[0]) * math.prod(inputs[1][1:])
-        )
+        met = inputs[0] if operator == "ConvTranspose" else outputs[0]
+        return NodeCost(name, operator, sum(map(math.prod, inputs[1:])), math.prod(met) * math.prod(weight[1:]))
     if operator in _PRODUCTS:
         # Gemm may transpose its first input, (M, K), so K is found by dividing; its output is (M, N).
         depth = math.prod(inputs[0]) // outputs[0][0] if "Gemm" in operator else inputs[0][-1]

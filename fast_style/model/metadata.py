@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import Counter
 from pathlib import Path
@@ -35,11 +36,10 @@ def describe_model(path: str | Path) -> dict[str, Any]:
     width, height = width or COST_SIZE[0], height or COST_SIZE[1]
     nodes = measure_cost(path, graph.example((width, height)))
     multiplications = sum(node.multiplications for node in nodes)
-    try:
+    reach: int | None = None
+    with contextlib.suppress(ModelError):
         found = find_reach(content)
         reach = max(found.before, found.after)
-    except ModelError:
-        reach = None
     return {
         "path": str(path),
         "bytes": len(content),

@@ -63,19 +63,6 @@ def follow_picture(graph: GraphProto) -> dict[str, Seen]:
     Raises:
         ModelError: There is an operator whose reach is not known here.
     """
-    try:
-        return _follow(graph)
-    except (
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        ZeroDivisionError,
-    ) as error:  # weights that lie elsewhere, attributes that are left out
-        raise ModelError("how far this graph looks cannot be told") from error
-
-
-def _follow(graph: GraphProto) -> dict[str, Seen]:
     sizes = _Sizes(graph)
     seen = {INPUT: Seen(Fraction(1), Fraction(0), Fraction(0))}
     for node in graph.node:
@@ -86,7 +73,11 @@ def _follow(graph: GraphProto) -> dict[str, Seen]:
         rule = _RULES.get(node.op_type)
         if rule is None:
             raise ModelError(f"how far {node.op_type} looks is unknown here")
-        seen[node.output[0]] = rule(node, sources, sizes)
+        try:
+            seen[node.output[0]] = rule(node, sources, sizes)
+        # Weights that lie in another file, and attributes that are left out.
+        except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise ModelError("how far this graph looks cannot be told") from error
     return seen
 
 

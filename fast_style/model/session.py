@@ -25,7 +25,6 @@ PROVIDERS: dict[Device, str] = {
     "cpu": "CPUExecutionProvider",
 }
 # Tried in this order by "auto". The others are faster for some fixed sizes but slow to start, so must be asked for.
-_CPU: Device = "cpu"
 _AUTO: tuple[Device, ...] = ("cuda", "directml", "cpu")
 
 
@@ -64,11 +63,8 @@ def open_session(
         )
     if isinstance(model, Path):
         read_checked(model)
-    providers = [
-        PROVIDERS[name]
-        for name in (_AUTO if device == "auto" else dict.fromkeys((device, _CPU)))
-        if PROVIDERS[name] in available
-    ]
+    names = _AUTO if device == "auto" else (device, _AUTO[-1])
+    providers = [PROVIDERS[name] for name in dict.fromkeys(names) if PROVIDERS[name] in available]
     options = session_options(threads) if options is None else options
     # A provider that cannot start raises a plain RuntimeError; a message about a damaged name may not be text.
     failures: tuple[type[Exception], ...] = (RuntimeError, UnicodeDecodeError, *engine_errors())

@@ -89,13 +89,10 @@ def _measure(edit: GraphEdit, layer: Layer, prefix: str, cells: int) -> list[Nod
     """Find mean and variance of the features, without ``cells`` positions along their border."""
     counted, cut = layer.features, []
     if cells:
-        bounds = [
-            edit.constant(f"{prefix}first", np.array([cells, cells])),
-            edit.constant(f"{prefix}last", np.array([-cells, -cells])),
-            edit.constant(f"{prefix}sides", np.array([2, 3])),
-        ]
+        bounds = {"first": [cells, cells], "last": [-cells, -cells], "sides": [2, 3]}
+        names = [edit.constant(prefix + name, np.array(values)) for name, values in bounds.items()]
         counted = f"{prefix}counted"
-        cut = [make_node("Slice", [layer.features, *bounds], [counted])]
+        cut = [make_node("Slice", [layer.features, *names], [counted])]
     return [
         *cut,
         make_node("ReduceMean", [counted, f"{_PREFIX}axes"], [f"{prefix}mean"]),
@@ -123,9 +120,8 @@ def _normalize(edit: GraphEdit, layer: Layer, prefix: str) -> list[NodeProto]:
 def _take_mask(edit: GraphEdit) -> None:
     """Add the mask as an input, with the constants that the nodes of :func:`_measure_masked` share."""
     add_input(edit.graph, MASK, FLOAT, ("mask_batch", 1, "mask_height", "mask_width"))
-    edit.constant(f"{_PREFIX}first", np.array([0]))
-    edit.constant(f"{_PREFIX}second", np.array([2]))
-    edit.constant(f"{_PREFIX}last", np.array([4]))
+    for name, axis in (("first", 0), ("second", 2), ("last", 4)):
+        edit.constant(_PREFIX + name, np.array([axis]))
     edit.constant(f"{_PREFIX}none", np.empty(0, np.float32))
 
 
@@ -196,13 +192,11 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_giv
     """
     model = parse_model(content)
     graph = model.graph
-    layers = find_layers(graph)
-    edit = GraphEdit(graph)
+    layers, edit = find_layers(graph), GraphEdit(graph)
     folding = _Folding(edit)
     ends = np.cumsum([layer.scale.size for layer in layers])
-    for number, (layer, (mean, variance)) in enumerate(
-        zip(layers, np.split(statistics, ends[:-1], axis=1), strict=True)
-    ):
+    parts = np.split(statistics, ends[:-1], axis=1)
+    for number, (layer, (mean, variance)) in enumerate(zip(layers, parts, strict=True)):
         factor = layer.scale / np.sqrt(variance + np.float32(layer.epsilon))
         offset = layer.shift - mean * factor
         if folding.fold(layer.features, factor, offset):

@@ -73,8 +73,12 @@ def style_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
     except ValueError:
         names = None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ModelError("the names of its styles cannot be read", hint="Copy or download the file again.")
+        raise _unreadable("the names of its styles")
     return tuple(names)
+
+
+def _unreadable(what: str) -> ModelError:
+    return ModelError(f"{what} cannot be read", hint="Copy or download the file again.")
 
 
 def takes_styles(graph: GraphProto) -> bool:
@@ -92,18 +96,12 @@ def read_sets(content: bytes) -> dict[str, Set]:
     names = style_names(read_metadata(model))
     if not takes_styles(model.graph):
         _check_one_pass(model)
-        layers = find_layers(model.graph)
-        sides = [
-            np.concatenate(values) for values in zip(*((layer.scale, layer.shift) for layer in layers), strict=True)
-        ]
-        return {"".join(names[:1]): np.stack(sides)[None]}
+        values = np.concatenate([[layer.scale, layer.shift] for layer in find_layers(model.graph)], axis=1)
+        return {"".join(names[:1]): values[None]}
     tables = _tables(model.graph)
     if tables[0].shape[0] != len(names) or tables[0].shape[1] % 2:
-        raise ModelError(
-            "its table of styles does not have a row for each name", hint="Copy or download the file again."
-        )
-    count = tables[0].shape[1] // 2
-    powers = np.stack([table.reshape(len(names), 2, count) for table in tables], axis=1)
+        raise _unreadable("its table of styles")
+    powers = np.stack([table.reshape(len(names), 2, -1) for table in tables], axis=1)
     return dict(zip(names, powers, strict=True))
 
 
@@ -251,17 +249,15 @@ def choose_styles(content: bytes, weights: Mapping[str, float], strength: float 
         joined, apart = makers[node.input[0]], users[node.output[0]]
         names = [name.removeprefix(_PREFIX) for name in node.input[1:]]
         if apart.input[1] not in constants:
-            raise ModelError("its normalizations cannot be read", hint="Copy or download the file again.")
+            raise _unreadable("its normalizations")
         last = first + int(constants[apart.input[1]][1])
         for name, row in zip(names, values, strict=True):
             edit.constant(name, np.ascontiguousarray(row[first:last]))
         first = last
         epsilon = read_attribute(node, "epsilon", 1e-5)
+        whole = make_node("InstanceNormalization", [joined.input[0], *names], [apart.output[0]], epsilon=epsilon)
         edit.replace(node)
-        edit.replace(
-            apart,
-            make_node("InstanceNormalization", [joined.input[0], *names], [apart.output[0]], epsilon=epsilon),
-        )
+        edit.replace(apart, whole)
     inputs = [value for value in graph.input if value.name not in {STYLES, STRENGTH}]
     del graph.input[:]
     graph.input.extend(inputs)
@@ -288,9 +284,8 @@ def base_checksum(content: bytes) -> str:
         if (values := read_tensor(tensor, ("float32",))) is not None
     }
     if not sets or not weights:
-        raise ModelError(
-            "its styles cannot be told from its network", hint="Give a float32 file that fast-style exported."
-        )
+        hint = "Give a float32 file that fast-style exported."
+        raise ModelError("its styles cannot be told from its network", hint=hint)
     digest = hashlib.sha256()
     for name, values in sorted(weights.items()):
         digest.update(f"{name} {values.shape}".encode())
@@ -301,9 +296,8 @@ def base_checksum(content: bytes) -> str:
 def _check_one_pass(model: ModelProto) -> None:
     """Raise ModelError if a graph paints in passes by itself: it has each normalization several times."""
     if PASSES_KEY in read_metadata(model):
-        raise ModelError(
-            "it paints in passes by itself, so its styles cannot be taken out", hint="Give the file it was made from."
-        )
+        hint = "Give the file that it was made from."
+        raise ModelError("it paints in passes by itself, so its styles cannot be taken out", hint=hint)
 
 
 def mixture(sets: Mapping[str, Set], weights: Mapping[str, float], strength: float) -> NDArray[np.float32]:
@@ -342,5 +336,5 @@ def _tables(graph: GraphProto) -> list[NDArray[np.float32]]:
     read = [read_tensor(tensors[name], ("float16", "float32")) for name in names]
     tables = [values.astype(np.float32) for values in read if values is not None and values.ndim == 2]
     if len(tables) not in {1, 3} or len({table.shape for table in tables}) != 1:
-        raise ModelError("its table of styles cannot be read", hint="Copy or download the file again.")
+        raise _unreadable("its table of styles")
     return tables

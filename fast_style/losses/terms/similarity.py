@@ -37,7 +37,3 @@ class SelfSimilarity(Term):
             drawn = draw_places(len(picture), _PLACES, seen.seed)
             total = total + self_similarity_distance(picture[drawn], photo[drawn])
         return total / len(seen.features[part])
-
-    def unstyled(self, part: str, seen: Seen) -> Tensor:
-        """Return 1: the distance has no unit."""
-        return seen.image.new_ones(())

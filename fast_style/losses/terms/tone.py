@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -61,7 +60,3 @@ class Tone(Term):
         if seen.photo is None:
             raise InputError("the tone term needs the photo", hint="Pass photo=.")
         return tone_distance(seen.image, seen.photo)
-
-    def unstyled(self, part: str, seen: Seen) -> Tensor:
-        """Return 1: the distance has no unit."""
-        return torch.ones(())
