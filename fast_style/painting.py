@@ -125,8 +125,7 @@ def form_size(pixels: Pixels) -> float:
     A Laplacian pyramid (Burt and Adelson 1983) splits the brightness into octaves of 2, 4 … 128 px, which are weighted
     by their variance. The Self-Portrait has 10 px, The Great Wave 21 and Udnie 49. ``pixels`` are (H, W, 3) uint8.
     """
-    picture = Picture(pixels)
-    scaled = Image.fromarray(resize(picture, fit_size(picture.size, STYLE_SIZE, enlarge=True)).pixels)
+    scaled = Image.fromarray(fit(Picture(pixels), STYLE_SIZE, enlarge=True).pixels)
     level = Image.fromarray(np.asarray(scaled.convert("L"), np.float32))
     variances = []
     for _ in range(_OCTAVES):
@@ -143,10 +142,8 @@ def find_style_size(pixels: Pixels) -> int:
     """Return the long side of a painting in training, px: 640, or less if its forms would exceed 33 px.
 
     The losses see a window of some 260 px, and a network's reach is limited: forms that hardly fit come out as soft
-    clouds. Smaller ones are painted crisply: Udnie's facets appear at 430 px and not at 640.
-
-    Args:
-        pixels: (H, W, 3) uint8.
+    clouds. Smaller ones are painted crisply: Udnie's facets appear at 430 px and not at 640. ``pixels`` are
+    (H, W, 3) uint8.
     """
     share = _LARGEST_FORM / max(form_size(pixels), _LARGEST_FORM)
     return max(_SMALLEST_STYLE_SIZE, round(share * STYLE_SIZE))
@@ -203,8 +200,7 @@ def scale_painting(picture: Picture, size: int | None, *, box: Sequence[int] | N
             f"each side needs at least {_SMALLEST_PAINTING} px",
             hint="Give a larger --style-size, or crop the painting.",
         )
-    picture = resize(picture, scaled)
-    return torch.from_numpy(to_float(picture.pixels))
+    return torch.from_numpy(to_float(resize(picture, scaled).pixels))
 
 
 def _find_edges(look: Floats, box: Box | None) -> list[list[_Edge]]:

@@ -17,9 +17,8 @@ from fast_style.evaluate.models import Model, check_size, open_model
 from fast_style.evaluate.reference import Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
 from fast_style.files import replacing
-from fast_style.images import Picture, Pixels, find_images, find_photos, load_image, resize, save_image, to_float
+from fast_style.images import Picture, Pixels, find_images, find_photos, fit, load_image, resize, save_image, to_float
 from fast_style.optimize import preset
-from fast_style.optimize.run import scaled
 from fast_style.painting import find_canvas
 from fast_style.stylize.contract import Range
 
@@ -247,11 +246,11 @@ def _load_pictures(name: str, folder: Path, photos: Sequence[str], *, size: int)
 def _load_painting(path: Path, options: Options) -> tuple[Pixels, str]:
     """Read the painting as the training does, and say what was cut off."""
     painting = load_image(path, opaque=True).pixels
-    canvas = find_canvas(painting)
-    if canvas.box is None or options.keep_frame:
-        return scaled(painting, options.style_size), ""
-    left, top, right, bottom = canvas.box
-    return scaled(painting[top:bottom, left:right], options.style_size), canvas.note or ""
+    canvas, note = find_canvas(painting), ""
+    if canvas.box is not None and not options.keep_frame:
+        left, top, right, bottom = canvas.box
+        painting, note = painting[top:bottom, left:right], canvas.note or ""
+    return fit(Picture(painting), options.style_size, enlarge=True).pixels, note
 
 
 def _open_models(texts: Sequence[str], options: Options, photo: Pixels, on_error: OnError) -> list[Model]:

@@ -50,9 +50,8 @@ def write_card(
         {
             **training_card(checkpoint),
             "training": {"steps": checkpoint.step, "losses": checkpoint.losses, **training},
-            "verification": {"largest_difference": verification.largest, "by_shape": dict(verification.differences)},
             "versions": {"fast_style": __version__, "torch": torch.__version__},
-            "date": datetime.now(UTC).date().isoformat(),
+            **_proof(verification),
             **(facts or {}),
         },
     )
@@ -65,6 +64,10 @@ def rewrite_card(style: Style, model: Path, verification: Verification, *, facts
         FileError: The card cannot be written.
     """
     shared = {key: value for key, value in style.card.items() if key != "measured"}
-    proof = {"largest_difference": verification.largest, "by_shape": dict(verification.differences)}
-    date = datetime.now(UTC).date().isoformat()
-    return style_card.write_card(model, {"name": style.name, **shared, "verification": proof, "date": date, **facts})
+    return style_card.write_card(model, {"name": style.name, **shared, **_proof(verification), **facts})
+
+
+def _proof(verification: Verification) -> dict[str, Any]:
+    """The largest differences and the day, for a card."""
+    figures = {"largest_difference": verification.largest, "by_shape": dict(verification.differences)}
+    return {"verification": figures, "date": datetime.now(UTC).date().isoformat()}

@@ -6,9 +6,10 @@ from copy import deepcopy
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from fast_style.model import INPUT, OUTPUT
+from fast_style.model.editing import GraphEdit, make_node
 
 
 def pixels_in_and_out(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -24,23 +25,22 @@ def pixels_in_and_out(model: onnx.ModelProto) -> onnx.ModelProto:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
                 names[index] = {INPUT: "image_float", OUTPUT: "stylized_float"}.get(name, name)
-    before = [
-        helper.make_node("Cast", [INPUT], ["image_cast"], name="image_cast", to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["image_cast"], ["image_nchw"], name="image_nchw", perm=[0, 3, 1, 2]),
-        helper.make_node("Mul", ["image_nchw", "one_255th"], ["image_float"], name="image_float"),
-    ]
+    edit = GraphEdit(graph)
+    for name, number in (("one_255th", 1 / 255), ("levels", 255.0), ("half", 0.5)):
+        edit.constant(name, np.array(number, np.float32))
+    edit.prepend(
+        make_node("Cast", [INPUT], ["image_cast"], to=TensorProto.FLOAT),
+        make_node("Transpose", ["image_cast"], ["image_nchw"], perm=[0, 3, 1, 2]),
+        make_node("Mul", ["image_nchw", "one_255th"], ["image_float"]),
+    )
     # A cast to integer drops the fraction, so adding a half first rounds as the Python runtime does.
-    after = [
-        helper.make_node("Mul", ["stylized_float", "levels"], ["stylized_levels"], name="stylized_levels"),
-        helper.make_node("Add", ["stylized_levels", "half"], ["stylized_half"], name="stylized_half"),
-        helper.make_node("Transpose", ["stylized_half"], ["stylized_nhwc"], name="stylized_nhwc", perm=[0, 2, 3, 1]),
-        helper.make_node("Cast", ["stylized_nhwc"], [OUTPUT], name="stylized_cast", to=TensorProto.UINT8),
-    ]
-    nodes = [*before, *graph.node, *after]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    for name, value in (("one_255th", 1 / 255), ("levels", 255.0), ("half", 0.5)):
-        graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+    edit.append(
+        make_node("Mul", ["stylized_float", "levels"], ["stylized_levels"]),
+        make_node("Add", ["stylized_levels", "half"], ["stylized_half"]),
+        make_node("Transpose", ["stylized_half"], ["stylized_nhwc"], perm=[0, 2, 3, 1]),
+        make_node("Cast", ["stylized_nhwc"], [OUTPUT], to=TensorProto.UINT8),
+    )
+    edit.apply()
     for value in (value for value in (*graph.input, *graph.output) if value.name in {INPUT, OUTPUT}):
         n, _, height, width = (dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim)
         value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.UINT8, [n, height, width, 3]))

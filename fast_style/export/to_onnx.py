@@ -25,20 +25,12 @@ from torch.export import Dim
 
 from fast_style.errors import ExportError
 from fast_style.export.from_onnx import PREFIX
-from fast_style.export.verify import (
-    TOLERANCE,
-    Verification,
-    judge,
-    verify_onnx,
-    verify_variants,
-)
+from fast_style.export.verify import TOLERANCE, Verification, judge, verify_onnx, verify_variants
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.model import INPUT, OUTPUT, PRODUCER
 from fast_style.networks import TransformerNetwork
 
-OPSET = 18
-_TRACE_SHAPE = (2, 3, 72, 88)  # none of VERIFY_SHAPES
 _TRACES: dict[Hashable, onnx.ModelProto] = {}
 
 
@@ -120,9 +112,9 @@ def _trace(module: _Clamped) -> onnx.ModelProto:
     try:
         program = torch.onnx.export(
             module,
-            (torch.rand(_TRACE_SHAPE),),
+            (torch.rand(2, 3, 72, 88),),  # none of VERIFY_SHAPES
             dynamo=True,
-            opset_version=OPSET,
+            opset_version=18,
             input_names=[INPUT],
             output_names=[OUTPUT],
             dynamic_shapes=({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},),

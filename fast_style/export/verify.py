@@ -55,14 +55,8 @@ class Verification:
         return max(self.differences.values())
 
 
-def verify_onnx(
-    network: TransformerNetwork,
-    path: str | Path,
-    *,
-    shapes: Sequence[tuple[int, int, int]] = VERIFY_SHAPES,
-    tolerance: float = TOLERANCE,
-) -> Verification:
-    """Compare an ONNX file with its network, in eval mode, on noise and smooth pictures of several shapes, (N, H, W).
+def verify_onnx(network: TransformerNetwork, path: str | Path, *, tolerance: float = TOLERANCE) -> Verification:
+    """Compare an ONNX file with its network, in eval mode, on noise and smooth pictures of several shapes.
 
     Raises:
         VerificationError: The difference is larger, or is not a number.
@@ -70,7 +64,7 @@ def verify_onnx(
     session = open_session(Path(path))
     device = next(network.parameters()).device
     differences: dict[str, float] = {}
-    for n, height, width in shapes:
+    for n, height, width in VERIFY_SHAPES:
         image = example_image(n, height, width)
         with torch.no_grad():
             expected = network(torch.from_numpy(image).to(device))

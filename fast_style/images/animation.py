@@ -12,8 +12,8 @@ from PIL import GifImagePlugin
 
 from fast_style.errors import ImageError
 from fast_style.files import replacing
-from fast_style.images.arrays import Picture
-from fast_style.images.save import format_of, reduce_colors, save_options, with_alpha
+from fast_style.images.arrays import Picture, with_alpha
+from fast_style.images.save import format_of, reduce_colors, save_options
 
 # Formats that can hold an animation, by Pillow's names.
 ANIMATED = frozenset({"GIF", "PNG", "WEBP"})

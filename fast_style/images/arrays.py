@@ -48,15 +48,22 @@ def on_white(picture: Picture) -> Picture:
     """Lay transparent parts on white."""
     if picture.alpha is None:
         return picture
+    white = Image.new("RGBA", picture.size, "white")
+    whole = Image.alpha_composite(white, with_alpha(picture))
+    return replace(picture, pixels=np.array(whole.convert("RGB")), alpha=None)
+
+
+def with_alpha(picture: Picture) -> Image.Image:
+    """A picture as Pillow's, in RGB or RGBA."""
     image = Image.fromarray(picture.pixels)
-    image.putalpha(Image.fromarray(picture.alpha))
-    white = Image.new("RGBA", image.size, "white")
-    return replace(picture, pixels=np.array(Image.alpha_composite(white, image).convert("RGB")), alpha=None)
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
+    return image
 
 
-def fit(picture: Picture, size: int) -> Picture:
-    """Shrink a picture so that its long side has at most ``size`` px; the aspect ratio is kept."""
-    target = fit_size(picture.size, size)
+def fit(picture: Picture, size: float, *, enlarge: bool = False) -> Picture:
+    """Shrink a picture so that its long side has at most ``size`` px; a smaller one is kept or enlarged to it."""
+    target = fit_size(picture.size, size, enlarge=enlarge)
     return picture if target == picture.size else resize(picture, target)
 
 
@@ -96,14 +103,17 @@ def to_float(pixels: Pixels | NDArray[np.uint16]) -> NDArray[np.float32]:
 
 def to_uint8(image: NDArray[np.float32]) -> Pixels:
     """(1, 3, H, W) float in [0, 1] to (H, W, 3) uint8; rounds, and clamps what lies outside."""
-    scaled = np.clip(image[0] * np.float32(255) + np.float32(0.5), 0, 255)
-    return np.ascontiguousarray(scaled.astype(np.uint8).transpose(1, 2, 0))
+    return np.ascontiguousarray(_to_levels(image, 255).astype(np.uint8).transpose(1, 2, 0))
 
 
 def to_uint16(image: NDArray[np.float32]) -> NDArray[np.uint16]:
     """(1, 3, H, W) float in [0, 1] to (H, W, 3) uint16; rounds, and clamps what lies outside."""
-    scaled = np.clip(image[0] * np.float32(65535) + np.float32(0.5), 0, 65535)
-    return np.ascontiguousarray(scaled.astype(np.uint16).transpose(1, 2, 0))
+    return np.ascontiguousarray(_to_levels(image, 65535).astype(np.uint16).transpose(1, 2, 0))
+
+
+def _to_levels(image: NDArray[np.float32], highest: int) -> NDArray[np.float32]:
+    levels: NDArray[np.float32] = np.clip(image[0] * np.float32(highest) + np.float32(0.5), 0, highest)
+    return levels
 
 
 def channels(pixels: Pixels) -> list[Pixels]:

@@ -29,6 +29,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "PPM")
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
+# What Pillow raises for damaged files, a SyntaxError for a PNG.
+_DAMAGED = (ValueError, SyntaxError, KeyError, OverflowError, TypeError, struct.error)
+
 # Pillow's own bound for warning of decompression bombs: a quarter of a gigabyte as 8-bit RGB.
 MAX_PIXELS = 89_478_485
 
@@ -280,12 +283,10 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(source, "the picture", max_pixels) from error
     except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{name} is not a picture that can be read",
-            hint="Save it as RGB with 8 or 16 bits a channel."
-            if Path(name).suffix.lower() in {".tif", ".tiff"}
-            else "Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF.",
-        ) from error
+        hint = "Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF."
+        if Path(name).suffix.lower() in {".tif", ".tiff"}:
+            hint = "Save it as RGB with 8 or 16 bits a channel."
+        raise ImageError(f"{name} is not a picture that can be read", hint=hint) from error
     except IsADirectoryError as error:
         raise ImageError(f"{name} is a folder; expected a picture") from error
     except FileNotFoundError as error:
@@ -293,18 +294,7 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror if error.errno else f"the file is damaged ({error})"
         raise ImageError(f"cannot read {name}: {reason}") from error
-    except (
-        ValueError,
-        SyntaxError,  # a broken PNG
-        EOFError,
-        IndexError,
-        KeyError,
-        OverflowError,
-        TypeError,
-        MemoryError,
-        RuntimeError,  # libavif and libheif
-        struct.error,
-    ) as error:
+    except (*_DAMAGED, EOFError, IndexError, MemoryError, RuntimeError) as error:  # the last of libavif and libheif
         raise ImageError(f"cannot read {name}: the file is damaged ({error})") from error
 
 
@@ -395,7 +385,7 @@ def _orientation(image: ImageFile.ImageFile) -> int:
         return 1
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (SyntaxError, ValueError, TypeError, KeyError, OSError, OverflowError, struct.error):
+    except (*_DAMAGED, OSError):
         return 1  # the record is damaged, the picture need not be
     return orientation if isinstance(orientation, int) else 1
 

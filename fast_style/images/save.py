@@ -10,7 +10,7 @@ from PIL import Image
 
 from fast_style.errors import ImageError
 from fast_style.files import check_new, replacing
-from fast_style.images.arrays import Picture, on_white
+from fast_style.images.arrays import Picture, on_white, with_alpha
 from fast_style.images.exif import add_exif
 
 WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif"})
@@ -82,14 +82,6 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
             ) from error
         if picture.exif and format == "TIFF":
             add_exif(partial, picture.exif)
-
-
-def with_alpha(picture: Picture) -> Image.Image:
-    """A picture as Pillow's, in RGB or RGBA."""
-    image = Image.fromarray(picture.pixels)
-    if picture.alpha is not None:
-        image.putalpha(Image.fromarray(picture.alpha))
-    return image
 
 
 def reduce_colors(picture: Picture) -> tuple[Image.Image, dict[str, int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fast_style.errors import InputError, did_you_mean
+from fast_style.errors import InputError, check_least, did_you_mean
 from fast_style.inspect.network import Network
 
 
@@ -36,8 +36,7 @@ def classify(network: Network, image: Tensor, *, top: int = 5) -> list[list[Pred
         InputError: The network does not classify, or ``top`` is not positive.
     """
     network.require_classes()
-    if top < 1:
-        raise InputError(f"top is {top}; expected at least 1")
+    check_least(1, top=top)
     probabilities = network(image).float().softmax(dim=1)
     values, indices = probabilities.topk(min(top, probabilities.shape[1]), dim=1)
     return [

@@ -42,24 +42,23 @@ def last_convolution(network: Network, image: Tensor) -> str:
         LayerError: The network has no convolution with positions.
     """
     order: list[str] = []
-    shapes: dict[str, tuple[int, ...]] = {}
+    sizes: dict[str, torch.Size] = {}
 
     def note(name: str, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4:
             order.append(name)
-            shapes[name] = tuple(output.shape)
+            sizes[name] = output.shape[2:]
 
     layers = network.layers
     with hooks(layers, note):
         network(image)
-    convolutions = [n for n in order if isinstance(layers[n], nn.Conv2d) and shapes[n][2:] != (1, 1)]
+    convolutions = [name for name in order if isinstance(layers[name], nn.Conv2d) and sizes[name] != (1, 1)]
     if not convolutions:
         raise LayerError(f"{network.name} has no convolution that Grad-CAM could look at", hint="Give --layer.")
-    best = last = convolutions[-1]
-    for name in order[order.index(last) :]:
-        if last.startswith(f"{name}.") and shapes[name][2:] == shapes[last][2:]:
-            best = name
-    return best
+    last = convolutions[-1]
+    after = order[order.index(last) :]
+    blocks = [name for name in after if last.startswith(f"{name}.") and sizes[name] == sizes[last]]
+    return (blocks or [last])[-1]
 
 
 def grad_cam(network: Network, image: Tensor, classes: Sequence[int], *, layer: str | None = None) -> HeatMaps:

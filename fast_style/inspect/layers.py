@@ -41,12 +41,11 @@ def layer_table(network: Network) -> list[Layer]:
 
     with hooks(modules, note):
         network(torch.rand(1, 3, network.size, network.size, device=network.device))
-    return [
-        Layer(name, type(modules[name]).__name__, shape, _parameters(modules[name])) for name, shape in shapes.items()
-    ]
+    found = ((name, modules[name], shape) for name, shape in shapes.items())
+    return [Layer(name, type(module).__name__, shape, _count_parameters(module)) for name, module, shape in found]
 
 
-def _parameters(module: nn.Module) -> int:
+def _count_parameters(module: nn.Module) -> int:
     if isinstance(module, FrozenConv2d):  # keeps its weights as buffers
         return module.weight.numel() + module.bias.numel()
     return sum(parameter.numel() for parameter in module.parameters())

@@ -35,7 +35,7 @@ class Growth:
     """How a picture is grown from noise of 28×28 px.
 
     Attributes:
-        steps: How often it grows.
+        steps: Number of times that it grows.
         factor: Ratio of two successive sizes.
         iterations: Optimizer steps at each size.
         rate: Learning rate of Adam, which restarts at each size.
@@ -108,7 +108,7 @@ def maximize(
     network: Network,
     layer: str,
     channels: Sequence[int],
-    growth: Growth | None = None,
+    growth: Growth = Growth(),
     *,
     progress: Progress | None = None,
 ) -> Maximized:
@@ -137,7 +137,6 @@ def maximize(
     Differs from these:
         The logarithm gives the penalties the same weight in every network, whatever the size of its activations.
     """
-    growth = growth or Growth()
     if not channels:
         raise InputError("no channel to maximize")
     generator = torch.Generator().manual_seed(0)
@@ -176,12 +175,7 @@ def maximize(
 
 
 def _ascend(
-    network: Network,
-    layer: str,
-    channels: Sequence[int],
-    picture: Tensor,
-    growth: Growth,
-    generator: torch.Generator,
+    network: Network, layer: str, channels: Sequence[int], picture: Tensor, growth: Growth, generator: torch.Generator
 ) -> Iterator[None]:
     """Optimize the pictures (N, 3, H, W), in units of natural photos, in place; yield after each step."""
     optimizer = torch.optim.Adam([picture], lr=growth.rate)
@@ -219,21 +213,15 @@ def _penalty(picture: Tensor, growth: Growth) -> Tensor:
 
 
 def _move(picture: Tensor, growth: Growth, generator: torch.Generator) -> Tensor:
-    """Shift and rotate at random, all pictures alike."""
-    moved = _shift(picture, growth.jitter, generator)
+    """Shift by up to ``jitter`` px both ways and rotate, at random, all pictures alike."""
+    if growth.jitter:
+        down, right = torch.randint(-growth.jitter, growth.jitter + 1, (2,), generator=generator).tolist()
+        picture = picture.roll((down, right), dims=(2, 3))
     if not growth.rotation:
-        return moved
+        return picture
     angle = torch.deg2rad((torch.rand((), generator=generator) * 2 - 1) * growth.rotation)
     zero = torch.zeros(())
     rows = [torch.stack([angle.cos(), -angle.sin(), zero]), torch.stack([angle.sin(), angle.cos(), zero])]
-    turn = torch.stack(rows).to(moved).expand(len(moved), 2, 3)
-    grid = F.affine_grid(turn, list(moved.shape), align_corners=False)
-    return F.grid_sample(moved, grid, padding_mode="reflection", align_corners=False)
-
-
-def _shift(picture: Tensor, jitter: int, generator: torch.Generator) -> Tensor:
-    """Roll by up to ``jitter`` px both ways."""
-    if not jitter:
-        return picture
-    down, right = torch.randint(-jitter, jitter + 1, (2,), generator=generator).tolist()
-    return picture.roll((down, right), dims=(2, 3))
+    turn = torch.stack(rows).to(picture).expand(len(picture), 2, 3)
+    grid = F.affine_grid(turn, list(picture.shape), align_corners=False)
+    return F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)

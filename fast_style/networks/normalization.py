@@ -9,23 +9,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fast_style.networks.condition import Affine, Condition, Statistics
+from fast_style.networks.condition import Affine, Statistics
 
 
 class InstanceNormalization(nn.Module):
     """Give each channel of each image zero mean and unit variance, then a learned scale and shift.
 
-    Args:
-        channels: C.
-        eps: Added to the variance.
-
     Reference:
         Ulyanov, Vedaldi and Lempitsky 2017, equation 2.
     """
 
-    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+    eps = 1e-5  # added to the variance
+
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.eps = eps
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
@@ -45,13 +42,12 @@ class InstanceNormalization(nn.Module):
         return normalized.view(features.shape)
 
 
-def record_statistics(network: nn.Module, image: Tensor, condition: Condition | None = None) -> dict[str, Statistics]:
+def record_statistics(network: nn.Module, image: Tensor) -> dict[str, Statistics]:
     """Return the statistics of a network's normalization layers on pictures, by the layers' names.
 
     Args:
         network: A :class:`~fast_style.networks.TransformerNetwork`.
         image: Whole pictures, (N, 3, H, W), RGB in [0, 1].
-        condition: Further inputs of the network.
     """
     statistics: dict[str, Statistics] = {}
 
@@ -67,5 +63,5 @@ def record_statistics(network: nn.Module, image: Tensor, condition: Condition | 
             if isinstance(layer, InstanceNormalization):
                 hooks.callback(layer.register_forward_pre_hook(recorder(name)).remove)
         with torch.no_grad():
-            network(image, condition)
+            network(image)
     return statistics

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fast_style.device import find_device, to_tensor
-from fast_style.errors import InputError, TrainingDivergedError
-from fast_style.images import Picture, Pixels, fit, fit_size, mix, resize, to_float, to_uint8
+from fast_style.errors import InputError, TrainingDivergedError, check_least
+from fast_style.images import Picture, Pixels, fit, mix, resize, to_float, to_uint8
 from fast_style.losses import BOLD, LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.optimize.lbfgs import lbfgs
 
@@ -54,19 +54,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, low in (("iterations", 1), ("size", 32), ("style_size", 32)):
-            if getattr(self, name) < low:
-                raise InputError(f"{name} is {getattr(self, name)}; expected at least {low}")
+        check_least(1, iterations=self.iterations)
+        check_least(32, size=self.size, style_size=self.style_size)
         if self.scales is not None and not 1 <= self.scales <= 6:
             raise InputError(f"scales is {self.scales}; expected 1 to 6")
 
     def iterations_at(self, long_side: int, objective: Objective) -> list[tuple[int, int]]:
         """Return the long side of each scale, px, and its number of iterations, for a result of ``long_side`` px."""
         coarsest = COARSEST_OF_PLACES if objective.places_weight else COARSEST
-        sizes = scale_sizes(long_side, self.scales, coarsest)
-        return [
-            (size, self.iterations if not index else max(1, self.iterations // 2)) for index, size in enumerate(sizes)
-        ]
+        coarse, *finer = scale_sizes(long_side, self.scales, coarsest)
+        return [(coarse, self.iterations), *((size, max(1, self.iterations // 2)) for size in finer)]
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ def optimize_picture(
     photo: Pixels,
     painting: Pixels,
     objective: Objective = BOLD,
-    settings: Settings | None = None,
+    settings: Settings = Settings(),
     *,
     start: Pixels | None = None,
     colors: bool = False,
@@ -187,7 +184,6 @@ def optimize_picture(
         L-BFGS is bounded to [0, 1] and starts from the photo; ``balanced`` scales each term by this photo's value. The
         weights at the last scale are those of the objective.
     """
-    settings = settings or Settings()
     finest = fit(Picture(photo), settings.size)
     steps: list[Step] = []
     pixels, interrupted = finest.pixels, False
@@ -228,7 +224,7 @@ def _steps(
         shrunk = fit(finest, side)
         content = to_tensor(shrunk.pixels, device)
         style_side = settings.style_size * side / long_side
-        style = to_tensor(scaled(painting, style_side), device)
+        style = to_tensor(fit(Picture(painting), style_side, enlarge=True).pixels, device)
         finer = len(scales) - scale if objective.places_weight else 0
         loss = PerceptualLoss(vgg, style, _with_photo_times(objective, 2**finer))
         if objective.weighting == "balanced":
@@ -248,18 +244,8 @@ def _steps(
 
 def _with_photo_times(objective: Objective, factor: int) -> Objective:
     """Return the objective with other weights of the terms that compare with the photo's features."""
-    return replace(
-        objective,
-        content_weight=factor * objective.content_weight,
-        similarity_weight=factor * objective.similarity_weight,
-    )
-
-
-def scaled(pixels: Pixels, long_side: float) -> Pixels:
-    """Resample so that the long side has that many px, enlarging if needed; the aspect ratio is kept."""
-    picture = Picture(pixels)
-    size = fit_size(picture.size, long_side, enlarge=True)
-    return pixels if size == picture.size else resize(picture, size).pixels
+    content, similarity = factor * objective.content_weight, factor * objective.similarity_weight
+    return replace(objective, content_weight=content, similarity_weight=similarity)
 
 
 def _noise(content: Tensor) -> Tensor:

@@ -97,17 +97,11 @@ def _finite(tensors: Iterable[Tensor]) -> bool:
 
 
 class DivergenceAlarm(StyleCallback):
-    """Stop a run that has failed, now and then, so that little time is lost."""
-
-    GRACE_STEPS = GRACE_STEPS
+    """Look now and then whether a run has failed, and stop it, so that little time is lost."""
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Look.
-
-        Raises:
-            TrainingDivergedError: Training has failed.
-        """
-        assert_healthy(module, step, grace=self.GRACE_STEPS)
+        """Look; errors as of :func:`assert_healthy`."""
+        assert_healthy(module, step)
 
 
 class Checkpoints(StyleCallback):
@@ -136,7 +130,7 @@ class Checkpoints(StyleCallback):
 
 
 class Metrics(StyleCallback):
-    """Append the losses to a CSV file; a resumed run first drops the rows it is about to write again.
+    """Append the losses to a CSV file; a resumed run first drops the rows that it will write again.
 
     ``total`` is what is minimized, the weighted sum; each term stands under its name, in its unit and not weighted.
     """

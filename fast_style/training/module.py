@@ -27,13 +27,7 @@ from fast_style.losses import (
     draw_window,
 )
 from fast_style.model.passes import count_fitting
-from fast_style.networks import (
-    Condition,
-    InstanceNormalization,
-    StyleSets,
-    TransformerNetwork,
-    build_network,
-)
+from fast_style.networks import Condition, InstanceNormalization, StyleSets, build_network
 from fast_style.networks.passes import add_draft
 from fast_style.recipe import Recipe
 from fast_style.training.keeping import Keeping, kept_at
@@ -87,12 +81,7 @@ class StyleModule(pl.LightningModule):
     """
 
     def __init__(
-        self,
-        recipe: Recipe,
-        losses: Sequence[PerceptualLoss],
-        *,
-        card: dict[str, Any],
-        start: Start | None = None,
+        self, recipe: Recipe, losses: Sequence[PerceptualLoss], *, card: dict[str, Any], start: Start | None = None
     ) -> None:
         super().__init__()
         self.recipe = recipe
@@ -103,7 +92,10 @@ class StyleModule(pl.LightningModule):
             self.sets = StyleSets(self.network, card["styles"], powers=3 if recipe.learn_strength else 1)
             if start is not None:
                 start.give(self.sets)
-        self.average, self.average_sets = self._frozen_copy()
+        self.average, self.average_sets = copy.deepcopy((self.network, self.sets))
+        self.average.requires_grad_(False)
+        if self.average_sets is not None:
+            self.average_sets.requires_grad_(False)
         self.network.requires_grad_(recipe.tune != "adapter")
         for layer in self.network.modules():
             if isinstance(layer, InstanceNormalization):
@@ -119,10 +111,6 @@ class StyleModule(pl.LightningModule):
         self.latest: LossTerms | None = None
         self.latest_output: Tensor | None = None
         self.skipped: set[str] = set()
-
-    def _frozen_copy(self) -> tuple[TransformerNetwork, StyleSets | None]:
-        network, sets = copy.deepcopy((self.network, self.sets))
-        return network.requires_grad_(False), None if sets is None else sets.requires_grad_(False)
 
     def training_step(self, batch: tuple[Tensor, list[str]], batch_idx: int) -> Tensor:
         """Stylize a batch and score it."""
@@ -161,7 +149,7 @@ class StyleModule(pl.LightningModule):
 
         A step draws from how many passes it paints, and only the last of them learns.
         """
-        random, condition = np.random.default_rng([self.recipe.seed, 8, self.global_step]), self.condition()
+        random, condition = self._random(8), self.condition()
 
         def stylize(image: Tensor) -> Tensor:
             pictures: Tensor = self.network(image.contiguous(memory_format=torch.channels_last), condition)
@@ -169,6 +157,10 @@ class StyleModule(pl.LightningModule):
 
         most = count_fitting((photos.shape[-1], photos.shape[-2]), self.recipe.passes)
         return stylize(add_draft(stylize, photos, int(random.integers(most)) + 1))
+
+    def _random(self, purpose: int) -> np.random.Generator:
+        """Make the random numbers of this step for one purpose; they do not depend on other steps and purposes."""
+        return np.random.default_rng([self.recipe.seed, purpose, self.global_step])
 
     def loss_of(self, style: int, step: int | None = None) -> WeightedSum:
         """Return what a step minimizes, by default this one, if it draws the style of that number."""
@@ -183,26 +175,25 @@ class StyleModule(pl.LightningModule):
 
     def drawn(self) -> tuple[int, float]:
         """The number of the style that this step is about, and the strength."""
-        random = np.random.default_rng([self.recipe.seed, 6, self.global_step])
+        random = self._random(6)
         style = int(random.integers(len(self.losses)))
         power = random.uniform(-1, 1) if random.random() > 1 / 3 else 0.0
         return style, float(4.0**power) if self.recipe.learn_strength else 1.0
 
     def condition(self) -> Condition:
         """What the network is told in this step."""
-        told = self.network.random_condition(np.random.default_rng([self.recipe.seed, 4, self.global_step]))
+        told = self.network.random_condition(self._random(4))
         return told if self.sets is None else replace(told, affines=self.sets.one(*self.drawn()))
 
     def motion(self, side: int) -> Motion | None:
         """How this step's second view differs from the first, if the network learns to be steady."""
         if "steady" not in self.loss_of(0).terms:
             return None
-        return Motion.drawn(np.random.default_rng([self.recipe.seed, 7, self.global_step]), side, side)
+        return Motion.drawn(self._random(7), side, side)
 
     def window(self, side: int) -> Window:
         """The square of this step's pictures that is scored."""
-        random = np.random.default_rng([self.recipe.seed, 3, self.global_step])
-        return draw_window(random, side, side - 2 * (side // 8) - side // 16)
+        return draw_window(self._random(3), side, side - 2 * (side // 8) - side // 16)
 
     def figures(self) -> dict[str, float]:
         """The latest step's ``total``, which is minimized, and each term's value, unweighted; empty before a step.
@@ -228,16 +219,14 @@ class StyleModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Muon and Adam with a linear warm-up, then a cosine down to zero."""
-        recipe = self.recipe
+        rate = self.recipe.peak_learning_rate
         # The sets of styles, each drawn less often than what they share, may learn faster.
-        rate = recipe.peak_learning_rate
-        parts: list[tuple[nn.Module, float]] = [(self.network, rate)]
-        if self.sets is not None:
-            parts.append((self.sets, rate * min(recipe.style_rate, float(len(self.losses)))))
+        faster = min(self.recipe.style_rate, float(len(self.losses)))
+        parts: list[tuple[nn.Module | None, float]] = [(self.network, rate), (self.sets, rate * faster)]
         groups: list[dict[str, Any]] = [
             {"params": weights, "lr": lr}
             for part, lr in parts
-            if (weights := [weight for weight in part.parameters() if weight.requires_grad])
+            if part is not None and (weights := [weight for weight in part.parameters() if weight.requires_grad])
         ]
         optimizer = Muon(groups, rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)

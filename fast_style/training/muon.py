@@ -8,7 +8,9 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
+# Root mean square of Muon's steps, in units of the learning rate; and Adam's constants.
 _STEP = 0.5
+_BETAS, _EPSILON = (0.9, 0.99), 1e-8
 
 
 class Muon(torch.optim.Optimizer):
@@ -21,8 +23,6 @@ class Muon(torch.optim.Optimizer):
         weights: What to train; or groups of it, as torch's optimizers take them.
         lr: Adam's. A step of Muon's has half of it as its root mean square.
         momentum: Nesterov's, of the convolutions.
-        betas: Adam's.
-        eps: Adam's.
 
     Reference:
         Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the iteration's coefficients.
@@ -34,15 +34,9 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self,
-        weights: Iterable[Tensor] | Iterable[dict[str, Any]],
-        lr: float,
-        *,
-        momentum: float = 0.95,
-        betas: tuple[float, float] = (0.9, 0.99),
-        eps: float = 1e-8,
+        self, weights: Iterable[Tensor] | Iterable[dict[str, Any]], lr: float, *, momentum: float = 0.95
     ) -> None:
-        super().__init__(weights, {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps})
+        super().__init__(weights, {"lr": lr, "momentum": momentum})
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -91,12 +85,12 @@ class Muon(torch.optim.Optimizer):
                 state.update(steps=0, mean=torch.zeros_like(weight), square=torch.zeros_like(weight))
             state["steps"] += 1
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        first, second = group["betas"]
+        first, second = _BETAS
         means, squares = [state["mean"] for state in states], [state["square"] for state in states]
         torch._foreach_lerp_(means, gradients, 1 - first)
         torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - second)
         roots = torch._foreach_sqrt(torch._foreach_div(squares, [1 - second ** state["steps"] for state in states]))
-        torch._foreach_add_(roots, group["eps"])
+        torch._foreach_add_(roots, _EPSILON)
         steps = torch._foreach_div(means, [1 - first ** state["steps"] for state in states])
         torch._foreach_div_(steps, roots)
         return list(steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -42,9 +43,7 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
     """
 
     def __init__(self, paths: list[Path], *, size: int, seed: int) -> None:
-        self.paths = paths
-        self.size = size
-        self.seed = seed
+        self.paths, self.size, self.seed = paths, size, seed
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def __getitem__(self, draw: int) -> tuple[Tensor, list[str]]:
@@ -65,10 +64,14 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
                 return random_crop(load_photo(path, at_least=self.size), self.size, random), skipped
             except ImageError:
                 skipped.append(str(path))
-        raise DatasetError(
-            f"none of {len(skipped)} photos could be used, the first being {skipped[0]}",
-            hint=f"Photos must be readable and at least {self.size // 2} px on each side.",
-        )
+        raise _unusable(len(skipped), skipped[0], self.size)
+
+
+def _unusable(count: int, first: str | Path, size: int) -> DatasetError:
+    return DatasetError(
+        f"none of {count} photos could be used, the first being {first}",
+        hint=f"Photos must be readable and at least {size // 2} px on each side.",
+    )
 
 
 def load_photo(path: Path, *, at_least: int) -> Pixels:
@@ -113,18 +116,13 @@ class DrawSampler(Sampler[int]):
     """Count draws from a step onwards, for ever; of several processes, each takes its own share of every step."""
 
     def __init__(self, *, first_step: int, batch: int, rank: int, world: int) -> None:
-        self.first_step = first_step
-        self.batch = batch
-        self.rank = rank
-        self.world = world
+        self.first_step, self.batch, self.rank, self.world = first_step, batch, rank, world
 
     def __iter__(self) -> Iterator[int]:
         """Yield the numbers of the draws."""
-        step = self.first_step
-        while True:
+        for step in itertools.count(self.first_step):
             first = (step * self.world + self.rank) * self.batch
             yield from range(first, first + self.batch)
-            step += 1
 
 
 class PhotoData(pl.LightningDataModule):
@@ -157,20 +155,15 @@ class PhotoData(pl.LightningDataModule):
         """
         order = np.random.default_rng([self.draws.seed, 2]).permutation(len(self.paths))
         found: list[Tensor] = []
-        for index in order:
+        for path in (self.paths[index] for index in order):
             if len(found) == count:
                 break
             try:
-                photo = load_photo(self.paths[index], at_least=self.draws.size)
+                found.append(center_crop(load_photo(path, at_least=self.draws.size), size)[None])
             except ImageError:
-                self.skipped.add(str(self.paths[index]))
-                continue
-            found.append(center_crop(photo, size)[None])
+                self.skipped.add(str(path))
         if not found:
-            raise DatasetError(
-                f"none of {len(self.paths)} photos could be used, the first being {self.paths[0]}",
-                hint=f"Photos must be readable and at least {self.draws.size // 2} px on each side.",
-            )
+            raise _unusable(len(self.paths), self.paths[0], self.draws.size)
         return found
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, list[str]]]:

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -257,10 +257,8 @@ def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
     if "init" in previous.card:
         recipe = recipe.from_trained()
     old, new = previous.recipe.as_dict(), recipe.as_dict()
-    new |= {
-        key: old[key] for key, open_value in (("precision", "auto"), ("learn_strength", None)) if new[key] == open_value
-    }
-    changed = [key for key in old if old[key] != new[key] and key != "steps"]
+    left_open = {"precision": "auto", "learn_strength": None, "steps": new["steps"]}
+    changed = [key for key in old if old[key] != new[key] and new[key] != left_open.get(key, old[key])]
     if changed:
         raise InputError(
             f"{previous.path} was trained with another {', '.join(changed)}; a resumed run has the same recipe",
@@ -271,7 +269,7 @@ def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
 
 def _settle_init(init: str | Path | None, recipe: Recipe, *, several: bool) -> str | Path | None:
     """Return what a new run starts from; None for fresh weights."""
-    if init is None and recipe.tune == "network" and not several and has_start(recipe.network):
+    if init is None and recipe.tune == "network" and not several and count_starts(recipe.network):
         return NEAREST
     if init not in (None, SCRATCH):
         return init
@@ -361,13 +359,7 @@ def _trainer(
 
 
 def _fit(
-    trainer: pl.Trainer,
-    module: StyleModule,
-    data: PhotoData,
-    checkpoint: Path,
-    resume: str | Path | None,
-    *,
-    export: bool,
+    trainer: pl.Trainer, module: StyleModule, data: PhotoData, path: Path, resume: str | Path | None, *, export: bool
 ) -> Outcome:
     """Take the steps, and publish what they made if they are all done."""
     began = time.monotonic()
@@ -375,7 +367,7 @@ def _fit(
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     seconds = time.monotonic() - began
     finished = trainer.global_step >= module.recipe.step_count
-    outcome = Outcome(checkpoint, trainer.global_step, finished, tuple(sorted(module.skipped | data.skipped)))
+    outcome = Outcome(path, trainer.global_step, finished, tuple(sorted(module.skipped | data.skipped)))
     if not (finished and export):
         return outcome
     training = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(outcome.skipped)}
@@ -407,19 +399,17 @@ def _bf16_is_faster(device: torch.device, *, measure: bool) -> bool:
         return bool(torch.cuda.is_bf16_supported())
     if device.type != "cpu" or not measure:
         return False
-    image, weight = torch.rand(1, 128, 96, 96), torch.rand(128, 128, 3, 3)
-    image, weight = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (image, weight))
-    best: dict[torch.dtype, float] = {}
-    with torch.no_grad():
-        for dtype in (torch.float32, torch.bfloat16):
-            x, w = image.to(dtype), weight.to(dtype)
-            times = []
-            for _ in range(6):
-                start = time.perf_counter()
-                torch.nn.functional.conv2d(x, w, padding=1)
-                times.append(time.perf_counter() - start)
-            best[dtype] = min(times)
-    return best[torch.bfloat16] < 0.8 * best[torch.float32]
+    shapes = (1, 128, 96, 96), (128, 128, 3, 3)
+    image, weight = (torch.rand(shape).contiguous(memory_format=torch.channels_last) for shape in shapes)
+    best = []
+    for dtype in (torch.bfloat16, torch.float32):
+        x, w, times = image.to(dtype), weight.to(dtype), []
+        for _ in range(6):
+            start = time.perf_counter()
+            torch.nn.functional.conv2d(x, w, padding=1)
+            times.append(time.perf_counter() - start)
+        best.append(min(times))
+    return best[0] < 0.8 * best[1]
 
 
 @contextmanager
@@ -431,12 +421,10 @@ def _stopping_gently(trainer: pl.Trainer) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
     before = signal.getsignal(signal.SIGINT)
-    try:
+    with suppress(ValueError):  # not in the main thread: then Ctrl-C is somebody else's
         signal.signal(signal.SIGINT, stop)
-    except ValueError:  # not in the main thread: then Ctrl-C is somebody else's
-        yield
-        return
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, before)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fast_style.losses import VGG, PerceptualLoss, load_vgg
 from fast_style.training import Recipe, load_painting
-from fast_style.training.callbacks import Averaging, DivergenceAlarm
+from fast_style.training.callbacks import Averaging, DivergenceAlarm, assert_healthy
 from fast_style.training.module import StyleModule
 from fast_style.training.photos import PhotoData
 from tests.conftest import PHOTOS, SKIMAGE
@@ -41,7 +41,8 @@ class Losses(pl.Callback):
 class EarlyAlarm(DivergenceAlarm):
     """Looks at the pictures of short runs, too."""
 
-    GRACE_STEPS = 12
+    def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
+        assert_healthy(module, step, grace=12)
 
 
 def odd_picture(name: str) -> Image.Image:
