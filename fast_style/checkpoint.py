@@ -73,10 +73,7 @@ class Checkpoint:
 
 
 def checkpoint_facts(
-    recipe: Recipe,
-    card: Mapping[str, Any],
-    calibrations: Mapping[str, Units | None],
-    losses: Mapping[str, float],
+    recipe: Recipe, card: Mapping[str, Any], calibrations: Mapping[str, Units | None], losses: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return what a checkpoint's ``fast_style`` holds, beside Lightning's state dict, as plain values."""
     return {
@@ -105,9 +102,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} holds more than tensors and plain values; it was not run", hint=hint) from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
-        raise CheckpointError(
-            f"{path} is damaged or not a checkpoint: {str(error).splitlines()[0]}", hint=hint
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} is damaged or not a checkpoint: {reason}", hint=hint) from error
     if not isinstance(stored, dict) or not isinstance(stored.get("fast_style"), dict) or "state_dict" not in stored:
         raise CheckpointError(f"{path} is not a checkpoint of fast-style", hint=hint)
     facts = stored["fast_style"]

@@ -127,13 +127,8 @@ def _installer() -> Literal["pip", "uv", "uv tool", "pipx"]:
 
 def _pip_install() -> str:
     """Return what installs packages into this environment as ``pip install`` does."""
-    commands = {
-        "pip": "pip install",
-        "uv": "uv pip install",
-        "uv tool": f"uv pip install --python {shlex.quote(sys.prefix)}",
-        "pipx": "pipx runpip fast-style install",
-    }
-    return commands[_installer()]
+    commands = {"pip": "pip install", "uv": "uv pip install", "pipx": "pipx runpip fast-style install"}
+    return commands.get(_installer(), f"uv pip install --python {shlex.quote(sys.prefix)}")
 
 
 def _requirement(extras: Iterable[str]) -> str:

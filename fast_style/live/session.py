@@ -122,9 +122,7 @@ class Live:
                     break
                 if self.capture.lost != lost:
                     lost = self.capture.lost
-                    self.say(
-                        f"{self.capture.shown} was lost; waiting for it" if lost else f"{self.capture.shown} is back"
-                    )
+                    self.say(f"{self.capture.shown} {'was lost; waiting for it' if lost else 'is back'}")
                 if shot is not None:
                     number = shot.number
                     self._frame(shot)
@@ -168,12 +166,8 @@ class Live:
         start = time.perf_counter()
         shown = np.empty_like(photo)
         planes = channels(photo[..., ::-1])
-        self._scenes[controls.style].style(planes).planes(
-            planes,
-            channels(shown[..., ::-1]),
-            blend=controls.blend,
-            keep_colors=controls.keep_colors,
-        )
+        painter, result = self._scenes[controls.style].style(planes), channels(shown[..., ::-1])
+        painter.planes(planes, result, blend=controls.blend, keep_colors=controls.keep_colors)
         network = time.perf_counter() - start
         if controls.side_by_side:
             shown = np.concatenate([photo, shown], axis=1)
@@ -186,11 +180,10 @@ class Live:
 
     def _annotated(self, pixels: Pixels) -> Pixels:
         figures, controls = self.figures.summary(), self.controls
-        name = self.stylizers[controls.style].style.name
-        name += f"  strength {controls.strength:g}" * self.stylizers[controls.style].network.has_strength
-        lines = [
-            f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms" + "  REC" * controls.recording
-        ]
+        stylizer = self.stylizers[controls.style]
+        name = stylizer.style.name + f"  strength {controls.strength:g}" * stylizer.network.has_strength
+        recording = "  REC" * controls.recording
+        lines = [f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms{recording}"]
         lines += HELP if controls.help else ("h: help",) if self.figures.frames < 3 * _RECENT else ()
         scale = max(1.0, _SMALLEST_HEIGHT / pixels.shape[0])
         shown = cv2.resize(pixels, None, fx=scale, fy=scale) if scale > 1 else pixels.copy()

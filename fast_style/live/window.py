@@ -48,14 +48,7 @@ class Controls:
     recording: bool = False  # record what is shown
 
 
-_SWITCHES = {
-    "b": "side_by_side",
-    "m": "mirror",
-    "c": "keep_colors",
-    "f": "full_screen",
-    "h": "help",
-    "r": "recording",
-}
+_SWITCHES = {"b": "side_by_side", "m": "mirror", "c": "keep_colors", "f": "full_screen", "h": "help", "r": "recording"}
 
 
 def press(controls: Controls, key: str, styles: int) -> Controls:
@@ -177,7 +170,6 @@ def write_lines(pixels: Pixels, lines: list[str]) -> Pixels:
     for number, line in enumerate(lines):
         left, bottom = int(16 * scale), int((number + 1) * 36 * scale)
         for x, y, color in (*around, (0, 0, (255, 255, 255))):
-            cv2.putText(
-                pixels, line, (left + x, bottom + y), cv2.FONT_HERSHEY_SIMPLEX, scale, color, width, cv2.LINE_AA
-            )
+            place = (left + x, bottom + y)
+            cv2.putText(pixels, line, place, cv2.FONT_HERSHEY_SIMPLEX, scale, color, width, cv2.LINE_AA)
     return pixels

@@ -41,8 +41,8 @@ class Batch:
 class Worker:
     """Holds a session and turns rows into what became of them; one for each process or actor.
 
-    So many threads call it ``at_once``. A row is given up after so many ``deaths``, workers that ended while they were
-    at it; with None it never is.
+    So many threads call it ``at_once``. A row is given up after so many ``deaths``, workers that crashed while they
+    processed it; with None it never is.
 
     Raises:
         FastStyleError: The style cannot be opened.
@@ -67,8 +67,8 @@ class Worker:
     def _do(self, job: Job) -> PhotoOutcome:
         try:
             return self._photos.do(job)
-        except Exception as error:  # a mistake of ours must not end the work on a million other photos
-            mistake = FastStyleError(f"{type(error).__name__}: {error}", hint="This is a mistake of fast-style.")
+        except Exception as error:  # a bug of ours must not end the work on a million other photos
+            mistake = FastStyleError(f"{type(error).__name__}: {error}", hint="This is a bug in fast-style.")
             return PhotoOutcome(job, 0.0, error=mistake)
 
 
@@ -107,12 +107,10 @@ def write_report(batch: Batch) -> tuple[Path, Counter[str]]:
     """
     ledger = batch.open_ledger(batch.style.open())
     file = batch.home / ("status.csv" if batch.shard.count == 1 else f"status-{batch.shard}.csv")
-    return file, write_status(
-        file,
-        (
-            Status(row.source, row.target, "failed", row.error)
-            if row.error
-            else told(ledger, row.target, row.source, row.target)
-            for row in read_rows(batch.manifest, batch.shard)
-        ),
+    statuses = (
+        Status(row.source, row.target, "failed", row.error)
+        if row.error
+        else told(ledger, row.target, row.source, row.target)
+        for row in read_rows(batch.manifest, batch.shard)
     )
+    return file, write_status(file, statuses)

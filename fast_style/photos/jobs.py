@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -111,7 +111,10 @@ def plan_jobs(
                 content, results = _look_into(path, folder)
                 left_out += _left_out(content, len(results))
                 check_photos(path, content)
-                jobs += _jobs_in(path, folder, (photo for photo in content.photos if photo not in results), format)
+                for photo in content.photos:
+                    if photo not in results:
+                        target = folder / photo.relative_to(path).with_suffix(_suffix(photo, format))
+                        jobs.append(Job(photo, target, folder))
             else:
                 jobs.append(_job_of(path, out, style, format, single=single))
         except (DatasetError, OSError) as error:
@@ -132,10 +135,7 @@ def check_video(job: Job, *, force: bool) -> None:
     try:
         if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
             raise InputError(f"{job.source} would be written over itself")
-        if is_sequence(job.target):
-            existing = numbered_files(job.target)
-        else:
-            existing = [job.target] if job.target.exists() else []
+        existing = numbered_files(job.target) if is_sequence(job.target) else [job.target] * job.target.exists()
     except OSError as error:
         raise _explained(error, job.target) from error
     if existing and not force:
@@ -164,11 +164,6 @@ def numbered_files(pattern: Path) -> list[Path]:
     name = re.compile(rf"{re.escape(parts[0])}(\d+){re.escape(parts[1])}")
     matches = ((name.fullmatch(path.name), path) for path in pattern.parent.glob("*"))
     return [path for _, path in sorted((int(match[1]), path) for match, path in matches if match)]
-
-
-def _jobs_in(path: Path, folder: Path, photos: Iterable[Path], format: Format | None) -> Iterator[Job]:
-    for photo in photos:
-        yield Job(photo, folder / photo.relative_to(path).with_suffix(_suffix(photo, format)), folder)
 
 
 def _look_into(path: Path, folder: Path) -> tuple[Search, set[Path]]:
@@ -214,15 +209,13 @@ def _with_clashes(jobs: Sequence[Job]) -> Iterator[Job]:
     claimed: dict[Path, Path] = {}
     for job in jobs:
         other = job.source if job.error else claimed.setdefault(job.target, job.source)
+        error = job.error
         if other is not job.source:
-            clash = InputError(f"{other} and {job.source} would both be written to {job.target}")
-            yield replace(job, error=clash)
-        elif job.error is None and (original := originals.get(place(job.target))):
+            error = InputError(f"{other} and {job.source} would both be written to {job.target}")
+        elif error is None and (original := originals.get(place(job.target))):
             what = "itself" if original == job.source else f"the input {original}"
-            clash = InputError(f"{job.source} would be written over {what}", hint="Give another place with -o.")
-            yield replace(job, error=clash)
-        else:
-            yield job
+            error = InputError(f"{job.source} would be written over {what}", hint="Give another place with -o.")
+        yield replace(job, error=error)
 
 
 def _job_of(path: Path, out: Path | None, style: str, format: Format | None, *, single: bool) -> Job:

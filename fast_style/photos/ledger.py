@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -90,18 +90,16 @@ class Ledger:
                 whole = content.rfind(b"\n") + 1
                 self._read[file] = before + whole
                 self._torn |= file == self._file and whole < len(content)
-                self._learn(content.decode("utf-8", "replace").splitlines())
+                self._learn(content.decode("utf-8", "replace"))
 
-    def _learn(self, lines: Iterable[str]) -> None:
+    def _learn(self, text: str) -> None:
         """Take in the lines of one ledger, in their order."""
         last: dict[tuple[str, str], Entry] = {}
-        for line in lines:
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                name, entry = _parse(line)
-                if self._shard.holds(name):
-                    last[name, entry.kind] = entry
-                    if entry.kind != "begun":
-                        last.pop((name, "begun"), None)
+        for name, entry in _parse(text):
+            if self._shard.holds(name):
+                last[name, entry.kind] = entry
+                if entry.kind != "begun":
+                    last.pop((name, "begun"), None)
         with self._lock:
             for (name, _), entry in last.items():
                 self._known.setdefault(name, []).append(entry)
@@ -181,11 +179,7 @@ def results_in(folder: Path) -> set[Path]:
     names: set[str] = set()
     for file in folder.glob(NAME.format(own="*")):
         with contextlib.suppress(OSError):
-            for line in file.read_text("utf-8", "replace").splitlines():
-                with contextlib.suppress(ValueError, TypeError, KeyError):
-                    name, entry = _parse(line)
-                    if entry.kind != "failed":
-                        names.add(name)
+            names |= {name for name, entry in _parse(file.read_text("utf-8", "replace")) if entry.kind != "failed"}
     return {folder / name for name in names}
 
 
@@ -212,9 +206,10 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _parse(line: str) -> tuple[str, Entry]:
-    """The name of a result and what is said of it; raises if it is not a line of ours."""
-    name, kind, origin, state, settings, at, *rest = json.loads(line)
-    if kind not in get_args(Kind) or not isinstance(name, str) or not isinstance(origin, str):
-        raise TypeError("not a line of a ledger")
-    return name, Entry(kind, origin, state, settings, float(at), *rest)
+def _parse(text: str) -> Iterator[tuple[str, Entry]]:
+    """Yield the name of a result and what is said of it, from each line that is one of ours."""
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            name, kind, origin, state, settings, at, *rest = json.loads(line)
+            if kind in get_args(Kind) and isinstance(name, str) and isinstance(origin, str):
+                yield name, Entry(kind, origin, state, settings, float(at), *rest)

@@ -45,11 +45,8 @@ def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:
     """Read the rows of a share, one after the other.
 
     A row whose result another row has already claimed gets an error, since the share that holds a result holds every
-    row that claims it. So does a row whose result is its own photo.
-
-    Args:
-        manifest: A CSV file with the columns ``in`` and ``out``; others are ignored.
-        shard: The share.
+    row that claims it. So does a row whose result is its own photo. The manifest is a CSV file with the columns ``in``
+    and ``out``; others are ignored.
 
     Raises:
         InputError: The manifest cannot be read, has other columns, or no rows.
@@ -60,18 +57,15 @@ def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:
         target = posixpath.normpath(target) if target else ""
         if not shard.holds(target):
             continue
+        error = ""
         if not source or not target:
             missing = " and ".join(name for name, value in zip(COLUMNS, (source, target), strict=True) if not value)
-            yield Row(source, target, f"row {number} has no {missing}. Fill it in.")
+            error = f"row {number} has no {missing}. Fill it in."
         elif target == posixpath.normpath(source):
-            yield Row(source, target, f"row {number} would be written over its own photo. Give another out.")
-        elif target in claimed:
-            yield Row(
-                source, target, f"rows {claimed[target]} and {number} both go to {target}. Give each an out of its own."
-            )
-        else:
-            claimed[target] = number
-            yield Row(source, target)
+            error = f"row {number} would be written over its own photo. Give another out."
+        elif (other := claimed.setdefault(target, number)) != number:
+            error = f"rows {other} and {number} both go to {target}. Give each an out of its own."
+        yield Row(source, target, error)
     if not number:
         raise InputError(f"{manifest} has no rows", hint="Each row is a photo and where its result goes.")
 

@@ -13,8 +13,8 @@ from fast_style.errors import FastStyleError, InputError
 from fast_style.photos.batch import Batch, Worker
 from fast_style.photos.manifest import Row, Status, read_rows
 
-# An actor that dies is started again, and its rows are tried again. A photo that kills whoever opens it must not keep
-# a cluster busy for ever.
+# An actor that crashes is started again, and its rows are tried again. A photo that crashes every actor must not keep a
+# cluster busy for ever.
 _DEATHS = 3
 # Rows in a block, at most: an actor that dies had begun little, and all actors end at nearly the same time.
 _ROWS = 128
@@ -37,9 +37,8 @@ def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
     Ray is that of the environment (``RAY_ADDRESS``, or a job that was submitted), or starts on this machine and ends
     with the iterator. Each actor takes as many CPUs as the network has threads, and with ``device="cuda"`` one GPU.
 
-    Args:
-        batch: What is to be done. Every node needs fast-style, the style, and a way to the files.
-        actors: How many; by default as many as there are CPUs for.
+    Every node needs fast-style, the style, and access to the files. By default there are as many actors as the CPUs
+    allow.
 
     Raises:
         FastStyleError: The style cannot be opened, the manifest cannot be read, there are too few CPUs, or actors die

@@ -148,12 +148,16 @@ def _stylize_whole(
         masks=pair_masks(stylizer.network, options.masks) if options.masks else None,
         progress=progress,
     )
-    if job.target == STREAM:
-        save_image(picture, sys.stdout.buffer, quality=options.quality, format=options.format)
-    else:
-        make_parent(job.target)
-        save_image(picture, job.target, quality=options.quality)
+    save_image(picture, _open_target(job), quality=options.quality, format=options.format)
     return picture.size
+
+
+def _open_target(job: Job) -> Path | IO[bytes]:
+    """Standard output, or the place of the result, whose folder is made."""
+    if job.target == STREAM:
+        return sys.stdout.buffer
+    make_parent(job.target)
+    return job.target
 
 
 def _is_animated(job: Job, header: Header, options: PhotoOptions) -> bool:
@@ -183,12 +187,8 @@ def _animate(
             if progress is not None:
                 progress(number / header.frames)
 
-    target = sys.stdout.buffer if job.target == STREAM else job.target
-    if isinstance(target, Path):
-        make_parent(target)
-    save_frames(
-        painted(), target, plays=header.plays, poster=header.poster, quality=options.quality, format=options.format
-    )
+    target, plays, poster = _open_target(job), header.plays, header.poster
+    save_frames(painted(), target, plays=plays, poster=poster, quality=options.quality, format=options.format)
     return size
 
 
@@ -281,7 +281,7 @@ def work_once(
         ledger: Without one, a result that exists is an error.
         names: What the ledger calls the photo and its result; by default those of the job.
         force: Do everything again, and overwrite what exists.
-        deaths: Give the job up after so many workers ended while they were at it; None never does.
+        deaths: Give up after so many workers crashed while they did this job; None never does.
     """
     entry = None
     try:
@@ -296,8 +296,8 @@ def work_once(
             return PhotoOutcome(job, 0.0, skipped=True)
         if not force and deaths is not None and ledger.deaths(entry) >= deaths:
             raise InputError(
-                f"{deaths} workers ended while they were at {names[0] if names else job.source}",
-                hint="Look whether memory ran out; --force tries again.",
+                f"{deaths} workers crashed while processing {names[0] if names else job.source}",
+                hint="Check whether memory ran out; --force tries again.",
             )
     except FastStyleError as error:
         if ledger is not None and entry is not None:
@@ -317,13 +317,14 @@ def settings_key(stylizer: Stylizer, options: PhotoOptions, value_range: Range |
     Raises:
         ImageError: A mask cannot be read.
     """
-    key = {"style": stylizer.network.checksum, **options.key()}
+    network = stylizer.network
+    key = {"style": network.checksum, **options.key()}
     if value_range is not None:
         key["value_range"] = value_range
-    if stylizer.network.weights:
-        key["weights"] = list(stylizer.network.weights.items())  # in their order, which masks follow
-    if stylizer.network.strength != 1:
-        key["strength"] = stylizer.network.strength
+    if network.weights:
+        key["weights"] = list(network.weights.items())  # in their order, which masks follow
+    if network.strength != 1:
+        key["strength"] = network.strength
     return key
 
 

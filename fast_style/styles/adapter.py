@@ -73,9 +73,8 @@ def load_adapter(path: Path) -> Adapter:
         raise ModelError(f"{path} is not an adapter of fast-style", hint=hint)
     check_format(int(facts["format"]), _FORMAT, path, ModelError)
     if values.dtype != np.float32 or values.ndim != 3 or values.shape[0] not in {1, 3} or values.shape[1] != 2:
-        raise ModelError(
-            f"{path} holds {values.dtype} {values.shape}, which is not a set of scales and shifts", hint=hint
-        )
+        what = f"{values.dtype} {values.shape}"
+        raise ModelError(f"{path} holds {what}, which is not a set of scales and shifts", hint=hint)
     if hashlib.sha256(values.tobytes()).hexdigest() != facts["sha256"] or not np.isfinite(values).all():
         raise ModelError(f"{path} is damaged: its content does not match its checksum", hint="Copy it again.")
     try:

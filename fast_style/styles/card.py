@@ -36,12 +36,8 @@ def write_card(model: Path, facts: dict[str, Any]) -> Path:
         FileError: It cannot be written.
     """
     content = model.read_bytes()
-    card = {
-        "card_format": CARD_FORMAT,
-        **facts,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "bytes": len(content),
-    }
+    digest = hashlib.sha256(content).hexdigest()
+    card = {"card_format": CARD_FORMAT, **facts, "sha256": digest, "bytes": len(content)}
     path = model.with_suffix(".json")
     with replacing(path) as partial:
         partial.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

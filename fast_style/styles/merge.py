@@ -49,25 +49,17 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
     content = give_styles(joined.content, joined.sets)
     metadata = open_graph(joined.path, content=joined.content).metadata
     paintings = json.dumps(joined.paintings, ensure_ascii=False)
-    facts = {"name": out.stem, "paintings": paintings, "recipe": None, "losses": None}
-    content = with_metadata(content, facts)
-    difference = _difference(content, joined.content, tuple(joined.sets))
+    content = with_metadata(content, {"name": out.stem, "paintings": paintings, "recipe": None, "losses": None})
+    difference = _difference(content, tuple(joined.sets))
     with replacing(out) as partial:
         partial.write_bytes(content)
-    write_card(
-        out,
-        {
-            "name": out.stem,
-            "styles": list(joined.sets),
-            "paintings": joined.paintings,
-            "network": metadata.get("network", ""),
-            "verification": {"largest_difference": difference},
-        },
-    )
+    facts = {"name": out.stem, "styles": list(joined.sets), "paintings": joined.paintings}
+    proof = {"largest_difference": difference}
+    write_card(out, {**facts, "network": metadata.get("network", ""), "verification": proof})
     return tuple(joined.sets), difference
 
 
-def _difference(content: bytes, plain: bytes, names: tuple[str, ...]) -> float:
+def _difference(content: bytes, names: tuple[str, ...]) -> float:
     """Compare each style of a file with the graph of that style alone."""
     session = open_session(content)
     image = np.random.default_rng(0).random((2, 3, 61, 83), np.float32)

@@ -182,23 +182,19 @@ def _check_held(file: str, styles: Iterable[str], held: Iterable[str]) -> None:
 
 
 def _parse(text: str) -> _Part:
-    body, colon, weight = text.strip().rpartition(":")
-    number = 1.0
+    text, number, hint = text.strip(), 1.0, "Such as starry-night:0.7,udnie:0.3."
+    body, colon, weight = text.rpartition(":")
     try:
-        number = float(weight) if colon else 1.0
+        body, number = (body, float(weight)) if colon else (text, 1.0)
     except ValueError:
-        # Otherwise it is a path with a drive, or a name on the Hub.
-        if not Path(text.strip()).suffix and not is_hub_name(re.split("[#+]", text.strip())[0]):
-            raise InputError(
-                f"{weight!r} is not a weight for {body}", hint="Such as starry-night:0.7,udnie:0.3."
-            ) from None
-        body, colon = text.strip(), ""
-    if not colon:
-        body = text.strip()
+        # A path with a drive and a name on the Hub have a colon, too.
+        if not Path(text).suffix and not is_hub_name(re.split("[#+]", text)[0]):
+            raise InputError(f"{weight!r} is not a weight for {body}", hint=hint) from None
+        body = text
     if not 0 < number < float("inf"):
         raise InputError(f"the weight of {body} is {number:g}; expected a number above 0")
     file, _, adapter = body.partition("+") if SUFFIX in body else (body, "", "")
     file, _, style = file.partition("#")
     if not file:
-        raise InputError(f"{text!r} names no style", hint="Such as starry-night:0.7,udnie:0.3.")
+        raise InputError(f"{text!r} names no style", hint=hint)
     return _Part(file, style or None, Path(adapter) if adapter else None, number)

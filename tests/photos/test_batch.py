@@ -255,7 +255,7 @@ def test_a_mistake_of_ours_ends_one_row_only(place: Path, negative: Path, monkey
     monkeypatch.setattr("fast_style.photos.run.save_image", fail)
     assert run(place / "list.csv", negative) == 1
     (bad,) = [row for row in status(place / "list-status/status.csv") if row["status"] == "failed"]
-    assert bad["error"] == "ZeroDivisionError: division by zero. This is a mistake of fast-style."
+    assert bad["error"] == "ZeroDivisionError: division by zero. This is a bug in fast-style."
 
 
 def test_a_row_whose_workers_die_is_given_up(place: Path, negative: Path) -> None:
@@ -265,8 +265,8 @@ def test_a_row_whose_workers_die_is_given_up(place: Path, negative: Path) -> Non
         worker.ledger.begin(worker.ledger.look("in/3.png", "out/3.png"))
     found = list(map(Worker(batch, deaths=3), read_rows(batch.manifest)))
     (bad,) = [row for row in found if row.status == "failed"]
-    hint = "Look whether memory ran out; --force tries again."
-    assert bad.error == f"3 workers ended while they were at in/3.png. {hint}"
+    hint = "Check whether memory ran out; --force tries again."
+    assert bad.error == f"3 workers crashed while processing in/3.png. {hint}"
     assert sum(row.status == "done" for row in found) == PHOTOS - 1
 
 
