@@ -88,9 +88,7 @@ def optimize(
     """
     check_target(out, force=force)
     if snapshots is not None:
-        if (snapshots / f"{SNAPSHOT_EVERY:05d}.png").exists() and not force:
-            raise InputError(f"{snapshots} holds another run's snapshots", hint="Give --force to overwrite them.")
-        snapshots.mkdir(parents=True, exist_ok=True)
+        _make_folder(snapshots, force=force)
     picture, style = load_image(photo), load_image(painting, opaque=True)
     objective = replace(find_preset(preset), **changes.values())
     long_side = min(settings.size, max(picture.size))
@@ -115,6 +113,12 @@ def optimize(
     if outcome.interrupted:
         print_error(f"interrupted after {len(outcome.steps)} iterations; {out} holds the best picture so far", None)
     return INTERRUPTED if outcome.interrupted else DONE
+
+
+def _make_folder(snapshots: Path, *, force: bool) -> None:
+    if (snapshots / f"{SNAPSHOT_EVERY:05d}.png").exists() and not force:
+        raise InputError(f"{snapshots} holds another run's snapshots", hint="Give --force to overwrite them.")
+    snapshots.mkdir(parents=True, exist_ok=True)
 
 
 def _record(outcome: Outcome, out: Path) -> dict[str, Any]:

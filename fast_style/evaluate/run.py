@@ -138,7 +138,7 @@ def evaluate_styles(
     models: Sequence[str],
     style: Path,
     photos: Path,
-    options: Options | None = None,
+    options: Options = Options(),
     *,
     pictures: Mapping[str, Path] | None = None,
     on_error: OnError = lambda error: None,
@@ -162,7 +162,6 @@ def evaluate_styles(
         ModelError: No model can be evaluated, or one failed.
         WeightsError: The perceptual weights cannot be loaded.
     """
-    options = options or Options()
     if options.flicker:
         import_module("cv2")  # fails now, not after the reference's minutes
     failed: list[FastStyleError] = []

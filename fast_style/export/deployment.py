@@ -121,12 +121,7 @@ def deploy(
     if precision != "fp32" and photos is None:
         raise InputError(f"{precision} is proved on photos", hint="Give --photos FOLDER.")
     with replacing(path) as partial:
-        if isinstance(source, Checkpoint):
-            verification = export_checkpoint(source, partial)
-            graph = onnx.load(partial)
-        else:
-            verification = Verification({}, TOLERANCE)
-            graph = onnx.load_model_from_string(_read_style(source))
+        graph, verification = _plain_graph(source, partial)
         plain = _for_place(graph, size, passes)
         if plain is not graph or not verification.differences:
             verification = _verify(graph, plain, size, passes, verification)
@@ -145,15 +140,18 @@ def deploy(
         return verification, facts | _write(model, partial, metadata, io, size, passes)
 
 
-def _read_style(style: Path) -> bytes:
-    """Read a float ONNX file of ours that takes any size and paints in one pass."""
-    contract = check_contract(open_graph(style))
+def _plain_graph(source: Checkpoint | Path, place: Path) -> tuple[onnx.ModelProto, Verification]:
+    """Export a checkpoint to a place, or read a float ONNX file of ours, for any size and one pass; and its proof."""
+    if isinstance(source, Checkpoint):
+        verification = export_checkpoint(source, place)
+        return onnx.load(place), verification
+    contract = check_contract(open_graph(source))
     if not contract.is_plain or contract.passes > 1:
         raise ModelError(
-            f"{style} is not a float graph that paints pictures of any size in one pass",
+            f"{source} is not a float graph that paints pictures of any size in one pass",
             hint="Give the file that it was made from, or one that 'fast-style train' wrote.",
         )
-    return read_checked(style)
+    return onnx.load_model_from_string(read_checked(source)), Verification({}, TOLERANCE)
 
 
 def _check_size(size: tuple[int, int] | None, passes: int) -> None:
@@ -195,7 +193,7 @@ def _verify(
         for name, feed in zip(style_names(read_metadata(graph)), _style_feeds(graph), strict=False):
             compared = verify_passes(alone(feed), content, passes, sizes=sizes or [(2, side, side + 8)], feed=feed)
             differences[f"{passes} passes {name}" if passes > 1 else name] = max(compared.values())
-    return judge(Verification({**verification.differences, **differences}, verification.tolerance))
+    return judge(Verification({**before.differences, **differences}, before.tolerance))
 
 
 def _write(

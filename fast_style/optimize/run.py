@@ -154,7 +154,7 @@ def optimize_picture(
     *,
     start: Pixels | None = None,
     colors: bool = False,
-    on_step: Callable[[Step], None] | None = None,
+    on_step: Callable[[Step], None] = lambda step: None,
 ) -> Outcome:
     """Optimize a picture until the iterations are done, nothing improves any more, or Ctrl-C.
 
@@ -186,21 +186,19 @@ def optimize_picture(
     """
     finest = fit(Picture(photo), settings.size)
     steps: list[Step] = []
-    pixels, interrupted = finest.pixels, False
+    interrupted = False
     try:
         for step in _steps(finest, painting, objective, settings, start):
             steps.append(replace(step, image=step.image[..., :0, :0]))
             image = step.image
-            if on_step is not None:
-                on_step(step)
+            on_step(step)
     except KeyboardInterrupt:
         if not steps:
             raise  # there is nothing to keep
         interrupted = True
     except TrainingDivergedError as error:
         raise TrainingDivergedError(f"iteration {len(steps) + 1}: {error}", hint=error.hint) from error
-    if steps:
-        pixels = to_uint8(image.cpu().numpy())
+    pixels = to_uint8(image.cpu().numpy()) if steps else finest.pixels
     if pixels.shape != finest.pixels.shape:  # interrupted at a coarse scale
         pixels = resize(Picture(pixels), finest.size).pixels
     if colors:
