@@ -37,11 +37,7 @@ _INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "amx_tile": "AMX"}
 
 
 def info(
-    model: str | None = None,
-    *,
-    style: StyleName | None = None,
-    benchmark: bool = True,
-    json: Flag = False,
+    model: str | None = None, *, style: StyleName | None = None, benchmark: bool = True, json: Flag = False
 ) -> None:
     """Describe a model, or this machine: what it can run, how fast, and what is missing.
 

@@ -174,11 +174,7 @@ def _for_place(graph: onnx.ModelProto, size: tuple[int, int] | None, passes: int
 
 
 def _verify(
-    graph: onnx.ModelProto,
-    plain: onnx.ModelProto,
-    size: tuple[int, int] | None,
-    passes: int,
-    verification: Verification,
+    graph: onnx.ModelProto, plain: onnx.ModelProto, size: tuple[int, int] | None, passes: int, before: Verification
 ) -> Verification:
     """Compare a graph for a place with the graph it was made from, with each of its styles."""
     content, session = plain.SerializeToString(), open_session(graph.SerializeToString())
@@ -197,12 +193,7 @@ def _verify(
 
 
 def _write(
-    model: onnx.ModelProto,
-    path: Path,
-    metadata: dict[str, str],
-    io: IO,
-    size: tuple[int, int] | None,
-    passes: int,
+    model: onnx.ModelProto, path: Path, metadata: dict[str, str], io: IO, size: tuple[int, int] | None, passes: int
 ) -> dict[str, Any]:
     """Write a float graph, or the same with pixels in and out; return values for the card."""
     facts: dict[str, Any] = {"io": io}

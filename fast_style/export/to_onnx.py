@@ -47,11 +47,7 @@ class _Clamped(nn.Module):
 
 
 def export_onnx(
-    network: TransformerNetwork,
-    path: str | Path,
-    *,
-    metadata: Mapping[str, str],
-    tolerance: float = TOLERANCE,
+    network: TransformerNetwork, path: str | Path, *, metadata: Mapping[str, str], tolerance: float = TOLERANCE
 ) -> Verification:
     """Write one ONNX file and prove it equal to the network; no file is left if the proof fails.
 

@@ -90,12 +90,7 @@ class VGG(nn.Module):
     """
 
     def __init__(
-        self,
-        weights: VGGWeights,
-        layers: Sequence[str],
-        *,
-        pooling: Pooling = "avg",
-        padding: Padding = "zeros",
+        self, weights: VGGWeights, layers: Sequence[str], *, pooling: Pooling = "avg", padding: Padding = "zeros"
     ) -> None:
         super().__init__()
         names = layer_names(weights.depth)

@@ -9,16 +9,7 @@ import numpy as np
 
 from fast_style.errors import InputError, VerificationError
 from fast_style.files import replacing
-from fast_style.model import (
-    INPUT,
-    OUTPUT,
-    STYLES,
-    choose_styles,
-    give_styles,
-    open_graph,
-    open_session,
-    with_metadata,
-)
+from fast_style.model import INPUT, OUTPUT, STYLES, choose_styles, give_styles, open_graph, open_session, with_metadata
 from fast_style.styles.card import write_card
 from fast_style.styles.mixture import join_styles
 

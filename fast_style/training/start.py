@@ -78,8 +78,7 @@ def load_start(init: str | Path, *, network: str) -> Start:
         sets = {held: torch.from_numpy(values.copy()) for held, values in read_sets(read_checked(path)).items()}
     if name != network:
         raise CheckpointError(
-            f"{init} holds the network {name!r}, not {network!r}",
-            hint=f"Give --network {name}, or another --init.",
+            f"{init} holds the network {name!r}, not {network!r}", hint=f"Give --network {name}, or another --init."
         )
     return Start(Path(init).name, weights, sets, style or None)
 

@@ -15,12 +15,7 @@ from fast_style.images import load_image
 
 
 def classify(
-    photo: Path,
-    *,
-    model: str = "efficientnet-lite0",
-    top: int = 5,
-    device: DeviceName = "auto",
-    json: Flag = False,
+    photo: Path, *, model: str = "efficientnet-lite0", top: int = 5, device: DeviceName = "auto", json: Flag = False
 ) -> None:
     """Name what is in a photo.
 
