@@ -303,18 +303,3 @@ def initialize_smooth_shuffle(conv: nn.Conv2d, *, factor: int) -> None:
     conv.weight.copy_(smooth.reshape(conv.weight.shape))
     if conv.bias is not None:
         conv.bias.zero_()
-
-
-def fast() -> TransformerNetwork:
-    """Build the default network."""
-    return RealtimeNetwork(quarter=40, eighth=80, blocks=6, half=12)
-
-
-def tiny() -> TransformerNetwork:
-    """Build the network for small machines."""
-    return RealtimeNetwork(quarter=16, eighth=32, blocks=4, half=6)
-
-
-def fine() -> TransformerNetwork:
-    """Build the network for crisper pictures, with three times the arithmetic of ``fast``."""
-    return RealtimeNetwork(quarter=64, eighth=128, blocks=8, half=24)

@@ -1,9 +1,8 @@
 """Training a style."""
 
 from fast_style.checkpoint import Checkpoint, load_checkpoint
-from fast_style.export import export_checkpoint, write_card
 from fast_style.painting import Canvas, find_canvas, load_painting
-from fast_style.recipe import Precision, Recipe
+from fast_style.recipe import Recipe
 from fast_style.training.paintings import style_name
 from fast_style.training.run import Estimate, Outcome, estimate_duration, train_style
 from fast_style.training.start import NEAREST, SCRATCH
@@ -15,14 +14,11 @@ __all__ = [
     "Checkpoint",
     "Estimate",
     "Outcome",
-    "Precision",
     "Recipe",
     "estimate_duration",
-    "export_checkpoint",
     "find_canvas",
     "load_checkpoint",
     "load_painting",
     "style_name",
     "train_style",
-    "write_card",
 ]
