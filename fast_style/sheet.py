@@ -6,7 +6,6 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -40,7 +39,7 @@ def grid(tiles: Sequence[Tile], *, columns: int | None = None, heading: str = ""
     cell_h = max(tile.pixels.shape[0] for tile in tiles)
     columns = columns or max(1, math.ceil(math.sqrt(len(tiles) * (cell_h + text) / cell_w)))
     columns = min(columns, len(tiles))
-    font, line = load_font(text), round(text * 1.35)
+    font, line = ImageFont.load_default(size=text), round(text * 1.35)
     titles = [wrap_text(tile.title, cell_w, font) for tile in tiles]
     band = line * max(len(lines) for lines in titles)
     head_lines = wrap_text(heading, columns * (cell_w + GAP) - GAP, font)
@@ -69,29 +68,17 @@ def beside(*pictures: Pixels) -> Pixels:
     return np.asarray(sheet)
 
 
-@cache
-def load_font(size: int) -> Font:
-    """Load Pillow's own font with letters of so many px."""
-    return ImageFont.load_default(size=size)
-
-
 def _plain(text: str) -> str:
     """Keep what Pillow's built-in font has: ASCII."""
     text = text.replace("×", "x").replace("–", "-").replace("…", "...")
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
-def text_width(text: str, font: Font) -> float:
-    """Measure a line, px."""
-    return font.getlength(_plain(text))
-
-
-def cut_text(text: str, width: float, font: Font) -> str:
-    """Shorten a label to a width."""
-    text = _plain(text)
-    if text_width(text, font) <= width:
+def _cut(text: str, width: float, font: Font) -> str:
+    """Shorten a line to a width, px."""
+    if font.getlength(text) <= width:
         return text
-    while len(text) > 1 and text_width(text + "...", font) > width:
+    while len(text) > 1 and font.getlength(text + "...") > width:
         text = text[:-1]
     return text.rstrip() + "..."
 
@@ -103,10 +90,10 @@ def wrap_text(text: str, width: float, font: Font) -> list[str]:
         current = ""
         for word in paragraph.split():
             longer = f"{current} {word}".strip()
-            if current and text_width(longer, font) > width:
-                lines.append(cut_text(current, width, font))
+            if current and font.getlength(longer) > width:
+                lines.append(_cut(current, width, font))
                 current = word
             else:
                 current = longer
-        lines.append(cut_text(current, width, font))
+        lines.append(_cut(current, width, font))
     return lines

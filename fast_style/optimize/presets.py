@@ -7,10 +7,6 @@ from types import MappingProxyType
 from fast_style.errors import InputError, did_you_mean
 from fast_style.losses import BOLD, Objective
 
-_GATYS_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-_D2L_STYLE = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-_JOHNSON_STYLE = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
-
 PRESETS = MappingProxyType(
     {
         # The objectives of `fast-style train`: of tiny, fast and fine, and of johnson.
@@ -23,7 +19,7 @@ PRESETS = MappingProxyType(
         "gatys": Objective(
             weighting="gatys",
             content_layers=("relu4_2",),
-            style_layers=_GATYS_STYLE,
+            style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
             content_weight=1.0,
             style_weight=1e3,
             tv_weight=0.0,
@@ -37,7 +33,7 @@ PRESETS = MappingProxyType(
         "johnson": Objective(
             weighting="classic",
             content_layers=("relu3_3",),
-            style_layers=_JOHNSON_STYLE,
+            style_layers=("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
             content_weight=1.0,
             style_weight=20.0,
             tv_weight=12_784.0,
@@ -48,7 +44,10 @@ PRESETS = MappingProxyType(
         # 19, 28. Their weights 1 : 1e4 : 10 hold for torchvision's weights, 512 px and their means over C²;
         # here the terms are balanced, so that the preset serves any weights, and the total variation is squared.
         "d2l": Objective(
-            content_layers=("conv4_4",), style_layers=_D2L_STYLE, style_layer_weights=(1.0,) * 5, pooling="max"
+            content_layers=("conv4_4",),
+            style_layers=("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+            style_layer_weights=(1.0,) * 5,
+            pooling="max",
         ),
     }
 )
