@@ -269,7 +269,7 @@ def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
 
 def _settle_init(init: str | Path | None, recipe: Recipe, *, several: bool) -> str | Path | None:
     """Return what a new run starts from; None for fresh weights."""
-    if init is None and recipe.tune == "network" and not several and count_starts(recipe.network):
+    if init is None and recipe.tune == "network" and not several and has_start(recipe.network):
         return NEAREST
     if init not in (None, SCRATCH):
         return init
