@@ -18,6 +18,8 @@ from fast_style.networks import StyleSets, TransformerNetwork, take_style
 from fast_style.styles.catalog import Style, find_style, shipped_styles
 
 NEAREST = "nearest"
+# Terms of the painting's strokes.
+STROKES = ("style", "places")
 SCRATCH = "scratch"
 # All styles are drawn on one photo, and so many of them on the others.
 FINALISTS = 4
@@ -84,10 +86,9 @@ def load_start(init: str | Path, *, network: str) -> Start:
 
 
 def nearest_start(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: str) -> Start:
-    """Return the shipped style whose pictures score best on a painting: the start from which least is to be learned.
+    """Return the shipped style whose strokes score best on a painting: the start from which least is to be learned.
 
-    From a style of other colors, a network has to climb out of where its sigmoid is flat, and leaves blotches of
-    the old ones for hundreds of steps.
+    Colors do not count: they are learned in a few steps, and what draws a mosaic's lines may be of other ones.
 
     Args:
         loss: Loss of the painting, calibrated.
@@ -129,10 +130,11 @@ def _starts(network: str) -> list[Style]:
 def _scores(
     loss: PerceptualLoss, photos: Sequence[Tensor], networks: Mapping[str, TransformerNetwork]
 ) -> dict[str, float]:
-    targets = [loss.content_targets(photo) for photo in photos]
-    return {
-        name: sum(
-            float(loss(paint(photo), target, photo=photo).total) for photo, target in zip(photos, targets, strict=True)
-        )
-        for name, paint in networks.items()
-    }
+    """Sum over the photos what the strokes of each network's pictures score."""
+    scores = dict.fromkeys(networks, 0.0)
+    for photo in photos:
+        target = loss.content_targets(photo)
+        for name, paint in networks.items():
+            terms = loss(paint(photo), target, photo=photo).weighted
+            scores[name] += sum(float(terms[term]) for term in STROKES if term in terms)
+    return scores

@@ -16,7 +16,7 @@ from fast_style.cli import main
 from fast_style.errors import InputError
 from fast_style.export import network_from_onnx
 from fast_style.images import Picture, load_image
-from fast_style.losses import Objective, PerceptualLoss, load_vgg
+from fast_style.losses import LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.styles.catalog import find_style, shipped_styles
 from fast_style.training import Recipe, paintings, train_style
 from fast_style.training.start import FINALISTS, count_drawn, load_start, nearest_start, nearest_style_of
@@ -61,6 +61,24 @@ def test_the_nearest_style_to_a_styles_own_picture_is_that_style(narrow_file: Pa
     loss = PerceptualLoss(load_vgg(str(narrow_file), objective), picture, objective)
     loss.calibrate([photo])
     assert nearest_start(loss, [photo], network="tiny").name == name
+
+
+def test_the_nearest_style_is_that_of_the_nearest_strokes_whatever_its_colors(photo: Tensor) -> None:
+    names = [style.name for style in shipped_styles() if style.card["network"] == "tiny"]
+    scored = iter(enumerate(names))
+
+    class Loss:
+        """The further down the list, the better the strokes and the worse the colors."""
+
+        def content_targets(self, photo: Tensor) -> Tensor:
+            return photo
+
+        def __call__(self, picture: Tensor, target: Tensor, *, photo: Tensor) -> LossTerms:
+            place = next(scored)[0]
+            values = {"content": 5.0 * place, "style": 9.0 - place, "color": 9.0 * place, "places": 9.0 - place}
+            return LossTerms({name: torch.tensor(value) for name, value in values.items()}, dict.fromkeys(values, 1.0))
+
+    assert nearest_start(Loss(), [photo], network="tiny").name == names[-1]  # type: ignore[arg-type]
 
 
 def test_all_styles_are_drawn_on_the_first_photo_and_the_best_on_the_others(
