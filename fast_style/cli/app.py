@@ -37,7 +37,7 @@ _ENVIRONMENT = {
 # Each verb is a function of its own name in a module of its own name, imported when it is called.
 VERBS = {
     "stylize": "Stylize photos and videos.",
-    "styles": "List the styles that come with fast-style.",
+    "styles": "List the styles of fast-style and of the studio.",
     "sheet": "Show one photo in every style, labeled.",
     "webcam": "Stylize what a camera sees, live.",
     "train": "Train a style on a painting and a folder of photos, and export it.",

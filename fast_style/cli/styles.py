@@ -12,7 +12,7 @@ from fast_style.styles.catalog import find_style, own_paths, shipped_styles
 
 
 def styles(*, json: Flag = False) -> None:
-    """List the styles: those that were made in the studio, and those that come with fast-style.
+    """List the styles of fast-style and of the studio.
 
     Args:
         json: Print the cards as JSON.

@@ -190,20 +190,14 @@ def _add_constants(edit: GraphEdit) -> None:
     numbers |= {"flat": FLAT_SHARE, "range": DETAIL_SHARE - FLAT_SHARE}
     for name, number in numbers.items():
         edit.constant(_PREFIX + name, np.array(number, np.float32))
-    lists = {"first": [0, 0], "sides": [2, 3], "rows": [2], "columns": [3], "maps": [3, 1]}
+    lists = {"first": [0, 0], "sides": [2, 3], "parts": [4, 1], "maps": [3, 1]}
     for name, values in lists.items():
         edit.constant(_PREFIX + name, np.array(values))
     # A mean over channels as a convolution: pnnx 20261020 drops the axis of ReduceMean if it is that of the channels.
     edit.constant(f"{_PREFIX}thirds", np.full((1, 3, 1, 1), 1 / 3, np.float32))
-    # Of four maps, each becomes four: the upper and the lower, the left and the right half of its pixels.
-    halves = np.zeros((2, 5), np.float32)
-    halves[0, :4], halves[1, 1:] = _TAPS[::-2], _TAPS[-2::-2]
-    maps, sides = np.eye(4, dtype=np.float32), np.eye(2, dtype=np.float32)
-    quarters = np.einsum("mn,ay,bx->mabnyx", maps, halves, halves)
-    edit.constant(f"{_PREFIX}quarters", quarters.reshape(16, 4, 5, 5))
-    edit.constant(f"{_PREFIX}places", np.einsum("mn,ay,bx->mabnyx", maps, sides, sides).reshape(16, 4, 2, 2))
-    edit.constant(f"{_PREFIX}down", _TAPS.reshape(1, 1, 8, 1))
-    edit.constant(f"{_PREFIX}across", _TAPS.reshape(1, 1, 1, 8))
+    taps = np.tile(_TAPS, (5, 1))
+    edit.constant(f"{_PREFIX}down", taps.reshape(5, 1, 8, 1))
+    edit.constant(f"{_PREFIX}across", taps.reshape(5, 1, 1, 8))
 
 
 def _share(photo: str, prefix: str) -> list[NodeProto]:
@@ -243,38 +237,26 @@ def _blur(image: str, blurred: str, radius: int) -> list[NodeProto]:
 def _mix(draft: str, smaller: str, copy: str, seen: str, prefix: str) -> list[NodeProto]:
     """Enlarge what the draft changed, and its share, by two, cut both to the photo's copy, and add them to it.
 
-    The convolution leaves out the taps outside the picture, so both are divided by the sum of those inside.
+    A transposed convolution adds the taps of the pixels inside; so does it with ones, by which the result is divided.
     """
 
     def made(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> NodeProto:
         return make_node(operator, inputs, [prefix + output for output in outputs], **attributes)
 
-    def inside(side: str, taps: str, **attributes: Sequence[int]) -> list[NodeProto]:
-        """Add the taps inside a line of ones along the side."""
-        return [
-            made("ReduceMean", [f"{prefix}share", _PREFIX + side], f"{taps}.line"),
-            made("Mul", [f"{prefix}{taps}.line", f"{_PREFIX}none"], f"{taps}.zeros"),
-            made("Add", [f"{prefix}{taps}.zeros", f"{_PREFIX}all"], f"{taps}.ones"),
-            made("ConvTranspose", [f"{prefix}{taps}.ones", _PREFIX + taps], f"{taps}.inside", **attributes),
-        ]
-
+    down = {"kernel_shape": [8, 1], "strides": [2, 1], "pads": [3, 0, 3, 0], "group": 5}
+    across = {"kernel_shape": [1, 8], "strides": [1, 2], "pads": [0, 3, 0, 3], "group": 5}
     return [
+        made("Mul", [f"{prefix}share", f"{_PREFIX}none"], "zeros"),
+        made("Add", [f"{prefix}zeros", f"{_PREFIX}all"], "ones"),
         made("Sub", [draft, smaller], "change"),
-        made("Concat", [f"{prefix}change", f"{prefix}share"], "small", axis=1),
-        made("Conv", [f"{prefix}small", f"{_PREFIX}quarters"], "quarters", kernel_shape=[5, 5], pads=[2] * 4),
-        # DepthToSpace runs on one core in ONNX Runtime, and takes longer.
-        made(
-            "ConvTranspose", [f"{prefix}quarters", f"{_PREFIX}places"], "enlarged", kernel_shape=[2, 2], strides=[2, 2]
-        ),
+        made("Concat", [f"{prefix}change", f"{prefix}share", f"{prefix}ones"], "small", axis=1),
+        made("ConvTranspose", [f"{prefix}small", f"{_PREFIX}down"], "tall", **down),
+        made("ConvTranspose", [f"{prefix}tall", f"{_PREFIX}across"], "enlarged", **across),
         made("Slice", [f"{prefix}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "cut"),
-        made("Split", [f"{prefix}cut", f"{_PREFIX}maps"], "changes", "shares", axis=1),
-        *inside("columns", "down", kernel_shape=[8, 1], strides=[2, 1], pads=[3, 0, 3, 0]),
-        *inside("rows", "across", kernel_shape=[1, 8], strides=[1, 2], pads=[0, 3, 0, 3]),
-        made("Mul", [f"{prefix}down.inside", f"{prefix}across.inside"], "inside"),
-        made("Mul", [f"{prefix}inside", f"{prefix}inside"], "twice"),
-        made("Slice", [f"{prefix}twice", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "divisor"),
-        made("Div", [f"{prefix}shares", f"{prefix}divisor"], "weight"),
-        made("Mul", [f"{prefix}changes", f"{prefix}weight"], "part"),
+        made("Split", [f"{prefix}cut", f"{_PREFIX}parts"], "sums", "inside", axis=1),
+        made("Div", [f"{prefix}sums", f"{prefix}inside"], "maps"),
+        made("Split", [f"{prefix}maps", f"{_PREFIX}maps"], "changes", "shares", axis=1),
+        made("Mul", [f"{prefix}changes", f"{prefix}shares"], "part"),
         made("Add", [copy, f"{prefix}part"], "sum"),
         make_node("Clip", [f"{prefix}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [seen]),
     ]
