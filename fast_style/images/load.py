@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -233,8 +235,19 @@ def _opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
             image = _identified(source)
         finally:
             Image.MAX_IMAGE_PIXELS = before
+    if image.format == "TIFF":
+        _silence_libtiff()
     with image:
         yield image
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Keep the libtiff of Pillow's wheels from printing what is wrong with a file: errors say it."""
+    package = Path(Image.__file__).parent
+    for library in (*package.parent.glob("pillow.libs/libtiff*"), *package.glob(".dylibs/libtiff*")):
+        for handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            getattr(ctypes.CDLL(str(library)), handler)(None)
 
 
 def _identified(source: Source) -> ImageFile.ImageFile:

@@ -163,3 +163,18 @@ def test_a_mistake_of_ours_is_not_called_a_damaged_file(tmp_path: Path, monkeypa
     monkeypatch.setattr("fast_style.images.load._decode", mistaken)
     with pytest.raises(TypeError, match="mistake"):
         load_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_libtiff_prints_nothing_about_a_damaged_file(
+    compression: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray((CHANNELS[..., :3] * 255).astype(np.uint8)).save(tmp_path / "a.tif", compression=compression)
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        start, length = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    content[start : start + length] = bytes([255]) * length
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(ImageError, match="damaged"):
+        load_image(tmp_path / "a.tif")
+    assert capfd.readouterr().err == ""
