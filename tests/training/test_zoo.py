@@ -123,3 +123,15 @@ def test_the_list_is_what_ships(zoo: Zoo) -> None:
     shipped = {path.stem for path in (SCRIPT.parents[1] / "checkpoints").glob("*.onnx")}
     runs = zoo.script["RUNS"]
     assert {run.name for run in runs} | {name for run in runs for name in run.alone} == shipped
+
+
+def test_a_part_of_a_scan_is_taught(zoo: Zoo) -> None:
+    scan = np.zeros((100, 200, 3), np.uint8)
+    scan[:, 90:187] = np.random.default_rng(1).integers(0, 255, (100, 97, 3))
+    Image.fromarray(scan).save(zoo.root / "paintings" / "cherry-trees.jpg", quality=100, subsampling=0)
+    zoo("cherry-trees", steps=1)
+    with Image.open(zoo.root / "runs/cherry-trees/cherry-trees.png") as taught:
+        pixels = np.asarray(taught)
+    assert pixels.shape == (100, 97, 3)
+    assert abs(pixels.astype(int) - scan[:, 90:187]).mean() < 4
+    assert json.loads((zoo.shipped / "cherry-trees.json").read_text())["recipe"]["objective"]["strength"] == 1.5
