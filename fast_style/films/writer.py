@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -144,6 +145,7 @@ class VideoWriter:
         self._durations: dict[int, int] = {}  # of frames that the encoder holds, by their time
         self._end = 0  # of the last frame
         self._heard: dict[int, int] = {}  # times of the latest packets of sound, by the number of their stream
+        self._latest: dict[int, int] = {}  # and when those of any copied stream are decoded
         self._last_picture = b""  # of a GIF, as it stands in the file
 
     def _add_streams(self, copied: Sequence[Stream]) -> None:
@@ -304,11 +306,23 @@ class VideoWriter:
             source = packet.stream
             if isinstance(source, AudioStream) and packet.pts is not None:
                 # Matroska does not tell that of ALAC, and an MP4 would then end before the last packet.
-                packet.duration = packet.duration or packet.pts - self._heard.get(source.index, packet.pts)
+                packet.duration = packet.duration or max(0, packet.pts - self._heard.get(source.index, packet.pts))
                 self._heard[source.index] = packet.pts
             packet.stream = self._copies[source.index]
+            self._move_on(packet, source.index)
             with self._muxing():
                 self._mux(packet)
+
+    def _move_on(self, packet: OtherPacket, number: int) -> None:
+        """Let times that go back, as in damaged recordings, go on by the least that the file can tell."""
+        if packet.dts is None or packet.pts is None:
+            return
+        latest = self._latest.get(number)
+        if latest is not None and packet.dts <= latest:
+            unit = packet.stream.time_base or packet.time_base  # known once the file's head is written
+            packet.dts = latest + max(1, math.ceil(unit / packet.time_base))
+            packet.pts = max(packet.pts, packet.dts)
+        self._latest[number] = packet.dts
 
     def _encode(self, frame: VideoFrame | None) -> None:
         """Write a frame, or with None those that the encoder still holds."""

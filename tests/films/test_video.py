@@ -649,6 +649,24 @@ def test_the_last_packet_of_sound_has_its_length(make_clip: Make, same: Path, tm
     assert bytes_of(tmp_path / "out.mp4", "audio") == bytes_of(source, "audio")
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.avi"])
+def test_sound_whose_times_go_back_is_kept(name: str, tmp_path: Path) -> None:
+    sound = make_sound(tmp_path / "a.mkv", "mp3")
+    with av.open(str(sound)) as source:
+        stream = source.streams.audio[0]
+        packets: list[Any] = [packet for packet in source.demux(stream) if packet.dts is not None]
+        for number in (4, 5, 8):  # the same time twice, and earlier ones
+            packets[number].pts = packets[number].dts = packets[3].pts
+        form = VideoFormat(64, 48, Fraction(25), Fraction(1, 25))
+        with contextlib.closing(VideoWriter(tmp_path / name, form, copied=[stream])) as writer:
+            for packet in packets:
+                writer.copy(packet)
+            writer.write(writer.pack(writer.blank()), 0, 1)
+    assert bytes_of(tmp_path / name, "audio") == bytes_of(sound, "audio")
+    times = times_of(tmp_path / name)["audio"]
+    assert times == sorted(times)
+
+
 def test_a_film_of_jpegs_can_be_written(make_clip: Make, same: Path, tmp_path: Path) -> None:
     run(make_clip(frames=moving_square(3)), tmp_path / "out.mov", same, codec="mjpeg")
     assert len(read_frames(tmp_path / "out.mov")) == 3
