@@ -378,17 +378,18 @@ class Bomb:
         (Bomb(), "it was not run"),
         ({"epoch": 1}, "is not a checkpoint of fast-style"),
         ({"fast_style": 1, "state_dict": {}}, "is not a checkpoint of fast-style"),
-        (None, "damaged"),
+        ("text", "hostile.ckpt is damaged or not a checkpoint\n"),
+        ("", "hostile.ckpt is damaged or not a checkpoint\n"),
     ],
-    ids=["pickle", "another's", "no facts", "text"],
+    ids=["pickle", "another's", "no facts", "text", "empty"],
 )
 def test_a_hostile_or_foreign_checkpoint_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "hostile.ckpt"
-    if content is None:
-        path.write_text("text")
+    if isinstance(content, str):
+        path.write_text(content)
     else:
         torch.save(content, path)
     assert main(["export", str(path)]) == 2
