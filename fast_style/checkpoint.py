@@ -102,9 +102,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} holds more than tensors and plain values; it was not run", hint=hint) from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
-        # Only those of RuntimeError are words; an empty message has no lines.
-        reason = f": {str(error).splitlines()[0]}" if isinstance(error, RuntimeError) and str(error) else ""
-        raise CheckpointError(f"{path} is damaged or not a checkpoint{reason}", hint=hint) from error
+        raise CheckpointError(f"{path} is damaged or not a checkpoint", hint=hint) from error
     if not isinstance(stored, dict) or not isinstance(stored.get("fast_style"), dict) or "state_dict" not in stored:
         raise CheckpointError(f"{path} is not a checkpoint of fast-style", hint=hint)
     facts = stored["fast_style"]
