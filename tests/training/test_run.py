@@ -110,7 +110,7 @@ def test_training_lowers_the_objective_of_photos(
     photo_folder: Path, tmp_path: Path, recipe: Recipe, load: Callable[..., Tensor]
 ) -> None:
     # Crops so small hold 36 cells: what the lattice's penalty sees there is mostly chance.
-    changed = {"steps": 160, "size": 72, "style_warmup": 0.0}
+    changed = {"steps": 80, "size": 72, "style_warmup": 0.0}
     checkpoint = load_checkpoint(learn(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), **changed})))
     vgg = load_vgg(recipe.vgg, recipe.objective)
     painting = load_painting(PAINTING, recipe.style_size)
@@ -123,7 +123,7 @@ def test_training_lowers_the_objective_of_photos(
 
     torch.manual_seed(recipe.seed)
     reached = total(checkpoint.network()(photo))
-    # It reaches 0.15 and 0.5 of these; another processor's rounding leads elsewhere.
+    # It reaches 0.17 and 0.47 of these; another processor's rounding leads elsewhere.
     assert reached < 0.5 * total(photo)
     assert reached < total(build_network("tiny")(photo))
 
@@ -140,8 +140,8 @@ def weights_of(path: Path) -> dict[str, Tensor]:
 def train_command(photos: Path, out: Path, vgg: Path, *more: str) -> list[str]:
     options = "--network tiny --steps 12 --size 48 --batch 2 --style-size 64 --accelerator cpu --precision 32"
     command = [sys.executable, "-m", "fast_style", "train", str(PAINTING), str(photos), "-o", str(out), "--name", "s"]
-    start = [] if "--resume" in more else ["--init", "scratch"]
-    return [*command, *options.split(), "--workers", "0", "--preview-every", "4", "--vgg", str(vgg), *start, *more]
+    options += " --workers 0 --preview-every 4 --init scratch"
+    return [*command, *options.split(), "--vgg", str(vgg), *more]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
@@ -171,11 +171,7 @@ def test_a_run_killed_and_resumed_reaches_the_weights_of_an_unbroken_one(
     process.wait()
     killed = load_checkpoint(broken / "s.ckpt")
     assert 4 <= killed.step <= 12
-    subprocess.run(
-        train_command(photo_folder, broken, vgg, "--resume", str(broken / "s.ckpt")),
-        check=True,
-        capture_output=True,
-    )
+    learn(photo_folder, broken, killed.recipe, preview_every=4, resume=broken / "s.ckpt")
     learn(photo_folder, whole, killed.recipe, preview_every=4)
     expected, found = weights_of(whole / "s.ckpt"), weights_of(broken / "s.ckpt")
     assert all(torch.equal(found[key], expected[key]) for key in expected)
