@@ -136,8 +136,9 @@ def test_a_file_of_one_size_paints_in_passes(
     assert main(["export", str(checkpoint), "-o", str(out), "--passes", "3", "--size", "97x131"]) == 0
     (frame,) = (frame for frame in frames if frame.shape[:2] == (131, 97))
     (expected,) = run(painter, [to_float(frame)])
-    np.testing.assert_allclose(run(out, [to_float(frame)])[0], expected, atol=1e-4)
-    np.testing.assert_array_equal(Stylizer(out).frame(frame), to_uint8(expected))
+    (found,) = run(out, [to_float(frame)])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_array_equal(Stylizer(out).frame(frame), to_uint8(found))
 
 
 def test_a_file_that_paints_otherwise_is_not_left(

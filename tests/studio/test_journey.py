@@ -98,22 +98,28 @@ def server(
     assert server.process.returncode == 0
 
 
-@pytest.fixture
-def page(server: Server) -> Iterator[Any]:
-    """The page, opened by the address that was printed; what it logs as an error fails the test."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, FAKE_CAMERA], timeout=PATIENCE)
-        page = browser.new_context(permissions=["camera"]).new_page()
-        page.set_default_timeout(PATIENCE)
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-        page.goto(server.address)
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Server) -> Iterator[Any]:
+    """The page, opened by the address that was printed; what it logs as an error fails the test."""
+    page = browser.new_context(permissions=["camera"]).new_page()
+    page.set_default_timeout(PATIENCE)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    page.goto(server.address)
+    yield page
+    page.context.close()
     refused = "Failed to load resource"  # Chromium's line for each refusal and for the killed server
     assert [error for error in errors if not error.startswith(refused)] == []
 
@@ -324,6 +330,7 @@ def test_an_address_without_the_key_says_what_to_do(page: Any, server: Server) -
     stranger = page.context.browser.new_context().new_page()
     stranger.goto(server.address.partition("?")[0])
     assert "the address that 'fast-style studio' printed" in stranger.content()
+    stranger.context.close()
 
 
 def test_a_film_is_painted_and_played(page: Any, tmp_path: Path) -> None:
