@@ -17,6 +17,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+SOFTWARE_GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
 FAKE_CAMERA = "--use-fake-device-for-media-stream"
 
 

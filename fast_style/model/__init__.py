@@ -43,6 +43,7 @@ from fast_style.model.table import (
     with_metadata,
     without_defaults,
 )
+from fast_style.model.webgpu import webgpu_form
 
 __all__ = [
     "CHECKSUM_KEY",
@@ -91,6 +92,7 @@ __all__ = [
     "show_shape",
     "style_names",
     "takes_styles",
+    "webgpu_form",
     "with_metadata",
     "without_defaults",
 ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError, WebError
-from fast_style.model import mixing_form, without_defaults
+from fast_style.model import mixing_form, webgpu_form, without_defaults
 from fast_style.stylize.stylizer import Stylizer
 
 # The page is tested with this version of onnxruntime-web, and only with it.
@@ -77,11 +77,10 @@ def write_page(
         _place_runtime(page / "runtime", None if runtime is None else Path(runtime), Path(temporary))
         (page / "styles").mkdir()
         for stylizer in opened:
-            target = page / "styles" / f"{stylizer.style.name}.onnx"
+            content = stylizer.network.content
             if stylizer.network.takes_styles:  # the browser's runtime takes no inputs with defaults
-                target.write_bytes(without_defaults(stylizer.network.content))
-            else:
-                shutil.copyfile(stylizer.style.path, target)
+                content = without_defaults(content)
+            (page / "styles" / f"{stylizer.style.name}.onnx").write_bytes(webgpu_form(content))
         (page / "mixing.onnx").write_bytes(mixing_form())
         listing = [_entry(stylizer) for stylizer in opened]
         (page / "styles.json").write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

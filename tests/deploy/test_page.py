@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from fast_style import Stylizer
@@ -19,7 +23,7 @@ from fast_style.images import Pixels, to_uint8
 from fast_style.model import give_styles, read_checked, read_sets, with_metadata
 from fast_style.styles.catalog import find_style
 from fast_style.web import serve_page, write_page
-from tests.browser import CHROMIUM, FAKE_CAMERA, FLAGS
+from tests.browser import CHROMIUM, FAKE_CAMERA, FLAGS, SOFTWARE_GPU
 
 RUNTIME = Path(__file__).parent / "node_modules/onnxruntime-web"
 PATIENCE = 180_000  # ms; a browser on a busy machine takes its time
@@ -153,6 +157,105 @@ def test_photo_is_painted_in_the_passes_of_the_python_runtime(
         page.context.close()
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def six_channels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A style of three convolutions, of which WebGPU gets the second wrong; a browser's software runs it in seconds."""
+    random = np.random.default_rng(0)
+    nodes, weights, features = [], [], "image"
+    for number, (channels, out) in enumerate(((3, 6), (6, 12), (12, 3))):
+        values = random.normal(0, 0.2, (out, channels, 3, 3)).astype(np.float32)
+        weights.append(numpy_helper.from_array(values, f"weight{number}"))
+        result = f"features{number}"
+        nodes.append(helper.make_node("Conv", [features, f"weight{number}"], [result], pads=[1, 1, 1, 1]))
+        features = result
+    nodes.append(helper.make_node("Sigmoid", [features], ["stylized"]))
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"]) for name in ("image", "stylized")
+    ]
+    graph = helper.make_graph(nodes, "style", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, {"producer": "fast-style"})
+    path = tmp_path_factory.mktemp("six") / "six.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@contextmanager
+def on_a_gpu(browser: Any, folder: Path, script: str) -> Iterator[Any]:
+    """A page whose worker runs a script first, which says what GPU there is."""
+    page = open_page(browser)
+
+    def prepend(route: Any) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=f"{script}\n{response.text()}")
+
+    page.route("**/worker.js", prepend)
+    with serve_page(folder, port=0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        page.goto(f"http://localhost:{server.server_address[1]}/")
+        wait_for(page, "#status", "Ready.")
+        yield page
+        page.context.close()
+        server.shutdown()
+        thread.join()
+
+
+# A GPU that a driver lists and cannot use, and a GPU made of a browser's software.
+BROKEN = "Object.defineProperty(navigator, 'gpu', { value: { requestAdapter: async () => ({}) } });"
+REAL = "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { value: false });"
+
+
+@pytest.fixture(scope="module")
+def gpu_browser(launch: Callable[..., Any], address: str) -> Iterator[Any]:
+    """A Chromium with a WebGPU made of software."""
+    browser = launch(*SOFTWARE_GPU)
+    page = open_page(browser)
+    page.goto(address)
+    has_adapter = page.evaluate("navigator.gpu?.requestAdapter().then((adapter) => adapter !== null) ?? false")
+    page.context.close()
+    if not has_adapter:
+        pytest.skip("this Chromium has no WebGPU")
+    yield browser
+    browser.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "changed", "device"),
+    [
+        (REAL, False, "WebGPU"),
+        (REAL, True, "since WebGPU failed"),  # by painting another picture
+        ("", False, "WebAssembly"),  # many times as fast as WebGPU in software
+    ],
+)
+def test_webgpu_paints_as_the_python_runtime_or_gives_way(
+    script: str,
+    changed: bool,
+    device: str,
+    gpu_browser: Any,
+    six_channels: Path,
+    frames: list[Pixels],
+    tmp_path: Path,
+) -> None:
+    folder = write_page([six_channels], tmp_path / "page", runtime=RUNTIME)
+    if changed:
+        (folder / "styles/six.onnx").write_bytes(six_channels.read_bytes())
+    with on_a_gpu(gpu_browser, folder, script) as page:
+        choose(page, frames[0], tmp_path)
+        assert device in page.inner_text("#device")
+        assert np.abs(shown(page).astype(int) - Stylizer(six_channels).frame(frames[0])).max() <= 1
+
+
+def test_a_gpu_that_fails_gives_way_to_webassembly(
+    browser: Any, address: str, model: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    with on_a_gpu(browser, write_page([model], tmp_path / "page", runtime=RUNTIME), BROKEN) as page:
+        assert page.inner_text("#device") == "WebGPU"
+        choose(page, frames[0], tmp_path)
+        assert re.fullmatch(r"WebAssembly, \d+ threads?, since WebGPU failed", page.inner_text("#device"))
+        assert np.abs(shown(page).astype(int) - Stylizer(model).frame(frames[0])).max() <= 1
 
 
 def test_blend_and_colors_are_those_of_the_python_runtime(

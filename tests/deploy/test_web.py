@@ -9,6 +9,7 @@ import pytest
 
 from fast_style.cli import main
 from fast_style.errors import WebError
+from fast_style.model import webgpu_form
 from fast_style.web import RUNTIME_VERSION, write_page
 from fast_style.web.page import RUNTIME_FILES
 
@@ -32,7 +33,7 @@ def test_web_writes_a_folder_that_holds_all_it_needs(model: Path, empty_runtime:
     assert {path.name for path in (out / "runtime").iterdir()} == set(RUNTIME_FILES)
     (entry,) = json.loads((out / "styles.json").read_text())
     assert (entry["file"], entry["smallest"]) == ("styles/small.onnx", 16)
-    assert (out / "styles/small.onnx").read_bytes() == model.read_bytes()
+    assert (out / "styles/small.onnx").read_bytes() == webgpu_form(model.read_bytes())
 
 
 def test_the_page_knows_the_smallest_photo_of_a_style_that_paints_in_passes(

@@ -1,8 +1,10 @@
 // Runs the styles, away from the page's own thread. Messages in: {id, style, told, key, pixels, width, height, blend,
-// colors}, told being {weights, strength, smallest, passes}; messages out: {ready} once, then {id, pixels, milliseconds} or {id, error}.
+// colors}, told being {weights, strength, smallest, passes}; messages out: {ready} once, and again if WebGPU fails; then {id, pixels,
+// milliseconds} or {id, error}.
 
 const sessions = new Map();
-let ort, providers;
+const proved = new Set(); // what WebGPU has painted as WebAssembly does
+let ort, gpu; // the runtime, and whether it uses WebGPU
 // The last picture and its result, so that moving the blend slider runs no network.
 let last = { key: null };
 
@@ -10,13 +12,20 @@ const ready = start();
 ready.then((device) => postMessage({ ready: device }), (error) => postMessage({ failed: String(error.message ?? error) }));
 
 async function start() {
-  const gpu = await navigator.gpu?.requestAdapter().catch(() => null);
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  // Software may stand in for a GPU; WebAssembly is many times as fast.
+  return load(adapter && !adapter.info?.isFallbackAdapter);
+}
+
+/** Load the runtime; return what it runs on. */
+async function load(webgpu) {
+  sessions.clear();
+  gpu = webgpu;
   ort = await import(gpu ? "./runtime/ort.webgpu.min.mjs" : "./runtime/ort.wasm.min.mjs");
   const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, 8) : 1;
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmPaths = new URL("./runtime/", import.meta.url).href;
   ort.env.logLevel = "error";
-  providers = gpu ? ["webgpu", "wasm"] : ["wasm"];
   return gpu ? "WebGPU" : `WebAssembly, ${threads} thread${threads > 1 ? "s" : ""}`;
 }
 
@@ -26,7 +35,7 @@ onmessage = async ({ data }) => {
     const began = performance.now();
     if (data.key === null || data.key !== last.key) {
       const photo = new Uint8ClampedArray(data.pixels);
-      last = { key: data.key, photo, stylized: await stylize(data.style, data.told, photo, data.width, data.height) };
+      last = { key: data.key, photo, stylized: await paint(data.style, data.told, photo, data.width, data.height) };
     }
     const pixels = mix(last.photo, last.stylized, data.blend, data.colors);
     postMessage({ id: data.id, pixels: pixels.buffer, milliseconds: performance.now() - began }, [pixels.buffer]);
@@ -36,19 +45,49 @@ onmessage = async ({ data }) => {
   }
 };
 
-function openSession(style) {
-  if (!sessions.has(style)) {
-    const opening = ort.InferenceSession.create(new URL(style, import.meta.url).href, { executionProviders: providers });
-    opening.catch(() => sessions.delete(style)); // so that the next try fetches it again
-    sessions.set(style, opening);
+function openSession(style, provider) {
+  const key = `${provider} ${style}`;
+  if (!sessions.has(key)) {
+    const opening = ort.InferenceSession.create(new URL(style, import.meta.url).href, { executionProviders: [provider] });
+    opening.catch(() => sessions.delete(key)); // so that the next try fetches it again
+    sessions.set(key, opening);
   }
-  return sessions.get(style);
+  return sessions.get(key);
+}
+
+/** Stylize with WebGPU; with WebAssembly, now and later, if there is none or it fails. */
+async function paint(style, told, photo, width, height) {
+  if (Math.min(width, height) < told.smallest) throw new Error(`A picture needs ${told.smallest} px on each side.`);
+  if (gpu) {
+    try {
+      await prove(style, told);
+      return await stylize("webgpu", style, told, photo, width, height);
+    } catch (error) {
+      console.warn(error);
+      postMessage({ ready: `${await load(false)}, since WebGPU failed` });
+    }
+  }
+  return stylize("wasm", style, told, photo, width, height);
+}
+
+/** Throw unless WebGPU paints a small picture as WebAssembly does: not every operator on every GPU is right. */
+async function prove(style, told) {
+  const passes = Math.min(told.passes, 2);
+  const key = `${style} ${passes}`;
+  if (proved.has(key)) return;
+  const side = Math.max(64, 2 * told.smallest);
+  const photo = Uint8ClampedArray.from({ length: 4 * side * side }, (_, i) => 128 + 120 * Math.sin(i * i));
+  const small = { ...told, passes };
+  const found = await stylize("webgpu", style, small, photo, side, side);
+  const expected = await stylize("wasm", style, small, photo, side, side);
+  const difference = found.reduce((sum, value, i) => sum + Math.abs(value - expected[i]), 0) / found.length;
+  if (difference > 1) throw new Error("WebGPU paints another picture");
+  proved.add(key);
 }
 
 /** RGBA bytes to RGBA bytes: the same arithmetic and rounding as the Python runtime. */
-async function stylize(style, told, photo, width, height) {
-  if (Math.min(width, height) < told.smallest) throw new Error(`A picture needs ${told.smallest} px on each side.`);
-  const session = await openSession(style);
+async function stylize(provider, style, told, photo, width, height) {
+  const session = await openSession(style, provider);
   const feeds = {};
   if (session.inputNames.includes("styles")) feeds.styles = new ort.Tensor("float32", Float32Array.from(told.weights), [1, told.weights.length]);
   if (told.strength !== null) feeds.strength = new ort.Tensor("float32", [told.strength], [1, 1]);
@@ -60,7 +99,7 @@ async function stylize(style, told, photo, width, height) {
     const copy = tensor(...reduced(planes, width, height, 2 ** pass));
     let image = copy;
     if (draft) {
-      const { seen } = await (await openSession("mixing.onnx")).run({ photo: copy, small, draft });
+      const { seen } = await (await openSession("mixing.onnx", provider)).run({ photo: copy, small, draft });
       image = tensor(bytes(seen), seen.dims[3], seen.dims[2]);
       seen.dispose();
     }
