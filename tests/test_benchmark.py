@@ -116,6 +116,16 @@ def test_a_film_is_decoded_and_encoded_without_a_style(tmp_path: Path) -> None:
     assert np.allclose(grays, [0, 40, 80, 120], atol=2)
 
 
+def test_a_frame_of_the_webcam_is_timed_from_the_camera_to_the_screen(model_file: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "webcam", str(model_file), "--sizes", "64", "--seconds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    cells = done.stdout.splitlines()[-1].split()
+    assert cells[:2] == ["64×48", "1"]
+    network, frame, latency = map(float, cells[2:5])
+    assert 0 < network < latency + 1  # the window shows nothing, so hardly anything is added
+    assert float(cells[6]) == pytest.approx(latency / frame, abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

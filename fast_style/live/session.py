@@ -25,6 +25,9 @@ from fast_style.stylize.stylizer import Stylizer
 
 _SMALLEST_HEIGHT = 360  # px; smaller frames are shown enlarged, for the text to be read
 _RECENT = 30  # frames that the figures cover
+# Share of the time from one frame to the next that the network may take: mirroring, the window and other programs need
+# the rest, and a frame that is late waits for the one before it.
+_BUDGET = 0.8
 
 
 @dataclass
@@ -64,8 +67,8 @@ class LiveOptions:
     record: Path | None = None  # record to this file from the start, or when `r` is pressed
     stills: Path = Path()  # folder for saved stills
     seconds: float | None = None  # stop after this long, or None
-    # Number of passes in which frames are painted; None takes the style's for their size, or fewer if they take longer
-    # than the time from one frame to the next.
+    # Number of passes in which frames are painted; None takes the style's for their size, or fewer if they take more
+    # than most of the time from one frame to the next.
     passes: int | None = None
 
     def __post_init__(self) -> None:
@@ -143,7 +146,7 @@ class Live:
         height, width = first.shape[:2]
         usual = count_fitting((width, height), network.count_passes(width, height)) if network.sees_parts else 1
         passes = usual
-        while passes > 1 and self._time(Scene(network, passes=passes), first) > self.capture.period:
+        while passes > 1 and self._time(Scene(network, passes=passes), first) > _BUDGET * self.capture.period:
             passes -= 1
         if passes < usual:
             self.say(f"painting in {passes} of {usual} passes, to keep up; --passes sets their number")
