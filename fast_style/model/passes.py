@@ -17,7 +17,7 @@ import math
 COARSEST_KEY = "coarsest"
 # Metadata: the number of passes in which a graph paints by itself.
 PASSES_KEY = "passes"
-# Networks that paint in passes begin at this long side, px, whatever the photo's size: so a picture looks alike at all.
+# Networks that paint in passes begin at this long side, px, whatever the photo's size.
 COARSEST = 160
 # Networks that do not begin at this one, px: the size of their training, so that small photos take one pass.
 COARSEST_UNTRAINED = 1024
