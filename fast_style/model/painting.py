@@ -25,10 +25,12 @@ from fast_style.model.editing import (
     write_metadata,
 )
 from fast_style.model.passes import (
+    COARSE_SHARE,
     COARSEST_KEY,
     DETAIL_RADIUS,
     DETAIL_SHARE,
     FLAT_SHARE,
+    LEARNED_PASSES,
     LEAST_DETAIL,
     MUCH_DETAIL,
     PASSES_KEY,
@@ -91,12 +93,16 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
             else:
                 edit.constant(f"{prefix}size", np.array(size))
             edit.append(*_share(smaller, prefix), *_mix(draft, smaller, copy, seen, prefix))
-        names = {**constants.add(model.graph, f"pass{number}."), INPUT: seen, OUTPUT: drawn}
+        settles = number >= LEARNED_PASSES
+        painted = f"{prefix}painted" if settles else drawn
+        names = {**constants.add(model.graph, f"pass{number}."), INPUT: seen, OUTPUT: painted}
         if factor > 1 and any(value.name == ORIGIN for value in model.graph.input):
             names[ORIGIN] = f"{prefix}origin"
             divisor = edit.constant(f"{prefix}factor", np.array(factor))
             edit.append(make_node("Div", [ORIGIN, divisor], [names[ORIGIN]]))
         edit.append(*_pass(model.graph, names, f"pass{number}."))
+        if settles:
+            edit.append(*_settle(painted, draft, drawn, prefix))
     edit.apply()
     changed = {COARSEST_KEY, CHECKSUM_KEY}
     metadata = {key: value for key, value in read_metadata(models[-1]).items() if key not in changed}
@@ -121,6 +127,28 @@ def mixing_form() -> bytes:
     prefix = f"{_PREFIX}0."
     edit.append(make_node("Shape", ["photo"], [f"{prefix}size"], start=2, end=4))
     edit.append(*_share("small", prefix), *_mix("draft", "small", "photo", "seen", prefix))
+    edit.apply()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return bytes(model.SerializeToString())
+
+
+def settling_form() -> bytes:
+    """Make a graph for the passes after the learned ones, see :mod:`fast_style.model.passes`.
+
+    It takes ``painted`` (1, 3, H, W), which a pass has painted, and ``draft`` (1, 3, ⌈H / 2⌉, ⌈W / 2⌉), which the pass
+    before left. It gives ``settled`` (1, 3, H, W). All are float32, RGB in [0, 1].
+    """
+    from onnx import GraphProto, helper
+
+    graph = GraphProto(name="settling")
+    for name, sides in (("painted", ("h", "w")), ("draft", ("h2", "w2"))):
+        add_input(graph, name, FLOAT, [1, 3, *sides])
+    set_output(graph, "settled", [1, 3, "h", "w"])
+    edit = GraphEdit(graph)
+    _add_constants(edit)
+    prefix = f"{_PREFIX}0."
+    edit.append(make_node("Shape", ["painted"], [f"{prefix}size"], start=2, end=4))
+    edit.append(*_settle("painted", "draft", "settled", prefix))
     edit.apply()
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     return bytes(model.SerializeToString())
@@ -183,11 +211,11 @@ def _pass(graph: GraphProto, names: dict[str, str], prefix: str) -> Iterator[Nod
 
 
 def _add_constants(edit: GraphEdit) -> None:
-    """Add what the nodes of :func:`_share` and :func:`_mix` take."""
+    """Add what the nodes of :func:`_share`, :func:`_mix` and :func:`_settle` take."""
     for radius in (DETAIL_RADIUS, SURROUNDINGS_RADIUS):
         edit.constant(f"{_PREFIX}border{radius}", np.array([0, 0, radius, radius] * 2))
     numbers = {"much": MUCH_DETAIL, "least": LEAST_DETAIL, "all": 1.0, "none": 0.0}
-    numbers |= {"flat": FLAT_SHARE, "range": DETAIL_SHARE - FLAT_SHARE}
+    numbers |= {"settled": COARSE_SHARE, "flat": FLAT_SHARE, "range": DETAIL_SHARE - FLAT_SHARE}
     for name, number in numbers.items():
         edit.constant(_PREFIX + name, np.array(number, np.float32))
     lists = {"first": [0, 0], "sides": [2, 3], "parts": [4, 1], "maps": [3, 1]}
@@ -195,9 +223,10 @@ def _add_constants(edit: GraphEdit) -> None:
         edit.constant(_PREFIX + name, np.array(values))
     # A mean over channels as a convolution: pnnx 20261020 drops the axis of ReduceMean if it is that of the channels.
     edit.constant(f"{_PREFIX}thirds", np.full((1, 3, 1, 1), 1 / 3, np.float32))
-    taps = np.tile(_TAPS, (5, 1))
-    edit.constant(f"{_PREFIX}down", taps.reshape(5, 1, 8, 1))
-    edit.constant(f"{_PREFIX}across", taps.reshape(5, 1, 1, 8))
+    for maps, suffix in ((5, ""), (4, "4")):
+        taps = np.tile(_TAPS, (maps, 1))
+        edit.constant(f"{_PREFIX}down{suffix}", taps.reshape(maps, 1, 8, 1))
+        edit.constant(f"{_PREFIX}across{suffix}", taps.reshape(maps, 1, 1, 8))
 
 
 def _share(photo: str, prefix: str) -> list[NodeProto]:
@@ -259,4 +288,32 @@ def _mix(draft: str, smaller: str, copy: str, seen: str, prefix: str) -> list[No
         made("Mul", [f"{prefix}changes", f"{prefix}shares"], "part"),
         made("Add", [copy, f"{prefix}part"], "sum"),
         make_node("Clip", [f"{prefix}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [seen]),
+    ]
+
+
+def _settle(painted: str, draft: str, settled: str, prefix: str) -> list[NodeProto]:
+    """Replace most of the coarse part of what a pass has painted by the draft."""
+
+    def made(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> NodeProto:
+        return make_node(operator, inputs, [f"{prefix}settling.{output}" for output in outputs], **attributes)
+
+    own = f"{prefix}settling."
+    down = {"kernel_shape": [8, 1], "strides": [2, 1], "pads": [3, 0, 3, 0], "group": 4}
+    across = {"kernel_shape": [1, 8], "strides": [1, 2], "pads": [0, 3, 0, 3], "group": 4}
+    halving = {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}
+    return [
+        made("AveragePool", [painted], "half", **halving),
+        made("Sub", [draft, f"{own}half"], "change"),
+        made("Conv", [draft, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1]),
+        made("Mul", [f"{own}brightness", f"{_PREFIX}none"], "zeros"),
+        made("Add", [f"{own}zeros", f"{_PREFIX}all"], "ones"),
+        made("Concat", [f"{own}change", f"{own}ones"], "small", axis=1),
+        made("ConvTranspose", [f"{own}small", f"{_PREFIX}down4"], "tall", **down),
+        made("ConvTranspose", [f"{own}tall", f"{_PREFIX}across4"], "enlarged", **across),
+        made("Slice", [f"{own}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "cut"),
+        made("Split", [f"{own}cut", f"{_PREFIX}maps"], "sums", "inside", axis=1),
+        made("Div", [f"{own}sums", f"{own}inside"], "maps"),
+        made("Mul", [f"{own}maps", f"{_PREFIX}settled"], "part"),
+        made("Add", [painted, f"{own}part"], "sum"),
+        make_node("Clip", [f"{own}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [settled]),
     ]

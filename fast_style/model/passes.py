@@ -2,7 +2,11 @@
 
 A network's strokes have a size in pixels. A small copy of the photo, stylized and enlarged, has strokes that are large
 for the picture, but soft. Stylizing it once more, mixed with the photo, sharpens them and brings back what the copy
-lost. That copy is the *draft*, and the networks are trained for it.
+lost. That copy is the *draft*, and the networks are trained for it, for three passes: 640 px.
+
+Further passes, of larger photos, would cover its forms with smaller ones of their own. So of what they paint, most of
+the part that is as coarse as the draft is the draft's: they add what is finer. A large picture, seen from where it is
+as wide as a small one, looks like that.
 
 The draft takes a share in the next pass only of what is as coarse as itself. All of the photo that is finer stays, so
 edges stay sharp, and forms reach up to them. Where the photo is flat, the share is large: large forms. Where it has
@@ -24,6 +28,9 @@ COARSEST_UNTRAINED = 1024
 MOST_PASSES = 8
 # Smallest side of a draft, px: networks take no smaller picture.
 SMALLEST_DRAFT = 16
+# Passes for which the networks are trained, and the share of the draft in the coarse part of what later ones paint.
+# With all of it, edges get a second, fainter line; with none of it, forms get finer from pass to pass.
+LEARNED_PASSES, COARSE_SHARE = 3, 0.8
 # Share of the draft where the photo is flat, and where it has much detail for this photo.
 FLAT_SHARE, DETAIL_SHARE = 0.7, 0.3
 # Radii of the blurs, px of the draft: of what counts as detail, and of the detail's surroundings.

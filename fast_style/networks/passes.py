@@ -9,13 +9,31 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fast_style.model.passes import (
+    COARSE_SHARE,
     DETAIL_RADIUS,
     DETAIL_SHARE,
     FLAT_SHARE,
+    LEARNED_PASSES,
     LEAST_DETAIL,
     MUCH_DETAIL,
     SURROUNDINGS_RADIUS,
 )
+
+
+def paint(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> Tensor:
+    """Stylize in passes, from coarse to fine: see :mod:`fast_style.model.passes`.
+
+    Args:
+        stylize: The network, (N, 3, H, W) to the same shape.
+        photo: (N, 3, H, W), RGB in [0, 1], sides of at least 16 · 2^(passes - 1) px.
+        passes: Number of passes.
+
+    Returns:
+        (N, 3, H, W); only the last pass has a gradient.
+    """
+    seen, draft = _see(stylize, photo, passes)
+    drawn = stylize(seen)
+    return drawn if draft is None or passes <= LEARNED_PASSES else _settled(drawn, draft)
 
 
 def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> Tensor:
@@ -37,17 +55,27 @@ def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -
         One network for all passes, and it is shown the sum of the fine part and a mixture of the coarse part and the
         draft, which depends on the photo's detail.
     """
-    seen, smaller = photo, None
-    with torch.no_grad():
-        for step in range(passes - 1, -1, -1):
-            copy = photo if step == 0 else _reduced(photo, 2**step)
-            seen = copy
-            if smaller is not None:
-                draft = stylize(smaller[1]).float().clamp(0.0, 1.0)
-                change, share = (_enlarged(maps, copy) for maps in (draft - smaller[0], draft_share(smaller[0])))
-                seen = (copy + share * change).clamp(0.0, 1.0)
-            smaller = (copy, seen)
-    return seen
+    return _see(stylize, photo, passes)[0]
+
+
+@torch.no_grad()
+def _see(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> tuple[Tensor, Tensor | None]:
+    """Return the input of the last pass, and the last draft, if there is one."""
+    copy = seen = photo if passes == 1 else _reduced(photo, 2 ** (passes - 1))
+    draft: Tensor | None = None
+    for number in range(1, passes):
+        drawn = stylize(seen).float()
+        draft = (drawn if draft is None or number <= LEARNED_PASSES else _settled(drawn, draft)).clamp(0.0, 1.0)
+        step, small = passes - 1 - number, copy
+        copy = photo if step == 0 else _reduced(photo, 2**step)
+        change, share = (_enlarged(maps, copy) for maps in (draft - small, draft_share(small)))
+        seen = (copy + share * change).clamp(0.0, 1.0)
+    return seen, draft
+
+
+def _settled(drawn: Tensor, draft: Tensor) -> Tensor:
+    """Replace most of the coarse part of what was painted by the draft."""
+    return (drawn + COARSE_SHARE * _enlarged(draft - _reduced(drawn, 2), drawn)).clamp(0.0, 1.0)
 
 
 def draft_share(photo: Tensor) -> Tensor:

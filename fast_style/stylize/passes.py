@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.images import Pixels, to_float
-from fast_style.model import mixing_form, open_session, session_options
+from fast_style.model import mixing_form, open_session, session_options, settling_form
 from fast_style.model.passes import (
     DETAIL_RADIUS,
     DETAIL_SHARE,
     FLAT_SHARE,
+    LEARNED_PASSES,
     LEAST_DETAIL,
     MUCH_DETAIL,
     SURROUNDINGS_RADIUS,
@@ -40,8 +41,8 @@ def underpaint(
     *,
     passes: int,
     threads: int | None = None,
-) -> NDArray[np.float32]:
-    """Stylize smaller copies from coarse to fine, and return the input of the last pass.
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Stylize smaller copies from coarse to fine, for the last pass.
 
     Args:
         stylize: Stylizes a copy, (1, 3, H, W) float32 in [0, 1], into the same shape.
@@ -50,39 +51,61 @@ def underpaint(
         threads: CPU threads; None takes every core.
 
     Returns:
-        (1, 3, H, W) float32 in [0, 1].
+        The input of the last pass, (1, 3, H, W) float32 in [0, 1], and the draft that :func:`settle` takes after it, or
+        None if the last pass is one that networks learn.
     """
     factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
     copy = seen = to_float(read_whole(photo.reduced(factors[0]) if factors else photo))
-    for factor in factors:
-        draft, small = stylize(seen), copy
+    draft: NDArray[np.float32] | None = None
+    for number, factor in enumerate(factors):
+        before = draft if number >= LEARNED_PASSES else None
+        draft, small = settle(stylize(seen), before, threads=threads), copy
         _round(draft, 255)
         part = read_whole(photo if factor == 2 else photo.reduced(factor // 2))
         copy = to_float(part)
-        (seen,) = _mixing(threads).run(None, {"photo": copy, "small": small, "draft": draft})
+        (seen,) = _session(mixing_form, threads).run(None, {"photo": copy, "small": small, "draft": draft})
         _round(seen, np.iinfo(part.dtype).max)
-    return seen
+    return seen, draft if len(factors) >= LEARNED_PASSES else None
 
 
-def underpaint_in_parts(stylize: Callable[[Raster], Pixels], photo: Raster, *, passes: int) -> Raster:
+def underpaint_in_parts(
+    stylize: Callable[[Raster, Pixels | None], Pixels], photo: Raster, *, passes: int
+) -> tuple[Raster, Pixels | None]:
     """Do as :func:`underpaint` for a photo of any size.
 
     Args:
-        stylize: Stylizes a copy, into (H, W, 3) uint8.
+        stylize: Stylizes a copy, into (H, W, 3) uint8, and settles it by a draft of half the size, unless that is None.
         photo: The photo.
         passes: Number of passes; 1 returns the photo.
     """
     factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
     copy = seen = photo.reduced(factors[0]) if factors else photo
-    for factor in factors:
-        draft, small = stylize(seen), copy
+    draft: Pixels | None = None
+    for number, factor in enumerate(factors):
+        draft, small = stylize(seen, draft if number >= LEARNED_PASSES else None), copy
         copy = photo if factor == 2 else photo.reduced(factor // 2)
         # The map is at the draft's size, and smaller for a large photo.
         coarser = 2 ** max(0, math.ceil(math.log2(max(draft.shape) / _MAP_SIDE)))
         shown = photo.reduced(factor * coarser)
         share = draft_share(to_float(shown.read((0, 0, *shown.size))))
         seen = OverRaster(copy, small, draft, share, 2 * coarser)
-    return seen
+    return seen, draft if len(factors) >= LEARNED_PASSES else None
+
+
+def settle(
+    painted: NDArray[np.float32], draft: NDArray[np.float32] | None, *, threads: int | None = None
+) -> NDArray[np.float32]:
+    """Replace most of the coarse part of what a pass has painted by the draft, see :mod:`fast_style.model.passes`.
+
+    Args:
+        painted: (1, 3, H, W) float32.
+        draft: (1, 3, ⌈H / 2⌉, ⌈W / 2⌉) float32 in [0, 1]; None changes nothing.
+        threads: CPU threads; None takes every core.
+    """
+    if draft is None:
+        return painted
+    (settled,) = _session(settling_form, threads).run(None, {"painted": painted, "draft": draft})
+    return settled  # type: ignore[no-any-return]  # sessions return what the graph says
 
 
 def measure_passes(
@@ -113,16 +136,15 @@ def measure_passes(
         measure(image)
         return (network if mask is None else network.fixed(measured[-1])).floats(image)
 
-    measure(underpaint(stylize, ArrayRaster(photo), passes=passes, threads=network.threads))
+    measure(underpaint(stylize, ArrayRaster(photo), passes=passes, threads=network.threads)[0])
     return np.stack(measured)
 
 
 @cache
-def _mixing(threads: int | None) -> onnxruntime.InferenceSession:
-    """Mixes a draft with the photo, see :func:`fast_style.model.mixing_form`."""
+def _session(form: Callable[[], bytes], threads: int | None) -> onnxruntime.InferenceSession:
     options = session_options(threads)
     options.enable_cpu_mem_arena = False  # it would hold memory while the network, which needs more, runs
-    return open_session(mixing_form(), options=options)
+    return open_session(form(), options=options)
 
 
 def _round(image: NDArray[np.float32], levels: int) -> None:

@@ -27,7 +27,7 @@ from fast_style.model import Statistics, core_count
 from fast_style.pipeline import overlap
 from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.network import StyleNetwork
-from fast_style.stylize.passes import underpaint, underpaint_in_parts
+from fast_style.stylize.passes import settle, underpaint, underpaint_in_parts
 from fast_style.stylize.rasters import Box, Part, Raster, read_whole
 
 # Largest picture that is drawn at once, px, and values of the features for each pixel for which it holds. `fast` takes
@@ -43,6 +43,8 @@ TILE = 1024
 _PART = 512
 # Width of the border of a part that is not measured, px, as its surroundings are missing.
 _RIM = 64
+# How far around a pixel settling sees, px.
+_SETTLED = 8
 # Size of the copy that tells how the parts differ from the whole, px.
 _COPY_PIXELS = 2_000_000
 # Largest factor by which the copy changes a variance, and epsilon for variances of zero.
@@ -90,16 +92,17 @@ def stylize_bands(
         yield 0, _draw_whole(network, photo, passes, blend, keep_colors)
         return
 
-    def draft(copy: Raster) -> Pixels:
+    def draft(copy: Raster, before: Pixels | None) -> Pixels:
         if is_seen_whole(network, math.prod(copy.size)):
-            return to_uint8(network.floats(to_float(read_whole(copy)), keep_memory=False))
+            drawn = network.floats(to_float(read_whole(copy)), keep_memory=False)
+            return to_uint8(settle(drawn, None if before is None else to_float(before), threads=network.threads))
         painted = np.empty((*copy.size[::-1], 3), np.uint8)
-        for top, band in _draw_tiles(network, copy, copy):
+        for top, band in _draw_tiles(network, copy, copy, before):
             painted[top : top + len(band)] = band
         return painted
 
-    seen = underpaint_in_parts(draft, photo, passes=passes)
-    yield from _draw_tiles(network, seen, photo, blend, keep_colors, progress)
+    seen, before = underpaint_in_parts(draft, photo, passes=passes)
+    yield from _draw_tiles(network, seen, photo, before, blend, keep_colors, progress)
 
 
 def _draw_whole(network: StyleNetwork, photo: Raster, passes: int, blend: float, keep_colors: bool) -> Part:
@@ -107,7 +110,8 @@ def _draw_whole(network: StyleNetwork, photo: Raster, passes: int, blend: float,
     if passes == 1 and part.dtype == np.uint8:
         return network.frame(part, blend=blend, keep_colors=keep_colors)
     draft = partial(network.floats, keep_memory=math.prod(photo.size) <= _KEPT_PIXELS)
-    drawn = network.floats(underpaint(draft, photo, passes=passes, threads=network.threads))
+    seen, before = underpaint(draft, photo, passes=passes, threads=network.threads)
+    drawn = settle(network.floats(seen), before, threads=network.threads)
     if blend < 1.0 or keep_colors:
         mix(to_float(part), drawn, blend=blend, keep_colors=keep_colors)
     if part.dtype == np.uint16:
@@ -121,19 +125,25 @@ def _draw_tiles(
     network: StyleNetwork,
     seen: Raster,
     photo: Raster,
+    before: Pixels | None,
     blend: float = 1.0,
     keep_colors: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Part]]:
-    """Stylize ``seen`` in bands, and mix the photo in afterwards."""
+    """Stylize ``seen`` in bands, settle it by the draft before, if there is one, and mix the photo in afterwards."""
     width, height = seen.size
+    # Settling sees the surroundings of a pixel, too, and begins at even ones.
+    margin, step = network.reach + _SETTLED, math.lcm(2, network.stride)
     fixed = network.fixed(measure(network, seen), threads=1, endless=True)
 
     def draw(inner: Box) -> Part:
-        box = _around(inner, network.reach, network.stride, (width, height))
+        box = _around(inner, margin, step, (width, height))
         left, top = inner[0] - box[0], inner[1] - box[1]
         part = seen.read(box)
         drawn = fixed.floats(to_float(part), origin=(box[1], box[0]))
+        if before is not None:
+            half = before[box[1] // 2 : -(-box[3] // 2), box[0] // 2 : -(-box[2] // 2)]
+            drawn = settle(drawn, to_float(half), threads=1)
         drawn = drawn[:, :, top : top + inner[3] - inner[1], left : left + inner[2] - inner[0]]
         mix(to_float(photo.read(inner)), drawn, blend=blend, keep_colors=keep_colors)
         return to_uint8(drawn) if part.dtype == np.uint8 else to_uint16(drawn)

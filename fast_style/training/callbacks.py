@@ -19,7 +19,7 @@ from fast_style.images import Picture, save_image, to_uint8
 from fast_style.losses import FIGURES
 from fast_style.model.passes import count_passes
 from fast_style.networks import Condition
-from fast_style.networks.passes import add_draft
+from fast_style.networks.passes import paint
 from fast_style.training.module import StyleModule
 
 
@@ -211,7 +211,7 @@ class Previews(StyleCallback):
         for photo in photos:
             seen = photo.to(module.device)
             passes = 1 if module.recipe.passes == 1 else count_passes(max(photo.shape[-2:]))
-            seen = add_draft(lambda image: module.average(image, condition), seen, passes)
-            result = module.average(seen, condition).clamp(0.0, 1.0).float().cpu()
+            result = paint(lambda image: module.average(image, condition), seen, passes)
+            result = result.clamp(0.0, 1.0).float().cpu()
             rows.append(torch.cat([photo, result], dim=-1))
         return [torch.cat(rows[first : first + 2], dim=-1) for first in range(0, len(rows) - len(rows) % 2, 2)] or rows

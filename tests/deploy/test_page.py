@@ -151,7 +151,7 @@ def test_photo_is_painted_in_the_passes_of_the_python_runtime(
             return share
 
         assert differ(None) < 1e-2
-        for passes in (1, 3):
+        for passes in (1, 3, 4):
             page.locator("#passes").fill(str(passes))
             assert differ(passes) < 1e-2
         page.context.close()

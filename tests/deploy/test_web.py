@@ -28,7 +28,17 @@ def test_web_writes_a_folder_that_holds_all_it_needs(model: Path, empty_runtime:
     out = tmp_path / "page"
     assert main(["web", str(model), "-o", str(out), "--runtime", str(empty_runtime)]) == 0
     assert {path.name for path in out.iterdir()} == {
-        *("index.html", "style.css", "app.js", "worker.js", "mixing.onnx", "styles.json", "styles", "runtime")
+        *(
+            "index.html",
+            "style.css",
+            "app.js",
+            "worker.js",
+            "mixing.onnx",
+            "settling.onnx",
+            "styles.json",
+            "styles",
+            "runtime",
+        )
     }
     assert {path.name for path in (out / "runtime").iterdir()} == set(RUNTIME_FILES)
     (entry,) = json.loads((out / "styles.json").read_text())

@@ -27,7 +27,7 @@ from fast_style.model import (
     read_sets,
 )
 from fast_style.model.editing import read_metadata
-from fast_style.networks.passes import add_draft
+from fast_style.networks.passes import add_draft, paint
 from fast_style.styles.catalog import find_style
 from tests.conftest import write_style
 
@@ -49,7 +49,7 @@ def painted(graphs: list[bytes], image: Image, **told: Image) -> Image:
         session = sessions[sides.index(seen.shape[3])]
         return torch.from_numpy(session.run(None, {"image": seen.numpy(), **told})[0])
 
-    picture: Image = stylize(add_draft(stylize, torch.from_numpy(image), len(graphs))).numpy()
+    picture: Image = paint(stylize, torch.from_numpy(image), len(graphs)).numpy()
     return picture
 
 

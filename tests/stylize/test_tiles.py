@@ -74,7 +74,7 @@ def with_whole_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Of tiles of 128 px: whole ones, remainders of 1 and of 127 px, less than one, and sides that are no cells.
 @pytest.mark.parametrize("size", [(384, 256), (257, 385), (383, 250), (100, 400), (601, 129)])
-@pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.parametrize("passes", [1, 2, 4])
 @pytest.mark.usefixtures("parted")
 def test_tiles_are_the_whole_within_a_level(
     style: StyleNetwork, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], passes: int
@@ -84,7 +84,7 @@ def test_tiles_are_the_whole_within_a_level(
     parts = draw(style, ArrayRaster(pixels), passes=passes)
     monkeypatch.setattr(tiles, "WHOLE_PIXELS", 10**9)
     whole = draw(style, ArrayRaster(pixels), passes=passes)
-    # Two passes round twice, and the draft between them is enlarged in parts.
+    # Each pass rounds once more, and the draft between two is enlarged in parts.
     assert np.abs(parts.astype(int) - whole).max() <= passes
 
 

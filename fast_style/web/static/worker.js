@@ -2,6 +2,7 @@
 // colors}, told being {weights, strength, smallest, passes}; messages out: {ready} once, and again if WebGPU fails; then {id, pixels,
 // milliseconds} or {id, error}.
 
+const LEARNED_PASSES = 3; // as in fast_style/model/passes.py
 const sessions = new Map();
 const proved = new Set(); // what WebGPU has painted as WebAssembly does
 let ort, gpu; // the runtime, and whether it uses WebGPU
@@ -103,7 +104,12 @@ async function stylize(provider, style, told, photo, width, height) {
       image = tensor(bytes(seen), seen.dims[3], seen.dims[2]);
       seen.dispose();
     }
-    const found = (await session.run({ ...feeds, image }))[session.outputNames[0]];
+    let found = (await session.run({ ...feeds, image }))[session.outputNames[0]];
+    if (told.passes - pass > LEARNED_PASSES) {
+      const painted = found;
+      ({ settled: found } = await (await openSession("settling.onnx", provider)).run({ painted, draft }));
+      painted.dispose();
+    }
     [small, draft] = [copy, tensor(bytes(found), found.dims[3], found.dims[2])];
     found.dispose();
   }
