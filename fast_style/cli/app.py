@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -89,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 some inputs failed, 2 bad usage or nothing done."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    # Pillow's are harmless or repeated by our errors.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     given = sys.argv[1:] if arguments is None else arguments
     # Path reads "./-" as "-", which cyclopts would take for an option.
     tokens = ["./-" if argument == "-" else argument for argument in given]

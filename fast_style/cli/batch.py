@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_module
 import sys
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,8 +52,6 @@ def batch(
         json: Print the results as JSON.
     """
     began = time.perf_counter()
-    # Pillow's warnings are harmless or repeated by our errors.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     _check_options(on, actors, look, engine)
     plan = Batch(
         manifest=manifest,

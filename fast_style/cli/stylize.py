@@ -7,7 +7,6 @@ import json as json_module
 import signal
 import sys
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -69,8 +68,6 @@ def stylize(
         json: Print the results as JSON.
     """
     began = time.perf_counter()
-    # Pillow's warnings are harmless or repeated by our errors.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     share = None if shard is None else parse_shard(shard)
     plan = plan_jobs(inputs, out, mixture_name(style), look.format, shard=share)
     opening = engine.style(style, look.strength)

@@ -19,7 +19,7 @@ from fast_style.images.arrays import (
 from fast_style.images.exif import add_exif
 from fast_style.images.find import HEIC_SUFFIXES, SUFFIXES, Search, check_photos, find_images, find_photos, search
 from fast_style.images.load import MAX_PIXELS, Header, load_exif, load_frames, load_image, read_header
-from fast_style.images.save import WRITABLE_SUFFIXES, check_target, format_of, save_image
+from fast_style.images.save import WRITABLE_SUFFIXES, check_size, check_target, format_of, save_image
 
 __all__ = [
     "ANIMATED",
@@ -36,6 +36,7 @@ __all__ = [
     "add_exif",
     "channels",
     "check_photos",
+    "check_size",
     "check_target",
     "find_images",
     "find_photos",

@@ -13,7 +13,7 @@ from PIL import GifImagePlugin
 from fast_style.errors import ImageError
 from fast_style.files import replacing
 from fast_style.images.arrays import Picture, with_alpha
-from fast_style.images.save import format_of, reduce_colors, save_options
+from fast_style.images.save import check_size, format_of, reduce_colors, save_options
 
 # Formats that can hold an animation, by Pillow's names.
 ANIMATED = frozenset({"GIF", "PNG", "WEBP"})
@@ -65,6 +65,7 @@ def save_frames(
     if format == "WEBP":
         frames = _rounded(frames, 1, _MOST_WEBP)
     pictures, pauses = zip(*frames, strict=True)
+    check_size(*pictures[0].size, format)
     alpha = any(picture.alpha is not None for picture in pictures)
     images = [with_alpha(picture).convert("RGBA" if alpha else "RGB") for picture in pictures]
     options: dict[str, Any] = save_options(pictures[0], format, quality) | {"loop": plays}
@@ -72,11 +73,7 @@ def save_frames(
         options |= {"duration": [_fraction(pause) for pause in pauses[poster:]], "default_image": poster}
     else:
         options |= {"duration": list(pauses), "exif": options.get("exif", b"").removeprefix(b"Exif\0\0")}
-    try:
-        images[0].save(target, format, save_all=True, append_images=images[1:], **options)
-    except (ValueError, RuntimeError) as error:
-        width, height = images[0].size
-        raise ImageError(f"cannot write {width}×{height} px as {format}: {error}", hint="Use .png.") from error
+    images[0].save(target, format, save_all=True, append_images=images[1:], **options)
 
 
 def _rounded(frames: Iterable[tuple[Picture, float]], unit: int, most: int) -> Iterator[tuple[Picture, int]]:
@@ -100,8 +97,7 @@ def _write_gif(frames: Iterator[tuple[Picture, float]], file: IO[bytes], plays: 
     """Write frames as they come. Pillow itself would hold all, and writes a broken file if one is transparent."""
     first = next(frames)
     width, height = first[0].size
-    if max(width, height) > 65_535:
-        raise ImageError(f"cannot write {width}×{height} px as GIF", hint="Use .png.")
+    check_size(width, height, "GIF")
     file.write(b"GIF89a" + struct.pack("<HHBBB", width, height, 0x70, 0, 0))
     if plays != 1:  # it counts how often the animation is repeated
         file.write(b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", max(0, plays - 1), 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
+import logging
 import struct
 import sys
 import threading
@@ -39,6 +40,9 @@ MAX_PIXELS = 89_478_485
 
 # An animation may have so many times as many pixels: the network sees one frame at a time.
 MOST_ANIMATED = 4
+
+# Pillow logs what is wrong with some files, which would be printed: errors say it.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 # Pillow's bound is global, so threads that lift it take turns.
 _BOUND = threading.Lock()
@@ -304,11 +308,11 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
         raise ImageError(f"{name} is a folder; expected a picture") from error
     except FileNotFoundError as error:
         raise ImageError(f"{name} does not exist") from error
-    except OSError as error:
-        reason = error.strerror if error.errno else f"the file is damaged ({error})"
+    except (OSError, *_DAMAGED, EOFError, IndexError, MemoryError, RuntimeError) as error:
+        # The last is of libavif and libheif, whose messages may have several lines.
+        damage = f"the file is damaged ({' '.join(str(error).split())})"
+        reason = error.strerror if isinstance(error, OSError) and error.errno else damage
         raise ImageError(f"cannot read {name}: {reason}") from error
-    except (*_DAMAGED, EOFError, IndexError, MemoryError, RuntimeError) as error:  # the last of libavif and libheif
-        raise ImageError(f"cannot read {name}: the file is damaged ({error})") from error
 
 
 def _name(source: Source) -> str:
@@ -392,6 +396,8 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     if image.format == "HEIF":
         return 1
     if image.format == "TIFF":
+        if not isinstance(image.info.get("xmp"), bytes):
+            image.info.pop("xmp", None)  # of another type than Pillow takes for granted, there and while it loads
         exif = image.getexif()
         for pointer in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop):
             exif.pop(pointer, None)  # Pillow would follow them while it loads, wherever they point

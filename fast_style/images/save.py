@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +15,9 @@ from fast_style.images.arrays import Picture, on_white, with_alpha
 from fast_style.images.exif import add_exif
 
 WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif"})
+
+# Longest side that a format can hold, px; the bound of JPEG is libjpeg's.
+_LONGEST = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 
 # zlib's name for compression that looks for runs only.
 _Z_RLE = 3
@@ -45,6 +49,14 @@ def format_of(target: Path) -> str:
     return {".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".gif": "GIF"}.get(suffix, "JPEG")
 
 
+def check_size(width: int, height: int, format: str) -> None:
+    """Raise ImageError if a picture, px, is too large for a format, given by Pillow's name."""
+    if max(width, height) > (longest := _LONGEST.get(format, sys.maxsize)):
+        raise ImageError(
+            f"cannot write {width}×{height} px as {format}: it holds sides of up to {longest} px", hint="Use .png."
+        )
+
+
 def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int = 92, format: str = "PNG") -> None:
     """Encode a picture; a file appears completely or not at all.
 
@@ -62,6 +74,7 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
     """
     if isinstance(target, str | Path):
         format = format_of(Path(target))
+    check_size(*picture.size, format)
     if format == "JPEG":
         picture = on_white(picture)
     options = save_options(picture, format, quality)
@@ -74,12 +87,7 @@ def save_image(picture: Picture, target: str | Path | IO[bytes], *, quality: int
         image.save(target, format=format, **options)
         return
     with replacing(Path(target)) as partial:
-        try:
-            image.save(partial, format=format, **options)
-        except ValueError as error:  # beyond the format: WebP ends at 16,383 px, JPEG at 65,535 px a side
-            raise ImageError(
-                f"cannot write {target}: {image.width}×{image.height} px as {format}: {error}", hint="Use .png."
-            ) from error
+        image.save(partial, format=format, **options)
         if picture.exif and format == "TIFF":
             add_exif(partial, picture.exif)
 

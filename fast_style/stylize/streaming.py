@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import struct
-import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from fast_style.errors import ImageError
-from fast_style.images import add_exif, fit_size, load_exif, read_header
+from fast_style.images import add_exif, check_size, fit_size, load_exif, read_header
 from fast_style.stylize.rasters import Box, Part
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 # libvips's loader for each format that Pillow recognized; libvips's own choice would open many other formats.
 _LOADERS = {"JPEG": "jpegload", "PNG": "pngload", "TIFF": "tiffload", "WEBP": "webpload"}
 READABLE = frozenset(_LOADERS)
-# Longest side that a format can hold, px.
-_LONGEST = {"JPEG": 65_535, "WEBP": 16_383}
 # Largest content of a plain TIFF, bytes: half of its 4 GiB, as compression can enlarge the content.
 _PLAIN_TIFF_BYTES = 2**31
 _PROFILE, _EXIF = "icc-profile-data", "exif-data"
@@ -136,12 +133,7 @@ def write_bands(
     Raises:
         ImageError: The picture is too large for the format, or cannot be written.
     """
-    width, height = photo.size
-    if max(width, height) > (longest := _LONGEST.get(format, sys.maxsize)):
-        raise ImageError(
-            f"cannot write {width}×{height} px as {format}: it holds sides of up to {longest} px",
-            hint="Use .png or .tif.",
-        )
+    check_size(*photo.size, format)
     reading, writing = os.pipe()
     failed: list[Exception] = []
 

@@ -83,3 +83,24 @@ def test_ctrl_c_in_a_folder_is_said_and_leaves_whole_pictures(tmp_path: Path) ->
     assert 0 < len(pictures) < 500
     for path in pictures:
         Image.open(path).load()
+
+
+@pytest.mark.parametrize(
+    ("tag", "count", "value", "status"),
+    [(282, 2, 8, 0), (277, 1, 5120, 2)],
+    ids=["a warning: two resolutions", "a logged error: 5120 samples a pixel"],
+)
+def test_nothing_is_printed_of_what_pillow_says_of_a_file(
+    tag: int, count: int, value: int, status: int, tmp_path: Path
+) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "in.tif", dpi=(72, 72))
+    content = bytearray((tmp_path / "in.tif").read_bytes())
+    start = int.from_bytes(content[4:8], "little") + 2
+    entries = (start + 12 * number for number in range(int.from_bytes(content[start - 2 : start], "little")))
+    (entry,) = [at for at in entries if int.from_bytes(content[at : at + 2], "little") == tag]
+    content[entry + 4 : entry + 12] = count.to_bytes(4, "little") + value.to_bytes(4, "little")
+    (tmp_path / "in.tif").write_bytes(content)
+    command = [sys.executable, "-m", "fast_style", "sheet", "in.tif", "--style", "starry-night-tiny", "-o", "out.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == status
+    assert [line for line in done.stderr.splitlines() if not line.startswith(("error: ", "hint: "))] == []

@@ -16,7 +16,7 @@ from fast_style.images import load_image, save_image
 # Pillow says in warnings which values it finds odd.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
-EXIF, GPS, MAKE, ARTIST, ORIENTATION = 34665, 34853, 271, 315, 274
+EXIF, GPS, MAKE, ARTIST, ORIENTATION, XMP = 34665, 34853, 271, 315, 274, 700
 Value = tuple[int, int, bytes]  # type, count, bytes
 Groups = Mapping[int, Mapping[int, Value]]  # by pointer; 0 is the first directory
 SOUND: dict[int, dict[int, Value]] = {
@@ -128,7 +128,10 @@ def check_tags(folder: Path, source: str, value: Value) -> None:
     """Give all tags that value."""
     groups = {group: {**dict.fromkeys(tags, value), **SOUND[group]} for group, tags in TAGS.items()}
     if source == "in.tif":  # where others describe the file
-        groups[0] = {**dict.fromkeys((270, 272, 305, 306, 315, 316, 33432, 36867, 40091), value), MAKE: SOUND[0][MAKE]}
+        groups[0] = {
+            **dict.fromkeys((270, 272, 305, 306, 315, 316, XMP, 33432, 36867, 40091), value),
+            MAKE: SOUND[0][MAKE],
+        }
     picture = load_image(photo(folder / source, groups))
     np.testing.assert_allclose(picture.pixels, UPRIGHT, atol=6)
     for suffix in ("png", "jpg", "webp", "tif"):
