@@ -6,6 +6,7 @@ import contextlib
 import errno
 import glob
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +23,9 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
     Raises:
         FileError: The disk is full, the folder is missing or not writable, or the target is a folder.
     """
-    partial: Path | None = None
+    partial, lock = None, None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem[:40]}-", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-        partial = Path(name)
+        partial, lock = _new_partial(target)
         yield partial
         partial.chmod(0o666 & ~_umask())  # mkstemp's files are private; an output is an ordinary file
         if durable:
@@ -41,6 +40,29 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _new_partial(target: Path) -> tuple[Path, int | None]:
+    """Make a temporary file, with a lock that ends with the process, so that :func:`sweep` knows what is in use."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=_partial_prefix(target), suffix=target.suffix, dir=target.parent)
+        if sys.platform == "win32":  # an open file could not take another name
+            os.close(handle)
+            return Path(name), None
+        import fcntl
+
+        with contextlib.suppress(OSError):  # not every file system has locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return Path(name), handle
+        os.close(handle)  # swept away before it was locked
+
+
+def _partial_prefix(target: Path) -> str:
+    # Names are at most 255 bytes, and no file of the user's begins like this.
+    return f".{target.stem[:40]}-fast-style-"
 
 
 def make_parent(target: Path) -> None:
@@ -56,9 +78,15 @@ def make_parent(target: Path) -> None:
 
 
 def sweep(target: Path) -> None:
-    """Remove what :func:`replacing` left beside a target in a process that was killed; none may be writing there."""
-    for partial in target.parent.glob(f".{glob.escape(target.stem[:40])}-????????{glob.escape(target.suffix)}"):
-        partial.unlink(missing_ok=True)
+    """Remove what :func:`replacing` left beside a target in processes that were killed, not what is being written."""
+    name = f"{glob.escape(_partial_prefix(target))}????????{glob.escape(target.suffix)}"
+    for partial in target.parent.glob(name):
+        with contextlib.suppress(OSError), partial.open("r+b") as file:
+            if sys.platform != "win32":
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises if another process writes it
+            partial.unlink()
 
 
 def check_new(target: Path, *, force: bool, hint: str = "Give --force to overwrite it.") -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,14 +29,27 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Pat
 
 
 def test_what_a_killed_process_left_is_swept_away_and_nothing_else(tmp_path: Path) -> None:
-    kept = {tmp_path / name for name in ("a[1].png", ".a[1]-notes.png", ".b-12345678.png", ".a[1]-12345678.jpg")}
-    for path in (*kept, tmp_path / ".a[1]-1x_45678.png"):
+    names = "a[1].png", ".a[1]-12345678.png", ".b-fast-style-12345678.png", ".a[1]-fast-style-12345678.jpg"
+    kept = {tmp_path / name for name in names}
+    for path in kept:
         path.write_bytes(b"x")
-    context = replacing(tmp_path / "a[1].png")
-    left = context.__enter__()
-    sweep(tmp_path / "a[1].png")
-    assert not left.exists()
-    assert set(tmp_path.iterdir()) == kept
+    target = tmp_path / "a[1].png"
+    killed = """
+import os, signal, sys
+from pathlib import Path
+from fast_style.files import replacing
+with replacing(Path(sys.argv[1])) as partial:
+    partial.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", killed, target], check=False).returncode == -signal.SIGKILL
+    assert len({*tmp_path.iterdir()} - kept) == 1
+    with replacing(target) as partial:  # another process of the same command
+        sweep(target)
+        assert {*tmp_path.iterdir()} - kept == {partial}
+        partial.write_bytes(b"whole")
+    assert {*tmp_path.iterdir()} == kept
+    assert target.read_bytes() == b"whole"
 
 
 def test_a_full_disk_is_said_in_plain_words(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from av import VideoFrame
 
 from fast_style.errors import InputError, VideoError
-from fast_style.files import replacing
+from fast_style.files import replacing, sweep
 from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, copy_planes
 from fast_style.films.reader import VideoReader
 from fast_style.films.sequence import SequenceReader, SequenceWriter
@@ -140,6 +140,7 @@ def stylize_video(
             target.parent.mkdir(parents=True, exist_ok=True)
             writer: Writer = SequenceWriter(target, width, reader.height, quality=options.quality)
         else:
+            sweep(target)
             writer = _open_writer(stack.enter_context(replacing(target)), width, reader, options)
         frames, interrupted = _run(reader, writer, stylizer.network, options, workers, progress)
         if not frames and not interrupted:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from fast_style.errors import FastStyleError
-from fast_style.files import replacing
+from fast_style.files import replacing, sweep
 from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import Pixels, channels
 
@@ -54,6 +54,7 @@ class Recorder:
 
     def _write(self) -> None:
         try:
+            sweep(self.target)
             with replacing(self.target) as partial:
                 format = VideoFormat(*self.size, rate=Fraction(30), time_base=_TIME_BASE)
                 writer = VideoWriter(partial, format)

@@ -290,6 +290,7 @@ def work_once(
         if ledger is None:
             if not force and job.target != STREAM and file_state(job.target) is not None:
                 raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
+            sweep(job.target)
             return do(job)
         entry = ledger.look(*(names or job.names))  # as late as can be: someone else may write there, too
         if not force and ledger.skips(entry):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import TrainingDivergedError
-from fast_style.files import replacing
+from fast_style.files import replacing, sweep
 from fast_style.images import Picture, save_image, to_uint8
 from fast_style.losses import FIGURES
 from fast_style.model.passes import count_passes
@@ -118,6 +118,7 @@ class Checkpoints(StyleCallback):
             TrainingDivergedError: Training has failed; the file of an earlier step stays as it is.
         """
         assert_healthy(module, step)
+        sweep(self.path)
         # On every process, as it waits for all of them; the first one writes.
         with replacing(self.path, durable=True) if trainer.is_global_zero else nullcontext(self.path) as partial:
             trainer.save_checkpoint(partial)
