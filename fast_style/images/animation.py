@@ -65,7 +65,8 @@ def save_frames(
     if format == "WEBP":
         frames = _rounded(frames, 1, _MOST_WEBP)
     pictures, pauses = zip(*frames, strict=True)
-    check_size(*pictures[0].size, format)
+    width, height = pictures[0].size
+    check_size(width, height, format)
     alpha = any(picture.alpha is not None for picture in pictures)
     images = [with_alpha(picture).convert("RGBA" if alpha else "RGB") for picture in pictures]
     options: dict[str, Any] = save_options(pictures[0], format, quality) | {"loop": plays}
