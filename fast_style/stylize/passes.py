@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # Largest long side of the map of the draft's share, px: finer detail than this of a large photo does not matter.
 _MAP_SIDE = 1024
+# How far around a pixel settling sees, and rows that are settled at once, px; both even.
+SETTLED_AROUND, _STRIP = 8, 256
 
 
 def underpaint(
@@ -104,8 +106,16 @@ def settle(
     """
     if draft is None:
         return painted
-    (settled,) = _session(settling_form, threads).run(None, {"painted": painted, "draft": draft})
-    return settled  # type: ignore[no-any-return]  # sessions return what the graph says
+    settled = np.empty_like(painted)
+    height = painted.shape[2]
+    # In strips of rows with their surroundings, as the graph holds several times what it is given.
+    for top in range(0, height, _STRIP):
+        first, last = max(0, top - SETTLED_AROUND), min(height, top + _STRIP + SETTLED_AROUND)
+        feeds = {"painted": painted[:, :, first:last], "draft": draft[:, :, first // 2 : -(-last // 2)]}
+        contiguous = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        (part,) = _session(settling_form, threads).run(None, contiguous)
+        settled[:, :, top : top + _STRIP] = part[:, :, top - first : top - first + _STRIP]
+    return settled
 
 
 def measure_passes(

@@ -27,7 +27,7 @@ from fast_style.model import Statistics, core_count
 from fast_style.pipeline import overlap
 from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.network import StyleNetwork
-from fast_style.stylize.passes import settle, underpaint, underpaint_in_parts
+from fast_style.stylize.passes import SETTLED_AROUND, settle, underpaint, underpaint_in_parts
 from fast_style.stylize.rasters import Box, Part, Raster, read_whole
 
 # Largest picture that is drawn at once, px, and values of the features for each pixel for which it holds. `fast` takes
@@ -43,8 +43,6 @@ TILE = 1024
 _PART = 512
 # Width of the border of a part that is not measured, px, as its surroundings are missing.
 _RIM = 64
-# How far around a pixel settling sees, px.
-_SETTLED = 8
 # Size of the copy that tells how the parts differ from the whole, px.
 _COPY_PIXELS = 2_000_000
 # Largest factor by which the copy changes a variance, and epsilon for variances of zero.
@@ -133,7 +131,7 @@ def _draw_tiles(
     """Stylize ``seen`` in bands, settle it by the draft before, if there is one, and mix the photo in afterwards."""
     width, height = seen.size
     # Settling sees the surroundings of a pixel, too, and begins at even ones.
-    margin, step = network.reach + _SETTLED, math.lcm(2, network.stride)
+    margin, step = network.reach + SETTLED_AROUND, math.lcm(2, network.stride)
     fixed = network.fixed(measure(network, seen), threads=1, endless=True)
 
     def draw(inner: Box) -> Part:
