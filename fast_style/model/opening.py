@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import ModelError
+from fast_style.images import MAX_PIXELS
 from fast_style.model.checksum import PRODUCER
 from fast_style.model.session import Device, open_session, running_device
 from fast_style.model.signature import PICTURE_TYPES, Signature, read_signature
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
 Feed = dict[str, NDArray[Any]]
+
+# Most values of an input with fixed sides, those of the largest photo that is read.
+_MOST_VALUES = 3 * MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,16 @@ def open_graph(
     session = open_session(path if content is None else content, device=device, threads=threads)
     try:
         metadata = dict(session.get_modelmeta().custom_metadata_map)
-        return Graph(path, session, read_signature(session), metadata)
+        signature = read_signature(session)
     except UnicodeDecodeError as error:
         raise ModelError(
             f"{path} is damaged: its names or its metadata are not text",
             hint="Copy or download the file again, or export the style again.",
         ) from error
+    for value in signature.inputs:
+        if math.prod(side for side in value.shape if isinstance(side, int)) > _MOST_VALUES:
+            raise ModelError(
+                f"{path} takes {value} as {value.name!r}, more than fits in memory",
+                hint="Export it for smaller pictures.",
+            )
+    return Graph(path, session, signature, metadata)

@@ -94,8 +94,10 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     """The options every session here has."""
     import onnxruntime
 
+    # Its own messages would stand between ours; failures come as exceptions.
+    onnxruntime.set_default_logger_severity(4)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # its own messages would stand between ours; failures come as exceptions
+    options.log_severity_level = 4
     options.intra_op_num_threads = threads or core_count()
     # Planning all the memory of a run as one block takes a quarter more of it, and no less time.
     options.enable_mem_pattern = False

@@ -70,11 +70,17 @@ def style_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
         return ()
     try:
         names = json.loads(metadata[NAMES_KEY])
-    except ValueError:
+    except (ValueError, RecursionError):  # thousands of brackets nest too deeply
         names = None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise _unreadable("the names of its styles")
     return tuple(names)
+
+
+def number_in(metadata: Mapping[str, str], key: str) -> int | None:
+    """Read a whole number, of at most nine digits, from a file's metadata; None if there is none."""
+    text = metadata.get(key, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _unreadable(what: str) -> ModelError:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fast_style.errors import ModelError
 from fast_style.files import check_format, replacing
-from fast_style.model import Set
+from fast_style.model import Set, number_in
 
 SUFFIX = ".safetensors"
 _FORMAT = 1
@@ -69,9 +69,10 @@ def load_adapter(path: Path) -> Adapter:
         raise ModelError(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
     except SafetensorError as error:
         raise ModelError(f"{path} is damaged or not an adapter: {error}", hint=hint) from error
-    if values is None or not {"name", "base", "sha256"} <= facts.keys() or not facts.get("format", "").isdigit():
+    format = number_in(facts, "format")
+    if values is None or format is None or not {"name", "base", "sha256"} <= facts.keys():
         raise ModelError(f"{path} is not an adapter of fast-style", hint=hint)
-    check_format(int(facts["format"]), _FORMAT, path, ModelError)
+    check_format(format, _FORMAT, path, ModelError)
     if values.dtype != np.float32 or values.ndim != 3 or values.shape[0] not in {1, 3} or values.shape[1] != 2:
         what = f"{values.dtype} {values.shape}"
         raise ModelError(f"{path} holds {what}, which is not a set of scales and shifts", hint=hint)
@@ -79,6 +80,6 @@ def load_adapter(path: Path) -> Adapter:
         raise ModelError(f"{path} is damaged: its content does not match its checksum", hint="Copy it again.")
     try:
         card = json.loads(facts.get("card", "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         card = {}
     return Adapter(facts["name"], facts["base"], values, card if isinstance(card, dict) else {})

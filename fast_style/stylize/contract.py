@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fast_style.errors import ModelError
 from fast_style.images import Picture, Pixels, resize, to_float, to_uint8
-from fast_style.model import Graph, Signature, show_shape
+from fast_style.model import Graph, Signature, number_in, show_shape
 from fast_style.model.passes import MOST_PASSES, PASSES_KEY, smallest_side
 
 Range = Literal["0-1", "0-255"]
@@ -132,8 +132,8 @@ def check_contract(graph: Graph, value_range: Range | None = None) -> Contract:
             f"range is {value_range}, but {path} takes {known}: {why}", hint="Leave --range out for this file."
         )
     white = 255.0 if (known or value_range) == "0-255" else 1.0
-    inside = graph.metadata.get(PASSES_KEY, "") if graph.ours else ""
-    passes = int(inside) if inside.isdigit() and 1 <= int(inside) <= MOST_PASSES else 1
+    inside = number_in(graph.metadata, PASSES_KEY) if graph.ours else None
+    passes = inside if inside and inside <= MOST_PASSES else 1
     return Contract(path, picture.name, signature.outputs[0].name, graph.ours, pixels, white, *picture.sides, passes)
 
 

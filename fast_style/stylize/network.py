@@ -43,6 +43,7 @@ from fast_style.model import (
     measure_form,
     noise_input,
     noise_tiles,
+    number_in,
     open_session,
     read_checked,
     style_names,
@@ -172,7 +173,8 @@ class Network:
             raise ImageError(
                 f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {smallest} px."
             )
-        refused: tuple[type[Exception], ...] = (MemoryError, *engine_errors())
+        # With bound inputs, ONNX Runtime raises a RuntimeError for everything.
+        refused: tuple[type[Exception], ...] = (MemoryError, RuntimeError, *engine_errors())
         try:
             yield
         except refused as error:  # nearly all of ONNX Runtime's errors are about memory
@@ -336,7 +338,7 @@ class StyleNetwork(Network):
     @property
     def stride(self) -> int:
         """Side of the cells in which the network works, px."""
-        return int(self.metadata.get("stride", 1))
+        return number_in(self.metadata, "stride") or 1
 
     def count_passes(self, width: int, height: int) -> int:
         """Return in how many passes to paint a photo of this size, px, see :mod:`fast_style.model.passes`."""
@@ -347,8 +349,7 @@ class StyleNetwork(Network):
         """Long side of the first pass, px; None for a file that paints in passes by itself and is run once."""
         if self.contract.passes > 1:
             return None
-        coarsest = self.metadata.get(COARSEST_KEY, "")
-        return int(coarsest) if coarsest.isdigit() and int(coarsest) else COARSEST_UNTRAINED
+        return number_in(self.metadata, COARSEST_KEY) or COARSEST_UNTRAINED
 
     @property
     def content(self) -> bytes:

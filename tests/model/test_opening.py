@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from fast_style import Stylizer
 from fast_style.errors import DeviceError, ModelError
 from fast_style.model import Signature, Value, open_graph, open_session
+from fast_style.model.passes import COARSEST_UNTRAINED
 from tests.conftest import write_style
 
 FRAME = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
@@ -74,6 +75,26 @@ def test_an_input_without_a_default_is_refused(tmp_path: Path) -> None:
 def test_layout_and_sides_of_a_picture(type: str, shape: Any, last: bool, sides: Any) -> None:
     value = Value("x", type, shape)
     assert (value.channels_last, value.sides) == (last, sides)
+
+
+@pytest.mark.parametrize("number", ["", "nan", "-1", "0", "²", "9" * 5000])
+def test_a_file_whose_numbers_cannot_be_read_is_run_as_one_without(number: str, tmp_path: Path) -> None:
+    path = write_style(tmp_path / "x.onnx", "negative", stride=number, passes=number, coarsest=number)
+    np.testing.assert_array_equal(Stylizer(path).frame(FRAME), 255 - FRAME)
+    network = Stylizer(path).network
+    assert (network.stride, network.contract.passes, network.coarsest) == (1, 1, COARSEST_UNTRAINED)
+
+
+def test_nothing_is_printed_of_what_onnx_runtime_says_of_a_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write_style(tmp_path / "x.onnx", "negative")
+    model = onnx.load(path)
+    model.graph.initializer[0].dims[:] = [2**62]
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match="cannot be opened as an ONNX model"):
+        open_graph(path)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("where", ["metadata", "names"])

@@ -75,6 +75,15 @@ def test_a_later_format_asks_for_an_update(tmp_path: Path) -> None:
         load_adapter(path)
 
 
+@pytest.mark.parametrize("format", ["", "-1", "1.0", "²", "9" * 5000])
+def test_a_format_that_is_no_number_is_refused(tmp_path: Path, format: str) -> None:
+    path = tmp_path / "mine.safetensors"
+    facts = {"format": format, "name": "mine", "base": "0", "sha256": "0"}
+    save_file({"set": np.zeros((1, 2, 5), np.float32)}, path, metadata=facts)
+    with pytest.raises(ModelError, match="not an adapter of fast-style"):
+        load_adapter(path)
+
+
 def test_a_file_that_cannot_be_written_leaves_nothing(adapter: Adapter, tmp_path: Path) -> None:
     with pytest.raises(FileError):
         save_adapter(adapter, tmp_path / "missing" / "mine.safetensors")

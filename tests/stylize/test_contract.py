@@ -100,6 +100,11 @@ def test_a_fixed_size_equals_the_picture_resized_to_it_and_the_result_resized_ba
     np.testing.assert_array_equal(stylizer.frame(FRAME), np.asarray(expected))
 
 
+def test_a_fixed_size_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"takes float \(1, 3, 1099511627776, 24\) as 'in', more than fits in memory"):
+        Stylizer(foreign(tmp_path / "x.onnx", [1, 3, 2**40, 24]), value_range="0-255")
+
+
 def test_one_fixed_side_and_the_fixed_size_itself(tmp_path: Path) -> None:
     exact = Stylizer(foreign(tmp_path / "a.onnx", [1, 3, 37, 50]), value_range="0-255")
     np.testing.assert_array_equal(exact.frame(FRAME), 255 - FRAME)
@@ -127,10 +132,11 @@ def test_values_that_are_not_numbers_are_an_error(tmp_path: Path) -> None:
         Stylizer(foreign(tmp_path / "x.onnx", nodes=nodes), value_range="0-255").frame(FRAME)
 
 
-def test_a_size_that_only_running_refuses_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value_range", ["0-255", "0-1"])  # with 0-1, input and output are bound
+def test_a_size_that_only_running_refuses_is_an_error(value_range: Range, tmp_path: Path) -> None:
     nodes = [helper.make_node("Reshape", ["in", "small"], ["out"])]
     with pytest.raises(ImageError, match="could not be stylized") as caught:
-        Stylizer(foreign(tmp_path / "x.onnx", nodes=nodes), value_range="0-255").frame(FRAME)
+        Stylizer(foreign(tmp_path / "x.onnx", nodes=nodes), value_range=value_range).frame(FRAME)
     assert "may not take every size" in str(caught.value.hint)
 
 
