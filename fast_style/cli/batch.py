@@ -12,7 +12,7 @@ from typing import Literal
 
 from fast_style.cli.app import Flag, print_error
 from fast_style.cli.options import FileLook, ParallelEngine, StyleName
-from fast_style.cli.ui.outcome import exit_status, summary, with_bar
+from fast_style.cli.ui.outcome import LATER_FRAMES, exit_status, left_out_line, summary, with_bar
 from fast_style.errors import InputError, check_least
 from fast_style.photos.batch import Batch, run_batch, write_report
 from fast_style.photos.manifest import Status
@@ -66,13 +66,17 @@ def batch(
     file, known = write_report(plan)
     counts = known if merge else counts
     seconds = round(time.perf_counter() - began, 1)
-    done, skipped, failed, left = (counts[kind] for kind in ("done", "skipped", "failed", "left"))
+    done, skipped, failed, left, later = (counts[kind] for kind in ("done", "skipped", "failed", "left", LATER_FRAMES))
+    left_out = {LATER_FRAMES: later} if later else {}
     if json:
         figures = {"stylized": done, "skipped": skipped, "failed": failed, "left": left, "seconds": seconds}
-        print(json_module.dumps(figures | {"status": str(file)}))
+        more = {"left_out": left_out} if left_out else {}
+        print(json_module.dumps(figures | more | {"status": str(file)}))
     else:
         short = f"{done} done, {failed} failed, {left} left" if merge else summary(done, skipped, failed, seconds)
         print(short, file=sys.stderr)
+        if left_out:
+            print(left_out_line(left_out), file=sys.stderr)
         print(file)
     return exit_status(done + skipped, failed + left)
 
@@ -88,7 +92,7 @@ def _check_options(on: str, actors: int | None, look: FileLook, engine: Parallel
 
 
 def _run(plan: Batch, on: str, jobs: int | None, actors: int | None) -> Counter[str]:
-    """Stylize the photos; report those that failed, and return how many have each status."""
+    """Stylize the photos; report those that failed, and return how many have each status and were left out."""
     statuses: Iterator[Status]
     if on == "here":
         statuses = run_batch(plan, jobs_at_once=jobs)
@@ -99,6 +103,7 @@ def _run(plan: Batch, on: str, jobs: int | None, actors: int | None) -> Counter[
     counts: Counter[str] = Counter()
     for row in with_bar(statuses):
         counts["skipped" if row.skipped else row.status] += 1
+        counts[LATER_FRAMES] += row.left_out
         if row.error:
             about = "" if row.source in row.error else f"{row.source}: "
             print_error(f"{about}{row.error}", None)

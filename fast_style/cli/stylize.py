@@ -16,7 +16,7 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import INTERRUPTED, Flag, print_error, report_error
 from fast_style.cli.options import AUTOMATION, FileLook, Film, JsonFlag, ParallelEngine, StyleName
-from fast_style.cli.ui.outcome import exit_status, summary, with_bar
+from fast_style.cli.ui.outcome import LATER_FRAMES, exit_status, left_out_line, summary, with_bar
 from fast_style.errors import FastStyleError, InputError
 from fast_style.files import make_parent
 from fast_style.model import core_count
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from fast_style.stylize.stylizer import Stylizer
 
 Record = dict[str, Any]
-LATER_FRAMES = "later frames of animations, or pages: only the first is painted"
 
 
 def stylize(
@@ -103,7 +102,7 @@ def stylize(
         single = len(plan.jobs) == 1 and share is None
         _report([*photos, *videos], records, time.perf_counter() - began, single=single)
         if left_out:
-            print("left out:", "; ".join(f"{count} {reason}" for reason, count in left_out.items()), file=sys.stderr)
+            print(left_out_line(left_out), file=sys.stderr)
     if any("interrupted" in record for record in records):
         return INTERRUPTED
     done = sum("error" not in record or bool(record.get("frames")) for record in records)

@@ -62,7 +62,7 @@ class Worker:
         outcome = work_once(job, self._do, self.ledger, names=names, force=self._batch.force, deaths=self._deaths)
         if outcome.error is not None:
             return Status(*names, "failed", explain(outcome.error), round(outcome.seconds, 4))
-        return Status(*names, "done", "", round(outcome.seconds, 4), outcome.skipped)
+        return Status(*names, "done", "", round(outcome.seconds, 4), outcome.skipped, outcome.left_out)
 
     def _do(self, job: Job) -> PhotoOutcome:
         try:

@@ -39,6 +39,7 @@ class Status:
     error: str = ""  # why it failed, and what to do about it
     seconds: float = 0.0  # how long it took
     skipped: bool = False  # It was done before. No column.
+    left_out: int = 0  # Frames or pages after the first, which is what was stylized. No column.
 
 
 def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:

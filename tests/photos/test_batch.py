@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -87,6 +88,20 @@ def test_what_is_new_or_changed_is_made_again(place: Path, negative: Path, capsy
     check_pictures(place)
     assert run(place / "list.csv", negative, "--blend", "0.5") == 0
     assert capsys.readouterr().err.startswith("12 stylized, 0 failed")
+
+
+def test_later_frames_that_are_left_out_are_told(
+    place: Path, negative: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "green", "blue")]
+    frames[0].save(place / "in/moving.webp", save_all=True, append_images=frames[1:])
+    pairs = [("in/moving.webp", "out/still.jpg"), ("in/moving.webp", "out/moving.webp"), ("in/0.png", "out/0.png")]
+    write_csv(place / "list.csv", pairs)
+    reason = "later frames of animations, or pages: only the first is painted"
+    assert run(place / "list.csv", negative) == 0
+    assert f"left out: 2 {reason}" in capsys.readouterr().err.splitlines()
+    assert run(place / "list.csv", negative, "--force", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == {reason: 2}
 
 
 def test_a_manifest_may_lie_anywhere(place: Path, negative: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from fast_style.cli.app import DONE, FAILED, SOME_FAILED
 
 Item = TypeVar("Item")
+
+LATER_FRAMES = "later frames of animations, or pages: only the first is painted"
 
 
 def with_bar(items: Iterable[Item], total: int | None = None) -> Iterator[Item]:
@@ -23,6 +25,11 @@ def summary(done: int, skipped: int, failed: int, seconds: float) -> str:
     """Say how many files were stylized."""
     before = f", {skipped} done before" if skipped else ""
     return f"{done} stylized{before}, {failed} failed in {seconds:.1f} s"
+
+
+def left_out_line(counts: Mapping[str, int]) -> str:
+    """Say what was not stylized, by the reason and the remedy."""
+    return "left out: " + "; ".join(f"{count} {reason}" for reason, count in counts.items())
 
 
 def exit_status(done: int, failed: int) -> int:
