@@ -85,12 +85,20 @@ def test_the_cover_of_an_mp4_is_kept(make_clip: Make, same: Path, tmp_path: Path
         assert next(bytes(packet) for packet in film.demux(film.streams.video[1])) == picture()
 
 
-def test_what_a_file_cannot_hold_is_said(make_clip: Make, same: Path, tmp_path: Path) -> None:
-    report = run(with_extras(make_clip, tmp_path / "in.mkv"), tmp_path / "out.avi", same)
-    assert report.notes == [
-        f"{what} left out, which .avi cannot hold"
-        for what in ("chapters", "attached files, such as fonts,", "the cover")
-    ]
+@pytest.mark.parametrize(
+    ("suffix", "missing"),
+    [
+        (".avi", ["chapters", "attached files, such as fonts,", "the cover"]),
+        (".m4v", ["attached files, such as fonts,", "the cover"]),
+        (".mov", ["attached files, such as fonts,", "the cover"]),
+        (".webm", ["attached files, such as fonts,", "the cover"]),
+    ],
+)
+def test_what_a_file_cannot_hold_is_said(
+    suffix: str, missing: list[str], make_clip: Make, same: Path, tmp_path: Path
+) -> None:
+    report = run(with_extras(make_clip, tmp_path / "in.mkv"), tmp_path / f"out{suffix}", same)
+    assert report.notes == [f"{what} left out, which {suffix} cannot hold" for what in missing]
 
 
 def test_a_second_picture_and_streams_of_data_are_said_to_be_left_out(
