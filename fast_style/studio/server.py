@@ -90,7 +90,7 @@ def open_studio(
         http="h11",
         ws="none",
         lifespan="off",
-        log_level="warning",
+        log_level="error",  # requests that are not HTTP are no concern of the user's
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=2,
