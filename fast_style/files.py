@@ -13,6 +13,9 @@ from pathlib import Path
 
 from fast_style.errors import FastStyleError, FileError, InputError
 
+if sys.platform != "win32":
+    import fcntl
+
 
 @contextlib.contextmanager
 def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
@@ -51,8 +54,6 @@ def _new_partial(target: Path) -> tuple[Path, int | None]:
         if sys.platform == "win32":  # an open file could not take another name
             os.close(handle)
             return Path(name), None
-        import fcntl
-
         with contextlib.suppress(OSError):  # not every file system has locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:
@@ -83,8 +84,6 @@ def sweep(target: Path) -> None:
     for partial in target.parent.glob(name):
         with contextlib.suppress(OSError), partial.open("r+b") as file:
             if sys.platform != "win32":
-                import fcntl
-
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises if another process writes it
             partial.unlink()
 
