@@ -19,7 +19,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from fast_style.checkpoint import Checkpoint, load_checkpoint
 from fast_style.device import find_device
-from fast_style.errors import InputError
+from fast_style.errors import CheckpointError, FastStyleError, InputError
 from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
 from fast_style.images import Picture, save_image, to_uint8
@@ -358,13 +358,32 @@ def _trainer(
     )
 
 
+class _Restoring(pl.Callback):
+    """Notes when a run has taken over its checkpoint."""
+
+    done = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.done = True
+
+
 def _fit(
     trainer: pl.Trainer, module: StyleModule, data: PhotoData, path: Path, resume: str | Path | None, *, export: bool
 ) -> Outcome:
     """Take the steps, and publish what they made if they are all done."""
     began = time.monotonic()
-    with _stopping_gently(trainer):
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    restoring = _Restoring()
+    trainer.callbacks.append(restoring)  # type: ignore[attr-defined]  # Lightning sets it without a type
+    try:
+        with _stopping_gently(trainer):
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    except Exception as error:  # Lightning takes over what it finds, and raises nearly anything
+        if resume is None or restoring.done or isinstance(error, FastStyleError):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(
+            f"training cannot continue from {resume}: {reason}", hint="Give a .ckpt file that 'fast-style train' wrote."
+        ) from error
     seconds = time.monotonic() - began
     finished = trainer.global_step >= module.recipe.step_count
     outcome = Outcome(path, trainer.global_step, finished, tuple(sorted(module.skipped | data.skipped)))

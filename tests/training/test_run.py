@@ -395,6 +395,24 @@ def test_a_hostile_or_foreign_checkpoint_is_refused(
     assert sorted(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("part", ["weights", "schedule"])
+def test_a_checkpoint_that_a_run_cannot_take_over_is_refused(
+    part: str, photo_folder: Path, tmp_path: Path, vgg: Path
+) -> None:
+    recipe = Recipe("tiny", steps=1, size=48, batch=1, style_size=64, vgg=str(vgg), precision="32")
+    learn(photo_folder, tmp_path, recipe)
+    (path,) = tmp_path.glob("*.ckpt")
+    stored = torch.load(path, weights_only=True)
+    if part == "weights":
+        key = next(key for key in stored["state_dict"] if key.startswith("network."))
+        stored["state_dict"][key] = torch.zeros(1)
+    else:
+        stored["lr_schedulers"] = ["x"]
+    torch.save(stored, path)
+    with pytest.raises(CheckpointError, match=r"training cannot continue from .*\.ckpt: "):
+        learn(photo_folder, tmp_path, replace(recipe, steps=2), resume=path)
+
+
 def test_a_toml_recipe_is_used_and_a_wrong_key_is_told(
     photo_folder: Path, tmp_path: Path, vgg: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
