@@ -87,20 +87,21 @@ class Style:
         Raises:
             HTTPException: The upload is not a photo, or too large or too small.
         """
-        photo = _decode(upload, limits)
-        if min(photo.size) < self.smallest:
-            raise HTTPException(422, f"expected a photo of at least {self.smallest} px a side")
+        photo = _decode(upload, limits, self.smallest)
         (pictures,) = self.session.run(["stylized"], {"image": np.asarray(photo)[None]}, options)
         jpeg = io.BytesIO()
         Image.fromarray(pictures[0]).save(jpeg, "JPEG", quality=90)
         return jpeg.getvalue()
 
 
-def _decode(upload: bytes, limits: Limits) -> Image.Image:
+def _decode(upload: bytes, limits: Limits, smallest: int) -> Image.Image:
     try:
         with Image.open(io.BytesIO(upload), formats=("JPEG", "PNG", "WEBP")) as photo:
             if photo.width * photo.height > limits.photo_pixels:
                 raise HTTPException(413, f"expected a photo of at most {limits.photo_pixels:,} px")
+            # Before it is decoded, too: a line of millions of pixels takes long to shrink.
+            if min(photo.size) * min(1, limits.long_side / max(photo.size)) < smallest:
+                raise HTTPException(422, f"expected a photo of at least {smallest} px a side")
             # A JPEG can be decoded at a half, a quarter or an eighth of its size.
             photo.draft("RGB", (limits.long_side, limits.long_side))
             photo.thumbnail((limits.long_side, limits.long_side))

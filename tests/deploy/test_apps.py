@@ -251,6 +251,13 @@ def test_the_service_paints_and_says_what_it_refuses(service: Any, styles: Path,
             ("/stylize/small", bytes(100_001), 413, "expected at most 100,000 bytes"),
             ("/stylize/small", png(np.zeros((101, 200, 3), np.uint8)), 413, "expected a photo of at most 20,000 px"),
             ("/stylize/small", png(photo[:63]), 422, "expected a photo of at least 64 px a side"),
+            # Refused by its header: after it, this file is cut off.
+            (
+                "/stylize/small",
+                png(np.zeros((10, 1500, 3), np.uint8))[:60],
+                422,
+                "expected a photo of at least 64 px a side",
+            ),
         ):
             answer = ask(port, path, body)
             assert (answer.status, answer.error) == (status, said)
