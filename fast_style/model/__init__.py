@@ -4,7 +4,7 @@ from fast_style.model.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read
 from fast_style.model.cost import measure_cost
 from fast_style.model.metadata import COST_SIZE, describe_model
 from fast_style.model.opening import Feed, Graph, open_graph
-from fast_style.model.painting import join_passes, mixing_form, settling_form
+from fast_style.model.painting import join_passes, mixing_form, restoring_form
 from fast_style.model.reach import find_reach
 from fast_style.model.session import (
     PROVIDERS,
@@ -90,8 +90,8 @@ __all__ = [
     "open_session",
     "read_checked",
     "read_sets",
+    "restoring_form",
     "session_options",
-    "settling_form",
     "show_shape",
     "style_names",
     "takes_styles",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _TAPS = np.array([-3, -9, 29, 111, 111, 29, -9, -3], np.float32) / 128
 # The names of the tensors and nodes between the passes begin with this.
 _PREFIX = "passes."
+_ALONE = f"{_PREFIX}0."
 
 
 def join_passes(graphs: Sequence[bytes]) -> bytes:
@@ -93,16 +94,16 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
             else:
                 edit.constant(f"{prefix}size", np.array(size))
             edit.append(*_share(smaller, prefix), *_mix(draft, smaller, copy, seen, prefix))
-        settles = number >= LEARNED_PASSES
-        painted = f"{prefix}painted" if settles else drawn
+        restores = number >= LEARNED_PASSES
+        painted = f"{prefix}painted" if restores else drawn
         names = {**constants.add(model.graph, f"pass{number}."), INPUT: seen, OUTPUT: painted}
         if factor > 1 and any(value.name == ORIGIN for value in model.graph.input):
             names[ORIGIN] = f"{prefix}origin"
             divisor = edit.constant(f"{prefix}factor", np.array(factor))
             edit.append(make_node("Div", [ORIGIN, divisor], [names[ORIGIN]]))
         edit.append(*_pass(model.graph, names, f"pass{number}."))
-        if settles:
-            edit.append(*_settle(painted, draft, drawn, prefix))
+        if restores:
+            edit.append(*_restore(painted, draft, drawn, prefix))
     edit.apply()
     changed = {COARSEST_KEY, CHECKSUM_KEY}
     metadata = {key: value for key, value in read_metadata(models[-1]).items() if key not in changed}
@@ -116,39 +117,30 @@ def mixing_form() -> bytes:
     It takes ``photo`` (1, 3, H, W), and ``small`` and ``draft`` (1, 3, ⌈H / 2⌉, ⌈W / 2⌉): the photo at half the size,
     and what the style painted of it. It gives ``seen`` (1, 3, H, W), for the next pass. All are float32, RGB in [0, 1].
     """
-    from onnx import GraphProto, helper
-
-    graph = GraphProto(name="mixing")
-    for name, sides in (("photo", ("h", "w")), ("small", ("h2", "w2")), ("draft", ("h2", "w2"))):
-        add_input(graph, name, FLOAT, [1, 3, *sides])
-    set_output(graph, "seen", [1, 3, "h", "w"])
-    edit = GraphEdit(graph)
-    _add_constants(edit)
-    prefix = f"{_PREFIX}0."
-    edit.append(make_node("Shape", ["photo"], [f"{prefix}size"], start=2, end=4))
-    edit.append(*_share("small", prefix), *_mix("draft", "small", "photo", "seen", prefix))
-    edit.apply()
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    return bytes(model.SerializeToString())
+    nodes = [*_share("small", _ALONE), *_mix("draft", "small", "photo", "seen", _ALONE)]
+    return _alone(["photo", "small", "draft"], "seen", nodes)
 
 
-def settling_form() -> bytes:
+def restoring_form() -> bytes:
     """Make a graph for the passes after the learned ones, see :mod:`fast_style.model.passes`.
 
     It takes ``painted`` (1, 3, H, W), which a pass has painted, and ``draft`` (1, 3, ⌈H / 2⌉, ⌈W / 2⌉), which the pass
-    before left. It gives ``settled`` (1, 3, H, W). All are float32, RGB in [0, 1].
+    before left. It gives ``restored`` (1, 3, H, W). All are float32, RGB in [0, 1].
     """
+    return _alone(["painted", "draft"], "restored", _restore("painted", "draft", "restored", _ALONE))
+
+
+def _alone(inputs: Sequence[str], output: str, nodes: Sequence[NodeProto]) -> bytes:
+    """Make a graph of what lies between two passes; the first input has the output's size, the others half of it."""
     from onnx import GraphProto, helper
 
-    graph = GraphProto(name="settling")
-    for name, sides in (("painted", ("h", "w")), ("draft", ("h2", "w2"))):
-        add_input(graph, name, FLOAT, [1, 3, *sides])
-    set_output(graph, "settled", [1, 3, "h", "w"])
+    graph = GraphProto(name=output)
+    for name in inputs:
+        add_input(graph, name, FLOAT, [1, 3, *(("h", "w") if name == inputs[0] else ("h2", "w2"))])
+    set_output(graph, output, [1, 3, "h", "w"])
     edit = GraphEdit(graph)
     _add_constants(edit)
-    prefix = f"{_PREFIX}0."
-    edit.append(make_node("Shape", ["painted"], [f"{prefix}size"], start=2, end=4))
-    edit.append(*_settle("painted", "draft", "settled", prefix))
+    edit.append(make_node("Shape", [inputs[0]], [f"{_ALONE}size"], start=2, end=4), *nodes)
     edit.apply()
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     return bytes(model.SerializeToString())
@@ -211,22 +203,22 @@ def _pass(graph: GraphProto, names: dict[str, str], prefix: str) -> Iterator[Nod
 
 
 def _add_constants(edit: GraphEdit) -> None:
-    """Add what the nodes of :func:`_share`, :func:`_mix` and :func:`_settle` take."""
+    """Add what the nodes of :func:`_share`, :func:`_mix` and :func:`_restore` take."""
     for radius in (DETAIL_RADIUS, SURROUNDINGS_RADIUS):
         edit.constant(f"{_PREFIX}border{radius}", np.array([0, 0, radius, radius] * 2))
     numbers = {"much": MUCH_DETAIL, "least": LEAST_DETAIL, "all": 1.0, "none": 0.0}
-    numbers |= {"settled": COARSE_SHARE, "flat": FLAT_SHARE, "range": DETAIL_SHARE - FLAT_SHARE}
+    numbers |= {"coarse": COARSE_SHARE, "flat": FLAT_SHARE, "range": DETAIL_SHARE - FLAT_SHARE}
     for name, number in numbers.items():
         edit.constant(_PREFIX + name, np.array(number, np.float32))
-    lists = {"first": [0, 0], "sides": [2, 3], "parts": [4, 1], "maps": [3, 1]}
+    lists = {"first": [0, 0], "sides": [2, 3], "parts5": [4, 1], "parts4": [3, 1]}
     for name, values in lists.items():
         edit.constant(_PREFIX + name, np.array(values))
     # A mean over channels as a convolution: pnnx 20261020 drops the axis of ReduceMean if it is that of the channels.
     edit.constant(f"{_PREFIX}thirds", np.full((1, 3, 1, 1), 1 / 3, np.float32))
-    for maps, suffix in ((5, ""), (4, "4")):
+    for maps in (4, 5):
         taps = np.tile(_TAPS, (maps, 1))
-        edit.constant(f"{_PREFIX}down{suffix}", taps.reshape(maps, 1, 8, 1))
-        edit.constant(f"{_PREFIX}across{suffix}", taps.reshape(maps, 1, 1, 8))
+        edit.constant(f"{_PREFIX}down{maps}", taps.reshape(maps, 1, 8, 1))
+        edit.constant(f"{_PREFIX}across{maps}", taps.reshape(maps, 1, 1, 8))
 
 
 def _share(photo: str, prefix: str) -> list[NodeProto]:
@@ -264,56 +256,68 @@ def _blur(image: str, blurred: str, radius: int) -> list[NodeProto]:
 
 
 def _mix(draft: str, smaller: str, copy: str, seen: str, prefix: str) -> list[NodeProto]:
-    """Enlarge what the draft changed, and its share, by two, cut both to the photo's copy, and add them to it.
-
-    A transposed convolution adds the taps of the pixels inside; so does it with ones, by which the result is divided.
-    """
+    """Enlarge what the draft changed, and its share, by two, and add them to the photo's copy."""
 
     def made(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> NodeProto:
         return make_node(operator, inputs, [prefix + output for output in outputs], **attributes)
 
-    down = {"kernel_shape": [8, 1], "strides": [2, 1], "pads": [3, 0, 3, 0], "group": 5}
-    across = {"kernel_shape": [1, 8], "strides": [1, 2], "pads": [0, 3, 0, 3], "group": 5}
     return [
-        made("Mul", [f"{prefix}share", f"{_PREFIX}none"], "zeros"),
-        made("Add", [f"{prefix}zeros", f"{_PREFIX}all"], "ones"),
         made("Sub", [draft, smaller], "change"),
-        made("Concat", [f"{prefix}change", f"{prefix}share", f"{prefix}ones"], "small", axis=1),
-        made("ConvTranspose", [f"{prefix}small", f"{_PREFIX}down"], "tall", **down),
-        made("ConvTranspose", [f"{prefix}tall", f"{_PREFIX}across"], "enlarged", **across),
-        made("Slice", [f"{prefix}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "cut"),
-        made("Split", [f"{prefix}cut", f"{_PREFIX}parts"], "sums", "inside", axis=1),
-        made("Div", [f"{prefix}sums", f"{prefix}inside"], "maps"),
-        made("Split", [f"{prefix}maps", f"{_PREFIX}maps"], "changes", "shares", axis=1),
+        made("Concat", [f"{prefix}change", f"{prefix}share"], "small", axis=1),
+        *_enlarge(f"{prefix}small", f"{prefix}share", f"{prefix}maps", 4, prefix),
+        made("Split", [f"{prefix}maps", f"{_PREFIX}parts4"], "changes", "shares", axis=1),
         made("Mul", [f"{prefix}changes", f"{prefix}shares"], "part"),
         made("Add", [copy, f"{prefix}part"], "sum"),
         make_node("Clip", [f"{prefix}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [seen]),
     ]
 
 
-def _settle(painted: str, draft: str, settled: str, prefix: str) -> list[NodeProto]:
-    """Replace most of the coarse part of what a pass has painted by the draft."""
+def _restore(painted: str, draft: str, restored: str, prefix: str) -> list[NodeProto]:
+    """Restore most of the coarse part of the draft in what a pass has painted over it."""
+    own = f"{prefix}restoring."
 
-    def made(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> NodeProto:
-        return make_node(operator, inputs, [f"{prefix}settling.{output}" for output in outputs], **attributes)
+    def made(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> NodeProto:
+        return make_node(operator, inputs, [own + output], **attributes)
 
-    own = f"{prefix}settling."
-    down = {"kernel_shape": [8, 1], "strides": [2, 1], "pads": [3, 0, 3, 0], "group": 4}
-    across = {"kernel_shape": [1, 8], "strides": [1, 2], "pads": [0, 3, 0, 3], "group": 4}
-    halving = {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}
     return [
-        made("AveragePool", [painted], "half", **halving),
+        made("AveragePool", [painted], "half", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
         made("Sub", [draft, f"{own}half"], "change"),
         made("Conv", [draft, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1]),
-        made("Mul", [f"{own}brightness", f"{_PREFIX}none"], "zeros"),
-        made("Add", [f"{own}zeros", f"{_PREFIX}all"], "ones"),
-        made("Concat", [f"{own}change", f"{own}ones"], "small", axis=1),
-        made("ConvTranspose", [f"{own}small", f"{_PREFIX}down4"], "tall", **down),
-        made("ConvTranspose", [f"{own}tall", f"{_PREFIX}across4"], "enlarged", **across),
-        made("Slice", [f"{own}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "cut"),
-        made("Split", [f"{own}cut", f"{_PREFIX}maps"], "sums", "inside", axis=1),
-        made("Div", [f"{own}sums", f"{own}inside"], "maps"),
-        made("Mul", [f"{own}maps", f"{_PREFIX}settled"], "part"),
+        *_enlarge(f"{own}change", f"{own}brightness", f"{own}maps", 3, prefix, own),
+        made("Mul", [f"{own}maps", f"{_PREFIX}coarse"], "part"),
         made("Add", [painted, f"{own}part"], "sum"),
-        make_node("Clip", [f"{own}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [settled]),
+        make_node("Clip", [f"{own}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [restored]),
+    ]
+
+
+def _enlarge(small: str, like: str, enlarged: str, count: int, prefix: str, own: str = "") -> list[NodeProto]:
+    """Enlarge some maps by two, and cut them to the pass's size.
+
+    A transposed convolution adds the taps of the pixels inside; so does it with ones, by which the result is divided.
+
+    Args:
+        small: The maps, (N, count, h, w).
+        like: (N, 1, h, w), to make the ones of.
+        enlarged: Name of the result.
+        count: Number of maps.
+        prefix: Of the pass's names.
+        own: Of the names of these nodes, if not that.
+    """
+    own = own or prefix
+
+    def made(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> NodeProto:
+        return make_node(operator, inputs, [own + output for output in outputs], **attributes)
+
+    maps = count + 1
+    down = {"kernel_shape": [8, 1], "strides": [2, 1], "pads": [3, 0, 3, 0], "group": maps}
+    across = {"kernel_shape": [1, 8], "strides": [1, 2], "pads": [0, 3, 0, 3], "group": maps}
+    return [
+        made("Mul", [like, f"{_PREFIX}none"], "zeros"),
+        made("Add", [f"{own}zeros", f"{_PREFIX}all"], "ones"),
+        made("Concat", [small, f"{own}ones"], "weighted", axis=1),
+        made("ConvTranspose", [f"{own}weighted", f"{_PREFIX}down{maps}"], "tall", **down),
+        made("ConvTranspose", [f"{own}tall", f"{_PREFIX}across{maps}"], "wide", **across),
+        made("Slice", [f"{own}wide", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "cut"),
+        made("Split", [f"{own}cut", f"{_PREFIX}parts{maps}"], "sums", "inside", axis=1),
+        make_node("Div", [f"{own}sums", f"{own}inside"], [enlarged]),
     ]

@@ -33,7 +33,7 @@ def paint(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> Te
     """
     seen, draft = _see(stylize, photo, passes)
     drawn = stylize(seen)
-    return drawn if draft is None or passes <= LEARNED_PASSES else _settled(drawn, draft)
+    return drawn if draft is None or passes <= LEARNED_PASSES else _restored(drawn, draft)
 
 
 def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> Tensor:
@@ -65,7 +65,7 @@ def _see(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> tup
     draft: Tensor | None = None
     for number in range(1, passes):
         drawn = stylize(seen).float()
-        draft = (drawn if draft is None or number <= LEARNED_PASSES else _settled(drawn, draft)).clamp(0.0, 1.0)
+        draft = (drawn if draft is None or number <= LEARNED_PASSES else _restored(drawn, draft)).clamp(0.0, 1.0)
         step, small = passes - 1 - number, copy
         copy = photo if step == 0 else _reduced(photo, 2**step)
         change, share = (_enlarged(maps, copy) for maps in (draft - small, draft_share(small)))
@@ -73,8 +73,8 @@ def _see(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> tup
     return seen, draft
 
 
-def _settled(drawn: Tensor, draft: Tensor) -> Tensor:
-    """Replace most of the coarse part of what was painted by the draft."""
+def _restored(drawn: Tensor, draft: Tensor) -> Tensor:
+    """Restore most of the coarse part of the draft in what was painted over it."""
     return (drawn + COARSE_SHARE * _enlarged(draft - _reduced(drawn, 2), drawn)).clamp(0.0, 1.0)
 
 

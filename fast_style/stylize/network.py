@@ -156,7 +156,10 @@ class Network:
                 feeds = {self.contract.input: image, **self.inputs}
                 (drawn,) = self.session.run([self.contract.output], feeds, options)
             else:
-                self.session.run_with_iobinding(binding, self._run_options(height * width))
+                try:
+                    self.session.run_with_iobinding(binding, self._run_options(height * width))
+                except RuntimeError as error:  # for everything, where run raises errors of its own
+                    raise self._refusal(error, height, width) from error
             self._check(drawn)
             mix(image, drawn, blend=blend, keep_colors=keep_colors)
             float_to_planes(drawn, result)
@@ -173,16 +176,19 @@ class Network:
             raise ImageError(
                 f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {smallest} px."
             )
-        # With bound inputs, ONNX Runtime raises a RuntimeError for everything.
-        refused: tuple[type[Exception], ...] = (MemoryError, RuntimeError, *engine_errors())
+        refused: tuple[type[Exception], ...] = (MemoryError, *engine_errors())
         try:
             yield
-        except refused as error:  # nearly all of ONNX Runtime's errors are about memory
-            raise ImageError(
-                f"a picture of {width}×{height} px could not be stylized: {first_line(error)}",
-                hint="If memory ran out, give a smaller --size."
-                + ("" if self.contract.ours else " A model from elsewhere may not take every size."),
-            ) from error
+        except refused as error:
+            raise self._refusal(error, height, width) from error
+
+    def _refusal(self, error: Exception, height: int, width: int) -> ImageError:
+        """What to say of an error of ONNX Runtime; nearly all are about memory."""
+        return ImageError(
+            f"a picture of {width}×{height} px could not be stylized: {first_line(error)}",
+            hint="If memory ran out, give a smaller --size."
+            + ("" if self.contract.ours else " A model from elsewhere may not take every size."),
+        )
 
     def _check(self, stylized: NDArray[np.float32]) -> None:
         # Normalization spreads a NaN over the whole picture, so samples are enough.

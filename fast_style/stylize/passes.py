@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.images import Pixels, to_float
-from fast_style.model import mixing_form, open_session, session_options, settling_form
+from fast_style.model import mixing_form, open_session, restoring_form, session_options
 from fast_style.model.passes import (
     DETAIL_RADIUS,
     DETAIL_SHARE,
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 # Largest long side of the map of the draft's share, px: finer detail than this of a large photo does not matter.
 _MAP_SIDE = 1024
-# How far around a pixel settling sees, and rows that are settled at once, px; both even.
-SETTLED_AROUND, _STRIP = 8, 256
+# How far around a pixel restoring sees, and rows that are restored at once, px; both even.
+RESTORED_AROUND, _STRIP = 8, 64
 
 
 def underpaint(
@@ -53,15 +53,15 @@ def underpaint(
         threads: CPU threads; None takes every core.
 
     Returns:
-        The input of the last pass, (1, 3, H, W) float32 in [0, 1], and the draft that :func:`settle` takes after it, or
-        None if the last pass is one that networks learn.
+        The input of the last pass, (1, 3, H, W) float32 in [0, 1], and the draft that :func:`restore_coarse` takes
+        after it, or None if the last pass is one that networks learn.
     """
     factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
     copy = seen = to_float(read_whole(photo.reduced(factors[0]) if factors else photo))
     draft: NDArray[np.float32] | None = None
     for number, factor in enumerate(factors):
         before = draft if number >= LEARNED_PASSES else None
-        draft, small = settle(stylize(seen), before, threads=threads), copy
+        draft, small = restore_coarse(stylize(seen), before, threads=threads), copy
         _round(draft, 255)
         part = read_whole(photo if factor == 2 else photo.reduced(factor // 2))
         copy = to_float(part)
@@ -76,7 +76,8 @@ def underpaint_in_parts(
     """Do as :func:`underpaint` for a photo of any size.
 
     Args:
-        stylize: Stylizes a copy, into (H, W, 3) uint8, and settles it by a draft of half the size, unless that is None.
+        stylize: Stylizes a copy, into (H, W, 3) uint8, and restores the coarse part of a draft of half the size,
+            unless that is None.
         photo: The photo.
         passes: Number of passes; 1 returns the photo.
     """
@@ -94,7 +95,7 @@ def underpaint_in_parts(
     return seen, draft if len(factors) >= LEARNED_PASSES else None
 
 
-def settle(
+def restore_coarse(
     painted: NDArray[np.float32], draft: NDArray[np.float32] | None, *, threads: int | None = None
 ) -> NDArray[np.float32]:
     """Replace most of the coarse part of what a pass has painted by the draft, see :mod:`fast_style.model.passes`.
@@ -106,16 +107,16 @@ def settle(
     """
     if draft is None:
         return painted
-    settled = np.empty_like(painted)
+    restored = np.empty_like(painted)
     height = painted.shape[2]
     # In strips of rows with their surroundings, as the graph holds several times what it is given.
     for top in range(0, height, _STRIP):
-        first, last = max(0, top - SETTLED_AROUND), min(height, top + _STRIP + SETTLED_AROUND)
+        first, last = max(0, top - RESTORED_AROUND), min(height, top + _STRIP + RESTORED_AROUND)
         feeds = {"painted": painted[:, :, first:last], "draft": draft[:, :, first // 2 : -(-last // 2)]}
         contiguous = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
-        (part,) = _session(settling_form, threads).run(None, contiguous)
-        settled[:, :, top : top + _STRIP] = part[:, :, top - first : top - first + _STRIP]
-    return settled
+        (part,) = _session(restoring_form, threads).run(None, contiguous)
+        restored[:, :, top : top + _STRIP] = part[:, :, top - first : top - first + _STRIP]
+    return restored
 
 
 def measure_passes(

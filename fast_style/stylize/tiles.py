@@ -27,7 +27,7 @@ from fast_style.model import Statistics, core_count
 from fast_style.pipeline import overlap
 from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.network import StyleNetwork
-from fast_style.stylize.passes import SETTLED_AROUND, settle, underpaint, underpaint_in_parts
+from fast_style.stylize.passes import RESTORED_AROUND, restore_coarse, underpaint, underpaint_in_parts
 from fast_style.stylize.rasters import Box, Part, Raster, read_whole
 
 # Largest picture that is drawn at once, px, and values of the features for each pixel for which it holds. `fast` takes
@@ -93,7 +93,9 @@ def stylize_bands(
     def draft(copy: Raster, before: Pixels | None) -> Pixels:
         if is_seen_whole(network, math.prod(copy.size)):
             drawn = network.floats(to_float(read_whole(copy)), keep_memory=False)
-            return to_uint8(settle(drawn, None if before is None else to_float(before), threads=network.threads))
+            return to_uint8(
+                restore_coarse(drawn, None if before is None else to_float(before), threads=network.threads)
+            )
         painted = np.empty((*copy.size[::-1], 3), np.uint8)
         for top, band in _draw_tiles(network, copy, copy, before):
             painted[top : top + len(band)] = band
@@ -109,7 +111,7 @@ def _draw_whole(network: StyleNetwork, photo: Raster, passes: int, blend: float,
         return network.frame(part, blend=blend, keep_colors=keep_colors)
     draft = partial(network.floats, keep_memory=math.prod(photo.size) <= _KEPT_PIXELS)
     seen, before = underpaint(draft, photo, passes=passes, threads=network.threads)
-    drawn = settle(network.floats(seen), before, threads=network.threads)
+    drawn = restore_coarse(network.floats(seen), before, threads=network.threads)
     if blend < 1.0 or keep_colors:
         mix(to_float(part), drawn, blend=blend, keep_colors=keep_colors)
     if part.dtype == np.uint16:
@@ -128,10 +130,10 @@ def _draw_tiles(
     keep_colors: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Part]]:
-    """Stylize ``seen`` in bands, settle it by the draft before, if there is one, and mix the photo in afterwards."""
+    """Stylize ``seen`` in bands, restore the coarse part of the draft, if there is one, and mix the photo in."""
     width, height = seen.size
-    # Settling sees the surroundings of a pixel, too, and begins at even ones.
-    margin, step = network.reach + SETTLED_AROUND, math.lcm(2, network.stride)
+    # Restoring sees the surroundings of a pixel, too, and begins at even ones.
+    margin, step = network.reach + RESTORED_AROUND, math.lcm(2, network.stride)
     fixed = network.fixed(measure(network, seen), threads=1, endless=True)
 
     def draw(inner: Box) -> Part:
@@ -141,7 +143,7 @@ def _draw_tiles(
         drawn = fixed.floats(to_float(part), origin=(box[1], box[0]))
         if before is not None:
             half = before[box[1] // 2 : -(-box[3] // 2), box[0] // 2 : -(-box[2] // 2)]
-            drawn = settle(drawn, to_float(half), threads=1)
+            drawn = restore_coarse(drawn, to_float(half), threads=1)
         drawn = drawn[:, :, top : top + inner[3] - inner[1], left : left + inner[2] - inner[0]]
         mix(to_float(photo.read(inner)), drawn, blend=blend, keep_colors=keep_colors)
         return to_uint8(drawn) if part.dtype == np.uint8 else to_uint16(drawn)

@@ -28,7 +28,7 @@ from fast_style.losses import (
 )
 from fast_style.model.passes import count_fitting
 from fast_style.networks import Condition, InstanceNormalization, StyleSets, build_network
-from fast_style.networks.passes import add_draft
+from fast_style.networks.passes import paint
 from fast_style.recipe import Recipe
 from fast_style.training.keeping import Keeping, kept_at
 from fast_style.training.muon import Muon
@@ -156,7 +156,7 @@ class StyleModule(pl.LightningModule):
             return pictures.float()
 
         most = count_fitting((photos.shape[-1], photos.shape[-2]), self.recipe.passes)
-        return stylize(add_draft(stylize, photos, int(random.integers(most)) + 1))
+        return paint(stylize, photos, int(random.integers(most)) + 1)
 
     def _random(self, purpose: int) -> np.random.Generator:
         """Make the random numbers of this step for one purpose; they do not depend on other steps and purposes."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError, WebError
-from fast_style.model import mixing_form, settling_form, webgpu_form, without_defaults
+from fast_style.model import mixing_form, restoring_form, webgpu_form, without_defaults
 from fast_style.stylize.stylizer import Stylizer
 
 # The page is tested with this version of onnxruntime-web, and only with it.
@@ -82,7 +82,7 @@ def write_page(
                 content = without_defaults(content)
             (page / "styles" / f"{stylizer.style.name}.onnx").write_bytes(webgpu_form(content))
         (page / "mixing.onnx").write_bytes(mixing_form())
-        (page / "settling.onnx").write_bytes(settling_form())
+        (page / "restoring.onnx").write_bytes(restoring_form())
         listing = [_entry(stylizer) for stylizer in opened]
         (page / "styles.json").write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if out.exists():

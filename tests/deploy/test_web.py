@@ -34,7 +34,7 @@ def test_web_writes_a_folder_that_holds_all_it_needs(model: Path, empty_runtime:
             "app.js",
             "worker.js",
             "mixing.onnx",
-            "settling.onnx",
+            "restoring.onnx",
             "styles.json",
             "styles",
             "runtime",

@@ -17,18 +17,18 @@ from fast_style.model.passes import COARSE_SHARE, DETAIL_SHARE, FLAT_SHARE, coun
 from fast_style.networks import passes as in_training
 from fast_style.styles.catalog import find_style
 from fast_style.stylize.masks import networks_for_masks
-from fast_style.stylize.passes import draft_share, settle, underpaint_in_parts
+from fast_style.stylize.passes import draft_share, restore_coarse, underpaint_in_parts
 from fast_style.stylize.rasters import ArrayRaster, Raster
 from fast_style.stylize.scene import Scene
 from fast_style.stylize.tiles import is_seen_whole
 
 
 def paint(photo: Pixels, passes: int, stylize: Callable[[Raster], Pixels]) -> Pixels:
-    def settled(raster: Raster, before: Pixels | None) -> Pixels:
+    def restored(raster: Raster, before: Pixels | None) -> Pixels:
         drawn = stylize(raster)
-        return drawn if before is None else to_uint8(settle(to_float(drawn), to_float(before)))
+        return drawn if before is None else to_uint8(restore_coarse(to_float(drawn), to_float(before)))
 
-    return settled(*underpaint_in_parts(settled, ArrayRaster(photo), passes=passes))
+    return restored(*underpaint_in_parts(restored, ArrayRaster(photo), passes=passes))
 
 
 def unchanged(photo: Raster) -> Pixels:
@@ -113,10 +113,10 @@ def test_training_and_runtime_mix_the_draft_alike(height: int, width: int, seed:
 def test_after_the_learned_passes_the_draft_keeps_its_forms_and_the_pass_its_detail() -> None:
     draft = np.full((1, 3, 33, 49), 0.7, np.float32)
     checks = np.where(np.indices((66, 97)).sum(0) % 2, 0.1, -0.1).astype(np.float32)[:, :96]
-    settled = settle(0.2 + np.tile(checks, (1, 3, 1, 1)), draft[..., :48])
+    restored = restore_coarse(0.2 + np.tile(checks, (1, 3, 1, 1)), draft[..., :48])
     # Squares of four pixels have no checks, so all of them stay.
-    np.testing.assert_allclose(settled, np.tile(0.2 + COARSE_SHARE * 0.5 + checks, (1, 3, 1, 1)), atol=1e-5)
-    odd = settle(np.full((1, 3, 65, 97), 0.2, np.float32), draft)
+    np.testing.assert_allclose(restored, np.tile(0.2 + COARSE_SHARE * 0.5 + checks, (1, 3, 1, 1)), atol=1e-5)
+    odd = restore_coarse(np.full((1, 3, 65, 97), 0.2, np.float32), draft)
     np.testing.assert_allclose(odd, 0.2 + COARSE_SHARE * 0.5, atol=1e-5)
 
 

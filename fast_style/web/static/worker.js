@@ -107,7 +107,7 @@ async function stylize(provider, style, told, photo, width, height) {
     let found = (await session.run({ ...feeds, image }))[session.outputNames[0]];
     if (told.passes - pass > LEARNED_PASSES) {
       const painted = found;
-      ({ settled: found } = await (await openSession("settling.onnx", provider)).run({ painted, draft }));
+      ({ restored: found } = await (await openSession("restoring.onnx", provider)).run({ painted, draft }));
       painted.dispose();
     }
     [small, draft] = [copy, tensor(bytes(found), found.dims[3], found.dims[2])];
