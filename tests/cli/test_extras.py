@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, packages_distributions
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,14 @@ from fast_style.cli.app import VERBS
 from fast_style.cli.inspect import VERBS as INSPECT_VERBS
 from fast_style.extras import (
     EXTRAS,
+    OPENCV_WITH_WINDOWS,
     TORCH_BUILDS,
     cpu_torch_hint,
     install_command,
+    is_installed,
     missing_extra,
     reinstall_command,
+    windows_command,
 )
 from fast_style.web.page import RUNTIME_FILES
 
@@ -198,8 +201,9 @@ def test_the_extras_are_those_of_the_project_file() -> None:
     assert set(EXTRAS) == set(declared) - {"dev", "docs"}
     modules = packages_distributions()
     for extra, names in EXTRAS.items():
-        wanted = {re.split(r"[>=\[]", requirement)[0] for requirement in declared[extra]}
-        assert {name for module in names for name in modules.get(module, [])} <= wanted, json.dumps(names)
+        wanted = {re.split(r"[>=\[]", requirement)[0].removesuffix("-headless") for requirement in declared[extra]}
+        brought = {name.removesuffix("-headless") for module in names for name in modules.get(module, [])}
+        assert brought <= wanted, json.dumps(names)
 
 
 @pytest.fixture
@@ -297,6 +301,43 @@ def test_a_tools_environment_is_made_anew_with_the_extras_it_has(
     assert install_command("large") == add
     assert reinstall_command("av") == again.format(prefix=tmp_path)
     assert cpu_torch_hint() == small
+
+
+def test_a_tool_with_the_webcam_is_not_given_the_opencv_without_windows(
+    record: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uv-receipt.toml").touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr("fast_style.extras.is_installed", lambda extra: extra in ("video", "webcam"))
+    record({"url": "file:///home/x/fs", "dir_info": {}}, installer="uv")
+    assert install_command("large") == "uv tool install '/home/x/fs[webcam,large]'"
+
+
+def test_the_extra_for_windows_is_installed_only_with_the_opencv_that_opens_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert is_installed("webcam")
+    assert windows_command() == reinstall_command(OPENCV_WITH_WINDOWS)  # the other build was written over it
+    whole = distribution
+
+    def without(name: str) -> object:
+        if name == OPENCV_WITH_WINDOWS:
+            raise PackageNotFoundError(name)
+        return whole(name)
+
+    monkeypatch.setattr("importlib.metadata.distribution", without)
+    assert is_installed("video")
+    assert not is_installed("webcam")
+    assert windows_command() == install_command("webcam")
+
+
+def test_a_webcam_whose_opencv_opens_no_windows_says_what_to_install(place: Path) -> None:
+    (place / "cv2.py").write_text("def currentUIFramework():\n    return ''\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(place), str(ROOT)]), "WAYLAND_DISPLAY": "any"}
+    command = [sys.executable, "-m", "fast_style", "webcam", "-s", "udnie"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=place, env=environment)
+    expected = f"error: the OpenCV that is installed opens no windows: {windows_command()}\n"
+    assert (done.returncode, done.stderr) == (2, expected)
 
 
 def test_a_clone_that_is_not_installed_is_installed_from_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:

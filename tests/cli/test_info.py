@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fast_style.cli import main
-from fast_style.extras import cpu_torch_hint, install_command
+from fast_style.extras import cpu_torch_hint, install_command, windows_command
 from fast_style.model import core_count
 from fast_style.training import Estimate
 from tests.conftest import PHOTOS
@@ -78,7 +78,12 @@ def test_each_thing_that_is_missing_comes_with_the_command_that_adds_it(
 ) -> None:
     monkeypatch.setattr("fast_style.cli.info.is_installed", lambda extra: False)
     remedies = missing(capsys, monkeypatch, _version=None)
-    assert list(remedies.values()) == [install_command("video"), install_command("train"), cpu_torch_hint()]
+    assert list(remedies.values()) == [
+        install_command("video"),
+        windows_command(),
+        install_command("train"),
+        cpu_torch_hint(),
+    ]
     assert main(["info", "--no-benchmark"]) == 0
     assert f"training needs PyTorch: {install_command('train')}\n" in capsys.readouterr().out
 
