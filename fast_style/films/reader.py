@@ -96,7 +96,10 @@ class VideoReader:
         codec.thread_count = max(1, core_count() // 2)  # the network needs the other cores more
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         self.time_base: Fraction = self.stream.time_base or Fraction(1, 1000)
-        self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or DEFAULT_RATE
+        average, guessed = self.stream.average_rate, self.stream.guessed_rate
+        # FFmpeg takes the unit of time for the mean if it cannot tell the length, as of a raw .dv.
+        unknown = average == 1 / self.time_base
+        self.rate: Fraction = (guessed or average if unknown else average or guessed) or DEFAULT_RATE
         self.finest_rate = max(self.rate, min(self.stream.guessed_rate or self.rate, _FASTEST_FILM))
         self.metadata = self._metadata()
         self.loop = _loop(self.path) if self.container.format.name == "gif" else 0

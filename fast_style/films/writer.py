@@ -343,6 +343,8 @@ class VideoWriter:
     def _muxing(self) -> Iterator[None]:
         try:
             yield
+        except OSError:  # such as a full disk: replacing() says it with the name that the file was to have
+            raise
         except (FFmpegError, ValueError) as error:
             raise VideoError(f"cannot write {self.path.name}: {error}") from error
 
@@ -354,6 +356,8 @@ class VideoWriter:
         finally:
             try:
                 self.container.close()
+            except OSError:
+                raise
             except FFmpegError as error:
                 raise VideoError(f"cannot write {self.path.name}: {error.strerror}") from error
         if self._last_picture and self._last is not None:

@@ -2,6 +2,7 @@ import contextlib
 import io
 import os
 import random
+import resource
 import signal
 import struct
 import subprocess
@@ -939,3 +940,46 @@ def test_frames_of_the_fast_path_equal_a_plain_run(negative: Path) -> None:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     assert (np.asarray(picture) == 255 - frame).all()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [(".dv", "dvvideo"), (".mxf", "mpeg2video"), (".vob", "mpeg2video"), (".m2v", "mpeg2video"), (".asf", "wmv2")],
+)
+def test_the_rate_of_cameras_and_broadcasters_films_is_kept(
+    suffix: str, codec: str, same: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / f"in{suffix}"
+    with av.open(str(source), "w") as film:
+        stream = film.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 720, 576, "yuv420p"
+        if suffix == ".dv":  # the container has no film without sound, and no time of its own
+            film.add_stream("pcm_s16le", rate=48000, layout="stereo")
+        for number in range(10):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((576, 720, 3), 20 * number, np.uint8))))
+            if suffix == ".dv":
+                sound = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 1920), np.int16), "s16", "stereo")
+                sound.sample_rate, sound.pts = 48000, 1920 * number
+                film.mux(film.streams.audio[0].encode(sound))
+        film.mux(stream.encode())
+    (job,) = plan_jobs([source], None, "same", None).jobs
+    assert job.is_video
+    report = run(source, tmp_path / "out.mp4", same, size=96)
+    assert (report.frames, report.losses.reasons) == (10, [])
+    with av.open(str(tmp_path / "out.mp4")) as film:
+        assert film.streams.video[0].average_rate == 25
+        assert film.streams.video[0].duration * film.streams.video[0].time_base == Fraction(10, 25)
+
+
+def test_a_disk_that_is_full_is_said_with_the_name_of_the_film(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    make_clip("in.mkv", frames=noise(20), codec="ffv1")
+    command = [sys.executable, "-m", "fast_style", "stylize", "in.mkv", "--style", str(same), "-o", "out.mp4"]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    # As on a full disk, writing fails in the midst of the film.
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, preexec_fn=limit)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "error: in.mkv: cannot write out.mp4: File too large"
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
