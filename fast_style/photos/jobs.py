@@ -26,7 +26,7 @@ _NUMBER = r"%0?\d*d"  # in a pattern of numbered pictures
 # and otherwise a photo or an animation.
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"}
-    | {".3g2", ".3gp", ".asf", ".dv", ".f4v", ".flv", ".m2v", ".mxf", ".ogv", ".vob", ".wmv", ".y4m"}
+    | {".3g2", ".3gp", ".asf", ".dv", ".f4v", ".flv", ".m2v", ".mxf", ".nut", ".ogv", ".vob", ".wmv", ".y4m"}
 )
 # The result of a video keeps these suffixes; any other becomes .mp4.
 _KEPT_VIDEO_SUFFIXES = frozenset({".mkv", ".mov", ".webm", ".gif"})
