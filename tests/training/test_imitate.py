@@ -54,7 +54,7 @@ def test_an_imitation_has_the_teachers_painting_and_says_what_it_imitates(
     out = tmp_path / "copy.onnx"
     run(script, "udnie-tiny", photos, out, "--steps", 2)
     teacher, card = find_style("udnie-tiny").card, read_card(out)
-    assert card["paintings"] == teacher["paintings"]
+    assert card["paintings"] == {"copy": teacher["paintings"]["udnie-tiny"]}  # a style has the name of its file
     assert (card["imitation"]["of"], card["imitation"]["steps"]) == (teacher["sha256"], 2)
     # It starts from the teacher's weights.
     assert apart(out, "udnie-tiny") < 20
