@@ -153,7 +153,7 @@ def test_bash_completes_verbs_options_styles_and_files(shell: dict[str, str], tm
     lines = {
         "fast-style optim": "fast-style optimize ",  # by its name only, as its libraries are missing
         "fast-style stylize --kee": "fast-style stylize --keep-colors ",
-        "fast-style stylize photo.jpg -s water": "fast-style stylize photo.jpg -s water-lilies ",
+        "fast-style stylize photo.jpg -s woman": "fast-style stylize photo.jpg -s woman-with-a-hat ",
         "fast-style stylize photo.jpg -s mi": "fast-style stylize photo.jpg -s mine.onnx ",
         "fast-style webcam --sid": "fast-style webcam --side-by-side ",
     }
