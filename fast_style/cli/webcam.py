@@ -18,7 +18,7 @@ from cyclopts import Group, Parameter
 from fast_style.cli.app import DONE, INTERRUPTED, Flag
 from fast_style.cli.options import Engine, JsonFlag, Look, StyleNames
 from fast_style.errors import CameraError, InputError, MissingExtraError
-from fast_style.extras import windows_command
+from fast_style.extras import install_command, windows_command
 from fast_style.files import check_new
 from fast_style.stylize.checks import check_blend, check_size
 
@@ -119,10 +119,13 @@ def webcam(
     """
     if not style:
         raise InputError("no style was given", hint="See 'fast-style webcam --help'.")
-    # These need the extra "webcam", or "video" without a window. OpenCV comes before PyAV, whose own X libraries would
-    # hang its window.
-    import cv2
-
+    # OpenCV comes before PyAV, whose own X libraries would hang its window. Without one, the extra "video" is enough.
+    try:
+        import cv2
+    except ModuleNotFoundError as error:
+        if output.headless:
+            raise
+        raise MissingExtraError(f"{error.name} is not installed: {install_command('webcam')}") from error
     output.check()
     if not (output.headless or cv2.currentUIFramework()):
         raise MissingExtraError(f"the OpenCV that is installed opens no windows: {windows_command()}")

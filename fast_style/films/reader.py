@@ -100,7 +100,7 @@ class VideoReader:
         # FFmpeg takes the unit of time for the mean if it cannot tell the length, as of a raw .dv.
         unknown = average == 1 / self.time_base
         self.rate: Fraction = (guessed or average if unknown else average or guessed) or DEFAULT_RATE
-        self.finest_rate = max(self.rate, min(self.stream.guessed_rate or self.rate, _FASTEST_FILM))
+        self.finest_rate = max(self.rate, min(guessed or self.rate, _FASTEST_FILM))
         self.metadata = self._metadata()
         self.loop = _loop(self.path) if self.container.format.name == "gif" else 0
         self._packets = self.container.demux()
