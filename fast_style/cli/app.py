@@ -153,7 +153,10 @@ def run() -> NoReturn:
     """Run the command, and end the process."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's: names of files need not be text
-    status = main()
+    try:
+        status = main()
+    except KeyboardInterrupt:  # a second one, while the first was told
+        status = INTERRUPTED
     try:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()
@@ -162,6 +165,9 @@ def run() -> NoReturn:
             print_error(f"standard output: {error.strerror}", None)
         _discard_output()
         status = FAILED
+    if status == INTERRUPTED:
+        # A second Ctrl-C may have left a thread in ONNX Runtime, which aborts if Python ends around it.
+        os._exit(status)
     sys.exit(status)
 
 
