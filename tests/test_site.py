@@ -88,7 +88,8 @@ def test_search_finds_a_page(site: Path) -> None:
         page = browser.new_page()
         page.set_default_timeout(180_000)
         page.goto(address)
-        page.fill(".md-search__input", "Gram matrix")
+        # Key by key: the page looks at the field when a key comes up, not when its text is set.
+        page.locator(".md-search__input").press_sequentially("Gram matrix")
         page.wait_for_selector(".md-search-result__link")
         found = page.eval_on_selector_all(".md-search-result__link", "links => links.map(link => link.href)")
         assert any("/docs/inspect/" in link for link in found)

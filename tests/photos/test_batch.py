@@ -240,7 +240,8 @@ def test_copies_killed_in_the_middle_lose_nothing_and_do_nothing_twice(place: Pa
     for number in range(PHOTOS, photos):
         (place / f"in/{number}.png").symlink_to(place / "in/3.png")
     write_csv(place / "list.csv", [(f"in/{number}.png", f"out/{number}.png") for number in range(photos)])
-    command = [sys.executable, "-m", "fast_style", "batch", str(place / "list.csv"), "-s", str(negative), "-j1"]
+    # Nice, so that on a busy machine this process still sees the middle.
+    command = ["nice", sys.executable, "-m", "fast_style", "batch", str(place / "list.csv"), "-s", str(negative), "-j1"]
     running = [
         subprocess.Popen([*command, "--shard", f"{number}/2"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         for number in (1, 2)
@@ -250,7 +251,8 @@ def test_copies_killed_in_the_middle_lose_nothing_and_do_nothing_twice(place: Pa
         time.sleep(0.005)
     for process in running:
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+    # One may have ended before the other began.
+    assert {-signal.SIGKILL} <= {process.wait() for process in running} <= {-signal.SIGKILL, 0}
     kept = {path: path.stat().st_mtime_ns for path in (place / "out").glob("[!.]*.png")}
     assert 60 <= len(kept) < photos
     found = list(run_batch(Batch(place / "list.csv", place / "list-status", StyleOptions(negative), PhotoOptions())))
@@ -308,7 +310,7 @@ def test_actors_of_ray_stylize_what_is_left_even_if_one_is_killed(place: Path, n
     run(place / "list.csv", negative, "--shard", "1/3")
     before = {path: path.stat().st_mtime_ns for path in (place / "out").iterdir()}
     # In a process of its own: Ray leaves threads and warnings behind.
-    command = [sys.executable, "-W", "ignore", "-m", "fast_style", "batch", str(place / "list.csv")]
+    command = ["nice", sys.executable, "-W", "ignore", "-m", "fast_style", "batch", str(place / "list.csv")]
     command += ["-s", str(negative), "--on", "ray", "--actors", "1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and len(list((place / "out").glob("[!.]*.png"))) < len(before) + 40:
