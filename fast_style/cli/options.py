@@ -117,7 +117,7 @@ class Film:
         end: Where to stop.
         codec: h264, h265, vp9, av1, or the name of an FFmpeg encoder.
         side_by_side: Show the original on the left of the result.
-        steady: Hold still what does not move.
+        steady: Hold still what does not move, and carry along what does, against flicker.
         audio: Copy the sound.
         subtitle: Copy the subtitles.
     """
@@ -127,7 +127,7 @@ class Film:
     end: str | None = None
     codec: str | None = None
     side_by_side: Flag = False
-    steady: Flag = False
+    steady: bool = True
     audio: bool = True
     subtitle: bool = True
 

@@ -56,8 +56,8 @@ def measure_motion(stylize: Callable[[Pixels], Pixels], scene: Iterable[Moment])
     return mean(pairs)
 
 
-def filmed(stylizer: Stylizer, *, steady: bool = False) -> Callable[[Pixels], Pixels]:
-    """Return a function that draws the frames of one film in order as ``stylize`` does; ``steady`` as ``--steady``."""
+def filmed(stylizer: Stylizer, *, steady: bool = True) -> Callable[[Pixels], Pixels]:
+    """Return a function that draws the frames of one film in order as ``stylize`` does, or with ``--no-steady``."""
     from fast_style.stylize.scene import Scene
 
     scene = Scene(stylizer.network)
@@ -71,7 +71,7 @@ def filmed(stylizer: Stylizer, *, steady: bool = False) -> Callable[[Pixels], Pi
 
 
 def steadily(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
-    """Return any style within the filter of ``stylize --steady``, for the frames of one film in order."""
+    """Return any style within the filter of ``stylize``, for the frames of one film in order."""
     return _in_a_film(lambda photo, origin: np.stack(channels(stylize(np.stack([*photo], axis=-1)))), steady=True)
 
 
@@ -119,8 +119,9 @@ def measure_films(models: Sequence[Model], photos: Sequence[Pixels]) -> dict[str
         photos: (H, W, 3) uint8.
 
     Returns:
-        ``pan`` with each frame by itself, ``film pan`` as ``stylize`` draws films if fast-style exported the model,
-        ``steady pan`` with ``--steady``, and so on for each kind of scene; the means over the photos, by model.
+        ``pan`` with each frame by itself, ``film pan`` as ``stylize`` draws films, ``no-steady pan`` as it does with
+        ``--no-steady`` if fast-style exported the model, and so on for each kind of scene; the means over the photos,
+        by model.
     """
     films = {kind: [list(play(kind, photo)) for photo in photos] for kind in KINDS}
     measured: dict[str, dict[str, Flicker]] = {}
@@ -140,9 +141,9 @@ def _ways(model: Model) -> dict[str, Callable[[], Callable[[Pixels], Pixels]]]:
 
     stylizer = model.stylizer
     if stylizer is None:
-        return {"": lambda: stylize, "steady ": lambda: steadily(stylize)}
+        return {"": lambda: stylize, "film ": lambda: steadily(stylize)}
     return {
         "": lambda: stylizer.frame,
         "film ": lambda: filmed(stylizer),
-        "steady ": lambda: filmed(stylizer, steady=True),
+        "no-steady ": lambda: filmed(stylizer, steady=False),
     }

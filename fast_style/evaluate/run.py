@@ -80,7 +80,7 @@ class Report:
         style: File of the painting.
         options: How it was evaluated.
         evaluation: All results.
-        flicker: Figures by scene and way to draw (``pan``, ``film pan``, ``steady pan``, …) and by model.
+        flicker: Figures by scene and way to draw (``pan``, ``film pan``, ``no-steady pan``, …) and by model.
         failed: Photos and models that could not be used.
     """
 

@@ -39,8 +39,8 @@ class FrameMotion:
         """The flow of each pixel of a frame, (H, W, 2) px."""
         if self.flow is None:
             return np.zeros((height, width, 2), np.float32)
-        full = cv2.resize(self.flow, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(full * np.array([width, height], np.float32), np.float32)
+        flow = self.flow * np.array([width, height], np.float32)
+        return np.asarray(cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 class MotionTracker:

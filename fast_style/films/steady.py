@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.images import LUMA, Pixels, Planes
+from fast_style.images import Pixels, Planes
 
 Map = NDArray[np.float32]
+Image = NDArray[np.float32]  # (H, W, 3), 0 to 255
 
 # Thresholds of motion, as multiples of the noise. Brightness is in 8-bit levels. Noise of deviation s changes a patch
 # of 5 by 5 px by 0.8·s ± 0.12·s on average, so hardly ever by 1.6 times the change of the quieter patches.
@@ -27,6 +29,8 @@ _SMOOTH_RATE = 1 / 6
 _CARRY_RATE = 1 / 4
 # Percentile of the differences after warping that noise and resampling alone explain.
 _CARRIED_PERCENTILE = 50
+# Error of the flow that is not taken for new content, px. Without it, edges are new in each frame, and flicker.
+_FLOW_ERROR = 0.25
 # Distance at which new content affects a brush stroke, px.
 _STROKE = 9
 # Share of the picture in motion above which it is a cut or a pan, and nothing is held.
@@ -55,9 +59,9 @@ class SteadyFilter:
     """
 
     def __init__(self) -> None:
-        self._photo: Map | None = None
+        self._photo: Image | None = None
         self._masks: Sequence[Map] = ()
-        self._result: Map | None = None
+        self._result: Image | None = None
 
     def hold(self, planes: Planes, flow: Map | None = None, masks: Sequence[Map] = ()) -> HeldFrame:
         """Restore the previous value of pixels that changed by no more than the camera's noise.
@@ -69,22 +73,27 @@ class SteadyFilter:
             masks: Where styles are painted, (H, W) in [0, 1]; the same number for each frame.
         """
         masks_before, self._masks = self._masks, masks
-        photo = np.stack([*planes]).astype(np.float32)
+        photo = _interleaved(planes)
+        height, width = photo.shape[:2]
         if self._photo is None or self._photo.shape != photo.shape:
             self._photo = photo
-            return HeldFrame(np.stack([*planes]), np.ones(photo.shape[1:], np.float32), _no_flow(photo))
+            still = np.zeros((height, width, 2), np.float32)
+            return HeldFrame(np.stack([*planes]), np.ones((height, width), np.float32), still)
         light, before = _light(photo), _light(self._photo)
         new = moved = motion(light, before)
-        self._photo += np.maximum(moved, np.float32(_HOLD_RATE)) * (photo - self._photo)
-        flow = np.where(moved[..., None] > 0, _no_flow(photo) if flow is None else flow, np.float32(0))
-        if flow.any():
-            x, y = _sources(flow)
-            height, width = light.shape
-            outside = (x < 0) | (y < 0) | (x > width - 1) | (y > height - 1)
-            new = np.where(outside, np.float32(1), novelty(light, _fetch(before, x, y)))
+        photo -= self._photo
+        photo *= np.maximum(moved, np.float32(_HOLD_RATE))[..., None]
+        self._photo += photo
+        if flow is None or not moved.any():
+            flow = np.zeros((height, width, 2), np.float32)
+        else:
+            flow = flow * (moved[..., None] > 0)
+            places = _grid(height, width) + flow
+            inside = cv2.inRange(places, (0, 0), (width - 1, height - 1)) > 0
+            new = np.where(inside, novelty(light, _carried(before, places)), np.float32(1))
         for mask, last in zip(masks, masks_before, strict=True):
             new = np.maximum(new, np.abs(mask - last))
-        return HeldFrame((self._photo + np.float32(0.5)).astype(np.uint8), new, flow)
+        return HeldFrame(_rounded(self._photo), new, flow)
 
     def smooth(self, result: Pixels, held: HeldFrame) -> Pixels:
         """Let the stylized picture change slowly where nothing is new, and at once where something is.
@@ -93,22 +102,21 @@ class SteadyFilter:
             result: (3, H, W) uint8, the network's picture of ``held.photo``.
             held: What :meth:`hold` returned for that frame.
         """
-        stylized = result.astype(np.float32)
+        stylized = _interleaved(result)
         if self._result is None or self._result.shape != stylized.shape:
             self._result = stylized
             return result
-        if held.flow.any():
-            x, y = _sources(held.flow)
-            self._result = np.stack([_fetch(plane, x, y) for plane in self._result])
-        slowest = np.where(held.flow.any(axis=-1), np.float32(_CARRY_RATE), np.float32(_SMOOTH_RATE))
+        moves = (held.flow[..., 0] != 0) | (held.flow[..., 1] != 0)
+        if moves.any():
+            self._result = _carried(self._result, _grid(*moves.shape) + held.flow)
         near = cv2.dilate(held.new, np.ones((_STROKE, _STROKE), np.uint8))
         near = cv2.blur(near, (_STROKE, _STROKE))
         # Twice the blurred value, so that new content and its rim follow fully, and only the outer rim less.
-        rate = np.clip(2 * near, slowest, np.float32(1)).astype(np.float32)
-        self._result += rate * (stylized - self._result)
-        # Cubic resampling overshoots at edges.
-        smoothed: Pixels = np.clip(self._result + np.float32(0.5), 0, 255).astype(np.uint8)
-        return smoothed
+        slowest = np.where(moves, np.float32(_CARRY_RATE), np.float32(_SMOOTH_RATE))
+        stylized -= self._result
+        stylized *= np.clip(2 * near, slowest, np.float32(1))[..., None]
+        self._result += stylized
+        return _rounded(self._result)
 
 
 def motion(light: Map, before: Map) -> Map:
@@ -128,9 +136,14 @@ def motion(light: Map, before: Map) -> Map:
 
 
 def novelty(light: Map, carried: Map) -> Map:
-    """Where a picture differs from a warped one by more than noise and resampling, 0 to 1; see :func:`motion`."""
+    """Where a picture differs from a warped one by more than noise, resampling and a flow slightly off, 0 to 1.
+
+    See :func:`motion`.
+    """
+    across, down = (cv2.Sobel(light, cv2.CV_32F, *axes, scale=1 / 8) for axes in ((1, 0), (0, 1)))
     change = cv2.blur(np.abs(light - carried), _PATCH)
-    return _beyond(change, _quiet(change, _CARRIED_PERCENTILE))
+    explained = np.float32(_FLOW_ERROR) * cv2.blur(np.abs(across) + np.abs(down), _PATCH)
+    return _beyond(change - explained, _quiet(change, _CARRIED_PERCENTILE))
 
 
 def _quiet(values: Map, percentile: float) -> float:
@@ -146,20 +159,26 @@ def _beyond(change: Map, quiet: float) -> Map:
     return cv2.dilate(moved, np.ones(_PATCH, np.uint8)).astype(np.float32)
 
 
-def _light(planes: Map) -> Map:
-    return np.tensordot(LUMA, planes, axes=1).astype(np.float32)
+def _interleaved(planes: Planes) -> Image:
+    return cv2.merge([np.ascontiguousarray(plane) for plane in planes]).astype(np.float32)
 
 
-def _no_flow(photo: Map) -> Map:
-    return np.zeros((*photo.shape[1:], 2), np.float32)
+def _light(image: Image) -> Map:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
 
 
-def _sources(flow: Map) -> tuple[Map, Map]:
-    """Column and row of each pixel's previous position."""
-    rows, columns = np.indices(flow.shape[:2], dtype=np.float32)
-    return columns + flow[..., 0], rows + flow[..., 1]
+def _rounded(image: Image) -> Pixels:
+    """(3, H, W) uint8, clamped: cubic resampling overshoots at edges."""
+    return np.asarray(cv2.split(cv2.convertScaleAbs(np.maximum(image, 0))), np.uint8)
 
 
-def _fetch(plane: Map, x: Map, y: Map) -> Map:
-    """Warp a plane. Cubic, as linear interpolation would blur a little more each time."""
-    return np.asarray(cv2.remap(plane, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
+@lru_cache(2)  # a film's
+def _grid(height: int, width: int) -> Map:
+    """Column and row of each pixel, (H, W, 2)."""
+    return np.ascontiguousarray(np.indices((height, width), dtype=np.float32)[::-1].transpose(1, 2, 0))
+
+
+def _carried(image: Map, places: Map) -> Map:
+    """Fetch each pixel from its place, (H, W, 2). Cubic, as linear interpolation would blur a little more each time."""
+    second = np.empty(0)  # both coordinates are in the first
+    return np.asarray(cv2.remap(image, places, second, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)

@@ -55,7 +55,7 @@ class VideoOptions(Look):
         start: Leave out what is before, seconds.
         end: Stop there, seconds, or None.
         side_by_side: The original on the left of the result.
-        steady: Hold still what does not move.
+        steady: Hold still what does not move, and carry along what does.
         audio: Copy the sound.
         subtitle: Copy the subtitles.
         codec: See :class:`VideoFormat`.
@@ -66,7 +66,7 @@ class VideoOptions(Look):
     start: float = 0.0
     end: float | None = None
     side_by_side: bool = False
-    steady: bool = False
+    steady: bool = True
     audio: bool = True
     subtitle: bool = True
     codec: str | None = None
@@ -194,11 +194,11 @@ class FrameJob:
         duration: How long, in the same units.
         original: Red, green and blue as they were read, each (H, W) uint8.
         masks: Where each style is painted, (H, W) in [0, 1]; without any, the one style is painted everywhere.
-        held: With ``--steady``, the frame whose noise is held still.
+        held: If steady, the frame whose noise is held still.
         networks: The networks that paint it: a single one, or those whose masks are not black here.
         shown: These masks.
         origin: Row and column of the frame in the scene over which the camera moves, px.
-        stylized: With ``--steady``, the network's picture, (3, H, W) uint8, before smoothing.
+        stylized: If steady, the network's picture, (3, H, W) uint8, before smoothing.
         packed: What the writer takes.
     """
 

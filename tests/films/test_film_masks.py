@@ -59,7 +59,8 @@ def pictures(pattern: Path) -> list[np.ndarray]:
 
 def painted(film: Path, style: str, *masks: Path, **options: Any) -> list[np.ndarray]:
     out = film.parent / f"out-{len(list(film.parent.glob('out-*')))}" / "%d.png"
-    stylize_video(film, out, Stylizer(style, threads=1), VideoOptions(masks=masks, **options), workers=2)
+    look = VideoOptions(masks=masks, **{"steady": False, **options})
+    stylize_video(film, out, Stylizer(style, threads=1), look, workers=2)
     return pictures(out)
 
 

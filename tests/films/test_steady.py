@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fast_style.films.steady import SteadyFilter
+from fast_style.films.steady import SteadyFilter, novelty
 from fast_style.images import Pixels
 
 cv2 = pytest.importorskip("cv2")
@@ -113,3 +113,16 @@ def test_flicker_of_what_moves_as_a_whole_is_halved_too() -> None:
     clean = network(np.clip(seen, 0, 255).astype(np.uint8).transpose(2, 0, 1))
     contrast = [cv2.Laplacian(picture[1].astype(np.float32), cv2.CV_32F).std() for picture in (results[-1], clean)]
     assert contrast[0] > 0.7 * contrast[1]
+
+
+@pytest.mark.parametrize(("error", "new"), [(0.0, False), (0.2, False), (1.5, True)])
+def test_an_edge_that_the_flow_misses_by_a_part_of_a_pixel_is_not_new(error: float, new: bool) -> None:
+    """Soft edges of high contrast on flat ground, beside the same ones off by ``error`` px."""
+    columns = np.arange(200, dtype=np.float32)
+
+    def edges(off: float) -> np.ndarray:
+        row = 40 + 150 / (1 + np.exp(8 * np.cos((columns - off) * 2 * np.pi / 50)))
+        return np.tile(row.astype(np.float32), (100, 1))
+
+    assert bool(novelty(edges(0), edges(error)).max() > 0.9) == new
+    assert new or novelty(edges(0), edges(error)).max() == 0
