@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.images import Pixels, Planes
+from fast_style.images import Pixels, Planes, fit_size
 
 Map = NDArray[np.float32]
 Image = NDArray[np.float32]  # (H, W, 3), 0 to 255
 
+# Long side of the copies on which motion is found, px.
+_SIDE = 480
 # Thresholds of motion, as multiples of the noise. Brightness is in 8-bit levels. Noise of deviation s changes a patch
 # of 5 by 5 px by 0.8·s ± 0.12·s on average, so hardly ever by 1.6 times the change of the quieter patches.
 _PATCH = (5, 5)
@@ -79,18 +81,21 @@ class SteadyFilter:
             self._photo = photo
             still = np.zeros((height, width, 2), np.float32)
             return HeldFrame(np.stack([*planes]), np.ones((height, width), np.float32), still)
-        light, before = _light(photo), _light(self._photo)
+        small = fit_size((width, height), _SIDE, least=_PATCH[0])
+        light, before = (cv2.resize(_light(each), small, interpolation=cv2.INTER_AREA) for each in (photo, self._photo))
         new = moved = motion(light, before)
-        photo -= self._photo
-        photo *= np.maximum(moved, np.float32(_HOLD_RATE))[..., None]
-        self._photo += photo
         if flow is None or not moved.any():
             flow = np.zeros((height, width, 2), np.float32)
         else:
-            flow = flow * (moved[..., None] > 0)
-            places = _grid(height, width) + flow
-            inside = cv2.inRange(places, (0, 0), (width - 1, height - 1)) > 0
+            shrunk = cv2.resize(flow, small) * np.float32(small[0] / width) * (moved[..., None] > 0)
+            places = _grid(small[1], small[0]) + shrunk
+            inside = cv2.inRange(places, (0, 0), (small[0] - 1, small[1] - 1)) > 0
             new = np.where(inside, novelty(light, _carried(before, places)), np.float32(1))
+        moved, new = (cv2.resize(each, (width, height)) for each in (moved, new))
+        flow = flow * (moved[..., None] > 0)
+        photo -= self._photo
+        photo *= np.maximum(moved, np.float32(_HOLD_RATE))[..., None]
+        self._photo += photo
         for mask, last in zip(masks, masks_before, strict=True):
             new = np.maximum(new, np.abs(mask - last))
         return HeldFrame(_rounded(self._photo), new, flow)
