@@ -82,16 +82,16 @@ class SteadyFilter:
             still = np.zeros((height, width, 2), np.float32)
             return HeldFrame(np.stack([*planes]), np.ones((height, width), np.float32), still)
         small = fit_size((width, height), _SIDE, least=_PATCH[0])
-        light, before = (cv2.resize(_light(each), small, interpolation=cv2.INTER_AREA) for each in (photo, self._photo))
+        light, before = (_resized(_light(each), small) for each in (photo, self._photo))
         new = moved = motion(light, before)
         if flow is None or not moved.any():
             flow = np.zeros((height, width, 2), np.float32)
         else:
-            shrunk = cv2.resize(flow, small) * np.float32(small[0] / width) * (moved[..., None] > 0)
+            shrunk = _resized(flow, small) * np.float32(small[0] / width) * (moved[..., None] > 0)
             places = _grid(small[1], small[0]) + shrunk
             inside = cv2.inRange(places, (0, 0), (small[0] - 1, small[1] - 1)) > 0
             new = np.where(inside, novelty(light, _carried(before, places)), np.float32(1))
-        moved, new = (cv2.resize(each, (width, height)) for each in (moved, new))
+        moved, new = (_resized(each, (width, height)) for each in (moved, new))
         flow = flow * (moved[..., None] > 0)
         photo -= self._photo
         photo *= np.maximum(moved, np.float32(_HOLD_RATE))[..., None]
@@ -170,6 +170,14 @@ def _interleaved(planes: Planes) -> Image:
 
 def _light(image: Image) -> Map:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+
+
+def _resized(image: Map, size: tuple[int, int]) -> Map:
+    """Shrink by averaging, or enlarge bilinearly, to (width, height) px."""
+    shrinks = size[0] < image.shape[1]
+    return np.asarray(
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.float32
+    )
 
 
 def _rounded(image: Image) -> Pixels:
