@@ -33,6 +33,8 @@ _CARRY_RATE = 1 / 4
 _CARRIED_PERCENTILE = 50
 # Error of the flow that is not taken for new content, px. Without it, edges are new in each frame, and flicker.
 _FLOW_ERROR = 0.25
+# Change of the stylized picture, as multiples of its median, and the least median, levels.
+_ALIKE, _UNLIKE, _LEAST_CHANGE = 2.0, 3.0, 2.0
 # Distance at which new content affects a brush stroke, px.
 _STROKE = 9
 # Share of the picture in motion above which it is a cut or a pan, and nothing is held.
@@ -116,10 +118,11 @@ class SteadyFilter:
             self._result = _carried(self._result, _grid(*moves.shape) + held.flow)
         near = cv2.dilate(held.new, np.ones((_STROKE, _STROKE), np.uint8))
         near = cv2.blur(near, (_STROKE, _STROKE))
-        # Twice the blurred value, so that new content and its rim follow fully, and only the outer rim less.
         slowest = np.where(moves, np.float32(_CARRY_RATE), np.float32(_SMOOTH_RATE))
         stylized -= self._result
-        stylized *= np.clip(2 * near, slowest, np.float32(1))[..., None]
+        # Twice the blurred value, so that new content and its rim follow fully, and only the outer rim less.
+        rate = np.maximum(2 * near, _unlike(stylized))
+        stylized *= np.clip(rate, slowest, np.float32(1))[..., None]
         self._result += stylized
         return _rounded(self._result)
 
@@ -149,6 +152,17 @@ def novelty(light: Map, carried: Map) -> Map:
     change = cv2.blur(np.abs(light - carried), _PATCH)
     explained = np.float32(_FLOW_ERROR) * cv2.blur(np.abs(across) + np.abs(down), _PATCH)
     return _beyond(change - explained, _quiet(change, _CARRIED_PERCENTILE))
+
+
+def _unlike(change: Image) -> Map:
+    """Where a fresh picture differs from the carried one by more than it usually does, 0 to 1.
+
+    There the photo hardly changed, but the strokes did, or the flow was wrong: what is carried would be a ghost.
+    """
+    mean = np.asarray(cv2.blur(np.abs(_light(change)), (_STROKE, _STROKE)), np.float32)
+    usual = max(_LEAST_CHANGE, _quiet(mean, 50))
+    unlike: Map = np.clip((mean / np.float32(usual) - np.float32(_ALIKE)) / np.float32(_UNLIKE - _ALIKE), 0, 1)
+    return unlike
 
 
 def _quiet(values: Map, percentile: float) -> float:

@@ -39,7 +39,7 @@ from fast_style.stylize.options import Look, StyleOptions
 from fast_style.stylize.stylizer import Stylizer
 from fast_style.stylize.tiles import Progress, is_seen_whole, stylize_bands
 
-# So many pixels are in memory at once, decoded, in the network or being encoded: about 1.5 GiB.
+# So many pixels are in memory at once, decoded, in the network or being encoded: about 2 GiB.
 _PIXELS_AT_ONCE = 24_000_000
 # So many painted pixels, which wait to be encoded, take as much memory as one in the network.
 _PAINTED = 10

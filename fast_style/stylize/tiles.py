@@ -31,8 +31,9 @@ from fast_style.stylize.passes import RESTORED_AROUND, restore_coarse, underpain
 from fast_style.stylize.rasters import Box, Part, Raster, read_whole
 
 # Largest picture that is drawn at once, px, and values of the features for each pixel for which it holds. `fast` takes
-# some 100 bytes a pixel; a network with larger features draws fewer pixels in the same memory.
-WHOLE_PIXELS = 12_500_000
+# some 170 bytes a pixel; a network with larger features draws fewer pixels in the same memory. Tiles take a fifth
+# longer.
+WHOLE_PIXELS = 6_000_000
 _WHOLE_FEATURES = 3.0
 # Largest photo whose drafts leave their memory to ONNX Runtime for the next pass, px: giving it back and getting it
 # again takes a small photo a quarter of a pass.

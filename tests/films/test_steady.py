@@ -126,3 +126,17 @@ def test_an_edge_that_the_flow_misses_by_a_part_of_a_pixel_is_not_new(error: flo
 
     assert bool(novelty(edges(0), edges(error)).max() > 0.9) == new
     assert new or novelty(edges(0), edges(error)).max() == 0
+
+
+def test_what_is_painted_otherwise_leaves_no_ghost_though_the_photo_hardly_changed() -> None:
+    """Strokes in a dark corner may move with what is beside it."""
+    generator = np.random.default_rng(0)
+    photo, steady = np.full((3, 96, 160), 20, np.uint8), SteadyFilter()
+    painted = generator.integers(90, 110, (10, 3, 96, 160)).astype(np.uint8)
+    for number, picture in enumerate(painted):
+        if number == 9:
+            picture[:, 30:60, 40:90] = 200
+        result = steady.smooth(picture, steady.hold(photo))
+    inside, outside = result[:, 36:54, 46:84].astype(int), result[:, :, 110:].astype(int)
+    assert abs(inside - 200).max() <= 1
+    assert outside.std() < 0.6 * painted[9, :, :, 110:].std()
