@@ -89,18 +89,15 @@ class SteadyFilter:
         if flow is None or not moved.any():
             flow = np.zeros((height, width, 2), np.float32)
         else:
-            shrunk = _resized(flow, small) * np.float32(small[0] / width) * (moved[..., None] > 0)
-            places = _grid(small[1], small[0]) + shrunk
+            shrunk = _resized(flow, small) * np.float32(small[0] / width)
+            places = _grid(small[1], small[0]) + _where(moved, shrunk)
             inside = cv2.inRange(places, (0, 0), (small[0] - 1, small[1] - 1)) > 0
             new = np.where(inside, novelty(light, _carried(before, places)), np.float32(1))
         moved, new = (_resized(each, (width, height)) for each in (moved, new))
-        flow = flow * (moved[..., None] > 0)
-        photo -= self._photo
-        photo *= np.maximum(moved, np.float32(_HOLD_RATE))[..., None]
-        self._photo += photo
+        self._photo = _followed(self._photo, photo, np.maximum(moved, np.float32(_HOLD_RATE)))
         for mask, last in zip(masks, masks_before, strict=True):
             new = np.maximum(new, np.abs(mask - last))
-        return HeldFrame(_rounded(self._photo), new, flow)
+        return HeldFrame(_rounded(self._photo), new, _where(moved, flow))
 
     def smooth(self, result: Pixels, held: HeldFrame) -> Pixels:
         """Let the stylized picture change slowly where nothing is new, and at once where something is.
@@ -113,17 +110,15 @@ class SteadyFilter:
         if self._result is None or self._result.shape != stylized.shape:
             self._result = stylized
             return result
-        moves = (held.flow[..., 0] != 0) | (held.flow[..., 1] != 0)
-        if moves.any():
-            self._result = _carried(self._result, _grid(*moves.shape) + held.flow)
+        still = cv2.inRange(held.flow, (0, 0), (0, 0)) > 0
+        if not still.all():
+            self._result = _carried(self._result, _grid(*still.shape) + held.flow)
         near = cv2.dilate(held.new, np.ones((_STROKE, _STROKE), np.uint8))
         near = cv2.blur(near, (_STROKE, _STROKE))
-        slowest = np.where(moves, np.float32(_CARRY_RATE), np.float32(_SMOOTH_RATE))
-        stylized -= self._result
+        slowest = np.where(still, np.float32(_SMOOTH_RATE), np.float32(_CARRY_RATE))
         # Twice the blurred value, so that new content and its rim follow fully, and only the outer rim less.
-        rate = np.maximum(2 * near, _unlike(stylized))
-        stylized *= np.clip(rate, slowest, np.float32(1))[..., None]
-        self._result += stylized
+        rate = np.maximum(2 * near, _unlike(stylized - self._result))
+        self._result = _followed(self._result, stylized, np.clip(rate, slowest, np.float32(1)))
         return _rounded(self._result)
 
 
@@ -192,6 +187,16 @@ def _resized(image: Map, size: tuple[int, int]) -> Map:
     return np.asarray(
         cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.float32
     )
+
+
+def _where(moved: Map, flow: Map) -> Map:
+    """The flow where something moved, zero elsewhere."""
+    return np.asarray(cv2.bitwise_and(flow, flow, mask=(moved > 0).astype(np.uint8)), np.float32)
+
+
+def _followed(image: Image, goal: Image, rate: Map) -> Image:
+    """Go a share of the way to another picture, (H, W) in [0, 1]."""
+    return np.asarray(cv2.blendLinear(goal, image, rate, 1 - rate), np.float32)
 
 
 def _rounded(image: Image) -> Pixels:
