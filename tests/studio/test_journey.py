@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import signal
 import subprocess
 import sys
@@ -60,7 +61,10 @@ class Server:
         self.port = self.address.split(":")[2].partition("/")[0]
 
     def end(self, number: int) -> None:
-        self.process.send_signal(number)
+        if number == signal.SIGINT:  # from a terminal, it reaches what the server runs for the moment, too
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
         self.process.communicate()
 
     @property
