@@ -87,8 +87,8 @@ def _in_a_film(draw: Callable[[Planes, tuple[int, int]], Pixels], *, steady: boo
         if filter is None:
             result = draw(photo, motion.origin)
         else:
-            held = filter.hold(photo, motion.pixels(*photo[0].shape))
-            result = filter.smooth(draw(held.photo, motion.origin), held)
+            held, change = filter.hold(photo, motion.flow)
+            result = filter.smooth(draw(held, motion.origin), change)
         return np.ascontiguousarray(result.transpose(1, 2, 0))
 
     return next_frame

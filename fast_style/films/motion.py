@@ -35,13 +35,6 @@ class FrameMotion:
     flow: Map | None
     origin: tuple[int, int]
 
-    def pixels(self, height: int, width: int) -> Map:
-        """The flow of each pixel of a frame, (H, W, 2) px."""
-        if self.flow is None:
-            return np.zeros((height, width, 2), np.float32)
-        flow = self.flow * np.array([width, height], np.float32)
-        return np.asarray(cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR))
-
 
 class MotionTracker:
     """Follows the frames of one film, in order.

@@ -42,18 +42,18 @@ _ALL_MOVED = 0.6
 
 
 @dataclass(frozen=True)
-class HeldFrame:
-    """A picture whose noise is held still.
+class Change:
+    """What changed since the previous frame, on small copies of the frame: many frames wait for the network.
 
     Attributes:
-        photo: (3, H, W) uint8, what to stylize.
-        new: (H, W) float32; 1 where content or a mask was not there in the previous frame, 0 elsewhere.
-        flow: (H, W, 2) px: the offset of each pixel's position in the previous frame; zero where only noise changed.
+        new: (h, w) float32; 1 where content or a mask was not there in the previous frame, 0 elsewhere.
+        moved: (h, w) float32; more than 0 where more than noise changed.
+        flow: See :meth:`SteadyFilter.hold`.
     """
 
-    photo: Pixels
     new: Map
-    flow: Map
+    moved: Map
+    flow: Map | None
 
 
 class SteadyFilter:
@@ -67,55 +67,58 @@ class SteadyFilter:
         self._masks: Sequence[Map] = ()
         self._result: Image | None = None
 
-    def hold(self, planes: Planes, flow: Map | None = None, masks: Sequence[Map] = ()) -> HeldFrame:
+    def hold(self, planes: Planes, flow: Map | None = None, masks: Sequence[Map] = ()) -> tuple[Pixels, Change]:
         """Restore the previous value of pixels that changed by no more than the camera's noise.
 
         Args:
             planes: Red, green and blue, each (H, W) uint8.
-            flow: (H, W, 2) px: the offset of each pixel's position in the previous frame. Without it, everything
-                that moves is new.
+            flow: Of a copy of any size, (h, w, 2): the offset of each pixel's position in the previous frame, across
+                and down, as shares of the frame's sides. Without it, everything that moves is new.
             masks: Where styles are painted, (H, W) in [0, 1]; the same number for each frame.
+
+        Returns:
+            What to stylize, (3, H, W) uint8, and what :meth:`smooth` needs to know of the frame.
         """
         masks_before, self._masks = self._masks, masks
         photo = _interleaved(planes)
         height, width = photo.shape[:2]
+        small = fit_size((width, height), _SIDE, least=_PATCH[0])
         if self._photo is None or self._photo.shape != photo.shape:
             self._photo = photo
-            still = np.zeros((height, width, 2), np.float32)
-            return HeldFrame(np.stack([*planes]), np.ones((height, width), np.float32), still)
-        small = fit_size((width, height), _SIDE, least=_PATCH[0])
+            everywhere = np.ones(small[::-1], np.float32)
+            return np.stack([*planes]), Change(new=everywhere, moved=everywhere, flow=None)
         light, before = (_resized(_light(each), small) for each in (photo, self._photo))
         new = moved = motion(light, before)
-        if flow is None or not moved.any():
-            flow = np.zeros((height, width, 2), np.float32)
-        else:
-            shrunk = _resized(flow, small) * np.float32(small[0] / width)
-            places = _grid(small[1], small[0]) + _where(moved, shrunk)
+        if flow is not None and moved.any():
+            places = _grid(small[1], small[0]) + _where(moved, _offsets(flow, small))
             inside = cv2.inRange(places, (0, 0), (small[0] - 1, small[1] - 1)) > 0
             new = np.where(inside, novelty(light, _carried(before, places)), np.float32(1))
-        moved, new = (_resized(each, (width, height)) for each in (moved, new))
-        self._photo = _followed(self._photo, photo, np.maximum(moved, np.float32(_HOLD_RATE)))
+        rate = np.maximum(_resized(moved, (width, height)), np.float32(_HOLD_RATE))
+        self._photo = _followed(self._photo, photo, rate)
         for mask, last in zip(masks, masks_before, strict=True):
-            new = np.maximum(new, np.abs(mask - last))
-        return HeldFrame(_rounded(self._photo), new, _where(moved, flow))
+            new = np.maximum(new, _resized(np.abs(mask - last), small))
+        return _rounded(self._photo), Change(new, moved, flow)
 
-    def smooth(self, result: Pixels, held: HeldFrame) -> Pixels:
+    def smooth(self, result: Pixels, change: Change) -> Pixels:
         """Let the stylized picture change slowly where nothing is new, and at once where something is.
 
         Args:
-            result: (3, H, W) uint8, the network's picture of ``held.photo``.
-            held: What :meth:`hold` returned for that frame.
+            result: (3, H, W) uint8, the network's picture of what :meth:`hold` returned.
+            change: What it returned with it.
         """
         stylized = _interleaved(result)
         if self._result is None or self._result.shape != stylized.shape:
             self._result = stylized
             return result
-        still = cv2.inRange(held.flow, (0, 0), (0, 0)) > 0
-        if not still.all():
-            self._result = _carried(self._result, _grid(*still.shape) + held.flow)
-        near = cv2.dilate(held.new, np.ones((_STROKE, _STROKE), np.uint8))
+        size = result.shape[2], result.shape[1]
+        slowest = np.full(size[::-1], _SMOOTH_RATE, np.float32)
+        if change.flow is not None and change.moved.any():
+            moved = _resized(change.moved, size)
+            places = _grid(size[1], size[0]) + _where(moved, _offsets(change.flow, size))
+            self._result = _carried(self._result, places)
+            slowest[moved > 0] = _CARRY_RATE
+        near = cv2.dilate(_resized(change.new, size), np.ones((_STROKE, _STROKE), np.uint8))
         near = cv2.blur(near, (_STROKE, _STROKE))
-        slowest = np.where(still, np.float32(_SMOOTH_RATE), np.float32(_CARRY_RATE))
         # Twice the blurred value, so that new content and its rim follow fully, and only the outer rim less.
         rate = np.maximum(2 * near, _unlike(stylized - self._result))
         self._result = _followed(self._result, stylized, np.clip(rate, slowest, np.float32(1)))
@@ -187,6 +190,11 @@ def _resized(image: Map, size: tuple[int, int]) -> Map:
     return np.asarray(
         cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.float32
     )
+
+
+def _offsets(flow: Map, size: tuple[int, int]) -> Map:
+    """A flow in shares of the sides, as offsets on a picture of (width, height), px."""
+    return _resized(flow, size) * np.array(size, np.float32)
 
 
 def _where(moved: Map, flow: Map) -> Map:

@@ -31,7 +31,7 @@ from fast_style.stylize.stylizer import Stylizer
 
 if TYPE_CHECKING:
     from fast_style.films.motion import MotionTracker
-    from fast_style.films.steady import HeldFrame, SteadyFilter
+    from fast_style.films.steady import Change, SteadyFilter
 
 Reader: TypeAlias = VideoReader | SequenceReader
 Writer: TypeAlias = VideoWriter | SequenceWriter
@@ -193,8 +193,9 @@ class FrameJob:
         pts: When it is shown, in units of the result's time base.
         duration: How long, in the same units.
         original: Red, green and blue as they were read, each (H, W) uint8.
+        photo: What the networks see: the original, with its noise held still if steady.
         masks: Where each style is painted, (H, W) in [0, 1]; without any, the one style is painted everywhere.
-        held: If steady, the frame whose noise is held still.
+        change: If steady, what changed since the previous frame.
         networks: The networks that paint it: a single one, or those whose masks are not black here.
         shown: These masks.
         origin: Row and column of the frame in the scene over which the camera moves, px.
@@ -205,18 +206,14 @@ class FrameJob:
     pts: int
     duration: int
     original: Planes
+    photo: Planes
     masks: Sequence[Mask] = ()
-    held: HeldFrame | None = None
+    change: Change | None = None
     networks: Sequence[Network] = ()
     shown: Sequence[Mask] = ()
     origin: tuple[int, int] = (0, 0)
     stylized: Pixels | None = None
     packed: VideoFrame | None = None
-
-    @property
-    def photo(self) -> Planes:
-        """What the network sees."""
-        return self.original if self.held is None else self.held.photo
 
     def paint(self, result: Planes, *, blend: float, keep_colors: bool) -> None:
         """Let the network draw on three planes of the frame's size, each (H, W) uint8."""
@@ -275,14 +272,15 @@ class _Stages:
         """Paint one frame, and pack it unless it must be smoothed first; for any thread."""
         if isinstance(item, FrameJob):
             look = self._options
-            if item.held is not None:
-                item.stylized = np.empty_like(item.held.photo)
+            if item.change is not None:
+                item.stylized = np.empty((3, *item.photo[0].shape), np.uint8)
                 item.paint(item.stylized, blend=look.blend, keep_colors=look.keep_colors)
             else:
                 picture, planes = self._blank(item)
                 item.paint(planes, blend=look.blend, keep_colors=look.keep_colors)
                 item.packed = self._writer.pack(picture)
-                item.original = ()  # free memory that is no longer needed, as the frame may wait for its turn
+                item.original = ()
+            item.photo = ()  # free memory that is no longer needed, as the frame may wait for its turn
         return item
 
     def write(self, item: FrameJob | OtherPacket) -> int:
@@ -290,9 +288,9 @@ class _Stages:
         if not isinstance(item, FrameJob):
             self._writer.copy(item)
             return 0
-        if self._filter is not None and item.held is not None and item.stylized is not None:
+        if self._filter is not None and item.change is not None and item.stylized is not None:
             picture, planes = self._blank(item)
-            copy_planes(self._filter.smooth(item.stylized, item.held), planes)
+            copy_planes(self._filter.smooth(item.stylized, item.change), planes)
             item.packed = self._writer.pack(picture)
         assert item.packed is not None
         self._writer.write(item.packed, item.pts, item.duration)
@@ -303,7 +301,7 @@ class _Stages:
         masks = [_masks(path, self._reader, self._options.start) for path in self._masks.values()]
         for item in self._reader:
             if isinstance(item, Frame):
-                yield FrameJob(item.pts, item.duration, item.planes, [next(mask) for mask in masks])
+                yield FrameJob(item.pts, item.duration, item.planes, item.planes, [next(mask) for mask in masks])
             else:
                 yield item
 
@@ -313,7 +311,9 @@ class _Stages:
         motion = self._tracker.follow(job.original)
         job.origin = motion.origin
         if self._filter is not None:
-            job.held = self._filter.hold(job.original, motion.pixels(*job.original[0].shape), job.masks)
+            job.photo, job.change = self._filter.hold(job.original, motion.flow, job.masks)
+            if not self._options.side_by_side:
+                job.original = ()
 
     def _choose_networks(self, job: FrameJob) -> None:
         """A style whose mask is black here neither measures nor paints the frame."""

@@ -40,8 +40,8 @@ def steadied(frames: list[Pixels]) -> list[Pixels]:
     steady = SteadyFilter()
     results = []
     for frame in frames:
-        held = steady.hold(frame)
-        results.append(steady.smooth(network(held.photo), held))
+        held, change = steady.hold(frame)
+        results.append(steady.smooth(network(held), change))
     return results
 
 
@@ -68,18 +68,17 @@ def test_a_cut_is_shown_at_once() -> None:
     _, noisy = film(12)
     steady = SteadyFilter()
     for frame in noisy:
-        held = steady.hold(frame)
-        steady.smooth(frame, held)
+        _, change = steady.hold(frame)
+        steady.smooth(frame, change)
     other = 255 - noisy[-1]
-    held = steady.hold(other)
-    assert (steady.smooth(other, held) == other).all()
+    _, change = steady.hold(other)
+    assert (steady.smooth(other, change) == other).all()
 
 
 def test_a_slow_change_of_light_comes_through() -> None:
     steady = SteadyFilter()
     for level in np.linspace(80, 120, 120):
-        held = steady.hold(np.full((3, 40, 40), level, np.uint8))
-        result = steady.smooth(held.photo, held)
+        result = steady.smooth(*steady.hold(np.full((3, 40, 40), level, np.uint8)))
     assert abs(result.astype(int) - 120).max() <= 4
 
 
@@ -93,7 +92,7 @@ def test_flicker_of_what_moves_as_a_whole_is_halved_too() -> None:
         moved = np.array([[1, 0, -time * step[0] - 8], [0, 1, -time * step[1] - 8]], np.float32)
         seen = cv2.warpAffine(scene, moved, (160, 96), flags=cv2.INTER_CUBIC)
         frames.append(np.clip(seen + generator.normal(0, 3, seen.shape), 0, 255).astype(np.uint8).transpose(2, 0, 1))
-    flow = np.broadcast_to(step, (96, 160, 2))
+    flow = np.broadcast_to(step / np.array((160, 96), np.float32), (96, 160, 2)).astype(np.float32)
 
     def change(pictures: list[Pixels]) -> float:
         """Mean change inside, once the motion is undone."""
@@ -106,8 +105,8 @@ def test_flicker_of_what_moves_as_a_whole_is_halved_too() -> None:
     steady = SteadyFilter()
     results = []
     for frame in frames:
-        held = steady.hold(frame, flow)
-        results.append(steady.smooth(network(held.photo), held))
+        held, since = steady.hold(frame, flow)
+        results.append(steady.smooth(network(held), since))
     assert change(results) < 0.5 * change([network(frame) for frame in frames])
     # It is renewed often enough to stay crisp.
     clean = network(np.clip(seen, 0, 255).astype(np.uint8).transpose(2, 0, 1))
@@ -136,7 +135,7 @@ def test_what_is_painted_otherwise_leaves_no_ghost_though_the_photo_hardly_chang
     for number, picture in enumerate(painted):
         if number == 9:
             picture[:, 30:60, 40:90] = 200
-        result = steady.smooth(picture, steady.hold(photo))
+        result = steady.smooth(picture, steady.hold(photo)[1])
     inside, outside = result[:, 36:54, 46:84].astype(int), result[:, :, 110:].astype(int)
     assert abs(inside - 200).max() <= 1
     assert outside.std() < 0.6 * painted[9, :, :, 110:].std()
