@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fast_style.errors import InputError, did_you_mean
 from fast_style.networks.condition import Condition
+from fast_style.networks.coring import is_flat
 from fast_style.networks.johnson import JohnsonNetwork
 from fast_style.networks.normalization import InstanceNormalization, record_statistics
 from fast_style.networks.realtime import RealtimeNetwork
@@ -32,6 +33,7 @@ __all__ = [
     "StyleSets",
     "TransformerNetwork",
     "build_network",
+    "is_flat",
     "record_statistics",
     "restore_network",
     "take_style",
@@ -57,5 +59,6 @@ def restore_network(name: str, weights: Mapping[str, Tensor]) -> TransformerNetw
         RuntimeError: The names or shapes of the weights are not those of the network.
     """
     network = build_network(name)
+    network.set_coring("end.coring.energy" in weights)
     network.load_state_dict(weights)
     return network

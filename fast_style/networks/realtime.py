@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fast_style.errors import InputError
 from fast_style.networks.condition import Condition, Origin
+from fast_style.networks.coring import Coring
 from fast_style.networks.kernels.depthwise import depthwise
 from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.transformer import TransformerNetwork
@@ -188,6 +189,7 @@ class HalfSizeEnd(nn.Module):
         self.merge = ConvNormBlock(half, half, 3)
         self.head = nn.Conv2d(half, 3 * 2 * 2, 3, padding=1)
         initialize_smooth_shuffle(self.head, factor=2)
+        self.coring: Coring | None = None
         self.shuffle = SmoothShuffle()
 
     def forward(self, features: Tensor, image: Tensor, condition: Condition) -> Tensor:
@@ -204,7 +206,8 @@ class HalfSizeEnd(nn.Module):
         up = average_phases(self.up(F.pad(features, (1, 0, 1, 0), mode="reflect")))
         halved = self.norm(up + self.photo(image), *condition.layer("norm"))
         merged = self.merge(F.relu(halved), condition.part("merge"))
-        picture: Tensor = self.shuffle(self.head(merged))
+        phases = self.head(merged)
+        picture: Tensor = self.shuffle(phases if self.coring is None else self.coring(phases))
         return picture
 
 
@@ -260,6 +263,10 @@ class RealtimeNetwork(TransformerNetwork):
         features = self.merge(features, condition.part("merge"))
         picture: Tensor = self.end(features, image, condition.part("end"))
         return picture.sigmoid()
+
+    def set_coring(self, on: bool) -> None:
+        """Add or take away the part that leaves out what is faint."""
+        self.end.coring = Coring() if on else None
 
     def random_condition(self, random: np.random.Generator) -> Condition:
         """Move each map of noise separately, so that the network does not memorize their values."""

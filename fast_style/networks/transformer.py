@@ -49,6 +49,9 @@ class TransformerNetwork(nn.Module):
         """
         raise NotImplementedError
 
+    def set_coring(self, on: bool) -> None:
+        """Let flat places be flat, see :class:`fast_style.networks.coring.Coring`; not every network can."""
+
     def random_condition(self, random: np.random.Generator) -> Condition:
         """Return the condition of a training step: if the network adds noise, the noise lies elsewhere each time."""
         return Condition()

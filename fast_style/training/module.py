@@ -87,6 +87,8 @@ class StyleModule(pl.LightningModule):
         self.recipe = recipe
         self.card = card
         self.network = build_network(recipe.network) if start is None else start.network.train()
+        if recipe.tune == "network":
+            self.network.set_coring(all(facts.get("flat") for facts in card.get("paintings", {}).values()))
         self.sets: StyleSets | None = None
         if recipe.learn_strength or len(losses) > 1:
             self.sets = StyleSets(self.network, card["styles"], powers=3 if recipe.learn_strength else 1)

@@ -13,6 +13,7 @@ from torch import Tensor
 from fast_style.checkpoint import Checkpoint
 from fast_style.errors import InputError
 from fast_style.images import Picture, find_photos, load_image
+from fast_style.networks import is_flat
 from fast_style.painting import STYLE_SIZE, Box, find_canvas, scale_painting
 
 _LONGEST_NAME = 60
@@ -107,7 +108,7 @@ def read_painting(
         notes.append(f"{path}: its forms are large, so it is taught at {taught} px; see --style-size")
     about = {key: value for key, value in details.items() if not isinstance(value, dict)} | details.get(path.stem, {})
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    facts = {"file": path.name, "sha256": digest, "style_size": taught, **about}
+    facts = {"file": path.name, "sha256": digest, "style_size": taught, "flat": is_flat(image), **about}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
 
 

@@ -16,14 +16,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 import pytorch_lightning as pl
 import torch
+from PIL import Image
 from torch import Tensor
 
 from fast_style.cli import main
 from fast_style.errors import CheckpointError, DeviceError, InputError, TrainingDivergedError
+from fast_style.export import network_from_onnx
 from fast_style.losses import Objective, PerceptualLoss, load_vgg
 from fast_style.networks import build_network
 from fast_style.styles.card import read_card
@@ -104,6 +107,25 @@ def test_a_run_without_the_export_leaves_the_rest(photo_folder: Path, tmp_path: 
     outcome = run(photo_folder, tmp_path / "out", recipe, export=False)
     assert (outcome.step, outcome.finished, outcome.skipped, outcome.model) == (8, True, (), None)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"s.ckpt", "s.csv", "previews"}
+
+
+def test_the_network_of_a_flat_painting_leaves_out_what_is_faint_and_resumes(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, trained: Outcome
+) -> None:
+    blocks = np.random.default_rng(0).integers(30, 220, (4, 4, 3)).astype(np.uint8)
+    Image.fromarray(blocks.repeat(32, 0).repeat(32, 1)).save(tmp_path / "blocks.png")
+
+    def learned(steps: int, resume: Path | None = None) -> Outcome:
+        options = {"name": "s", "accelerator": "cpu", "workers": 0, "resume": resume, "export": resume is not None}
+        changed = Recipe.from_dict({**recipe.as_dict(), "steps": steps})
+        init = None if resume else "scratch"
+        return train_style(tmp_path / "blocks.png", photo_folder, tmp_path, recipe=changed, init=init, **options)
+
+    outcome = learned(2, learned(1).checkpoint)
+    for each, flat in ((outcome, True), (trained, False)):
+        assert each.model is not None
+        assert json.loads(each.model.with_suffix(".json").read_text())["paintings"]["s"]["flat"] is flat
+        assert ("end.coring.energy" in network_from_onnx(each.model).state_dict()) is flat
 
 
 def test_training_lowers_the_objective_of_photos(

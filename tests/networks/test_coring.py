@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fast_style.export import export_onnx, network_from_onnx
+from fast_style.networks import build_network, is_flat
+from fast_style.networks.coring import THRESHOLD, Coring
+
+
+def checkerboard(amplitude: float) -> Tensor:
+    """Phases whose pixels lie above and below 0.3 in turns, (1, 12, 9, 11)."""
+    signs = torch.tensor([1.0, -1.0, -1.0, 1.0]).repeat(3)[None, :, None, None]
+    return 0.3 + amplitude * signs.expand(1, 12, 9, 11)
+
+
+def inside(features: Tensor) -> Tensor:
+    """Without what zeros around the features reach, which lies in a network's margin."""
+    return features[..., 2:-2, 2:-2]
+
+
+@pytest.mark.parametrize(("of_threshold", "left"), [(0.9, 0.0), (1.5**0.5, 0.5), (1.5, 1.0)])
+def test_a_pattern_is_left_out_if_it_is_faint(of_threshold: float, left: float) -> None:
+    amplitude = of_threshold * THRESHOLD
+    cored = Coring()(checkerboard(amplitude))
+    torch.testing.assert_close(inside(cored), inside(checkerboard(left * amplitude)), rtol=0, atol=1e-6)
+
+
+def test_edges_and_what_is_smooth_stay_as_they_are() -> None:
+    edge = torch.zeros(1, 12, 9, 20)
+    edge[..., 10:] = 2.0
+    torch.testing.assert_close(inside(Coring()(edge)), inside(edge), rtol=0, atol=1e-6)
+    columns = torch.arange(20.0)
+    phases = torch.stack([columns, columns + 0.5]).tile(2, 1)  # pixels in each column: the left one, then the right one
+    ramp = 0.05 * phases.tile(3, 1)[None, :, None].expand(1, 12, 9, 20)
+    assert (inside(Coring()(ramp)) - inside(ramp)).abs().max() < 0.02
+
+
+def test_paintings_with_calm_places_are_flat() -> None:
+    random = np.random.default_rng(0)
+    calm = np.full((1, 3, 120, 160), 0.6)
+    rough = calm + random.uniform(-0.1, 0.1, calm.shape)
+    half = np.concatenate([calm[..., :60, :], rough[..., 60:, :]], axis=2)
+    assert [is_flat(torch.from_numpy(painting)) for painting in (calm, rough, half)] == [True, False, True]
+    assert not is_flat(torch.ones(1, 3, 8, 8))  # too small to tell
+
+
+@pytest.mark.parametrize("name", ["fast", "tiny"])
+def test_a_file_says_whether_its_network_leaves_out_what_is_faint(name: str, tmp_path: Path) -> None:
+    """The export proves the variants for tiles and films, too."""
+    torch.manual_seed(0)
+    network = build_network(name).eval()
+    network.set_coring(True)
+    export_onnx(network, tmp_path / "flat.onnx", metadata={"network": name})
+    read = network_from_onnx(tmp_path / "flat.onnx")
+    image = torch.rand(1, 3, 40, 56)
+    with torch.no_grad():
+        assert torch.equal(read(image), network(image))
+        network.set_coring(False)
+        assert not torch.equal(read(image), network(image))
+    export_onnx(network, tmp_path / "rough.onnx", metadata={"network": name})
+    assert not [key for key in network_from_onnx(tmp_path / "rough.onnx").state_dict() if "coring" in key]
