@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 # Before the sigmoid: 2 to 8 levels of a picture's 255.
 THRESHOLD = 0.12
-# A painting is flat if a tenth of it is fainter than this. Udnie and The Great Wave have 0.046; The Shipwreck (0.064) and
-# The Scream (0.094), where brush and cardboard show everywhere, lose by coring.
+# A painting is flat if a tenth of it is fainter than this. Udnie and The Great Wave have less than 0.05; The Shipwreck
+# (0.064) and The Scream (0.094), where brush and cardboard show everywhere, lose by coring.
 FLAT, SHARE = 0.055, 0.1
 # Phases of a pixel shuffle by 2, and side of the square of cells in which strength is measured.
 _PHASES, _AROUND = 4, 3

@@ -116,10 +116,12 @@ def test_the_network_of_a_flat_painting_leaves_out_what_is_faint_and_resumes(
     Image.fromarray(blocks.repeat(32, 0).repeat(32, 1)).save(tmp_path / "blocks.png")
 
     def learned(steps: int, resume: Path | None = None) -> Outcome:
-        options = {"name": "s", "accelerator": "cpu", "workers": 0, "resume": resume, "export": resume is not None}
+        options: dict[str, Any] = {"name": "s", "accelerator": "cpu", "workers": 0, "export": resume is not None}
         changed = Recipe.from_dict({**recipe.as_dict(), "steps": steps})
         init = None if resume else "scratch"
-        return train_style(tmp_path / "blocks.png", photo_folder, tmp_path, recipe=changed, init=init, **options)
+        return train_style(
+            tmp_path / "blocks.png", photo_folder, tmp_path, recipe=changed, init=init, resume=resume, **options
+        )
 
     outcome = learned(2, learned(1).checkpoint)
     for each, flat in ((outcome, True), (trained, False)):
