@@ -7,6 +7,7 @@ const scratch = document.createElement("canvas");
 const AUTOMATIC = { photo: 960, camera: 320 };
 const HALF_RANGE = 20; // steps of the strength's slider for two doublings: 0.25 to 4
 const SMALLEST_DRAFT = 16; // px
+const STARTING = "Starting …";
 const files = new Map(); // what styles.json says of each file
 
 let source = null; // {kind: "photo" | "camera", element, width, height, name}
@@ -37,7 +38,7 @@ async function main() {
   }
   $("unsupported").remove();
   $("app").hidden = false;
-  say("Starting …");
+  say(STARTING);
   worker = new Worker("worker.js", { type: "module" });
   worker.onmessage = ({ data }) => receive(data);
   worker.onerror = () => say("The engine could not be started. Please update this browser, or reload the page.", true);
@@ -161,7 +162,11 @@ function refresh() {
 }
 
 function receive(message) {
-  if (message.ready) { $("device").textContent = message.ready; if (!source) say("Ready."); return; }
+  if (message.ready) {
+    $("device").textContent = message.ready;
+    if ($("status").textContent === STARTING) say("Ready."); // otherwise there is something newer to read
+    return;
+  }
   if (message.failed) { say(`The engine could not be started: ${message.failed}`, true); return; }
   busy = false;
   if (message.error) {
