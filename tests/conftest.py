@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from importlib.util import find_spec
@@ -238,6 +240,14 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return make
+
+
+def start_heeding_interrupts(*arguments: str) -> subprocess.Popen[str]:
+    """Start the command so that it heeds Ctrl-C, to which background jobs of a shell are started deaf."""
+    script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom fast_style.cli import run; run()"
+    )
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], stderr=subprocess.PIPE, text=True)
 
 
 def moving_square(count: int = 12, width: int = 64, height: int = 48) -> list[Pixels]:

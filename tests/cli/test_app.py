@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import PHOTOS
+from tests.conftest import PHOTOS, start_heeding_interrupts
 
 FULL = Path("/dev/full")
 # Prints and returns a status, as a command does, without rich between it and the stream.
@@ -69,19 +69,14 @@ def test_ctrl_c_in_a_folder_is_said_and_leaves_whole_pictures(times: int, tmp_pa
     photos.mkdir()
     for number in range(500):
         (photos / f"{number}.png").symlink_to(PHOTOS["chelsea"])
-
-    def heed_interrupts() -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell are started deaf to it
-
-    command = [sys.executable, "-m", "fast_style", "stylize", str(photos), "--style", "starry-night", "-o", str(out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as process:
+    with start_heeding_interrupts("stylize", str(photos), "--style", "starry-night", "-o", str(out)) as process:
         while process.poll() is None and not any(out.glob("[0-9]*.png")):
             time.sleep(0.01)
         for _ in range(times):  # the second while threads still paint
             process.send_signal(signal.SIGINT)
             time.sleep(0.03)
         said = process.communicate(timeout=180)[1]
-    assert (process.returncode, said.splitlines()[-1]) == (130, "error: interrupted")
+    assert (process.returncode, said.splitlines()[-1]) == (130, "error: interrupted"), said
     # The next run removes what a second one leaves.
     assert times == 2 or not list(out.glob(".*.png"))
     pictures = sorted(out.glob("[0-9]*.png"))

@@ -30,7 +30,7 @@ from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import Pixels, Planes
 from fast_style.photos.jobs import numbered_files, plan_jobs
 from fast_style.pipeline import Budget, overlap
-from tests.conftest import moving_square, read_frames
+from tests.conftest import moving_square, read_frames, start_heeding_interrupts
 
 Make = Callable[..., Path]
 
@@ -872,24 +872,19 @@ def test_memory_does_not_grow_with_the_length(make_clip: Make, same: Path, tmp_p
         "print(next(line.split()[1] for line in lines if line.startswith('VmHWM')))"
     )
     peaks = []
-    for count in (20, 200):
+    for count in (20, 600):
         frames = [frame for frame in moving_square(20, 320, 240) for _ in range(count // 20)]
         clip = make_clip(f"{count}.mp4", frames=frames)
         command = [sys.executable, "-c", script, str(clip), str(tmp_path / f"out-{count}.mp4"), str(same)]
         peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-    # 180 more frames of 320 by 240 px would be 41 MB as uint8.
-    assert peaks[1] - peaks[0] < 20_000
+    # 580 more frames of 320 by 240 px would be 134 MB as uint8; what libraries keep varies by some 20 MB.
+    assert peaks[1] - peaks[0] < 60_000
 
 
 def test_ctrl_c_leaves_a_file_that_plays(make_clip: Make, same: Path, tmp_path: Path) -> None:
     frames = noise(20) * 50
     clip, target = make_clip(frames=frames), tmp_path / "out.mp4"
-    command = [sys.executable, "-m", "fast_style", "stylize", str(clip), "--style", str(same), "-o", str(target)]
-
-    def heed_interrupts() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # background jobs of a shell are started deaf to it
-
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as process:
+    with start_heeding_interrupts("stylize", str(clip), "--style", str(same), "-o", str(target)) as process:
         deadline = time.monotonic() + 60
         # x264 looks 40 frames ahead: once its first bytes are in the temporary file, many frames are done.
         while time.monotonic() < deadline:
