@@ -1,5 +1,16 @@
-"""``python -m fast_style``."""
+"""The command ``fast-style``, also as ``python -m fast_style``."""
 
-from fast_style.cli import run
+import sys
 
-run()
+
+def start() -> None:
+    """Load the command line and run it; Ctrl-C while it loads ends the process without a traceback."""
+    try:
+        from fast_style.cli import run
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run()
+
+
+if __name__ == "__main__":
+    start()

@@ -244,9 +244,8 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
 
 def start_heeding_interrupts(*arguments: str) -> subprocess.Popen[str]:
     """Start the command so that it heeds Ctrl-C, to which background jobs of a shell are started deaf."""
-    script = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom fast_style.cli import run; run()"
-    )
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    script = f"{heeding}\nfrom fast_style.__main__ import start; start()"
     return subprocess.Popen([sys.executable, "-c", script, *arguments], stderr=subprocess.PIPE, text=True)
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError
 
 from fast_style import __version__
 from fast_style.cli.ui.help import Basics, with_examples
 from fast_style.errors import FastStyleError, did_you_mean
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -153,9 +157,23 @@ def run() -> NoReturn:
     """Run the command, and end the process."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's: names of files need not be text
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         status = main()
     except KeyboardInterrupt:  # a second one, while the first was told
+        status = INTERRUPTED
+    except ImportError:  # what numpy and ONNX Runtime make of Ctrl-C while they load
+        if not interrupted:
+            raise
+        print_error("interrupted", None)
         status = INTERRUPTED
     try:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start

@@ -85,6 +85,47 @@ def test_ctrl_c_in_a_folder_is_said_and_leaves_whole_pictures(times: int, tmp_pa
         Image.open(path).load()
 
 
+# Ctrl-C while a library loads that makes another error of it.
+LOADING = """
+import os, signal, time
+import fast_style.cli.app as app
+
+def load():
+    try:
+        {interrupt}
+        time.sleep(10)
+    except KeyboardInterrupt:
+        pass
+    raise ImportError("initialization failed")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+app.main = load
+app.run()
+"""
+
+
+def test_ctrl_c_while_libraries_load_is_no_error_of_theirs() -> None:
+    script = LOADING.format(interrupt="os.kill(os.getpid(), signal.SIGINT)")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
+
+
+def test_a_library_that_does_not_load_is_told_in_full() -> None:
+    script = LOADING.format(interrupt="raise KeyboardInterrupt")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "ImportError: initialization failed")
+
+
+def test_ctrl_c_while_the_command_line_loads_ends_it_in_silence() -> None:
+    script = (
+        "import sys\nfrom fast_style.__main__ import start\n"
+        "class Interrupted:\n    def find_spec(*about): raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted)\nstart()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 @pytest.mark.parametrize(
     ("tag", "count", "value", "status"),
     [(282, 2, 8, 0), (277, 1, 5120, 2)],
