@@ -87,8 +87,8 @@ def test_ctrl_c_in_a_folder_is_said_and_leaves_whole_pictures(times: int, tmp_pa
 
 # Ctrl-C while a library loads that makes another error of it.
 LOADING = """
-import os, signal, time
-import fast_style.cli.app as app
+import os, signal, sys, time
+from fast_style.cli import run
 
 def load():
     try:
@@ -99,8 +99,8 @@ def load():
     raise ImportError("initialization failed")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-app.main = load
-app.run()
+sys.modules["fast_style.cli.app"].main = load
+run()
 """
 
 
