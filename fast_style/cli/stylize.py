@@ -183,14 +183,14 @@ def _videos(
     # A service manager stops with SIGTERM: that, too, leaves a video that plays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for job in jobs:
-        record = _video(job, stylizer, options, engine.jobs, force, quiet)
+        record = _video(job, stylizer, options, engine, force, quiet)
         yield record
         if "interrupted" in record:
             return
 
 
 def _video(
-    job: Job, stylizer: Stylizer, options: VideoOptions, workers: int | None, force: bool, quiet: bool
+    job: Job, stylizer: Stylizer, options: VideoOptions, engine: ParallelEngine, force: bool, quiet: bool
 ) -> Record:
     """Stylize one video with a bar; return its record."""
     from fast_style.cli.ui.progress import frame_progress
@@ -202,7 +202,8 @@ def _video(
         check_video(job, force=force)
         make_parent(job.target)
         with frame_progress(job.source.name) as progress:
-            report = stylize_video(job.source, job.target, stylizer, options, workers=workers, progress=progress)
+            at_once = {"workers": engine.jobs, "threads": engine.threads}
+            report = stylize_video(job.source, job.target, stylizer, options, **at_once, progress=progress)
         seconds = time.perf_counter() - start
         record |= {"width": report.width, "height": report.height, "frames": report.frames}
         record["fps"] = round(report.frames / seconds, 2)

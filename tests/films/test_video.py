@@ -28,8 +28,10 @@ from fast_style.films.frames import copy_planes
 from fast_style.films.video import VideoOptions, stylize_video
 from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import Pixels, Planes
+from fast_style.model import Statistics
 from fast_style.photos.jobs import numbered_files, plan_jobs
 from fast_style.pipeline import Budget, overlap
+from fast_style.stylize.network import FixedNetwork, StyleNetwork
 from tests.conftest import moving_square, read_frames, start_heeding_interrupts
 
 Make = Callable[..., Path]
@@ -491,6 +493,27 @@ def test_the_flow_is_computed_only_where_it_is_used(
     stylizer = Stylizer(negative if style == "negative" else style, threads=1)
     stylize_video(make_clip(), tmp_path / "out.mp4", stylizer, VideoOptions(steady=steady), workers=2)
     assert len(frames) == (len(moving_square()) if followed else 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, 4), ({"workers": 4}, 2), ({"threads": 3}, 3), ({"workers": 16}, 1)]
+)
+def test_frames_painted_at_once_share_the_cores_out(
+    given: dict[str, Any], expected: int, make_clip: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pixels = moving_square()[0][0].size
+    monkeypatch.setattr("fast_style.films.video.core_count", lambda: 8)
+    monkeypatch.setattr("fast_style.films.video._PIXELS_AT_ONCE", 2 * pixels)  # frames so large that two fit
+    used: list[int | None] = []
+    fixed = StyleNetwork.fixed
+
+    def count(network: StyleNetwork, statistics: Statistics, *, threads: int | None = None) -> FixedNetwork:
+        used.append(threads)
+        return fixed(network, statistics, threads=threads)
+
+    monkeypatch.setattr(StyleNetwork, "fixed", count)
+    stylize_video(make_clip(), tmp_path / "out.mp4", Stylizer("starry-night-tiny", threads=1), **given)
+    assert set(used) == {expected}
 
 
 def test_the_av1_encoder_says_nothing_at_the_command_line(make_clip: Make, same: Path, tmp_path: Path) -> None:
