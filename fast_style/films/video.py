@@ -117,7 +117,7 @@ def stylize_video(
         source: The video, or a pattern such as ``frames/%05d.png``.
         target: A file, whose suffix selects the container, or such a pattern. A file appears when it is complete, or
             when Ctrl-C ends it early.
-        stylizer: With ``threads=1`` for the highest rate, as it measures frames beside those that are painted.
+        stylizer: The style.
         options: See :class:`VideoOptions`.
         workers: Frames stylized at once; by default as many as there are cores, fewer for large frames.
         threads: CPU threads for each; by default the cores are shared out.
@@ -138,14 +138,14 @@ def stylize_video(
         stack.callback(reader.close)
         width = reader.width * (2 if options.side_by_side else 1)
         workers = workers or max(1, min(core_count(), _PIXELS_AT_ONCE // (reader.width * reader.height)))
-        threads = threads or max(1, core_count() // workers)
+        network = replace(stylizer.network, threads=threads or max(1, core_count() // workers))
         if is_sequence(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             writer: Writer = SequenceWriter(target, width, reader.height, quality=options.quality)
         else:
             sweep(target)
             writer = _open_writer(stack.enter_context(replacing(target)), width, reader, options)
-        frames, interrupted = _run(reader, writer, stylizer.network, options, workers, threads, progress)
+        frames, interrupted = _run(reader, writer, network, options, workers, progress)
         if not frames and not interrupted:
             raise VideoError(f"{source} has no frame in the requested part", hint="Check --start and --end.")
         if not frames:
@@ -241,13 +241,11 @@ class _Stages:
     Packets of other streams pass through.
     """
 
-    def __init__(
-        self, reader: Reader, writer: Writer, network: StyleNetwork, options: VideoOptions, threads: int
-    ) -> None:
+    def __init__(self, reader: Reader, writer: Writer, network: StyleNetwork, options: VideoOptions) -> None:
         self._reader, self._writer, self._options = reader, writer, options
         self._masks = pair_masks(network, options.masks) if options.masks else {}
         networks = networks_for_masks(network, self._masks, (reader.width, reader.height)) if self._masks else [network]
-        self._scenes = [Scene(style, passes=options.passes, threads=threads) for style in networks]
+        self._scenes = [Scene(style, passes=options.passes) for style in networks]
         self._tracker: MotionTracker | None = None
         self._filter: SteadyFilter | None = None
         # These need OpenCV, which takes 0.1 s to import, and the flow takes time at each frame.
@@ -345,13 +343,12 @@ def _run(
     network: StyleNetwork,
     options: VideoOptions,
     workers: int,
-    threads: int,
     progress: Callable[[int, int | None], None] | None,
 ) -> tuple[int, bool]:
     """Run the three stages; return how many frames were written and whether Ctrl-C stopped them."""
     done, interrupted = 0, False
     try:
-        stages = _Stages(reader, writer, network, options, threads)
+        stages = _Stages(reader, writer, network, options)
         ahead = max(workers, min(8 * workers, _PIXELS_AHEAD // (reader.width * reader.height)))
         items = overlap(stages.prepare(), stages.paint, workers=workers, ahead=ahead)
         try:

@@ -48,17 +48,13 @@ class Scene:
         network: The style; if it cannot be measured in parts, it draws each frame independently.
         passes: Number of passes in which frames are painted, from coarse to fine; None takes the style's for their
             size.
-        threads: CPU threads that paint one frame; None takes the network's number.
         background: Measure in a separate thread, so that no frame waits; the statistics apply from a later frame on.
             If False, the same film always gives the same result.
     """
 
-    def __init__(
-        self, network: StyleNetwork, *, passes: int | None = None, threads: int | None = None, background: bool = False
-    ) -> None:
+    def __init__(self, network: StyleNetwork, *, passes: int | None = None, background: bool = False) -> None:
         self.network = network
         self.passes = passes
-        self._threads = threads
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="measure") if background else None
         self._measuring: Future[Statistics] | None = None
         self._recent: deque[Statistics] = deque(maxlen=_RECENT)
@@ -134,7 +130,7 @@ class Scene:
 
     def _fix(self, statistics: Statistics) -> None:
         self._fixed = statistics
-        self._current = self.network.fixed(statistics, threads=self._threads)
+        self._current = self.network.fixed(statistics)
 
 
 class _Look:

@@ -507,9 +507,9 @@ def test_frames_painted_at_once_share_the_cores_out(
     used: list[int | None] = []
     fixed = StyleNetwork.fixed
 
-    def count(network: StyleNetwork, statistics: Statistics, *, threads: int | None = None) -> FixedNetwork:
-        used.append(threads)
-        return fixed(network, statistics, threads=threads)
+    def count(network: StyleNetwork, statistics: Statistics) -> FixedNetwork:
+        used.append(network.threads)
+        return fixed(network, statistics)
 
     monkeypatch.setattr(StyleNetwork, "fixed", count)
     stylize_video(make_clip(), tmp_path / "out.mp4", Stylizer("starry-night-tiny", threads=1), **given)
