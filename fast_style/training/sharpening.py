@@ -16,9 +16,9 @@ from fast_style.networks.passes import blur
 RADIUS = 2
 
 
-def sharpen(picture: Tensor, amount: float) -> Tensor:
-    """Add the fine part of (N, 3, H, W) in [0, 1] so many times: an unsharp mask."""
-    return (picture + amount * (picture - blur(picture, RADIUS))).clamp(0.0, 1.0)
+def sharpen(picture: Tensor, amount: float, radius: int = RADIUS) -> Tensor:
+    """Add the part of (N, 3, H, W) in [0, 1] that is finer than a radius, px, so many times: an unsharp mask."""
+    return (picture + amount * (picture - blur(picture, radius))).clamp(0.0, 1.0)
 
 
 def soften(picture: Tensor, amount: float) -> Tensor:
