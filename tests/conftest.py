@@ -242,11 +242,35 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def start_heeding_interrupts(*arguments: str) -> subprocess.Popen[str]:
-    """Start the command so that it heeds Ctrl-C, to which background jobs of a shell are started deaf."""
-    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    script = f"{heeding}\nfrom fast_style.__main__ import start; start()"
-    return subprocess.Popen([sys.executable, "-c", script, *arguments], stderr=subprocess.PIPE, text=True)
+# The command, with Ctrl-C from a thread of its own: it can come neither late nor to a process that is deaf to it, as
+# background jobs of a shell are.
+INTERRUPTED = """
+import os, signal, threading, time
+from pathlib import Path
+
+def interrupt():
+    while sum(path.stat().st_size for path in Path({folder!r}).glob({pattern!r})) <= {size}:
+        time.sleep(0.01)
+    for _ in range({times}):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.03)
+
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Thread(target=interrupt, daemon=True).start()
+from fast_style.__main__ import start
+start()
+"""
+
+
+def run_interrupted(
+    *arguments: str, results: Path, pattern: str, size: int = 0, times: int = 1
+) -> subprocess.CompletedProcess[str]:
+    """Run the command and press Ctrl-C once the files of a pattern in a folder hold more than ``size`` bytes."""
+    script = INTERRUPTED.format(folder=str(results), pattern=pattern, size=size, times=times)
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 def moving_square(count: int = 12, width: int = 64, height: int = 48) -> list[Pixels]:

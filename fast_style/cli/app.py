@@ -175,6 +175,8 @@ def run() -> NoReturn:
             raise
         print_error("interrupted", None)
         status = INTERRUPTED
+    if status == INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # its keys may be held down
     try:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.conftest import PHOTOS, start_heeding_interrupts
+from tests.conftest import PHOTOS, run_interrupted
 
 FULL = Path("/dev/full")
 # Prints and returns a status, as a command does, without rich between it and the stream.
@@ -63,22 +61,17 @@ def test_a_file_whose_name_is_no_text_is_stylized(tmp_path: Path) -> None:
     assert photo.with_name(os.fsdecode(b"a\xff-starry-night.png")).is_file()
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, 2, 100])  # the last: the keys are held down
 def test_ctrl_c_in_a_folder_is_said_and_leaves_whole_pictures(times: int, tmp_path: Path) -> None:
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
     for number in range(500):
         (photos / f"{number}.png").symlink_to(PHOTOS["chelsea"])
-    with start_heeding_interrupts("stylize", str(photos), "--style", "starry-night", "-o", str(out)) as process:
-        while process.poll() is None and not any(out.glob("[0-9]*.png")):
-            time.sleep(0.01)
-        for _ in range(times):  # the second while threads still paint
-            process.send_signal(signal.SIGINT)
-            time.sleep(0.03)
-        said = process.communicate(timeout=180)[1]
-    assert (process.returncode, said.splitlines()[-1]) == (130, "error: interrupted"), said
+    command = ["stylize", str(photos), "--style", "starry-night", "-o", str(out)]
+    done = run_interrupted(*command, results=out, pattern="[0-9]*.png", times=times)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "error: interrupted"), done
     # The next run removes what a second one leaves.
-    assert times == 2 or not list(out.glob(".*.png"))
+    assert times > 1 or not list(out.glob(".*.png"))
     pictures = sorted(out.glob("[0-9]*.png"))
     assert 0 < len(pictures) < 500
     for path in pictures:

@@ -3,11 +3,9 @@ import io
 import os
 import random
 import resource
-import signal
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -32,7 +30,7 @@ from fast_style.model import Statistics
 from fast_style.photos.jobs import numbered_files, plan_jobs
 from fast_style.pipeline import Budget, overlap
 from fast_style.stylize.network import FixedNetwork, StyleNetwork
-from tests.conftest import moving_square, read_frames, start_heeding_interrupts
+from tests.conftest import moving_square, read_frames, run_interrupted
 
 Make = Callable[..., Path]
 
@@ -907,17 +905,11 @@ def test_memory_does_not_grow_with_the_length(make_clip: Make, same: Path, tmp_p
 def test_ctrl_c_leaves_a_file_that_plays(make_clip: Make, same: Path, tmp_path: Path) -> None:
     frames = noise(20) * 50
     clip, target = make_clip(frames=frames), tmp_path / "out.mp4"
-    with start_heeding_interrupts("stylize", str(clip), "--style", str(same), "-o", str(target)) as process:
-        deadline = time.monotonic() + 60
-        # x264 looks 40 frames ahead: once its first bytes are in the temporary file, many frames are done.
-        while time.monotonic() < deadline:
-            if any(path.stat().st_size > 100_000 for path in tmp_path.glob(".out-*")):
-                break
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGINT)
-        said = process.communicate(timeout=180)[1]
-    assert process.returncode == 130, said
-    assert "interrupted" in said
+    # x264 looks 40 frames ahead: once its first bytes are in the temporary file, many frames are done.
+    command = ["stylize", str(clip), "--style", str(same), "-o", str(target)]
+    done = run_interrupted(*command, results=tmp_path, pattern=".out-*", size=100_000)
+    assert done.returncode == 130, done
+    assert "interrupted" in done.stderr
     assert 0 < len(read_frames(target)) < len(frames)
     assert not list(tmp_path.glob(".out-*"))
 
