@@ -54,8 +54,6 @@ class Checkpoint:
     def network(self, style: str | None = None) -> TransformerNetwork:
         """Build the network to export, with the scales and shifts of a style, by default the first, at strength 1.
 
-        If all paintings are flat, it leaves out what is faint: see :class:`~fast_style.networks.coring.Coring`.
-
         Raises:
             CheckpointError: The weights do not fit the network the recipe names.
             InputError: There is no such style.
@@ -71,8 +69,6 @@ class Checkpoint:
             ) from error
         if self.sets:
             take_style(network, self.sets[style or self.styles[0]])
-        if self.recipe.tune == "network":
-            network.set_coring(all(facts.get("flat") for facts in self.card["paintings"].values()))
         return network
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from torch import Tensor
 
 from fast_style.errors import InputError, did_you_mean
+from fast_style.networks.accents import is_colored
 from fast_style.networks.condition import Condition
 from fast_style.networks.coring import is_flat
 from fast_style.networks.johnson import JohnsonNetwork
@@ -33,6 +34,7 @@ __all__ = [
     "StyleSets",
     "TransformerNetwork",
     "build_network",
+    "is_colored",
     "is_flat",
     "record_statistics",
     "restore_network",
@@ -59,6 +61,6 @@ def restore_network(name: str, weights: Mapping[str, Tensor]) -> TransformerNetw
         RuntimeError: The names or shapes of the weights are not those of the network.
     """
     network = build_network(name)
-    network.set_coring("end.coring.energy" in weights)
+    network.set_finish(coring="end.coring.energy" in weights, accents="end.accents.spread" in weights)
     network.load_state_dict(weights)
     return network

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fast_style.errors import InputError
+from fast_style.networks.accents import Accents
 from fast_style.networks.condition import Condition, Origin
 from fast_style.networks.coring import Coring
 from fast_style.networks.kernels.depthwise import depthwise
@@ -190,6 +191,7 @@ class HalfSizeEnd(nn.Module):
         self.head = nn.Conv2d(half, 3 * 2 * 2, 3, padding=1)
         initialize_smooth_shuffle(self.head, factor=2)
         self.coring: Coring | None = None
+        self.accents: Accents | None = None
         self.shuffle = SmoothShuffle()
 
     def forward(self, features: Tensor, image: Tensor, condition: Condition) -> Tensor:
@@ -207,7 +209,11 @@ class HalfSizeEnd(nn.Module):
         halved = self.norm(up + self.photo(image), *condition.layer("norm"))
         merged = self.merge(F.relu(halved), condition.part("merge"))
         phases = self.head(merged)
-        picture: Tensor = self.shuffle(phases if self.coring is None else self.coring(phases))
+        if self.coring is not None:
+            phases = self.coring(phases)
+        if self.accents is not None:
+            phases = self.accents(phases, image)
+        picture: Tensor = self.shuffle(phases)
         return picture
 
 
@@ -264,9 +270,10 @@ class RealtimeNetwork(TransformerNetwork):
         picture: Tensor = self.end(features, image, condition.part("end"))
         return picture.sigmoid()
 
-    def set_coring(self, on: bool) -> None:
-        """Add or take away the part that leaves out what is faint."""
-        self.end.coring = Coring() if on else None
+    def set_finish(self, *, coring: bool, accents: bool) -> None:
+        """Add or take away the parts that networks are trained without."""
+        self.end.coring = Coring() if coring else None
+        self.end.accents = Accents() if accents else None
 
     def random_condition(self, random: np.random.Generator) -> Condition:
         """Move each map of noise separately, so that the network does not memorize their values."""

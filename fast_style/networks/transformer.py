@@ -49,8 +49,13 @@ class TransformerNetwork(nn.Module):
         """
         raise NotImplementedError
 
-    def set_coring(self, on: bool) -> None:
-        """Let flat places be flat, see :class:`fast_style.networks.coring.Coring`; not every network can."""
+    def set_finish(self, *, coring: bool, accents: bool) -> None:
+        """Add or take away the parts that networks are trained without; not every network has them.
+
+        Args:
+            coring: Flat places are flat, see :class:`fast_style.networks.coring.Coring`.
+            accents: The photo's strong colors show, see :class:`fast_style.networks.accents.Accents`.
+        """
 
     def random_condition(self, random: np.random.Generator) -> Condition:
         """Return the condition of a training step: if the network adds noise, the noise lies elsewhere each time."""

@@ -32,6 +32,7 @@ from fast_style.networks.passes import paint
 from fast_style.recipe import Recipe
 from fast_style.training.keeping import Keeping, kept_at
 from fast_style.training.muon import Muon
+from fast_style.training.paintings import finish_for
 from fast_style.training.sharpening import soften
 from fast_style.training.start import Start
 
@@ -88,14 +89,17 @@ class StyleModule(pl.LightningModule):
         self.card = card
         self.network = build_network(recipe.network) if start is None else start.network.train()
         if recipe.tune == "network":
-            # Trained through it, a network learns to draw its mesh three times as strong, which passes.
-            self.network.set_coring(False)
+            # Trained through coring, a network learns to draw its mesh three times as strong, which passes; through
+            # accents, to draw the opposite colors.
+            self.network.set_finish(coring=False, accents=False)
         self.sets: StyleSets | None = None
         if recipe.learn_strength or len(losses) > 1:
             self.sets = StyleSets(self.network, card["styles"], powers=3 if recipe.learn_strength else 1)
             if start is not None:
                 start.give(self.sets)
         self.average, self.average_sets = copy.deepcopy((self.network, self.sets))
+        if recipe.tune == "network":
+            self.average.set_finish(**finish_for(card.get("paintings", {}).values()))  # it is shown and exported
         self.average.requires_grad_(False)
         if self.average_sets is not None:
             self.average_sets.requires_grad_(False)

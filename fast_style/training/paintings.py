@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 from fast_style.checkpoint import Checkpoint
 from fast_style.errors import InputError
 from fast_style.images import Picture, find_photos, load_image
-from fast_style.networks import is_flat
+from fast_style.networks import is_colored, is_flat
 from fast_style.painting import STYLE_SIZE, Box, find_canvas, scale_painting
 
 _LONGEST_NAME = 60
@@ -108,8 +108,21 @@ def read_painting(
         notes.append(f"{path}: its forms are large, so it is taught at {taught} px; see --style-size")
     about = {key: value for key, value in details.items() if not isinstance(value, dict)} | details.get(path.stem, {})
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    facts = {"file": path.name, "sha256": digest, "style_size": taught, "flat": is_flat(image), **about}
+    found = {"flat": is_flat(image), "colored": is_colored(image)}
+    facts = {"file": path.name, "sha256": digest, "style_size": taught, **found, **about}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
+
+
+def finish_for(paintings: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """Return the finish of a network that learned these, facts for a card: what suits all of them.
+
+    See :meth:`fast_style.networks.TransformerNetwork.set_finish`.
+    """
+    facts = list(paintings)
+    return {
+        name: bool(facts) and all(painting.get(fact) for painting in facts)
+        for name, fact in (("coring", "flat"), ("accents", "colored"))
+    }
 
 
 def _find_box(picture: Picture, path: Path, *, keep_frame: bool) -> tuple[Box | None, str | None]:

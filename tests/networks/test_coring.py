@@ -52,13 +52,13 @@ def test_a_file_says_whether_its_network_leaves_out_what_is_faint(name: str, tmp
     """The export proves the variants for tiles and films, too."""
     torch.manual_seed(0)
     network = build_network(name).eval()
-    network.set_coring(True)
+    network.set_finish(coring=True, accents=True)
     export_onnx(network, tmp_path / "flat.onnx", metadata={"network": name})
     read = network_from_onnx(tmp_path / "flat.onnx")
     image = torch.rand(1, 3, 40, 56)
     with torch.no_grad():
         assert torch.equal(read(image), network(image))
-        network.set_coring(False)
+        network.set_finish(coring=False, accents=False)
         assert not torch.equal(read(image), network(image))
     export_onnx(network, tmp_path / "rough.onnx", metadata={"network": name})
     assert not [key for key in network_from_onnx(tmp_path / "rough.onnx").state_dict() if "coring" in key]

@@ -109,7 +109,7 @@ def test_a_run_without_the_export_leaves_the_rest(photo_folder: Path, tmp_path: 
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"s.ckpt", "s.csv", "previews"}
 
 
-def test_the_network_of_a_flat_painting_leaves_out_what_is_faint_and_resumes(
+def test_a_network_has_the_finish_that_suits_its_painting_and_resumes(
     photo_folder: Path, tmp_path: Path, recipe: Recipe, trained: Outcome
 ) -> None:
     blocks = np.random.default_rng(0).integers(30, 220, (4, 4, 3)).astype(np.uint8)
@@ -126,8 +126,10 @@ def test_the_network_of_a_flat_painting_leaves_out_what_is_faint_and_resumes(
     outcome = learned(2, learned(1).checkpoint)
     for each, flat in ((outcome, True), (trained, False)):
         assert each.model is not None
-        assert json.loads(each.model.with_suffix(".json").read_text())["paintings"]["s"]["flat"] is flat
-        assert ("end.coring.energy" in network_from_onnx(each.model).state_dict()) is flat
+        painting = json.loads(each.model.with_suffix(".json").read_text())["paintings"]["s"]
+        assert (painting["flat"], painting["colored"]) == (flat, True)
+        parts = network_from_onnx(each.model).state_dict().keys()
+        assert ("end.coring.energy" in parts, "end.accents.spread" in parts) == (flat, True)
 
 
 def test_training_lowers_the_objective_of_photos(
