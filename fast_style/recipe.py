@@ -87,6 +87,8 @@ class Recipe:
         averaging: Decay per step of the exponential moving average of the weights, which is exported.
         sharpening: How much crisper the network draws than what is scored, as an amount of unsharp masking, see
             :mod:`fast_style.training.sharpening`.
+        accents: Keep accents of the photo's colors, see :class:`~fast_style.networks.accents.Accents`, if the paintings
+            have several colors.
         learn_strength: Draw a strength from 0.25 to 4 in each step, by which the painting's weight is multiplied, and
             let the network paint accordingly; a third of the steps are at 1. None does so for several paintings.
         seed: Seed of the weights, the photos' order, the crops and the flips.
@@ -114,6 +116,7 @@ class Recipe:
     gradient_clip: float = 1.0
     averaging: float = 0.99
     sharpening: float = 0.6
+    accents: bool = True
     learn_strength: bool | None = None
     seed: int = 0
 

@@ -99,7 +99,8 @@ class StyleModule(pl.LightningModule):
                 start.give(self.sets)
         self.average, self.average_sets = copy.deepcopy((self.network, self.sets))
         if recipe.tune == "network":
-            self.average.set_finish(**finish_for(card.get("paintings", {}).values()))  # it is shown and exported
+            finish = finish_for(card.get("paintings", {}).values())  # for what is shown and exported
+            self.average.set_finish(coring=finish["coring"], accents=finish["accents"] and recipe.accents)
         self.average.requires_grad_(False)
         if self.average_sets is not None:
             self.average_sets.requires_grad_(False)
