@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from fast_style.errors import CheckpointError, InputError
 from fast_style.losses import BOLD, Objective
+from fast_style.model.passes import COARSEST
 
 Precision = Literal["auto", "32", "bf16"]
 Tune = Literal["network", "adapter"]
@@ -34,7 +35,7 @@ _BELOW_ONE = math.nextafter(1.0, 0.0)
 # Lowest and highest value of each number, and the same in words.
 _RANGES: dict[str, tuple[float, float, str]] = {
     **dict.fromkeys(("steps", "batch"), (1, _MOST, "a number from 1 up")),
-    **dict.fromkeys(("size", "style_size"), (32, _MOST, "a number from 32 up")),
+    **dict.fromkeys(("size", "style_size", "coarsest"), (32, _MOST, "a number from 32 up")),
     "style_rate": (1, _MOST, "a number from 1 up"),
     "passes": (1, 4, "1 to 4"),
     "sharpening": (0, 2, "a number from 0 to 2"),
@@ -68,6 +69,8 @@ class Recipe:
         objective: What is minimized.
         passes: Most passes of a step. One to so many are drawn; all but the last paint a draft, without gradient, see
             :func:`~fast_style.networks.passes.add_draft`. With 1, the style learns to paint photos at once.
+        coarsest: Long side of the first pass when the style runs, px. Twice as much makes a pass fewer: forms are
+            smaller, and leave more of the photo.
         kept: How much of the photo is kept at strength 1, from 0 up to 1, as measured by
             :class:`~fast_style.evaluate.neutral.Neutral`. The content's weight rises until that much is kept, see
             :class:`~fast_style.training.keeping.Keeping`. 0 leaves the weight constant.
@@ -104,6 +107,7 @@ class Recipe:
     vgg: str = "caffe-vgg19"
     objective: Objective = BOLD
     passes: int = 3
+    coarsest: int = COARSEST
     kept: float = 0.4
     border_weight: float = 30.0
     steady_weight: float = 0.0

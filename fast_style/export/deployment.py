@@ -40,7 +40,7 @@ from fast_style.model import (
     takes_styles,
 )
 from fast_style.model.editing import read_metadata, write_metadata
-from fast_style.model.passes import COARSEST, COARSEST_KEY, SMALLEST_DRAFT, smallest_side
+from fast_style.model.passes import COARSEST_KEY, SMALLEST_DRAFT, smallest_side
 from fast_style.stylize.checks import check_passes
 from fast_style.stylize.contract import check_contract
 
@@ -73,7 +73,7 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
         "losses": json.dumps(checkpoint.losses),
     }
     if checkpoint.recipe.passes > 1:
-        metadata[COARSEST_KEY] = str(COARSEST)
+        metadata[COARSEST_KEY] = str(checkpoint.recipe.coarsest)
     if not checkpoint.sets:
         return export_onnx(checkpoint.network(), path, metadata=metadata)
     return export_styles(checkpoint.network(), checkpoint.sets, path, metadata=metadata)

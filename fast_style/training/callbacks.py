@@ -211,7 +211,7 @@ class Previews(StyleCallback):
         rows = []
         for photo in photos:
             seen = photo.to(module.device)
-            passes = 1 if module.recipe.passes == 1 else count_passes(max(photo.shape[-2:]))
+            passes = 1 if module.recipe.passes == 1 else count_passes(max(photo.shape[-2:]), module.recipe.coarsest)
             result = paint(lambda image: module.average(image, condition), seen, passes)
             result = result.clamp(0.0, 1.0).float().cpu()
             rows.append(torch.cat([photo, result], dim=-1))

@@ -24,6 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import CheckpointError, DeviceError, InputError, TrainingDivergedError
 from fast_style.export import network_from_onnx
@@ -49,6 +50,7 @@ SMALL = Recipe(
     size=48,
     batch=2,
     style_size=64,
+    coarsest=200,
     precision="32",
     objective=Objective(style_weight=15.0, tv_weight=0.1),
     kept=0.0,
@@ -100,6 +102,7 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
     assert card["recipe"]["steps"] == 8
     metadata = onnxruntime.InferenceSession(outcome.model).get_modelmeta().custom_metadata_map
     assert (metadata["name"], metadata["styles"], metadata["network"]) == ("s", '["s"]', "tiny")
+    assert Stylizer(outcome.model).network.count_passes(400, 300) == 2
     assert json.loads(metadata["paintings"]) == card["paintings"]
 
 
