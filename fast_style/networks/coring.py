@@ -37,19 +37,16 @@ class Coring(nn.Module):
         kernel = _finest()
         self.finest: Tensor
         self.register_buffer("finest", kernel, persistent=False)
-        square = torch.ones(1, len(kernel), _AROUND, _AROUND)
         # Stored with the weights, so that a file says whether its network has this part.
         self.energy: Tensor
-        self.register_buffer("energy", -square / square.sum() / THRESHOLD**2)
-        self.most: Tensor
-        self.register_buffer("most", torch.tensor([2.0]), persistent=False)
+        self.register_buffer("energy", torch.full((1, len(kernel), 1, 1), 1 / len(kernel) / THRESHOLD**2))
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, 12, H, W) to the same shape."""
         fine = F.conv2d(features, self.finest, padding=1)
         # 1 up to the threshold, falling to 0 at 1.4 times that.
-        faint = F.conv2d(fine * fine, self.energy, self.most, padding=_AROUND // 2).clamp(0, 1)
-        return features - faint * fine
+        energy = F.avg_pool2d(F.conv2d(fine * fine, self.energy), _AROUND, 1, _AROUND // 2)
+        return features - (2 - energy).clamp(0, 1) * fine
 
 
 def is_flat(painting: Tensor) -> bool:

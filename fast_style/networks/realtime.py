@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -119,30 +120,37 @@ class Noise(nn.Module):
 
 
 class SmoothShuffle(nn.Module):
-    """A pixel shuffle by 2 to three channels, filtered so that it draws no mesh, as one transposed convolution.
+    """A pixel shuffle by 2 to three channels, filtered so that it draws no mesh.
 
     The filter is (-1, 5, 5, -1) / 8 down and across. Its even taps have the same sum as its odd ones, so flat features
     become flat pictures as behind :func:`average_phases`. But where a mean of two pixels leaves 0.71 of the amplitude
     of a pattern of 4 px, this leaves 1.06, and 0.88 instead of 0.5 of one of 3 px.
+
+    It is a convolution of the phases, then a shuffle. As one transposed convolution it takes half as long again.
     """
 
     TAPS = (-0.125, 0.625, 0.625, -0.125)
 
     def __init__(self) -> None:
         super().__init__()
-        taps = torch.tensor(self.TAPS)
-        kernels = torch.zeros(3, 2, 2, 3, 5, 5)
+        # What a pixel takes, along one side, from the two phases of the cell before, its own and the next.
+        line = torch.zeros(2, 2, 3)
+        for pixel, phase, cell in itertools.product(range(2), range(2), range(3)):
+            tap = pixel - phase + 2 * (2 - cell)
+            if 0 <= tap < len(self.TAPS):
+                line[pixel, phase, cell] = self.TAPS[tap]
+        kernel = torch.einsum("prk,qsl->pqrskl", line, line).reshape(4, 4, 3, 3)
+        self.filter: Tensor
+        self.register_buffer("filter", torch.zeros(3, 4, 3, 4, 3, 3), persistent=False)
         for channel in range(3):
-            for row in range(2):
-                for column in range(2):
-                    place = kernels[channel, row, column, channel]
-                    place[row : row + 4, column : column + 4] = torch.outer(taps, taps)
-        self.kernels: Tensor
-        self.register_buffer("kernels", kernels.flatten(0, 2), persistent=False)
+            self.filter[channel, :, channel] = kernel
+        self.filter = self.filter.reshape(12, 12, 3, 3)
+        self.shuffle: Tensor
+        self.register_buffer("shuffle", torch.eye(12).reshape(12, 3, 2, 2), persistent=False)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, 12, H, W) to (N, 3, 2H - 1, 2W - 1)."""
-        return F.conv_transpose2d(features, self.kernels, stride=2, padding=2)
+    def forward(self, phases: Tensor) -> Tensor:
+        """(N, 12, H, W) to (N, 3, 2H, 2W)."""
+        return F.conv_transpose2d(F.conv2d(phases, self.filter, padding=1), self.shuffle, stride=2)
 
 
 def upsampling(inputs: int, outputs: int, *, bias: bool = True) -> nn.ConvTranspose2d:
@@ -203,7 +211,7 @@ class HalfSizeEnd(nn.Module):
             condition: Further inputs.
 
         Returns:
-            (N, 3, H - 1, W - 1) before the sigmoid: without the last row and column, which lie in the margin.
+            (N, 3, H, W) before the sigmoid.
         """
         up = average_phases(self.up(F.pad(features, (1, 0, 1, 0), mode="reflect")))
         halved = self.norm(up + self.photo(image), *condition.layer("norm"))
@@ -246,7 +254,7 @@ class RealtimeNetwork(TransformerNetwork):
         self.end = HalfSizeEnd(quarter, half)
 
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
-        """Stylize (N, 3, H, W) in [0, 1] to (N, 3, H - 1, W - 1); a sigmoid keeps the output in (0, 1).
+        """Stylize (N, 3, H, W) in [0, 1] to the same shape; a sigmoid keeps the output in (0, 1).
 
         Raises:
             InputError: The origin is not a multiple of the stride.

@@ -162,12 +162,12 @@ def test_pixels_are_put_in_place_as_a_pixel_shuffle_puts_them_and_filtered() -> 
     taps = torch.tensor(SmoothShuffle.TAPS)
     kernel = torch.outer(taps, taps).expand(3, 1, 4, 4)
     expected = F.conv2d(F.pad(F.pixel_shuffle(features, 2), (1,) * 4), kernel, groups=3)
-    torch.testing.assert_close(SmoothShuffle()(features), expected)
+    torch.testing.assert_close(SmoothShuffle()(features)[..., :-1, :-1], expected)
 
 
 def test_flat_features_become_a_flat_picture() -> None:
     features = torch.randn(1, 12, 1, 1).expand(1, 12, 9, 11)
-    inside = SmoothShuffle()(features)[..., 2:-2, 2:-2]
+    inside = SmoothShuffle()(features)[..., 2:-3, 2:-3]
     torch.testing.assert_close(inside, inside[..., :1, :1].expand_as(inside))
 
 
