@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fast_style.images import LUMA
+
 # Distance from gray, in RGB from 0 to 1, at which half of a color counts as an accent.
 STRONG = 0.25
-# What is added before the sigmoid, in accents. Where a picture is of middle gray, a quarter of it comes through.
+# What is added before the sigmoid, in accents. Where a picture is of middle gray, a quarter of that comes through.
 SHARE = 3.0
 # Root mean square distance of a painting's colors from their mean, from which it has colors. Ink on paper and sepia
 # have 0.01 to 0.04; the least colorful of the paintings that ship, apart from the engraving, 0.10.
 COLORED = 0.06
-# Weights of red, green and blue in brightness (ITU-R BT.601).
-_LUMA = (0.299, 0.587, 0.114)
 # Phases of a pixel shuffle by 2.
 _PHASES = 4
 
@@ -35,7 +35,7 @@ class Accents(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         taps = torch.tensor([0.25, 0.5, 0.25])
-        color = torch.eye(3) - torch.tensor(_LUMA)
+        color = torch.eye(3) - torch.from_numpy(LUMA)
         self.color: Tensor
         self.register_buffer("color", color[..., None, None] * torch.outer(taps, taps), persistent=False)
         self.energy: Tensor
@@ -53,6 +53,6 @@ class Accents(nn.Module):
 
 def is_colored(painting: Tensor) -> bool:
     """Whether a painting, (1, 3, H, W), RGB in [0, 1], has several colors: its networks then take :class:`Accents`."""
-    color = painting - torch.einsum("nchw,c->nhw", painting, painting.new_tensor(_LUMA))[:, None]
+    color = painting - torch.einsum("nchw,c->nhw", painting, torch.from_numpy(LUMA).to(painting))[:, None]
     spread = color - color.mean(dim=(2, 3), keepdim=True)
     return float(spread.square().sum(dim=1).mean().sqrt()) >= COLORED

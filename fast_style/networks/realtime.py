@@ -126,7 +126,7 @@ class SmoothShuffle(nn.Module):
     become flat pictures as behind :func:`average_phases`. But where a mean of two pixels leaves 0.71 of the amplitude
     of a pattern of 4 px, this leaves 1.06, and 0.88 instead of 0.5 of one of 3 px.
 
-    It is a convolution of the phases, then a shuffle. As one transposed convolution it takes half as long again.
+    It is a convolution of the phases, then a shuffle: faster than one transposed convolution of 5×5.
     """
 
     TAPS = (-0.125, 0.625, 0.625, -0.125)

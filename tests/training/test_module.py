@@ -85,6 +85,19 @@ def test_the_terms_of_a_step_are_those_of_their_definitions(module: StyleModule)
     assert figures["content"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("colored", "wanted", "kept"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_only_the_average_keeps_accents_which_the_recipe_can_leave_out(
+    picture_loss: PerceptualLoss, colored: bool, wanted: bool
+) -> None:
+    card = {"styles": ["s"], "paintings": {"s": {"colored": colored}}}
+    recipe = Recipe("tiny", objective=picture_loss.objective, accents=wanted)
+    module = StyleModule(recipe, [picture_loss], card=card)
+    parts = [dict(network.named_modules()).keys() for network in (module.network, module.average)]
+    assert ["end.accents" in names for names in parts] == [False, colored and wanted]
+
+
 def test_the_loss_that_a_module_is_given_stays_the_pictures_own(picture_loss: PerceptualLoss) -> None:
     recipe = Recipe(network="tiny", objective=picture_loss.objective)
     module = StyleModule(recipe, [picture_loss], card={"styles": ["s"]})
