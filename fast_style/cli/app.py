@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report_error(missing)
         return FAILED
     except KeyboardInterrupt:
-        print_error("interrupted", None)
+        _tell_interrupted()
         return INTERRUPTED
     except BrokenPipeError:
         _discard_output()  # its reader has gone, as `| head` does
@@ -168,15 +168,16 @@ def run() -> NoReturn:
         signal.signal(signal.SIGINT, interrupt)
     try:
         status = main()
-    except KeyboardInterrupt:  # a second one, while the first was told
+    except KeyboardInterrupt:  # a second one, before or after the first was told
+        _tell_interrupted()
         status = INTERRUPTED
     except ImportError:  # what numpy and ONNX Runtime make of Ctrl-C while they load
         if not interrupted:
             raise
-        print_error("interrupted", None)
+        _tell_interrupted()
         status = INTERRUPTED
     if status == INTERRUPTED:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # its keys may be held down
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()
@@ -189,6 +190,15 @@ def run() -> NoReturn:
         # A second Ctrl-C may have left a thread in ONNX Runtime, which aborts if Python ends around it.
         os._exit(status)
     sys.exit(status)
+
+
+def _tell_interrupted() -> None:
+    """Say that Ctrl-C ended the command, even if its keys are held down."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        print_error("interrupted", None)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _discard_output() -> None:
