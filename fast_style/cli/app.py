@@ -157,27 +157,19 @@ def run() -> NoReturn:
     """Run the command, and end the process."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's: names of files need not be text
-    interrupted = False
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        raise KeyboardInterrupt
-
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGINT, _CtrlC.press)
     try:
         status = main()
     except KeyboardInterrupt:  # a second one, before or after the first was told
         _tell_interrupted()
         status = INTERRUPTED
     except ImportError:  # what numpy and ONNX Runtime make of Ctrl-C while they load
-        if not interrupted:
+        if not _CtrlC.came:
             raise
         _tell_interrupted()
         status = INTERRUPTED
-    if status == INTERRUPTED:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _CtrlC.told = _CtrlC.told or status == INTERRUPTED
     try:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()
@@ -192,13 +184,23 @@ def run() -> NoReturn:
     sys.exit(status)
 
 
+class _CtrlC:
+    """What Ctrl-C does in a process of its own: it raises KeyboardInterrupt until its end is told."""
+
+    came = told = False
+
+    @classmethod
+    def press(cls, number: int, frame: FrameType | None) -> None:
+        """Handle the signal."""
+        cls.came = True
+        if not cls.told:
+            raise KeyboardInterrupt
+
+
 def _tell_interrupted() -> None:
     """Say that Ctrl-C ended the command, even if its keys are held down."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        print_error("interrupted", None)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    _CtrlC.told = True
+    print_error("interrupted", None)
 
 
 def _discard_output() -> None:
