@@ -85,9 +85,7 @@ def test_the_terms_of_a_step_are_those_of_their_definitions(module: StyleModule)
     assert figures["content"] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("colored", "wanted", "kept"), [(True, True, True), (True, False, False), (False, True, False)]
-)
+@pytest.mark.parametrize(("colored", "wanted"), [(True, True), (True, False), (False, True)])
 def test_only_the_average_keeps_accents_which_the_recipe_can_leave_out(
     picture_loss: PerceptualLoss, colored: bool, wanted: bool
 ) -> None:
