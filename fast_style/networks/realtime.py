@@ -141,10 +141,8 @@ class SmoothShuffle(nn.Module):
                 line[pixel, phase, cell] = self.TAPS[tap]
         kernel = torch.einsum("prk,qsl->pqrskl", line, line).reshape(4, 4, 3, 3)
         self.filter: Tensor
-        self.register_buffer("filter", torch.zeros(3, 4, 3, 4, 3, 3), persistent=False)
-        for channel in range(3):
-            self.filter[channel, :, channel] = kernel
-        self.filter = self.filter.reshape(12, 12, 3, 3)
+        of_channels = torch.einsum("cd,pqkl->cpdqkl", torch.eye(3), kernel).reshape(12, 12, 3, 3)
+        self.register_buffer("filter", of_channels, persistent=False)
         self.shuffle: Tensor
         self.register_buffer("shuffle", torch.eye(12).reshape(12, 3, 2, 2), persistent=False)
 
