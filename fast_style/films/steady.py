@@ -110,18 +110,19 @@ class SteadyFilter:
         if self._result is None or self._result.shape != stylized.shape:
             self._result = stylized
             return result
-        size = result.shape[2], result.shape[1]
-        slowest = np.full(size[::-1], _SMOOTH_RATE, np.float32)
+        size, small = (result.shape[2], result.shape[1]), change.new.shape[::-1]
+        slowest = np.full_like(change.new, _SMOOTH_RATE)
         if change.flow is not None and change.moved.any():
-            moved = _resized(change.moved, size)
-            places = _grid(size[1], size[0]) + _where(moved, _offsets(change.flow, size))
-            self._result = _carried(self._result, places)
-            slowest[moved > 0] = _CARRY_RATE
-        near = cv2.dilate(_resized(change.new, size), np.ones((_STROKE, _STROKE), np.uint8))
-        near = cv2.blur(near, (_STROKE, _STROKE))
+            steps = _where(change.moved, _offsets(change.flow, small)) * np.divide(size, small, dtype=np.float32)
+            self._result = _carried(self._result, _grid(size[1], size[0]) + _resized(steps, size))
+            slowest[change.moved > 0] = _CARRY_RATE
+        # Rates are found on the small copy, on which a stroke is smaller, too.
+        stroke = max(3, round(_STROKE * small[0] / size[0]))
+        near = cv2.blur(cv2.dilate(change.new, np.ones((stroke, stroke), np.uint8)), (stroke, stroke))
+        unlike = _unlike(_resized(np.abs(_light(stylized - self._result)), small), stroke)
         # Twice the blurred value, so that new content and its rim follow fully, and only the outer rim less.
-        rate = np.maximum(2 * near, _unlike(stylized - self._result))
-        self._result = _followed(self._result, stylized, np.clip(rate, slowest, np.float32(1)))
+        rate = np.clip(np.maximum(2 * near, unlike), slowest, np.float32(1))
+        self._result = _followed(self._result, stylized, _resized(rate, size))
         return _rounded(self._result)
 
 
@@ -152,12 +153,12 @@ def novelty(light: Map, carried: Map) -> Map:
     return _beyond(change - explained, _quiet(change, _CARRIED_PERCENTILE))
 
 
-def _unlike(change: Image) -> Map:
+def _unlike(change: Map, stroke: int) -> Map:
     """Where a fresh picture differs from the carried one by more than it usually does, 0 to 1.
 
     There the photo hardly changed, but the strokes did, or the flow was wrong: what is carried would be a ghost.
     """
-    mean = np.asarray(cv2.blur(np.abs(_light(change)), (_STROKE, _STROKE)), np.float32)
+    mean = np.asarray(cv2.blur(change, (stroke, stroke)), np.float32)
     usual = max(_LEAST_CHANGE, _quiet(mean, 50))
     unlike: Map = np.clip((mean / np.float32(usual) - np.float32(_ALIKE)) / np.float32(_UNLIKE - _ALIKE), 0, 1)
     return unlike
@@ -194,7 +195,7 @@ def _resized(image: Map, size: tuple[int, int]) -> Map:
 
 def _offsets(flow: Map, size: tuple[int, int]) -> Map:
     """A flow in shares of the sides, as offsets on a picture of (width, height), px."""
-    return _resized(flow, size) * np.array(size, np.float32)
+    return _resized(flow * np.array(size, np.float32), size)
 
 
 def _where(moved: Map, flow: Map) -> Map:
