@@ -8,8 +8,8 @@ frame.
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,10 @@ from fast_style.stylize.masks import Mask
 from fast_style.stylize.network import Network, StyleNetwork
 from fast_style.stylize.passes import measure_passes
 
-# Interval between measured frames: one second of film, so that measuring takes a twentieth of the time.
+# Interval between measured frames: one second of film, so that measuring takes a twentieth of the time. A frame whose
+# colors are nearly those of the last one measured, by this share, is not measured, up to so many times in a row.
 _EVERY = 24
+_ALIKE_COLORS, _MOST_UNMEASURED = 0.08, 3
 # Number of measured frames in the median: an object that stays for less than half of them, about three seconds, has
 # no effect.
 _RECENT = 7
@@ -56,11 +58,8 @@ class Scene:
         self.network = network
         self.passes = passes
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="measure") if background else None
-        self._measuring: Future[Statistics] | None = None
-        self._recent: deque[Statistics] = deque(maxlen=_RECENT)
-        self._held: Statistics | None = None
-        self._fixed: Statistics | None = None
-        self._current: Network = network
+        self._pending: Future[_Held] | None = None
+        self._held: _Held | None = None
         self._before: _Look | None = None
         self._since = 0
         self._area = 0.0
@@ -85,17 +84,18 @@ class Scene:
         self._since += 1
         area = 0.0 if mask is None else float(mask.sum())
         if self._held is None or before is None or look.is_cut_from(before) or area > _GROWN * self._area:
-            self._measuring, self._area = None, area
-            self._begin(self._measure(frame, mask))
-        elif self._pool is None:
-            if self._since >= _EVERY:
-                self._follow(self._measure(frame, mask))
-        elif self._measuring is not None and self._measuring.done():
-            self._follow(self._measuring.result())
-            self._measuring = None
-        elif self._measuring is None and self._since >= _EVERY:
-            self._measuring = self._pool.submit(self._measure, np.stack([*frame]), mask)
-        return self._current
+            statistics = self._measure(frame, mask)
+            self._held = _Held((statistics,), statistics, statistics, self.network.fixed(statistics), look)
+            self._pending, self._since, self._area = None, 0, area
+        elif self._pending is not None:
+            if self._pending.done():
+                self._held, self._pending, self._since = self._pending.result(), None, 0
+        elif self._since >= _EVERY:
+            if self._pool is not None:
+                self._pending = self._pool.submit(self._followed, self._held, np.stack([*frame]), mask, look)
+            else:
+                self._held, self._since = self._followed(self._held, frame, mask, look), 0
+        return self._held.painter
 
     def close(self) -> None:
         """End the measuring thread."""
@@ -107,30 +107,47 @@ class Scene:
         passes = self.network.count_passes(width, height) if self.passes is None else self.passes
         return measure_passes(self.network, np.stack([*frame], axis=-1), passes=passes, mask=mask)
 
-    def _begin(self, statistics: Statistics) -> None:
-        self._since = 0
-        self._recent.clear()
-        self._recent.append(statistics)
-        self._held = statistics
-        self._fix(statistics)
-
-    def _follow(self, statistics: Statistics) -> None:
-        assert self._held is not None  # a scene has begun
-        assert self._fixed is not None
-        self._since = 0
-        self._recent.append(statistics)
-        median = np.median(np.stack(self._recent), axis=0).astype(np.float32)
-        self._held = self._held + np.float32(_RATE) * (median - self._held)
-        (mean, variance), (fixed_mean, fixed_variance) = (np.moveaxis(each, 1, 0) for each in (self._held, self._fixed))
+    def _followed(self, held: _Held, frame: Planes, mask: Mask | None, look: _Look) -> _Held:
+        """Go a step toward the median, with a new measurement unless the frame looks as the last one measured did."""
+        measured = mask is not None or held.unmeasured == _MOST_UNMEASURED or look.is_unlike(held.look)
+        recent = (*held.recent, self._measure(frame, mask) if measured else held.recent[-1])[-_RECENT:]
+        median = np.median(np.stack(recent), axis=0).astype(np.float32)
+        statistics = held.statistics + np.float32(_RATE) * (median - held.statistics)
+        held = replace(
+            held,
+            recent=recent,
+            statistics=statistics,
+            look=look if measured else held.look,
+            unmeasured=0 if measured else held.unmeasured + 1,
+        )
+        (mean, variance), (fixed_mean, fixed_variance) = (np.moveaxis(each, 1, 0) for each in (statistics, held.fixed))
         deviation = np.sqrt(fixed_variance + _EPSILON)
         moved = np.abs(mean - fixed_mean) / deviation
         widened = np.abs(np.sqrt(np.maximum(variance, 0) + _EPSILON) / deviation - 1)
-        if max(float(moved.max()), float(widened.max())) > _LEAST_CHANGE:
-            self._fix(self._held)
+        if max(float(moved.max()), float(widened.max())) <= _LEAST_CHANGE:
+            return held
+        return replace(held, fixed=statistics, painter=self.network.fixed(statistics))
 
-    def _fix(self, statistics: Statistics) -> None:
-        self._fixed = statistics
-        self._current = self.network.fixed(statistics)
+
+@dataclass(frozen=True)
+class _Held:
+    """What is known of a scene.
+
+    Attributes:
+        recent: The latest measurements, oldest first.
+        statistics: What follows their median.
+        fixed: The statistics of the painter.
+        painter: The style for the scene's frames.
+        look: Of the frame that was measured last.
+        unmeasured: How often since then a frame looked alike, and was not measured.
+    """
+
+    recent: tuple[Statistics, ...]
+    statistics: Statistics
+    fixed: Statistics
+    painter: Network
+    look: _Look
+    unmeasured: int = 0
 
 
 class _Look:
@@ -147,5 +164,12 @@ class _Look:
         """Whether a new scene begins here."""
         if self.light.shape != before.light.shape:
             return True
-        changed = float(np.abs(self.colors - before.colors).sum(1).max()) / 2
-        return changed > _CUT_COLORS and float(np.abs(self.light - before.light).mean()) > _CUT_LEVELS
+        return self._recolored(before) > _CUT_COLORS and float(np.abs(self.light - before.light).mean()) > _CUT_LEVELS
+
+    def is_unlike(self, other: _Look) -> bool:
+        """Whether the frame's statistics may differ: a pan over more of the same hardly changes its colors."""
+        return self._recolored(other) > _ALIKE_COLORS
+
+    def _recolored(self, other: _Look) -> float:
+        """The share of a channel's values that changed, in the channel where it is the largest."""
+        return float(np.abs(self.colors - other.colors).sum(1).max()) / 2

@@ -14,9 +14,12 @@ from PIL import Image
 from fast_style import Stylizer
 from fast_style.errors import ImageError
 from fast_style.images import Picture, Pixels, channels, to_float
+from fast_style.model import Statistics
 from fast_style.stylize.animation import stylize_frames
+from fast_style.stylize.masks import Mask
 from fast_style.stylize.network import StyleNetwork
 from fast_style.stylize.options import Look
+from fast_style.stylize.passes import measure_passes
 from fast_style.stylize.scene import Scene
 from tests.conftest import PHOTOS
 
@@ -111,6 +114,24 @@ def test_a_still_film_is_measured_but_not_made_anew(style: StyleNetwork) -> None
     frame = channels(photo("coffee"))
     first, *others = [scene.style(frame) for _ in range(60)]
     assert all(other is first for other in others)
+
+
+def test_only_every_fourth_frame_that_looks_alike_is_measured(
+    style: StyleNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def measure(network: StyleNetwork, frame: Pixels, *, passes: int, mask: Mask | None) -> Statistics:
+        measured.append(number)
+        return measure_passes(network, frame, passes=passes, mask=mask)
+
+    monkeypatch.setattr("fast_style.stylize.scene.measure_passes", measure)
+    still = photo("coffee")
+    warmer = np.clip(still + np.array([20, 0, 0]), 0, 255).astype(np.uint8)
+    scene = Scene(style)
+    for number in range(240):
+        scene.style(channels(still if number < 200 else warmer))
+    assert measured == [0, 96, 192, 216]
 
 
 def test_the_same_film_gives_the_same_pictures(style: StyleNetwork) -> None:
