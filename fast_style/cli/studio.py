@@ -39,9 +39,10 @@ def studio(
     for path in photos or []:
         if not path.is_dir():
             raise InputError(f"{path} is not a folder of photos")
-    opened = open_studio(folder or studio_folder(), photos=photos or [], port=port, runtime=runtime, config=config)
-    print(opened.address, flush=True)
+    folder = folder or studio_folder()
+    address, serve = open_studio(folder, photos=photos or [], port=port, runtime=runtime, config=config)
+    print(address, flush=True)
     if open:
-        webbrowser.open(opened.address)
+        webbrowser.open(address)
     with suppress(KeyboardInterrupt):
-        opened.run()
+        serve()

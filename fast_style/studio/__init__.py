@@ -2,6 +2,6 @@
 
 from fast_style.studio.library import Library
 from fast_style.studio.runs import Trainings, Wish
-from fast_style.studio.server import Opened, open_studio
+from fast_style.studio.server import open_studio
 
-__all__ = ["Library", "Opened", "Trainings", "Wish", "open_studio"]
+__all__ = ["Library", "Trainings", "Wish", "open_studio"]

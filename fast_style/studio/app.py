@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import hmac
-import json
-import logging
 import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -34,7 +32,6 @@ from fast_style.studio.uploads import check_folder, for_the_page, keep_film, kee
 from fast_style.web import write_page
 
 _STATIC = Path(__file__).parent / "static"
-_MOST_JSON = 65_536
 _FRAME_SIZE = 640  # of the camera, px
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -46,23 +43,12 @@ _HEADERS = {
     "cache-control": "no-store",
 }
 _ENTRANCE = "This page opens with the address that 'fast-style studio' printed, which holds a key.\n"
-_log = logging.getLogger(__name__)
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def make_app(
     library: Library, trainings: Trainings, *, port: int, roots: Sequence[Path], runtime: Path | None = None
 ) -> ASGIApp:
-    """Put the studio together.
-
-    Args:
-        library: What it keeps.
-        trainings: Its trainings.
-        port: Where it listens, on the loopback address; other hosts in a request are refused.
-        roots: Folders in which photos may be chosen.
-        runtime: Folder of onnxruntime-web, for pages of styles; None lets npm fetch it.
-    """
+    """Put the studio together, see :func:`open_studio`; requests for other hosts than this one are refused."""
     studio = _Studio(library, trainings, [root.resolve() for root in roots], runtime)
     routes = [
         Route("/", studio.page),
@@ -70,12 +56,11 @@ def make_app(
         Route("/api/state", studio.state),
         Route("/api/folders", studio.folders),
         Route("/api/pace", studio.pace),
-        Route("/api/paintings", studio.add_painting, methods=["POST"]),
-        Route("/api/tries", studio.add_try, methods=["POST"]),
+        Route("/api/paintings", partial(studio.add_picture, place="paintings", kind="painting"), methods=["POST"]),
+        Route("/api/tries", partial(studio.add_picture, place="tries", kind="photo"), methods=["POST"]),
         Route("/api/uploads/{kind:str}/{name:str}", studio.preview_upload),
         Route("/api/runs", studio.start, methods=["POST"]),
         Route("/api/runs/{name:str}/curves", studio.curves),
-        Route("/api/runs/{name:str}/painting", studio.painting),
         Route("/api/runs/{name:str}/previews/{picture:str}", studio.preview),
         Route("/api/runs/{name:str}/{wish:str}", studio.wish, methods=["POST"]),
         Route("/api/styles/{name:str}", studio.delete, methods=["DELETE"]),
@@ -89,8 +74,8 @@ def make_app(
         Route("/api/films/{id:str}/stop", studio.stop_film, methods=["POST"]),
         Route("/api/films/{id:str}/file", studio.film_file),
     ]
-    app = Starlette(routes=[Route(r.path, _answering(r.endpoint), methods=r.methods) for r in routes])
-    return _Guard(app, library.token(), port)
+    errors = dict.fromkeys((FastStyleError, ClientDisconnect, OSError, Exception), _answer)
+    return _Guard(Starlette(routes=routes, exception_handlers=errors), library.token(), port)
 
 
 class _Guard:
@@ -103,8 +88,6 @@ class _Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check a request and pass it on."""
-        if scope["type"] != "http":
-            return
         request = Request(scope)
 
         async def send_with_headers(message: Message) -> None:
@@ -136,83 +119,62 @@ class _Guard:
         return hmac.compare_digest(shown.encode(), self._token.encode())
 
 
-def _answering(endpoint: Endpoint) -> Endpoint:
-    """Turn errors into words and a remedy; a traceback goes to the log alone."""
-
-    @functools.wraps(endpoint)
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except FastStyleError as error:
-            kinds = ((StyleNotFoundError, 404), (StudioError, 409), (FileError, 507))
-            status = next((status for kind, status in kinds if isinstance(error, kind)), 400)
-            return _complaint(status, str(error), error.hint)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except OSError as error:
-            return _complaint(507, f"The disk says: {error.strerror or error}.", "Make room on it, then try again.")
-        except Exception:
-            _log.exception("%s %s failed", request.method, request.url.path)
-            return _complaint(500, "Something went wrong in the studio.", "Try again. The terminal has the details.")
-
-    return answer
-
-
-def _complaint(status: int, error: str, hint: str | None) -> Response:
-    return JSONResponse({"error": error[:1].upper() + error[1:], "hint": hint}, status)
+def _answer(request: Request, error: Exception) -> Response:
+    """Turn an error into words and a remedy; a traceback goes to the terminal alone."""
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)
+    status, said, hint = 500, "Something went wrong in the studio.", "Try again. The terminal has the details."
+    if isinstance(error, FastStyleError):
+        kinds = ((StyleNotFoundError, 404), (StudioError, 409), (FileError, 507))
+        status = next((status for kind, status in kinds if isinstance(error, kind)), 400)
+        said, hint = str(error), error.hint or ""
+    elif isinstance(error, OSError):
+        status, said, hint = 507, f"The disk says: {error.strerror or error}.", "Make room on it, then try again."
+    return JSONResponse({"error": said[:1].upper() + said[1:], "hint": hint}, status)
 
 
 class _Studio:
-    """The endpoints."""
+    """The endpoints; those that are not coroutines run in threads."""
 
     def __init__(self, library: Library, trainings: Trainings, roots: list[Path], runtime: Path | None) -> None:
         self._library, self._trainings, self._roots, self._runtime = library, trainings, roots, runtime
         self._painter, self._films = Painter(library), Films(library)
 
-    async def page(self, request: Request) -> Response:
+    def page(self, request: Request) -> Response:
         return FileResponse(_STATIC / "index.html")
 
-    async def static(self, request: Request) -> Response:
+    def static(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in {"studio.js", "studio.css", "icon.svg"}:
-            return Response(status_code=404)
+            raise HTTPException(404)
         return FileResponse(_STATIC / name)
 
-    async def state(self, request: Request) -> Response:
-        def read() -> dict[str, Any]:
-            return {
+    def state(self, request: Request) -> Response:
+        return JSONResponse(
+            {
                 "styles": [entry.as_dict() for entry in self._library.styles()],
                 "runs": self._trainings.unfinished(),
                 "trains": find_spec("torch") is not None,
                 "install": install_command("studio"),
             }
+        )
 
-        return JSONResponse(await run_in_threadpool(read))
+    def folders(self, request: Request) -> Response:
+        return JSONResponse(list_folder(self._roots, request.query_params.get("path", "")))
 
-    async def folders(self, request: Request) -> Response:
-        asked = request.query_params.get("path", "")
-        return JSONResponse(await run_in_threadpool(list_folder, self._roots, asked))
+    def pace(self, request: Request) -> Response:
+        asked = request.query_params
+        return JSONResponse(self._trainings.pace(asked.get("network", "fast"), asked.get("start", "nearest")))
 
-    async def pace(self, request: Request) -> Response:
-        asked = dict(request.query_params)
-        network, start = _text(asked, "network", "fast"), _text(asked, "start", "nearest")
-        return JSONResponse(asdict(await run_in_threadpool(self._trainings.pace, network, start)))
-
-    async def add_painting(self, request: Request) -> Response:
-        return await self._add_picture(request, "paintings", "painting")
-
-    async def add_try(self, request: Request) -> Response:
-        return await self._add_picture(request, "tries", "photo")
-
-    async def _add_picture(self, request: Request, place: str, kind: str) -> Response:
+    async def add_picture(self, request: Request, place: str, kind: str) -> Response:
         path = await self._receive(request, place, kind)
         shown_as = request.query_params.get("name", "")[:100] or f"the {kind}"
         return JSONResponse(await run_in_threadpool(keep_picture, path, self._library.place(place), shown_as))
 
-    async def preview_upload(self, request: Request) -> Response:
+    def preview_upload(self, request: Request) -> Response:
         kind, name = request.path_params["kind"], request.path_params["name"]
         if kind not in {"paintings", "tries"} or not name.endswith(".jpg"):
-            return Response(status_code=404)
+            raise HTTPException(404)
         return FileResponse(self._library.upload(kind, name))
 
     async def start(self, request: Request) -> Response:
@@ -220,73 +182,53 @@ class _Studio:
         wish = Wish(
             title=check_title(asked.get("title")),
             network=_text(asked, "network", "fast"),
-            minutes=_number(asked, "minutes", 15.0),
-            steps=None if asked.get("steps") is None else int(_number(asked, "steps", 0)),
+            steps=int(_number(asked, "steps", 0)),
             strength=_number(asked, "strength", 1.0),
             start=_text(asked, "start", "nearest"),
             keep_frame=asked.get("keep_frame") is True,
             **{name: _text(asked, name, "").strip() for name in ("artist", "year", "license")},
         )
         painting = self._library.upload("paintings", _text(asked, "painting", ""))
-        photos = PHOTOS
-        if folder := _text(asked, "folder", ""):
-            photos = check_folder(self._roots, folder)
-            if (await run_in_threadpool(list_folder, [photos], ""))["photos"] == 0:
-                raise InputError("there are no photos in it", hint="Choose a folder with JPEG, PNG or WebP pictures.")
+        folder = _text(asked, "folder", "")
+        photos = check_folder(self._roots, folder) if folder else PHOTOS
         return JSONResponse({"name": await run_in_threadpool(self._trainings.start, wish, painting, photos)}, 201)
 
-    async def wish(self, request: Request) -> Response:
-        name, wish = request.path_params["name"], request.path_params["wish"]
-        if wish == "resume":
-            await run_in_threadpool(self._trainings.resume, name)
-        elif wish in {"pause", "stop"}:
-            await run_in_threadpool(self._trainings.wish, name, wish)
-        else:
-            return Response(status_code=404)
+    def wish(self, request: Request) -> Response:
+        if (wish := request.path_params["wish"]) not in {"pause", "resume", "stop"}:
+            raise HTTPException(404)
+        self._trainings.wish(request.path_params["name"], wish)
         return JSONResponse({})
 
-    async def curves(self, request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(self._trainings.curves, request.path_params["name"]))
+    def curves(self, request: Request) -> Response:
+        return JSONResponse(self._trainings.curves(request.path_params["name"]))
 
-    async def painting(self, request: Request) -> Response:
-        (path,) = self._library.run(request.path_params["name"]).glob("painting.*")
-        picture = await run_in_threadpool(load_image, path, size=480, opaque=True)
-        return Response(as_jpeg(picture), media_type="image/jpeg")
-
-    async def preview(self, request: Request) -> Response:
+    def preview(self, request: Request) -> Response:
         picture = request.path_params["picture"]
         path = self._library.run(request.path_params["name"]) / "previews" / picture
         if not re.fullmatch(r"step-\d+\.png", picture) or not path.is_file():
-            return Response(status_code=404)
-        return Response(await run_in_threadpool(path.read_bytes), media_type="image/png")
+            raise HTTPException(404)
+        return FileResponse(path)
 
-    async def delete(self, request: Request) -> Response:
-        await run_in_threadpool(self._trainings.delete, request.path_params["name"])
+    def delete(self, request: Request) -> Response:
+        self._trainings.delete(request.path_params["name"])
         return JSONResponse({})
 
     async def rename(self, request: Request) -> Response:
-        title = (await _read_json(request)).get("title")
-        self._library.rename(request.path_params["name"], check_title(title))
+        self._library.rename(request.path_params["name"], (await _read_json(request)).get("title"))
         return JSONResponse({})
 
-    async def card(self, request: Request) -> Response:
+    def card(self, request: Request) -> Response:
         photo = request.query_params.get("photo")
-        path = None if not photo else self._library.upload("tries", photo)
-        return FileResponse(await run_in_threadpool(self._painter.card, request.path_params["name"], path))
+        path = self._library.upload("tries", photo) if photo else None
+        return FileResponse(self._painter.card(request.path_params["name"], path))
 
-    async def paint(self, request: Request) -> Response:
+    def paint(self, request: Request) -> Response:
         asked = dict(request.query_params)
-        path = self._library.upload("tries", asked.get("photo", ""))
-        size = int(_number(asked, "size", 0)) or None
-        blend, choice = _number(asked, "blend", 1.0), _choice(asked)
-
-        def paint() -> bytes:
-            picture = load_image(path, size=size, opaque=True)
-            name = request.path_params["name"]
-            painted = self._painter.paint(name, picture, choice, blend=blend, colors=asked.get("colors") == "1")
-            return as_jpeg(painted, quality=94)
-
-        return Response(await run_in_threadpool(paint), media_type="image/jpeg")
+        size, blend, choice = int(_number(asked, "size", 0)), _number(asked, "blend", 1.0), _choice(asked)
+        picture = load_image(self._library.upload("tries", asked.get("photo", "")), size=size or None, opaque=True)
+        name, colors = request.path_params["name"], asked.get("colors") == "1"
+        painted = self._painter.paint(name, picture, choice, blend=blend, colors=colors)
+        return Response(as_jpeg(painted, quality=94), media_type="image/jpeg")
 
     async def frame(self, request: Request) -> Response:
         choice = _choice(dict(request.query_params))
@@ -311,63 +253,51 @@ class _Studio:
         source = await run_in_threadpool(keep_film, path, self._library.place("tries"))
         return JSONResponse({"id": self._films.start(name, source, choice, size=size)}, 201)
 
-    async def film(self, request: Request) -> Response:
+    def film(self, request: Request) -> Response:
         return JSONResponse(self._films.describe(request.path_params["id"]))
 
-    async def stop_film(self, request: Request) -> Response:
+    def stop_film(self, request: Request) -> Response:
         self._films.stop(request.path_params["id"])
         return JSONResponse({})
 
-    async def film_file(self, request: Request) -> Response:
+    def film_file(self, request: Request) -> Response:
         return FileResponse(self._films.file(request.path_params["id"]), filename="film.mp4")
 
-    async def export(self, request: Request) -> Response:
+    def export(self, request: Request) -> Response:
         entry, kind = self._library.style(request.path_params["name"]), request.path_params["kind"]
         name = file_name(entry.title) if entry.own else entry.name
-        if kind == "app":
-            archive = await run_in_threadpool(self._app_of, entry.path, name)
-            return FileResponse(archive, filename=f"{name}-app.zip", background=BackgroundTask(archive.unlink))
-        if kind == "page":
-            archive = await run_in_threadpool(self._page_of, entry.path, name)
-            return FileResponse(archive, filename=f"{name}-page.zip", background=BackgroundTask(archive.unlink))
+        if kind in {"app", "page"}:
+            archive = self._pack(kind, entry.path, name)
+            return FileResponse(archive, filename=f"{name}-{kind}.zip", background=BackgroundTask(archive.unlink))
         suffix = {"onnx": ".onnx", "card": ".json", "adapter": ".safetensors"}.get(kind)
         path = entry.path.with_suffix(suffix or ".none")
         if suffix is None or not path.is_file():
             raise InputError(f"{entry.title} has no {kind}", hint="Adapters come from a training of an adapter.")
         return FileResponse(path, filename=name + suffix)
 
-    def _page_of(self, style: Path, name: str) -> Path:
-        """Write a page's folder, and pack it."""
+    def _pack(self, kind: str, style: Path, name: str) -> Path:
+        """Pack a page's folder, or for an app a file that takes and gives pixels, and how to call it."""
         tries = self._library.place("tries")
-        with tempfile.TemporaryDirectory(prefix=".page-", dir=tries) as temporary:
-            write_page([style], Path(temporary) / name, runtime=self._runtime)
-            return Path(shutil.make_archive(str(tries / secrets.token_hex(16)), "zip", temporary, name))
-
-    def _app_of(self, style: Path, name: str) -> Path:
-        """Pack what an app needs: a style file that takes and gives pixels and paints in passes, and how to call it."""
-        tries = self._library.place("tries")
-        with tempfile.TemporaryDirectory(prefix=".app-", dir=tries) as temporary:
+        with tempfile.TemporaryDirectory(prefix=f".{kind}-", dir=tries) as temporary:
             folder = Path(temporary) / name
-            folder.mkdir()
-            self._trainings.export_for_app(style, folder / f"{name}.onnx")
-            text = (_STATIC / "app.txt").read_text(encoding="utf-8")
-            (folder / "README.txt").write_text(text.replace("STYLE", name), encoding="utf-8")
+            if kind == "page":
+                write_page([style], folder, runtime=self._runtime)
+            else:
+                folder.mkdir()
+                self._trainings.export_for_app(style, folder / f"{name}.onnx")
+                text = (_STATIC / "app.txt").read_text(encoding="utf-8")
+                (folder / "README.txt").write_text(text.replace("STYLE", name), encoding="utf-8")
             return Path(shutil.make_archive(str(tries / secrets.token_hex(16)), "zip", temporary, name))
 
     async def _receive(self, request: Request, place: str, kind: str) -> Path:
         path = self._library.place(place) / f".{secrets.token_hex(16)}"
-        await receive(request.stream(), path, kind, request.headers.get("content-length"))
+        await receive(request.stream(), path, kind)
         return path
 
 
 async def _read_json(request: Request) -> dict[str, Any]:
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_JSON:
-            raise InputError("the request is too large")
     try:
-        asked = json.loads(body)
+        asked = await request.json()
     except (ValueError, RecursionError):  # thousands of brackets nest too deeply
         asked = None
     if not isinstance(asked, dict):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import FileError, InputError, StyleNotFoundError
-from fast_style.files import check_format, replacing
+from fast_style.files import replacing
 from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import own_paths, shipped_styles
@@ -27,7 +27,7 @@ _LONGEST_TITLE = 120
 _KEPT_SECONDS = 24 * 3600
 FORMAT = 1
 # What each of them says.
-_RUN = ("format", "title", "network", "steps", "asked", "painting", "photos")
+_RUN = {"format", "title", "network", "steps", "asked", "painting", "photos"}
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Library:
             name = f"{stem}-{number}"
         return folder
 
-    def rename(self, name: str, title: str) -> None:
+    def rename(self, name: str, title: object) -> None:
         """Give an own style another title.
 
         Raises:
@@ -166,14 +166,6 @@ class Library:
         """
         folder = self.run(name)
         write_json(folder / "run.json", {**read_run(folder), "title": check_title(title)})
-
-    def delete(self, name: str) -> None:
-        """Delete an own style and all that its training left."""
-        folder = self.run(name)
-        # It is gone at once; the rest may take its time, or go at the next start.
-        gone = self.place("tries") / f"deleted-{secrets.token_hex(8)}"
-        folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
 
     def upload(self, kind: str, identity: str) -> Path:
         """Find what was uploaded.
@@ -193,8 +185,7 @@ class Library:
         """Delete what nobody uses any more: a training has a copy of its painting."""
         for kind in ("paintings", "tries"):
             for path in self.place(kind).iterdir():
-                old = time.time() - path.stat().st_mtime > _KEPT_SECONDS
-                if old or path.name.startswith("deleted-"):
+                if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
@@ -217,13 +208,7 @@ def check_title(title: object) -> str:
 
 def read_run(folder: Path) -> dict[str, Any]:
     """Read what a training was asked for."""
-    path = folder / "run.json"
-    try:
-        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        run = {key: run[key] for key in _RUN} | run
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} cannot be read: {error}", hint=f"Delete the folder {folder}.") from error
-    check_format(run.get("format"), FORMAT, path, InputError)
+    run: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     return run
 
 
@@ -231,9 +216,11 @@ def _is_run(folder: Path) -> bool:
     """Whether it is a style's folder of ours; one that cannot be read must not hide the others."""
     if not _NAME.fullmatch(folder.name) or folder.is_symlink():
         return False
-    with contextlib.suppress(InputError):
-        return bool(read_run(folder))
-    return False
+    try:
+        run = read_run(folder)
+        return run["format"] == FORMAT and run.keys() >= _RUN
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import logging
 import secrets
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import FastStyleError, StudioError
-from fast_style.extras import missing_extra
 from fast_style.images import Picture, load_image, save_image
 from fast_style.studio.library import Library
 from fast_style.stylize.stylizer import Stylizer
@@ -56,11 +54,7 @@ DEFAULT = Choice()
 
 
 class Painter:
-    """Paints with the styles of a library, one picture at a time, so that the machine stays usable.
-
-    Args:
-        library: Whose styles.
-    """
+    """Paints with the styles of a library, one picture at a time, so that the machine stays usable."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -79,8 +73,8 @@ class Painter:
     def card(self, name: str, photo: Path | None) -> Path:
         """Return the picture of a style's card: what it makes of a photo, or of a landscape."""
         path = self._library.style(name).path
-        key = f"{path} {path.stat().st_mtime_ns} {photo.name if photo else ''}"
-        target = self._library.place("tries") / f"card-{hashlib.sha256(key.encode()).hexdigest()[:32]}.jpg"
+        key = f"card-{name}-{path.stat().st_mtime_ns}-{photo.stem if photo else 'landscape'}.jpg"
+        target = self._library.place("tries") / key
         if not target.is_file():
             picture = load_image(photo or _LANDSCAPE, size=CARD_SIZE, opaque=True)
             save_image(self.paint(name, picture), target, quality=_QUALITY)
@@ -112,11 +106,7 @@ class _Film:
 
 
 class Films:
-    """Paints films, one at a time, beside the server's own work.
-
-    Args:
-        library: Whose styles.
-    """
+    """Paints films, one at a time, beside the server's own work."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -181,8 +171,6 @@ class Films:
             state = "stopped" if report.interrupted else "done"
         except FastStyleError as error:
             film.error, film.hint = str(error).replace(str(source), "the film"), error.hint
-        except ImportError as error:
-            film.error = str(missing_extra(error) or error)
         except KeyboardInterrupt:
             state = "stopped"
         except Exception:

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,8 @@ NETWORKS = ("fast", "fine", "tiny", "johnson")
 PHOTOS = Path(__file__).parent / "photos"
 PROGRAM = (sys.executable, "-m", "fast_style")
 _LEAST_STEPS, _MOST_STEPS = 10, 100_000
-_LONGEST_MINUTES = 24 * 60
 _PREVIEWS = 24
 _ESTIMATE = re.compile(r"([\d.]+) s before and after the steps, ([\d.]+) s for each")
-_LONGEST_SECONDS = 300
 # Between two previews and checkpoints: some minutes' work of fast.
 _MOST_STEPS_UNSEEN = 200
 _SHOWN_ROWS = 200
@@ -47,9 +46,8 @@ class Wish:
 
     Attributes:
         title: Of the style.
+        steps: How many steps it takes.
         network: One of :data:`NETWORKS`.
-        minutes: How long it may take, about; or
-        steps: how many steps it takes, if that is not None.
         strength: 0.25 to 4; 1 is the default look.
         start: ``nearest`` begins with the nearest shipped style, ``scratch`` with nothing; the name of a shipped style
             trains an adapter of it.
@@ -58,9 +56,8 @@ class Wish:
     """
 
     title: str
+    steps: int
     network: str = "fast"
-    minutes: float = 15.0
-    steps: int | None = None
     strength: float = 1.0
     start: str = "nearest"
     keep_frame: bool = False
@@ -72,9 +69,7 @@ class Wish:
         """Raise InputError for a value out of range."""
         if self.network not in NETWORKS:
             raise InputError(f"network is {self.network!r}; expected {', '.join(NETWORKS)}")
-        if not 0 < self.minutes <= _LONGEST_MINUTES:
-            raise InputError(f"the time is {self.minutes:g} minutes; expected up to {_LONGEST_MINUTES}")
-        if self.steps is not None and not 1 <= self.steps <= _MOST_STEPS:
+        if not 1 <= self.steps <= _MOST_STEPS:
             raise InputError(f"steps are {self.steps}; expected 1 to {_MOST_STEPS}")
         if not 0.25 <= self.strength <= 4:
             raise InputError(f"the strength is {self.strength:g}; expected 0.25 to 4")
@@ -84,22 +79,12 @@ class Wish:
             if len(value := getattr(self, name)) > 120 or not value.isprintable():
                 raise InputError(f"the {name} is one line of up to 120 letters")
 
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast this machine trains.
-
-    Attributes:
-        around: Time before the first step and after the last one, s.
-        step: Time of a step, s.
-    """
-
-    around: float
-    step: float
-
-    def steps(self, minutes: float) -> int:
-        """The number of steps of a training that takes so long."""
-        return min(_MOST_STEPS, max(_LEAST_STEPS, round((60 * minutes - self.around) / self.step)))
+    @property
+    def trained(self) -> str:
+        """The network that is trained: an adapter fits the one that its style was made of."""
+        if self.start in {"nearest", "scratch"}:
+            return self.network
+        return str(find_style(self.start).card.get("network", self.network))
 
 
 class Trainings:
@@ -114,7 +99,7 @@ class Trainings:
     def __init__(self, library: Library, *, program: Sequence[str] = PROGRAM, config: Path | None = None) -> None:
         self.library, self._program, self._config = library, program, config
         self._lock, self._turn = library.folder / "training.lock", threading.Lock()
-        self._paces: dict[tuple[str, str], Pace] = {}
+        self._paces: dict[tuple[str, str], dict[str, float]] = {}
         self._measuring = threading.Lock()
 
     def start(self, wish: Wish, painting: Path, photos: Path) -> str:
@@ -124,11 +109,8 @@ class Trainings:
             StudioError: Another one is running.
             FileError: The disk is full.
         """
-        if wish.start not in {"nearest", "scratch"}:  # an adapter fits the network that it was made for
-            wish = replace(wish, network=find_style(wish.start).card.get("network", wish.network))
-        steps = wish.steps or self.pace(wish.network, wish.start).steps(wish.minutes)
-        run: dict[str, Any] = {"format": FORMAT, "title": wish.title, "network": wish.network, "steps": steps}
-        run |= {"asked": [*self._asked(wish), "--steps", str(steps)]}
+        run: dict[str, Any] = {"format": FORMAT, "title": wish.title, "network": wish.trained, "steps": wish.steps}
+        run |= {"asked": [*self._asked(wish), "--steps", str(wish.steps)]}
         run |= {"painting": f"painting{painting.suffix}", "photos": str(photos)}
         with self._locked() as lock:
             folder = self.library.new_run(wish.title)
@@ -141,41 +123,30 @@ class Trainings:
                 raise
         return folder.name
 
-    def resume(self, name: str) -> None:
-        """Go on with a training that was paused, cut off, or failed.
-
-        Raises:
-            StudioError: Another one is running, or it is finished.
-        """
-        folder = self.library.run(name)
-        if self.describe(folder)["state"] == "done":
-            raise StudioError(f"{name} is finished", hint="Start a new style.")
-        with self._locked() as lock:
-            self._spawn(folder, read_run(folder), lock)
-
     def wish(self, name: str, wish: str) -> None:
-        """Ask a running training to ``pause``; or to ``stop``, which makes a style of what it has learned so far.
+        """Ask a training to ``pause``, ``resume`` or ``stop``, which makes a style of what it has learned so far.
 
-        What is paused can be stopped, too.
+        One that is paused, was cut off or failed can be resumed and stopped.
 
         Raises:
-            StudioError: It is not running, or has nothing yet to make a style of.
+            StudioError: It is not running, is finished, has nothing yet to make a style of, or another one is running.
         """
         folder = self.library.run(name)
         state = self.describe(folder)["state"]
-        running = state in {"preparing", "training"}
-        if not running and not (wish == "stop" and state in {"paused", "failed"}):
-            raise StudioError(f"{name} is not being trained", hint="Reload the page.")
-        if running:
+        if wish != "resume" and state in {"preparing", "training"}:
             (folder / wish).touch()
             return
-        if not self._checkpoint(folder).is_file():
+        if state == "done":
+            raise StudioError(f"{name} is finished", hint="Start a new style.")
+        if wish == "pause":
+            raise StudioError(f"{name} is not being trained", hint="Reload the page.")
+        if wish == "stop" and not self._checkpoint(folder).is_file():
             raise StudioError("nothing is learned yet that a style could be made of", hint="Go on, or delete it.")
         with self._locked() as lock:
-            self._spawn(folder, read_run(folder), lock, finish=True)
+            self._spawn(folder, read_run(folder), lock, finish=wish == "stop")
 
     def delete(self, name: str) -> None:
-        """Delete an own style.
+        """Delete an own style and all that its training left.
 
         Raises:
             StudioError: It is being trained.
@@ -183,7 +154,8 @@ class Trainings:
         with self._turn:
             if self._running() == name:
                 raise StudioError(f"{name} is being trained", hint="Pause it first.")
-            self.library.delete(name)
+            gone = self.library.run(name).rename(self.library.place("tries") / secrets.token_hex(16))
+        shutil.rmtree(gone, ignore_errors=True)
 
     def unfinished(self) -> list[dict[str, Any]]:
         """Describe the trainings that are not done, the one that runs in front."""
@@ -197,10 +169,11 @@ class Trainings:
         """
         run, process = read_run(folder), _read(folder / "process.json")
         running = self._running() == folder.name
-        step = supervisor.last_step(folder / f"{folder.name}.csv") or 0
+        figures = folder / f"{folder.name}.csv"
+        step = supervisor.last_step(figures) or 0
         error = hint = None
         if running:
-            started = "last" in process
+            started = "first" in process
             written = process.get("command") == process.get("finish") or (started and step >= run["steps"])
             if written or (folder / "stop").exists():
                 state = "finishing"
@@ -216,7 +189,7 @@ class Trainings:
                 error, hint = "The training was cut off.", "Go on: it begins at the last checkpoint."
         else:
             state = "failed"
-            error, hint = _last_error(_lines(folder / "log.txt"))
+            error, hint = _last_error((folder / "log.txt").read_text(encoding="utf-8", errors="replace"))
             hint = hint or ("Mend that, then go on." if error else f"Go on to try again. See {folder / 'log.txt'}.")
             error = error or "The training ended unexpectedly."
         return {
@@ -227,7 +200,7 @@ class Trainings:
             "running": running,
             "step": step,
             "steps": run["steps"],
-            "seconds_left": _seconds_left(process, run["steps"]) if state == "training" else None,
+            "seconds_left": _seconds_left(process["first"], figures, run["steps"]) if state == "training" else None,
             "kept": self._checkpoint(folder).is_file(),
             "error": error,
             "hint": hint,
@@ -236,42 +209,35 @@ class Trainings:
 
     def curves(self, name: str) -> dict[str, list[float]]:
         """Return the figures of a training by column, thinned out to what a small curve can show."""
-        path = self.library.run(name)
+        path = self.library.run(name) / f"{name}.csv"
         try:
-            with (path / f"{name}.csv").open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
-        except OSError:
-            return {}
-        rows = rows[:: max(1, len(rows) // _SHOWN_ROWS)]
-        try:
-            return {
-                key: [float(row[key]) for row in rows] for key in (rows[0] if rows else ()) if key != "learning_rate"
-            }
-        except (TypeError, ValueError):  # a row that is being written
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.DictReader(file) if row["step"].isdigit()]
+            rows = rows[:: max(1, len(rows) // _SHOWN_ROWS)]
+            return {key: [float(row[key]) for row in rows] for key in rows[0] if key != "learning_rate"}
+        except (OSError, LookupError, TypeError, ValueError):  # no row yet, or one that is being written
             return {}
 
-    def pace(self, network: str, start: str) -> Pace:
+    def pace(self, network: str, start: str) -> dict[str, float]:
         """Measure how fast this machine trains, once for each network and start.
+
+        Returns:
+            The time ``around``, before the first step and after the last one, and that of a ``step``, s.
 
         Raises:
             InputError: There is no such network or start.
             StudioError: It cannot train, or is training.
         """
-        wish = Wish("", network=network, start=start)
+        wish = Wish("", _LEAST_STEPS, network=network, start=start)
         with self._measuring:
             if (network, start) not in self._paces:
                 if self._running() is not None:
                     raise StudioError("a training is running, and there is one at a time", hint="Pause or stop it.")
-                self._paces[network, start] = self._measure(wish)
+                # Nothing is read of the painting and the photos, and nothing is written.
+                said = self._run("train", "painting", "photos", "-o", "out", "--estimate", *self._asked(wish))
+                ((around, step),) = _ESTIMATE.findall(said)
+                self._paces[network, start] = {"around": float(around), "step": float(step)}
             return self._paces[network, start]
-
-    def _measure(self, wish: Wish) -> Pace:
-        # Nothing is read of the painting and the photos, and nothing is written.
-        done = self._run("train", "painting", "photos", "-o", "out", "--estimate", *self._asked(wish))
-        found = _ESTIMATE.search(done.stdout)
-        if found is None:
-            raise _failure(done)
-        return Pace(float(found[1]), float(found[2]))
 
     def export_for_app(self, style: Path, target: Path) -> None:
         """Write a style file that takes and gives pixels and paints in three passes, as for pictures of 640 px.
@@ -279,22 +245,21 @@ class Trainings:
         Raises:
             StudioError: It cannot be exported.
         """
-        done = self._run("export", str(style), "--io", "uint8", "--passes", "3", "-o", str(target))
-        if done.returncode:
-            raise _failure(done)
+        self._run("export", str(style), "--io", "uint8", "--passes", "3", "-o", str(target))
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a verb that takes seconds."""
-        try:
-            return subprocess.run(
-                [*self._program, *arguments], capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise StudioError(f"fast-style {arguments[0]} took too long", hint="Try again.") from error
+    def _run(self, *arguments: str) -> str:
+        """Run a verb that takes seconds; return what it prints."""
+        done = subprocess.run([*self._program, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            error, hint = _last_error(done.stderr)
+            if error is None:
+                _log.error("%s failed: %s", done.args, done.stderr)
+            raise StudioError(error or "something went wrong", hint=hint or "Try again. The terminal has the details.")
+        return done.stdout
 
     def _asked(self, wish: Wish) -> list[str]:
         """The options of ``fast-style train`` but for the number of steps."""
-        asked = ["--network", wish.network, "--strength", f"{wish.strength:g}"]
+        asked = ["--network", wish.trained, "--strength", f"{wish.strength:g}"]
         if wish.start == "scratch":
             asked += ["--init", "scratch"]
         elif wish.start != "nearest":
@@ -317,7 +282,7 @@ class Trainings:
         export = [*self._program, "export", str(checkpoint), "--force"]
         for name in ("pause", "stop", "log.txt"):
             (folder / name).unlink(missing_ok=True)
-        facts = {"command": export if finish else command, "finish": export, "began": time.time()}
+        facts = {"command": export if finish else command, "finish": export}
         write_json(folder / "process.json", facts)
         os.pwrite(lock, folder.name.encode(), 0)
         script = [sys.executable, "-I", supervisor.__file__, str(folder), str(lock)]
@@ -369,33 +334,19 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _seconds_per_step(process: dict[str, Any]) -> float | None:
-    first, last = process.get("first"), process.get("last")
-    return float((last[1] - first[1]) / (last[0] - first[0])) if first and last and last[0] > first[0] else None
-
-
-def _seconds_left(process: dict[str, Any], steps: int) -> float | None:
-    if (pace := _seconds_per_step(process)) is None:
+def _seconds_left(first: tuple[int, float], figures: Path, steps: int) -> float | None:
+    """The time left at the pace since the first step and when it was done; None until there is another."""
+    step, when = supervisor.last_step(figures), figures.stat().st_mtime
+    if step is None or step <= first[0]:
         return None
-    step, when = process["last"]
-    return float(max(0.0, (steps - step) * pace - (time.time() - when)))
+    pace = (when - first[1]) / (step - first[0])
+    return max(0.0, (steps - step) * pace - (time.time() - when))
 
 
-def _last_error(lines: Sequence[str]) -> tuple[str | None, str | None]:
-    """What a training said in our own words when it failed, and the hint; a traceback is not for the page."""
-    said = {key: [line[len(key) + 2 :] for line in lines if line.startswith(f"{key}: ")] for key in ("error", "hint")}
-    return next(reversed(said["error"]), None), next(reversed(said["hint"]), None)
-
-
-def _failure(done: subprocess.CompletedProcess[str]) -> StudioError:
-    error, hint = _last_error(done.stderr.splitlines())
-    if error is None:
-        _log.error("%s failed: %s", done.args, done.stderr)
-    return StudioError(error or "something went wrong", hint=hint or "Try again. The terminal has the details.")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
+def _last_error(said: str) -> tuple[str | None, str | None]:
+    """What a command said in our own words when it failed, and the hint; a traceback is not for the page."""
+    lines = said.splitlines()[::-1]
+    error, hint = (
+        next((line[len(key) :] for line in lines if line.startswith(key)), None) for key in ("error: ", "hint: ")
+    )
+    return error, hint

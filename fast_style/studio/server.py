@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -16,25 +16,6 @@ from fast_style.studio.runs import PROGRAM, Trainings
 
 HOST = "127.0.0.1"
 PORT = 8765
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A studio that can be run.
-
-    Attributes:
-        address: Of the page, with the token.
-        server: ``run(sockets=[socket])`` serves until it is stopped.
-        socket: Bound, and perhaps connected to already: what comes before ``run`` waits.
-    """
-
-    address: str
-    server: uvicorn.Server
-    socket: socket.socket
-
-    def run(self) -> None:
-        """Serve until Ctrl-C."""
-        self.server.run(sockets=[self.socket])
 
 
 def listen(port: int) -> socket.socket:
@@ -65,8 +46,10 @@ def open_studio(
     runtime: Path | None = None,
     config: Path | None = None,
     program: Sequence[str] = PROGRAM,
-) -> Opened:
+) -> tuple[str, Callable[[], None]]:
     """Make a studio's server.
+
+    It listens already: what comes before it serves waits.
 
     Args:
         folder: Where styles and uploads are kept.
@@ -75,6 +58,9 @@ def open_studio(
         runtime: Folder of onnxruntime-web, for pages of styles; None lets npm fetch it.
         config: A TOML file with a recipe for all trainings.
         program: What runs a verb of fast-style.
+
+    Returns:
+        The page's address, with the token, and what serves it until Ctrl-C.
 
     Raises:
         FileError: The folder cannot be written.
@@ -95,4 +81,5 @@ def open_studio(
         server_header=False,
         timeout_graceful_shutdown=2,
     )
-    return Opened(f"http://{HOST}:{port}/?token={library.token()}", uvicorn.Server(options), listening)
+    serve = partial(uvicorn.Server(options).run, sockets=[listening])
+    return f"http://{HOST}:{port}/?token={library.token()}", serve

@@ -24,7 +24,7 @@ _TAIL = 4096
 
 
 def watch(folder: Path, lock: int) -> None:
-    """Run what ``process.json`` says, hand on the wish to pause, and note pace and exit status in the same file."""
+    """Run what ``process.json`` says, pass the wish to pause on, and note the first step and the exit status there."""
     facts = json.loads((folder / "process.json").read_text(encoding="utf-8"))
     exit_status = _run(folder, lock, facts["command"], facts)
     if exit_status and (folder / "stop").exists() and list(folder.glob("*.ckpt")):
@@ -33,11 +33,10 @@ def watch(folder: Path, lock: int) -> None:
 
 
 def _run(folder: Path, lock: int, command: list[str], facts: dict[str, Any]) -> int:
+    csv = folder / f"{folder.name}.csv"
+    before, asked = last_step(csv), -PATIENCE_SECONDS
     with (folder / "log.txt").open("ab") as log:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(lock,))
-    _note(folder, facts, pid=child.pid)
-    csv, asked = folder / f"{folder.name}.csv", -PATIENCE_SECONDS
-    seen: int | None = None
     while child.poll() is None:
         time.sleep(LOOK_SECONDS)
         wished = (folder / "pause").exists() or (folder / "stop").exists()
@@ -45,13 +44,9 @@ def _run(folder: Path, lock: int, command: list[str], facts: dict[str, Any]) -> 
             asked = time.monotonic()
             child.send_signal(signal.SIGINT)
         step = last_step(csv)
-        if step is not None and step != seen:
-            # The rows of an earlier part of the run are not this one's pace.
-            fresh = seen is not None or csv.stat().st_mtime >= facts["began"]
-            if fresh:
-                facts.setdefault("first", [step, time.time()])
-                _note(folder, facts, last=[step, time.time()])
-            seen = step
+        # The rows of an earlier part of the run are not this one's pace.
+        if "first" not in facts and step not in {None, before}:
+            _note(folder, facts, first=[step, csv.stat().st_mtime])
     return child.returncode
 
 

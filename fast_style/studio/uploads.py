@@ -24,41 +24,29 @@ _FILMS = ((4, b"ftyp", ".mp4"), (0, b"\x1a\x45\xdf\xa3", ".mkv"), (8, b"AVI ", "
 _COUNT_SECONDS = 0.5
 
 
-async def receive(stream: AsyncIterator[bytes], target: Path, kind: str, length: str | None) -> None:
+async def receive(stream: AsyncIterator[bytes], target: Path, kind: str) -> None:
     """Write a request's body to a file, and stop where it grows too large.
 
     Raises:
         InputError: It is empty, or larger than its kind may be.
         FileError: The disk is full.
     """
-    most = MOST_BYTES[kind]
-    if length is not None and length.isdigit() and int(length) > most:
-        raise _too_large(kind)
-    size = 0
+    most, size = MOST_BYTES[kind], 0
     with replacing(target) as partial, partial.open("wb") as file:
         async for chunk in stream:
             size += len(chunk)
             if size > most:
-                raise _too_large(kind)
+                raise InputError(
+                    f"the file is too large; a {kind} may have {most // MIB} MB", hint="Choose a smaller file."
+                )
             file.write(chunk)
     if not size:
         target.unlink()
         raise InputError("the file is empty", hint="Choose another file.")
 
 
-def _too_large(kind: str) -> InputError:
-    return InputError(
-        f"the file is too large; a {kind} may have {MOST_BYTES[kind] // MIB} MB", hint="Choose a smaller file."
-    )
-
-
 def keep_picture(path: Path, folder: Path, shown_as: str) -> dict[str, Any]:
-    """Look at an uploaded picture, keep it under a random name, and a small copy beside it for the page.
-
-    Args:
-        path: What was received; it is moved.
-        folder: Where to.
-        shown_as: What its owner calls it, for messages only.
+    """Move an uploaded picture to a folder under a random name, beside a small copy; errors call it ``shown_as``.
 
     Raises:
         ImageError: It is not a picture, or it is damaged or too large.
@@ -106,14 +94,10 @@ def keep_film(path: Path, folder: Path) -> Path:
 
 
 def list_folder(roots: list[Path], asked: str) -> dict[str, Any]:
-    """List a folder's folders, and count the photos in it, for choosing one.
-
-    Args:
-        roots: Only these and what is in them may be looked at.
-        asked: An absolute path, or nothing for the first root.
+    """List the folders in a folder, the first root if nothing is asked for, and count its photos, for choosing one.
 
     Raises:
-        InputError: It is outside, or not a folder.
+        InputError: It is outside of the roots, or not a folder.
     """
     path = check_folder(roots, asked) if asked else roots[0]
     try:

@@ -53,7 +53,8 @@ def train(photos: Path, out: Path, name: str, steps: int, resume: Path | None) -
             file.write(f"{step},{100 / step},{50 / step},{40 / step},{10 / step},0.001\n")
         Image.new("RGB", (64, 32), (step % 256, 90, 150)).save(out / ".partial.png")
         (out / ".partial.png").replace(out / "previews" / f"step-{step:06d}.png")
-        checkpoint.write_text(f"{step} {steps}")
+        (out / ".partial.ckpt").write_text(f"{step} {steps}")  # a kill leaves the old one or the new, as of a real one
+        (out / ".partial.ckpt").replace(checkpoint)
         time.sleep(MOMENT)
     if step < steps:
         return 130

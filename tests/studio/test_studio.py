@@ -202,7 +202,6 @@ def test_a_training_runs_to_a_style_that_can_be_downloaded(client: Client, style
     assert f'filename="{file_name("Große Welle!")}.onnx"' in answer.headers["content-disposition"]
     assert b"card_format" in client.ask("GET", f"/api/styles/{name}/export/card").body
     assert "has no adapter" in client.refused("GET", f"/api/styles/{name}/export/adapter")[1]
-    assert client.ask("GET", f"/api/runs/{name}/painting").headers["content-type"] == "image/jpeg"
 
 
 def test_curves_previews_and_the_time_left_grow(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +337,7 @@ def test_a_training_survives_a_killed_server_and_the_next_server_shows_it(
     wait_for(lambda: trainings.describe(folder)["step"] > before)
     assert trainings.describe(folder)["running"]
     with pytest.raises(StudioError, match="one at a time"):
-        trainings.resume("mine")
+        trainings.wish("mine", "resume")
     trainings.wish("mine", "pause")
     wait_for(lambda: trainings.describe(folder)["state"] == "paused")
 
@@ -346,10 +345,10 @@ def test_a_training_survives_a_killed_server_and_the_next_server_shows_it(
 def test_what_a_training_cannot_be_asked_for_is_refused(client: Client) -> None:
     for asked, said in (
         ({"network": "huge"}, "network is 'huge'"),
-        ({"minutes": 0, "steps": None}, "the time is 0 minutes"),
-        ({"minutes": "x"}, "minutes is 'x'; expected a number"),
-        ({"minutes": float("nan")}, "minutes is nan; expected a number"),
-        ({"steps": 10**9}, "steps"),
+        ({"steps": "x"}, "steps is 'x'; expected a number"),
+        ({"steps": float("nan")}, "steps is nan; expected a number"),
+        ({"steps": 0}, "steps are 0"),
+        ({"steps": 10**8}, "steps are 100000000"),
         ({"strength": 9}, "the strength is 9"),
         ({"start": "/etc/passwd"}, "the start is '/etc/passwd'"),
         ({"title": "a\nb"}, "a title is one line"),
@@ -379,7 +378,7 @@ def test_the_pace_of_this_machine_is_measured_once_for_each_network_and_start(
     for _ in range(2):
         assert client.get("/api/pace?network=tiny&start=nearest") == {"around": 20.0, "step": 0.5}
     client.get("/api/pace?network=tiny&start=scratch")
-    client.get("/api/pace?network=fine&start=udnie-fine")
+    client.get("/api/pace?network=tiny&start=udnie-fine")
     asked = [line.split("--estimate ")[1] for line in (tmp_path / "estimates").read_text().splitlines()]
     assert asked == [
         "--network tiny --strength 1",
@@ -402,19 +401,14 @@ def test_a_machine_that_cannot_be_measured_says_why(client: Client, trainings: T
     assert client.refused("GET", "/api/pace") == (409, "The weights cannot be had")
 
 
-def test_the_number_of_steps_follows_from_the_time_and_the_pace(client: Client, library: Library) -> None:
-    client.wait(begin(client, steps=None, minutes=2), "done")
-    assert read_run(library.run("my-wave"))["steps"] == (2 * 60 - 20) / 0.5
-
-
 def test_the_estimate_of_the_command_is_what_the_studio_reads(
     library: Library, narrow_file: Path, tmp_path: Path
 ) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(f'size = 64\nbatch = 1\nvgg = "{narrow_file}"\n')
     pace = Trainings(library, config=recipe).pace("tiny", "nearest")
-    assert pace.around > 0
-    assert pace.step > 0
+    assert pace["around"] > 0
+    assert pace["step"] > 0
 
 
 def test_photos_come_with_it_and_each_has_its_license(client: Client, library: Library) -> None:

@@ -2,6 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const POLL = 1500; // ms
+const LEAST_STEPS = 10, MOST_STEPS = 100_000;
 const FRAME_WIDTH = 480; // of the camera's frames, px
 const SHOWN_SIZE = 1280; // long side of a photo that is tried, px; the download has its own size
 const LIVE_SIZE = 640; // while a slider moves, px
@@ -13,7 +14,7 @@ let state = { styles: [], runs: [], trains: true, install: "" };
 let shown = null; // the name of the training that is looked at
 let making = false; // the form is asked for beside a training that rests
 let painting = null, photos = null; // what the form holds: an upload, and a folder of one's own
-const paces = {}; // how fast this machine trains, by network and start; null while that is measured
+const paces = {}; // promises of how fast this machine trains, by network and start
 let tried = null; // {kind: "photo", id, preview, name} or {kind: "film", id}
 let camera = null; // its stream
 let live = true; // the newest preview is shown
@@ -322,29 +323,37 @@ function network() {
 
 const startOf = () => `network=${network()}&start=${encodeURIComponent($("start").value)}`;
 
-/** Have this machine measured for what is chosen, once. */
-async function measure() {
+/** How fast this machine trains what is chosen; that is measured once. */
+function measure() {
   const key = startOf();
-  if (!state.trains || key in paces) return;
-  paces[key] = null;
-  try {
-    paces[key] = await read(`/api/pace?${key}`);
-  } catch (error) {
+  paces[key] ??= read(`/api/pace?${key}`).catch((error) => {
     delete paces[key];
-    return put("minutes-note", `${error.message} ${error.hint ?? ""}`);
-  }
-  showPace();
+    throw error;
+  });
+  return paces[key];
 }
 
-function showPace() {
+/** The steps that are asked for, or that the chosen time has room for. */
+async function countSteps() {
+  const own = Number($("steps").value);
+  if (own) return own;
+  const seconds = 60 * $("minutes").value, pace = await measure();
+  return Math.min(MOST_STEPS, Math.max(LEAST_STEPS, Math.round((seconds - pace.around) / pace.step)));
+}
+
+async function showPace() {
   if (!state.trains) return put("minutes-note", `Training needs libraries that are not installed: ${state.install}.`);
-  measure();
-  const pace = paces[startOf()];
-  if (!pace) return put("minutes-note", "Measuring how fast this machine learns …");
-  const own = Number($("steps").value), seconds = 60 * $("minutes").value;
-  const steps = own || Math.max(10, Math.round((seconds - pace.around) / pace.step));
-  const takes = pace.around + steps * pace.step;
-  put("minutes-note", own || takes > 1.1 * seconds ? `${steps} steps, about ${duration(takes)} on this machine.` : `About ${steps} steps on this machine.`);
+  const key = startOf();
+  put("minutes-note", "Measuring how fast this machine learns …");
+  try {
+    const pace = await measure(), steps = await countSteps();
+    if (key !== startOf()) return;
+    const takes = pace.around + steps * pace.step;
+    const close = !Number($("steps").value) && takes <= 66 * $("minutes").value; // within a tenth of the time
+    put("minutes-note", close ? `About ${steps} steps on this machine.` : `${steps} steps, about ${duration(takes)} on this machine.`);
+  } catch (error) {
+    if (key === startOf()) put("minutes-note", `${error.message} ${error.hint ?? ""}`);
+  }
 }
 
 function showStrength(slider) {
@@ -414,9 +423,8 @@ async function openFolder(path) {
 async function start() {
   const missing = [[painting, "a painting"], [photos || !ownPhotos(), "a folder of photos"], [$("title").value.trim(), "a title"]].filter(([there]) => !there).map(([, what]) => what);
   if (missing.length) throw new Refused(`Choose ${missing.join(" and ")} first.`);
-  const asked = { painting: painting.id, ...(ownPhotos() ? photos : {}), title: $("title").value, network: network(), minutes: Number($("minutes").value), strength: strengthOf($("strength").value), start: $("start").value, keep_frame: $("keep-frame").checked };
+  const asked = { painting: painting.id, ...(ownPhotos() ? photos : {}), title: $("title").value, network: network(), steps: await countSteps(), strength: strengthOf($("strength").value), start: $("start").value, keep_frame: $("keep-frame").checked };
   for (const name of ["artist", "year", "license"]) asked[name] = $(name).value;
-  if ($("steps").value) asked.steps = Number($("steps").value);
   const made = await write("/api/runs", asked);
   [shown, making, live] = [made.name, false, true];
   await refresh();
