@@ -147,13 +147,14 @@ class Ledger:
 
     def begin(self, work: Work) -> None:
         """Note, before anything is done, what is to be made."""
-        self._write(work.result, Entry("begun", work.origin, work.there, self._digest, _now()))
+        self._write(work, "begun", work.there)
 
     def end(self, work: Work, seconds: float, error: str) -> None:
         """Note what became of a work; an empty error means that it is done."""
-        kind: Kind = "failed" if error else "done"
-        there = None if error else file_state(self._base / work.result)
-        self._write(work.result, Entry(kind, work.origin, there, self._digest, _now(), round(seconds, 4), error))
+        if error:
+            self._write(work, "failed", None, seconds, error)
+        else:
+            self._write(work, "done", file_state(self._base / work.result), seconds)
 
     def deaths(self, work: Work) -> int:
         """How many workers have begun this and not come to its end."""
@@ -164,8 +165,9 @@ class Ledger:
         entries = (entry for entry in self._known.get(result, []) if entry.settings == self._digest)
         return max(entries, key=lambda entry: (entry.at, entry.kind != "begun"), default=None)
 
-    def _write(self, name: str, entry: Entry) -> None:
-        text = f"{json.dumps([name, *astuple(entry)])}\n"
+    def _write(self, work: Work, kind: Kind, state: str | None, seconds: float = 0.0, error: str = "") -> None:
+        entry = Entry(kind, work.origin, state, self._digest, round(time.time(), 3), round(seconds, 4), error)
+        text = f"{json.dumps([work.result, *astuple(entry)])}\n"
         with self._lock:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("a", encoding="utf-8") as file:
@@ -196,10 +198,6 @@ def file_state(path: Path) -> str | None:
     except (OSError, ValueError) as error:  # no right to look, or a name that none can have
         raise InputError(f"cannot look at {path}: {getattr(error, 'strerror', None) or error}") from error
     return f"{status.st_size}-{status.st_mtime_ns}"
-
-
-def _now() -> float:
-    return round(time.time(), 3)
 
 
 def _digest(text: str) -> str:
