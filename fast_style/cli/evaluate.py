@@ -9,11 +9,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
 from fast_style.cli.app import DONE, SOME_FAILED, Flag, Out, report_error
 from fast_style.errors import InputError
-from fast_style.evaluate import Options, Report, evaluate_styles, table_rows, verdict
+from fast_style.evaluate import Options, evaluate_styles
 
 
 def evaluate(
@@ -36,7 +36,7 @@ def evaluate(
         style: The painting that they were trained on.
         photos: A folder; use photos that were not trained on.
         pictures: NAME=FOLDER, once or several times: another program's pictures of the same photos, to measure as
-            well. Each is named like its photo, or NAME-PHOTO, and cropped to its middle square like the photo.
+            well. Each is named like its photo, and cropped to its middle square like the photo.
         options: Settings of the evaluation.
         out: Folder for the report.
         force: Overwrite a report in OUT.
@@ -60,7 +60,10 @@ def evaluate(
     if json:
         print(json_module.dumps(report.as_dict()))
     else:
-        _print(report)
+        screen = Console()
+        if not screen.is_terminal:
+            screen = Console(width=240)
+        screen.print(Markdown(report.text()))
         print(out / "report.md")
     return SOME_FAILED if report.failed else DONE
 
@@ -77,23 +80,3 @@ def _folders(entries: Sequence[str]) -> dict[str, Path]:
             )
         folders[name] = Path(folder)
     return folders
-
-
-def _print(report: Report) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=240)
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    head, rows = table_rows(report.evaluation)
-    table.add_column(no_wrap=True)
-    for row in rows:
-        table.add_column(row[0], justify="right", overflow="fold")
-    for name, *figures in list(zip(head, *rows, strict=True))[1:]:
-        table.add_row(name, *figures)
-    console.print(table, highlight=False)
-    for model in report.evaluation.models:
-        print(f"{model.name} {verdict(model, len(report.evaluation.curve) - 1)}")
-        for fault in model.warnings:
-            print(f"{model.name} shows {fault}")
-    for line in report.flicker_lines():
-        print(line)

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from fast_style.evaluate.models import Model
 from fast_style.evaluate.quality import GRID_LEVELS, GRID_PERIODS, GRID_RATIO, border_contrast, grids, saturation
 from fast_style.evaluate.reference import Reference
-from fast_style.images import Pixels, to_float, to_uint8
+from fast_style.images import Pixels
 from fast_style.losses import FIGURES
+
+# From a photo, (H, W, 3) uint8 RGB, to its picture, as a Stylizer draws it.
+Draw = Callable[[Pixels], Pixels | Image.Image]
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Evaluation:
 
 
 def evaluate(
-    models: Sequence[Model],
+    models: Mapping[str, Draw],
     photos: Mapping[str, Pixels],
     reference: Reference,
     *,
@@ -73,7 +76,7 @@ def evaluate(
     """Score models, and pictures of other programs, on photos, beside the photos themselves and the reference.
 
     Args:
-        models: The models.
+        models: The models by name.
         photos: Name to (H, W, 3) uint8, one size of at least 128 px.
         reference: The reference of the painting.
         pictures: Name to another program's pictures, one for each photo, in the photos' order and of their size.
@@ -93,39 +96,31 @@ def evaluate(
     curve = np.mean([course.terms for course in courses], axis=0)
     seconds = float(np.median([course.seconds for course in courses]))
 
-    def result(name: str, terms: Sequence[float], drawn: tuple[Pixels, ...], **more: Any) -> Result:
+    def result(name: str, terms: Sequence[float], drawn: Sequence[Pixels], **more: Any) -> Result:
         neutral, quality = _neutral(drawn, originals, reference), _quality(drawn)
         places = vars(reference.places.measure(originals, drawn))
-        return Result(name, dict(zip(FIGURES, terms, strict=True)), neutral, places, quality, drawn, **more)
+        return Result(name, dict(zip(FIGURES, terms, strict=True)), neutral, places, quality, tuple(drawn), **more)
 
     baselines = [result("unstyled", curve[0].tolist(), originals, iterations=0.0)]
     for iteration in courses[0].pictures:
-        drawn = tuple(course.pictures[iteration] for course in courses)
+        drawn = [course.pictures[iteration] for course in courses]
         measured = {"iterations": float(iteration), "milliseconds": 1e3 * seconds * iteration}
         baselines.append(result(f"reference {iteration}", curve[iteration].tolist(), drawn, **measured))
 
-    def score(name: str, images: Sequence[NDArray[np.float32]]) -> Result:
-        """Score pictures, each (1, 3, H, W) in [0, 1]."""
-        scores = [reference.score(image, photo) for image, photo in zip(images, originals, strict=True)]
+    def score(name: str, drawn: Sequence[Pixels]) -> Result:
+        scores = [reference.score(picture, photo) for picture, photo in zip(drawn, originals, strict=True)]
         terms = [float(np.mean([score[figure] for score in scores])) for figure in FIGURES]
-        scored = result(name, terms, tuple(to_uint8(image) for image in images))
-        faults = find_faults(scored.quality, baselines[-1].quality)
-        return replace(scored, iterations=equivalent_iterations(curve[:, 0], terms[0]), warnings=tuple(faults))
+        scored = result(name, terms, drawn, iterations=equivalent_iterations(curve[:, 0], terms[0]))
+        return replace(scored, warnings=tuple(find_faults(scored.quality, baselines[-1].quality)))
 
-    results = [
-        _with_times(score(model.name, [model.stylize(to_float(photo)) for photo in originals]), model, seconds)
-        for model in models
-    ]
-    for name, others in (pictures or {}).items():
-        results.append(score(name, [to_float(picture) for picture in others]))
+    results = []
+    for name, draw in models.items():
+        scored = score(name, [np.asarray(draw(photo)) for photo in originals])
+        taken = _milliseconds(draw, originals[0])
+        ratio = None if scored.iterations is None else 1e3 * seconds * scored.iterations / taken
+        results.append(replace(scored, milliseconds=taken, ratio=ratio))
+    results += [score(name, others) for name, others in (pictures or {}).items()]
     return Evaluation(originals, tuple(photos), curve, seconds, tuple(baselines), tuple(results))
-
-
-def _with_times(result: Result, model: Model, reference_seconds: float) -> Result:
-    """Add the model's times; ``reference_seconds`` is the reference's time for an iteration."""
-    taken = _milliseconds(model, *result.pictures[0].shape[:2])
-    ratio = None if result.iterations is None else 1e3 * reference_seconds * result.iterations / taken
-    return replace(result, milliseconds=taken, ratio=ratio)
 
 
 def equivalent_iterations(curve: NDArray[np.float64], total: float) -> float | None:
@@ -179,12 +174,11 @@ def _quality(pictures: Sequence[Pixels]) -> dict[str, float]:
     return {name: float(value) for name, value in quality.items()}
 
 
-def _milliseconds(model: Model, height: int, width: int) -> float:
+def _milliseconds(draw: Draw, photo: Pixels) -> float:
     """Time a model: the median of seven runs after two to warm up."""
-    image = np.random.default_rng(0).random((1, 3, height, width), dtype=np.float32)
     times = []
     for _ in range(9):
         start = time.perf_counter()
-        model.stylize(image)
+        draw(photo)
         times.append(time.perf_counter() - start)
     return 1e3 * float(np.median(times[2:]))

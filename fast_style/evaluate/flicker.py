@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.evaluate.models import Model
 from fast_style.evaluate.motion import KINDS, Moment, play
-from fast_style.images import Pixels, Planes, channels, to_float, to_uint8
+from fast_style.images import Pixels, Planes, channels
+from fast_style.stylize.scene import Scene
 from fast_style.stylize.stylizer import Stylizer
 
 Floats = NDArray[np.float32]
@@ -58,40 +58,24 @@ def measure_motion(stylize: Callable[[Pixels], Pixels], scene: Iterable[Moment])
 
 def filmed(stylizer: Stylizer, *, steady: bool = True) -> Callable[[Pixels], Pixels]:
     """Return a function that draws the frames of one film in order as ``stylize`` does, or with ``--no-steady``."""
-    from fast_style.stylize.scene import Scene
-
-    scene = Scene(stylizer.network)
-
-    def draw(photo: Planes, origin: tuple[int, int]) -> Pixels:
-        result = np.empty((3, *photo[0].shape), np.uint8)
-        scene.style(photo).planes(photo, result, origin=origin)
-        return result
-
-    return _in_a_film(draw, steady=steady)
-
-
-def steadily(stylize: Callable[[Pixels], Pixels]) -> Callable[[Pixels], Pixels]:
-    """Return any style within the filter of ``stylize``, for the frames of one film in order."""
-    return _in_a_film(lambda photo, origin: np.stack(channels(stylize(np.stack([*photo], axis=-1)))), steady=True)
-
-
-def _in_a_film(draw: Callable[[Planes, tuple[int, int]], Pixels], *, steady: bool) -> Callable[[Pixels], Pixels]:
+    # These need OpenCV.
     from fast_style.films.motion import MotionTracker
     from fast_style.films.steady import SteadyFilter
 
-    tracker, filter = MotionTracker(), SteadyFilter() if steady else None
+    scene, tracker, memory = Scene(stylizer.network), MotionTracker(), SteadyFilter()
 
-    def next_frame(pixels: Pixels) -> Pixels:
+    def draw(pixels: Pixels) -> Pixels:
         photo: Planes = channels(pixels)
         motion = tracker.follow(photo)
-        if filter is None:
-            result = draw(photo, motion.origin)
-        else:
-            held, change = filter.hold(photo, motion.flow)
-            result = filter.smooth(draw(held, motion.origin), change)
+        if steady:
+            photo, change = memory.hold(photo, motion.flow)
+        result = np.empty((3, *pixels.shape[:2]), np.uint8)
+        scene.style(photo).planes(photo, result, origin=motion.origin)
+        if steady:
+            result = memory.smooth(result, change)
         return np.ascontiguousarray(result.transpose(1, 2, 0))
 
-    return next_frame
+    return draw
 
 
 def warp(image: NDArray[Any], flow: Floats) -> Floats:
@@ -111,39 +95,21 @@ def mean(parts: Sequence[Flicker]) -> Flicker:
     return Flicker(**means, pairs=sum(part.pairs for part in parts))
 
 
-def measure_films(models: Sequence[Model], photos: Sequence[Pixels]) -> dict[str, dict[str, Flicker]]:
-    """Measure flicker on scenes made of photos, for each kind of scene and each way to draw a film.
-
-    Args:
-        models: The models.
-        photos: (H, W, 3) uint8.
+def measure_films(models: Mapping[str, Stylizer], photos: Sequence[Pixels]) -> dict[str, dict[str, Flicker]]:
+    """Measure flicker on scenes made of photos, (H, W, 3) uint8, for each kind of scene and each way to draw a film.
 
     Returns:
         ``pan`` with each frame by itself, ``film pan`` as ``stylize`` draws films, ``no-steady pan`` as it does with
-        ``--no-steady`` if fast-style exported the model, and so on for each kind of scene; the means over the photos,
-        by model.
+        ``--no-steady``, and so on for each kind of scene; the means over the photos, by model.
     """
     films = {kind: [list(play(kind, photo)) for photo in photos] for kind in KINDS}
     measured: dict[str, dict[str, Flicker]] = {}
-    for model in models:
-        for way, begin in _ways(model).items():
+    for name, stylizer in models.items():
+        for way, steady in (("", None), ("film ", True), ("no-steady ", False)):
             for kind, scenes in films.items():
-                measures = [measure_motion(begin(), scene) for scene in scenes]
-                measured.setdefault(way + kind, {})[model.name] = mean(measures)
+                measures = [
+                    measure_motion(stylizer.frame if steady is None else filmed(stylizer, steady=steady), scene)
+                    for scene in scenes
+                ]
+                measured.setdefault(way + kind, {})[name] = mean(measures)
     return measured
-
-
-def _ways(model: Model) -> dict[str, Callable[[], Callable[[Pixels], Pixels]]]:
-    """Name each way to draw a film; calling its value begins a film."""
-
-    def stylize(pixels: Pixels) -> Pixels:
-        return to_uint8(model.stylize(to_float(pixels)))
-
-    stylizer = model.stylizer
-    if stylizer is None:
-        return {"": lambda: stylize, "film ": lambda: steadily(stylize)}
-    return {
-        "": lambda: stylizer.frame,
-        "film ": lambda: filmed(stylizer),
-        "no-steady ": lambda: filmed(stylizer, steady=False),
-    }

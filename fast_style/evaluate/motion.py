@@ -37,16 +37,13 @@ class Moment:
     known: Mask  # (H, W): whether the pixel could be seen there
 
 
-def play(
-    kind: Kind, photo: Pixels, *, front: Pixels | None = None, frames: int = 12, noise: float = NOISE
-) -> Iterator[Moment]:
+def play(kind: Kind, photo: Pixels, *, frames: int = 12, noise: float = NOISE) -> Iterator[Moment]:
     """Play a scene; nothing of its first moment is known, as no moment precedes it.
 
     Args:
-        kind: ``pan``: a camera moves over the photo; ``zoom``: toward its middle; ``layers``: a disc cut from
-            ``front`` moves over a pan, and hides parts of it.
+        kind: ``pan``: a camera moves over the photo; ``zoom``: toward its middle; ``layers``: a disc cut from the
+            photo upside down moves over a pan, and hides parts of it.
         photo: (H, W, 3) uint8, at least 32 px on each side; the frames have three quarters of its sides.
-        front: A second photo for the disc; by default the same, upside down.
         frames: Number of frames.
         noise: Standard deviation of the camera's noise, levels.
     """
@@ -55,32 +52,35 @@ def play(
     height, width = (round(side * (1 - 2 * _MARGIN)) for side in photo.shape[:2])
     rows, columns = np.indices((height, width), dtype=np.float32)
     across, down = _MARGIN * photo.shape[1], _MARGIN * photo.shape[0]
-    disc = photo[::-1] if front is None else cv2.resize(front, photo.shape[1::-1], interpolation=cv2.INTER_AREA)
+    x0, y0 = (width - 1) / 2, (height - 1) / 2
+    (zoom, pan) = (_ZOOM, (0.0, 0.0)) if kind == "zoom" else (1.0, _PAN)
     random = np.random.default_rng(0)
     middle = (frames - 1) / 2
 
     def behind(time: int) -> tuple[Floats, Floats]:
         """Return which point of the photo each pixel shows."""
-        if kind == "zoom":
-            factor = _ZOOM ** (middle - time)
-            x0, y0 = (width - 1) / 2, (height - 1) / 2
-            return x0 + factor * (columns - x0) + across, y0 + factor * (rows - y0) + down
-        return columns + across + _PAN[0] * (time - middle), rows + down + _PAN[1] * (time - middle)
+        factor, moved = zoom ** (middle - time), time - middle
+        return (
+            x0 + factor * (columns - x0) + across + pan[0] * moved,
+            y0 + factor * (rows - y0) + down + pan[1] * moved,
+        )
 
     def in_front(time: int) -> tuple[Floats, Floats, Mask]:
-        """Return which point of the second photo each pixel shows, and the mask of the disc."""
+        """Return which point of the photo upside down each pixel shows, and the mask of the disc."""
         x, y = columns - _FRONT[0] * (time - middle), rows - _FRONT[1] * (time - middle)
         inside = (x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(width, height) / 4) ** 2
         return x + across, y + down, inside
 
+    # Where each pixel of the background lay a frame before: its place shrinks toward the middle by a step of the zoom.
+    step = 1 / zoom - 1
+    back = np.stack([step * (columns - x0) + pan[0], step * (rows - y0) + pan[1]], axis=-1).astype(np.float32)
     for time in range(frames):
-        scene = _fetch(photo, *behind(time))
-        flow = _back(kind, time, middle, columns, rows, (width, height))
+        scene, flow = _fetch(photo, *behind(time)), back
         known = np.full((height, width), time > 0)
         if kind == "layers":
             x, y, here = in_front(time)
-            scene = np.where(here[..., None], _fetch(np.asarray(disc, np.uint8), x, y), scene)
-            flow = np.where(here[..., None], np.array([-_FRONT[0], -_FRONT[1]], np.float32), flow)
+            scene = np.where(here[..., None], _fetch(photo[::-1], x, y), scene)
+            flow = np.where(here[..., None], -np.array(_FRONT, np.float32), flow)
             # Pixels behind the disc a frame before could not be seen; one px more, for interpolation.
             covered = cv2.dilate(in_front(time - 1)[2].astype(np.uint8), np.ones((3, 3), np.uint8))
             before = cv2.remap(covered, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_NEAREST)
@@ -99,13 +99,3 @@ def _fetch(source: Pixels, x: Floats, y: Floats) -> Floats:
     points = x.astype(np.float32), y.astype(np.float32)
     seen = cv2.remap(source.astype(np.float32), *points, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(seen, dtype=np.float32)
-
-
-def _back(kind: Kind, time: int, middle: float, columns: Floats, rows: Floats, size: tuple[int, int]) -> Floats:
-    """Return where each pixel of the background lay a frame before, relative to its place."""
-    if kind != "zoom":
-        return np.broadcast_to(np.array(_PAN, np.float32), (*rows.shape, 2))
-    # A pixel shows the same point of the photo: its place shrinks toward the middle by one step of the zoom.
-    x0, y0 = (size[0] - 1) / 2, (size[1] - 1) / 2
-    step = 1 / _ZOOM - 1
-    return np.stack([step * (columns - x0), step * (rows - y0)], axis=-1).astype(np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,7 +129,7 @@ class NeutralMeasure:
         self._painting, _ = self._look(painting)
         self._roots = [square_root(layer.covariance) for layer in self._painting]
         self._colors = color_quantiles(painting)
-        self._photos: dict[bytes, _Raw] = {}
+        self._photos: dict[tuple[object, bytes], _Raw] = {}
 
     def measure(self, photo: Pixels, picture: Pixels) -> Neutral:
         """Measure a picture as a stylization of a photo of the same size; both (H, W, 3) uint8.
@@ -139,7 +138,7 @@ class NeutralMeasure:
             ImageError: The sizes differ, or are too small for the deepest layer at the smallest scale.
         """
         check_sizes(photo, picture)
-        key = hashlib.sha256(repr(photo.shape).encode() + photo.tobytes()).digest()
+        key = photo.shape, photo.tobytes()
         if key not in self._photos:  # several models are measured on one photo
             self._photos[key] = self._measure(photo)
         drawn, original = self._measure(picture), self._photos[key]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -86,7 +85,7 @@ class PlacesMeasure:
             self._painting.append(everywhere[draw_places(len(everywhere), PLACES, seed=0)])
         floors = [_distance_to_others(rows) for rows in self._painting]
         self._floors = np.reshape(floors, (len(SCALES), len(LAYERS))).mean(axis=1)
-        self._photos: dict[bytes, NDArray[np.float64]] = {}
+        self._photos: dict[tuple[object, bytes], NDArray[np.float64]] = {}
 
     def measure(self, photos: Sequence[Pixels], pictures: Sequence[Pixels]) -> Places:
         """Measure pictures as stylizations of photos of the same sizes, each (H, W, 3) uint8.
@@ -103,7 +102,7 @@ class PlacesMeasure:
         return Places(*map(tuple, shares.tolist()))
 
     def _unstyled(self, photo: Pixels) -> NDArray[np.float64]:
-        key = hashlib.sha256(repr(photo.shape).encode() + photo.tobytes()).digest()
+        key = photo.shape, photo.tobytes()
         if key not in self._photos:  # several models are measured on one photo
             self._photos[key] = self._distances(photo, photo)
         return self._photos[key]

@@ -21,14 +21,14 @@ from fast_style.errors import check_least
 from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.evaluate.places import PlacesMeasure
 from fast_style.files import replacing
-from fast_style.images import Pixels, to_float, to_uint8
+from fast_style.images import Pixels, to_uint8
 from fast_style.losses import BOLD, FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.optimize import Scorer, lbfgs
 
 CHECKPOINTS = (5, 10, 20, 50, 100, 200)
 
 # Version of the cache, increased whenever the same inputs would give other figures.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,22 @@ class Reference:
         cache: Path | None = None,
     ) -> None:
         check_least(1, iterations=iterations)
-        self.objective, self.iterations, self.cache = objective, iterations, cache
+        self.iterations, self.cache = iterations, cache
         self.neutral = NeutralMeasure(painting, vgg=vgg)
         self.places = PlacesMeasure(painting, vgg=vgg)
-        network = load_vgg(vgg, self.objective)
-        self.loss = PerceptualLoss(network, to_tensor(painting), self.objective)
+        self.loss = PerceptualLoss(load_vgg(vgg, objective), to_tensor(painting), objective)
         self.loss.calibrate([to_tensor(photo) for photo in photos])
         # The units depend on all photos; their figures may differ in the last digit between runs, so the
         # pictures are hashed and not the figures.
         everything = sorted(hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos)
-        facts = [_VERSION, asdict(self.objective), vgg, painting.shape, everything]
+        facts = [_VERSION, asdict(objective), vgg, iterations, painting.shape, everything]
         self._context = json.dumps(facts).encode() + painting.tobytes()
 
     @torch.no_grad()
-    def score(self, image: NDArray[np.float32], photo: Pixels) -> dict[str, float]:
-        """Score (1, 3, H, W) in [0, 1] as a stylization of a photo: the total, weighted, and each term, unweighted."""
-        picture = torch.from_numpy(image).contiguous(memory_format=torch.channels_last)
+    def score(self, picture: Pixels, photo: Pixels) -> dict[str, float]:
+        """Score a picture as a stylization of a photo: the total, weighted, and each term, unweighted."""
         original = to_tensor(photo)
-        terms: LossTerms = self.loss(picture, self.loss.content_targets(original), photo=original)
+        terms: LossTerms = self.loss(to_tensor(picture), self.loss.content_targets(original), photo=original)
         return terms.figures()
 
     def course(self, photo: Pixels) -> Course:
@@ -102,7 +100,7 @@ class Reference:
             return self._compute(photo)
         key = hashlib.sha256(self._context + repr(photo.shape).encode() + photo.tobytes()).hexdigest()
         path = self.cache / f"{key[:32]}.npz"
-        course = _read(path, self.iterations)
+        course = _read(path)
         if course is None:
             course = self._compute(photo)
             self.cache.mkdir(parents=True, exist_ok=True)
@@ -112,12 +110,12 @@ class Reference:
     def _compute(self, photo: Pixels) -> Course:
         content = to_tensor(photo)
         score = Scorer(self.loss, content)
-        terms = [_row(self.score(to_float(photo), photo))]
+        terms = [_row(self.score(photo, photo))]
         wanted = sorted({*(each for each in CHECKPOINTS if each < self.iterations), self.iterations})
         pictures: dict[int, Pixels] = {}
-        image = start_image = content.contiguous()
+        image = start = content.contiguous()
         ends = [time.perf_counter()]
-        for iteration, (image, _, _) in enumerate(islice(lbfgs(score, start_image), self.iterations), 1):
+        for iteration, (image, _, _) in enumerate(islice(lbfgs(score, start), self.iterations), 1):
             ends.append(time.perf_counter())
             terms.append(_row(score.terms))
             if iteration in wanted:
@@ -150,16 +148,12 @@ def _write(path: Path, course: Course) -> None:
         )
 
 
-def _read(path: Path, iterations: int) -> Course | None:
-    """Read a course of at least so many iterations; None if it is missing or damaged."""
+def _read(path: Path) -> Course | None:
+    """Read a course; None if it is missing or damaged."""
     try:
         # Opened here because numpy leaves a damaged file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            terms, at, pictures = stored["terms"], stored["iterations"].tolist(), stored["pictures"]
-            seconds = float(stored["seconds"])
+            pictures = dict(zip(stored["iterations"].tolist(), stored["pictures"], strict=True))
+            return Course(stored["terms"], pictures, float(stored["seconds"]), cached=True)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # computed anew, and then written over
-    if terms.ndim != 2 or terms.shape[1] != len(FIGURES) or len(pictures) != len(at) or iterations not in at:
-        return None
-    stages = {int(i): picture for i, picture in zip(at, pictures, strict=True) if i <= iterations}
-    return Course(terms[: iterations + 1], stages, seconds, cached=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fast_style.evaluate.evaluation import Evaluation, Result
+from fast_style.evaluate.quality import GRID_PERIODS
 from fast_style.images import Pixels
-from fast_style.losses import FIGURES
 from fast_style.sheet import Tile, grid
 
 _EXPLANATION = """\
@@ -20,8 +20,7 @@ evaluated size on this machine; the reference's are for all iterations. Ratio: t
 objective over the model's."""
 
 
-def verdict(result: Result, last: int) -> str:
-    """Describe what a model reaches."""
+def _verdict(result: Result, last: int) -> str:
     if result.iterations is None:
         return f"reaches more than the reference does after {last} iterations"
     if result.iterations == 0:
@@ -35,40 +34,35 @@ def write_text(evaluation: Evaluation, *, title: str, notes: Sequence[str] = ())
     lines = [f"# {title}", "", f"{len(evaluation.photos)} photos, objective in units of what they score unstyled.", ""]
     for model in evaluation.models:
         speed = f", {model.ratio:,.0f} times as fast" if model.ratio else ""
-        lines.append(f"- **{model.name}** {verdict(model, last)}{speed}.")
+        lines.append(f"- **{model.name}** {_verdict(model, last)}{speed}.")
     faults = [f"- {model.name} shows {fault}." for model in evaluation.models for fault in model.warnings]
     lines += faults or ["- There are no more grids, borders or burnt colors than in the reference."]
-    head, rows = table_rows(evaluation)
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in (head, ["---"] * len(head), *rows)]
-    lines += ["", *(f"| {' | '.join(row)} |" for row in cells), "", _EXPLANATION, "", *(f"- {note}" for note in notes)]
+    results = evaluation.baselines + evaluation.models
+    figures = [_figures(result, last) for result in results]
+    rows = [["", *(result.name.replace("|", "\\|") for result in results)], ["---"] * (1 + len(results))]
+    rows += [[measure, *(column[measure] for column in figures)] for measure in figures[0]]
+    lines += ["", *(f"| {' | '.join(row)} |" for row in rows), "", _EXPLANATION, "", *(f"- {note}" for note in notes)]
     return "\n".join(lines) + "\n"
 
 
-def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
-    """Return the figures as text: the head, and a row for each result."""
-    head = ["", *FIGURES, "= iterations", "ms", "ratio"]
-    head += ["distance", "color distance", "kept", "precision", "flat precision", "coverage"]
-    head += ["burnt", "border", "grid 2", "grid 4", "grid 8"]
-    rows = []
-    for result in (*evaluation.baselines, *evaluation.models):
-        quality = result.quality
-        model = result in evaluation.models
-        reached = f"> {len(evaluation.curve) - 1}" if result.iterations is None else f"{result.iterations:.1f}"
-        rows.append(
-            [
-                result.name,
-                *(f"{result.terms[name]:.3f}" for name in FIGURES),
-                reached if model else "",
-                "" if result.milliseconds is None else f"{result.milliseconds:,.0f}",
-                "" if result.ratio is None else f"{result.ratio:,.0f}",
-                *(f"{result.neutral[name]:.3f}" for name in ("distance", "colors", "kept")),
-                *(" / ".join(f"{value:.2f}" for value in values) for values in result.places.values()),
-                f"{quality['saturation']:.1%}",
-                f"{quality['border']:.1f}",
-                *(f"{quality[f'grid_{p}_levels']:.2f} ({quality[f'grid_{p}_ratio']:.1f})" for p in (2, 4, 8)),
-            ]
-        )
-    return head, rows
+def _figures(result: Result, last: int) -> dict[str, str]:
+    quality = result.quality
+    return {
+        **{name: f"{value:.3f}" for name, value in result.terms.items()},
+        "= iterations": f"> {last}" if result.iterations is None else f"{result.iterations:.1f}",
+        "ms": "" if result.milliseconds is None else f"{result.milliseconds:,.0f}",
+        "ratio": "" if result.ratio is None else f"{result.ratio:,.0f}",
+        "distance": f"{result.neutral['distance']:.3f}",
+        "color distance": f"{result.neutral['colors']:.3f}",
+        "kept": f"{result.neutral['kept']:.3f}",
+        **{
+            name.replace("_", " "): " / ".join(f"{value:.2f}" for value in values)
+            for name, values in result.places.items()
+        },
+        "burnt": f"{quality['saturation']:.1%}",
+        "border": f"{quality['border']:.1f}",
+        **{f"grid {p}": f"{quality[f'grid_{p}_levels']:.2f} ({quality[f'grid_{p}_ratio']:.1f})" for p in GRID_PERIODS},
+    }
 
 
 def draw_sheet(evaluation: Evaluation) -> Pixels:

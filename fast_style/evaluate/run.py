@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -13,14 +13,15 @@ from typing import Any, Literal, TypeVar
 from fast_style.errors import DatasetError, FastStyleError, ImageError, InputError, ModelError, check_least
 from fast_style.evaluate.evaluation import Evaluation, evaluate
 from fast_style.evaluate.flicker import Flicker, measure_films
-from fast_style.evaluate.models import Model, check_size, open_model
 from fast_style.evaluate.reference import Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
 from fast_style.files import replacing
-from fast_style.images import Picture, Pixels, find_images, find_photos, fit, load_image, resize, save_image, to_float
+from fast_style.images import Picture, Pixels, find_images, find_photos, fit, load_image, resize, save_image
 from fast_style.optimize import preset
 from fast_style.painting import find_canvas
+from fast_style.styles.mixture import mixture_name
 from fast_style.stylize.contract import Range
+from fast_style.stylize.stylizer import Stylizer
 
 # Smallest side of the squares, px: the grids' windows and the deepest layers need it.
 SMALLEST = 128
@@ -29,7 +30,6 @@ UNIT_PHOTOS = 24
 # Photos that the scenes for flicker are made of.
 MOVED_PHOTOS = 3
 
-OnError = Callable[[FastStyleError], None]
 Item = TypeVar("Item")
 
 
@@ -104,15 +104,21 @@ class Report:
             "failed": [str(error) for error in self.failed],
         }
 
-    def flicker_lines(self) -> list[str]:
-        """Describe the flicker, one sentence for each model and scene."""
-        return [
+    def text(self) -> str:
+        """Return what report.md says."""
+        settings = self.as_dict()["settings"]
+        notes = [
+            f"Settings: {', '.join(f'{key} {value}' for key, value in settings.items())}.",
+            f"The reference took {self.evaluation.reference_seconds:.2f} s an iteration when it was computed.",
+        ]
+        notes += [
             f"Flicker of {name} on the {kind}: {flicker.error:.2f} levels inside the mask ({flicker.covered:.0%} of "
             f"the area, {flicker.pairs} pairs), of the photos {flicker.photos:.2f}; relative to contrast "
             f"{flicker.relative:.2f} times"
             for kind, models in self.flicker.items()
             for name, flicker in models.items()
         ]
+        return write_text(self.evaluation, title=f"Evaluation of {self.style.stem}", notes=notes)
 
     def write(self, folder: Path) -> None:
         """Write report.md, report.json and sheet.png to a folder.
@@ -120,16 +126,10 @@ class Report:
         Raises:
             FileError: They cannot be written.
         """
-        record = self.as_dict()
-        notes = [
-            f"Settings: {', '.join(f'{key} {value}' for key, value in record['settings'].items())}.",
-            f"The reference took {self.evaluation.reference_seconds:.2f} s an iteration when it was computed.",
-            *self.flicker_lines(),
-        ]
-        text = write_text(self.evaluation, title=f"Evaluation of {self.style.stem}", notes=notes)
         folder.mkdir(parents=True, exist_ok=True)
         save_image(Picture(draw_sheet(self.evaluation)), folder / "sheet.png")
-        for name, content in (("report.md", text), ("report.json", json.dumps(record, indent=2) + "\n")):
+        record = json.dumps(self.as_dict(), indent=2) + "\n"
+        for name, content in (("report.md", self.text()), ("report.json", record)):
             with replacing(folder / name) as partial:
                 partial.write_text(content, encoding="utf-8")
 
@@ -141,7 +141,7 @@ def evaluate_styles(
     options: Options = Options(),
     *,
     pictures: Mapping[str, Path] | None = None,
-    on_error: OnError = lambda error: None,
+    on_error: Callable[[FastStyleError], None] = lambda error: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> Report:
     """Measure trained styles against the per-image reference.
@@ -151,8 +151,7 @@ def evaluate_styles(
         style: The painting they were trained on.
         photos: A folder of photos, best of those that were not trained on.
         options: How they are evaluated.
-        pictures: Name to a folder of another program's pictures of the same photos, each named like its photo, or
-            NAME-PHOTO.
+        pictures: Name to a folder of another program's pictures of the same photos, each named like its photo.
         on_error: Called with the error of each model and each photo that is left out.
         on_note: Called with each sentence about the painting and the progress of the reference.
 
@@ -173,9 +172,9 @@ def evaluate_styles(
     units = _load_photos(photos, options, leave_out)
     names = _spread(list(units), options.limit)
     chosen = {name: units[name] for name in names}
-    others = {name: _load_pictures(name, folder, names, size=options.size) for name, folder in (pictures or {}).items()}
+    others = {name: _load_pictures(folder, names, size=options.size) for name, folder in (pictures or {}).items()}
     opened = _open_models(models, options, chosen[names[0]], leave_out)
-    if shared := {model.name for model in opened} & set(others):
+    if shared := opened.keys() & others.keys():
         raise InputError(f"a model and a folder of pictures are both called {min(shared)}")
     painting, note = _load_painting(style, options)
     if note:
@@ -199,7 +198,7 @@ def _spread(items: Sequence[Item], limit: int) -> list[Item]:
     return [items[index * len(items) // count] for index in range(count)]
 
 
-def _load_photos(folder: Path, options: Options, on_error: OnError) -> dict[str, Pixels]:
+def _load_photos(folder: Path, options: Options, on_error: Callable[[FastStyleError], None]) -> dict[str, Pixels]:
     """Cut the middle squares of photos spread over a folder."""
     loaded: dict[str, Pixels] = {}
     for path in _spread(find_photos(folder), max(options.limit, UNIT_PHOTOS)):
@@ -224,22 +223,18 @@ def _middle_square(path: Path, size: int) -> Pixels:
     return resize(square, (size, size)).pixels
 
 
-def _load_pictures(name: str, folder: Path, photos: Sequence[str], *, size: int) -> list[Pixels]:
+def _load_pictures(folder: Path, photos: Sequence[str], *, size: int) -> list[Pixels]:
     """Read one picture for each photo, found by the photo's name without its suffix."""
     stems = [Path(photo).stem for photo in photos]
-    if len(set(stems)) < len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise InputError(f"two photos are called {twice}, so that pictures cannot be matched to them by name")
+    if twice := sorted(stem for stem in set(stems) if stems.count(stem) > 1):
+        raise InputError(f"two photos are called {twice[0]}, so that pictures cannot be matched to them by name")
     paths = {path.stem: path for path in find_images(folder)}
-    matched = [paths.get(stem, paths.get(f"{name}-{stem}")) for stem in stems]
-    missing = [stem for stem, path in zip(stems, matched, strict=True) if path is None]
-    if missing:
+    if missing := [stem for stem in stems if stem not in paths]:
         raise InputError(
             f"{folder} holds no picture of {', '.join(missing)}",
-            hint=f"Name each like its photo: {missing[0]}.png or {name}-{missing[0]}.png. "
-            "--photos and --limit choose the photos.",
+            hint=f"Name each like its photo: {missing[0]}.png. --photos and --limit choose the photos.",
         )
-    return [_middle_square(path, size) for path in matched if path is not None]
+    return [_middle_square(paths[stem], size) for stem in stems]
 
 
 def _load_painting(path: Path, options: Options) -> tuple[Pixels, str]:
@@ -252,23 +247,25 @@ def _load_painting(path: Path, options: Options) -> tuple[Pixels, str]:
     return fit(Picture(painting), options.style_size, enlarge=True).pixels, note
 
 
-def _open_models(texts: Sequence[str], options: Options, photo: Pixels, on_error: OnError) -> list[Model]:
+def _open_models(
+    texts: Sequence[str], options: Options, photo: Pixels, on_error: Callable[[FastStyleError], None]
+) -> dict[str, Stylizer]:
     """Open each model at each strength, and stylize a photo: a failure then comes before the reference's minutes."""
-    opened: list[Model] = []
-    for text, strength in itertools.product(texts, options.strength):
+    names = [mixture_name(text) for text in texts]
+    opened: dict[str, Stylizer] = {}
+    for (text, name), strength in itertools.product(zip(texts, names, strict=True), options.strength):
         try:
-            model = open_model(text, value_range=options.range, strength=strength)
-            check_size(model, options.size)
-            model.stylize(to_float(photo))
-            opened.append(model)
+            stylizer = Stylizer(text, value_range=options.range, strength=strength)
+            contract = stylizer.network.contract
+            if {contract.width, contract.height} - {None, options.size}:
+                raise InputError(f"{text} takes only pictures of another size", hint="Give it as --size.")
+            stylizer(photo)
         except FastStyleError as error:
             on_error(error)
+            continue
+        # In the report, models of one name, such as a/x.onnx and b/x.onnx, are called as they were given.
+        label = text if names.count(name) > 1 else name
+        opened[label + (f" {strength:g}" if strength != 1.0 else "")] = stylizer
     if texts and not opened:
         raise ModelError("none of the models can be evaluated")
-    return _distinct(opened)
-
-
-def _distinct(models: list[Model]) -> list[Model]:
-    """Call models of one name, such as a/x.onnx and b/x.onnx, by their paths in the report."""
-    names = [model.name for model in models]
-    return [replace(m, name=str(m.path)) if names.count(m.name) > 1 else m for m in models]
+    return opened

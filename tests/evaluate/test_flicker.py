@@ -1,13 +1,11 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fast_style import Stylizer
-from fast_style.evaluate.flicker import filmed, measure_films, measure_motion, steadily, warp
-from fast_style.evaluate.models import Model
+from fast_style.evaluate.flicker import filmed, measure_films, measure_motion, warp
 from fast_style.evaluate.motion import KINDS, Moment, play
 from fast_style.images import Pixels, load_image
 from tests.conftest import PHOTOS
@@ -49,12 +47,6 @@ def test_paler_style_does_not_count_as_steadier() -> None:
     assert found.relative == pytest.approx(1.0, abs=0.35)
 
 
-def sharpened(pixels: Pixels) -> Pixels:
-    """Stands in for a style that makes much of little."""
-    image = pixels.astype(np.float32)
-    return np.asarray(np.clip(3 * image - 2 * cv2.blur(image, (5, 5)), 0, 255), np.uint8)
-
-
 def still_film(frames: int = 12) -> list[Moment]:
     """A camera's noise over a scene that stands still."""
     photo = load_image(PHOTOS["coffee"]).pixels[80:240, 60:300]
@@ -63,18 +55,20 @@ def still_film(frames: int = 12) -> list[Moment]:
 
 
 def test_steadily_halves_the_flicker_of_a_still_scene() -> None:
-    film = still_film()
-    plain, steady = measure_motion(sharpened, film), measure_motion(steadily(sharpened), film)
+    film, style = still_film(), Stylizer("starry-night-tiny")
+    plain, steady = measure_motion(style.frame, film), measure_motion(filmed(style), film)
     assert steady.error < 0.5 * plain.error
     assert steady.photos == plain.photos
     assert steady.contrast > 0.9 * plain.contrast
 
 
-def test_each_clip_is_steadied_with_a_memory_of_its_own() -> None:
+def test_each_film_is_steadied_with_a_memory_of_its_own() -> None:
+    style = Stylizer("starry-night-tiny")
     first, other = (moment.frame for moment in (still_film(1)[0], scene(1)[0]))
-    one, two = steadily(sharpened), steadily(sharpened)
+    one, two = filmed(style), filmed(style)
     two(first)
-    assert np.array_equal(one(other), sharpened(other))
+    assert np.array_equal(one(other), filmed(style)(other))
+    assert not np.array_equal(two(other), one(other))
 
 
 def test_a_film_of_a_camera_that_moves_flickers_less_than_its_frames_alone_and_steadily_half() -> None:
@@ -88,15 +82,9 @@ def test_a_film_of_a_camera_that_moves_flickers_less_than_its_frames_alone_and_s
     assert steady.contrast > 0.9 * alone.contrast
 
 
-def test_each_way_to_draw_a_film_is_measured() -> None:
+def test_each_way_to_draw_a_film_is_measured(negative: Path) -> None:
     photo = load_image(PHOTOS["coffee"]).pixels[80:208, 60:188]
-    inverse = Model("inverse", Path("inverse.onnx"), lambda image: 1 - image)
-    ours = replace(inverse, name="ours", stylizer=Stylizer("starry-night-tiny"))
-    found = measure_films([inverse, ours], [photo])
-    assert {kind for kind, models in found.items() if "inverse" in models} == {
-        f"{way}{kind}" for way in ("", "film ") for kind in KINDS
-    }
-    assert {kind for kind, models in found.items() if "ours" in models} == {
-        f"{way}{kind}" for way in ("", "film ", "no-steady ") for kind in KINDS
-    }
-    assert found["pan"]["inverse"].error == pytest.approx(found["pan"]["inverse"].photos, rel=0.01)
+    found = measure_films({"negative": Stylizer(negative), "tiny": Stylizer("starry-night-tiny")}, [photo])
+    assert set(found) == {f"{way}{kind}" for way in ("", "film ", "no-steady ") for kind in KINDS}
+    assert all(set(models) == {"negative", "tiny"} for models in found.values())
+    assert found["pan"]["negative"].error == pytest.approx(found["pan"]["negative"].photos, rel=0.01)
