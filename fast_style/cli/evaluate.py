@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +23,6 @@ def evaluate(
     options: Annotated[Options, Parameter(name="*", negative="", consume_multiple=True)] = Options(),
     out: Out = Path("evaluation"),
     force: Flag = False,
-    json: Flag = False,
 ) -> int:
     """Measure how good a style is, compared with the per-image reference.
 
@@ -40,7 +38,6 @@ def evaluate(
         options: Settings of the evaluation.
         out: Folder for the report.
         force: Overwrite a report in OUT.
-        json: Print the report as JSON.
     """
     if not models and not pictures:
         raise InputError("no model was given", hint="fast-style evaluate MODEL… --style PAINTING --photos DIR")
@@ -57,14 +54,11 @@ def evaluate(
         on_note=lambda note: console.print(note, highlight=False, markup=False, soft_wrap=True),
     )
     report.write(out)
-    if json:
-        print(json_module.dumps(report.as_dict()))
-    else:
-        screen = Console()
-        if not screen.is_terminal:
-            screen = Console(width=240)
-        screen.print(Markdown(report.text()))
-        print(out / "report.md")
+    screen = Console()
+    if not screen.is_terminal:
+        screen = Console(width=240)
+    screen.print(Markdown(report.text()))
+    print(out / "report.md")
     return SOME_FAILED if report.failed else DONE
 
 

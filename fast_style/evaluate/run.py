@@ -258,7 +258,10 @@ def _open_models(
             stylizer = Stylizer(text, value_range=options.range, strength=strength)
             contract = stylizer.network.contract
             if {contract.width, contract.height} - {None, options.size}:
-                raise InputError(f"{text} takes only pictures of another size", hint="Give it as --size.")
+                raise InputError(
+                    f"{text} takes only pictures of {contract.width}×{contract.height} px",
+                    hint="Give --size, or export it with free sides.",
+                )
             stylizer(photo)
         except FastStyleError as error:
             on_error(error)

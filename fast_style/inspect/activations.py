@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from fast_style.errors import LayerError, did_you_mean
 from fast_style.inspect.network import Network
@@ -41,14 +40,11 @@ def hooks(modules: Mapping[str, nn.Module], after: Callable[[str, Any], Tensor |
         modules: Name to module.
         after: Called with name and output; its result, unless None, replaces the output.
     """
-    handles: list[RemovableHandle] = []
-    try:
+    with contextlib.ExitStack() as handles:
         for name, module in modules.items():
-            handles.append(module.register_forward_hook(lambda _m, _i, output, name=name: after(name, output)))
+            hook = module.register_forward_hook(lambda _m, _i, output, name=name: after(name, output))
+            handles.enter_context(hook)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextlib.contextmanager

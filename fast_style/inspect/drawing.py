@@ -11,21 +11,20 @@ from fast_style.images import Pixels, fit_size
 
 Floats = NDArray[np.float32]
 
-# Colormaps of matplotlib. That of maps grows lighter all the way, so it reads right when printed gray.
-MAP_COLORS, HEAT_COLORS = "inferno", "turbo"
 
+def colorize(values: Floats, colors: str = "inferno") -> Pixels:
+    """Turn (H, W) values in [0, 1] into (H, W, 3) uint8 by a colormap of matplotlib; values outside are clamped.
 
-def colorize(values: Floats, colors: str = MAP_COLORS) -> Pixels:
-    """Turn (H, W) values in [0, 1] into (H, W, 3) uint8 by a colormap of matplotlib; values outside are clamped."""
+    That of maps grows lighter all the way, so it reads right when printed gray.
+    """
     return np.ascontiguousarray(colormaps[colors](values, bytes=True)[..., :3])
 
 
 def overlay(photo: Pixels, values: Floats, *, amount: float = 0.5) -> Pixels:
     """Lay heat in [0, 1], (h, w), over a photo (H, W, 3): ``amount`` 0 is the photo, 1 the colors alone."""
     size = photo.shape[1], photo.shape[0]
-    enlarged = Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
-    heat = colorize(np.asarray(enlarged, dtype=np.float32), HEAT_COLORS).astype(np.float32)
-    return (photo * (1 - amount) + heat * amount + 0.5).astype(np.uint8)
+    heat = colorize(np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR)), "turbo")
+    return (photo * (1 - amount) + heat * np.float32(amount) + 0.5).astype(np.uint8)
 
 
 def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,21 +145,27 @@ def maximize(
         count = activations(network, _to_rgb(picture), [layer])[layer].shape[1]
     for channel in channels:
         check_channel(channel, count, layer)
-    step = itertools.count(1)
-    for size in growth.sizes:
+    for number, size in enumerate(growth.sizes):
         if picture.shape[-1] != size:
             picture = F.interpolate(picture, size=(size, size), mode="bicubic", align_corners=False)
         picture = picture.clone().requires_grad_()
-        for _ in _ascend(network, layer, channels, picture, growth, generator):
+        optimizer = torch.optim.Adam([picture], lr=growth.rate)
+        for iteration in range(growth.iterations):
+            optimizer.zero_grad()
+            maps = activations(network, _to_rgb(_move(picture, growth, generator)), [layer])[layer]
+            loss = (-0.5 * torch.log(_energy(maps, channels) + _SILENT) + _penalty(picture, growth)).sum()
+            loss.backward()
+            optimizer.step()
+            if not (torch.isfinite(loss) and torch.isfinite(picture).all()):
+                raise TrainingDivergedError(
+                    f"the picture for {layer} became infinite or NaN at {size} px, step {iteration + 1}",
+                    hint=f"Give a smaller --rate than {growth.rate:g}; if that does not help, check the weights.",
+                )
             if progress is not None:
-                progress(next(step), len(growth.sizes) * growth.iterations)
+                progress(number * growth.iterations + iteration + 1, len(growth.sizes) * growth.iterations)
         picture = picture.detach()
     raw = _to_rgb(picture)
     clamped = raw.clamp(0, 1)
-    if not torch.isfinite(clamped).all():
-        raise TrainingDivergedError(
-            f"the picture for {layer} became NaN in its last step", hint=f"Give a smaller --rate than {growth.rate:g}."
-        )
     with torch.no_grad():
         scores, reached = (
             tuple(_energy(activations(network, image, [layer])[layer], channels).sqrt().tolist())
@@ -172,26 +177,6 @@ def maximize(
             hint="Give the convolution before the layer.",
         )
     return Maximized(tuple(channels), clamped.cpu().numpy(), scores, reached)
-
-
-def _ascend(
-    network: Network, layer: str, channels: Sequence[int], picture: Tensor, growth: Growth, generator: torch.Generator
-) -> Iterator[None]:
-    """Optimize the pictures (N, 3, H, W), in units of natural photos, in place; yield after each step."""
-    optimizer = torch.optim.Adam([picture], lr=growth.rate)
-    for iteration in range(growth.iterations):
-        optimizer.zero_grad()
-        moved = _move(picture, growth, generator)
-        energy = _energy(activations(network, _to_rgb(moved), [layer])[layer], channels)
-        loss = (-0.5 * torch.log(energy + _SILENT) + _penalty(picture, growth)).sum()
-        if not torch.isfinite(loss):
-            raise TrainingDivergedError(
-                f"the picture for {layer} became infinite or NaN at {picture.shape[-1]} px, step {iteration + 1}",
-                hint=f"Give a smaller --rate than {growth.rate:g}; if that does not help, check the weights.",
-            )
-        loss.backward()
-        optimizer.step()
-        yield
 
 
 def _to_rgb(picture: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ CLASSIFIER = "efficientnet-lite0"
 _LITE0_FILE = "efficientnet-lite0-57934424.pth"
 _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # (127 and 128) / 255: what the TensorFlow model was trained with.
-_LITE0_MEAN, _LITE0_STD = 0.498, 0.502
+_LITE0_MEAN, _LITE0_STD = [0.498] * 3, [0.502] * 3
 
 # Prefixes of networks whose position embeddings fix the size of the picture.
 _FIXED_SIZE = ("vit_", "maxvit_")
@@ -103,7 +103,6 @@ def load_network(
     *,
     layers: Sequence[str] = (),
     pooling: Pooling = "avg",
-    pretrained: bool = True,
     device: torch.device | str = "cpu",
 ) -> Network:
     """Load a network by name.
@@ -113,7 +112,6 @@ def load_network(
             ``efficientnet-lite0`` (packaged, no download), or a torchvision classifier such as ``googlenet``.
         layers: The layers that will be used. A VGG is built only as deep as they need.
         pooling: Pooling of the VGG; the others have their own.
-        pretrained: False gives torchvision's networks random weights, if only their shape matters.
         device: Device of the weights.
 
     Raises:
@@ -137,7 +135,7 @@ def load_network(
             f"no network is called {name!r}{did_you_mean(name, [PERCEPTUAL, CLASSIFIER, *known])}",
             hint=f"Use {', '.join(SOURCES)}, {CLASSIFIER}, or a torchvision classifier: {', '.join(known[:5])}, …",
         )
-    return _load_torchvision(name, pretrained, device)
+    return _load_torchvision(name, device)
 
 
 def _freeze(module: nn.Module, device: torch.device | str) -> nn.Module:
@@ -159,45 +157,36 @@ def _load_lite0(device: torch.device | str) -> Network:
         )
     from efficientnet_lite_pytorch import EfficientNet
     from torchvision.models import ResNet18_Weights
+    from torchvision.transforms import Normalize
 
     module = EfficientNet.from_name(CLASSIFIER)
     module.load_state_dict(weights)
     labels = tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])  # all ImageNet-1k classifiers share these
-    return Network(CLASSIFIER, _freeze(module, device), _normalize((_LITE0_MEAN,) * 3, (_LITE0_STD,) * 3), labels, 224)
+    return Network(CLASSIFIER, _freeze(module, device), Normalize(_LITE0_MEAN, _LITE0_STD), labels, 224)
 
 
-def _load_torchvision(name: str, pretrained: bool, device: torch.device | str) -> Network:
+def _load_torchvision(name: str, device: torch.device | str) -> Network:
     from torchvision.models import get_model, get_model_weights
+    from torchvision.transforms import Normalize
 
     weights = get_model_weights(name).DEFAULT
+    try:
+        # Proves that the file holds plain tensors only; get_model, which alone knows each family's old key names,
+        # then reads it from the cache without that guard.
+        weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        module = get_model(name, weights=weights)
+    except Exception as error:  # urllib, torch.hub and torch.load raise many kinds: no network, bad hash …
+        raise WeightsError(
+            f"torchvision could not download or read the weights of {name}: {error}",
+            hint=f"Connect to the internet, put the file into torch's cache, or use --model {CLASSIFIER} "
+            f"or {PERCEPTUAL}, which need no download.",
+        ) from error
     preset = weights.transforms()
-    if pretrained:
-        try:
-            # Proves that the file holds plain tensors only; get_model, which alone knows each family's old
-            # key names, then reads it from the cache without that guard.
-            weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-            module = get_model(name, weights=weights)
-        except Exception as error:  # urllib, torch.hub and torch.load raise many kinds: no network, bad hash …
-            raise WeightsError(
-                f"torchvision could not download or read the weights of {name}: {error}",
-                hint=f"Connect to the internet, put the file into torch's cache, or use --model {CLASSIFIER} "
-                f"or {PERCEPTUAL}, which need no download.",
-            ) from error
-    else:
-        quick = {"init_weights": False} if name in {"googlenet", "inception_v3"} else {}  # skips a slow sampling
-        module = get_model(name, weights=None, **quick)
     return Network(
         name,
         _freeze(module, device),
-        _normalize(preset.mean, preset.std),
+        Normalize(preset.mean, preset.std),
         tuple(weights.meta["categories"]),
         preset.crop_size[0],
         name.startswith(_FIXED_SIZE),
     )
-
-
-def _normalize(mean: Sequence[float], std: Sequence[float]) -> Callable[[Tensor], Tensor]:
-    def normalize(image: Tensor) -> Tensor:
-        return (image - image.new_tensor(mean).view(1, 3, 1, 1)) / image.new_tensor(std).view(1, 3, 1, 1)
-
-    return normalize

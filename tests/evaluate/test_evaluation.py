@@ -1,5 +1,4 @@
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,31 +31,17 @@ def painting() -> Pixels:
     return square(load_image(PAINTING).pixels)
 
 
-def write_graph(
-    path: Path,
-    nodes: Sequence[onnx.NodeProto],
-    *,
-    shape: Sequence[str | int] = ("n", 3, "h", "w"),
-    kind: int = onnx.TensorProto.FLOAT,
-    metadata: dict[str, str] | None = None,
-    constants: Sequence[tuple[str, float]] = (),
-) -> Path:
-    """Save a small ONNX graph from ``image`` to ``out``."""
-    graph = onnx.helper.make_graph(
-        nodes,
-        "test",
-        [onnx.helper.make_tensor_value_info("image", kind, shape)],
-        [onnx.helper.make_tensor_value_info("out", kind, shape)],
-        [onnx.numpy_helper.from_array(np.array(value, dtype=np.float32), name) for name, value in constants],
-    )
+def write_identity(path: Path, *sides: str | int) -> Path:
+    """Save a style that leaves pictures as they are."""
+    values = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1, 3, *sides)) for name in ("image", "out")
+    ]
+    nodes = [onnx.helper.make_node("Identity", ["image"], ["out"])]
+    graph = onnx.helper.make_graph(nodes, "test", values[:1], values[1:])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
-    onnx.helper.set_model_props(model, metadata or {})
+    onnx.helper.set_model_props(model, {"producer": "fast-style"})
     onnx.save_model(model, path)
     return path
-
-
-def node(kind: str, *inputs: str) -> onnx.NodeProto:
-    return onnx.helper.make_node(kind, list(inputs), ["out"])
 
 
 def test_reference_ranks_unstyled_below_ten_below_fifty_iterations(photos: dict[str, Pixels], painting: Pixels) -> None:
@@ -172,9 +157,11 @@ def test_command_leaves_a_report_and_lists_what_failed(
     for name, pixels in photos.items():
         save_image(Picture(pixels), tmp_path / "photos" / f"{name}.png")
     save_image(Picture(painting), tmp_path / "painting.png")
-    good = write_graph(tmp_path / "good.onnx", [node("Identity", "image")], metadata={"producer": "fast-style"})
+    good = write_identity(tmp_path / "good.onnx", "h", "w")
+    fixed = write_identity(tmp_path / "fixed.onnx", 224, 224)
     (tmp_path / "bad.onnx").write_bytes(b"no model")
-    arguments = ["evaluate", str(good), str(tmp_path / "bad.onnx"), "--style", str(tmp_path / "painting.png")]
+    arguments = ["evaluate", str(good), str(fixed), str(tmp_path / "bad.onnx")]
+    arguments += ["--style", str(tmp_path / "painting.png")]
     arguments += ["--photos", str(tmp_path / "photos"), "-o", str(tmp_path / "out"), "--size", "128"]
     arguments += ["--iterations", "2", "--style-size", "128", "--cache", str(tmp_path / "cache")]
     (tmp_path / "theirs").mkdir()
@@ -186,6 +173,7 @@ def test_command_leaves_a_report_and_lists_what_failed(
     assert main(arguments) == 1
     shown = capsys.readouterr()
     assert "bad.onnx cannot be opened as an ONNX model" in shown.err
+    assert "fixed.onnx takes only pictures of 224×224 px" in shown.err
     assert "good is no better than the unstyled photo" in shown.out
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.md", "report.json", "sheet.png"}
     report = json.loads((tmp_path / "out" / "report.json").read_text())

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,13 +45,10 @@ def test_help_lists_the_verbs_and_loads_no_torch() -> None:
 
 def test_features_writes_a_grid_and_reports(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
     out = tmp_path / "grid.png"
-    arguments = ("features", photo, "--layer", "relu2_1", "--top", "3", "-o", out, "--json")
+    arguments = ("features", photo, "--layer", "relu2_1", "--top", "3", "-o", out)
     status, text, _ = run(capsys, *arguments)
-    found = json.loads(text)["layers"]["relu2_1"]
     assert status == 0
-    assert found["shape"] == [128, 50, 75]
-    means = [row["mean"] for row in found["channels"]]
-    assert means == sorted(means, reverse=True)
+    assert "relu2_1: 128×50×75" in text
     assert opened(out).width > 3 * 128
     status, _, err = run(capsys, *arguments)
     assert status == 2
@@ -67,47 +64,37 @@ def test_several_layers_make_a_strip(capsys: pytest.CaptureFixture[str], photo: 
     assert out.exists()
 
 
-def test_classify_prints_a_table_or_json(capsys: pytest.CaptureFixture[str], photo: str) -> None:
+def test_classify_prints_a_table(capsys: pytest.CaptureFixture[str], photo: str) -> None:
     status, text, _ = run(capsys, "classify", photo)
     assert status == 0
     assert "Egyptian cat" in text
-    status, text, _ = run(capsys, "classify", photo, "--top", "2", "--json")
-    assert json.loads(text)["classes"][0]["index"] in {281, 282, 285}
 
 
 def test_gradcam_draws_the_class_beside_the_photo(
     capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "cam.png"
-    arguments = ("gradcam", photo, "--class", "tabby", "--size", "64", "-o", out, "--json")
+    arguments = ("gradcam", photo, "--class", "tabby", "--size", "64", "-o", out)
     status, text, _ = run(capsys, *arguments)
-    (row,) = json.loads(text)["classes"]
     assert status == 0
-    assert row["label"] == "tabby"
-    assert all(0 <= part <= 1 for part in row["hottest"])
+    assert re.match(r"tabby \(281\) \d+\.\d%: hottest at \d+% across, \d+% down\n", text)
     assert opened(out).width > 128
 
 
 def test_maximize_from_noise_and_by_photo(capsys: pytest.CaptureFixture[str], photo: str, tmp_path: Path) -> None:
     quick = ("--steps", "1", "--iterations", "2", "--layer", "conv1_2")
-    status, text, _ = run(capsys, "maximize", "--channel", 3, *quick, "-o", tmp_path / "n.png", "--json")
+    status, text, _ = run(capsys, "maximize", "--channel", 3, *quick, "-o", tmp_path / "n.png")
     assert status == 0
-    assert json.loads(text)["channels"][0]["channel"] == 3
-    status, text, _ = run(capsys, "maximize", photo, *quick, "-o", tmp_path / "p.png", "--json")
-    assert len(json.loads(text)["channels"]) == 10
+    assert re.match(r"conv1_2 channel 3: root mean square \d+, unclamped \d+\n", text)
+    status, text, _ = run(capsys, "maximize", photo, *quick, "-o", tmp_path / "p.png")
+    assert text.count("root mean square") == 10
 
 
-def test_layers_prints_a_table_or_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_layers_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     status, text, _ = run(capsys, "layers")
     assert status == 0
     assert "64×224×224" in text
-    status, text, _ = run(capsys, "layers", "--json")
-    assert json.loads(text)["layers"][0] == {
-        "name": "conv1_1",
-        "kind": "FrozenConv2d",
-        "shape": [64, 224, 224],
-        "parameters": 1792,
-    }
+    assert re.search(r"conv1_1 +FrozenConv2d +64×224×224 +1,792", text)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_overlay_of_nothing_is_the_photo_and_of_all_the_colors() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
     heat = np.ones((2, 2), np.float32)
     np.testing.assert_array_equal(drawing.overlay(photo, heat, amount=0.0), photo)
-    assert (drawing.overlay(photo, heat, amount=1.0) == drawing.colorize(heat, drawing.HEAT_COLORS)[0, 0]).all()
+    assert (drawing.overlay(photo, heat, amount=1.0) == drawing.colorize(heat, "turbo")[0, 0]).all()
 
 
 def test_every_tile_of_a_grid_stands_whole_on_the_sheet() -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from fast_style.cli.app import app
-from fast_style.images import Picture, save_image
 
 if TYPE_CHECKING:
-    from fast_style.images import Pixels
     from fast_style.inspect import Network
 
 Channels = Annotated[list[int] | None, Parameter(name="--channel", negative="")]
@@ -35,13 +32,12 @@ class Source:
     pooling: Literal["avg", "max"] = "avg"
     device: DeviceName = "auto"
 
-    def load(self, layers: Sequence[str] = (), *, pretrained: bool = True) -> Network:
-        """Load the network, as deep as the layers need; random weights unless ``pretrained``."""
+    def load(self, layers: Sequence[str] = ()) -> Network:
+        """Load the network, as deep as the layers need."""
         from fast_style.device import find_device
         from fast_style.inspect import load_network
 
-        device = find_device(self.device)
-        return load_network(self.model, layers=layers, pooling=self.pooling, pretrained=pretrained, device=device)
+        return load_network(self.model, layers=layers, pooling=self.pooling, device=find_device(self.device))
 
 
 VERBS = {
@@ -57,8 +53,3 @@ inspect = App(
 )
 for _verb, _help in VERBS.items():
     inspect.command(f"fast_style.cli.inspect.{_verb}:{_verb}", name=_verb, help=_help)
-
-
-def save(pixels: Pixels, out: Path) -> None:
-    """Write a picture."""
-    save_image(Picture(pixels), out, quality=85)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_module
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from fast_style.cli.app import Flag
 from fast_style.cli.inspect import DeviceName
 from fast_style.images import load_image
 
 
-def classify(
-    photo: Path, *, model: str = "efficientnet-lite0", top: int = 5, device: DeviceName = "auto", json: Flag = False
-) -> None:
+def classify(photo: Path, *, model: str = "efficientnet-lite0", top: int = 5, device: DeviceName = "auto") -> None:
     """Name what is in a photo.
 
     Args:
@@ -24,7 +19,6 @@ def classify(
         model: efficientnet-lite0 (no download), or a torchvision classifier such as googlenet.
         top: Number of classes.
         device: auto, cpu, cuda or mps.
-        json: Print the classes as JSON.
     """
     picture = load_image(photo, opaque=True)
 
@@ -34,9 +28,6 @@ def classify(
 
     network = look.load_network(model, device=find_device(device))
     (classes,) = look.classify(network, network.class_input(picture), top=top)
-    if json:
-        print(json_module.dumps({"photo": str(photo), "model": model, "classes": [asdict(p) for p in classes]}))
-        return
     table = Table("class", "number", "probability", box=None)
     for prediction in classes:
         table.add_row(prediction.label, str(prediction.index), f"{prediction.probability:.1%}")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fast_style.cli.app import Flag, Out
-from fast_style.cli.inspect import Channels, Source, save
+from fast_style.cli.inspect import Channels, Source
 from fast_style.errors import check_least
-from fast_style.images import Pixels, check_target, load_image
+from fast_style.images import Picture, Pixels, check_target, load_image, save_image
 from fast_style.sheet import Tile, beside, grid
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ def features(
     size: int = 512,
     source: Source = Source(),
     force: Flag = False,
-    json: Flag = False,
 ) -> None:
     """Show what each channel of a layer sees in a photo.
 
@@ -48,7 +46,6 @@ def features(
         size: Shrink the photo's long side to this many px first.
         source: The network.
         force: Overwrite OUT.
-        json: Print shapes and means as JSON.
     """
     check_target(out, force=force)
     names = list(dict.fromkeys(part.strip() for name in layer for part in name.split(",") if part.strip()))
@@ -65,21 +62,10 @@ def features(
         for number in channel or ():
             look.check_channel(number, len(maps), name)
     chosen = {name: channel or look.rank_channels(maps)[:top] for name, maps in layers.items()}
-    save(_sheet(pixels, layers, chosen, source.model), out)
-    if json:
-        figures = {
-            name: {"shape": list(maps.shape), "channels": [_channel(maps, number) for number in chosen[name]]}
-            for name, maps in layers.items()
-        }
-        print(json_module.dumps({"photo": str(photo), "model": source.model, "layers": figures, "output": str(out)}))
-        return
+    save_image(Picture(_sheet(pixels, layers, chosen, source.model)), out, quality=85)
     for name, maps in layers.items():
         print(f"{name}: {_shape(maps)} (channels × height × width), most active {look.rank_channels(maps)[:5]}")
     print(out)
-
-
-def _channel(maps: Maps, number: int) -> dict[str, float]:
-    return {"channel": number, "mean": float(maps[number].mean()), "max": float(maps[number].max())}
 
 
 def _sheet(pixels: Pixels, layers: dict[str, Maps], chosen: dict[str, list[int]], model: str) -> Pixels:
@@ -96,15 +82,14 @@ def _sheet(pixels: Pixels, layers: dict[str, Maps], chosen: dict[str, list[int]]
         ]
         for name, maps in layers.items()
     ]
-    if len(columns) > 1:
-        heading = f"{model}: " + ", ".join(f"{name} {_shape(maps)}" for name, maps in layers.items())
+    heading = f"{model}: " + ", ".join(f"{name} {_shape(maps)}" for name, maps in layers.items())
+    if len(columns) == 1:
+        thumb = drawing.within(pixels, 2 * TILE)
+        maps = grid(columns[0], columns=4 if len(columns[0]) <= 16 else 8, heading=heading)
+    else:
         rows = itertools.zip_longest(*columns, fillvalue=Tile(np.full_like(thumb, 255)))
-        tiles = [tile for row in rows for tile in row]
-        return beside(grid([Tile(thumb, "the photo")]), grid(tiles, columns=len(columns), heading=heading))
-    ((name, maps),) = layers.items()
-    heading = f"{name} of {model}, {_shape(maps)} (channels × height × width); each map from its minimum to its maximum"
-    photo = grid([Tile(drawing.within(pixels, 2 * TILE), "the photo")], columns=1)
-    return beside(photo, grid(columns[0], columns=4 if len(columns[0]) <= 16 else 8, heading=heading))
+        maps = grid([tile for row in rows for tile in row], columns=len(columns), heading=heading)
+    return beside(grid([Tile(thumb, "the photo")]), maps)
 
 
 def _shape(maps: Maps) -> str:

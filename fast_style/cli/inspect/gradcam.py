@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +11,9 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from fast_style.cli.app import Flag, Out
-from fast_style.cli.inspect import DeviceName, save
-from fast_style.errors import InputError
-from fast_style.images import Pixels, check_target, load_image
+from fast_style.cli.inspect import DeviceName
+from fast_style.errors import check_least
+from fast_style.images import Picture, Pixels, check_target, load_image, save_image
 from fast_style.sheet import Tile, grid
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ def gradcam(
     model: str = "efficientnet-lite0",
     device: DeviceName = "auto",
     force: Flag = False,
-    json: Flag = False,
 ) -> None:
     """Show where in a photo a class is seen.
 
@@ -49,11 +46,9 @@ def gradcam(
         model: efficientnet-lite0 (no download), or a torchvision classifier such as googlenet.
         device: auto, cpu, cuda or mps.
         force: Overwrite OUT.
-        json: Print classes and the hottest points as JSON.
     """
     check_target(out, force=force)
-    if not 16 <= size <= 8192:
-        raise InputError(f"size is {size}; expected 16 to 8192 px")
+    check_least(16, size=size)
     picture = load_image(photo, opaque=True)
 
     # These import torch.
@@ -67,19 +62,9 @@ def gradcam(
         index = look.find_class(network, wanted)
         classes = [prediction for prediction in classes if prediction.index == index]
     heat = look.grad_cam(network, image, [prediction.index for prediction in classes], layer=layer)
-    save(_sheet(picture.pixels, classes, heat, model, size), out)
-    records = [
-        asdict(prediction) | {"hottest": _hottest(values)}
-        for prediction, values in zip(classes, heat.upsampled[0], strict=True)
-    ]
-    if json:
-        record = {"photo": str(photo), "model": model, "layer": heat.layer, "classes": records, "output": str(out)}
-        print(json_module.dumps(record))
-        return
-    for row in records:
-        across, down = row["hottest"] or (0, 0)
-        where = f"hottest at {across:.0%} across, {down:.0%} down" if row["hottest"] else "nowhere"
-        print(f"{row['label']} ({row['index']}) {row['probability']:.1%}: {where}")
+    save_image(Picture(_sheet(picture.pixels, classes, heat, model, size)), out, quality=85)
+    for prediction, values in zip(classes, heat.upsampled[0], strict=True):
+        print(f"{prediction.label} ({prediction.index}) {prediction.probability:.1%}: {_hottest(values)}")
     print(out)
 
 
@@ -93,9 +78,9 @@ def _sheet(photo: Pixels, classes: Sequence[Prediction], heat: HeatMaps, model: 
     return grid(tiles, columns=min(len(tiles), 4), heading=f"Grad-CAM at {heat.layer} of {model}")
 
 
-def _hottest(values: NDArray[np.float32]) -> list[float] | None:
-    """Return the place of the maximum as shares of width and height; None if the map is zero."""
+def _hottest(values: NDArray[np.float32]) -> str:
+    """Say where the maximum of (H, W) is, in shares of width and height."""
     if values.max() <= 0:
-        return None
+        return "nowhere"
     y, x = np.unravel_index(int(values.argmax()), values.shape)
-    return [round((int(x) + 0.5) / values.shape[1], 3), round((int(y) + 0.5) / values.shape[0], 3)]
+    return f"hottest at {(x + 0.5) / values.shape[1]:.0%} across, {(y + 0.5) / values.shape[0]:.0%} down"

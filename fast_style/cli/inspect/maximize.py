@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +10,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from fast_style.cli.app import Flag, Out
-from fast_style.cli.inspect import Channels, Source, save
-from fast_style.errors import InputError, check_least
-from fast_style.images import Picture, Pixels, check_target, load_image, to_uint8
+from fast_style.cli.inspect import Channels, Source
+from fast_style.errors import InputError
+from fast_style.images import Picture, Pixels, check_target, load_image, save_image, to_uint8
 from fast_style.inspect import Growth, Maximized, Network, drawing, feature_maps, rank_channels, to_tensor
 from fast_style.inspect import maximize as grow
 from fast_style.sheet import Tile, grid
@@ -29,10 +28,8 @@ def maximize(
     out: Out,
     channel: Channels = None,
     growth: Annotated[Growth, Parameter(name="*")] = Growth(),
-    size: int = 384,
     source: Source = Source(),
     force: Flag = False,
-    json: Flag = False,
 ) -> None:
     """Make the picture that excites a channel most.
 
@@ -44,27 +41,18 @@ def maximize(
         out: The picture to write.
         channel: The channel; several as --channel 1 --channel 2.
         growth: How the picture is grown.
-        size: Shrink the photo's long side to this many px first.
         source: The network.
         force: Overwrite OUT.
-        json: Print the scores as JSON.
     """
     check_target(out, force=force)
-    check_least(1, size=size)
-    picture = load_image(photo, size=size, opaque=True) if photo is not None else None
+    picture = load_image(photo, size=384, opaque=True) if photo is not None else None
     if picture is None and not channel:
         raise InputError("nothing to maximize", hint="Give --channel, or a PHOTO.")
     network = source.load([layer])
     result = _grow(network, picture, layer, channel, growth)
-    save(_sheet(result, layer, source.model, picture), out)
-    scores = list(zip(result.channels, result.scores, result.reached, strict=True))
-    if json:
-        rows = [{"channel": c, "rms": round(rms, 6), "rms_unclamped": round(raw, 6)} for c, rms, raw in scores]
-        record = {"model": source.model, "layer": layer, "size": growth.sizes[-1], "channels": rows}
-        print(json_module.dumps({**record, "output": str(out)}))
-        return
-    for number, rms, _ in scores:
-        print(f"{layer} channel {number}: root mean square {_short(rms)}")
+    save_image(Picture(_sheet(result, layer, source.model, picture)), out, quality=85)
+    for number, rms, raw in zip(result.channels, result.scores, result.reached, strict=True):
+        print(f"{layer} channel {number}: root mean square {_short(rms)}, unclamped {_short(raw)}")
     print(out)
 
 
