@@ -137,7 +137,7 @@ def maximize(
         The logarithm gives the penalties the same weight in every network, whatever the size of its activations.
     """
     if not channels:
-        raise InputError("no channel to maximize")
+        raise InputError("no channel to maximize", hint="Give --channel, or a PHOTO.")
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(1, 3, _START, _START, generator=generator) * _NOISE
     picture = noise.to(network.device).repeat(len(channels), 1, 1, 1)

@@ -106,7 +106,7 @@ def test_layers_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         (("features", "PHOTO", "--layer", ",", "-o", "OUT.png"), "no layer"),
         (("features", "PHOTO", "--layer", "relu1_1", "-o", "nowhere/OUT.png"), "does not exist"),
         (("features", "none.jpg", "--layer", "relu1_1", "-o", "OUT.png"), "does not exist"),
-        (("maximize", "--layer", "conv1_1", "-o", "OUT.png"), "nothing to maximize"),
+        (("maximize", "--layer", "conv1_1", "-o", "OUT.png"), "no channel to maximize"),
         (("maximize", "--layer", "conv1_1", "--channel", "64", "-o", "OUT.png"), "no channel 64"),
         (("maximize", "--layer", "conv1_1", "--channel", "1", "--rate", "-1", "-o", "OUT.png"), "rate is -1"),
         (("classify", "PHOTO", "--model", "caffe-vgg19"), "no classes"),

@@ -11,9 +11,8 @@ from rich.progress import Progress
 
 from fast_style.cli.app import Flag, Out
 from fast_style.cli.inspect import Channels, Source
-from fast_style.errors import InputError
 from fast_style.images import Picture, Pixels, check_target, load_image, save_image, to_uint8
-from fast_style.inspect import Growth, Maximized, Network, drawing, feature_maps, rank_channels, to_tensor
+from fast_style.inspect import Growth, Maximized, drawing, feature_maps, rank_channels, to_tensor
 from fast_style.inspect import maximize as grow
 from fast_style.sheet import Tile, grid
 
@@ -46,10 +45,18 @@ def maximize(
     """
     check_target(out, force=force)
     picture = load_image(photo, size=384, opaque=True) if photo is not None else None
-    if picture is None and not channel:
-        raise InputError("nothing to maximize", hint="Give --channel, or a PHOTO.")
     network = source.load([layer])
-    result = _grow(network, picture, layer, channel, growth)
+    if picture is not None and not channel:
+        image = to_tensor(picture.pixels, network.device)
+        channel = rank_channels(feature_maps(network, image, layer)[layer][0])[:UNITS]
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("growing", total=None)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        result = grow(network, layer, channel or [], growth, progress=progress)
     save_image(Picture(_sheet(result, layer, source.model, picture)), out, quality=85)
     for number, rms, raw in zip(result.channels, result.scores, result.reached, strict=True):
         print(f"{layer} channel {number}: root mean square {_short(rms)}, unclamped {_short(raw)}")
@@ -58,22 +65,6 @@ def maximize(
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _grow(
-    network: Network, picture: Picture | None, layer: str, channels: list[int] | None, growth: Growth
-) -> Maximized:
-    """Grow pictures for the channels, or for those most active in the photo."""
-    if not channels:
-        assert picture is not None
-        image = to_tensor(picture.pixels, network.device)
-        channels = rank_channels(feature_maps(network, image, layer)[layer][0])[:UNITS]
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("growing", total=None)
-        return grow(
-            network, layer, channels, growth, progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
 
 
 def _sheet(result: Maximized, layer: str, model: str, photo: Picture | None) -> Pixels:
