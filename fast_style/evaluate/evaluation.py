@@ -132,14 +132,9 @@ def equivalent_iterations(curve: NDArray[np.float64], total: float) -> float | N
     Reference:
         Johnson et al. 2016, figure 5.
     """
-    reached = np.flatnonzero(curve <= total)
-    if len(reached) == 0:
+    if total < curve[-1]:
         return None
-    after = int(reached[0])
-    if after == 0:
-        return 0.0
-    high, low = curve[after - 1], curve[after]
-    return float(after - 1 + (high - total) / (high - low))
+    return float(np.interp(-total, -curve, np.arange(len(curve))))
 
 
 def find_faults(quality: Mapping[str, float], reference: Mapping[str, float]) -> list[str]:

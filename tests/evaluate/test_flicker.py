@@ -64,7 +64,7 @@ def test_steadily_halves_the_flicker_of_a_still_scene() -> None:
 
 def test_each_film_is_steadied_with_a_memory_of_its_own() -> None:
     style = Stylizer("starry-night-tiny")
-    first, other = (moment.frame for moment in (still_film(1)[0], scene(1)[0]))
+    first, other = (moment.frame for moment in scene(2))
     one, two = filmed(style), filmed(style)
     two(first)
     assert np.array_equal(one(other), filmed(style)(other))
