@@ -14,8 +14,7 @@ from fast_style.cli.app import DONE, INTERRUPTED, Flag, Out, print_error
 from fast_style.cli.ui.progress import LossProgress
 from fast_style.errors import InputError
 from fast_style.images import Picture, check_target, fit, load_image, save_image, to_uint8
-from fast_style.optimize import Outcome, Settings, Step, optimize_picture
-from fast_style.optimize import preset as find_preset
+from fast_style.optimize import PRESETS, Outcome, Settings, Step, optimize_picture
 from fast_style.stylize import Stylizer
 
 SNAPSHOT_EVERY = 10  # iterations
@@ -57,7 +56,7 @@ def optimize(
     painting: Path,
     *,
     out: Out,
-    preset: Literal["bold", "balanced", "gatys", "johnson", "d2l"] = "bold",
+    preset: Literal["bold", "balanced", "gatys", "johnson"] = "bold",
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),
     from_style: str | None = None,
     changes: Changes = Changes(),
@@ -75,11 +74,11 @@ def optimize(
         photo: The photo.
         painting: The painting.
         out: The picture to write.
-        preset: bold is the objective of 'train', balanced that of 'train --network johnson'; gatys, johnson and d2l
-            are those of the publications.
+        preset: bold is the objective of 'train', balanced that of 'train --network johnson'; gatys and johnson are
+            those of the papers.
         settings: How the picture is optimized.
-        from_style: A style that first stylizes the photo. The optimization then refines the result, at full size only
-            unless --scales is given, and a tenth of the iterations is enough.
+        from_style: A style that first stylizes the photo. The optimization then refines the result, at full size only,
+            and a tenth of the iterations is enough.
         changes: Changes to the preset.
         keep_colors: Take only brightness from the style.
         snapshots: A folder for a picture every ten iterations.
@@ -90,13 +89,12 @@ def optimize(
     if snapshots is not None:
         _make_folder(snapshots, force=force)
     picture, style = load_image(photo), load_image(painting, opaque=True)
-    objective = replace(find_preset(preset), **changes.values())
+    objective = replace(PRESETS[preset], **changes.values())
     long_side = min(settings.size, max(picture.size))
     start = None
     if from_style is not None:
         start = Stylizer(from_style).picture(fit(picture, long_side)).pixels
-        settings = replace(settings, scales=settings.scales or 1)
-    total = sum(iterations for _, iterations in settings.iterations_at(long_side, objective))
+    total = sum(iterations for _, iterations in settings.iterations_at(long_side, objective, refine=start is not None))
     with LossProgress(Console(stderr=True), "optimizing", "iteration", total) as progress:
 
         def follow(step: Step) -> None:
@@ -111,7 +109,7 @@ def optimize(
     save_image(Picture(outcome.pixels, icc_profile=picture.icc_profile, exif=picture.exif), out)
     print(json_module.dumps(_record(outcome, out) | {"objective": asdict(objective)}) if json else out)
     if outcome.interrupted:
-        print_error(f"interrupted after {len(outcome.steps)} iterations; {out} holds the best picture so far", None)
+        print_error(f"interrupted after {progress.done} iterations; {out} holds the best picture so far", None)
     return INTERRUPTED if outcome.interrupted else DONE
 
 
@@ -122,10 +120,10 @@ def _make_folder(snapshots: Path, *, force: bool) -> None:
 
 
 def _record(outcome: Outcome, out: Path) -> dict[str, Any]:
-    last = outcome.steps[-1] if outcome.steps else None
+    last = outcome.last
     return {
         "output": str(out),
-        "iterations": len(outcome.steps),
+        "iterations": last.number if last else 0,
         "interrupted": outcome.interrupted,
         "losses": last.terms if last else None,
         "seconds": round(last.seconds, 3) if last else 0.0,

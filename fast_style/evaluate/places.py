@@ -15,7 +15,7 @@ from fast_style.device import to_tensor
 from fast_style.evaluate.neutral import SCALES, check_sizes
 from fast_style.images import LUMA, Pixels
 from fast_style.losses import VGG, load_vgg_weights
-from fast_style.losses.places import draw_places, places, precision_and_coverage
+from fast_style.losses.terms.places import draw_places, places, precision_and_coverage
 
 LAYERS = ("relu3_1", "relu4_1")
 # Number of places that are drawn of each side at most, at each layer and scale.

@@ -115,7 +115,7 @@ class Reference:
         pictures: dict[int, Pixels] = {}
         image = start = content.contiguous()
         ends = [time.perf_counter()]
-        for iteration, (image, _, _) in enumerate(islice(lbfgs(score, start), self.iterations), 1):
+        for iteration, image in enumerate(islice(lbfgs(score, start), self.iterations), 1):
             ends.append(time.perf_counter())
             terms.append(_row(score.terms))
             if iteration in wanted:

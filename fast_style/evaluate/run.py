@@ -17,7 +17,7 @@ from fast_style.evaluate.reference import Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
 from fast_style.files import replacing
 from fast_style.images import Picture, Pixels, find_images, find_photos, fit, load_image, resize, save_image
-from fast_style.optimize import preset
+from fast_style.optimize import PRESETS
 from fast_style.painting import find_canvas
 from fast_style.styles.mixture import mixture_name
 from fast_style.stylize.contract import Range
@@ -58,7 +58,7 @@ class Options:
     limit: int = 8
     iterations: int = 200
     style_size: int = 640
-    preset: Literal["bold", "balanced", "gatys", "johnson", "d2l"] = "bold"
+    preset: Literal["bold", "balanced", "gatys", "johnson"] = "bold"
     vgg: str = "caffe-vgg19"
     keep_frame: bool = False
     range: Range | None = None
@@ -182,7 +182,7 @@ def evaluate_styles(
     reference = Reference(
         painting,
         list(units.values()),
-        objective=preset(options.preset),
+        objective=PRESETS[options.preset],
         vgg=options.vgg,
         iterations=options.iterations,
         cache=options.cache or default_cache(),

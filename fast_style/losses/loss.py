@@ -17,14 +17,13 @@ from fast_style.losses.second_view import Motion
 from fast_style.losses.term import Seen, Term
 from fast_style.losses.terms.color import Color
 from fast_style.losses.terms.content import Content
-from fast_style.losses.terms.places import Places
-from fast_style.losses.terms.similarity import SelfSimilarity
+from fast_style.losses.terms.places import Places, SelfSimilarity
 from fast_style.losses.terms.style import Style
 from fast_style.losses.terms.tone import Tone
 from fast_style.losses.terms.variation import TotalVariation
 from fast_style.losses.vgg import VGG
-from fast_style.losses.views import View, Window
 from fast_style.losses.weights import load_vgg_weights
+from fast_style.losses.window import Window
 
 # The terms of an objective, in the order in which they are summed, shown and written.
 PICTURE_TERMS: tuple[Callable[[Objective], Term], ...]
@@ -66,8 +65,6 @@ class LossTerms:
 
         Content is divided by its square root and everything else multiplied, so that the sum hardly changes.
         """
-        if strength == 1.0:
-            return self
         half = math.sqrt(strength)
         tilted = {name: weight / half if name == "content" else weight * half for name, weight in self.weights.items()}
         return LossTerms(self.values, tilted)
@@ -86,7 +83,7 @@ class LossTerms:
 
 
 class WeightedSum(nn.Module):
-    """A loss that is the weighted sum of named terms. The perceptual network runs once for each distinct view.
+    """A loss that is the weighted sum of named terms.
 
     Args:
         vgg: The perceptual network; its layers must include those of the terms.
@@ -102,16 +99,15 @@ class WeightedSum(nn.Module):
         self.vgg = vgg
         self.terms = cast("Mapping[str, Term]", nn.ModuleDict({term.name: term for term in terms if _counts(term)}))
 
-    def features(self, image: Tensor, *, window: Window | None = None) -> dict[str, Tensor]:
-        """Return the activations of (N, 3, H, W) that the terms look at, labeled by view; gradients flow to it."""
-        terms = list(self.terms.values())
-        return self._activations(_views(terms, image, window), terms)
+    def features(self, image: Tensor, *, window: Window = ...) -> dict[str, Tensor]:
+        """Return the activations of (N, 3, H, W) that the terms look at, by layer; gradients flow to it."""
+        return self._activations(image[window], self.terms.values())
 
     @torch.no_grad()
-    def content_targets(self, photo: Tensor, *, window: Window | None = None) -> dict[str, Tensor]:
-        """Return the photo's activations that :meth:`forward` compares with, labeled by view."""
+    def content_targets(self, photo: Tensor, *, window: Window = ...) -> dict[str, Tensor]:
+        """Return the photo's activations that :meth:`forward` compares with, by layer."""
         terms = [term for term in self.terms.values() if term.against == "photo"]
-        return self._activations(_views(terms, photo, window), terms)
+        return self._activations(photo[window], terms)
 
     def forward(
         self,
@@ -119,7 +115,7 @@ class WeightedSum(nn.Module):
         targets: Mapping[str, Tensor],
         *,
         features: Mapping[str, Tensor] | None = None,
-        window: Window | None = None,
+        window: Window = ...,
         photo: Tensor | None = None,
         draw: Callable[[Tensor], Tensor] | None = None,
         motion: Motion | None = None,
@@ -142,41 +138,24 @@ class WeightedSum(nn.Module):
         Raises:
             InputError: A term lacks what it needs: units, the photo, the network or a motion.
         """
-        terms = list(self.terms.values())
-        images = _views(terms, image, window)
-        photos = _views(terms, photo, window) if photo is not None else {}
         if features is None:
-            features = self._activations(images, terms)
+            features = self.features(image, window=window)
+        part = Seen(image[window], features, targets, None if photo is None else photo[window], draw, motion, seed)
+        whole = Seen(image, {}, {}, photo, draw, motion, seed)
         values = {}
         weights = {name: term.weight.at(progress) for name, term in self.terms.items()}
         for name, term in self.terms.items():
-            if not weights[name] and name not in FIGURES:  # not yet
-                values[name] = image.new_zeros(())
-                continue
-            compared = _layers_of(term, targets) if term.against == "photo" else {}
-            shown = _layers_of(term, features)
-            values[name] = term(Seen(images[term.view], shown, compared, photos.get(term.view), draw, motion, seed))
+            not_yet = not weights[name] and name not in FIGURES
+            values[name] = image.new_zeros(()) if not_yet else term(whole if term.whole else part)
         return LossTerms(values, weights)
 
-    def _activations(self, images: Mapping[View, Tensor], terms: Sequence[Term]) -> dict[str, Tensor]:
-        activations: dict[str, Tensor] = {}
-        for view, image in images.items():
-            layers = dict.fromkeys(layer for term in terms if term.view == view for layer in term.layers)
-            if layers:
-                activations |= {view.label(layer): maps for layer, maps in self.vgg(image, layers).items()}
-        return activations
+    def _activations(self, image: Tensor, terms: Iterable[Term]) -> dict[str, Tensor]:
+        layers = dict.fromkeys(layer for term in terms for layer in term.layers)
+        return self.vgg(image, layers) if layers else {}
 
 
 def _counts(term: Term) -> bool:
     return bool(term.weight.value) or term.name in FIGURES
-
-
-def _views(terms: Iterable[Term], image: Tensor, window: Window | None) -> dict[View, Tensor]:
-    return {view: view(image, window) for view in dict.fromkeys(term.view for term in terms)}
-
-
-def _layers_of(term: Term, activations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {layer: activations[term.view.label(layer)] for layer in term.layers}
 
 
 class PerceptualLoss(WeightedSum):
@@ -203,20 +182,16 @@ class PerceptualLoss(WeightedSum):
     def __init__(
         self, vgg: VGG, painting: Tensor, objective: Objective = Objective(), *, calibration: Units | None = None
     ) -> None:
-        super().__init__(vgg, picture_terms(objective))
+        super().__init__(vgg, [make(objective) for make in PICTURE_TERMS])
         self.objective = objective
-        self._take_painting(painting)
+        terms = [term for term in self.terms.values() if term.against == "painting"]
+        with torch.no_grad():
+            seen = Seen(painting, self._activations(painting, terms))
+            for term in terms:
+                term.take_painting(seen)
         self.calibration = calibration
         if calibration is not None:
             self._take_units(calibration)
-
-    @torch.no_grad()
-    def _take_painting(self, painting: Tensor) -> None:
-        terms = [term for term in self.terms.values() if term.against == "painting"]
-        images = _views(terms, painting, None)
-        features = self._activations(images, terms)
-        for term in terms:
-            term.take_painting(Seen(images[term.view], _layers_of(term, features)))
 
     @torch.no_grad()
     def calibrate(self, photos: Sequence[Tensor]) -> Units:
@@ -233,10 +208,8 @@ class PerceptualLoss(WeightedSum):
         terms = [term for term in self.terms.values() if term.balanced]
         units = {term.name: dict.fromkeys(term.shares, 0.0) for term in terms}
         for photo in photos:
-            images = _views(terms, photo, None)
-            features = self._activations(images, terms)
+            seen = Seen(photo, self._activations(photo, terms))
             for term in terms:
-                seen = Seen(images[term.view], _layers_of(term, features))
                 for part in term.shares:
                     units[term.name][part] += term.unstyled(part, seen).item() / len(photos)
         self.calibration = {
@@ -250,11 +223,6 @@ class PerceptualLoss(WeightedSum):
             term.units = calibration.get(name, {})
 
 
-def picture_terms(objective: Objective) -> list[Term]:
-    """Return the terms of an objective, without targets."""
-    return [make(objective) for make in PICTURE_TERMS]
-
-
 def load_vgg(source: str | Path, objective: Objective) -> VGG:
     """Load the perceptual network of an objective; ``source`` is that of :func:`~fast_style.losses.load_vgg_weights`.
 
@@ -262,6 +230,7 @@ def load_vgg(source: str | Path, objective: Objective) -> VGG:
         WeightsError: The weights are missing or damaged.
         LayerError: The network lacks one of the objective's layers.
     """
-    layers = [layer for term in filter(_counts, picture_terms(objective)) for layer in term.layers]
+    terms = [make(objective) for make in PICTURE_TERMS]
+    layers = [layer for term in filter(_counts, terms) for layer in term.layers]
     vgg = VGG(load_vgg_weights(source), layers, pooling=objective.pooling, padding=objective.padding)
     return vgg.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""A term: one summand of the loss, with its name, weight, layers, view, targets and units."""
+"""A term: one summand of the loss, with its name, weight, layers, targets and units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from fast_style.errors import InputError
 from fast_style.losses.second_view import Motion
-from fast_style.losses.views import View
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a term is shown: pictures and what belongs to them, all in the term's view, whose size is h by w.
+    """What a term is shown: pictures and what belongs to them, all of the part that it looks at, h by w.
 
     Attributes:
         image: (N, 3, h, w), RGB in [0, 1]: the stylized pictures; gradients flow to them.
@@ -49,7 +48,7 @@ class Seen:
         targets: The photos' activations by layer, of the same shapes, for a term that compares with the photo.
         photo: (N, 3, h, w), RGB in [0, 1]: the photos, or None.
         draw: The network in training, (N, 3, H, W) in [0, 1] to the same shape, or None.
-        motion: From this view of the scene to a second one, (h, w), or None.
+        motion: From this view of the whole scene to a second one, or None.
         seed: Seed of the places that are drawn.
     """
 
@@ -80,13 +79,13 @@ class Term(nn.Module):
 
     Attributes:
         name: Its name in figures, files and messages.
-        view: What part of the picture it looks at.
+        whole: It looks at the whole picture, whatever the window, and at no layers.
         against: What it compares the picture with: its photo, the painting, or nothing.
         units: Scores of unstyled photos by part, above 0; None if they were not measured.
     """
 
     name: str
-    view: View = View()
+    whole: bool = False
     against: Literal["photo", "painting"] | None = None
 
     def __init__(

@@ -31,7 +31,7 @@ _HISTORY = 10
 Evaluate = Callable[[Tensor], tuple[float, Tensor]]
 
 
-def lbfgs(evaluate: Evaluate, image: Tensor) -> Iterator[tuple[Tensor, float, int]]:
+def lbfgs(evaluate: Evaluate, image: Tensor) -> Iterator[Tensor]:
     """Minimize within [0, 1], one iteration a step, until no step lowers the objective any more.
 
     Args:
@@ -39,7 +39,7 @@ def lbfgs(evaluate: Evaluate, image: Tensor) -> Iterator[tuple[Tensor, float, in
         image: The start, of any shape; not changed.
 
     Yields:
-        The new picture, which must not be changed, its objective, which falls strictly, and the number of evaluations.
+        The new picture, which must not be changed and was the last to be evaluated; its objective is lower.
 
     Reference:
         Nocedal and Wright 2006, algorithm 7.4 (two loops) with backtracking by interpolation (section 3.5) in
@@ -47,10 +47,10 @@ def lbfgs(evaluate: Evaluate, image: Tensor) -> Iterator[tuple[Tensor, float, in
     """
     image = image.detach().clamp(0.0, 1.0)
     value, gradient = evaluate(image)
-    evaluations = 1
     pairs: deque[tuple[Tensor, Tensor, float]] = deque(maxlen=_HISTORY)
     while True:
-        free = _free(image, gradient)
+        bound = ((image <= 0.0) & (gradient > 0)) | ((image >= 1.0) & (gradient < 0))
+        free = (~bound).to(image.dtype)  # 0.0 where the gradient holds a value at its bound
         direction = _direction(gradient * free, pairs) * free
         slope = _dot(gradient, direction)
         if not slope < 0:  # the estimate is bad: restart from the gradient
@@ -64,7 +64,6 @@ def lbfgs(evaluate: Evaluate, image: Tensor) -> Iterator[tuple[Tensor, float, in
             candidate = (image + step * direction).clamp(0.0, 1.0)
             moved = candidate - image
             new_value, new_gradient = evaluate(candidate)
-            evaluations += 1
             if new_value < value and new_value <= value + _SUFFICIENT * min(0.0, _dot(gradient, moved)):
                 break
             step *= _cut(value, slope * step, new_value)
@@ -78,20 +77,13 @@ def lbfgs(evaluate: Evaluate, image: Tensor) -> Iterator[tuple[Tensor, float, in
         if product > _SMALLEST_CURVATURE * _dot(change, change):
             pairs.append((moved, change, product))
         image, value, gradient = candidate, new_value, new_gradient
-        yield image, value, evaluations
-        evaluations = 0
+        yield image
 
 
 def _cut(value: float, slope: float, new_value: float) -> float:
     """Return the factor for a step that did not descend enough: the minimum of the parabola, within bounds."""
     curvature = 2 * (new_value - value - slope)
     return min(max(-slope / curvature if curvature > 0 else _CUT[1], _CUT[0]), _CUT[1])
-
-
-def _free(image: Tensor, gradient: Tensor) -> Tensor:
-    """Return a mask, 1.0 or 0.0, of the values that their gradient does not hold at a bound."""
-    bound = ((image <= 0.0) & (gradient > 0)) | ((image >= 1.0) & (gradient < 0))
-    return (~bound).to(image.dtype)
 
 
 def _direction(gradient: Tensor, pairs: deque[tuple[Tensor, Tensor, float]]) -> Tensor:

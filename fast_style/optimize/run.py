@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fast_style.device import find_device, to_tensor
-from fast_style.errors import InputError, TrainingDivergedError, check_least
+from fast_style.errors import TrainingDivergedError, check_least
 from fast_style.images import Picture, Pixels, fit, mix, resize, to_float, to_uint8
 from fast_style.losses import BOLD, LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.optimize.lbfgs import lbfgs
@@ -35,8 +35,6 @@ class Settings:
         size: Long side of the result, px; a smaller photo keeps its size.
         style_size: Long side of the painting beside a result of ``size``, px: larger gives larger strokes.
         init: Start from the photo or from noise.
-        scales: Number of sizes, each twice the one before; by default it halves down to 512 px, or to 226 px for an
-            objective with a place term.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         device: auto (a GPU if there is one), cpu, cuda, …
 
@@ -48,7 +46,6 @@ class Settings:
     size: int = 512
     style_size: int = 512
     init: Init = "photo"
-    scales: int | None = None
     vgg: str = "caffe-vgg19"
     device: str = "auto"
 
@@ -56,14 +53,19 @@ class Settings:
         """Check the ranges."""
         check_least(1, iterations=self.iterations)
         check_least(32, size=self.size, style_size=self.style_size)
-        if self.scales is not None and not 1 <= self.scales <= 6:
-            raise InputError(f"scales is {self.scales}; expected 1 to 6")
 
-    def iterations_at(self, long_side: int, objective: Objective) -> list[tuple[int, int]]:
-        """Return the long side of each scale, px, and its number of iterations, for a result of ``long_side`` px."""
+    def iterations_at(self, long_side: int, objective: Objective, *, refine: bool = False) -> list[tuple[int, int]]:
+        """Return the long side of each scale, px, each twice the one before, and its number of iterations.
+
+        The last is ``long_side``, the first at most 512 px, or 226 px for an objective with a place term. There is one
+        scale to ``refine`` a picture, which has its large forms already.
+        """
         coarsest = COARSEST_OF_PLACES if objective.places_weight else COARSEST
-        coarse, *finer = scale_sizes(long_side, self.scales, coarsest)
-        return [(coarse, self.iterations), *((size, max(1, self.iterations // 2)) for size in finer)]
+        halvings = 0 if refine else max(0, math.ceil(math.log2(long_side / coarsest)))
+        finer = [
+            (max(1, round(long_side / 2**step)), max(1, self.iterations // 2)) for step in reversed(range(halvings))
+        ]
+        return [(max(1, round(long_side / 2**halvings)), self.iterations), *finer]
 
 
 @dataclass(frozen=True)
@@ -71,20 +73,14 @@ class Step:
     """An iteration.
 
     Attributes:
-        scale: Number of the scale, from 1.
-        size: Width and height at this scale, px.
-        iteration: Number of the iteration at this scale, from 1.
+        number: From 1, over all scales.
         terms: The ``total`` after the iteration, and each term's value, unweighted.
-        evaluations: Number of evaluations of the objective in this iteration.
         seconds: Time since the start.
-        image: (1, 3, H, W), RGB in [0, 1], after the iteration.
+        image: (1, 3, H, W), RGB in [0, 1], after the iteration, at the size of its scale.
     """
 
-    scale: int
-    size: tuple[int, int]
-    iteration: int
+    number: int
     terms: dict[str, float]
-    evaluations: int
     seconds: float
     image: Tensor
 
@@ -95,12 +91,12 @@ class Outcome:
 
     Attributes:
         pixels: (H, W, 3) uint8, at the photo's size.
-        steps: All iterations, without their images.
+        last: The last iteration; None if the first found nothing to improve.
         interrupted: Whether Ctrl-C stopped it.
     """
 
     pixels: Pixels
-    steps: tuple[Step, ...]
+    last: Step | None
     interrupted: bool
 
 
@@ -140,12 +136,6 @@ class Scorer:
         return self.terms["total"], gradient.contiguous()
 
 
-def scale_sizes(size: int, scales: int | None, coarsest: int = COARSEST) -> list[int]:
-    """Return the long sides, px, from coarse to fine; the last is ``size``, and the first at most ``coarsest``."""
-    count = scales if scales is not None else 1 + max(0, math.ceil(math.log2(size / coarsest)))
-    return [max(1, round(size / 2**step)) for step in reversed(range(count))]
-
-
 def optimize_picture(
     photo: Pixels,
     painting: Pixels,
@@ -164,7 +154,7 @@ def optimize_picture(
         objective: The objective to minimize.
         settings: How it is minimized.
         start: (H, W, 3) uint8 of the photo's aspect ratio, the picture to start from instead of ``settings.init``, such
-            as what a network drew. Such a picture has its large forms already: one scale suffices.
+            as what a network drew. It is refined at full size only.
         colors: Keep the photo's colors.
         on_step: Called after each iteration.
 
@@ -185,27 +175,26 @@ def optimize_picture(
         weights at the last scale are those of the objective.
     """
     finest = fit(Picture(photo), settings.size)
-    steps: list[Step] = []
+    last: Step | None = None
     interrupted = False
     try:
-        for step in _steps(finest, painting, objective, settings, start):
-            steps.append(replace(step, image=step.image[..., :0, :0]))
-            image = step.image
-            on_step(step)
+        for last in _steps(finest, painting, objective, settings, start):
+            on_step(last)
     except KeyboardInterrupt:
-        if not steps:
+        if last is None:
             raise  # there is nothing to keep
         interrupted = True
     except TrainingDivergedError as error:
-        raise TrainingDivergedError(f"iteration {len(steps) + 1}: {error}", hint=error.hint) from error
-    pixels = to_uint8(image.cpu().numpy()) if steps else finest.pixels
+        number = last.number + 1 if last else 1
+        raise TrainingDivergedError(f"iteration {number}: {error}", hint=error.hint) from error
+    pixels = to_uint8(last.image.cpu().numpy()) if last else finest.pixels
     if pixels.shape != finest.pixels.shape:  # interrupted at a coarse scale
         pixels = resize(Picture(pixels), finest.size).pixels
     if colors:
         mixed = to_float(pixels)
         mix(to_float(finest.pixels), mixed, keep_colors=True)
         pixels = to_uint8(mixed)
-    return Outcome(pixels, tuple(steps), interrupted)
+    return Outcome(pixels, last, interrupted)
 
 
 def _steps(
@@ -215,37 +204,27 @@ def _steps(
     device = find_device(settings.device)
     vgg = load_vgg(settings.vgg, objective).to(device).eval()
     long_side = max(finest.size)
-    image: Tensor | None = None
-    start = time.perf_counter()
-    scales = settings.iterations_at(long_side, objective)
-    for scale, (side, iterations) in enumerate(scales, 1):
-        shrunk = fit(finest, side)
-        content = to_tensor(shrunk.pixels, device)
+    image = None if first is None else to_tensor(resize(Picture(first), finest.size).pixels, device)
+    number, start = 0, time.perf_counter()
+    scales = settings.iterations_at(long_side, objective, refine=first is not None)
+    for finer, (side, iterations) in zip(reversed(range(len(scales))), scales, strict=True):
+        content = to_tensor(fit(finest, side).pixels, device)
         style_side = settings.style_size * side / long_side
         style = to_tensor(fit(Picture(painting), style_side, enlarge=True).pixels, device)
-        finer = len(scales) - scale if objective.places_weight else 0
-        loss = PerceptualLoss(vgg, style, _with_photo_times(objective, 2**finer))
+        # What is compared with the photo's features weighs more at coarse scales.
+        times = 2**finer if objective.places_weight else 1
+        content_weight, similarity_weight = times * objective.content_weight, times * objective.similarity_weight
+        weighed = replace(objective, content_weight=content_weight, similarity_weight=similarity_weight)
+        loss = PerceptualLoss(vgg, style, weighed)
         if objective.weighting == "balanced":
             loss.calibrate([content])
         score = Scorer(loss, content)
-        if image is None and first is not None:
-            image = to_tensor(resize(Picture(first), shrunk.size).pixels, device)
-        elif image is None:
-            image = content if settings.init == "photo" else _noise(content)
-        else:
+        if image is not None and image.shape != content.shape:
             image = F.interpolate(image, content.shape[-2:], mode="bicubic", align_corners=False).clamp(0.0, 1.0)
-        descent = islice(lbfgs(score, image.contiguous()), iterations)
-        for iteration, (image, _, evaluations) in enumerate(descent, 1):
-            seconds = time.perf_counter() - start
-            yield Step(scale, shrunk.size, iteration, dict(score.terms), evaluations, seconds, image)
-
-
-def _with_photo_times(objective: Objective, factor: int) -> Objective:
-    """Return the objective with other weights of the terms that compare with the photo's features."""
-    content, similarity = factor * objective.content_weight, factor * objective.similarity_weight
-    return replace(objective, content_weight=content, similarity_weight=similarity)
-
-
-def _noise(content: Tensor) -> Tensor:
-    """Return the same noise each time, of the photo's shape, in [0, 1]."""
-    return torch.rand(content.shape, generator=torch.Generator().manual_seed(0)).to(content.device)
+        elif image is None and settings.init == "photo":
+            image = content
+        elif image is None:  # the same noise each time
+            image = torch.rand(content.shape, generator=torch.Generator().manual_seed(0)).to(device)
+        for image in islice(lbfgs(score, image.contiguous()), iterations):
+            number += 1
+            yield Step(number, dict(score.terms), time.perf_counter() - start, image)

@@ -7,7 +7,7 @@ import torch
 from fast_style.errors import ImageError
 from fast_style.evaluate.places import PlacesMeasure, local_variance
 from fast_style.images import Picture, Pixels, load_image, resize
-from fast_style.losses.places import draw_places, precision_and_coverage
+from fast_style.losses.terms.places import draw_places, precision_and_coverage
 from tests.conftest import PHOTOS
 
 SIDE = 128

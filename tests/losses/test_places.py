@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from fast_style.errors import InputError
 from fast_style.losses import Objective, Seen
-from fast_style.losses.places import (
+from fast_style.losses.terms.places import (
+    Places,
     draw_places,
     nearest,
     places,
@@ -16,7 +17,6 @@ from fast_style.losses.places import (
     self_similarity,
     self_similarity_distance,
 )
-from fast_style.losses.terms.places import Places
 from fast_style.losses.terms.tone import Tone, tone_distance
 
 AXES = torch.eye(3)

@@ -1,4 +1,4 @@
-"""The seam that a new loss goes through: named terms, their weights, views, targets and units."""
+"""The seam that a new loss goes through: named terms, their weights, targets and units."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from fast_style.losses import (
     Seen,
     Term,
     VGGWeights,
-    View,
     Weight,
     WeightedSum,
     loss,
@@ -24,10 +23,9 @@ NARROW = Objective(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_
 
 
 class MeanColor(Term):
-    """A term that nothing knows of: the painting's mean color, seen at half size, and a layer's mean there."""
+    """A term that nothing knows of: the painting's mean color; it is shown a layer, too."""
 
     name = "mean_color"
-    view = View(reduction=2)
     against = "painting"
 
     def __init__(self, weight: float = 3.0) -> None:
@@ -84,35 +82,29 @@ def test_a_new_term_is_one_class_and_its_weight(vgg: VGG, monkeypatch: pytest.Mo
     assert again(image, again.content_targets(photo)).figures() == found.figures()
 
 
-def test_the_network_runs_once_for_each_distinct_view(vgg: VGG) -> None:
+class Size(Term):
+    """The height of what it is shown."""
+
+    def __init__(self, name: str, *, whole: bool) -> None:
+        self.name, self.whole = name, whole
+        super().__init__(Weight(1.0))
+
+    def distance(self, part: str, seen: Seen) -> Tensor:
+        return torch.tensor(float(seen.image.shape[2]))
+
+
+def test_a_term_sees_the_window_or_the_whole_and_the_network_runs_once(vgg: VGG) -> None:
     judge = PerceptualLoss(vgg, torch.rand(1, 3, 32, 32), NARROW)
     judge.calibrate([torch.rand(1, 3, 32, 32)])
-    half = MeanColor()
-    half.take_painting(Seen(torch.rand(1, 3, 16, 16), {}))
-    half.units = {"relu1_1": 1.0}
-    both = WeightedSum(vgg, [*judge.terms.values(), half])
+    more = WeightedSum(vgg, [*judge.terms.values(), Size("part", whole=False), Size("all", whole=True)])
     photo, image = torch.rand(2, 1, 3, 48, 48)
     window = ..., slice(8, 40), slice(8, 40)
-    targets = both.content_targets(photo, window=window)
+    targets = more.content_targets(photo, window=window)
     sizes = []
     handle = vgg.register_forward_pre_hook(lambda module, arguments: sizes.append(arguments[0].shape[-1]))
-    both(image, targets, window=window)
+    found = more(image, targets, window=window).figures()
     handle.remove()
-    assert sizes == [32, 16]
-
-
-def test_views_see_the_window_the_whole_and_a_reduced_window() -> None:
-    image = torch.arange(64.0).view(1, 1, 8, 8)
-    window = ..., slice(2, 6), slice(4, 8)
-    assert torch.equal(View(whole=True)(image, window), image)
-    assert torch.equal(View()(image, window), image[..., 2:6, 4:8])
-    assert torch.equal(View()(image, None), image)
-    reduced = View(reduction=2)(image, window)
-    assert reduced.shape == (1, 1, 2, 2)
-    assert reduced[0, 0, 0, 0] == image[0, 0, 2:4, 4:6].mean()
-    assert (
-        len({view.label("relu1_1") for view in (View(whole=True), View(), View(reduction=2), View(reduction=4))}) == 4
-    )
+    assert (found["part"], found["all"], sizes) == (32, 48, [32])
 
 
 def test_scoring_through_a_window_equals_scoring_the_part(vgg: VGG) -> None:

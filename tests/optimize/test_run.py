@@ -10,11 +10,11 @@ from torch import Tensor
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import InputError, TrainingDivergedError
+from fast_style.errors import TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, load_image, save_image, to_float
 from fast_style.losses import VGG, Objective, PerceptualLoss, load_vgg_weights
-from fast_style.optimize import Outcome, Scorer, Settings, Step, optimize_picture, preset
-from fast_style.optimize.run import Init, scale_sizes
+from fast_style.optimize import PRESETS, Outcome, Scorer, Settings, Step, optimize_picture
+from fast_style.optimize.run import Init
 from tests.conftest import PAINTING, PHOTOS
 
 SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
@@ -44,9 +44,9 @@ def tensor(pixels: Pixels) -> Tensor:
     return torch.from_numpy(to_float(pixels))
 
 
-@pytest.mark.parametrize("name", ["bold", "balanced", "gatys", "johnson", "d2l"])
+@pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_lowers_its_objective_monotonically_on_a_photo(name: str, photo: Pixels, painting: Pixels) -> None:
-    _, steps = record(photo, painting, objective=preset(name), iterations=5)
+    _, steps = record(photo, painting, objective=PRESETS[name], iterations=5)
     totals = [step.terms["total"] for step in steps]
     assert len(totals) == 5
     assert all(after < before for before, after in itertools.pairwise(totals))
@@ -79,8 +79,8 @@ def test_optimizer_scores_as_the_trainer_to_the_last_digit(photo: Pixels, painti
 def test_default_objective_is_the_trainers() -> None:
     from fast_style.training import Recipe
 
-    assert preset("bold") == Recipe("fast").objective
-    assert preset("balanced") == Recipe("johnson").objective
+    assert PRESETS["bold"] == Recipe("fast").objective
+    assert PRESETS["balanced"] == Recipe("johnson").objective
 
 
 def test_perceptual_network_is_frozen_and_targets_are_detached(photo: Pixels, painting: Pixels) -> None:
@@ -110,16 +110,20 @@ def test_gatys_weighing_is_half_a_sum_and_a_quarter(photo: Pixels, painting: Pix
 
 
 @pytest.mark.parametrize(
-    ("size", "scales", "expected"),
-    [(512, None, [512]), (1024, None, [512, 1024]), (700, None, [350, 700]), (256, 3, [64, 128, 256])],
+    ("size", "refine", "expected"),
+    [(512, False, [512]), (1024, False, [512, 1024]), (700, False, [350, 700]), (1024, True, [1024])],
 )
-def test_scales_double_up_to_the_size(size: int, scales: int | None, expected: list[int]) -> None:
-    assert scale_sizes(size, scales) == expected
+def test_scales_double_up_to_the_size(size: int, refine: bool, expected: list[int]) -> None:
+    assert [side for side, _ in Settings().iterations_at(size, SMALL, refine=refine)] == expected
 
 
-def test_coarse_to_fine_ends_at_the_photos_size(photo: Pixels, painting: Pixels) -> None:
-    outcome, steps = record(photo, painting, scales=2)
-    assert [step.scale for step in steps] == [1, 1, 1, 1, 2, 2]
+def test_coarse_to_fine_ends_at_the_photos_size(
+    photo: Pixels, painting: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fast_style.optimize.run.COARSEST", 32)
+    outcome, steps = record(photo, painting)
+    assert [max(step.image.shape) for step in steps] == [32, 32, 32, 32, 64, 64]
+    assert [step.number for step in steps] == [1, 2, 3, 4, 5, 6]
     assert outcome.pixels.shape == photo.shape
 
 
@@ -136,12 +140,13 @@ def test_noise_is_always_the_same(photo: Pixels, painting: Pixels) -> None:
 
 def test_interruption_keeps_the_best_so_far(photo: Pixels, painting: Pixels) -> None:
     def interrupt(step: Step) -> None:
-        if step.iteration == 2:
+        if step.number == 2:
             raise KeyboardInterrupt
 
     outcome = optimize_picture(photo, painting, SMALL, settings(), on_step=interrupt)
     assert outcome.interrupted
-    assert len(outcome.steps) == 2
+    assert outcome.last is not None
+    assert outcome.last.number == 2
     assert not np.array_equal(outcome.pixels, photo)
 
 
@@ -157,11 +162,6 @@ def test_kept_colors_are_the_photos(photo: Pixels, painting: Pixels) -> None:
     shift = outcome.pixels.astype(int) - photo
     inside = (outcome.pixels > 0).all(axis=-1) & (outcome.pixels < 255).all(axis=-1)
     assert np.ptp(shift[inside], axis=-1).max() <= 1
-
-
-def test_unknown_preset_suggests_the_nearest() -> None:
-    with pytest.raises(InputError, match="did you mean 'gatys'"):
-        preset("gatis")
 
 
 def test_command_writes_picture_and_snapshots(

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from fast_style.losses.objective import Objective
 from fast_style.losses.term import Seen, Term, Weight
-from fast_style.losses.views import View
 
 _DIRECTIONS = 32
 _QUANTILES = 1024
+# Each color that is compared is the mean of a square with this side, px.
+_SQUARE = 4
 
 
 def color_quantiles(image: Tensor) -> Tensor:
@@ -33,7 +34,6 @@ class Color(Term):
     """
 
     name = "color"
-    view = View(reduction=4)
     against = "painting"
 
     def __init__(self, objective: Objective) -> None:
@@ -42,8 +42,12 @@ class Color(Term):
 
     def take_painting(self, painting: Seen) -> None:
         """Take the painting's quantiles."""
-        self.register_buffer("target", color_quantiles(painting.image), persistent=False)
+        self.register_buffer("target", _quantiles_of(painting), persistent=False)
 
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Compare the quantiles."""
-        return (color_quantiles(seen.image) - self.get_buffer("target")).square().mean()
+        return (_quantiles_of(seen) - self.get_buffer("target")).square().mean()
+
+
+def _quantiles_of(seen: Seen) -> Tensor:
+    return color_quantiles(F.avg_pool2d(seen.image, _SQUARE))

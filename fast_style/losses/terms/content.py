@@ -59,9 +59,8 @@ class Content(Term):
 
     @torch.no_grad()
     def kept(self, features: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-        """The content layers' mean of :func:`kept` by their shares; activations are labeled by view."""
-        labels = {layer: self.view.label(layer) for layer in self.layers}
-        cosines = [self.shares[layer] * kept(features[label], targets[label]) for layer, label in labels.items()]
+        """The content layers' mean of :func:`kept` by their shares."""
+        cosines = [share * kept(features[layer], targets[layer]) for layer, share in self.shares.items()]
         return torch.stack(cosines).sum()
 
     def unstyled(self, part: str, seen: Seen) -> Tensor:

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from fast_style.errors import InputError
 from fast_style.losses.term import Seen, Term, Weight
-from fast_style.losses.views import View
 
 
 class Steady(Term):
@@ -27,7 +26,7 @@ class Steady(Term):
     """
 
     name = "steady"
-    view = View(whole=True)
+    whole = True
 
     def __init__(self, weight: float, *, since: float = 0.0) -> None:
         super().__init__(Weight(weight, since=since))
