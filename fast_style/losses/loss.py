@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import cast
 
 import torch
@@ -99,12 +100,12 @@ class WeightedSum(nn.Module):
         self.vgg = vgg
         self.terms = cast("Mapping[str, Term]", nn.ModuleDict({term.name: term for term in terms if _counts(term)}))
 
-    def features(self, image: Tensor, *, window: Window = ...) -> dict[str, Tensor]:
+    def features(self, image: Tensor, *, window: Window | EllipsisType = ...) -> dict[str, Tensor]:
         """Return the activations of (N, 3, H, W) that the terms look at, by layer; gradients flow to it."""
         return self._activations(image[window], self.terms.values())
 
     @torch.no_grad()
-    def content_targets(self, photo: Tensor, *, window: Window = ...) -> dict[str, Tensor]:
+    def content_targets(self, photo: Tensor, *, window: Window | EllipsisType = ...) -> dict[str, Tensor]:
         """Return the photo's activations that :meth:`forward` compares with, by layer."""
         terms = [term for term in self.terms.values() if term.against == "photo"]
         return self._activations(photo[window], terms)
@@ -115,7 +116,7 @@ class WeightedSum(nn.Module):
         targets: Mapping[str, Tensor],
         *,
         features: Mapping[str, Tensor] | None = None,
-        window: Window = ...,
+        window: Window | EllipsisType = ...,
         photo: Tensor | None = None,
         draw: Callable[[Tensor], Tensor] | None = None,
         motion: Motion | None = None,

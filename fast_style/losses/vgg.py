@@ -96,8 +96,6 @@ class VGG(nn.Module):
         names = layer_names(weights.depth)
         _check_layers(layers, names, f"VGG-{weights.depth}")
         self.depth = weights.depth
-        self.pooling = pooling
-        self.padding = padding
         self.channel_order = weights.channel_order
         self.scale = weights.scale
         self.register_buffer("mean", torch.tensor(weights.mean).view(1, 3, 1, 1), persistent=False)
@@ -164,11 +162,9 @@ class VGG(nn.Module):
 
 
 def _check_layers(asked: Sequence[str], known: tuple[str, ...], owner: str) -> None:
+    hint = f"Its layers are {known[0]} … {known[-1]}."
     if not asked:
-        raise LayerError(f"no layer of {owner} was asked for", hint=f"Its layers are {known[0]} … {known[-1]}.")
+        raise LayerError(f"no layer of {owner} was asked for", hint=hint)
     for name in asked:
         if name not in known:
-            raise LayerError(
-                f"{owner} has no layer {name!r}{did_you_mean(name, known)}",
-                hint=f"Its layers are {known[0]} … {known[-1]}.",
-            )
+            raise LayerError(f"{owner} has no layer {name!r}{did_you_mean(name, known)}", hint=hint)

@@ -6,8 +6,8 @@ from types import EllipsisType
 
 import numpy as np
 
-# An index into (N, 3, H, W); ``...`` is all of it.
-Window = EllipsisType | tuple[EllipsisType, slice, slice]
+# An index into (N, 3, H, W).
+Window = tuple[EllipsisType, slice, slice]
 
 
 def draw_window(random: np.random.Generator, side: int, scored: int) -> Window:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from torch import Tensor
 
 Origin = tuple[int, int]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,12 @@ class Condition:
         """Return the condition of a submodule, in which names of layers are relative to it."""
         if not self.statistics and not self.affines:
             return self
-        return replace(self, statistics=_within(self.statistics, name), affines=_within(self.affines, name))
+        statistics, affines = (
+            {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
+            for values in (self.statistics, self.affines)
+        )
+        return replace(self, statistics=statistics, affines=affines)
 
     def layer(self, name: str) -> tuple[Statistics | None, Affine | None]:
         """Return the statistics and the affine of a normalization layer, or None for its own."""
         return self.statistics.get(name), self.affines.get(name)
-
-
-def _within(values: Mapping[str, T], part: str) -> dict[str, T]:
-    prefix = f"{part}."
-    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}

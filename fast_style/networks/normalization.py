@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 
 import torch
@@ -49,19 +48,15 @@ def record_statistics(network: nn.Module, image: Tensor) -> dict[str, Statistics
         network: A :class:`~fast_style.networks.TransformerNetwork`.
         image: Whole pictures, (N, 3, H, W), RGB in [0, 1].
     """
+    names = {layer: name for name, layer in network.named_modules() if isinstance(layer, InstanceNormalization)}
     statistics: dict[str, Statistics] = {}
 
-    def recorder(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            variance, mean = torch.var_mean(inputs[0], (2, 3), correction=0, keepdim=True)
-            statistics[name] = Statistics(mean, variance)
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        variance, mean = torch.var_mean(inputs[0], (2, 3), correction=0, keepdim=True)
+        statistics[names[layer]] = Statistics(mean, variance)
 
-        return record
-
-    with ExitStack() as hooks:
-        for name, layer in network.named_modules():
-            if isinstance(layer, InstanceNormalization):
-                hooks.callback(layer.register_forward_pre_hook(recorder(name)).remove)
-        with torch.no_grad():
-            network(image)
+    with ExitStack() as hooks, torch.no_grad():
+        for layer in names:
+            hooks.callback(layer.register_forward_pre_hook(record).remove)
+        network(image)
     return statistics

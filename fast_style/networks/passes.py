@@ -31,13 +31,14 @@ def paint(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> Te
     Returns:
         (N, 3, H, W); only the last pass has a gradient.
     """
-    seen, draft = _see(stylize, photo, passes)
+    seen, draft = add_draft(stylize, photo, passes)
     drawn = stylize(seen)
     return drawn if draft is None or passes <= LEARNED_PASSES else _restored(drawn, draft)
 
 
-def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> Tensor:
-    """Stylize smaller copies from coarse to fine, and return the input of the last pass.
+@torch.no_grad()
+def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> tuple[Tensor, Tensor | None]:
+    """Stylize smaller copies from coarse to fine, and return the input of the last pass, and the last draft.
 
     Args:
         stylize: The network, (N, 3, H, W) to the same shape.
@@ -45,7 +46,8 @@ def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -
         passes: Number of passes; 1 returns the photo.
 
     Returns:
-        (N, 3, H, W): the photo, with its coarse part mixed with the enlarged draft; without gradient.
+        The photo, (N, 3, H, W), with its coarse part mixed with the enlarged draft, and the draft, at half the size,
+        or None if there is one pass; without gradient.
 
     Reference:
         Lin et al. 2021 ("Drafting and revision", LapStyle): a draft at low resolution, revised at higher ones, to which
@@ -55,12 +57,6 @@ def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -
         One network for all passes, and it is shown the sum of the fine part and a mixture of the coarse part and the
         draft, which depends on the photo's detail.
     """
-    return _see(stylize, photo, passes)[0]
-
-
-@torch.no_grad()
-def _see(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> tuple[Tensor, Tensor | None]:
-    """Return the input of the last pass, and the last draft, if there is one."""
     copy = seen = photo if passes == 1 else _reduced(photo, 2 ** (passes - 1))
     draft: Tensor | None = None
     for number in range(1, passes):

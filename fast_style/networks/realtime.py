@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -129,16 +128,10 @@ class SmoothShuffle(nn.Module):
     It is a convolution of the phases, then a shuffle: faster than one transposed convolution of 5×5.
     """
 
-    TAPS = (-0.125, 0.625, 0.625, -0.125)
-
     def __init__(self) -> None:
         super().__init__()
-        # What a pixel takes, along one side, from the two phases of the cell before, its own and the next.
-        line = torch.zeros(2, 2, 3)
-        for pixel, phase, cell in itertools.product(range(2), range(2), range(3)):
-            tap = pixel - phase + 2 * (2 - cell)
-            if 0 <= tap < len(self.TAPS):
-                line[pixel, phase, cell] = self.TAPS[tap]
+        # What each of two pixels takes, along one side, from both phases of the cell before, its own and the next.
+        line = torch.tensor([[[0.0, 5, -1], [-1, 5, 0]], [[0, -1, 5], [0, 5, -1]]]) / 8
         kernel = torch.einsum("prk,qsl->pqrskl", line, line).reshape(4, 4, 3, 3)
         self.filter: Tensor
         of_channels = torch.einsum("cd,pqkl->cpdqkl", torch.eye(3), kernel).reshape(12, 12, 3, 3)
@@ -182,10 +175,6 @@ class HalfSizeEnd(nn.Module):
 
     A pixel shuffle by 4 is linear: each cell is a mixture of as many patterns as there are channels. A ReLU at half the
     size can draw an edge anywhere in a cell, and takes a tenth of the arithmetic.
-
-    Args:
-        quarter: Channels at 1/4 of the size.
-        half: Channels at 1/2 of the size.
     """
 
     def __init__(self, quarter: int, half: int) -> None:
@@ -195,22 +184,13 @@ class HalfSizeEnd(nn.Module):
         self.norm = InstanceNormalization(half)
         self.merge = ConvNormBlock(half, half, 3)
         self.head = nn.Conv2d(half, 3 * 2 * 2, 3, padding=1)
-        initialize_smooth_shuffle(self.head, factor=2)
+        initialize_smooth_shuffle(self.head)
         self.coring: Coring | None = None
         self.accents: Accents | None = None
         self.shuffle = SmoothShuffle()
 
     def forward(self, features: Tensor, image: Tensor, condition: Condition) -> Tensor:
-        """Draw the picture.
-
-        Args:
-            features: (N, quarter, H / 4, W / 4).
-            image: The photo, (N, 3, H, W).
-            condition: Further inputs.
-
-        Returns:
-            (N, 3, H, W) before the sigmoid.
-        """
+        """Features, (N, quarter, H / 4, W / 4), and a photo, (N, 3, H, W), to (N, 3, H, W) before the sigmoid."""
         up = average_phases(self.up(F.pad(features, (1, 0, 1, 0), mode="reflect")))
         halved = self.norm(up + self.photo(image), *condition.layer("norm"))
         merged = self.merge(F.relu(halved), condition.part("merge"))
@@ -300,8 +280,8 @@ def _cells(origin: Origin, cell: int) -> Origin:
 
 
 @torch.no_grad()
-def initialize_smooth_shuffle(conv: nn.Conv2d, *, factor: int) -> None:
-    """Initialize a convolution before a pixel shuffle as smooth upsampling, so that no grid must be unlearned.
+def initialize_smooth_shuffle(conv: nn.Conv2d) -> None:
+    """Initialize a 3×3 convolution before a pixel shuffle by 2 as smooth upsampling, so that no grid must be unlearned.
 
     Each output pixel is the linear interpolation of the features at its place, in a random mixture of channels that all
     pixels of a cell share.
@@ -309,17 +289,9 @@ def initialize_smooth_shuffle(conv: nn.Conv2d, *, factor: int) -> None:
     Reference:
         Aitken et al. 2017 (ICNR), who initialize all pixels of a cell alike, as nearest-neighbor upsampling.
     """
-    outputs, inputs, kernel, _ = conv.weight.shape
-    center = kernel // 2
-    taps = torch.zeros(factor, kernel)
-    for phase in range(factor):
-        position = (phase + 0.5) / factor - 0.5
-        floor = math.floor(position)
-        taps[phase, center + floor] += 1 - (position - floor)
-        taps[phase, center + floor + 1] += position - floor
-    mixture = torch.empty(outputs // factor**2, inputs)
-    nn.init.kaiming_uniform_(mixture, a=math.sqrt(5))
+    taps = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.75, 0.25]])
+    mixture = nn.init.kaiming_uniform_(torch.empty(conv.out_channels // 4, conv.in_channels), a=math.sqrt(5))
     smooth = torch.einsum("ci,pk,ql->cpqikl", mixture, taps, taps)
     conv.weight.copy_(smooth.reshape(conv.weight.shape))
-    if conv.bias is not None:
-        conv.bias.zero_()
+    assert conv.bias is not None
+    conv.bias.zero_()

@@ -8,9 +8,6 @@ from torch import Tensor, nn
 
 from fast_style.networks.condition import Condition
 
-# Smallest side of a picture, px: reflection must add fewer pixels than there are, and networks add at most 15.
-SMALLEST_SIDE = 16
-
 
 class TransformerNetwork(nn.Module):
     """A feed-forward network from a photo to a stylized picture of the same size.
@@ -31,7 +28,7 @@ class TransformerNetwork(nn.Module):
         """Stylize.
 
         Args:
-            image: (N, 3, H, W), RGB in [0, 1], sides of at least 16 px.
+            image: (N, 3, H, W), RGB in [0, 1], sides of at least 16 px: at most 15 are reflected.
             condition: Further inputs; None for a whole picture with its own statistics.
 
         Returns:

@@ -62,10 +62,8 @@ class Settings:
         """
         coarsest = COARSEST_OF_PLACES if objective.places_weight else COARSEST
         halvings = 0 if refine else max(0, math.ceil(math.log2(long_side / coarsest)))
-        finer = [
-            (max(1, round(long_side / 2**step)), max(1, self.iterations // 2)) for step in reversed(range(halvings))
-        ]
-        return [(max(1, round(long_side / 2**halvings)), self.iterations), *finer]
+        sides = [round(long_side / 2**step) for step in reversed(range(halvings + 1))]
+        return [(sides[0], self.iterations), *((side, max(1, self.iterations // 2)) for side in sides[1:])]
 
 
 @dataclass(frozen=True)
@@ -225,6 +223,7 @@ def _steps(
             image = content
         elif image is None:  # the same noise each time
             image = torch.rand(content.shape, generator=torch.Generator().manual_seed(0)).to(device)
-        for image in islice(lbfgs(score, image.contiguous()), iterations):
+        descent = islice(lbfgs(score, image.contiguous()), iterations)
+        for image in descent:
             number += 1
             yield Step(number, dict(score.terms), time.perf_counter() - start, image)

@@ -106,7 +106,7 @@ def test_a_part_begins_at_half_the_origin_in_the_pass_before() -> None:
         feed = {"image": seen.numpy(), "origin": places[seen.shape[3]]}
         return torch.from_numpy(once.run(None, feed)[0])
 
-    expected = stylize(add_draft(stylize, torch.from_numpy(image), 2)).numpy()
+    expected = stylize(add_draft(stylize, torch.from_numpy(image), 2)[0]).numpy()
     (part,) = session.run(None, {"image": image, "origin": places[96]})
     np.testing.assert_allclose(part, expected, atol=1e-5)
     (elsewhere,) = session.run(None, {"image": image})
@@ -180,7 +180,7 @@ def test_the_graph_that_mixes_a_draft_does_so_as_training(size: tuple[int, int])
         pictures.append(image)
         return 1 - image
 
-    expected = add_draft(inverted, photo, 2)
+    expected, _ = add_draft(inverted, photo, 2)
     (small,) = pictures
     feeds = {"photo": photo.numpy(), "small": small.numpy(), "draft": (1 - small).numpy()}
     (seen,) = open_session(mixing_form()).run(None, feeds)

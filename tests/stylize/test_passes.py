@@ -138,7 +138,7 @@ def test_training_and_runtime_paint_alike(height: int, width: int, seed: int, pa
 
 def test_no_gradient_flows_through_a_draft() -> None:
     factor = torch.tensor(0.5, requires_grad=True)
-    seen = in_training.add_draft(lambda image: image * factor, torch.rand(1, 3, 64, 64), 3)
+    seen, _ = in_training.add_draft(lambda image: image * factor, torch.rand(1, 3, 64, 64), 3)
     assert not seen.requires_grad
 
 
