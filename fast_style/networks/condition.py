@@ -50,11 +50,12 @@ class Condition:
         """Return the condition of a submodule, in which names of layers are relative to it."""
         if not self.statistics and not self.affines:
             return self
-        statistics, affines = (
-            {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
-            for values in (self.statistics, self.affines)
+        prefix = f"{name}."
+        return replace(
+            self,
+            statistics={key.removeprefix(prefix): v for key, v in self.statistics.items() if key.startswith(prefix)},
+            affines={key.removeprefix(prefix): v for key, v in self.affines.items() if key.startswith(prefix)},
         )
-        return replace(self, statistics=statistics, affines=affines)
 
     def layer(self, name: str) -> tuple[Statistics | None, Affine | None]:
         """Return the statistics and the affine of a normalization layer, or None for its own."""

@@ -62,21 +62,18 @@ class InvertedResidualBlock(nn.Module):
         whose bound serves low-precision arithmetic on batch-normalized features.
     """
 
-    EXPANSION = 2
-    KERNEL = 5
-
     def __init__(self, channels: int) -> None:
         super().__init__()
-        wide = channels * self.EXPANSION
+        wide = channels * 2
         self.widen = ConvNormBlock(channels, wide, 1)
-        self.look = ConvNormBlock(wide, wide, self.KERNEL, padding=0, groups=wide)
+        self.look = ConvNormBlock(wide, wide, 5, padding=0, groups=wide)
         self.narrow = ConvNormBlock(wide, channels, 1, relu=False)
 
     def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, channels, H, W) to the same shape."""
         # Reflection before widening, where it is cheapest. Zeros, at an eighth of the size, would show as frames 80 px
         # deep; repeated edges would look flat.
-        padded = F.pad(features, (self.KERNEL // 2,) * 4, mode="reflect")
+        padded = F.pad(features, (2,) * 4, mode="reflect")
         wide = self.look(self.widen(padded, condition.part("widen")), condition.part("look"))
         out: Tensor = features + self.narrow(wide, condition.part("narrow"))
         return out
