@@ -48,7 +48,9 @@ def record_statistics(network: nn.Module, image: Tensor) -> dict[str, Statistics
         network: A :class:`~fast_style.networks.TransformerNetwork`.
         image: Whole pictures, (N, 3, H, W), RGB in [0, 1].
     """
-    names = {layer: name for name, layer in network.named_modules() if isinstance(layer, InstanceNormalization)}
+    names: dict[nn.Module, str] = {
+        layer: name for name, layer in network.named_modules() if isinstance(layer, InstanceNormalization)
+    }
     statistics: dict[str, Statistics] = {}
 
     def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
