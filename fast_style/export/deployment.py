@@ -18,11 +18,11 @@ from fast_style import __version__
 from fast_style.checkpoint import Checkpoint
 from fast_style.errors import DatasetError, ImageError, InputError, ModelError, VerificationError
 from fast_style.export.pixels import pixels_in_and_out
-from fast_style.export.precision import SMALLEST_PSNR, Image, Precision, Quantized, psnr, run, to_fp16, to_int8
+from fast_style.export.precision import SMALLEST_PSNR, Image, Precision, psnr, run, to_fp16, to_int8
 from fast_style.export.sizes import for_size
 from fast_style.export.styles import export_styles
 from fast_style.export.to_onnx import export_onnx
-from fast_style.export.verify import TOLERANCE, Verification, judge, verify_passes
+from fast_style.export.verify import Verification, judge, verify_passes
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.images import find_photos, fit, load_image, resize, to_float, to_uint8
@@ -133,9 +133,8 @@ def deploy(
             if precision == "fp16":  # each pass by itself, so that drafts are mixed in float32
                 model = _for_place(to_fp16(graph, calibration), size, passes)
             else:  # all passes together: each has other ranges, and the errors of one are those of the next
-                reduced = _to_int8(plain, calibration)
-                model = reduced.model
-                facts |= {"float_convolutions": list(reduced.kept), "share_of_work_in_int8": round(reduced.work, 4)}
+                model, kept, work = _to_int8(plain, calibration)
+                facts |= {"float_convolutions": kept, "share_of_work_in_int8": round(work, 4)}
             facts["fidelity"] = _compare(plain, model, held_out, precision)
         return verification, facts | _write(model, partial, metadata, io, size, passes)
 
@@ -151,7 +150,7 @@ def _plain_graph(source: Checkpoint | Path, place: Path) -> tuple[onnx.ModelProt
             f"{source} is not a float graph that paints pictures of any size in one pass",
             hint="Give the file that it was made from, or one that 'fast-style train' wrote.",
         )
-    return onnx.load_model_from_string(read_checked(source)), Verification({}, TOLERANCE)
+    return onnx.load_model_from_string(read_checked(source)), Verification({})
 
 
 def _check_size(size: tuple[int, int] | None, passes: int) -> None:
@@ -189,7 +188,7 @@ def _verify(
         for name, feed in zip(style_names(read_metadata(graph)), _style_feeds(graph), strict=False):
             compared = verify_passes(alone(feed), content, passes, sizes=sizes or [(2, side, side + 8)], feed=feed)
             differences[f"{passes} passes {name}" if passes > 1 else name] = max(compared.values())
-    return judge(Verification({**before.differences, **differences}, before.tolerance))
+    return judge({**before.differences, **differences})
 
 
 def _write(
@@ -208,7 +207,7 @@ def _write(
     return facts
 
 
-def _to_int8(model: onnx.ModelProto, calibration: Sequence[Feed]) -> Quantized:
+def _to_int8(model: onnx.ModelProto, calibration: Sequence[Feed]) -> tuple[onnx.ModelProto, list[str], float]:
     """Make a graph 8-bit, as far as the first calibration photos stay near float32."""
     judged = calibration[:4]
     expected, enough = run(model, judged), SMALLEST_PSNR["int8"] + _PSNR_MARGIN

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -29,17 +28,6 @@ _HALF_PEAK = 128.0
 _SAMPLES = 4096
 # Shares of the full range tried as the 8-bit range: outliers are clipped where that serves the rest.
 _CLIPS = np.linspace(0.3, 1.0, 36)
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """An 8-bit graph and what it left in float."""
-
-    model: onnx.ModelProto  # the graph, with QuantizeLinear and DequantizeLinear around each 8-bit convolution
-    kept: tuple[str, ...]  # names of the convolutions that stay float32
-    # Share of the convolutions' multiplications that are 8-bit, 0 to 1. Transposed ones stay in float and do not count:
-    # in our networks 3 % of all.
-    work: float
 
 
 def to_fp16(model: onnx.ModelProto, photos: Sequence[Feed]) -> onnx.ModelProto:
@@ -66,7 +54,9 @@ def to_fp16(model: onnx.ModelProto, photos: Sequence[Feed]) -> onnx.ModelProto:
     return half
 
 
-def to_int8(model: onnx.ModelProto, photos: Sequence[Feed], *, accept: Callable[[onnx.ModelProto], bool]) -> Quantized:
+def to_int8(
+    model: onnx.ModelProto, photos: Sequence[Feed], *, accept: Callable[[onnx.ModelProto], bool]
+) -> tuple[onnx.ModelProto, list[str], float]:
     """Return a copy whose convolutions are 8-bit, but for those that cost the most quality for the least work.
 
     Static quantization: uint8 activations with ranges found on ``photos``, int8 weights with a scale for each
@@ -77,6 +67,10 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Feed], *, accept: Callable[
         model: A float32 graph as ``export_onnx`` writes it; it is not changed.
         photos: Inputs of the graph, to find the ranges on.
         accept: Whether a candidate is good enough.
+
+    Returns:
+        The graph; the names of the convolutions that stay float32; and the share of the convolutions' multiplications
+        that are 8-bit. Transposed ones stay in float and do not count: in our networks 3 % of all.
 
     Raises:
         ExportError: No convolution can be 8-bit within what ``accept`` demands.
@@ -95,8 +89,8 @@ def to_int8(model: onnx.ModelProto, photos: Sequence[Feed], *, accept: Callable[
     while quantized:
         candidate = _quantize(model, ranges, quantized)
         if accept(candidate):
-            kept = tuple(name for name in convolutions if name not in quantized)
-            return Quantized(candidate, kept, sum(work[name] for name in quantized) / sum(work.values()))
+            kept = [name for name in convolutions if name not in quantized]
+            return candidate, kept, sum(work[name] for name in quantized) / sum(work.values())
         quantized.pop()
     raise ExportError("no convolution of this network can be 8-bit without a visible loss", hint="Use fp16.")
 

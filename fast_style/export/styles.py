@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fast_style.export.to_onnx import export_onnx
-from fast_style.export.verify import TOLERANCE, Verification, difference, judge
+from fast_style.export.verify import Verification, difference, judge
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.model import INPUT, OUTPUT, STRENGTH, STYLES, give_styles, open_session
@@ -22,12 +22,7 @@ _STRENGTHS = (0.25, 1.0, 4.0)
 
 
 def export_styles(
-    network: TransformerNetwork,
-    sets: Mapping[str, Tensor],
-    path: str | Path,
-    *,
-    metadata: Mapping[str, str],
-    tolerance: float = TOLERANCE,
+    network: TransformerNetwork, sets: Mapping[str, Tensor], path: str | Path, *, metadata: Mapping[str, str]
 ) -> Verification:
     """Write one ONNX file of several styles and prove it equal to the network; no file is left if the proof fails.
 
@@ -39,7 +34,6 @@ def export_styles(
         sets: Each style's scales and shifts, (1 or 3, 2, C), by its name.
         path: Where to write.
         metadata: As of :func:`export_onnx`.
-        tolerance: Largest absolute difference allowed.
 
     Returns:
         The differences, by shape and graph variant of the first style, and by style and strength.
@@ -55,11 +49,11 @@ def export_styles(
         parameter.data.copy_(tensor)
     take_style(network, next(iter(values.values())))
     with replacing(Path(path)) as partial:
-        plain = export_onnx(network, partial, metadata=metadata, tolerance=tolerance)
+        plain = export_onnx(network, partial, metadata=metadata)
         content = give_styles(partial.read_bytes(), {name: tensor.numpy() for name, tensor in values.items()})
         write_model(onnx.load_model_from_string(content), partial)
         differences = verify_styles(network, module, partial)
-    return judge(Verification({**plain.differences, **differences}, tolerance))
+    return judge({**plain.differences, **differences})
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from torch.export import Dim
 
 from fast_style.errors import ExportError
 from fast_style.export.from_onnx import PREFIX
-from fast_style.export.verify import TOLERANCE, Verification, judge, verify_onnx, verify_variants
+from fast_style.export.verify import Verification, judge, verify_onnx, verify_variants
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.model import INPUT, OUTPUT, PRODUCER
@@ -46,9 +46,7 @@ class _Clamped(nn.Module):
         return stylized.clamp(0.0, 1.0)
 
 
-def export_onnx(
-    network: TransformerNetwork, path: str | Path, *, metadata: Mapping[str, str], tolerance: float = TOLERANCE
-) -> Verification:
+def export_onnx(network: TransformerNetwork, path: str | Path, *, metadata: Mapping[str, str]) -> Verification:
     """Write one ONNX file and prove it equal to the network; no file is left if the proof fails.
 
     The graph takes ``image`` (N, 3, H, W), float32, RGB in [0, 1], any batch and any sides from 16 px, and
@@ -59,14 +57,10 @@ def export_onnx(
         network: What to export; it is left in the mode it was in.
         path: Where to write.
         metadata: Stored in the file beside ``producer`` and the contract's own entries.
-        tolerance: Largest absolute difference allowed.
-
-    Returns:
-        The differences.
 
     Raises:
         ExportError: The exporter or the ONNX checker refused the network.
-        VerificationError: The file differs from the network by more than ``tolerance``.
+        VerificationError: The file differs from the network by more than 0.001.
         FileError: The file cannot be written.
     """
     was_training = network.training
@@ -77,8 +71,7 @@ def export_onnx(
         onnx.helper.set_model_props(model, {**contract, **metadata})
         with replacing(Path(path)) as partial:
             write_model(model, partial)
-            verification = verify_onnx(network, partial, tolerance=tolerance)
-            return judge(Verification({**verification.differences, **verify_variants(network, partial)}, tolerance))
+            return judge({**verify_onnx(network, partial).differences, **verify_variants(network, partial)})
     finally:
         network.train(was_training)
 

@@ -27,6 +27,7 @@ from fast_style.model.passes import SMALLEST_DRAFT, smallest_side
 from fast_style.networks import InstanceNormalization, TransformerNetwork, record_statistics
 from fast_style.networks.passes import paint
 
+# Largest absolute difference allowed, in [0, 1].
 TOLERANCE = 1e-3
 # (N, H, W): odd, tiny, wide, tall and a batch of two; none is the size the graph is traced at.
 VERIFY_SHAPES = ((1, 97, 131), (1, 16, 17), (1, 64, 400), (1, 233, 40), (2, 120, 90))
@@ -43,11 +44,9 @@ class Verification:
     Attributes:
         differences: Largest absolute difference in [0, 1] by shape, such as ``1x3x97x131``, and by graph variant, see
             :func:`verify_variants`.
-        tolerance: What was allowed.
     """
 
     differences: Mapping[str, float]
-    tolerance: float
 
     @property
     def largest(self) -> float:
@@ -55,7 +54,7 @@ class Verification:
         return max(self.differences.values())
 
 
-def verify_onnx(network: TransformerNetwork, path: str | Path, *, tolerance: float = TOLERANCE) -> Verification:
+def verify_onnx(network: TransformerNetwork, path: str | Path) -> Verification:
     """Compare an ONNX file with its network, in eval mode, on noise and smooth pictures of several shapes.
 
     Raises:
@@ -70,7 +69,7 @@ def verify_onnx(network: TransformerNetwork, path: str | Path, *, tolerance: flo
             expected = network(torch.from_numpy(image).to(device))
         (result,) = session.run([OUTPUT], {INPUT: image})
         differences[f"{n}x3x{height}x{width}"] = difference(result, expected)
-    return judge(Verification(differences, tolerance))
+    return judge(differences)
 
 
 def difference(result: NDArray[np.float32], picture: Tensor) -> float:
@@ -81,13 +80,13 @@ def difference(result: NDArray[np.float32], picture: Tensor) -> float:
     return float(np.abs(result - expected).max())
 
 
-def judge(verification: Verification) -> Verification:
+def judge(differences: Mapping[str, float]) -> Verification:
     """Return a verification, or raise VerificationError if a difference is larger than allowed."""
-    tolerance = verification.tolerance
+    verification = Verification(differences)
     # Written so that a NaN fails.
-    if not all(difference <= tolerance for difference in verification.differences.values()):
+    if not all(difference <= TOLERANCE for difference in differences.values()):
         raise VerificationError(
-            f"the ONNX file differs from the network by up to {verification.largest:.2e}; {tolerance:.0e} is allowed",
+            f"the ONNX file differs from the network by up to {verification.largest:.2e}; {TOLERANCE:.0e} is allowed",
             hint="Very large activations do this: train longer, or with a lower learning rate.",
         )
     return verification
@@ -107,9 +106,8 @@ def verify_variants(network: TransformerNetwork, path: Path) -> dict[str, float]
     if not any(isinstance(layer, InstanceNormalization) for layer in network.modules()):
         return {}
     content, stride = read_checked(path), network.stride
-    reach = find_reach(content)
     # Tiles begin at cells of the network, and here at none that the noise repeats.
-    margin = -(-max(reach.before, reach.after) // stride) * stride
+    margin = -(-find_reach(content) // stride) * stride
     image = example_image(1, 2 * margin + _ROOM + 3 * stride, 2 * margin + _ROOM + 5 * stride + 3)
     device = next(network.parameters()).device
     with torch.no_grad():

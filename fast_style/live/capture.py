@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ class Capture:
         self.shown = f"camera {source}" if source.isdigit() else source
         self._device = self._open()
         if self._device is None:
-            raise CameraError(f"{self.shown} {_why(source)}", hint=_remedy(source))
+            raise CameraError(f"{self.shown} cannot be opened", hint=_remedy(source))
         good, self.first = self._device.read()
         if not good:
             self._device.release()
@@ -123,15 +122,6 @@ class Capture:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=2.0)
-
-
-def _why(source: str) -> str:
-    if not source.isdigit():
-        return "cannot be opened as a video"
-    device = Path(f"/dev/video{source}")
-    if not Path("/dev").is_dir() or not device.exists():
-        return "does not exist"
-    return "cannot be opened" if os.access(device, os.R_OK | os.W_OK) else "is not accessible to this user"
 
 
 def _remedy(source: str) -> str:

@@ -1,8 +1,7 @@
 """What is known of an ONNX file: its signature, metadata, checksum and cost, and the session that runs it."""
 
 from fast_style.model.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read_checked
-from fast_style.model.cost import measure_cost
-from fast_style.model.metadata import COST_SIZE, describe_model
+from fast_style.model.cost import COST_SIZE, describe_model, measure_cost
 from fast_style.model.opening import Feed, Graph, open_graph
 from fast_style.model.painting import join_passes, mixing_form, restoring_form
 from fast_style.model.reach import find_reach

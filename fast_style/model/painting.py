@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fast_style.errors import ModelError
 from fast_style.model.checksum import CHECKSUM_KEY
 from fast_style.model.editing import (
     FLOAT,
@@ -56,30 +54,22 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
     ``strength`` are those of all passes. ``origin`` is that of the last pass, a multiple of the stride · 2^(N - 1).
 
     Args:
-        graphs: A serialized style for each of the N passes, from coarse to fine, with float32 input and output: the
-            same for all passes, or others with the same inputs. A graph that takes one size only takes half of the
-            next one's, rounded up.
+        graphs: A serialized style for each of the N passes, from coarse to fine, that paints in one pass, with float32
+            input and output: the same for all passes, or others with the same inputs. A graph that takes one size only
+            takes half of the next one's, rounded up.
 
     Raises:
-        ModelError: A graph is not a style, or takes another size.
+        ModelError: One is not an ONNX model.
     """
     models = [parse_model(content) for content in graphs]
-    sizes = [_sides(model.graph) for model in models]
-    for half, size in pairwise(sizes):
-        if half != tuple(side and -(-side // 2) for side in size):
-            raise ModelError(
-                f"a pass takes {_shown(half)} px and the next one {_shown(size)} px; expected half, rounded up",
-                hint="Give files for pictures of any size.",
-            )
-    if any(PASSES_KEY in read_metadata(model) for model in models):
-        raise ModelError("this style paints in passes already", hint="Give the file that it was made from.")
     joined = deepcopy(models[-1])
     for part in (joined.graph.node, joined.graph.initializer, joined.graph.value_info):
         del part[:]
-    edit, constants = GraphEdit(joined.graph), _Constants(joined.graph)
+    edit = GraphEdit(joined.graph)
     _add_constants(edit)
+    stored: dict[tuple[str, bytes], str] = {}
     copy, drawn = "", ""
-    for number, (model, size) in enumerate(zip(models, sizes, strict=True)):
+    for number, model in enumerate(models):
         prefix, factor = f"{_PREFIX}{number}.", 2 ** (len(models) - 1 - number)
         smaller, draft = copy, drawn
         copy, drawn = (INPUT, OUTPUT) if factor == 1 else (f"{prefix}copy", f"{prefix}drawn")
@@ -89,14 +79,15 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
         seen = copy
         if number > 0:
             seen = f"{prefix}seen"
-            if None in size:
-                edit.append(make_node("Shape", [copy], [f"{prefix}size"], start=2, end=4))
-            else:
+            if all(size := _sides(model.graph)):
                 edit.constant(f"{prefix}size", np.array(size))
+            else:
+                edit.append(make_node("Shape", [copy], [f"{prefix}size"], start=2, end=4))
             edit.append(*_share(smaller, prefix), *_mix(draft, smaller, copy, seen, prefix))
         restores = number >= LEARNED_PASSES
         painted = f"{prefix}painted" if restores else drawn
-        names = {**constants.add(model.graph, f"pass{number}."), INPUT: seen, OUTPUT: painted}
+        weights = _add_weights(joined.graph, model.graph, f"pass{number}.", stored)
+        names = {**weights, INPUT: seen, OUTPUT: painted}
         if factor > 1 and any(value.name == ORIGIN for value in model.graph.input):
             names[ORIGIN] = f"{prefix}origin"
             divisor = edit.constant(f"{prefix}factor", np.array(factor))
@@ -146,55 +137,41 @@ def _alone(inputs: Sequence[str], output: str, nodes: Sequence[NodeProto]) -> by
     return bytes(model.SerializeToString())
 
 
-def _sides(graph: GraphProto) -> tuple[int | None, ...]:
-    """Height and width that a graph takes, px; None for any."""
-    types = [value.type.tensor_type for value in graph.input if value.name == INPUT]
-    outputs = {value.name for value in graph.output}
-    if not types or types[0].elem_type != FLOAT or len(types[0].shape.dim) != 4 or outputs != {OUTPUT}:
-        raise ModelError(
-            "only a style that fast-style exported with float input and output can paint in passes",
-            hint="Export it without --io uint8; --passes and --io may be given together.",
-        )
-    return tuple(dim.dim_value or None for dim in types[0].shape.dim[2:])
+def _sides(graph: GraphProto) -> list[int]:
+    """Height and width that a graph takes, px; 0 for any."""
+    image = next(value for value in graph.input if value.name == INPUT)
+    return [dim.dim_value for dim in image.type.tensor_type.shape.dim[2:]]
 
 
-def _shown(sides: tuple[int | None, ...]) -> str:
-    return "×".join("any" if side is None else str(side) for side in reversed(sides))
+def _add_weights(
+    joined: GraphProto, graph: GraphProto, prefix: str, stored: dict[tuple[str, bytes], str]
+) -> dict[str, str]:
+    """Add the constants of a pass to the joined graph, where equal ones of several passes are stored once.
 
-
-class _Constants:
-    """The constants of all passes in one graph: what is equal in several passes is stored once."""
-
-    def __init__(self, graph: GraphProto) -> None:
-        self._graph = graph
-        self._names: dict[tuple[str | None, bytes], str] = {}
-        self._taken: set[str] = set()
-
-    def add(self, graph: GraphProto, prefix: str) -> dict[str, str]:
-        """Add those of a pass; return their names in the joined graph by their names in its own."""
-        names = {}
-        stored: list[tuple[str, bytes]] = []
-        for tensor in graph.initializer:
-            name, tensor.name = tensor.name, ""
-            content = tensor.SerializeToString()
-            same = self._names.get((name, content)) or self._names.get((None, content))
-            names[name] = same or (prefix + name if name in self._taken else name)
-            if same is None:
-                tensor.name = names[name]
-                self._graph.initializer.append(tensor)
-                stored.append((name, content))
-        # Only now, as weights of one pass that are equal are read back by their own names.
-        for name, content in stored:
-            self._names[name, content] = names[name]
-            self._names.setdefault((None, content), names[name])
-        self._taken.update(names.values())
-        return names
+    ``stored`` has the names there by name and content, and by content alone. Return them by the pass's own names.
+    """
+    taken = {tensor.name for tensor in joined.initializer}
+    names: dict[str, str] = {}
+    new: dict[tuple[str, bytes], str] = {}
+    for tensor in graph.initializer:
+        name, tensor.name = tensor.name, ""
+        content = tensor.SerializeToString()
+        same = stored.get((name, content)) or stored.get(("", content))
+        names[name] = same or (prefix + name if name in taken else name)
+        if same is None:
+            tensor.name = new[name, content] = names[name]
+            joined.initializer.append(tensor)
+    # Only now, as weights of one pass that are equal are read back by their own names.
+    for (name, content), there in new.items():
+        stored[name, content] = there
+        stored.setdefault(("", content), there)
+    return names
 
 
 def _pass(graph: GraphProto, names: dict[str, str], prefix: str) -> Iterator[NodeProto]:
     """The nodes of a pass, with other names for its constants, its input and its output."""
-    renamed = {name: names.get(name, prefix + name) for node in graph.node for name in node.output if name}
-    renamed = {**names, **renamed}
+    own = {name: prefix + name for node in graph.node for name in node.output if name}
+    renamed = own | names
     for node in graph.node:
         node.name = prefix + (node.name or node.output[0])
         node.input[:] = [renamed.get(name, name) for name in node.input]
@@ -221,12 +198,18 @@ def _add_constants(edit: GraphEdit) -> None:
         edit.constant(f"{_PREFIX}across{maps}", taps.reshape(maps, 1, 1, 8))
 
 
+def _maker(prefix: str) -> Callable[..., NodeProto]:
+    """Return a function that makes nodes, whose outputs begin with the prefix."""
+
+    def made(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> NodeProto:
+        return make_node(operator, inputs, [prefix + output for output in outputs], **attributes)
+
+    return made
+
+
 def _share(photo: str, prefix: str) -> list[NodeProto]:
     """Find the share of the draft by place: see :func:`fast_style.networks.passes.draft_share`."""
-
-    def made(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> NodeProto:
-        return make_node(operator, inputs, [prefix + output], **attributes)
-
+    made = _maker(prefix)
     return [
         made("Conv", [photo, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1]),
         *_blur(f"{prefix}brightness", f"{prefix}coarse", DETAIL_RADIUS),
@@ -257,14 +240,11 @@ def _blur(image: str, blurred: str, radius: int) -> list[NodeProto]:
 
 def _mix(draft: str, smaller: str, copy: str, seen: str, prefix: str) -> list[NodeProto]:
     """Enlarge what the draft changed, and its share, by two, and add them to the photo's copy."""
-
-    def made(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> NodeProto:
-        return make_node(operator, inputs, [prefix + output for output in outputs], **attributes)
-
+    made = _maker(prefix)
     return [
         made("Sub", [draft, smaller], "change"),
         made("Concat", [f"{prefix}change", f"{prefix}share"], "small", axis=1),
-        *_enlarge(f"{prefix}small", f"{prefix}share", f"{prefix}maps", 4, prefix),
+        *_enlarge(f"{prefix}small", f"{prefix}share", 4, prefix, prefix),
         made("Split", [f"{prefix}maps", f"{_PREFIX}parts4"], "changes", "shares", axis=1),
         made("Mul", [f"{prefix}changes", f"{prefix}shares"], "part"),
         made("Add", [copy, f"{prefix}part"], "sum"),
@@ -275,40 +255,25 @@ def _mix(draft: str, smaller: str, copy: str, seen: str, prefix: str) -> list[No
 def _restore(painted: str, draft: str, restored: str, prefix: str) -> list[NodeProto]:
     """Restore most of the coarse part of the draft in what a pass has painted over it."""
     own = f"{prefix}restoring."
-
-    def made(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> NodeProto:
-        return make_node(operator, inputs, [own + output], **attributes)
-
+    made = _maker(own)
     return [
         made("AveragePool", [painted], "half", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
         made("Sub", [draft, f"{own}half"], "change"),
         made("Conv", [draft, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1]),
-        *_enlarge(f"{own}change", f"{own}brightness", f"{own}maps", 3, prefix, own),
+        *_enlarge(f"{own}change", f"{own}brightness", 3, prefix, own),
         made("Mul", [f"{own}maps", f"{_PREFIX}coarse"], "part"),
         made("Add", [painted, f"{own}part"], "sum"),
         make_node("Clip", [f"{own}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [restored]),
     ]
 
 
-def _enlarge(small: str, like: str, enlarged: str, count: int, prefix: str, own: str = "") -> list[NodeProto]:
-    """Enlarge some maps by two, and cut them to the pass's size.
+def _enlarge(small: str, like: str, count: int, prefix: str, own: str) -> list[NodeProto]:
+    """Enlarge ``small``, (N, count, h, w), by two, and cut it to the pass's size, to ``maps`` of the prefix ``own``.
 
     A transposed convolution adds the taps of the pixels inside; so does it with ones, by which the result is divided.
-
-    Args:
-        small: The maps, (N, count, h, w).
-        like: (N, 1, h, w), to make the ones of.
-        enlarged: Name of the result.
-        count: Number of maps.
-        prefix: Of the pass's names.
-        own: Of the names of these nodes, if not that.
+    The ones are made of ``like``, (N, 1, h, w).
     """
-    own = own or prefix
-
-    def made(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> NodeProto:
-        return make_node(operator, inputs, [own + output for output in outputs], **attributes)
-
-    maps = count + 1
+    made, maps = _maker(own), count + 1
     down = {"kernel_shape": [8, 1], "strides": [2, 1], "pads": [3, 0, 3, 0], "group": maps}
     across = {"kernel_shape": [1, 8], "strides": [1, 2], "pads": [0, 3, 0, 3], "group": maps}
     return [
@@ -319,5 +284,5 @@ def _enlarge(small: str, like: str, enlarged: str, count: int, prefix: str, own:
         made("ConvTranspose", [f"{own}tall", f"{_PREFIX}across{maps}"], "wide", **across),
         made("Slice", [f"{own}wide", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "cut"),
         made("Split", [f"{own}cut", f"{_PREFIX}parts{maps}"], "sums", "inside", axis=1),
-        make_node("Div", [f"{own}sums", f"{own}inside"], [enlarged]),
+        made("Div", [f"{own}sums", f"{own}inside"], "maps"),
     ]

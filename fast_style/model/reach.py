@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -22,30 +23,16 @@ _POINTWISE = (
 
 
 @dataclass(frozen=True)
-class Reach:
-    """How far a pixel's result looks, with the statistics of normalizations given."""
-
-    before: int  # px up, and to the left
-    after: int  # px down, and to the right
-
-
-@dataclass(frozen=True)
 class Seen:
-    """What a tensor depends on: at position p, the pixels from p·cell − before to p·cell + after.
+    """What a tensor depends on: at position p, the pixels from p·cell − before to p·cell + after."""
 
-    Attributes:
-        cell: Px from one position to the next.
-        before: Px.
-        after: Px.
-    """
-
-    cell: Fraction
+    cell: Fraction  # px from one position to the next
     before: Fraction
     after: Fraction
 
 
-def find_reach(content: bytes) -> Reach:
-    """Follow the picture through a serialized graph.
+def find_reach(content: bytes) -> int:
+    """Return how far around a pixel its result looks in a serialized graph, px, with given statistics.
 
     Raises:
         ModelError: There is an operator whose reach is not known here.
@@ -54,7 +41,7 @@ def find_reach(content: bytes) -> Reach:
     if OUTPUT not in seen or seen[OUTPUT].cell != 1:
         raise ModelError("the picture does not come out at the size at which it went in")
     end = seen[OUTPUT]
-    return Reach(-int(-end.before // 1), -int(-end.after // 1))
+    return math.ceil(max(end.before, end.after))
 
 
 def follow_picture(graph: GraphProto) -> dict[str, Seen]:

@@ -400,8 +400,7 @@ class StyleNetwork(Network):
         Raises:
             ModelError: It cannot be computed.
         """
-        reach = find_reach(self.chosen)
-        return max(reach.before, reach.after)
+        return find_reach(self.chosen)
 
     @cached_property
     def features_per_pixel(self) -> float:

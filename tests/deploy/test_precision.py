@@ -136,17 +136,17 @@ def test_int8_gives_the_costliest_convolutions_back_to_float_until_it_is_content
         tried.append(psnr(run(candidate, images), expected))
         return len(tried) == 4
 
-    quantized = to_int8(graph, [{"image": image} for image in images], accept=accept)
-    assert len(quantized.kept) == 3
-    assert 0 < quantized.work < 1
+    quantized, kept, work = to_int8(graph, [{"image": image} for image in images], accept=accept)
+    assert len(kept) == 3
+    assert 0 < work < 1
     assert tried[-1] > tried[0]
-    by_name = {node.name: node for node in quantized.model.graph.node if node.op_type == "Conv"}
-    dequantized = {node.output[0] for node in quantized.model.graph.node if node.op_type == "DequantizeLinear"}
+    by_name = {node.name: node for node in quantized.graph.node if node.op_type == "Conv"}
+    dequantized = {node.output[0] for node in quantized.graph.node if node.op_type == "DequantizeLinear"}
     for name, node in by_name.items():
         # The photo goes into two convolutions: where one is 8-bit, a float one reads it so, too.
         eight_bit = [place in dequantized for place in node.input[:2]]
-        assert eight_bit[1] != (name in quantized.kept)
-        assert eight_bit[0] or name in quantized.kept
+        assert eight_bit[1] != (name in kept)
+        assert eight_bit[0] or name in kept
 
 
 def test_int8_that_never_suffices_is_an_error(model: Path, frames: list[Pixels]) -> None:

@@ -58,9 +58,12 @@ def test_another_set_than_the_files_is_found_out(styles: tuple[torch.nn.Module, 
     assert differences["one at 1"] < 1e-3 < differences["other at 1"]
 
 
-def test_no_file_is_left_if_the_proof_fails(styles: tuple[torch.nn.Module, StyleSets], tmp_path: Path) -> None:
+def test_no_file_is_left_if_the_proof_fails(
+    styles: tuple[torch.nn.Module, StyleSets], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fast_style.export.verify.TOLERANCE", 1e-12)
     network, sets = styles
     held = dict(zip(sets.names, sets.values, strict=True))
     with pytest.raises(VerificationError):
-        export_styles(network, held, tmp_path / "x.onnx", metadata={}, tolerance=1e-12)  # type: ignore[arg-type]
+        export_styles(network, held, tmp_path / "x.onnx", metadata={})  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []

@@ -137,22 +137,6 @@ def test_graphs_of_one_size_each_make_a_graph_of_one_size_that_computes_none(neg
     assert not any(node.op_type == "Shape" for node in onnx.load_model_from_string(join_passes(graphs)).graph.node)
 
 
-def test_sizes_that_are_not_halves_are_refused(negative: Path) -> None:
-    with pytest.raises(ModelError, match="a pass takes 24×17 px and the next one 49×33 px; expected half, rounded up"):
-        join_passes([of_size(negative, 17, 24), of_size(negative, 33, 49)])
-    with pytest.raises(ModelError, match="a pass takes any×any px and the next one 49×33 px"):
-        join_passes([negative.read_bytes(), of_size(negative, 33, 49)])
-
-
-def test_graphs_that_cannot_be_joined_are_refused(negative: Path, tmp_path: Path) -> None:
-    statistics = measure_form(read_checked(find_style("starry-night-tiny").path))
-    with pytest.raises(ModelError, match="only a style that fast-style exported with float input and output"):
-        join_passes([statistics] * 2)
-    twice = join_passes([negative.read_bytes()] * 2)
-    with pytest.raises(ModelError, match="this style paints in passes already"):
-        join_passes([twice] * 2)
-
-
 def test_styles_are_not_taken_out_of_a_graph_that_paints_in_passes() -> None:
     one, ten = (join_passes([read_checked(find_style(name).path)] * 2) for name in ("starry-night-tiny", "ten"))
     for refused in (
