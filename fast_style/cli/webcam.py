@@ -130,7 +130,7 @@ def webcam(
     if not (output.headless or cv2.currentUIFramework()):
         raise MissingExtraError(f"the OpenCV that is installed opens no windows: {windows_command()}")
     from fast_style.live.capture import Capture
-    from fast_style.live.session import Live, LiveOptions
+    from fast_style.live.session import Live
     from fast_style.live.window import Window
 
     opened = [engine.style(name, look.strength).open(engine.threads) for name in style]
@@ -141,8 +141,18 @@ def webcam(
         capture = stack.enter_context(contextlib.closing(Capture(source)))
         window = None if output.headless else stack.enter_context(contextlib.closing(Window("fast-style")))
         controls = look.controls(mirror=not capture.is_file, recording=output.record is not None)
-        options = LiveOptions(look.size, output.record, output.stills, output.seconds, look.passes)
-        live = Live(capture, stylizers, window, controls=controls, options=options, say=_say)
+        live = Live(
+            capture=capture,
+            stylizers=stylizers,
+            display=window,
+            controls=controls,
+            say=_say,
+            size=look.size,
+            record=output.record,
+            stills=output.stills,
+            seconds=output.seconds,
+            passes=look.passes,
+        )
         try:
             live.run()
         except KeyboardInterrupt:

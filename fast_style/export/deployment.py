@@ -17,9 +17,8 @@ from torch import Tensor
 from fast_style import __version__
 from fast_style.checkpoint import Checkpoint
 from fast_style.errors import DatasetError, ImageError, InputError, ModelError, VerificationError
-from fast_style.export.pixels import pixels_in_and_out
+from fast_style.export.forms import for_size, pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, Image, Precision, psnr, run, to_fp16, to_int8
-from fast_style.export.sizes import for_size
 from fast_style.export.styles import export_styles
 from fast_style.export.to_onnx import export_onnx
 from fast_style.export.verify import Verification, judge, verify_passes
@@ -117,7 +116,10 @@ def deploy(
         VerificationError: The graph differs too much; the message has the figures.
         ExportError: The graph cannot be written or made 8-bit.
     """
-    _check_size(size, passes)
+    check_passes(passes)
+    smallest = smallest_side(passes)
+    if size is not None and min(size) < smallest:
+        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")
     if precision != "fp32" and photos is None:
         raise InputError(f"{precision} is proved on photos", hint="Give --photos FOLDER.")
     with replacing(path) as partial:
@@ -128,7 +130,7 @@ def deploy(
         model, metadata = plain, {**read_metadata(plain), "precision": str(precision)}
         facts: dict[str, Any] = {"precision": precision, "fp32_bytes": plain.ByteSize()}
         if photos is not None and precision != "fp32":
-            drawn = _load_photos(photos, size, smallest_side(passes))
+            drawn = _load_photos(photos, size, smallest)
             calibration, held_out = (_with_styles(graph, part) for part in drawn)
             if precision == "fp16":  # each pass by itself, so that drafts are mixed in float32
                 model = _for_place(to_fp16(graph, calibration), size, passes)
@@ -136,7 +138,14 @@ def deploy(
                 model, kept, work = _to_int8(plain, calibration)
                 facts |= {"float_convolutions": kept, "share_of_work_in_int8": round(work, 4)}
             facts["fidelity"] = _compare(plain, model, held_out, precision)
-        return verification, facts | _write(model, partial, metadata, io, size, passes)
+        facts |= {"io": io} | ({"passes": passes} if passes > 1 else {})
+        if io == "uint8":
+            floats, model = model, pixels_in_and_out(model)
+            facts["largest_level"] = _check_pixels(floats, model, size, smallest)
+            metadata |= {"layout": "NHWC RGB", "range": "0-255"}
+        write_metadata(model, metadata)
+        write_model(model, partial)
+        return verification, facts
 
 
 def _plain_graph(source: Checkpoint | Path, place: Path) -> tuple[onnx.ModelProto, Verification]:
@@ -151,14 +160,6 @@ def _plain_graph(source: Checkpoint | Path, place: Path) -> tuple[onnx.ModelProt
             hint="Give the file that it was made from, or one that 'fast-style train' wrote.",
         )
     return onnx.load_model_from_string(read_checked(source)), Verification({})
-
-
-def _check_size(size: tuple[int, int] | None, passes: int) -> None:
-    """Raise InputError if the number of passes is out of its range, or if the size is too small for it."""
-    check_passes(passes)
-    smallest = smallest_side(passes)
-    if size is not None and min(size) < smallest:
-        raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")
 
 
 def _for_place(graph: onnx.ModelProto, size: tuple[int, int] | None, passes: int) -> onnx.ModelProto:
@@ -189,22 +190,6 @@ def _verify(
             compared = verify_passes(alone(feed), content, passes, sizes=sizes or [(2, side, side + 8)], feed=feed)
             differences[f"{passes} passes {name}" if passes > 1 else name] = max(compared.values())
     return judge({**before.differences, **differences})
-
-
-def _write(
-    model: onnx.ModelProto, path: Path, metadata: dict[str, str], io: IO, size: tuple[int, int] | None, passes: int
-) -> dict[str, Any]:
-    """Write a float graph, or the same with pixels in and out; return values for the card."""
-    facts: dict[str, Any] = {"io": io}
-    if passes > 1:
-        facts["passes"] = passes
-    if io == "uint8":
-        floats, model = model, pixels_in_and_out(model)
-        facts["largest_level"] = _check_pixels(floats, model, size, smallest_side(passes))
-        metadata = {**metadata, "layout": "NHWC RGB", "range": "0-255"}
-    write_metadata(model, metadata)
-    write_model(model, path)
-    return facts
 
 
 def _to_int8(model: onnx.ModelProto, calibration: Sequence[Feed]) -> tuple[onnx.ModelProto, list[str], float]:

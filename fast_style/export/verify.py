@@ -60,16 +60,8 @@ def verify_onnx(network: TransformerNetwork, path: str | Path) -> Verification:
     Raises:
         VerificationError: The difference is larger, or is not a number.
     """
-    session = open_session(Path(path))
     device = next(network.parameters()).device
-    differences: dict[str, float] = {}
-    for n, height, width in VERIFY_SHAPES:
-        image = example_image(n, height, width)
-        with torch.no_grad():
-            expected = network(torch.from_numpy(image).to(device))
-        (result,) = session.run([OUTPUT], {INPUT: image})
-        differences[f"{n}x3x{height}x{width}"] = difference(result, expected)
-    return judge(differences)
+    return judge(verify_passes(lambda image: network(image.to(device)), read_checked(Path(path)), 1))
 
 
 def difference(result: NDArray[np.float32], picture: Tensor) -> float:

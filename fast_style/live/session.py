@@ -59,10 +59,15 @@ class Figures:
         }
 
 
-@dataclass(frozen=True)
-class LiveOptions:
-    """How a live session runs."""
+@dataclass(kw_only=True)
+class Live:
+    """A live session: take the newest frame, stylize it, show it, respond to a key, repeat."""
 
+    capture: Capture  # where frames come from
+    stylizers: list[Stylizer]  # each is run once before the first frame is shown, so that switching costs nothing
+    display: Display | None  # where frames go
+    controls: Controls = field(default_factory=Controls)  # what is shown at first
+    say: Callable[[str], None]  # called with messages for the user: a still was saved, the camera was lost
     size: int | None = None  # shrink the camera's long side to this many px, or None
     record: Path | None = None  # record to this file from the start, or when `r` is pressed
     stills: Path = Path()  # folder for saved stills
@@ -70,47 +75,18 @@ class LiveOptions:
     # Number of passes in which frames are painted; None takes the style's for their size, or fewer if they take more
     # than most of the time from one frame to the next.
     passes: int | None = None
+    figures: Figures = field(default_factory=Figures, init=False)
+    _scenes: list[Scene] = field(default_factory=list, init=False)
+    _recorder: Recorder | None = field(default=None, init=False)
+    _recordings: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         check_passes(self.passes)
 
-
-class Live:
-    """A live session: take the newest frame, stylize it, show it, respond to a key, repeat.
-
-    Args:
-        capture: Where frames come from.
-        stylizers: The styles; each is run once before the first frame is shown, so that switching costs nothing.
-        display: Where frames go, or None.
-        options: See :class:`LiveOptions`.
-        say: Called with messages for the user: a still was saved, the camera was lost.
-
-    Attributes:
-        passes: Number of passes in which frames are painted; None before :meth:`run` if the options have none.
-    """
-
-    def __init__(
-        self,
-        capture: Capture,
-        stylizers: list[Stylizer],
-        display: Display | None,
-        *,
-        controls: Controls,
-        options: LiveOptions,
-        say: Callable[[str], None],
-    ) -> None:
-        self.capture, self.stylizers, self.display = capture, stylizers, display
-        self.controls, self.options, self.say = controls, options, say
-        self.figures = Figures()
-        self.passes = options.passes
-        self._scenes: list[Scene] = []
-        self._recorder: Recorder | None = None
-        self._recordings = 0
-
     def run(self) -> Figures:
         """Run until the user quits, the file ends, or the time is up."""
-        first = shrink(np.asarray(self.capture.first, np.uint8), self.options.size)
+        first = shrink(np.asarray(self.capture.first, np.uint8), self.size)
         if self.passes is None:
             self.passes = self._affordable_passes(first)
         self._scenes = [self._scene(stylizer.network) for stylizer in self.stylizers]
@@ -119,7 +95,7 @@ class Live:
         self.capture.start()
         began, number, lost = time.perf_counter(), 0, False
         try:
-            while self.options.seconds is None or time.perf_counter() - began < self.options.seconds:
+            while self.seconds is None or time.perf_counter() - began < self.seconds:
                 shot = self.capture.newest(after=number)
                 if shot is None and self.capture.ended:
                     break
@@ -163,7 +139,7 @@ class Live:
 
     def _frame(self, shot: Shot) -> None:
         controls = self.controls
-        photo: Pixels = shrink(shot.pixels, self.options.size)
+        photo: Pixels = shrink(shot.pixels, self.size)
         if controls.mirror:
             photo = np.ascontiguousarray(photo[:, ::-1])
         start = time.perf_counter()
@@ -217,14 +193,14 @@ class Live:
 
     def _save_still(self) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        target = free_name(self.options.stills / f"{self.stylizers[self.controls.style].style.name}-{stamp}.png")
+        target = free_name(self.stills / f"{self.stylizers[self.controls.style].style.name}-{stamp}.png")
         save_image(Picture(np.ascontiguousarray(self._last[..., ::-1])), target)
         self.say(f"saved {target}")
 
     def _record(self, pixels: Pixels, captured: float) -> None:
         if self._recorder is None:
-            wanted = self.options.record or Path(f"{self.stylizers[self.controls.style].style.name}.mp4")
-            target = free_name(wanted) if self._recordings or self.options.record is None else wanted
+            wanted = self.record or Path(f"{self.stylizers[self.controls.style].style.name}.mp4")
+            target = free_name(wanted) if self._recordings or self.record is None else wanted
             self._recordings += 1
             self._recorder = Recorder(target, pixels.shape[1], pixels.shape[0])
         self._recorder.add(pixels, captured)

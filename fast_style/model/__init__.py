@@ -1,8 +1,8 @@
 """What is known of an ONNX file: its signature, metadata, checksum and cost, and the session that runs it."""
 
 from fast_style.model.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read_checked
-from fast_style.model.cost import COST_SIZE, describe_model, measure_cost
-from fast_style.model.opening import Feed, Graph, open_graph
+from fast_style.model.cost import describe_model, measure_cost
+from fast_style.model.opening import INPUT, OUTPUT, Feed, Graph, Signature, open_graph, show_shape
 from fast_style.model.painting import join_passes, mixing_form, restoring_form
 from fast_style.model.reach import find_reach
 from fast_style.model.session import (
@@ -14,7 +14,6 @@ from fast_style.model.session import (
     open_session,
     session_options,
 )
-from fast_style.model.signature import INPUT, OUTPUT, Signature, Value, show_shape
 from fast_style.model.statistics import (
     MASK,
     ORIGIN,
@@ -47,7 +46,6 @@ from fast_style.model.webgpu import webgpu_form
 
 __all__ = [
     "CHECKSUM_KEY",
-    "COST_SIZE",
     "INPUT",
     "MASK",
     "ORIGIN",
@@ -65,7 +63,6 @@ __all__ = [
     "Set",
     "Signature",
     "Statistics",
-    "Value",
     "add_checksum",
     "as_row",
     "base_checksum",

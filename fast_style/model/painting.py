@@ -22,6 +22,7 @@ from fast_style.model.editing import (
     set_output,
     write_metadata,
 )
+from fast_style.model.opening import INPUT, OUTPUT
 from fast_style.model.passes import (
     COARSE_SHARE,
     COARSEST_KEY,
@@ -34,7 +35,6 @@ from fast_style.model.passes import (
     PASSES_KEY,
     SURROUNDINGS_RADIUS,
 )
-from fast_style.model.signature import INPUT, OUTPUT
 from fast_style.model.statistics import ORIGIN
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fast_style.errors import ModelError
 from fast_style.model.editing import parse_model, read_attribute, read_constants
-from fast_style.model.signature import INPUT, OUTPUT
+from fast_style.model.opening import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto

@@ -40,8 +40,8 @@ from fast_style.model.editing import (
     read_tensor,
     write_metadata,
 )
+from fast_style.model.opening import INPUT
 from fast_style.model.passes import PASSES_KEY
-from fast_style.model.signature import INPUT
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto

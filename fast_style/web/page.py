@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -111,12 +112,8 @@ def serve_page(folder: str | Path, *, host: str = "127.0.0.1", port: int = 8000)
             f"{folder} is not a page of fast-style", hint="Write one with 'fast-style web STYLE -o FOLDER'."
         )
 
-    class Handler(_Handler):
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args, directory=str(folder))
-
     try:
-        return ThreadingHTTPServer((host, port), Handler)
+        return ThreadingHTTPServer((host, port), partial(_Handler, directory=str(folder)))
     except (OSError, OverflowError) as error:
         raise WebError(f"cannot listen on {host}:{port}: {error}", hint="Give another --port.") from error
 
@@ -164,7 +161,7 @@ def _is_page(folder: Path) -> bool:
 def _place_runtime(target: Path, source: Path | None, temporary: Path) -> None:
     source = _fetch_runtime(temporary) if source is None else source
     version = _package_version(source)
-    if version is not None and version != RUNTIME_VERSION:
+    if version not in {None, RUNTIME_VERSION}:
         raise WebError(
             f"{source} holds onnxruntime-web {version}; the page is made for {RUNTIME_VERSION}",
             hint=f"npm install onnxruntime-web@{RUNTIME_VERSION}",

@@ -17,7 +17,7 @@ from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import ExportError, VerificationError
 from fast_style.export import deploy
-from fast_style.export.pixels import pixels_in_and_out
+from fast_style.export.forms import pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, to_fp16, to_int8
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.model import CHECKSUM_KEY, describe_model

@@ -18,7 +18,7 @@ from fast_style.cli import main
 from fast_style.errors import CameraError
 from fast_style.images import Pixels
 from fast_style.live.capture import Capture
-from fast_style.live.session import Live, LiveOptions
+from fast_style.live.session import Live
 from fast_style.live.window import HELP, Controls, letterbox, press, write_lines
 from tests.conftest import moving_square, read_frames
 
@@ -125,7 +125,7 @@ def test_a_camera_that_comes_back_is_taken_up_again(monkeypatch: pytest.MonkeyPa
 
     with closing(Capture("0")) as capture:
         stylizers = [Stylizer(negative)]
-        Live(capture, stylizers, Screen(), controls=Controls(), options=LiveOptions(), say=say).run()
+        Live(capture=capture, stylizers=stylizers, display=Screen(), say=say).run()
     assert said == ["camera 0 was lost; waiting for it", "camera 0 is back"]
 
 
@@ -309,11 +309,11 @@ def test_a_camera_is_painted_in_as_many_passes_as_keep_up(
     with closing(Capture(str(make_clip(frames=moving_square(2, 640, 480))))) as capture:
         capture.period = period
         live = Live(
-            capture,
-            [Stylizer("great-wave-tiny")],
-            None,
-            controls=Controls(),
-            options=LiveOptions(passes=asked, seconds=0.0),
+            capture=capture,
+            stylizers=[Stylizer("great-wave-tiny")],
+            display=None,
+            passes=asked,
+            seconds=0.0,
             say=said.append,
         )
         live.run()

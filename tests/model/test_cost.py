@@ -13,7 +13,8 @@ from onnx import TensorProto, helper
 from torch.utils.flop_counter import FlopCounterMode
 
 from fast_style.errors import ModelError
-from fast_style.model import COST_SIZE, Graph, measure_cost, open_graph
+from fast_style.model import Graph, measure_cost, open_graph
+from fast_style.model.cost import COST_SIZE
 from fast_style.networks import build_network
 
 

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper
 
 from fast_style import Stylizer
 from fast_style.errors import DeviceError, ModelError
-from fast_style.model import Signature, Value, open_graph, open_session
+from fast_style.model import Signature, open_graph, open_session
+from fast_style.model.opening import Value
 from fast_style.model.passes import COARSEST_UNTRAINED
 from tests.conftest import write_style
 

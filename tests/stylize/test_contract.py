@@ -16,7 +16,7 @@ from PIL import Image
 from fast_style import Stylizer
 from fast_style.cli.app import main
 from fast_style.errors import ImageError, ModelError
-from fast_style.export.pixels import pixels_in_and_out
+from fast_style.export.forms import pixels_in_and_out
 from fast_style.images import Pixels
 from fast_style.photos.jobs import Job
 from fast_style.photos.run import PhotoOptions, stylize_photos

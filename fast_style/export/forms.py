@@ -1,4 +1,4 @@
-"""A graph from pixels to pixels: an app hands over its frame as it is, and shows what comes back."""
+"""Graphs for a place: from pixels to pixels, as apps have their frames, and for pictures of one size."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import numpy as np
 import onnx
+import onnx_ir
 from onnx import TensorProto, helper
 
 from fast_style.model import INPUT, OUTPUT
@@ -45,3 +46,26 @@ def pixels_in_and_out(model: onnx.ModelProto) -> onnx.ModelProto:
         n, _, height, width = (dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim)
         value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.UINT8, [n, height, width, 3]))
     return wrapped
+
+
+def for_size(model: onnx.ModelProto, size: tuple[int, int]) -> onnx.ModelProto:
+    """Return a copy that takes one picture of exactly this size at a time; some runtimes take no other.
+
+    Args:
+        model: A graph from (N, 3, H, W) to the same, as ``export_onnx`` writes it; it is not changed.
+        size: (width, height), px.
+    """
+    from onnxscript import optimizer
+
+    fixed = deepcopy(model)
+    del fixed.graph.value_info[:]
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        if value.name in {INPUT, OUTPUT}:
+            for dim, side in zip(value.type.tensor_type.shape.dim, (1, 3, size[1], size[0]), strict=True):
+                dim.dim_value = side
+    graph = onnx_ir.from_proto(fixed)
+    optimizer.fold_constants(graph, onnx_shape_inference=True)
+    optimizer.remove_unused_nodes(graph)
+    folded = onnx_ir.to_proto(graph)
+    del folded.graph.value_info[:]
+    return folded
