@@ -35,12 +35,7 @@ def write_card(
 ) -> Path:
     """Write ``NAME.json`` beside an ONNX file; :func:`fast_style.styles.card.read_card` reads it. Return its path.
 
-    Args:
-        checkpoint: What was exported.
-        model: The ONNX file.
-        verification: Its proof.
-        training: Facts about the run.
-        facts: More top-level entries, such as those of a reduced precision.
+    ``training`` has facts about the run, ``facts`` more top-level entries, such as those of a reduced precision.
 
     Raises:
         FileError: The card cannot be written.

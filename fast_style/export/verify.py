@@ -39,13 +39,9 @@ _LEAST_VARIANCE = 1e-5
 
 @dataclass(frozen=True)
 class Verification:
-    """How far an ONNX file is from its network.
+    """How far an ONNX file is from its network."""
 
-    Attributes:
-        differences: Largest absolute difference in [0, 1] by shape, such as ``1x3x97x131``, and by graph variant, see
-            :func:`verify_variants`.
-    """
-
+    # Largest absolute difference in [0, 1] by shape, such as `1x3x97x131`, and by graph variant, see `verify_variants`.
     differences: Mapping[str, float]
 
     @property

@@ -91,11 +91,8 @@ class Capture:
         device: cv2.VideoCapture | None = self._device
         number, start = 0, time.perf_counter()
         while not self._stop.is_set():
-            pixels = None
-            if device is not None:
-                good, pixels = device.read()
-                pixels = pixels if good else None
-            if pixels is not None and pixels.ndim == 3:
+            good, pixels = (False, None) if device is None else device.read()
+            if good and pixels is not None and pixels.ndim == 3:
                 number += 1
                 if self.is_file and self._stop.wait(max(0.0, start + number * self.period - time.perf_counter())):
                     break

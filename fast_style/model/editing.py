@@ -102,16 +102,7 @@ def read_constants(graph: GraphProto) -> dict[str, NDArray[Any]]:
 
 
 class Layer:
-    """A normalization.
-
-    Attributes:
-        node: Its node.
-        features: Name of its input.
-        names: Names of its scale and of its shift.
-        scale: (C).
-        shift: (C).
-        epsilon: Added to the variance.
-    """
+    """A normalization: its node, the name of its features, the names and values, (C), of its scale and shift."""
 
     def __init__(self, node: NodeProto, constants: Mapping[str, NDArray[Any]]) -> None:
         self.node = node

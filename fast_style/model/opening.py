@@ -31,17 +31,11 @@ _MOST_VALUES = 3 * MAX_PIXELS
 
 @dataclass(frozen=True)
 class Value:
-    """An input or an output.
+    """An input or an output."""
 
-    Attributes:
-        name: What it is called.
-        type: Type of its elements, such as ``float`` or ``uint8``.
-        shape: For each axis its length, or the name of a free one, or None for a free one without a name.
-    """
-
-    name: str
-    type: str
-    shape: tuple[int | str | None, ...]
+    name: str  # what it is called
+    type: str  # type of its elements, such as `float` or `uint8`
+    shape: tuple[int | str | None, ...]  # of each axis the length, or the name if it is free, or None without a name
 
     def __str__(self) -> str:
         """Render type and shape, such as ``float (batch, 3, height, width)``."""
@@ -61,17 +55,11 @@ class Value:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a graph takes and gives.
+    """What a graph takes and gives."""
 
-    Attributes:
-        inputs: What must be given.
-        optional: Inputs that have a default in the graph, an initializer of the same name.
-        outputs: What comes back.
-    """
-
-    inputs: tuple[Value, ...]
-    optional: tuple[Value, ...]
-    outputs: tuple[Value, ...]
+    inputs: tuple[Value, ...]  # what must be given
+    optional: tuple[Value, ...]  # inputs that have a default in the graph, an initializer of the same name
+    outputs: tuple[Value, ...]  # what comes back
 
     @property
     def picture(self) -> Value | None:
@@ -83,19 +71,12 @@ class Signature:
 
 @dataclass(frozen=True)
 class Graph:
-    """An ONNX file, opened.
+    """An ONNX file, opened."""
 
-    Attributes:
-        path: The file.
-        session: What runs it.
-        signature: What it takes and gives.
-        metadata: What its exporter stored: name, styles, paintings, network, stride, range, layout, …
-    """
-
-    path: Path
-    session: onnxruntime.InferenceSession
-    signature: Signature
-    metadata: dict[str, str]
+    path: Path  # the file
+    session: onnxruntime.InferenceSession  # what runs it
+    signature: Signature  # what it takes and gives
+    metadata: dict[str, str]  # what its exporter stored: name, styles, paintings, network, stride, range, layout, …
 
     @property
     def ours(self) -> bool:
