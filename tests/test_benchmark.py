@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,8 +18,8 @@ import pytest
 from fast_style.errors import FastStyleError
 from fast_style.films.frames import Frame
 from fast_style.films.reader import VideoReader
-from fast_style.films.video import VideoOptions
 from fast_style.films.writer import VideoFormat, VideoWriter
+from tests.conftest import PHOTOS
 
 SCRIPT = Path(__file__).parents[1] / "scripts/benchmark"
 
@@ -85,23 +84,23 @@ def test_a_process_that_fails_is_an_error_that_says_what_it_said() -> None:
         benchmark.run_process([sys.executable, "-c", "raise SystemExit('no luck')"])
 
 
-def test_the_networks_are_measured_without_a_command_named(tmp_path: Path, model_file: Path) -> None:
-    record_file = tmp_path / "figures.json"
-    command = [sys.executable, str(SCRIPT), str(model_file), "--networks", "--sizes", "64x96", "--rounds", "1"]
-    done = subprocess.run([*command, "--json", str(record_file)], capture_output=True, text=True, check=True)
-    record = json.loads(record_file.read_text(encoding="utf-8"))
-    (row,) = [row for row in record["rows"] if row["network"] == "plain" and row["height"] == 64]
-    assert row["gflops"] == pytest.approx(2e-6 * row["macs"] / row["milliseconds"], rel=1e-2)
-    assert row["ratio"] is None  # johnson was not asked for
-    assert "96×64  plain" in done.stdout
-    assert record["machine"]["cpu"] in done.stdout
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(SCRIPT), *map(str, words)], capture_output=True, text=True)
 
 
-def test_a_folder_is_measured_beside_bare_sessions(photo_folder: Path, model_file: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "runtime", str(model_file), "--photos", str(photo_folder)]
-    done = subprocess.run([*command, "--count", "2", "--rounds", "1"], capture_output=True, text=True, check=True)
-    (whole,) = [line.split() for line in done.stdout.splitlines() if line.startswith("whole run")]
-    assert whole[3] == whole[5] == "1.00"
+def test_the_networks_are_measured_without_a_command_named() -> None:
+    done = run("--networks", "tiny", "--sizes", "64x96", "--rounds", "1")
+    size, network, milliseconds, rate, ratio = done.stdout.splitlines()[-1].split()
+    assert (size, network, float(ratio)) == ("64x96", "tiny", 1)
+    assert float(rate) == pytest.approx(1000 / float(milliseconds), rel=0.1)
+
+
+def test_a_photo_is_measured_beside_another_command(model_file: Path) -> None:
+    done = run("photo", model_file, PHOTOS["chelsea"], "--against", "cp {photo} {out}", "--rounds", "1")
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["fast-style", "cp"]
+    assert rows[0][2] == rows[0][4] == "1.00"
+    assert float(rows[1][2]) > 1
 
 
 def test_a_film_is_decoded_and_encoded_without_a_style(tmp_path: Path) -> None:
@@ -109,7 +108,7 @@ def test_a_film_is_decoded_and_encoded_without_a_style(tmp_path: Path) -> None:
     with closing(VideoWriter(tmp_path / "film.mp4", form)) as writer:
         for time in range(6):
             writer.add([np.full((48, 64), 40 * time, np.uint8)] * 3, time)
-    benchmark.recode_film(tmp_path / "film.mp4", tmp_path / "same.mp4", VideoOptions(size=32, end=0.16))
+    benchmark.recode_film(tmp_path / "film.mp4", tmp_path / "same.mp4", 32, 0.16)
     with closing(VideoReader(tmp_path / "same.mp4")) as film:
         grays = [int(item.planes[0].mean()) for item in film if isinstance(item, Frame)]
     assert (film.width, film.height) == (32, 24)
@@ -117,8 +116,7 @@ def test_a_film_is_decoded_and_encoded_without_a_style(tmp_path: Path) -> None:
 
 
 def test_a_frame_of_the_webcam_is_timed_from_the_camera_to_the_screen(model_file: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "webcam", str(model_file), "--sizes", "64", "--seconds", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = run("webcam", model_file, "--sizes", "64", "--seconds", "1")
     cells = done.stdout.splitlines()[-1].split()
     assert cells[:2] == ["64×48", "1"]
     network, frame, latency = map(float, cells[2:5])
@@ -129,13 +127,12 @@ def test_a_frame_of_the_webcam_is_timed_from_the_camera_to_the_screen(model_file
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sizes", "big"], "is not a size"),
-        (["none.onnx", "--networks"], "error: "),
-        (["runtime", "nowhere"], "error: 'nowhere' is neither"),
+        (["--sizes", "big"], "error: 'big' is not a size"),
+        (["film", "nowhere", "clip.mp4"], "error: 'nowhere' is neither"),
     ],
 )
 def test_what_cannot_be_measured_is_an_error(arguments: list[str], message: str) -> None:
-    done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True)
+    done = run(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
