@@ -48,5 +48,5 @@ def test_they_differ_from_each_other(drawn: dict[str, Path]) -> None:
 
 
 def test_one_is_the_same_when_it_is_drawn_again(script: dict[str, Any], drawn: dict[str, Path], tmp_path: Path) -> None:
-    script["draw"]("engraving", tmp_path)
+    script["draw"](tmp_path / "engraving.jpg")
     assert (tmp_path / "engraving.jpg").read_bytes() == drawn["engraving"].read_bytes()
