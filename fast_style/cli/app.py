@@ -75,7 +75,7 @@ app = App(
     help="Fast neural style transfer: train a style on one painting, prove its ONNX export equal, run it anywhere.",
     help_flags=["--help", "-h", HELP_ALL],
     version=__version__,
-    suppress_keyboard_interrupt=False,  # main says what happened
+    suppress_keyboard_interrupt=False,  # run says what happened
 )
 for _number, (_verb, _help) in enumerate(VERBS.items()):
     _group = _FIRST if _verb in EXAMPLES else _OTHER
@@ -120,9 +120,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         report_error(missing)
         return FAILED
-    except KeyboardInterrupt:
-        _tell_interrupted()
-        return INTERRUPTED
     except BrokenPipeError:
         _discard_output()  # its reader has gone, as `| head` does
         return FAILED
@@ -157,19 +154,25 @@ def run() -> NoReturn:
     """Run the command, and end the process."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's: names of files need not be text
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _CtrlC.press)
+        signal.signal(signal.SIGINT, press)
     try:
         status = main()
-    except KeyboardInterrupt:  # a second one, before or after the first was told
-        _tell_interrupted()
-        status = INTERRUPTED
-    except ImportError:  # what numpy and ONNX Runtime make of Ctrl-C while they load
-        if not _CtrlC.came:
+    except (KeyboardInterrupt, ImportError) as error:
+        if isinstance(error, ImportError) and not pressed:  # numpy and ONNX Runtime make one of Ctrl-C while they load
             raise
-        _tell_interrupted()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # its keys may be held down
+        print_error("interrupted", None)
         status = INTERRUPTED
-    _CtrlC.told = _CtrlC.told or status == INTERRUPTED
+    if status == INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()
@@ -182,25 +185,6 @@ def run() -> NoReturn:
         # A second Ctrl-C may have left a thread in ONNX Runtime, which aborts if Python ends around it.
         os._exit(status)
     sys.exit(status)
-
-
-class _CtrlC:
-    """What Ctrl-C does in a process of its own: it raises KeyboardInterrupt until its end is told."""
-
-    came = told = False
-
-    @classmethod
-    def press(cls, number: int, frame: FrameType | None) -> None:
-        """Handle the signal."""
-        cls.came = True
-        if not cls.told:
-            raise KeyboardInterrupt
-
-
-def _tell_interrupted() -> None:
-    """Say that Ctrl-C ended the command, even if its keys are held down."""
-    _CtrlC.told = True
-    print_error("interrupted", None)
 
 
 def _discard_output() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,12 +11,9 @@ from rich.console import Console
 
 from fast_style.cli.app import DONE, INTERRUPTED, Flag, Out, print_error
 from fast_style.cli.ui.progress import LossProgress
-from fast_style.errors import InputError
-from fast_style.images import Picture, check_target, fit, load_image, save_image, to_uint8
-from fast_style.optimize import PRESETS, Outcome, Settings, Step, optimize_picture
+from fast_style.images import Picture, check_target, fit, load_image, save_image
+from fast_style.optimize import PRESETS, Settings, optimize_picture
 from fast_style.stylize import Stylizer
-
-SNAPSHOT_EVERY = 10  # iterations
 
 
 @Parameter(name="*")
@@ -29,7 +25,6 @@ class Changes:
         strength: Multiplies the style: 0.5 a hint, 2 bold.
         content_weight: Weight of the content.
         style_weight: Weight of the style.
-        tv_weight: Weight of the total variation; larger is smoother.
         content_layers: Layers of the content, such as relu3_3,relu4_2.
         style_layers: Layers of the style, with equal weights, such as relu1_1,relu2_1.
     """
@@ -37,7 +32,6 @@ class Changes:
     strength: float | None = None
     content_weight: float | None = None
     style_weight: float | None = None
-    tv_weight: float | None = None
     content_layers: str | None = None
     style_layers: str | None = None
 
@@ -61,9 +55,7 @@ def optimize(
     from_style: str | None = None,
     changes: Changes = Changes(),
     keep_colors: Flag = False,
-    snapshots: Path | None = None,
     force: Flag = False,
-    json: Flag = False,
 ) -> int:
     """Stylize one photo by optimizing its pixels: slow, and the reference for quality.
 
@@ -81,13 +73,9 @@ def optimize(
             and a tenth of the iterations is enough.
         changes: Changes to the preset.
         keep_colors: Take only brightness from the style.
-        snapshots: A folder for a picture every ten iterations.
-        force: Overwrite existing results.
-        json: Print a summary as JSON.
+        force: Overwrite an existing file.
     """
     check_target(out, force=force)
-    if snapshots is not None:
-        _make_folder(snapshots, force=force)
     picture, style = load_image(photo), load_image(painting, opaque=True)
     objective = replace(PRESETS[preset], **changes.values())
     long_side = min(settings.size, max(picture.size))
@@ -96,35 +84,17 @@ def optimize(
         start = Stylizer(from_style).picture(fit(picture, long_side)).pixels
     total = sum(iterations for _, iterations in settings.iterations_at(long_side, objective, refine=start is not None))
     with LossProgress(Console(stderr=True), "optimizing", "iteration", total) as progress:
-
-        def follow(step: Step) -> None:
-            progress.advance(step.terms)
-            if snapshots is not None and progress.done % SNAPSHOT_EVERY == 0:
-                pixels = to_uint8(step.image.cpu().numpy())
-                save_image(Picture(pixels), snapshots / f"{progress.done:05d}.png")
-
         outcome = optimize_picture(
-            picture.pixels, style.pixels, objective, settings, start=start, colors=keep_colors, on_step=follow
+            picture.pixels,
+            style.pixels,
+            objective,
+            settings,
+            start=start,
+            colors=keep_colors,
+            on_step=lambda step: progress.advance(step.terms),
         )
     save_image(Picture(outcome.pixels, icc_profile=picture.icc_profile, exif=picture.exif), out)
-    print(json_module.dumps(_record(outcome, out) | {"objective": asdict(objective)}) if json else out)
+    print(out)
     if outcome.interrupted:
         print_error(f"interrupted after {progress.done} iterations; {out} holds the best picture so far", None)
     return INTERRUPTED if outcome.interrupted else DONE
-
-
-def _make_folder(snapshots: Path, *, force: bool) -> None:
-    if (snapshots / f"{SNAPSHOT_EVERY:05d}.png").exists() and not force:
-        raise InputError(f"{snapshots} holds another run's snapshots", hint="Give --force to overwrite them.")
-    snapshots.mkdir(parents=True, exist_ok=True)
-
-
-def _record(outcome: Outcome, out: Path) -> dict[str, Any]:
-    last = outcome.last
-    return {
-        "output": str(out),
-        "iterations": last.number if last else 0,
-        "interrupted": outcome.interrupted,
-        "losses": last.terms if last else None,
-        "seconds": round(last.seconds, 3) if last else 0.0,
-    }

@@ -22,7 +22,6 @@ def sheet(
     out: Out,
     style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], consume_multiple=True, negative="")] = None,
     size: int = 512,
-    columns: int | None = None,
     strength: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
     device: Device = "auto",
     force: Flag = False,
@@ -34,7 +33,6 @@ def sheet(
         out: The sheet: .png, .jpg or .webp.
         style: Names, ONNX files or mixtures such as udnie:0.3,starry-night:0.7; by default every shipped style.
         size: Long side of each picture, px.
-        columns: Pictures in a row.
         strength: Strengths, 0.25 to 4, for styles that have learned it: one picture for each.
         device: auto, cpu, cuda, ….
         force: Overwrite an existing file.
@@ -50,5 +48,5 @@ def sheet(
             stylizer = Stylizer(name, device=device, strength=shown)
             label = stylizer.style.name + (f"  {shown:g}" if strength else "")
             tiles.append(Tile(stylizer.frame(picture.pixels), label))
-    save_image(Picture(grid(tiles, columns=columns, text=18)), out)
+    save_image(Picture(grid(tiles, text=18)), out)
     print(out)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
+from fast_style.cli.app import Flag, Out
 from fast_style.web import serve_page, write_page
 
 
 def web(
     *styles: str,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Out,
     runtime: Path | None = None,
-    serve: Annotated[bool, Parameter(negative="")] = False,
+    serve: Flag = False,
     host: str = "127.0.0.1",
     port: int = 8000,
-    force: Annotated[bool, Parameter(negative="")] = False,
+    force: Flag = False,
 ) -> None:
     """Write a page that stylizes photos and the camera in the browser; nothing is uploaded.
 
@@ -35,7 +33,7 @@ def web(
     """
     if styles or not serve:
         write_page(styles, out, runtime=runtime, force=force)
-        print(f"{out}")
+        print(out)
     if serve:
         with serve_page(out, host=host, port=port) as server:
             print(f"http://{'localhost' if host == '127.0.0.1' else host}:{server.server_address[1]}/", flush=True)

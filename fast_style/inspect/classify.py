@@ -60,7 +60,7 @@ def find_class(network: Network, wanted: str) -> int:
     if _plain(wanted) in plain:
         return plain.index(_plain(wanted))  # two names occur twice in ImageNet: crane and maillot
     raise InputError(
-        f"{network.name} has no class {wanted!r}{did_you_mean(wanted, network.labels, key=_plain)}",
+        f"{network.name} has no class {wanted!r}{did_you_mean(wanted, network.labels)}",
         hint="'fast-style inspect classify PHOTO --top 1000' lists them with their numbers.",
     )
 
