@@ -36,11 +36,6 @@ def find_device(name: str, *, apple: bool = False) -> torch.device:
         ) from error
 
 
-def cuda_without_gpu() -> bool:
-    """Return whether this torch is built for CUDA, which takes several GB, and there is no such device."""
-    return torch.version.cuda is not None and not torch.cuda.is_available()
-
-
 def to_tensor(pixels: Pixels, device: torch.device | str = "cpu") -> Tensor:
     """Turn (H, W, 3) uint8 into (1, 3, H, W) float32, RGB in [0, 1], channels last in memory."""
     return torch.from_numpy(to_float(pixels)).to(device).contiguous(memory_format=torch.channels_last)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json as json_module
-import os
 import platform
 import re
 import shutil
@@ -21,7 +20,6 @@ from rich.table import Table
 
 from fast_style import __version__
 from fast_style.cli.app import Flag
-from fast_style.cli.options import StyleName
 from fast_style.errors import FastStyleError
 from fast_style.extras import (
     cpu_torch_hint,
@@ -39,25 +37,21 @@ PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-p
 
 # Kept for machines; too long to read.
 _LONG = ("recipe", "losses", "paintings")
-# Vector instructions by the processor's flags on Linux; each is much faster than those before.
-_INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "amx_tile": "AMX"}
 
 
-def info(
-    model: str | None = None, *, style: StyleName | None = None, benchmark: bool = True, json: Flag = False
-) -> None:
+def info(model: str | None = None, *, benchmark: bool = True, json: Flag = False) -> None:
     """Describe a model, or this machine: what it can run, how fast, and what is missing.
 
     Args:
         model: The name of a shipped style, or an ONNX file: what it says of itself, its operators and its cost.
-        style: What to measure; by default a shipped style of each network, and the training of one.
-        benchmark: Measure for about three seconds, and for ten more how long a training takes, if that is installed.
+        benchmark: Measure a shipped style of each network for about three seconds, and for ten more how long a
+            training takes, if that is installed.
         json: Print the report as JSON.
     """
     if model is not None:
         _print_model(find_style(model).path, json=json)
         return
-    styles = _measured_styles(style)
+    styles = _styles_to_measure()
     report = _describe_machine(next(iter(styles.values()), None))
     if not json:
         _print_machine(report)
@@ -66,7 +60,7 @@ def info(
         _print_speeds(report["speed"])
     minutes: float | None = None
     failure: dict[str, str] = {}
-    if benchmark and style is None and report["packages"]["torch"] is not None:
+    if benchmark and report["packages"]["torch"] is not None:
         minutes, failure = _training_minutes()
         if not json and minutes is not None:
             print(f"training a style takes about {minutes:.0f} minutes")
@@ -78,11 +72,8 @@ def info(
         print(f"{what}: {remedy}")
 
 
-def _measured_styles(style: str | None) -> dict[str, Path]:
-    """The files to measure, by what they are called: the style, or the first shipped one of each network."""
-    if style is not None:
-        found = find_style(style)
-        return {found.name: found.path}
+def _styles_to_measure() -> dict[str, Path]:
+    """The first shipped style of each network."""
     shipped = [each for each in shipped_styles() if len(each.styles) == 1]
     firsts = {network: [each.path for each in shipped if each.card.get("network") == network] for network in NETWORKS}
     return {network: paths[0] for network, paths in firsts.items() if paths}
@@ -95,8 +86,6 @@ def _describe_machine(style: Path | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": core_count(),
-        "instructions": _instructions(),
-        "memory": _memory(),
         "gpus": _gpus(),
         "packages": {name: _version(name) for name in PACKAGES},
         "torch_cuda": _torch_cuda(),
@@ -108,14 +97,12 @@ def _print_machine(report: dict[str, Any]) -> None:
     cores = f"{report['cores']} core{'' if report['cores'] == 1 else 's'}"
     rows = [
         ("fast-style", f"{report['fast-style']}, Python {report['python']}, {report['system']}"),
-        ("processor", ", ".join([cores, platform.machine(), *report["instructions"]])),
+        ("processor", f"{cores}, {platform.machine()}"),
+        ("GPU", ", ".join(report["gpus"]) or "none found"),
+        ("styles run on", ", ".join(f"{name} {state}" for name, state in report["providers"].items())),
+        ("packages", ", ".join(f"{name} {version}" for name, version in report["packages"].items() if version)),
     ]
-    if report["memory"] is not None:
-        rows.append(("memory", f"{report['memory'] / 1e9:.0f} GB"))
-    rows.append(("GPU", ", ".join(report["gpus"]) or "none found"))
-    rows.append(("styles run on", ", ".join(f"{name} {state}" for name, state in report["providers"].items())))
-    installed = [f"{name} {version}" for name, version in report["packages"].items() if version is not None]
-    _print_rows([*rows, ("packages", ", ".join(installed))])
+    _print_rows(rows)
 
 
 def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
@@ -165,8 +152,6 @@ def _missing(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what this installation lacks, and what to do about it."""
     if not is_installed("video"):
         yield "videos need more libraries", install_command("video")
-    elif not _encodes():
-        yield "videos cannot be written as H.264", reinstall_command("av")
     if not is_installed("webcam"):
         yield "the webcam needs an OpenCV that opens windows", windows_command()
     if report["packages"]["torch"] is None:
@@ -180,27 +165,6 @@ def _missing(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "PyTorch is built without CUDA and leaves the GPU out", reinstall_command("torch")
     if report["gpus"] and not report["providers"].keys() - {"cpu"}:
         yield "ONNX Runtime is built without CUDA and leaves the GPU out", reinstall_command("onnxruntime-gpu")
-
-
-def _encodes() -> bool:
-    """Whether there is the encoder that videos are written with by default."""
-    import av
-
-    return "libx264" in av.codecs_available
-
-
-def _instructions() -> list[str]:
-    """The vector instructions of this processor that make a difference; empty if they are not known."""
-    known = Path("/proc/cpuinfo")
-    flags = set(known.read_text(encoding="utf-8", errors="replace").split()) if known.is_file() else set()
-    return [name for flag, name in _INSTRUCTIONS.items() if flag in flags]
-
-
-def _memory() -> int | None:
-    """The main memory, bytes; None if it is not known."""
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _gpus() -> list[str]:

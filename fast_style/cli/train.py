@@ -14,7 +14,6 @@ from rich.console import Console
 from fast_style.cli.app import DONE, INTERRUPTED, Flag, Out
 from fast_style.cli.options import MACHINE
 from fast_style.errors import InputError
-from fast_style.extras import cpu_torch_hint
 
 if TYPE_CHECKING:
     from fast_style.training import Estimate, Recipe
@@ -144,7 +143,6 @@ def train(
         force: Overwrite a style of that name in OUT.
     """
     from fast_style.cli.ui.training_progress import TrainingProgress, silence_lightning  # imports torch
-    from fast_style.device import cuda_without_gpu
     from fast_style.training import estimate_duration, style_name, train_style
 
     paths = [painting, photos, *more]
@@ -167,9 +165,6 @@ def train(
     def note(text: str) -> None:
         console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    if cuda_without_gpu():
-        smaller = f"the build for CPUs is several GB smaller; in a new environment: {cpu_torch_hint()}"
-        note(f"PyTorch is built for CUDA and sees no GPU; {smaller}")
     outcome = train_style(
         paintings,
         photos,
@@ -186,7 +181,7 @@ def train(
         callbacks=[TrainingProgress(console)],
     )
     for skipped in outcome.skipped:
-        console.print(f"skipped {skipped}: it could not be used", style="yellow", markup=False, highlight=False)
+        note(f"skipped {skipped}: it could not be used")
     if not outcome.finished:
         print(f"interrupted at step {outcome.step}; continue with --resume {outcome.checkpoint}")
         return INTERRUPTED
