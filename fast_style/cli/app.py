@@ -120,12 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         report_error(missing)
         return FAILED
-    except BrokenPipeError:
-        _discard_output()  # its reader has gone, as `| head` does
-        return FAILED
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print_error(f"{where}{error.strerror or error}", None)
+        if not isinstance(error, BrokenPipeError):  # its reader has gone, as `| head` does
+            where = f"{error.filename}: " if error.filename else ""
+            print_error(f"{where}{error.strerror or error}", None)
         return FAILED
     return status if isinstance(status, int) else DONE
 
@@ -179,17 +177,13 @@ def run() -> NoReturn:
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
             print_error(f"standard output: {error.strerror}", None)
-        _discard_output()
+        # What stdout still holds goes nowhere, or Python would complain again while closing it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
     if status == INTERRUPTED:
         # A second Ctrl-C may have left a thread in ONNX Runtime, which aborts if Python ends around it.
         os._exit(status)
     sys.exit(status)
-
-
-def _discard_output() -> None:
-    """Let what stdout still holds go nowhere, or Python would complain again while closing it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report_error(error: FastStyleError, *, about: str | None = None) -> None:

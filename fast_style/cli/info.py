@@ -3,106 +3,58 @@
 from __future__ import annotations
 
 import importlib.util
-import json as json_module
 import platform
 import re
 import shutil
 import subprocess
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from fast_style import __version__
-from fast_style.cli.app import Flag
 from fast_style.errors import FastStyleError
-from fast_style.extras import (
-    cpu_torch_hint,
-    install_command,
-    is_installed,
-    missing_extra,
-    reinstall_command,
-    windows_command,
-)
+from fast_style.extras import cpu_torch_hint, install_command, is_installed, reinstall_command, windows_command
 from fast_style.model import PROVIDERS, core_count, describe_model
 from fast_style.styles.catalog import find_style, shipped_styles
 
-NETWORKS = ("tiny", "fast", "fine")
 PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python", "torch")
 
 # Kept for machines; too long to read.
 _LONG = ("recipe", "losses", "paintings")
 
 
-def info(model: str | None = None, *, benchmark: bool = True, json: Flag = False) -> None:
+def info(model: str | None = None, *, benchmark: bool = True) -> None:
     """Describe a model, or this machine: what it can run, how fast, and what is missing.
 
     Args:
         model: The name of a shipped style, or an ONNX file: what it says of itself, its operators and its cost.
         benchmark: Measure a shipped style of each network for about three seconds, and for ten more how long a
             training takes, if that is installed.
-        json: Print the report as JSON.
     """
     if model is not None:
-        _print_model(find_style(model).path, json=json)
+        _print_rows(_describe_model(find_style(model).path))
         return
-    styles = _styles_to_measure()
-    report = _describe_machine(next(iter(styles.values()), None))
-    if not json:
-        _print_machine(report)
-    report["speed"] = _speeds(styles) if benchmark else {}
-    if not json and report["speed"]:
-        _print_speeds(report["speed"])
-    minutes: float | None = None
-    failure: dict[str, str] = {}
-    if benchmark and report["packages"]["torch"] is not None:
-        minutes, failure = _training_minutes()
-        if not json and minutes is not None:
-            print(f"training a style takes about {minutes:.0f} minutes")
-    report |= {"training_minutes": minutes, "missing": {**dict(_missing(report)), **failure}}
-    if json:
-        print(json_module.dumps(report))
-        return
-    for what, remedy in report["missing"].items():
-        print(f"{what}: {remedy}")
-
-
-def _styles_to_measure() -> dict[str, Path]:
-    """The first shipped style of each network."""
-    shipped = [each for each in shipped_styles() if len(each.styles) == 1]
-    firsts = {network: [each.path for each in shipped if each.card.get("network") == network] for network in NETWORKS}
-    return {network: paths[0] for network, paths in firsts.items() if paths}
-
-
-def _describe_machine(style: Path | None) -> dict[str, Any]:
-    """Find out what there is to compute with."""
-    return {
-        "fast-style": __version__,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cores": core_count(),
-        "gpus": _gpus(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "torch_cuda": _torch_cuda(),
-        "providers": _providers(None if style is None else str(style)),
-    }
-
-
-def _print_machine(report: dict[str, Any]) -> None:
-    cores = f"{report['cores']} core{'' if report['cores'] == 1 else 's'}"
+    gpus, providers = _gpus(), _providers()
+    cores = f"{core_count()} core{'' if core_count() == 1 else 's'}"
+    versions = {name: [found.version for found in metadata.distributions(name=name)] for name in PACKAGES}
     rows = [
-        ("fast-style", f"{report['fast-style']}, Python {report['python']}, {report['system']}"),
+        ("fast-style", f"{__version__}, Python {platform.python_version()}, {platform.platform()}"),
         ("processor", f"{cores}, {platform.machine()}"),
-        ("GPU", ", ".join(report["gpus"]) or "none found"),
-        ("styles run on", ", ".join(f"{name} {state}" for name, state in report["providers"].items())),
-        ("packages", ", ".join(f"{name} {version}" for name, version in report["packages"].items() if version)),
+        ("GPU", ", ".join(gpus) or "none found"),
+        ("styles run on", ", ".join(f"{name} {state}" for name, state in providers.items())),
+        ("packages", ", ".join(f"{name} {found[0]}" for name, found in versions.items() if found)),
     ]
     _print_rows(rows)
+    for what, remedy in _missing(gpus, providers):
+        print(f"{what}: {remedy}")
+    if benchmark:
+        _print_speeds()
+        if is_installed("train"):
+            print(f"training a style takes about {_training_minutes():.0f} minutes")
 
 
 def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
@@ -115,55 +67,46 @@ def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
     Console(markup=False, highlight=False).print(table)
 
 
-def _speeds(styles: dict[str, Path]) -> dict[str, Any]:
-    """Measure each style."""
+def _print_speeds() -> None:
+    """Measure a shipped style of each network."""
     from fast_style.stylize.speed import measure_style
 
-    return {name: asdict(measure_style(path, seconds=0.8)) for name, path in styles.items()}
-
-
-def _print_speeds(speeds: dict[str, Any]) -> None:
-    size = next(iter(speeds.values()))
-    heading = f"{size['width']}×{size['height']}, one pass"
-    table = Table(heading, "live, frames/s", "file, frames/s", box=None, padding=(0, 2, 0, 0))
-    for name, speed in speeds.items():
-        table.add_row(name, f"{speed['live']:.1f}", f"{speed['file']:.1f}")
+    firsts = {style.card.get("network"): style.path for style in reversed(shipped_styles()) if len(style.styles) == 1}
+    table = Table("640×480, one pass", "live, frames/s", "file, frames/s", box=None, padding=(0, 2, 0, 0))
+    for name in ("tiny", "fast", "fine"):
+        speed = measure_style(firsts[name], size=(640, 480), seconds=0.8)
+        table.add_row(name, f"{speed.live:.1f}", f"{speed.file:.1f}")
     Console().print(table)
 
 
-def _training_minutes() -> tuple[float | None, dict[str, str]]:
-    """Estimate how long the default training takes, or say what is in the way, with its remedy."""
-    try:
-        from fast_style.cli.ui.training_progress import silence_lightning
-        from fast_style.training import estimate_duration
+def _training_minutes() -> float:
+    """Estimate how long the default training takes."""
+    from fast_style.cli.ui.training_progress import silence_lightning
+    from fast_style.training import estimate_duration
 
-        console = Console(stderr=True)
-        with warnings.catch_warnings(), console.status("taking a few steps of a training"):
-            warnings.simplefilter("ignore")  # Lightning's, about so short a training
-            silence_lightning()
-            return estimate_duration().seconds / 60, {}
-    except FastStyleError as error:
-        return None, {"training does not start": f"{error}; {error.hint}" if error.hint else str(error)}
-    except ImportError as error:
-        return None, {"training does not start": str(missing_extra(error) or error)}
+    with warnings.catch_warnings(), Console(stderr=True).status("taking a few steps of a training"):
+        warnings.simplefilter("ignore")  # Lightning's, about so short a training
+        silence_lightning()
+        return estimate_duration().seconds / 60
 
 
-def _missing(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _missing(gpus: Sequence[str], providers: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield what this installation lacks, and what to do about it."""
+    cuda = _torch_cuda()
     if not is_installed("video"):
         yield "videos need more libraries", install_command("video")
     if not is_installed("webcam"):
         yield "the webcam needs an OpenCV that opens windows", windows_command()
-    if report["packages"]["torch"] is None:
+    if not is_installed("train"):
         yield "training needs PyTorch", install_command("train")
-        if not report["gpus"]:
+        if not gpus:
             yield "or PyTorch for CPUs only, several GB smaller", cpu_torch_hint()
-    elif report["torch_cuda"] and not report["gpus"]:
+    elif cuda and not gpus:
         smaller = "the build for CPUs is several GB smaller; in a new environment"
         yield f"PyTorch is built for CUDA and there is no GPU; {smaller}", cpu_torch_hint()
-    elif not report["torch_cuda"] and report["gpus"]:
+    elif gpus and not cuda:
         yield "PyTorch is built without CUDA and leaves the GPU out", reinstall_command("torch")
-    if report["gpus"] and not report["providers"].keys() - {"cpu"}:
+    if gpus and set(providers) == {"cpu"}:
         yield "ONNX Runtime is built without CUDA and leaves the GPU out", reinstall_command("onnxruntime-gpu")
 
 
@@ -190,12 +133,9 @@ def _torch_cuda() -> str | None:
     return built[1] if built else None
 
 
-def _print_model(path: Path, *, json: bool) -> None:
-    """Print what an ONNX file says of itself, its operators and its cost; errors as of ``describe_model``."""
+def _describe_model(path: Path) -> list[tuple[str, str]]:
+    """What an ONNX file says of itself, its operators and its cost; errors as of ``describe_model``."""
     description = describe_model(path)
-    if json:
-        print(json_module.dumps(description))
-        return
     cost = description["cost"]
     work = f"{cost['multiplications'] / 1e9:.2f} G multiply-adds at {cost['width']}×{cost['height']}"
     rows = [
@@ -210,15 +150,10 @@ def _print_model(path: Path, *, json: bool) -> None:
     ]
     if description["reach"] is not None:
         rows.append(("reach", f"{description['reach']} px around a pixel, given the statistics"))
-    _print_rows(rows)
+    return rows
 
 
-def _version(package: str) -> str | None:
-    """The version of a package; None if it is not installed."""
-    return next((found.version for found in metadata.distributions(name=package)), None)
-
-
-def _providers(style: str | None) -> dict[str, str]:
+def _providers() -> dict[str, str]:
     """What became of starting each provider of this ONNX Runtime, and of running a picture on it."""
     import numpy as np
     import onnxruntime
@@ -228,10 +163,9 @@ def _providers(style: str | None) -> dict[str, str]:
     known = {provider: name for name, provider in PROVIDERS.items()}
     states: dict[str, str] = {}
     for name in (known[each] for each in onnxruntime.get_available_providers() if each in known):
-        states[name] = "(starts)" if style is not None else "(not tried: no style)"
         try:
-            if style is not None:
-                Stylizer(style, device=name).frame(np.zeros((32, 32, 3), np.uint8))
+            Stylizer("starry-night-tiny", device=name).frame(np.zeros((32, 32, 3), np.uint8))
+            states[name] = "(starts)"
         except FastStyleError as error:
             states[name] = f"(does not start: {error})"
     return states

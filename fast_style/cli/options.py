@@ -207,9 +207,6 @@ def _rate(text: str | None) -> Fraction | None:
     if text is None:
         return None
     try:
-        rate = Fraction(text)
+        return Fraction(text).limit_denominator(100_000)
     except (ValueError, ZeroDivisionError):
         raise InputError(f"{text!r} is not a rate; expected frames a second, such as 30 or 30000/1001") from None
-    if not 0 < rate <= 1000 or rate.denominator > 100_000:
-        raise InputError(f"fps is {text}; expected more than 0 and at most 1000")
-    return rate

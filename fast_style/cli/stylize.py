@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json as json_module
 import signal
 import sys
@@ -129,29 +130,28 @@ def _report(jobs: Sequence[Job], records: Sequence[Record], seconds: float, *, s
             print(place)
 
 
-def _merge(plan: list[Job], opening: StyleOptions, look: FileLook) -> int:
+def _merge(jobs: Sequence[Job], opening: StyleOptions, look: FileLook) -> int:
     """Write what the ledgers of each folder of results say."""
     from fast_style.photos.batch import told
     from fast_style.photos.ledger import Ledger
     from fast_style.photos.manifest import Status, write_status
     from fast_style.photos.run import explain, settings_key
 
-    folders = list(dict.fromkeys(job.folder for job in plan if job.folder is not None))
-    for job in plan:
-        if job.error is not None and job.folder is None:
-            raise job.error
-    if not folders or any(job.folder is None for job in plan):
-        raise InputError("only folders of photos have ledgers to merge", hint="Give the folder that was stylized.")
+    folders: dict[Path, list[Job]] = {}
+    for job in jobs:
+        if job.folder is None:
+            hint = "Give the folder that was stylized."
+            raise job.error or InputError("only folders of photos have ledgers to merge", hint=hint)
+        folders.setdefault(job.folder, []).append(job)
     settings = settings_key(opening.open(), look.photo_options(), opening.value_range)
     counts: Counter[str] = Counter()
-    for folder in folders:
+    for folder, content in folders.items():
         ledger = Ledger(folder, settings)
         statuses = (
             told(ledger, job.names[1], str(job.source), str(job.target))
             if job.error is None
             else Status(str(job.source), str(job.target), "failed", explain(job.error))
-            for job in plan
-            if job.folder == folder
+            for job in content
         )
         counts += write_status(folder / "status.csv", statuses)
         print(folder / "status.csv")
@@ -229,22 +229,16 @@ def _video(
 @contextlib.contextmanager
 def _large_photo_bar() -> Iterator[Callable[[float], None]]:
     """Yield what shows the share that is done of a large photo, 0.0 to 1.0; the bar appears at the first call."""
-    bar: Progress | None = None
+    with contextlib.ExitStack() as stack:
 
-    def move(share: float) -> None:
-        nonlocal bar
-        if bar is None:
+        @functools.cache
+        def bar() -> Progress:
             from rich.console import Console
             from rich.progress import Progress
 
             console = Console(stderr=True)
-            bar = Progress(console=console, disable=not console.is_terminal)
-            bar.add_task("stylizing", total=1.0)
-            bar.start()
-        bar.update(bar.task_ids[0], completed=share)
+            shown = Progress(console=console, disable=not console.is_terminal)
+            shown.add_task("stylizing", total=1.0)
+            return stack.enter_context(shown)
 
-    try:
-        yield move
-    finally:
-        if bar is not None:
-            bar.stop()
+        yield lambda share: bar().update(bar().task_ids[0], completed=share)

@@ -308,11 +308,6 @@ def test_an_unreadable_photo_and_a_folder_for_a_file_are_told(
     assert "Permission denied" in capsys.readouterr().err
 
 
-def test_styles_are_listed_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["styles", "--json"]) == 0
-    assert isinstance(json.loads(capsys.readouterr().out), list)
-
-
 def test_names_of_styles_are_whole_in_a_narrow_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("webcam --style --headless", "no style was given"),
         ("optimize", "--photo"),
         ("evaluate udnie", "--style"),
-        ("info --jsn", "Did you mean --json?"),
+        ("info --bench", "Did you mean --benchmark?"),
         ("inspect --json", "--json"),
         ("inspect layer", "did you mean 'layers'?"),
         ("stylise photo.png", "did you mean 'stylize'?"),

@@ -221,8 +221,7 @@ def test_bad_arguments_name_what_is_wrong_and_leave_nothing(
 
 
 def test_info_shows_metadata_operators_and_cost(pixels_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", str(pixels_model), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = describe_model(pixels_model)
     graph = onnx.load(pixels_model)
     assert found["metadata"] == {entry.key: entry.value for entry in graph.metadata_props}
     assert found["metadata"]["layout"] == "NHWC RGB"
