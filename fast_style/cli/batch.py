@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 import time
 from collections import Counter
@@ -31,7 +30,6 @@ def batch(
     look: FileLook = FileLook(),
     engine: ParallelEngine = ParallelEngine(),
     force: Flag = False,
-    json: Flag = False,
 ) -> int:
     """Stylize the photos that a manifest lists, on one machine or on many.
 
@@ -49,7 +47,6 @@ def batch(
         look: What results look like; their format follows from out.
         engine: What the network runs on.
         force: Overwrite existing results, and redo those that are done.
-        json: Print the results as JSON.
     """
     began = time.perf_counter()
     _check_options(on, actors, look, engine)
@@ -65,19 +62,13 @@ def batch(
     counts = Counter() if merge else _run(plan, on, engine.jobs, actors)
     file, known = write_report(plan)
     counts = known if merge else counts
-    seconds = round(time.perf_counter() - began, 1)
+    seconds = time.perf_counter() - began
     done, skipped, failed, left, later = (counts[kind] for kind in ("done", "skipped", "failed", "left", LATER_FRAMES))
-    left_out = {LATER_FRAMES: later} if later else {}
-    if json:
-        figures = {"stylized": done, "skipped": skipped, "failed": failed, "left": left, "seconds": seconds}
-        more = {"left_out": left_out} if left_out else {}
-        print(json_module.dumps(figures | more | {"status": str(file)}))
-    else:
-        short = f"{done} done, {failed} failed, {left} left" if merge else summary(done, skipped, failed, seconds)
-        print(short, file=sys.stderr)
-        if left_out:
-            print(left_out_line(left_out), file=sys.stderr)
-        print(file)
+    short = f"{done} done, {failed} failed, {left} left" if merge else summary(done, skipped, failed, seconds)
+    print(short, file=sys.stderr)
+    if later:
+        print(left_out_line({LATER_FRAMES: later}), file=sys.stderr)
+    print(file)
     return exit_status(done + skipped, failed + left)
 
 

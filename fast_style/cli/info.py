@@ -17,7 +17,7 @@ from rich.table import Table
 
 from fast_style import __version__
 from fast_style.errors import FastStyleError
-from fast_style.extras import cpu_torch_hint, install_command, is_installed, reinstall_command, windows_command
+from fast_style.extras import install_command, is_installed, reinstall_command, windows_command
 from fast_style.model import PROVIDERS, core_count, describe_model
 from fast_style.styles.catalog import find_style, shipped_styles
 
@@ -92,19 +92,14 @@ def _training_minutes() -> float:
 
 def _missing(gpus: Sequence[str], providers: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield what this installation lacks, and what to do about it."""
-    cuda = _torch_cuda()
     if not is_installed("video"):
         yield "videos need more libraries", install_command("video")
     if not is_installed("webcam"):
         yield "the webcam needs an OpenCV that opens windows", windows_command()
     if not is_installed("train"):
-        yield "training needs PyTorch", install_command("train")
-        if not gpus:
-            yield "or PyTorch for CPUs only, several GB smaller", cpu_torch_hint()
-    elif cuda and not gpus:
-        smaller = "the build for CPUs is several GB smaller; in a new environment"
-        yield f"PyTorch is built for CUDA and there is no GPU; {smaller}", cpu_torch_hint()
-    elif gpus and not cuda:
+        smaller = "" if gpus else " (without CUDA it is several GB smaller, see docs/quickstart.md)"
+        yield f"training needs PyTorch{smaller}", install_command("train")
+    elif gpus and not _torch_cuda():
         yield "PyTorch is built without CUDA and leaves the GPU out", reinstall_command("torch")
     if gpus and set(providers) == {"cpu"}:
         yield "ONNX Runtime is built without CUDA and leaves the GPU out", reinstall_command("onnxruntime-gpu")

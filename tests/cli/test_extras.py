@@ -25,8 +25,6 @@ from fast_style.cli.inspect import VERBS as INSPECT_VERBS
 from fast_style.extras import (
     EXTRAS,
     OPENCV_WITH_WINDOWS,
-    TORCH_BUILDS,
-    cpu_torch_hint,
     install_command,
     is_installed,
     missing_extra,
@@ -257,42 +255,23 @@ def test_extras_are_added_with_uv_to_what_uv_installed(record: Callable[..., Non
     record({"url": "file:///home/x/fs", "dir_info": {}}, installer="uv")
     assert install_command("video") == "uv pip install '/home/x/fs[video]'"
     assert reinstall_command("av") == "uv pip install --reinstall av"
-    assert cpu_torch_hint() == "uv pip install '/home/x/fs[train]' --torch-backend cpu"
 
 
 @pytest.mark.parametrize(
-    ("note", "pip", "again", "small"),
+    ("note", "pip", "again"),
     [
-        (
-            "uv-receipt.toml",
-            "uv pip install --python {prefix}",
-            "--reinstall",
-            "{pip} '/home/x/fs[train]' --torch-backend cpu",
-        ),
-        (
-            "pipx_metadata.json",
-            "pipx runpip fast-style install",
-            "--force-reinstall",
-            f"install torch and torchvision for CPUs as {TORCH_BUILDS} says, then {{pip}} '/home/x/fs[train]'",
-        ),
+        ("uv-receipt.toml", "uv pip install --python {prefix}", "--reinstall"),
+        ("pipx_metadata.json", "pipx runpip fast-style install", "--force-reinstall"),
     ],
 )
 def test_extras_are_added_to_a_tools_environment(
-    note: str,
-    pip: str,
-    again: str,
-    small: str,
-    record: Callable[..., None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    note: str, pip: str, again: str, record: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / note).touch()
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     record({"url": "file:///home/x/fs", "dir_info": {}}, installer="uv")
-    pip = pip.format(prefix=tmp_path)
-    assert install_command("large") == f"{pip} '/home/x/fs[large]'"
-    assert reinstall_command("av") == f"{pip} {again} av"
-    assert cpu_torch_hint() == small.format(pip=pip)
+    assert install_command("large") == f"{pip.format(prefix=tmp_path)} '/home/x/fs[large]'"
+    assert reinstall_command("av") == f"{pip.format(prefix=tmp_path)} {again} av"
 
 
 def test_the_extra_for_windows_is_installed_only_with_the_opencv_that_opens_them(
