@@ -80,9 +80,6 @@ def _report(facts: dict[str, Any], size: int) -> None:
             f"{facts['precision']} against fp32 on {fidelity['photos']} held-out photos: {fidelity['psnr']:.1f} dB on "
             f"the worst, mean difference {fidelity['mean']:.1e}, largest {fidelity['largest']:.1e}"
         )
-    if "share_of_work_in_int8" in facts:
-        kept = f"; in float: {', '.join(facts['float_convolutions'])}" if facts["float_convolutions"] else ""
-        print(f"8-bit: {facts['share_of_work_in_int8']:.0%} of the convolutions' multiplications{kept}")
     if "largest_level" in facts:
         print(f"pixels against the rounded float graph: at most {facts['largest_level']} level apart")
     if fidelity:

@@ -83,7 +83,8 @@ def optimize(
     if from_style is not None:
         start = Stylizer(from_style).picture(fit(picture, long_side)).pixels
     total = sum(iterations for _, iterations in settings.iterations_at(long_side, objective, refine=start is not None))
-    with LossProgress(Console(stderr=True), "optimizing", "iteration", total) as progress:
+    bar = LossProgress(Console(stderr=True), "optimizing", "iteration", total)
+    with bar.progress:
         outcome = optimize_picture(
             picture.pixels,
             style.pixels,
@@ -91,7 +92,7 @@ def optimize(
             settings,
             start=start,
             colors=keep_colors,
-            on_step=lambda step: progress.advance(step.terms),
+            on_step=lambda step: bar.advance(step.terms),
         )
     save_image(Picture(outcome.pixels, icc_profile=picture.icc_profile, exif=picture.exif), out)
     print(out)

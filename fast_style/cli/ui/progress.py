@@ -47,6 +47,8 @@ def frame_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
 class LossProgress:
     """A bar with steps, losses and the time left; a line now and then if the output is not a terminal.
 
+    Its ``progress`` is to be started and stopped.
+
     Args:
         console: The output.
         title: The activity, such as training.
@@ -54,8 +56,6 @@ class LossProgress:
         total: Number of steps.
         done: Number of steps done before.
     """
-
-    LINES = 20
 
     def __init__(self, console: Console, title: str, unit: str, total: int, *, done: int = 0) -> None:
         self.console, self.unit, self.total, self.done = console, unit, total, done
@@ -72,18 +72,9 @@ class LossProgress:
         )
         self.task = self.progress.add_task("", total=total, completed=done, losses="")
 
-    def __enter__(self) -> LossProgress:
-        """Show the bar."""
-        self.progress.start()
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        """Remove the bar."""
-        self.progress.stop()
-
     def advance(self, losses: Mapping[str, float], *, steps: int = 1) -> None:
         """Show the losses after more steps."""
-        line = max(1, self.total // self.LINES)
+        line = max(1, self.total // 20)
         is_due = self.done // line != (self.done + steps) // line
         self.done += steps
         text = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())

@@ -24,18 +24,15 @@ def silence_lightning() -> None:
 class TrainingProgress(pl.Callback):
     """Shows steps, losses and the time left."""
 
-    REFRESH_EVERY = 5
-
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.progress: LossProgress | None = None
+        self.bar: LossProgress | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the bar."""
         if trainer.is_global_zero:
-            self.progress = LossProgress(
-                self.console, "training", "step", trainer.max_steps, done=trainer.global_step
-            ).__enter__()
+            self.bar = LossProgress(self.console, "training", "step", trainer.max_steps, done=trainer.global_step)
+            self.bar.progress.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -43,13 +40,13 @@ class TrainingProgress(pl.Callback):
         """Advance the bar."""
         assert isinstance(pl_module, StyleModule)
         step = trainer.global_step
-        if self.progress is not None and (step % self.REFRESH_EVERY == 0 or step == trainer.max_steps):
-            self.progress.advance(pl_module.figures(), steps=step - self.progress.done)
+        if self.bar is not None and (step % 5 == 0 or step == trainer.max_steps):
+            self.bar.advance(pl_module.figures(), steps=step - self.bar.done)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remove the bar."""
-        if self.progress is not None:
-            self.progress.__exit__()
+        if self.bar is not None:
+            self.bar.progress.stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Remove the bar."""
