@@ -31,6 +31,9 @@ EXTRAS = {
 # The build of OpenCV that opens windows; that of the extra `video` needs no library of a desktop.
 OPENCV_WITH_WINDOWS = "opencv-python"
 
+# Packages of Debian and Ubuntu with what OpenCV needs and small systems lack.
+_SYSTEM_PACKAGES = {"libGL.so.1": "libgl1", "libgthread-2.0.so.0": "libglib2.0-0"}
+
 # The clone in which this file is, if it is in one.
 CLONE = Path(__file__).parents[1]
 
@@ -63,7 +66,8 @@ def _modules_behind(error: ImportError) -> Iterator[str]:
 
 def _remedy(module: str, reason: str) -> str:
     if match := re.search(r"\blib[\w.+-]+?\.so[.\d]*", reason):
-        return f"install the system library {match[0]}"
+        package = _SYSTEM_PACKAGES.get(match[0])
+        return f"install the system library {match[0]}{f' (Debian, Ubuntu: apt install {package})' if package else ''}"
     distributions = metadata.packages_distributions().get(module, [module])
     return f"install it again: {reinstall_command(distributions[0])}"
 

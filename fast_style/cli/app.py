@@ -75,7 +75,7 @@ app = App(
     help="Fast neural style transfer: train a style on one painting, prove its ONNX export equal, run it anywhere.",
     help_flags=["--help", "-h", HELP_ALL],
     version=__version__,
-    suppress_keyboard_interrupt=False,  # run says what happened
+    suppress_keyboard_interrupt=False,  # main says what happened
 )
 for _number, (_verb, _help) in enumerate(VERBS.items()):
     _group = _FIRST if _verb in EXAMPLES else _OTHER
@@ -120,10 +120,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         report_error(missing)
         return FAILED
+    except KeyboardInterrupt:
+        _tell_interrupted()
+        return INTERRUPTED
+    except BrokenPipeError:
+        _discard_output()  # its reader has gone, as `| head` does
+        return FAILED
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):  # its reader has gone, as `| head` does
-            where = f"{error.filename}: " if error.filename else ""
-            print_error(f"{where}{error.strerror or error}", None)
+        where = f"{error.filename}: " if error.filename else ""
+        print_error(f"{where}{error.strerror or error}", None)
         return FAILED
     return status if isinstance(status, int) else DONE
 
@@ -152,38 +157,55 @@ def run() -> NoReturn:
     """Run the command, and end the process."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's: names of files need not be text
-    pressed = False
-
-    def press(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed = True
-        raise KeyboardInterrupt
-
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, press)
+        signal.signal(signal.SIGINT, _CtrlC.press)
     try:
         status = main()
-    except (KeyboardInterrupt, ImportError) as error:
-        if isinstance(error, ImportError) and not pressed:  # numpy and ONNX Runtime make one of Ctrl-C while they load
-            raise
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # its keys may be held down
-        print_error("interrupted", None)
+    except KeyboardInterrupt:  # a second one, before or after the first was told
+        _tell_interrupted()
         status = INTERRUPTED
-    if status == INTERRUPTED:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ImportError:  # what numpy and ONNX Runtime make of Ctrl-C while they load
+        if not _CtrlC.came:
+            raise
+        _tell_interrupted()
+        status = INTERRUPTED
+    _CtrlC.told = _CtrlC.told or status == INTERRUPTED
     try:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
             print_error(f"standard output: {error.strerror}", None)
-        # What stdout still holds goes nowhere, or Python would complain again while closing it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         status = FAILED
     if status == INTERRUPTED:
         # A second Ctrl-C may have left a thread in ONNX Runtime, which aborts if Python ends around it.
         os._exit(status)
     sys.exit(status)
+
+
+class _CtrlC:
+    """What Ctrl-C does in a process of its own: it raises KeyboardInterrupt until its end is told."""
+
+    came = told = False
+
+    @classmethod
+    def press(cls, number: int, frame: FrameType | None) -> None:
+        """Handle the signal."""
+        cls.came = True
+        if not cls.told:
+            raise KeyboardInterrupt
+
+
+def _tell_interrupted() -> None:
+    """Say that Ctrl-C ended the command, even if its keys are held down."""
+    _CtrlC.told = True
+    print_error("interrupted", None)
+
+
+def _discard_output() -> None:
+    """Let what stdout still holds go nowhere, or Python would complain again while closing it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def report_error(error: FastStyleError, *, about: str | None = None) -> None:

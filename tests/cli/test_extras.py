@@ -163,7 +163,7 @@ LIBGL = "libGL.so.1: cannot open shared object file: No such file or directory"
 def test_a_missing_system_library_is_said_in_one_line(command: str, place: Path, clips: Path) -> None:
     shutil.copy(clips / "bigbuckbunny.mp4", place / "real.mp4")
     done = run_with_broken("cv2", f"ImportError({LIBGL!r})", command, place)
-    remedy = "install the system library libGL.so.1"
+    remedy = "install the system library libGL.so.1 (Debian, Ubuntu: apt install libgl1)"
     assert (done.returncode, done.stderr) == (2, f"error: cv2 cannot be loaded: {LIBGL}; {remedy}\n")
     assert not list(place.glob("*out*"))
 
