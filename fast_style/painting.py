@@ -21,7 +21,6 @@ Floats = NDArray[np.float32]
 
 # Smallest side of a painting, px.
 _SMALLEST_PAINTING = 16
-_SIDES = ("left", "top", "right", "bottom")
 
 # Frames are sought in a copy with this long side, px. The figures below are in its pixels and in levels of 255.
 _LOOK_SIZE = 512
@@ -64,15 +63,10 @@ _OCTAVES = 7
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where a painting is in its picture.
+    """Where a painting is in its picture, if it has a frame or border."""
 
-    Attributes:
-        box: (left, top, right, bottom) of the painting, px; None for the whole picture.
-        note: What was cut off, or perhaps should be; None for nothing.
-    """
-
-    box: Box | None
-    note: str | None
+    box: Box  # (left, top, right, bottom) of the painting, px
+    note: str  # what was cut off
 
 
 @dataclass(frozen=True)
@@ -86,28 +80,24 @@ class _Edge:
     one_color: bool  # whether everything outside it has one color
 
 
-def find_canvas(pixels: Pixels) -> Canvas:
+def find_canvas(pixels: Pixels) -> Canvas | None:
     """Look for a frame or border around a painting: a scan's margin, a mat, a picture frame, a wall behind it.
 
     All of these are even along the picture's sides and end at a straight step; a painting is not. It is cut only if
     that holds on all four sides, with about the same color outside the step. Black or white bars above and below, or
-    left and right, are cut as well. A border on three sides is not enough: the whole picture is returned, with a note.
-    ``pixels`` are (H, W, 3) uint8.
+    left and right, are cut as well. A border on three sides is not enough. ``pixels`` are (H, W, 3) uint8.
     """
     look = fit(Picture(pixels), _LOOK_SIZE).pixels.astype(np.float32)
     height, width = look.shape[:2]
     if min(height, width) < _SMALLEST_SIDE:
-        return Canvas(None, None)
+        return None
     box: Box | None = None
     # First along the middle of each side, beyond the corners of even a deep frame; then along all of the inner sides.
     for _ in range(2):
         steps = _find_edges(look, box)
-        agreeing = _agreeing(steps)
-        edges = agreeing if all(agreeing) else _bars(steps)
+        edges = _agreeing(steps) or _bars(steps)
         if not edges:
-            bordered = [side for side, edge in zip(_SIDES, agreeing, strict=True) if edge and _is_plain(edge)]
-            note = f"there may be a border ({', '.join(bordered)}); it is not cut off, as it is uncertain"
-            return Canvas(None, note if len(bordered) == 3 else None)
+            return None
         depths = [edge.depth if edge else 0 for edge in edges]
         box = (depths[0], depths[1], width - depths[2], height - depths[3])
     assert box is not None
@@ -115,7 +105,7 @@ def find_canvas(pixels: Pixels) -> Canvas:
     left, top, right, bottom = box
     cut = (left, top, pixels.shape[1] - right, pixels.shape[0] - bottom)
     kind = "a border of one color" if all(edge is None or edge.one_color for edge in edges) else "a frame"
-    sides = ", ".join(f"{n} px {side}" for n, side in zip(cut, _SIDES, strict=True) if n)
+    sides = ", ".join(f"{n} px {side}" for n, side in zip(cut, ("left", "top", "right", "bottom"), strict=True) if n)
     return Canvas(box, f"{kind} was cut off: {sides}")
 
 
@@ -179,10 +169,13 @@ def scale_painting(picture: Picture, size: int | None, *, box: Sequence[int] | N
     if box is not None:
         try:
             left, top, right, bottom = map(operator.index, box)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{box!r} is not a part of a picture; expected left, top, right, bottom") from error
-        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-            raise CheckpointError(f"{name} of {width}×{height} px has no part {list(box)}")
+            inside = 0 <= left < right <= width and 0 <= top < bottom <= height
+        except (TypeError, ValueError):
+            inside = False
+        if not inside:
+            raise CheckpointError(
+                f"{name} of {width}×{height} px has no part {box!r}; expected left, top, right, bottom"
+            )
         picture = Picture(np.ascontiguousarray(picture.pixels[top:bottom, left:right]))
         width, height = picture.size
     if min(width, height) < _SMALLEST_PAINTING:
@@ -263,21 +256,20 @@ def _spread(lines: Floats) -> Floats:
 
 
 def _agreeing(edges: list[list[_Edge]]) -> list[_Edge | None]:
-    """Return each side's deepest step such that colors outside agree; otherwise those that agree with the outermost."""
+    """Return each side's deepest step such that colors outside agree, or agree with the outermost ones, and else []."""
+    if not all(edges):
+        return []
     left = [list(side) for side in edges]
-    while any(left):
-        deepest = [side[-1] if side else None for side in left]
-        middle = np.median([edge.color for edge in deepest if edge], axis=0)
-        away = [_distance(edge, middle) if edge else 0.0 for edge in deepest]
+    while all(left):
+        deepest = [side[-1] for side in left]
+        middle = np.median([edge.color for edge in deepest], axis=0)
+        away = [_distance(edge, middle) for edge in deepest]
         if max(away) <= _SAME_COLOR:
-            if all(edges) and not all(left):
-                break
-            return deepest
+            return [*deepest]
         left[int(np.argmax(away))].pop()
-    if not any(edges):
-        return [None] * len(edges)
-    middle = np.median([side[0].color for side in edges if side], axis=0)
-    return [next((edge for edge in side[::-1] if _distance(edge, middle) <= _SAME_COLOR), None) for side in edges]
+    middle = np.median([side[0].color for side in edges], axis=0)
+    found = [next((edge for edge in side[::-1] if _distance(edge, middle) <= _SAME_COLOR), None) for side in edges]
+    return found if all(found) else []
 
 
 def _distance(edge: _Edge, color: Floats) -> float:
@@ -286,7 +278,7 @@ def _distance(edge: _Edge, color: Floats) -> float:
 
 def _bars(edges: list[list[_Edge]]) -> list[_Edge | None]:
     """Return the edges if two opposite sides have black or white margins and the other two none, and else []."""
-    plain = [next((edge for edge in side[::-1] if _is_plain(edge)), None) for side in edges]
+    plain = [next((e for e in side[::-1] if e.one_color and e.share > _BAR_SHARE), None) for side in edges]
     for first, second in ((0, 1), (1, 0)):
         pair, others = plain[first::2], plain[second::2]
         if all(pair) and not any(others):
@@ -294,10 +286,6 @@ def _bars(edges: list[list[_Edge]]) -> list[_Edge | None]:
             light = all(edge and edge.color.min() > 225 for edge in pair)
             return plain if dark or light else []
     return []
-
-
-def _is_plain(edge: _Edge) -> bool:
-    return edge.one_color and edge.share > _BAR_SHARE
 
 
 def _enlarge(box: Box, look: tuple[int, int], full: tuple[int, int]) -> Box:

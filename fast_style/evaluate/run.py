@@ -241,9 +241,9 @@ def _load_painting(path: Path, options: Options) -> tuple[Pixels, str]:
     """Read the painting as the training does, and say what was cut off."""
     painting = load_image(path, opaque=True).pixels
     canvas, note = find_canvas(painting), ""
-    if canvas.box is not None and not options.keep_frame:
+    if canvas is not None and not options.keep_frame:
         left, top, right, bottom = canvas.box
-        painting, note = painting[top:bottom, left:right], canvas.note or ""
+        painting, note = painting[top:bottom, left:right], canvas.note
     return fit(Picture(painting), options.style_size, enlarge=True).pixels, note
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from fast_style.checkpoint import Checkpoint
 from fast_style.errors import InputError
-from fast_style.images import Picture, find_photos, load_image
+from fast_style.images import find_photos, load_image
 from fast_style.networks import is_colored, is_flat
-from fast_style.painting import STYLE_SIZE, Box, find_canvas, scale_painting
+from fast_style.painting import STYLE_SIZE, find_canvas, scale_painting
 
 _LONGEST_NAME = 60
 
@@ -92,15 +92,14 @@ def read_painting(
     """
     picture = load_image(path, opaque=True)
     known = {} if previous is None else previous.card["paintings"][style]
-    if previous is None:
-        box, note = _find_box(picture, path, keep_frame=keep_frame)
-    elif (box := known.get("box")) is not None and keep_frame:
+    box, notes = known.get("box"), []
+    if previous is not None and box is not None and keep_frame:
         raise InputError(
             f"{previous.path} was trained without the frame, which stays so", hint="Leave --keep-frame out."
         )
-    else:
-        note = None
-    notes = [] if note is None else [note]
+    if previous is None and not keep_frame and (canvas := find_canvas(picture.pixels)) is not None:
+        box = canvas.box
+        notes.append(f"{path}: {canvas.note}; --keep-frame keeps it")
     size = size or known.get("style_size")
     image = scale_painting(picture, size, box=box, name=str(path))
     taught = max(image.shape[-2:])
@@ -123,12 +122,3 @@ def finish_for(paintings: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
         name: bool(facts) and all(painting.get(fact) for painting in facts)
         for name, fact in (("coring", "flat"), ("accents", "colored"))
     }
-
-
-def _find_box(picture: Picture, path: Path, *, keep_frame: bool) -> tuple[Box | None, str | None]:
-    """Find where the painting is in its picture, and what to tell of it."""
-    canvas = find_canvas(picture.pixels)
-    if keep_frame or canvas.note is None:
-        return None, None
-    hint = "--keep-frame keeps it" if canvas.box else "cut it off with an image editor if it is one"
-    return canvas.box, f"{path}: {canvas.note}; {hint}"
