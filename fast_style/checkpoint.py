@@ -1,20 +1,18 @@
-"""Checkpoints: what training adds to Lightning's, and reading them, which are hostile until proven."""
+"""Reading checkpoints, which are hostile until proven."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from fast_style import __version__
 from fast_style.errors import CheckpointError, InputError, did_you_mean
 from fast_style.files import check_format
 from fast_style.losses import Units
+from fast_style.losses.weights import load_stored
 from fast_style.networks import TransformerNetwork, restore_network, take_style
 from fast_style.recipe import Recipe
 
@@ -72,20 +70,6 @@ class Checkpoint:
         return network
 
 
-def checkpoint_facts(
-    recipe: Recipe, card: Mapping[str, Any], calibrations: Mapping[str, Units | None], losses: Mapping[str, float]
-) -> dict[str, Any]:
-    """Return what a checkpoint's ``fast_style`` holds, beside Lightning's state dict, as plain values."""
-    return {
-        "format": CHECKPOINT_FORMAT,
-        "version": __version__,
-        "recipe": recipe.as_dict(),
-        "card": dict(card),
-        "calibrations": {style: units for style, units in calibrations.items() if units is not None},
-        "losses": dict(losses),
-    }
-
-
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint without running any code in it.
 
@@ -95,14 +79,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     hint = "Give a .ckpt file that 'fast-style train' wrote."
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path} holds more than tensors and plain values; it was not run", hint=hint) from error
-    except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
-        raise CheckpointError(f"{path} is damaged or not a checkpoint", hint=hint) from error
+    stored = load_stored(path, CheckpointError, hint=hint)
     if not isinstance(stored, dict) or not isinstance(stored.get("fast_style"), dict) or "state_dict" not in stored:
         raise CheckpointError(f"{path} is not a checkpoint of fast-style", hint=hint)
     facts = stored["fast_style"]

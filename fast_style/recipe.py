@@ -34,9 +34,8 @@ _MOST = sys.float_info.max
 _BELOW_ONE = math.nextafter(1.0, 0.0)
 # Lowest and highest value of each number, and the same in words.
 _RANGES: dict[str, tuple[float, float, str]] = {
-    **dict.fromkeys(("steps", "batch"), (1, _MOST, "a number from 1 up")),
+    **dict.fromkeys(("steps", "batch", "style_rate"), (1, _MOST, "a number from 1 up")),
     **dict.fromkeys(("size", "style_size", "coarsest"), (32, _MOST, "a number from 32 up")),
-    "style_rate": (1, _MOST, "a number from 1 up"),
     "passes": (1, 4, "1 to 4"),
     "sharpening": (0, 2, "a number from 0 to 2"),
     "learning_rate": (math.ulp(0.0), _BELOW_ONE, "a number between 0 and 1"),
@@ -137,9 +136,6 @@ class Recipe:
         values |= {**(_JOHNSON if network == "johnson" else {}), **changes, "network": network}
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        self._check()
-
-    def _check(self) -> None:
         for name, (low, high, words) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:

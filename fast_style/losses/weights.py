@@ -8,11 +8,12 @@ import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from fast_style.errors import WeightsError
+from fast_style.errors import FastStyleError, WeightsError
 from fast_style.extras import install_command, reinstall_command
 
 SOURCES = ("caffe-vgg19", "torchvision-vgg16", "torchvision-vgg19")
@@ -84,17 +85,22 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         WeightsError: The file is unreadable or damaged, contains code, or is not a dict of tensors.
     """
     hint = "Save weights with torch.save(module.state_dict(), path)."
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
-    except pickle.UnpicklingError as error:
-        raise WeightsError(f"{path} contains more than plain tensors; it was not run", hint=hint) from error
-    except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
-        raise WeightsError(f"{path} is damaged or not a PyTorch file: {error}") from error
+    loaded = load_stored(path, WeightsError, hint=hint)
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise WeightsError(f"{path} is not a state dict", hint=hint)
     return loaded
+
+
+def load_stored(path: Path, failure: type[FastStyleError], *, hint: str) -> Any:
+    """Read what ``torch.save`` wrote; code in it is not run. Raises ``failure`` if that is impossible."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise failure(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
+    except pickle.UnpicklingError as error:
+        raise failure(f"{path} contains more than tensors and plain values; it was not run", hint=hint) from error
+    except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
+        raise failure(f"{path} is damaged or not a PyTorch file", hint=hint) from error
 
 
 def load_packaged(module: str, file: str, sha256: str, *, requirement: str) -> dict[str, Tensor] | None:

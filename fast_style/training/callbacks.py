@@ -1,10 +1,9 @@
-"""What happens beside the steps: previews, figures, checkpoints and the alarm."""
+"""What happens beside the steps: the average, previews, figures, checkpoints, and a look at whether training failed."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from fast_style.training.module import StyleModule
 
 
 class StyleCallback(pl.Callback):
-    """A callback of a :class:`StyleModule` that acts every so many steps."""
+    """A callback of a :class:`StyleModule` that acts every so many steps, and after the last."""
 
     def __init__(self, every: int) -> None:
         self.every = every
@@ -46,11 +45,8 @@ class StyleCallback(pl.Callback):
 class Averaging(StyleCallback):
     """Update the averaged weights after each step.
 
-    A callback, not a hook of the module: Lightning calls the module's hooks last, after a checkpoint was saved.
+    A callback, as Lightning calls the module's own hooks last, after a checkpoint was saved.
     """
-
-    def __init__(self) -> None:
-        super().__init__(every=1)
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
         """Update."""
@@ -76,7 +72,7 @@ def assert_healthy(module: StyleModule, step: int, *, grace: int = GRACE_STEPS) 
     if not all(math.isfinite(value) for value in figures.values()):
         bad = ", ".join(name for name, value in figures.items() if not math.isfinite(value) and name != "total")
         reason = f"the loss is {figures['total']}" + (f" ({bad})" if bad else "")
-    elif not _finite(module.state_dict().values()):
+    elif not torch.stack([weights.isfinite().all() for weights in module.state_dict().values()]).all():
         reason = "a weight is not finite"
     elif step >= grace and module.latest_output is not None:
         pictures = module.latest_output
@@ -90,18 +86,6 @@ def assert_healthy(module: StyleModule, step: int, *, grace: int = GRACE_STEPS) 
             f"training diverged at step {step}: {reason}",
             hint="Halve --learning-rate, or lower --strength. The last good checkpoint is kept.",
         )
-
-
-def _finite(tensors: Iterable[Tensor]) -> bool:
-    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
-
-
-class DivergenceAlarm(StyleCallback):
-    """Look now and then whether a run has failed, and stop it, so that little time is lost."""
-
-    def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Look; errors as of :func:`assert_healthy`."""
-        assert_healthy(module, step)
 
 
 class Checkpoints(StyleCallback):
@@ -151,17 +135,19 @@ class Metrics(StyleCallback):
         if not trainer.is_global_zero:
             return
         assert isinstance(pl_module, StyleModule)
-        columns = self.columns(pl_module)
-        rows: list[str] = []
-        if trainer.global_step and self.path.is_file():
-            rows = self.path.read_text(encoding="utf-8").splitlines()[1:]
+        rows = self.path.read_text(encoding="utf-8").splitlines()[1:] if self.path.is_file() else []
         kept = [row for row in rows if (step := row.partition(",")[0]).isdigit() and int(step) <= trainer.global_step]
         with replacing(self.path) as partial:
-            partial.write_text("\n".join([",".join(columns), *kept, ""]), encoding="utf-8")
+            partial.write_text("\n".join([",".join(self.columns(pl_module)), *kept, ""]), encoding="utf-8")
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Write a row."""
-        if not trainer.is_global_zero or module.latest is None:
+        """Write a row.
+
+        Raises:
+            TrainingDivergedError: Training has failed; it stops here, so that little time is lost.
+        """
+        assert_healthy(module, step)
+        if not trainer.is_global_zero:
             return
         figures = module.figures()
         rate = trainer.optimizers[0].param_groups[0]["lr"]
@@ -197,9 +183,8 @@ class Previews(StyleCallback):
         if module.average_sets is None:
             pairs = self._pairs(module, self.photos, Condition())
         else:  # a row for each style
-            styles = range(len(module.average_sets.names))
-            told = [Condition(affines=module.average_sets.one(style)) for style in styles]
-            pairs = [pair for condition in told for pair in self._pairs(module, self.photos[:2], condition)]
+            styles = (module.average_sets.one(style) for style in range(len(module.losses)))
+            pairs = [pair for each in styles for pair in self._pairs(module, self.photos[:2], Condition(affines=each))]
         sheet = torch.cat(pairs, dim=-2)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_image(Picture(to_uint8(sheet.numpy())), self.folder / f"step-{step:06d}.png")
@@ -210,9 +195,7 @@ class Previews(StyleCallback):
         """Draw photos; two pairs of a photo and its result side by side, so that four photos make a square."""
         rows = []
         for photo in photos:
-            seen = photo.to(module.device)
             passes = 1 if module.recipe.passes == 1 else count_passes(max(photo.shape[-2:]), module.recipe.coarsest)
-            result = paint(lambda image: module.average(image, condition), seen, passes)
-            result = result.clamp(0.0, 1.0).float().cpu()
-            rows.append(torch.cat([photo, result], dim=-1))
+            result = paint(lambda image: module.average(image, condition), photo.to(module.device), passes)
+            rows.append(torch.cat([photo, result.clamp(0.0, 1.0).float().cpu()], dim=-1))
         return [torch.cat(rows[first : first + 2], dim=-1) for first in range(0, len(rows) - len(rows) % 2, 2)] or rows

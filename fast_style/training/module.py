@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -14,7 +14,8 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from fast_style.checkpoint import checkpoint_facts
+from fast_style import __version__
+from fast_style.checkpoint import CHECKPOINT_FORMAT
 from fast_style.losses import (
     Border,
     Content,
@@ -27,7 +28,7 @@ from fast_style.losses import (
     draw_window,
 )
 from fast_style.model.passes import count_fitting
-from fast_style.networks import Condition, InstanceNormalization, StyleSets, build_network
+from fast_style.networks import InstanceNormalization, StyleSets, build_network
 from fast_style.networks.passes import paint
 from fast_style.recipe import Recipe
 from fast_style.training.keeping import Keeping, kept_at
@@ -129,7 +130,8 @@ class StyleModule(pl.LightningModule):
         scored = soften(output, self.recipe.sharpening)
         self.latest_style, strength = self.drawn()
         loss = self.loss_of(self.latest_style)
-        window = self.window(photos.shape[-1])
+        side = photos.shape[-1]
+        window = self.window(side)
         targets, features = loss.content_targets(photos, window=window), loss.features(scored, window=window)
         terms: LossTerms = loss(
             scored,
@@ -138,7 +140,7 @@ class StyleModule(pl.LightningModule):
             window=window,
             photo=photos,
             draw=lambda view: soften(self.draw(view), self.recipe.sharpening),
-            motion=self.motion(photos.shape[-1]),
+            motion=Motion.drawn(self._random(7), side, side) if "steady" in loss.terms else None,
             progress=self.global_step / self.recipe.step_count,
             seed=self.global_step,
         ).at_strength(strength)
@@ -157,29 +159,31 @@ class StyleModule(pl.LightningModule):
 
         A step draws from how many passes it paints, and only the last of them learns.
         """
-        random, condition = self._random(8), self.condition()
+        condition = self.network.random_condition(self._random(4))
+        if self.sets is not None:
+            condition = replace(condition, affines=self.sets.one(*self.drawn()))
 
         def stylize(image: Tensor) -> Tensor:
             pictures: Tensor = self.network(image.contiguous(memory_format=torch.channels_last), condition)
             return pictures.float()
 
         most = count_fitting((photos.shape[-1], photos.shape[-2]), self.recipe.passes)
-        return paint(stylize, photos, int(random.integers(most)) + 1)
+        return paint(stylize, photos, int(self._random(8).integers(most)) + 1)
 
     def _random(self, purpose: int) -> np.random.Generator:
         """Make the random numbers of this step for one purpose; they do not depend on other steps and purposes."""
         return np.random.default_rng([self.recipe.seed, purpose, self.global_step])
 
-    def loss_of(self, style: int, step: int | None = None) -> WeightedSum:
-        """Return what a step minimizes, by default this one, if it draws the style of that number."""
+    def loss_of(self, style: int) -> WeightedSum:
+        """Return what this step minimizes if it draws the style of that number."""
         turns = cast("nn.ModuleList", self.losses[style])
-        return cast("WeightedSum", turns[(self.global_step if step is None else step) % len(turns)])
+        return cast("WeightedSum", turns[self.global_step % len(turns)])
 
     @property
     def terms(self) -> tuple[str, ...]:
         """The names of all terms, whichever step they count in."""
-        turns = len(cast("nn.ModuleList", self.losses[0]))
-        return tuple(dict.fromkeys(name for step in range(turns) for name in self.loss_of(0, step).terms))
+        turns = cast("Iterable[WeightedSum]", self.losses[0])
+        return tuple(dict.fromkeys(name for turn in turns for name in turn.terms))
 
     def drawn(self) -> tuple[int, float]:
         """The number of the style that this step is about, and the strength."""
@@ -187,17 +191,6 @@ class StyleModule(pl.LightningModule):
         style = int(random.integers(len(self.losses)))
         power = random.uniform(-1, 1) if random.random() > 1 / 3 else 0.0
         return style, float(4.0**power) if self.recipe.learn_strength else 1.0
-
-    def condition(self) -> Condition:
-        """What the network is told in this step."""
-        told = self.network.random_condition(self._random(4))
-        return told if self.sets is None else replace(told, affines=self.sets.one(*self.drawn()))
-
-    def motion(self, side: int) -> Motion | None:
-        """How this step's second view differs from the first, if the network learns to be steady."""
-        if "steady" not in self.loss_of(0).terms:
-            return None
-        return Motion.drawn(self._random(7), side, side)
 
     def window(self, side: int) -> Window:
         """The square of this step's pictures that is scored."""
@@ -228,14 +221,13 @@ class StyleModule(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Muon and Adam with a linear warm-up, then a cosine down to zero."""
         rate = self.recipe.peak_learning_rate
-        # The sets of styles, each drawn less often than what they share, may learn faster.
-        faster = min(self.recipe.style_rate, float(len(self.losses)))
-        parts: list[tuple[nn.Module | None, float]] = [(self.network, rate), (self.sets, rate * faster)]
-        groups: list[dict[str, Any]] = [
-            {"params": weights, "lr": lr}
-            for part, lr in parts
-            if part is not None and (weights := [weight for weight in part.parameters() if weight.requires_grad])
-        ]
+        groups: list[dict[str, Any]] = []
+        if trained := [weight for weight in self.network.parameters() if weight.requires_grad]:
+            groups.append({"params": trained})
+        if self.sets is not None:
+            # Each drawn less often than what they share, they may learn faster.
+            faster = min(self.recipe.style_rate, float(len(self.losses)))
+            groups.append({"params": list(self.sets.parameters()), "lr": rate * faster})
         optimizer = Muon(groups, rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -249,5 +241,12 @@ class StyleModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to continue and to export."""
-        units = dict(zip(self.card["styles"], self.calibrations, strict=True))
-        checkpoint["fast_style"] = checkpoint_facts(self.recipe, self.card, units, self.figures())
+        units = zip(self.card["styles"], self.calibrations, strict=True)
+        checkpoint["fast_style"] = {
+            "format": CHECKPOINT_FORMAT,
+            "version": __version__,
+            "recipe": self.recipe.as_dict(),
+            "card": self.card,
+            "calibrations": {style: known for style, known in units if known is not None},
+            "losses": self.figures(),
+        }

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, overload
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-# Root mean square of Muon's steps, in units of the learning rate; and Adam's constants.
-_STEP = 0.5
+# Muon's momentum, and the root mean square of its steps, in units of the learning rate; and Adam's constants.
+_MOMENTUM, _STEP = 0.95, 0.5
 _BETAS, _EPSILON = (0.9, 0.99), 1e-8
 
 
 class Muon(torch.optim.Optimizer):
     """Muon for full convolutions, Adam for scales, shifts and depthwise filters.
 
-    The momentum of a convolution, seen as a matrix with one row for each output channel, is replaced by the nearest
+    A convolution's Nesterov momentum, seen as a matrix with one row for each output channel, is replaced by the nearest
     matrix whose singular values are all about 1. So rare directions get as long a step as common ones.
 
     Args:
         weights: What to train; or groups of it, as torch's optimizers take them.
         lr: Adam's. A step of Muon's has half of it as its root mean square.
-        momentum: Nesterov's, of the convolutions.
 
     Reference:
         Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; the iteration's coefficients.
@@ -33,52 +32,44 @@ class Muon(torch.optim.Optimizer):
         steps. The first and the last convolution are no exception.
     """
 
-    def __init__(
-        self, weights: Iterable[Tensor] | Iterable[dict[str, Any]], lr: float, *, momentum: float = 0.95
-    ) -> None:
-        super().__init__(weights, {"lr": lr, "momentum": momentum})
-
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
+    def __init__(self, weights: Iterable[Tensor] | Iterable[dict[str, Any]], lr: float) -> None:
+        super().__init__(weights, {"lr": lr})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step; ``closure``, if given, computes the loss and its gradients first."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+    def step(self, closure: Any = None) -> Any:
+        """Take one step; ``closure``, if given, computes the loss, which is returned, and its gradients first."""
+        with torch.enable_grad():
+            loss = closure and closure()
         for group in self.param_groups:
             # Many small weights together: each call by itself costs a GPU more than what it computes.
             alike: dict[tuple[int, ...], list[Tensor]] = {}
             for weight in group["params"]:
                 if weight.grad is not None:
-                    shape = tuple(weight.shape) if is_full_convolution(weight) else ()
+                    mixes_channels = weight.ndim == 4 and weight.shape[1] > 1
+                    shape = tuple(weight.shape) if mixes_channels else ()
                     alike.setdefault(shape, []).append(weight)
             for shape, weights in alike.items():
-                steps = self._muon(weights, group) if shape else self._adam(weights, group)
+                steps = self._muon(weights) if shape else self._adam(weights)
                 torch._foreach_add_(weights, steps, alpha=-group["lr"])
         return loss
 
-    def _muon(self, weights: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    def _muon(self, weights: list[Tensor]) -> list[Tensor]:
         """Make the steps of convolutions of one shape."""
         ahead = []
         for weight in weights:
+            assert weight.grad is not None
             state = self.state[weight]
             if not state:
                 state["momentum"] = torch.zeros_like(weight)
-            momentum: Tensor = state["momentum"].mul_(group["momentum"]).add_(weight.grad)
-            ahead.append((weight.grad + group["momentum"] * momentum).flatten(1))
+            momentum: Tensor = state["momentum"].mul_(_MOMENTUM).add_(weight.grad)
+            ahead.append((weight.grad + _MOMENTUM * momentum).flatten(1))
         steps = orthogonalize(torch.stack(ahead))
         # Its singular values are 1, so its root mean square is the inverse root of the longer side.
         steps.mul_(_STEP * max(steps.shape[1:]) ** 0.5)
         return [step.reshape(weight.shape) for step, weight in zip(steps, weights, strict=True)]
 
-    def _adam(self, weights: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
-        """Make the steps of all weights together: there are hundreds of small ones, and each call costs a GPU time."""
+    def _adam(self, weights: list[Tensor]) -> list[Tensor]:
+        """Make the steps of all other weights together."""
         states = [self.state[weight] for weight in weights]
         for weight, state in zip(weights, states, strict=True):
             if not state:
@@ -94,11 +85,6 @@ class Muon(torch.optim.Optimizer):
         steps = torch._foreach_div(means, [1 - first ** state["steps"] for state in states])
         torch._foreach_div_(steps, roots)
         return list(steps)
-
-
-def is_full_convolution(weight: Tensor) -> bool:
-    """Whether a weight mixes channels: (outputs, inputs > 1, height, width)."""
-    return weight.ndim == 4 and weight.shape[1] > 1
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:

@@ -16,8 +16,6 @@ from fast_style.images import find_photos, load_image
 from fast_style.networks import is_colored, is_flat
 from fast_style.painting import STYLE_SIZE, find_canvas, scale_painting
 
-_LONGEST_NAME = 60
-
 
 @dataclass(frozen=True)
 class Painting:
@@ -45,8 +43,8 @@ def find_paintings(paths: Sequence[Path]) -> list[Path]:
 
 
 def style_name(paintings: Sequence[Path]) -> str:
-    """Name the style of a painting, or the file of several: after the painting or the folder of them."""
-    return "+".join(painting.stem for painting in paintings)[:_LONGEST_NAME]
+    """Name the style of a painting, or the file of several: after the paintings, at most 60 characters."""
+    return "+".join(painting.stem for painting in paintings)[:60]
 
 
 def name_styles(paintings: Sequence[Path], name: str, previous: Checkpoint | None) -> tuple[str, ...]:
@@ -56,14 +54,14 @@ def name_styles(paintings: Sequence[Path], name: str, previous: Checkpoint | Non
         InputError: The checkpoint to resume has other styles.
     """
     styles = (name,) if len(paintings) == 1 else tuple(path.stem for path in paintings)
-    if previous is None or len(styles) == len(previous.styles) == 1:
-        return styles if previous is None else previous.styles
-    if styles != previous.styles:
+    if previous is None:
+        return styles
+    if styles != previous.styles and not len(styles) == len(previous.styles) == 1:
         raise InputError(
             f"{previous.path} was trained on {', '.join(previous.styles)}; the paintings are {', '.join(styles)}",
             hint="Give the same paintings in the same order.",
         )
-    return styles
+    return previous.styles
 
 
 def read_painting(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 import time
+import timeit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from fast_style.losses import PerceptualLoss, load_vgg
 from fast_style.model import base_checksum, read_checked, read_sets
 from fast_style.recipe import Recipe
 from fast_style.styles.adapter import SUFFIX, Adapter, save_adapter
-from fast_style.training.callbacks import Averaging, Checkpoints, DivergenceAlarm, Metrics, Previews
+from fast_style.training.callbacks import Averaging, Checkpoints, Metrics, Previews
 from fast_style.training.module import StyleModule
 from fast_style.training.paintings import Painting, find_paintings, name_styles, read_painting, style_name
 from fast_style.training.photos import PhotoData
@@ -36,17 +37,14 @@ from fast_style.training.start import (
     SCRATCH,
     Start,
     count_drawn,
-    has_start,
     load_start,
     nearest_start,
     nearest_style_of,
+    shipped_starts,
 )
 
 CALIBRATION_PHOTOS = 32
 NEARNESS_PHOTOS = 4
-PREVIEW_PHOTOS = 4
-PREVIEW_SIZE = 256
-METRICS_EVERY = 10
 # Steps that an estimate takes, of which the first and the last are not timed.
 ESTIMATE_STEPS = 4
 # The export and its proof take about as long as so many steps, measured with fast on a CPU.
@@ -62,10 +60,10 @@ class Outcome:
         step: Steps done, over all of the run's parts.
         finished: Whether these are all steps of the recipe.
         skipped: Photos that could not be used.
-        model: ``OUT/NAME.onnx``, or None if the run was interrupted.
-        card: ``OUT/NAME.json``, or None if the run was interrupted.
-        verification: Verification of the ONNX file, or None if the run was interrupted.
-        adapter: ``OUT/NAME.safetensors``, if only an adapter was tuned and the run was not interrupted.
+        model: ``OUT/NAME.onnx``; this and what follows are None if nothing was exported.
+        card: ``OUT/NAME.json``.
+        verification: Verification of the ONNX file.
+        adapter: ``OUT/NAME.safetensors``, if only an adapter was tuned.
     """
 
     checkpoint: Path
@@ -95,7 +93,7 @@ def train_style(
     keep_frame: bool = False,
     details: Mapping[str, Any] | None = None,
     export: bool = True,
-    on_note: Callable[[str], None] | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
     callbacks: Sequence[pl.Callback] = (),
 ) -> Outcome:
     """Train a style and export it, as ``fast-style train`` does.
@@ -161,9 +159,12 @@ def train_style(
     if init is not None:
         start = _find_start(init, losses[0], data, recipe)
     for note in (*(note for each in paintings for note in each.notes), *(() if start is None else start.notes)):
-        if on_note is not None:
-            rank_zero_only(on_note)(note)
-    module = StyleModule(recipe, losses, card=_card(name, paintings, start), start=start)
+        rank_zero_only(on_note)(note)
+    facts = {painting.style: painting.facts for painting in paintings}
+    card = {"name": name, "styles": list(facts), "paintings": facts}
+    if start is not None and start.name is not None:
+        card["init"] = start.name
+    module = StyleModule(recipe, losses, card=card, start=start)
     trainer = _trainer(module, data, folder / name, device, preview_every, callbacks, devices=devices, nodes=nodes)
     return _fit(trainer, module, data, folder / f"{name}.ckpt", resume, export=export)
 
@@ -269,7 +270,7 @@ def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
 
 def _settle_init(init: str | Path | None, recipe: Recipe, *, several: bool) -> str | Path | None:
     """Return what a new run starts from; None for fresh weights."""
-    if init is None and recipe.tune == "network" and not several and has_start(recipe.network):
+    if init is None and recipe.tune == "network" and not several and shipped_starts(recipe.network):
         return NEAREST
     if init not in (None, SCRATCH):
         return init
@@ -306,12 +307,6 @@ def _find_start(init: str | Path, loss: PerceptualLoss, data: PhotoData, recipe:
     return start
 
 
-def _card(name: str, paintings: Sequence[Painting], start: Start | None) -> dict[str, Any]:
-    facts = {painting.style: painting.facts for painting in paintings}
-    card = {"name": name, "styles": list(facts), "paintings": facts}
-    return card if start is None or start.name is None else {**card, "init": start.name}
-
-
 def _trainer(
     module: StyleModule,
     data: PhotoData,
@@ -344,10 +339,9 @@ def _trainer(
         gradient_clip_val=recipe.gradient_clip,
         logger=False,
         callbacks=[
-            Averaging(),
-            DivergenceAlarm(every=METRICS_EVERY),
-            Metrics(folder / f"{stem.name}.csv", every=METRICS_EVERY),
-            Previews(folder / "previews", data.sample(PREVIEW_PHOTOS, size=PREVIEW_SIZE), every=every),
+            Averaging(every=1),
+            Metrics(folder / f"{stem.name}.csv", every=10),
+            Previews(folder / "previews", data.sample(4, size=256), every=every),
             Checkpoints(folder / f"{stem.name}.ckpt", every=every),
             *callbacks,
         ],
@@ -358,27 +352,16 @@ def _trainer(
     )
 
 
-class _Restoring(pl.Callback):
-    """Notes when a run has taken over its checkpoint."""
-
-    done = False
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.done = True
-
-
 def _fit(
     trainer: pl.Trainer, module: StyleModule, data: PhotoData, path: Path, resume: str | Path | None, *, export: bool
 ) -> Outcome:
     """Take the steps, and publish what they made if they are all done."""
     began = time.monotonic()
-    restoring = _Restoring()
-    trainer.callbacks.append(restoring)  # type: ignore[attr-defined]  # Lightning sets it without a type
     try:
         with _stopping_gently(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except Exception as error:  # Lightning takes over what it finds, and raises nearly anything
-        if resume is None or restoring.done or isinstance(error, FastStyleError):
+        if resume is None or module.latest is not None or isinstance(error, FastStyleError):
             raise
         reason = str(error).partition("\n")[0]
         raise CheckpointError(
@@ -418,17 +401,13 @@ def _bf16_is_faster(device: torch.device, *, measure: bool) -> bool:
         return bool(torch.cuda.is_bf16_supported())
     if device.type != "cpu" or not measure:
         return False
-    shapes = (1, 128, 96, 96), (128, 128, 3, 3)
-    image, weight = (torch.rand(shape).contiguous(memory_format=torch.channels_last) for shape in shapes)
-    best = []
-    for dtype in (torch.bfloat16, torch.float32):
-        x, w, times = image.to(dtype), weight.to(dtype), []
-        for _ in range(6):
-            start = time.perf_counter()
-            torch.nn.functional.conv2d(x, w, padding=1)
-            times.append(time.perf_counter() - start)
-        best.append(min(times))
-    return best[0] < 0.8 * best[1]
+
+    def seconds(dtype: torch.dtype) -> float:
+        shapes = (1, 128, 96, 96), (128, 128, 3, 3)
+        image, weight = (torch.rand(shape).to(dtype, memory_format=torch.channels_last) for shape in shapes)
+        return min(timeit.repeat(lambda: torch.nn.functional.conv2d(image, weight, padding=1), repeat=6, number=1))
+
+    return seconds(torch.bfloat16) < 0.8 * seconds(torch.float32)
 
 
 @contextmanager

@@ -18,9 +18,9 @@ from fast_style.networks import StyleSets, TransformerNetwork, take_style
 from fast_style.styles.catalog import Style, find_style, shipped_styles
 
 NEAREST = "nearest"
+SCRATCH = "scratch"
 # Terms of the painting's strokes.
 STROKES = ("style", "places")
-SCRATCH = "scratch"
 # All styles are drawn on one photo, and so many of them on the others.
 FINALISTS = 4
 
@@ -46,14 +46,14 @@ class Start:
                 weight[:powers] = values[:powers]
 
 
-def has_start(network: str) -> bool:
-    """Return whether a style of this network ships, to start from."""
-    return bool(_starts(network))
+def shipped_starts(network: str) -> list[Style]:
+    """List the shipped files of one style of a network; those of several hold the same styles."""
+    return [style for style in shipped_styles() if style.card.get("network") == network and len(style.styles) == 1]
 
 
 def count_drawn(network: str, photos: int) -> int:
     """Return how many pictures :func:`nearest_start` draws."""
-    starts = len(_starts(network))
+    starts = len(shipped_starts(network))
     return starts + (photos - 1) * min(FINALISTS, starts)
 
 
@@ -99,7 +99,7 @@ def nearest_start(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: st
     Raises:
         InputError: No style of this network ships.
     """
-    networks = {style.name: network_from_onnx(style.path) for style in _starts(network)}
+    networks = {style.name: network_from_onnx(style.path) for style in shipped_starts(network)}
     if not networks:
         raise InputError(f"no style of the network {network!r} ships, to start from", hint="Leave --init out.")
     scores = _scores(loss, photos[:1], networks)
@@ -119,11 +119,6 @@ def nearest_style_of(start: Start, loss: PerceptualLoss, photos: Sequence[Tensor
     take_style(start.network, start.sets[style])
     name = f"{start.name}#{style}"
     return Start(name, start.network, start.sets, style, (f"starting from {name}, the nearest style",))
-
-
-def _starts(network: str) -> list[Style]:
-    """The shipped files of one style, to start from; those of several hold the same styles."""
-    return [style for style in shipped_styles() if style.card.get("network") == network and len(style.styles) == 1]
 
 
 @torch.no_grad()

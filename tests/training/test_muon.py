@@ -30,8 +30,8 @@ def test_convolutions_take_the_steps_of_torchs_muon() -> None:
     ours, theirs = nn.Parameter(torch.zeros(6, 10, 1, 1)), nn.Parameter(torch.zeros(6, 10))
     # torch scales by 0.2 of lr and computes in bfloat16.
     optimizers = [
-        Muon([ours], 0.02, momentum=0.9),
-        torch.optim.Muon([theirs], 0.05, momentum=0.9, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+        Muon([ours], 0.02),
+        torch.optim.Muon([theirs], 0.05, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
     ]
     for gradient in gradients:
         ours.grad, theirs.grad = gradient.view(6, 10, 1, 1).clone(), gradient.clone()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fast_style.losses import VGG, PerceptualLoss, load_vgg
 from fast_style.training import Recipe, load_painting
-from fast_style.training.callbacks import Averaging, DivergenceAlarm, assert_healthy
+from fast_style.training.callbacks import Averaging, StyleCallback, assert_healthy
 from fast_style.training.module import StyleModule
 from fast_style.training.photos import PhotoData
 from tests.conftest import PHOTOS, SKIMAGE
@@ -38,7 +38,7 @@ class Losses(pl.Callback):
         self.totals.append(pl_module.figures()["total"])
 
 
-class EarlyAlarm(DivergenceAlarm):
+class EarlyAlarm(StyleCallback):
     """Looks at the pictures of short runs, too."""
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
@@ -111,7 +111,7 @@ def train(painting: Path, photos: Path, vgg: VGG, recipe: Recipe) -> tuple[Style
         max_steps=recipe.step_count,
         max_epochs=-1,
         gradient_clip_val=recipe.gradient_clip,
-        callbacks=[Averaging(), EarlyAlarm(every=1), losses],
+        callbacks=[Averaging(every=1), EarlyAlarm(every=1), losses],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

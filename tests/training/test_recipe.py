@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import timeit
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,5 +106,5 @@ def test_a_resumed_run_computes_as_it_began_whatever_a_new_measurement_says(
 
 
 def test_several_processes_do_not_measure_as_they_could_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "perf_counter", lambda: pytest.fail("it was measured"))
+    monkeypatch.setattr(timeit, "repeat", lambda *_, **__: pytest.fail("it was measured"))
     assert not run._bf16_is_faster(torch.device("cpu"), measure=False)

@@ -409,8 +409,8 @@ class Bomb:
         (Bomb(), "it was not run"),
         ({"epoch": 1}, "is not a checkpoint of fast-style"),
         ({"fast_style": 1, "state_dict": {}}, "is not a checkpoint of fast-style"),
-        ("text", "hostile.ckpt is damaged or not a checkpoint\n"),
-        ("", "hostile.ckpt is damaged or not a checkpoint\n"),
+        ("text", "hostile.ckpt is damaged or not a PyTorch file\n"),
+        ("", "hostile.ckpt is damaged or not a PyTorch file\n"),
     ],
     ids=["pickle", "another's", "no facts", "text", "empty"],
 )
