@@ -30,8 +30,8 @@ class Checkpoint:
         card: Values about the file: its name, its styles and their paintings.
         losses: Losses of the last step.
         average: State dict of the network to export, the averaged one.
-        sets: The sets of scales and shifts to export by style, each (1 or 3, 2, C); empty if there is one style
-            without a strength, which the network itself holds.
+        sets: The sets of scales and shifts to export by style, each (2, C); empty if there is one style,
+            which the network itself holds.
         calibrations: Units of the loss's terms, by style.
     """
 
@@ -50,7 +50,7 @@ class Checkpoint:
         return tuple(self.card["styles"])
 
     def network(self, style: str | None = None) -> TransformerNetwork:
-        """Build the network to export, with the scales and shifts of a style, by default the first, at strength 1.
+        """Build the network to export, with the scales and shifts of a style, by default the first.
 
         Raises:
             CheckpointError: The weights do not fit the network the recipe names.

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from fast_style.errors import CheckpointError, InputError
 from fast_style.losses import BOLD, Objective
-from fast_style.model.passes import COARSEST
+from fast_style.model.passes import COARSEST, STRONGEST, WEAKEST
 
 Precision = Literal["auto", "32", "bf16"]
 Tune = Literal["network", "adapter"]
@@ -37,6 +37,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     **dict.fromkeys(("steps", "batch", "style_rate"), (1, _MOST, "a number from 1 up")),
     **dict.fromkeys(("size", "style_size", "coarsest"), (32, _MOST, "a number from 32 up")),
     "passes": (1, 4, "1 to 4"),
+    "draft_strength": (WEAKEST, STRONGEST, "a number from 0.25 to 4"),
     "sharpening": (0, 2, "a number from 0 to 2"),
     "learning_rate": (math.ulp(0.0), _BELOW_ONE, "a number between 0 and 1"),
     **dict.fromkeys(("warmup", "style_warmup", "steady_since"), (0, 1, "a share from 0 to 1")),
@@ -91,8 +92,8 @@ class Recipe:
             :mod:`fast_style.training.sharpening`.
         accents: Keep accents of the photo's colors, see :class:`~fast_style.networks.accents.Accents`, if the paintings
             have several colors.
-        learn_strength: Draw a strength from 0.25 to 4 in each step, by which the painting's weight is multiplied, and
-            let the network paint accordingly; a third of the steps are at 1. None does so for several paintings.
+        draft_strength: How strongly the finished style is painted at strength 1, 0.25 to 4, see
+            :func:`~fast_style.model.passes.draft_shares`. The training is at 1.
         seed: Seed of the weights, the photos' order, the crops and the flips.
     """
 
@@ -120,7 +121,7 @@ class Recipe:
     averaging: float = 0.99
     sharpening: float = 0.6
     accents: bool = True
-    learn_strength: bool | None = None
+    draft_strength: float = 1.0
     seed: int = 0
 
     def __init__(self, network: str = "fast", **changes: Any) -> None:

@@ -89,7 +89,7 @@ def test_values_beyond_white_and_a_fourth_channel_do_no_harm(node: Any) -> None:
     ("given", "said"),
     [
         ({"style": "stary-night"}, "'stary-night' is neither a shipped style nor a file; did you mean 'starry-night'?"),
-        ({"style": "udnie-fine", "strength": 2.0}, "udnie-fine learned no strength"),
+        ({"style": "udnie-fine", "strength": 5.0}, "strength is 5; expected 0.25 to 4"),
     ],
 )
 def test_a_style_that_cannot_be_painted_is_said_before_anything_runs(

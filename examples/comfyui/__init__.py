@@ -60,7 +60,7 @@ class FastStyle:
         Args:
             image: (N, H, W, 3), RGB in [0, 1]. A fourth channel is left out.
             style: A shipped style, an ONNX file, or a mixture.
-            strength: 0.25 to 4, for styles that learned it.
+            strength: How strongly to paint, 0.25 to 4.
             blend: 0 is the picture, 1 the full style.
             keep_colors: Take only brightness from the style.
 

@@ -22,6 +22,7 @@ def export(
     io: Literal["float", "uint8"] = "float",
     size: str | None = None,
     passes: int = 1,
+    strength: float = 1.0,
     photos: Path | None = None,
     force: Flag = False,
 ) -> None:
@@ -36,6 +37,7 @@ def export(
         size: WIDTHxHEIGHT for a graph of that one size, which some runtimes need; by default, it takes any size.
         passes: Number of passes, from coarse to fine, in which the graph paints a picture by itself, 1 to 8: one for
             a picture of about 160 px, and one more for each doubling. No side may be under 16 · 2^(passes - 1) px.
+        strength: How strongly to paint in these passes, 0.25 to 4.
         photos: For fp16 and int8: a folder of photos, half for calibration and half for validation.
         force: Overwrite an existing file.
     """
@@ -45,16 +47,18 @@ def export(
     style = None if Path(source).suffix == ".ckpt" else find_style(source)
     beside = Path(source) if style is None else Path(style.path.name)
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
-    variant += [f"{passes}-passes"] * (passes > 1)
+    variant += [f"{passes}-passes"] * (passes > 1) + [f"strength-{strength:g}"] * (strength != 1)
     written = out or beside.with_name("-".join([beside.stem, *variant]) + ".onnx")
     if written.suffix != ".onnx":
         raise InputError(f"{written} does not end in .onnx")
     check_new(written, force=force, hint="Give --force to overwrite it, or another -o.")
-    place: dict[str, Any] = {"precision": precision, "io": io, "passes": passes, "photos": photos}
+    place: dict[str, Any] = {"precision": precision, "io": io, "passes": passes, "strength": strength, "photos": photos}
     place["size"] = None if size is None else _parse_size(size)
     if style is not None:
         if not variant:
-            raise InputError(f"{source} is an ONNX file already", hint="Give --precision, --passes, --io or --size.")
+            raise InputError(
+                f"{source} is an ONNX file already", hint="Give --precision, --passes, --strength, --io or --size."
+            )
         verification, facts = deploy(style.path, written, **place)
         card = rewrite_card(style, written, verification, facts=facts)
     else:

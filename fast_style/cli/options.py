@@ -54,8 +54,8 @@ class Look:
         size: Shrink the long side to this many px first.
         blend: 0 is the original, 1 the full style.
         keep_colors: Take only brightness from the style.
-        strength: How strongly to paint, 0.25 to 4, for styles that have learned it; unlike --blend, it does not fade to
-            the photo.
+        strength: How strongly to paint, from 0.25, a hint, to 4, painted over: large forms cover more of the photo's
+            detail. It does nothing in a single pass.
         passes: Number of passes, from coarse to fine, 1 to 8: more give larger forms. By default the first one is
             painted at about 160 px, and each of the others at twice the size of the one before.
     """

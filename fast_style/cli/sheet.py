@@ -33,7 +33,7 @@ def sheet(
         out: The sheet: .png, .jpg or .webp.
         style: Names, ONNX files or mixtures such as udnie:0.3,starry-night:0.7; by default every shipped style.
         size: Long side of each picture, px.
-        strength: Strengths, 0.25 to 4, for styles that have learned it: one picture for each.
+        strength: Strengths, 0.25 to 4: one picture for each.
         device: auto, cpu, cuda, ….
         force: Overwrite an existing file.
     """
@@ -47,6 +47,6 @@ def sheet(
         for shown in strength or [1.0]:
             stylizer = Stylizer(name, device=device, strength=shown)
             label = stylizer.style.name + (f"  {shown:g}" if strength else "")
-            tiles.append(Tile(stylizer.frame(picture.pixels), label))
+            tiles.append(Tile(stylizer.picture(picture).pixels, label))
     save_image(Picture(grid(tiles, text=18)), out)
     print(out)

@@ -37,7 +37,6 @@ class Changes:
         style_size: Long side of the painting in training, px: larger gives larger strokes. By default 640, less for a
             painting of large forms.
         tune: network (the default), or adapter: only the scales and shifts of its normalizations, which needs --init.
-        learn_strength: Learn to paint at any strength from 0.25 to 4, as runs on several paintings do by default.
         size: Side of the training crops, px.
         batch: Photos in a step, on each device.
         learning_rate: The highest learning rate of the schedule.
@@ -51,7 +50,6 @@ class Changes:
     strength: float | None = None
     style_size: int | None = None
     tune: Annotated[Literal["network", "adapter"] | None, Parameter(group=START)] = None
-    learn_strength: Annotated[bool | None, _IN_RECIPE] = None
     size: Annotated[int | None, _IN_RECIPE] = None
     batch: Annotated[int | None, _IN_RECIPE] = None
     learning_rate: Annotated[float | None, _IN_RECIPE] = None

@@ -46,7 +46,7 @@ class Options:
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         keep_frame: Keep a frame or border around the painting, if the training did.
         range: Range of the pixel values of an ONNX file from elsewhere.
-        strength: Strengths to measure the models at, if they have learned strength.
+        strength: Strengths to measure the models at.
         flicker: Measure flicker, too, on pans, zooms and layers of three of the photos, whose motion is exactly known.
         cache: Folder for the reference's pictures; by default in the user's cache.
 

@@ -28,7 +28,6 @@ from fast_style.images import find_photos, fit, load_image, resize, to_float, to
 from fast_style.model import (
     INPUT,
     OUTPUT,
-    STRENGTH,
     STYLES,
     Feed,
     join_passes,
@@ -39,7 +38,14 @@ from fast_style.model import (
     takes_styles,
 )
 from fast_style.model.editing import read_metadata, write_metadata
-from fast_style.model.passes import COARSEST_KEY, SMALLEST_DRAFT, smallest_side
+from fast_style.model.passes import (
+    COARSEST_KEY,
+    SMALLEST_DRAFT,
+    STRENGTH_KEY,
+    check_strength,
+    smallest_side,
+    strength_in,
+)
 from fast_style.stylize.checks import check_passes
 from fast_style.stylize.contract import check_contract
 
@@ -51,8 +57,6 @@ _PSNR_MARGIN = 3.0
 CALIBRATION_PHOTOS = 16
 HELD_OUT_PHOTOS = 12
 PHOTO_SIZE = 256
-# Strengths at which a file that has learned one is calibrated and validated.
-_STRENGTHS = (1.0, 4.0, 0.25)
 
 
 def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
@@ -72,7 +76,10 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
         "losses": json.dumps(checkpoint.losses),
     }
     if checkpoint.recipe.passes > 1:
-        metadata[COARSEST_KEY] = str(checkpoint.recipe.coarsest)
+        metadata |= {
+            COARSEST_KEY: str(checkpoint.recipe.coarsest),
+            STRENGTH_KEY: f"{checkpoint.recipe.draft_strength:g}",
+        }
     if not checkpoint.sets:
         return export_onnx(checkpoint.network(), path, metadata=metadata)
     return export_styles(checkpoint.network(), checkpoint.sets, path, metadata=metadata)
@@ -86,6 +93,7 @@ def deploy(
     io: IO = "float",
     size: tuple[int, int] | None = None,
     passes: int = 1,
+    strength: float = 1.0,
     photos: Path | None = None,
 ) -> tuple[Verification, dict[str, Any]]:
     """Write a style as ONNX for a place and prove it; no file is left if the proof fails.
@@ -101,6 +109,7 @@ def deploy(
         io: ``uint8`` takes and gives (N, H, W, 3) pixels.
         size: (width, height) px for a graph of one fixed size; None for any.
         passes: Number of passes in which the graph paints by itself, 1 to 8.
+        strength: How strongly it paints in them, 0.25 to 4; 1 is the style's own.
         photos: Folder of photos; half of those that are drawn calibrate, the others validate.
 
     Returns:
@@ -117,6 +126,7 @@ def deploy(
         ExportError: The graph cannot be written or made 8-bit.
     """
     check_passes(passes)
+    check_strength(strength)
     smallest = smallest_side(passes)
     if size is not None and min(size) < smallest:
         raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")
@@ -124,6 +134,9 @@ def deploy(
         raise InputError(f"{precision} is proved on photos", hint="Give --photos FOLDER.")
     with replacing(path) as partial:
         graph, verification = _plain_graph(source, partial)
+        if strength != 1:
+            known = read_metadata(graph)
+            write_metadata(graph, known | {STRENGTH_KEY: f"{strength * strength_in(known):g}"})
         plain = _for_place(graph, size, passes)
         if plain is not graph or not verification.differences:
             verification = _verify(graph, plain, size, passes, verification)
@@ -227,22 +240,15 @@ def _load_photos(folder: Path, size: tuple[int, int] | None, smallest: int) -> t
 
 
 def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Feed]:
-    """Give each photo one of a graph's styles and strengths, in turn, if it takes these."""
+    """Give each photo one of a graph's styles, in turn, if it takes these."""
     if not takes_styles(model.graph):
         return [{INPUT: photo} for photo in photos]
     return [{INPUT: photo, **feed} for photo, feed in zip(photos, cycle(_style_feeds(model)), strict=False)]
 
 
 def _style_feeds(model: onnx.ModelProto) -> list[Feed]:
-    """Weights and strengths for a graph that takes them: each of its styles at each strength, styles in turn."""
-    names = style_names(read_metadata(model))
-    able = any(value.name == STRENGTH for value in model.graph.input)
-    feeds: list[Feed] = []
-    for number in range(len(names) * len(_STRENGTHS)):
-        feeds.append({STYLES: np.eye(len(names), dtype=np.float32)[number % len(names)][None]})
-        if able:
-            feeds[-1][STRENGTH] = np.full((1, 1), _STRENGTHS[number % len(_STRENGTHS)], np.float32)
-    return feeds
+    """Weights for a graph that takes them: each of its styles."""
+    return [{STYLES: row[None]} for row in np.eye(len(style_names(read_metadata(model))), dtype=np.float32)]
 
 
 def _compare(

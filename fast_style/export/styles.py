@@ -1,11 +1,10 @@
-"""Many styles, or one with a strength, in one ONNX file, proved equal to the network with each of them."""
+"""Many styles in one ONNX file, proved equal to the network with each of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
 from torch import Tensor
@@ -14,11 +13,8 @@ from fast_style.export.to_onnx import export_onnx
 from fast_style.export.verify import Verification, difference, judge
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
-from fast_style.model import INPUT, OUTPUT, STRENGTH, STYLES, give_styles, open_session
+from fast_style.model import INPUT, OUTPUT, STYLES, give_styles, open_session
 from fast_style.networks import Condition, StyleSets, TransformerNetwork, take_style
-
-# Where a strength was learned, the ends of its range are compared as well.
-_STRENGTHS = (0.25, 1.0, 4.0)
 
 
 def export_styles(
@@ -26,25 +22,22 @@ def export_styles(
 ) -> Verification:
     """Write one ONNX file of several styles and prove it equal to the network; no file is left if the proof fails.
 
-    The graph takes ``image`` as of :func:`export_onnx`, and ``styles`` (N or 1, K) and ``strength`` (N or 1, 1), which
-    have defaults inside: the first style, at strength 1.
+    The graph takes ``image`` as of :func:`export_onnx`, and ``styles`` (N or 1, K), whose default is the first style.
 
     Args:
         network: What the styles share.
-        sets: Each style's scales and shifts, (1 or 3, 2, C), by its name.
+        sets: Each style's scales and shifts, (2, C), by its name.
         path: Where to write.
         metadata: As of :func:`export_onnx`.
 
     Returns:
-        The differences, by shape and graph variant of the first style, and by style and strength.
+        The differences, by shape and graph variant of the first style, and by style.
 
     Raises:
         ExportError, VerificationError, FileError: As :func:`export_onnx`.
     """
-    values = {name: tensor.detach().cpu().clone() for name, tensor in sets.items()}
-    for tensor in values.values():  # what the file holds in half the size
-        tensor[1:] = tensor[1:].half().float()
-    module = StyleSets(network, tuple(values), powers=len(next(iter(values.values()))))
+    values = {name: tensor.detach().cpu() for name, tensor in sets.items()}
+    module = StyleSets(network, tuple(values))
     for parameter, tensor in zip(module.values, values.values(), strict=True):
         parameter.data.copy_(tensor)
     take_style(network, next(iter(values.values())))
@@ -58,7 +51,7 @@ def export_styles(
 
 @torch.no_grad()
 def verify_styles(network: TransformerNetwork, sets: StyleSets, path: Path) -> dict[str, float]:
-    """Compare a file of several styles with its network: each style, each strength, a mixture, and the defaults.
+    """Compare a file of several styles with its network: each style, a mixture, and the default.
 
     Returns:
         Largest absolute differences by what was compared.
@@ -71,20 +64,12 @@ def verify_styles(network: TransformerNetwork, sets: StyleSets, path: Path) -> d
     image = torch.rand(2, 3, 40, 56, generator=generator)
     image[..., :28] = torch.linspace(0, 1, 40)[:, None]
     count = len(sets.names)
-    even = torch.full((1, count), 1.0 / count)
-    strengths = _STRENGTHS if len(sets.values[0]) == 3 else (1.0,)
-    cases = {
-        f"{name} at {strength:g}": (torch.eye(count)[style : style + 1], strength)
-        for style, name in enumerate(sets.names)
-        for strength in strengths
-    }
+    cases = dict(zip(sets.names, torch.eye(count).split(1), strict=True))
     differences = {}
-    for what, (weights, strength) in {**cases, "mixture": (even, strengths[-1])}.items():
-        told = Condition(affines=sets(weights, torch.full((1, 1), strength)))
+    for what, weights in {**cases, "mixture": torch.full((1, count), 1.0 / count)}.items():
+        told = Condition(affines=sets(weights))
         feeds = {INPUT: image.numpy(), STYLES: weights.numpy()}
-        if len(strengths) > 1:
-            feeds[STRENGTH] = np.full((1, 1), strength, np.float32)
         differences[what] = difference(session.run([OUTPUT], feeds)[0], network(image, told))
     told = Condition(affines=sets.one(0))
-    differences["defaults"] = difference(session.run([OUTPUT], {INPUT: image.numpy()})[0], network(image, told))
+    differences["default"] = difference(session.run([OUTPUT], {INPUT: image.numpy()})[0], network(image, told))
     return differences

@@ -23,7 +23,8 @@ from fast_style.model import (
     open_session,
     read_checked,
 )
-from fast_style.model.passes import SMALLEST_DRAFT, smallest_side
+from fast_style.model.editing import parse_model, read_metadata
+from fast_style.model.passes import SMALLEST_DRAFT, smallest_side, strength_in
 from fast_style.networks import InstanceNormalization, TransformerNetwork, record_statistics
 from fast_style.networks.passes import paint
 
@@ -143,12 +144,12 @@ def verify_passes(
     Raises:
         VerificationError: The graph gives a picture of another shape.
     """
-    session = open_session(content)
+    session, strength = open_session(content), strength_in(read_metadata(parse_model(content)))
     more = smallest_side(passes) - SMALLEST_DRAFT
     differences = {}
     for n, height, width in sizes or [(n, height + more, width + more) for n, height, width in VERIFY_SHAPES]:
         image = example_image(n, height, width)
-        expected = paint(stylize, torch.from_numpy(image), passes)
+        expected = paint(stylize, torch.from_numpy(image), passes, strength=strength)
         (result,) = session.run([OUTPUT], {INPUT: image, **(feed or {})})
         label = f"{passes} passes " if passes > 1 else ""
         differences[f"{label}{n}x3x{height}x{width}"] = difference(result, expected)

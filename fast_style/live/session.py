@@ -160,7 +160,7 @@ class Live:
     def _annotated(self, pixels: Pixels) -> Pixels:
         figures, controls = self.figures.summary(), self.controls
         stylizer = self.stylizers[controls.style]
-        name = stylizer.style.name + f"  strength {controls.strength:g}" * stylizer.network.has_strength
+        name = stylizer.style.name + f"  strength {controls.strength:g}" * (controls.strength != 1)
         recording = "  REC" * controls.recording
         lines = [f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms{recording}"]
         lines += HELP if controls.help else ("h: help",) if self.figures.frames < 3 * _RECENT else ()
@@ -185,9 +185,9 @@ class Live:
         return True
 
     def _paint(self, strength: float) -> None:
-        """Set the strength of the styles that have learned it; the others are unchanged."""
+        """Set the strength of all styles that do not paint in passes by themselves."""
         for number, stylizer in enumerate(self.stylizers):
-            if stylizer.network.has_strength:
+            if stylizer.network.contract.passes == 1:
                 self._scenes[number].close()
                 self._scenes[number] = self._scene(stylizer.network.mixed(strength=strength))
 

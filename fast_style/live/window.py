@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from fast_style.images import Pixels
-from fast_style.model import STRONGEST, WEAKEST
+from fast_style.model.passes import STRONGEST, WEAKEST
 
 HELP = (
     "n p    next, previous style",
@@ -35,7 +35,7 @@ class Controls:
 
     style: int = 0  # index of the style
     blend: float = 1.0  # 0.0 is the camera's picture, 1.0 the full style
-    strength: float = 1.0  # strength of styles that have learned it, 0.25 to 4.0
+    strength: float = 1.0  # how strongly to paint, 0.25 to 4
     side_by_side: bool = False  # show the camera's picture on the left
     mirror: bool = False  # swap left and right
     keep_colors: bool = False  # take only brightness from the style

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,15 +59,6 @@ class LossTerms:
     def total(self) -> Tensor:
         """The sum of the weighted terms, which is minimized."""
         return sum(self.weighted.values(), start=torch.zeros(()))
-
-    def at_strength(self, strength: float) -> LossTerms:
-        """Return the same values, with the painting weighted by ``strength`` relative to the content.
-
-        Content is divided by its square root and everything else multiplied, so that the sum hardly changes.
-        """
-        half = math.sqrt(strength)
-        tilted = {name: weight / half if name == "content" else weight * half for name, weight in self.weights.items()}
-        return LossTerms(self.values, tilted)
 
     def with_content_times(self, factor: Tensor) -> LossTerms:
         """Return the same values, with the weight of the content multiplied by a factor."""

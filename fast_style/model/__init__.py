@@ -26,10 +26,7 @@ from fast_style.model.statistics import (
     noise_tiles,
 )
 from fast_style.model.table import (
-    STRENGTH,
-    STRONGEST,
     STYLES,
-    WEAKEST,
     Set,
     as_row,
     base_checksum,
@@ -53,10 +50,7 @@ __all__ = [
     "PRODUCER",
     "PROVIDERS",
     "STATISTICS",
-    "STRENGTH",
-    "STRONGEST",
     "STYLES",
-    "WEAKEST",
     "Device",
     "Feed",
     "Graph",

@@ -27,13 +27,14 @@ from fast_style.model.passes import (
     COARSE_SHARE,
     COARSEST_KEY,
     DETAIL_RADIUS,
-    DETAIL_SHARE,
-    FLAT_SHARE,
     LEARNED_PASSES,
     LEAST_DETAIL,
     MUCH_DETAIL,
     PASSES_KEY,
+    STRENGTH_KEY,
     SURROUNDINGS_RADIUS,
+    draft_shares,
+    strength_in,
 )
 from fast_style.model.statistics import ORIGIN
 
@@ -47,16 +48,17 @@ _PREFIX = "passes."
 _ALONE = f"{_PREFIX}0."
 
 
-def join_passes(graphs: Sequence[bytes]) -> bytes:
+def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
     """Make one graph that paints in passes.
 
-    It takes and returns what its last graph does; no side may be under 16 · 2^(N - 1) px. The inputs ``styles`` and
-    ``strength`` are those of all passes. ``origin`` is that of the last pass, a multiple of the stride · 2^(N - 1).
+    It takes and returns what its last graph does; no side may be under 16 · 2^(N - 1) px. The input ``styles`` is
+    that of all passes. ``origin`` is that of the last pass, a multiple of the stride · 2^(N - 1).
 
     Args:
         graphs: A serialized style for each of the N passes, from coarse to fine, that paints in one pass, with float32
             input and output: the same for all passes, or others with the same inputs. A graph that takes one size only
             takes half of the next one's, rounded up.
+        strength: How strongly to paint, in units of the last graph's own strength.
 
     Raises:
         ModelError: One is not an ONNX model.
@@ -67,6 +69,9 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
         del part[:]
     edit = GraphEdit(joined.graph)
     _add_constants(edit)
+    strength *= strength_in(read_metadata(models[-1]))
+    for name, share in zip(("flat", "range"), draft_shares(strength), strict=True):
+        edit.constant(_PREFIX + name, np.array(share, np.float32))
     stored: dict[tuple[str, bytes], str] = {}
     copy, drawn = "", ""
     for number, model in enumerate(models):
@@ -98,7 +103,7 @@ def join_passes(graphs: Sequence[bytes]) -> bytes:
     edit.apply()
     changed = {COARSEST_KEY, CHECKSUM_KEY}
     metadata = {key: value for key, value in read_metadata(models[-1]).items() if key not in changed}
-    write_metadata(joined, {**metadata, PASSES_KEY: str(len(models))})
+    write_metadata(joined, {**metadata, STRENGTH_KEY: f"{strength:g}", PASSES_KEY: str(len(models))})
     return bytes(joined.SerializeToString())
 
 
@@ -107,9 +112,15 @@ def mixing_form() -> bytes:
 
     It takes ``photo`` (1, 3, H, W), and ``small`` and ``draft`` (1, 3, ⌈H / 2⌉, ⌈W / 2⌉): the photo at half the size,
     and what the style painted of it. It gives ``seen`` (1, 3, H, W), for the next pass. All are float32, RGB in [0, 1].
+    ``shares`` (2), float32: of the draft where the photo is flat, and how much more where it has much detail, see
+    :func:`~fast_style.model.passes.draft_shares`.
     """
-    nodes = [*_share("small", _ALONE), *_mix("draft", "small", "photo", "seen", _ALONE)]
-    return _alone(["photo", "small", "draft"], "seen", nodes)
+    nodes = [
+        make_node("Split", ["shares", f"{_PREFIX}ones"], [f"{_PREFIX}flat", f"{_PREFIX}range"], axis=0),
+        *_share("small", _ALONE),
+        *_mix("draft", "small", "photo", "seen", _ALONE),
+    ]
+    return _alone(["photo", "small", "draft"], "seen", nodes, shares=True)
 
 
 def restoring_form() -> bytes:
@@ -121,13 +132,15 @@ def restoring_form() -> bytes:
     return _alone(["painted", "draft"], "restored", _restore("painted", "draft", "restored", _ALONE))
 
 
-def _alone(inputs: Sequence[str], output: str, nodes: Sequence[NodeProto]) -> bytes:
+def _alone(inputs: Sequence[str], output: str, nodes: Sequence[NodeProto], *, shares: bool = False) -> bytes:
     """Make a graph of what lies between two passes; the first input has the output's size, the others half of it."""
     from onnx import GraphProto, helper
 
     graph = GraphProto(name=output)
     for name in inputs:
         add_input(graph, name, FLOAT, [1, 3, *(("h", "w") if name == inputs[0] else ("h2", "w2"))])
+    if shares:
+        add_input(graph, "shares", FLOAT, [2])
     set_output(graph, output, [1, 3, "h", "w"])
     edit = GraphEdit(graph)
     _add_constants(edit)
@@ -183,11 +196,10 @@ def _add_constants(edit: GraphEdit) -> None:
     """Add what the nodes of :func:`_share`, :func:`_mix` and :func:`_restore` take."""
     for radius in (DETAIL_RADIUS, SURROUNDINGS_RADIUS):
         edit.constant(f"{_PREFIX}border{radius}", np.array([0, 0, radius, radius] * 2))
-    numbers = {"much": MUCH_DETAIL, "least": LEAST_DETAIL, "all": 1.0, "none": 0.0}
-    numbers |= {"coarse": COARSE_SHARE, "flat": FLAT_SHARE, "range": DETAIL_SHARE - FLAT_SHARE}
+    numbers = {"much": MUCH_DETAIL, "least": LEAST_DETAIL, "all": 1.0, "none": 0.0, "coarse": COARSE_SHARE}
     for name, number in numbers.items():
         edit.constant(_PREFIX + name, np.array(number, np.float32))
-    lists = {"first": [0, 0], "sides": [2, 3], "parts5": [4, 1], "parts4": [3, 1]}
+    lists = {"first": [0, 0], "sides": [2, 3], "parts5": [4, 1], "parts4": [3, 1], "ones": [1, 1]}
     for name, values in lists.items():
         edit.constant(_PREFIX + name, np.array(values))
     # A mean over channels as a convolution: pnnx 20261020 drops the axis of ReduceMean if it is that of the channels.

@@ -10,17 +10,24 @@ as wide as a small one, looks like that.
 
 The draft takes a share in the next pass only of what is as coarse as itself. All of the photo that is finer stays, so
 edges stay sharp, and forms reach up to them. Where the photo is flat, the share is large: large forms. Where it has
-fine detail, such as a face or a skyline, it is smaller.
+fine detail, such as a face or a skyline, it is smaller. The strength of painting raises or lowers both.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Mapping
+
+from fast_style.errors import InputError
 
 # Metadata: the long side of the first pass, px.
 COARSEST_KEY = "coarsest"
 # Metadata: the number of passes in which a graph paints by itself.
 PASSES_KEY = "passes"
+# Metadata: what strength 1 of a style is in units of the training's; of a graph that paints in passes by itself, the
+# strength that it has.
+STRENGTH_KEY = "strength"
 # Networks that paint in passes begin at this long side, px, whatever the photo's size.
 COARSEST = 160
 # Networks that do not begin at this one, px: the size of their training, so that small photos take one pass.
@@ -31,12 +38,38 @@ SMALLEST_DRAFT = 16
 # Passes for which the networks are trained, and the share of the draft in the coarse part of what later ones paint.
 # With all of it, edges get a second, fainter line; with none of it, forms get finer from pass to pass.
 LEARNED_PASSES, COARSE_SHARE = 3, 0.8
-# Share of the draft where the photo is flat, and where it has much detail for this photo.
-FLAT_SHARE, DETAIL_SHARE = 0.7, 0.3
+# How strongly to paint: a hint of the painting, and painted over.
+WEAKEST, STRONGEST = 0.25, 4.0
 # Radii of the blurs, px of the draft: of what counts as detail, and of the detail's surroundings.
 DETAIL_RADIUS, SURROUNDINGS_RADIUS = 2, 3
 # Detail at which the draft's share is least, in means over the photo, and a level that is added to it, for flat photos.
 MUCH_DETAIL, LEAST_DETAIL = 1.6, 1e-3
+
+
+def draft_shares(strength: float = 1.0) -> tuple[float, float]:
+    """Return the share of the draft where the photo is flat, and how much more it is where there is much detail.
+
+    The two shares rise from nothing (every pass paints the photo anew) over 0.7 and 0.3 at strength 1, for which the
+    networks are trained, toward 1 and 0.9 (little but the forms of the first pass is left).
+    """
+    level = strength**2 / (1 + strength**2)
+    flat, detailed = level * (1.8 - 0.8 * level), level * (0.3 + 0.6 * level)
+    return flat, detailed - flat
+
+
+def strength_in(metadata: Mapping[str, str]) -> float:
+    """Read from a file's metadata what its style's strength is multiplied by; 1 if it does not say."""
+    with contextlib.suppress(ValueError):
+        strength = float(metadata.get(STRENGTH_KEY, ""))
+        if 0 < strength < 100:
+            return strength
+    return 1.0
+
+
+def check_strength(strength: float) -> None:
+    """Raise InputError for a strength outside 0.25 to 4."""
+    if not WEAKEST <= strength <= STRONGEST:
+        raise InputError(f"strength is {strength:g}; expected {WEAKEST:g} to {STRONGEST:g}")
 
 
 def count_passes(long_side: int, coarsest: int = COARSEST) -> int:

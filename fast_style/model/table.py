@@ -1,15 +1,11 @@
 """Many styles in one file: their scales and shifts, mixed by weights that are given beside the picture.
 
 Styles that share their convolutions differ in the scales and shifts of their instance normalizations only. Here these
-become a table, of which a picture takes any mixture. Where a strength was learned, each of them is a parabola over its
-logarithm. Made from the graphs of the styles themselves, and turned back into a graph of one style.
+become a table, of which a picture takes any mixture. It is made from the graphs of the styles themselves, and can be
+turned back into a graph of one style.
 
 Reference:
     Dumoulin, Shlens and Kudlur 2017, section 2.2: a set of scales and shifts for each style, and linear mixtures.
-    Babaeizadeh and Ghiasi 2018; Dosovitskiy and Djolonga 2020: a weight of the loss that the network is told.
-
-Differs from them:
-    The strength changes scales and shifts by a polynomial of its own for each, not by a network.
 """
 
 from __future__ import annotations
@@ -46,16 +42,14 @@ from fast_style.model.passes import PASSES_KEY
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
 
-STYLES, STRENGTH = "styles", "strength"
-# A style's set: (P, 2, C), the scales and shifts of all C channels of all normalizations in their order, for
-# each power of the logarithm of the strength to the base 4: one, or three of them.
+STYLES = "styles"
+# A style's set: (2, C), the scales and shifts of all C channels of all normalizations in their order.
 Set = NDArray[np.float32]
-# Below and above, a graph takes the nearest.
-WEAKEST, STRONGEST = 0.25, 4.0
 
 # Metadata: the styles' names as a JSON list, in the order of their weights.
 NAMES_KEY = "styles"
 _PREFIX = "styles."
+_TABLE = f"{_PREFIX}table"  # (K, 2C)
 # Names of a network's weights in a file of ours.
 _WEIGHTS = "network."
 
@@ -103,19 +97,19 @@ def read_sets(content: bytes) -> dict[str, Set]:
     if not takes_styles(model.graph):
         _check_one_pass(model)
         values = np.concatenate([[layer.scale, layer.shift] for layer in find_layers(model.graph)], axis=1)
-        return {"".join(names[:1]): values[None]}
-    tables = _tables(model.graph)
-    if tables[0].shape[0] != len(names) or tables[0].shape[1] % 2:
+        return {"".join(names[:1]): values}
+    tensors = [tensor for tensor in model.graph.initializer if tensor.name == _TABLE]
+    table = read_tensor(tensors[0], ("float32",)) if tensors else None
+    if table is None or table.ndim != 2 or table.shape[0] != len(names) or table.shape[1] % 2:
         raise _unreadable("its table of styles")
-    powers = np.stack([table.reshape(len(names), 2, -1) for table in tables], axis=1)
-    return dict(zip(names, powers, strict=True))
+    return dict(zip(names, table.reshape(len(names), 2, -1), strict=True))
 
 
 def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
     """Make a graph of many styles out of a serialized one with float32 normalizations, whose own set plays no part.
 
-    It takes ``styles`` (N or 1, K) and, if the sets have three powers, ``strength`` (N or 1, 1), both float32 with
-    defaults inside: if only the picture is given, it is drawn in the first style at strength 1.
+    It takes ``styles`` (N or 1, K), float32, with a default inside: if only the picture is given, it is drawn in the
+    first style.
 
     Raises:
         InputError: The sets differ in shape, or do not fit the graph.
@@ -125,50 +119,18 @@ def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
     layers = find_layers(model.graph)
     sizes = [layer.scale.size for layer in layers]
     shapes = {values.shape for values in sets.values()}
-    if len(shapes) != 1 or (shape := shapes.pop())[1:] != (2, sum(sizes)) or shape[0] not in {1, 3}:
+    if shapes != {(2, sum(sizes))}:
         raise InputError("the styles' sets of scales and shifts do not fit the network", hint="Take those of one base.")
     edit = GraphEdit(model.graph)
-    mixed = _mix(edit, list(sets.values()))
-    row = mixed[0] if len(mixed) == 1 else _at_strength(edit, mixed)
-    _split_row(edit, row, sizes)
+    add_input(edit.graph, STYLES, FLOAT, ("styles_batch", len(sets)))
+    edit.constant(STYLES, np.eye(1, len(sets), dtype=np.float32))
+    edit.constant(_TABLE, np.stack([values.ravel() for values in sets.values()]))
+    edit.prepend(make_node("MatMul", [STYLES, _TABLE], [f"{_PREFIX}mixed"]))
+    _split_row(edit, f"{_PREFIX}mixed", sizes)
     _normalize_each(edit, layers)
     edit.apply()
     write_metadata(model, {**read_metadata(model), NAMES_KEY: json.dumps(list(sets))})
     return bytes(model.SerializeToString())
-
-
-def _mix(edit: GraphEdit, sets: Sequence[Set]) -> list[str]:
-    """Add the input ``styles`` and the tables; return the mixture of each power, (N or 1, 2C)."""
-    add_input(edit.graph, STYLES, FLOAT, ("styles_batch", len(sets)))
-    edit.constant(STYLES, np.eye(1, len(sets), dtype=np.float32))
-    tables = [np.stack([values[power].ravel() for values in sets]) for power in range(len(sets[0]))]
-    edit.constant(f"{_PREFIX}table0", tables[0])
-    for power, table in enumerate(tables[1:], 1):  # in half the size
-        half = edit.constant(f"{_PREFIX}half{power}", table.astype(np.float16))
-        edit.prepend(make_node("Cast", [half], [f"{_PREFIX}table{power}"], to=FLOAT))
-    mixed = [f"{_PREFIX}mixed{power}" for power in range(len(tables))]
-    edit.prepend(*(make_node("MatMul", [STYLES, f"{_PREFIX}table{n}"], [mixed[n]]) for n in range(len(tables))))
-    return mixed
-
-
-def _at_strength(edit: GraphEdit, mixed: Sequence[str]) -> str:
-    """Add the input ``strength``; return the value of the parabola there, (N or 1, 2C)."""
-    add_input(edit.graph, STRENGTH, FLOAT, ("strength_batch", 1))
-    edit.constant(STRENGTH, np.ones((1, 1), np.float32))
-    weakest = edit.constant(f"{_PREFIX}weakest", np.array(WEAKEST, np.float32))
-    strongest = edit.constant(f"{_PREFIX}strongest", np.array(STRONGEST, np.float32))
-    base = edit.constant(f"{_PREFIX}base", np.array(1 / math.log(4.0), np.float32))
-    power, row = f"{_PREFIX}power", f"{_PREFIX}whole"
-    edit.prepend(
-        make_node("Clip", [STRENGTH, weakest, strongest], [f"{_PREFIX}bounded"]),
-        make_node("Log", [f"{_PREFIX}bounded"], [f"{_PREFIX}logarithm"]),
-        make_node("Mul", [f"{_PREFIX}logarithm", base], [power]),
-        make_node("Mul", [mixed[2], power], [f"{_PREFIX}bend"]),
-        make_node("Add", [mixed[1], f"{_PREFIX}bend"], [f"{_PREFIX}slope"]),
-        make_node("Mul", [f"{_PREFIX}slope", power], [f"{_PREFIX}change"]),
-        make_node("Add", [mixed[0], f"{_PREFIX}change"], [row]),
-    )
-    return row
 
 
 def _split_row(edit: GraphEdit, row: str, sizes: Sequence[int]) -> None:
@@ -225,14 +187,14 @@ def with_metadata(content: bytes, changes: Mapping[str, str | None]) -> bytes:
 
 
 def without_defaults(content: bytes) -> bytes:
-    """Make a graph's weights and strength inputs that must be given: some runtimes take no others."""
+    """Make a graph's weights an input that must be given: some runtimes take no others."""
     model = parse_model(content)
-    keep_initializers(model.graph, {tensor.name for tensor in model.graph.initializer} - {STYLES, STRENGTH})
+    keep_initializers(model.graph, {tensor.name for tensor in model.graph.initializer} - {STYLES})
     return with_metadata(bytes(model.SerializeToString()), {})
 
 
-def choose_styles(content: bytes, weights: Mapping[str, float], strength: float = 1.0) -> bytes:
-    """Turn a graph of many styles into the graph of one mixture at one strength, which takes only the picture.
+def choose_styles(content: bytes, weights: Mapping[str, float]) -> bytes:
+    """Turn a graph of many styles into the graph of one mixture, which takes only the picture.
 
     A graph that takes only the picture is returned as it is.
 
@@ -245,7 +207,8 @@ def choose_styles(content: bytes, weights: Mapping[str, float], strength: float 
         as_row(style_names(read_metadata(model)), weights)
         return content
     _check_one_pass(model)
-    values = mixture(read_sets(content), weights, strength)
+    sets = read_sets(content)
+    values = np.tensordot(as_row(tuple(sets), weights)[0], np.stack(list(sets.values())), 1)
     edit = GraphEdit(graph)
     makers = {node.output[0]: node for node in graph.node}
     users = {name: node for node in graph.node for name in node.input}
@@ -264,7 +227,7 @@ def choose_styles(content: bytes, weights: Mapping[str, float], strength: float 
         whole = make_node("InstanceNormalization", [joined.input[0], *names], [apart.output[0]], epsilon=epsilon)
         edit.replace(node)
         edit.replace(apart, whole)
-    inputs = [value for value in graph.input if value.name not in {STYLES, STRENGTH}]
+    inputs = [value for value in graph.input if value.name != STYLES]
     del graph.input[:]
     graph.input.extend(inputs)
     edit.apply()
@@ -306,15 +269,6 @@ def _check_one_pass(model: ModelProto) -> None:
         raise ModelError("it paints in passes by itself, so its styles cannot be taken out", hint=hint)
 
 
-def mixture(sets: Mapping[str, Set], weights: Mapping[str, float], strength: float) -> NDArray[np.float32]:
-    """Mix sets to scales and shifts, (2, C)."""
-    power = math.log(min(max(strength, WEAKEST), STRONGEST), 4.0)
-    row = as_row(tuple(sets), weights)
-    mixed = np.tensordot(row[0], np.stack(list(sets.values())), 1)
-    powers = np.array([power**exponent for exponent in range(len(mixed))], np.float32)
-    return np.tensordot(powers, mixed, 1).astype(np.float32)
-
-
 def as_row(names: Sequence[str], weights: Mapping[str, float]) -> NDArray[np.float32]:
     """Put weights of styles in the graph's order, (1, K), summing to 1.
 
@@ -333,14 +287,3 @@ def as_row(names: Sequence[str], weights: Mapping[str, float]) -> NDArray[np.flo
     if not total:
         raise InputError("the weights of the styles are all zero; at least one has to count")
     return np.array([[weights.get(name, 0.0) / total for name in names]], np.float32)
-
-
-def _tables(graph: GraphProto) -> list[NDArray[np.float32]]:
-    """Read the tables of all powers, each (K, 2C)."""
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    names = [name for what in ("table0", "half1", "half2") if (name := f"{_PREFIX}{what}") in tensors]
-    read = [read_tensor(tensors[name], ("float16", "float32")) for name in names]
-    tables = [values.astype(np.float32) for values in read if values is not None and values.ndim == 2]
-    if len(tables) not in {1, 3} or len({table.shape for table in tables}) != 1:
-        raise _unreadable("its table of styles")
-    return tables

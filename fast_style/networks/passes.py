@@ -11,39 +11,42 @@ from torch import Tensor
 from fast_style.model.passes import (
     COARSE_SHARE,
     DETAIL_RADIUS,
-    DETAIL_SHARE,
-    FLAT_SHARE,
     LEARNED_PASSES,
     LEAST_DETAIL,
     MUCH_DETAIL,
     SURROUNDINGS_RADIUS,
+    draft_shares,
 )
 
 
-def paint(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> Tensor:
+def paint(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int, *, strength: float = 1.0) -> Tensor:
     """Stylize in passes, from coarse to fine: see :mod:`fast_style.model.passes`.
 
     Args:
         stylize: The network, (N, 3, H, W) to the same shape.
         photo: (N, 3, H, W), RGB in [0, 1], sides of at least 16 · 2^(passes - 1) px.
         passes: Number of passes.
+        strength: How strongly to paint, see :func:`~fast_style.model.passes.draft_shares`.
 
     Returns:
         (N, 3, H, W); only the last pass has a gradient.
     """
-    seen, draft = add_draft(stylize, photo, passes)
+    seen, draft = add_draft(stylize, photo, passes, strength=strength)
     drawn = stylize(seen)
     return drawn if draft is None or passes <= LEARNED_PASSES else _restored(drawn, draft)
 
 
 @torch.no_grad()
-def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -> tuple[Tensor, Tensor | None]:
+def add_draft(
+    stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int, *, strength: float = 1.0
+) -> tuple[Tensor, Tensor | None]:
     """Stylize smaller copies from coarse to fine, and return the input of the last pass, and the last draft.
 
     Args:
         stylize: The network, (N, 3, H, W) to the same shape.
         photo: (N, 3, H, W), RGB in [0, 1], sides of at least 16 · 2^(passes - 1) px.
         passes: Number of passes; 1 returns the photo.
+        strength: As for :func:`paint`.
 
     Returns:
         The photo, (N, 3, H, W), with its coarse part mixed with the enlarged draft, and the draft, at half the size,
@@ -64,7 +67,7 @@ def add_draft(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int) -
         draft = (drawn if draft is None or number <= LEARNED_PASSES else _restored(drawn, draft)).clamp(0.0, 1.0)
         step, small = passes - 1 - number, copy
         copy = photo if step == 0 else _reduced(photo, 2**step)
-        change, share = (_enlarged(maps, copy) for maps in (draft - small, draft_share(small)))
+        change, share = (_enlarged(maps, copy) for maps in (draft - small, draft_share(small, strength)))
         seen = (copy + share * change).clamp(0.0, 1.0)
     return seen, draft
 
@@ -74,7 +77,7 @@ def _restored(drawn: Tensor, draft: Tensor) -> Tensor:
     return (drawn + COARSE_SHARE * _enlarged(draft - _reduced(drawn, 2), drawn)).clamp(0.0, 1.0)
 
 
-def draft_share(photo: Tensor) -> Tensor:
+def draft_share(photo: Tensor, strength: float = 1.0) -> Tensor:
     """Return the share of the draft in the next pass: high where the photo is flat, low where it has fine detail.
 
     (N, 3, H, W) at the draft's size, RGB in [0, 1], to (N, 1, H, W).
@@ -83,7 +86,8 @@ def draft_share(photo: Tensor) -> Tensor:
     fine = brightness - blur(brightness, DETAIL_RADIUS)
     detail = blur(fine.square(), SURROUNDINGS_RADIUS).clamp(min=0.0).sqrt()
     much = MUCH_DETAIL * detail.mean(dim=(2, 3), keepdim=True) + LEAST_DETAIL
-    return FLAT_SHARE - (FLAT_SHARE - DETAIL_SHARE) * (detail / much).clamp(max=1.0)
+    flat, more = draft_shares(strength)
+    return flat + more * (detail / much).clamp(max=1.0)
 
 
 def blur(image: Tensor, radius: int) -> Tensor:

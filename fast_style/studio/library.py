@@ -65,7 +65,6 @@ class Entry:
             "cut": "box" in painting,
             "date": self.card.get("date", ""),
             "styles": self.card.get("styles", []),
-            "learned_strength": self.card.get("recipe", self.card.get("imitation", {})).get("learn_strength", False),
             # What the command line calls it.
             "call": self.name if not self.own or self.path in own_paths().values() else str(self.path),
             "adapter": self.own and self.path.with_suffix(ADAPTER_SUFFIX).is_file(),

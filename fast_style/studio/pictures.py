@@ -31,7 +31,7 @@ class Choice:
 
     Attributes:
         styles: Weights of the styles in it by name; none leaves it to the file.
-        strength: 0.25 to 4, for files that have learned it.
+        strength: How strongly to paint, 0.25 to 4.
         passes: Number of passes, from coarse to fine; None takes the style's for the picture's size.
     """
 
@@ -43,7 +43,7 @@ class Choice:
         """Return a file's style as it is chosen.
 
         Raises:
-            InputError: The file holds no such style, or its styles learned no such strength.
+            InputError: The file holds no such style, or the strength is out of range.
         """
         if not self.styles and self.strength == 1.0:
             return stylizer

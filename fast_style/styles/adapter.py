@@ -16,7 +16,7 @@ from fast_style.model import Set, number_in
 
 SUFFIX = ".safetensors"
 _FORMAT = 1
-# A set of `fine` has 50 kB for each power; anything this large is something else.
+# A set of `fine` has 50 kB; anything this large is something else.
 _MAX_BYTES = 16 * 2**20
 
 
@@ -26,7 +26,7 @@ class Adapter:
 
     name: str  # of the style
     base: str  # checksum of the convolutions that it belongs to, see `base_checksum`
-    values: Set  # its set: (1 or 3, 2, C) float32
+    values: Set  # its set: (2, C) float32
     card: dict[str, Any] = field(default_factory=dict)  # what its training recorded
 
 
@@ -73,7 +73,7 @@ def load_adapter(path: Path) -> Adapter:
     if values is None or format is None or not {"name", "base", "sha256"} <= facts.keys():
         raise ModelError(f"{path} is not an adapter of fast-style", hint=hint)
     check_format(format, _FORMAT, path, ModelError)
-    if values.dtype != np.float32 or values.ndim != 3 or values.shape[0] not in {1, 3} or values.shape[1] != 2:
+    if values.dtype != np.float32 or values.ndim != 2 or values.shape[0] != 2:
         what = f"{values.dtype} {values.shape}"
         raise ModelError(f"{path} holds {what}, which is not a set of scales and shifts", hint=hint)
     if hashlib.sha256(values.tobytes()).hexdigest() != facts["sha256"] or not np.isfinite(values).all():

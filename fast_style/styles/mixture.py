@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError
-from fast_style.model import STRONGEST, WEAKEST, Set, base_checksum, choose_styles, give_styles, read_checked, read_sets
+from fast_style.model import Set, base_checksum, choose_styles, give_styles, read_checked, read_sets
 from fast_style.styles.adapter import SUFFIX, load_adapter
 from fast_style.styles.catalog import Style, find_style, own_paths, shipped_paths, shipped_styles
 from fast_style.styles.hub import is_hub_name
@@ -34,32 +34,24 @@ class _Part:
     weight: float
 
 
-def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
+def find_mixture(text: str | Path) -> Choice:
     """Find what a text names.
 
     ``starry-night`` is a shipped style, ``mine.onnx`` a file; ``starry-night:0.7,udnie:0.3`` mixes styles,
     ``fast+mine.safetensors`` gives the network of a style other scales and shifts, and ``all.onnx#udnie`` takes one of
     the styles in a file. What is mixed must share its convolutions.
 
-    Args:
-        text: Names one style or several.
-        strength: How strongly to paint; any value except 1.0 needs styles that have learned it.
-
     Raises:
         StyleNotFoundError: There is no such style or file.
-        InputError: A weight is not a number, or the styles do not share their convolutions or learned no strength.
+        InputError: A weight is not a number, or the styles do not share their convolutions.
         ModelError: A file is damaged, or fast-style did not export it.
     """
-    if not WEAKEST <= strength <= STRONGEST:
-        raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
     whole = str(text)
     if Path(text).is_file() or is_hub_name(whole) or whole in shipped_paths() or whole in own_paths():
-        style = find_style(text)
-        holder = _holder(whole) if strength != 1.0 and len(style.styles) < 2 else None
-        return Choice(style, None, {}) if holder is None else Choice(holder, None, {whole: 1.0})
+        return Choice(find_style(text), None, {})
     parts = [_parse(part) for part in whole.split(",")]
     if len(parts) == 1 and parts[0].style is None and parts[0].adapter is None and parts[0].file != whole:
-        return find_mixture(parts[0].file, strength=strength)  # one style with a weight is that style
+        return find_mixture(parts[0].file)  # one style with a weight is that style
     together = [_from_holder(part) for part in parts]
     weights = {part.style: part.weight for part in together if part.style is not None and part.adapter is None}
     if len(weights) == len(parts) and len({part.file for part in together}) == 1:
@@ -67,16 +59,8 @@ def find_mixture(text: str | Path, *, strength: float = 1.0) -> Choice:
         _check_held(together[0].file, weights, style.styles or read_sets(read_checked(style.path)))
         return Choice(style, None, weights)
     joined = join_styles(whole.split(","))
-    if strength != 1.0 and any(len(values) == 1 for values in joined.sets.values()):
-        raise InputError(f"{' and '.join(joined.sets)} learned no strength", hint=no_strength_hint())
     weights = dict(zip(joined.sets, (part.weight for part in parts), strict=True))
     return Choice(Style("+".join(joined.sets), joined.path, {}), give_styles(joined.content, joined.sets), weights)
-
-
-def no_strength_hint() -> str:
-    """Say what to do if a style has learned no strength."""
-    able = dict.fromkeys(name for style in shipped_styles() if len(style.styles) > 1 for name in style.styles)
-    return (f"{', '.join(able)} did. " if able else "") + "--blend 0.5 fades to the photo."
 
 
 def _holder(name: str) -> Style | None:
@@ -128,12 +112,10 @@ def join_styles(texts: list[str]) -> Joined:
         if name in sets:
             raise InputError(f"{name} is named twice", hint="Give each style one weight.")
         sets[name], paintings[name] = values, painting
-    # What has learned a strength can be mixed with what has not, at strength 1.
-    powers = min(len(values) for values in sets.values())
     first = contents[parts[0].file]
     plain = choose_styles(first, {next(iter(read_sets(first))): 1.0})
     path = find_style(parts[0].file).path
-    return Joined(path, plain, {name: values[:powers] for name, values in sets.items()}, paintings)
+    return Joined(path, plain, sets, paintings)
 
 
 def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:

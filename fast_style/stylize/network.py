@@ -24,10 +24,7 @@ from fast_style.model import (
     MASK,
     ORIGIN,
     STATISTICS,
-    STRENGTH,
-    STRONGEST,
     STYLES,
-    WEAKEST,
     Device,
     Feed,
     Graph,
@@ -48,8 +45,7 @@ from fast_style.model import (
     read_checked,
     style_names,
 )
-from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, count_passes
-from fast_style.styles.mixture import no_strength_hint
+from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, check_strength, count_passes, strength_in
 from fast_style.stylize.contract import Contract
 from fast_style.stylize.noise import endless_noise
 
@@ -283,9 +279,8 @@ class StyleNetwork(Network):
         joined: The serialized graph, if it was built from several files.
         styles: Names of the styles in the file; empty for a file from another program.
         takes_styles: Whether the graph mixes its styles by weights.
-        has_strength: Whether the strength is variable.
         weights: Weights of the styles by name; empty is the file's default.
-        strength: How strongly the style is painted, 0.25 to 4.0.
+        strength: How strongly it paints, 0.25 to 4; 1 is the file's own.
         threads: CPU threads for one picture; None takes every core.
     """
 
@@ -294,7 +289,6 @@ class StyleNetwork(Network):
     joined: bytes | None = None
     styles: tuple[str, ...] = ()
     takes_styles: bool = False
-    has_strength: bool = False
     weights: Mapping[str, float] = field(default_factory=dict)
     strength: float = 1.0
     threads: int | None = None
@@ -313,7 +307,6 @@ class StyleNetwork(Network):
             joined=joined,
             styles=tuple(style_names(graph.metadata)),
             takes_styles=any(value.name == STYLES for value in graph.signature.optional),
-            has_strength=any(value.name == STRENGTH for value in graph.signature.optional),
             threads=threads,
         )
 
@@ -326,20 +319,25 @@ class StyleNetwork(Network):
             strength: 0.25 to 4.0; None keeps it.
 
         Raises:
-            InputError: The file has no such style, or its strength is fixed.
+            InputError: The file has no such style, the strength is out of range, or it is fixed in the file.
         """
         strength = self.strength if strength is None else strength
-        if not WEAKEST <= strength <= STRONGEST:
-            raise InputError(f"strength is {strength}; expected {WEAKEST:g} to {STRONGEST:g}")
-        if strength != 1.0 and not self.has_strength:
-            raise InputError(f"{self.name} learned no strength", hint=no_strength_hint())
+        check_strength(strength)
+        if strength != 1.0 and self.contract.passes > 1:
+            raise InputError(
+                f"{self.contract.path} paints in passes by itself, at a fixed strength",
+                hint="Export it with --strength, or give the file that it was made from.",
+            )
         name = self.name if weights is None else "+".join(name for name, weight in weights.items() if weight)
         chosen = self.weights if weights is None else weights
         row = as_row(self.styles, chosen) if chosen else None
         inputs = {STYLES: row} if row is not None and self.takes_styles else {}
-        if self.has_strength:
-            inputs[STRENGTH] = np.array([[strength]], np.float32)
         return replace(self, name=name, weights=chosen, strength=strength, inputs=inputs)
+
+    @property
+    def draft_strength(self) -> float:
+        """The strength as in training, for :func:`~fast_style.model.passes.draft_shares`."""
+        return self.strength * strength_in(self.metadata)
 
     @property
     def stride(self) -> int:
@@ -364,7 +362,7 @@ class StyleNetwork(Network):
 
     @cached_property
     def chosen(self) -> bytes:
-        """The serialized graph of this mixture at this strength, whose only input is the picture.
+        """The serialized graph of this mixture, whose only input is the picture.
 
         Raises:
             ModelError: It paints in passes by itself, and sees whole pictures only.
@@ -376,7 +374,7 @@ class StyleNetwork(Network):
             )
         if not self.takes_styles:
             return self.content
-        return choose_styles(self.content, self.weights or {self.styles[0]: 1.0}, self.strength)
+        return choose_styles(self.content, self.weights or {self.styles[0]: 1.0})
 
     @cached_property
     def checksum(self) -> str:
@@ -454,7 +452,7 @@ class StyleNetwork(Network):
         graphs = [fixed_form(self.chosen, each, stride=self.stride, noise_given=bool(tiles)) for each in of_passes]
         return FixedNetwork(
             contract=self.contract,
-            session=self._open(graphs[0] if len(graphs) == 1 else join_passes(graphs), threads),
+            session=self._open(graphs[0] if len(graphs) == 1 else join_passes(graphs, strength=self.strength), threads),
             device=self.device,
             stride=self.stride << (len(graphs) - 1),
             noise=tuple((tile, self.stride >> number) for number, tile in enumerate(tiles)),

@@ -15,13 +15,12 @@ from fast_style.images import Pixels, to_float
 from fast_style.model import mixing_form, open_session, restoring_form, session_options
 from fast_style.model.passes import (
     DETAIL_RADIUS,
-    DETAIL_SHARE,
-    FLAT_SHARE,
     LEARNED_PASSES,
     LEAST_DETAIL,
     MUCH_DETAIL,
     SURROUNDINGS_RADIUS,
     count_fitting,
+    draft_shares,
 )
 from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster, read_whole
 
@@ -42,6 +41,7 @@ def underpaint(
     photo: Raster,
     *,
     passes: int,
+    strength: float,
     threads: int | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Stylize smaller copies from coarse to fine, for the last pass.
@@ -50,6 +50,7 @@ def underpaint(
         stylize: Stylizes a copy, (1, 3, H, W) float32 in [0, 1], into the same shape.
         photo: The photo, small enough to be in memory as floats.
         passes: Number of passes; 1 returns the photo.
+        strength: How strongly to paint, see :func:`~fast_style.model.passes.draft_shares`.
         threads: CPU threads; None takes every core.
 
     Returns:
@@ -57,6 +58,7 @@ def underpaint(
         after it, or None if the last pass is one that networks learn.
     """
     factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
+    shares = np.array(draft_shares(strength), np.float32)
     copy = seen = to_float(read_whole(photo.reduced(factors[0]) if factors else photo))
     draft: NDArray[np.float32] | None = None
     for number, factor in enumerate(factors):
@@ -65,13 +67,14 @@ def underpaint(
         _round(draft, 255)
         part = read_whole(photo if factor == 2 else photo.reduced(factor // 2))
         copy = to_float(part)
-        (seen,) = _session(mixing_form, threads).run(None, {"photo": copy, "small": small, "draft": draft})
+        feeds = {"photo": copy, "small": small, "draft": draft, "shares": shares}
+        (seen,) = _session(mixing_form, threads).run(None, feeds)
         _round(seen, np.iinfo(part.dtype).max)
     return seen, draft if len(factors) >= LEARNED_PASSES else None
 
 
 def underpaint_in_parts(
-    stylize: Callable[[Raster, Pixels | None], Pixels], photo: Raster, *, passes: int
+    stylize: Callable[[Raster, Pixels | None], Pixels], photo: Raster, *, passes: int, strength: float
 ) -> tuple[Raster, Pixels | None]:
     """Do as :func:`underpaint` for a photo of any size.
 
@@ -80,6 +83,7 @@ def underpaint_in_parts(
             unless that is None.
         photo: The photo.
         passes: Number of passes; 1 returns the photo.
+        strength: As for :func:`underpaint`.
     """
     factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
     copy = seen = photo.reduced(factors[0]) if factors else photo
@@ -90,7 +94,7 @@ def underpaint_in_parts(
         # The map is at the draft's size, and smaller for a large photo.
         coarser = 2 ** max(0, math.ceil(math.log2(max(draft.shape) / _MAP_SIDE)))
         shown = photo.reduced(factor * coarser)
-        share = draft_share(to_float(shown.read((0, 0, *shown.size))))
+        share = draft_share(to_float(shown.read((0, 0, *shown.size))), strength)
         seen = OverRaster(copy, small, draft, share, 2 * coarser)
     return seen, draft if len(factors) >= LEARNED_PASSES else None
 
@@ -147,7 +151,9 @@ def measure_passes(
         measure(image)
         return (network if mask is None else network.fixed(measured[-1])).floats(image)
 
-    measure(underpaint(stylize, ArrayRaster(photo), passes=passes, threads=network.threads)[0])
+    strength, threads = network.draft_strength, network.threads
+    seen, _ = underpaint(stylize, ArrayRaster(photo), passes=passes, strength=strength, threads=threads)
+    measure(seen)
     return np.stack(measured)
 
 
@@ -165,11 +171,12 @@ def _round(image: NDArray[np.float32], levels: int) -> None:
     image *= np.float32(1 / levels)
 
 
-def draft_share(photo: NDArray[np.float32]) -> NDArray[np.float32]:
+def draft_share(photo: NDArray[np.float32], strength: float = 1.0) -> NDArray[np.float32]:
     """Return the share of the draft in the next pass: high where the photo is flat, low where it has fine detail.
 
     Args:
         photo: (1, 3, H, W) at the draft's size, RGB in [0, 1].
+        strength: How strongly to paint, 0.25 to 4.
 
     Returns:
         (H, W).
@@ -178,7 +185,8 @@ def draft_share(photo: NDArray[np.float32]) -> NDArray[np.float32]:
     fine = brightness - _blurred(brightness, DETAIL_RADIUS)
     detail = np.sqrt(np.maximum(_blurred(fine**2, SURROUNDINGS_RADIUS), 0))
     much = MUCH_DETAIL * detail.mean() + LEAST_DETAIL
-    share: NDArray[np.float32] = FLAT_SHARE - (FLAT_SHARE - DETAIL_SHARE) * np.minimum(detail / much, 1)
+    flat, more = draft_shares(strength)
+    share: NDArray[np.float32] = flat + more * np.minimum(detail / much, 1)
     return share.astype(np.float32)
 
 

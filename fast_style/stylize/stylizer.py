@@ -36,12 +36,12 @@ class Stylizer:
             is faster.
         value_range: The values that a float graph from elsewhere takes and returns, ``0-1`` or ``0-255``; results are
             clamped. For a graph of a fixed size, pictures are resized to it, and results resized back.
-        strength: How strongly the style is painted, 0.25 to 4.0, for styles that have learned it. Unlike ``blend``, a
-            low strength gives smaller forms, not a faded picture.
+        strength: How strongly to paint, 0.25 to 4. Unlike ``blend``, it does not fade: the higher, the more the large
+            forms of the first passes cover the photo's detail. It does nothing in a single pass.
 
     Raises:
         StyleNotFoundError: There is no such style.
-        InputError: The styles cannot be mixed, or their strength is fixed.
+        InputError: The styles cannot be mixed, or the strength is out of range.
         ModelError: The file is damaged, not ONNX, or does not turn one picture into one; or ``value_range`` is missing
             or contradicts it.
         DeviceError: The device is not available.
@@ -61,7 +61,7 @@ class Stylizer:
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1")
-        chosen = find_mixture(style, strength=strength)
+        chosen = find_mixture(style)
         graph = open_graph(chosen.style.path, device=device, threads=threads, content=chosen.content)
         network = StyleNetwork.of(
             graph,
@@ -199,10 +199,10 @@ class Stylizer:
 
         Args:
             styles: Weights by name, divided by their sum; styles that are not named have none. None keeps the mixture.
-            strength: 0.25 to 4.0; None keeps it.
+            strength: 0.25 to 4; None keeps it.
 
         Raises:
-            InputError: The file has no such style, or its strength is fixed.
+            InputError: The file has no such style, the strength is out of range, or it is fixed in the file.
         """
         network = self.network.mixed(styles, strength)
         mixed = copy.copy(self)

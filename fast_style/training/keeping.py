@@ -48,9 +48,9 @@ class Keeping(nn.Module):
         return self.levels[style].exp()
 
     @torch.no_grad()
-    def update(self, style: int, kept: Tensor, *, strength: float = 1.0) -> None:
-        """Move the factor of the style of that number by what one step, at that strength, kept: a scalar."""
-        missing = kept_at(self.kept, strength) - kept
+    def update(self, style: int, kept: Tensor) -> None:
+        """Move the factor of the style of that number by what one step kept: a scalar."""
+        missing = self.kept - kept
         self.levels[style] = (self.levels[style] + GAIN * missing).clamp(0.0, math.log(MOST_FACTOR))
 
 

@@ -94,8 +94,8 @@ class StyleModule(pl.LightningModule):
             # accents, to draw the opposite colors.
             self.network.set_finish(coring=False, accents=False)
         self.sets: StyleSets | None = None
-        if recipe.learn_strength or len(losses) > 1:
-            self.sets = StyleSets(self.network, card["styles"], powers=3 if recipe.learn_strength else 1)
+        if len(losses) > 1:
+            self.sets = StyleSets(self.network, card["styles"])
             if start is not None:
                 start.give(self.sets)
         self.average, self.average_sets = copy.deepcopy((self.network, self.sets))
@@ -128,7 +128,7 @@ class StyleModule(pl.LightningModule):
         photos = photos.contiguous(memory_format=torch.channels_last)
         output = self.draw(photos)
         scored = soften(output, self.recipe.sharpening)
-        self.latest_style, strength = self.drawn()
+        self.latest_style = self.drawn()
         loss = self.loss_of(self.latest_style)
         side = photos.shape[-1]
         window = self.window(side)
@@ -143,12 +143,12 @@ class StyleModule(pl.LightningModule):
             motion=Motion.drawn(self._random(7), side, side) if "steady" in loss.terms else None,
             progress=self.global_step / self.recipe.step_count,
             seed=self.global_step,
-        ).at_strength(strength)
+        )
         if self.keeping is not None:
             terms = terms.with_content_times(self.keeping.factor(self.latest_style))
             self.latest_kept = cast("Content", loss.terms["content"]).kept(features, targets)
             of_all = cast("Tensor", self.all_gather(self.latest_kept)).mean()  # devices have photos of their own
-            self.keeping.update(self.latest_style, of_all, strength=strength)
+            self.keeping.update(self.latest_style, of_all)
         # Kept as tensors: reading a figure would make a GPU wait, so callbacks do it only now and then.
         self.latest = terms.detach()
         self.latest_output = output.detach()
@@ -161,7 +161,7 @@ class StyleModule(pl.LightningModule):
         """
         condition = self.network.random_condition(self._random(4))
         if self.sets is not None:
-            condition = replace(condition, affines=self.sets.one(*self.drawn()))
+            condition = replace(condition, affines=self.sets.one(self.drawn()))
 
         def stylize(image: Tensor) -> Tensor:
             pictures: Tensor = self.network(image.contiguous(memory_format=torch.channels_last), condition)
@@ -185,12 +185,9 @@ class StyleModule(pl.LightningModule):
         turns = cast("Iterable[WeightedSum]", self.losses[0])
         return tuple(dict.fromkeys(name for turn in turns for name in turn.terms))
 
-    def drawn(self) -> tuple[int, float]:
-        """The number of the style that this step is about, and the strength."""
-        random = self._random(6)
-        style = int(random.integers(len(self.losses)))
-        power = random.uniform(-1, 1) if random.random() > 1 / 3 else 0.0
-        return style, float(4.0**power) if self.recipe.learn_strength else 1.0
+    def drawn(self) -> int:
+        """The number of the style that this step is about."""
+        return int(self._random(6).integers(len(self.losses)))
 
     def window(self, side: int) -> Window:
         """The square of this step's pictures that is scored."""

@@ -142,7 +142,7 @@ def train_style(
     device = find_device(accelerator, apple=True)  # Apple's GPU is Lightning's own choice, too
     previous = None if resume is None else load_checkpoint(resume)
     if previous is None:
-        recipe = _begun(recipe or Recipe(), device, several=len(paths) > 1, processes=devices * nodes)
+        recipe = _begun(recipe or Recipe(), device, processes=devices * nodes)
         init = _settle_init(init, recipe, several=len(paths) > 1)
         recipe = replace(recipe, steps=recipe.step_count) if init is None else recipe.from_trained()
     else:
@@ -204,7 +204,7 @@ def estimate_duration(recipe: Recipe | None = None, *, init: str | Path | None =
     """
     device, recipe = find_device("auto", apple=True), recipe or Recipe()
     init = _settle_init(init, recipe, several=False)
-    recipe = _begun(recipe if init is None else recipe.from_trained(), device, several=False, processes=1)
+    recipe = _begun(recipe if init is None else recipe.from_trained(), device, processes=1)
     brief = replace(recipe, steps=ESTIMATE_STEPS)
     noise = torch.rand(1, 3, recipe.size, recipe.size, generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
@@ -241,13 +241,12 @@ class _Pace(pl.Callback):
         return (self.starts[-1] - self.starts[1]) / (len(self.starts) - 2)
 
 
-def _begun(recipe: Recipe, device: torch.device, *, several: bool, processes: int) -> Recipe:
+def _begun(recipe: Recipe, device: torch.device, *, processes: int) -> Recipe:
     """Decide what a recipe leaves open, once for all parts of a run."""
     precision = recipe.precision
     if precision == "auto":
         precision = "bf16" if _bf16_is_faster(device, measure=processes == 1) else "32"
-    strength = several if recipe.learn_strength is None else recipe.learn_strength
-    return replace(recipe, precision=precision, learn_strength=strength)
+    return replace(recipe, precision=precision)
 
 
 def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
@@ -258,7 +257,7 @@ def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
     if "init" in previous.card:
         recipe = recipe.from_trained()
     old, new = previous.recipe.as_dict(), recipe.as_dict()
-    left_open = {"precision": "auto", "learn_strength": None, "steps": new["steps"]}
+    left_open = {"precision": "auto", "steps": new["steps"]}
     changed = [key for key in old if old[key] != new[key] and new[key] != left_open.get(key, old[key])]
     if changed:
         raise InputError(

@@ -31,7 +31,7 @@ class Start:
 
     name: str | None  # what the card calls them; None if a resumed run began with fresh ones
     network: TransformerNetwork  # with the scales and shifts of the style that was chosen, or of the first
-    # Each style's scales and shifts, (1 or 3, 2, C), by its name.
+    # Each style's scales and shifts, (2, C), by its name.
     sets: Mapping[str, Tensor] = field(default_factory=dict)
     style: str | None = None  # which of them was asked for; None leaves each style its own
     notes: tuple[str, ...] = ()  # what a user should know: that they were found to be the nearest
@@ -42,8 +42,7 @@ class Start:
         for name, weight in zip(sets.names, sets.values, strict=True):
             values = self.sets.get(self.style or name)
             if values is not None:
-                powers = min(len(weight), len(values))
-                weight[:powers] = values[:powers]
+                weight.copy_(values)
 
 
 def shipped_starts(network: str) -> list[Style]:

@@ -148,7 +148,7 @@ def _entry(stylizer: Stylizer) -> dict[str, Any]:
         "title": str(painting.get("title") or name.replace("-", " ")),
         "artist": str(painting.get("artist", "")),
         "styles": list(stylizer.network.styles),
-        "strength": stylizer.network.has_strength,
+        "strength": stylizer.network.draft_strength,
         "smallest": stylizer.network.contract.smallest,
         "coarsest": stylizer.network.coarsest,
     }

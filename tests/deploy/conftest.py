@@ -26,7 +26,7 @@ SIZES = ((128, 96), (97, 131), (64, 200))  # (width, height), px
 
 
 def run(model: onnx.ModelProto | Path, pictures: Iterable[Any]) -> list[NDArray[np.float32]]:
-    """Run a graph on the CPU, once for each picture; styles and a strength may stand beside it."""
+    """Run a graph on the CPU, once for each picture; styles may stand beside it."""
     session = open_session(model if isinstance(model, Path) else model.SerializeToString())
     feeds = (picture if isinstance(picture, dict) else {INPUT: picture} for picture in pictures)
     return [session.run(None, feed)[0] for feed in feeds]
@@ -117,14 +117,15 @@ def pixels_model(checkpoint: Path) -> Path:
 
 @pytest.fixture
 def two_styles(checkpoint: Path, tmp_path: Path) -> Path:
-    """The same network with two styles and a strength."""
+    """The same network with two styles, whose own strength is 2."""
     stored = torch.load(checkpoint, weights_only=True)
     network = load_checkpoint(checkpoint).network()
-    sets = StyleSets(network, ("one", "other"), powers=3)
+    sets = StyleSets(network, ("one", "other"))
     torch.manual_seed(1)
     for index, values in enumerate(sets.values):
-        change = torch.randn_like(values) * torch.tensor([0.1 * index, 0.02, 0.01])[:, None, None]
+        change = torch.randn_like(values) * 0.1 * index
         stored["state_dict"][f"average_sets.values.{index}"] = values.detach() + change
+    stored["fast_style"]["recipe"] |= {"draft_strength": 2.0}
     facts = stored["fast_style"]["card"]["paintings"]["small"]
     paintings = {"one": {**facts, "sha256": "another"}, "other": facts}
     stored["fast_style"]["card"] = {"name": "two", "styles": ["one", "other"], "paintings": paintings}

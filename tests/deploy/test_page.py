@@ -21,6 +21,7 @@ from PIL import Image
 from fast_style import Stylizer
 from fast_style.images import Pixels, to_uint8
 from fast_style.model import give_styles, read_checked, read_sets, with_metadata
+from fast_style.model.passes import STRENGTH_KEY
 from fast_style.styles.catalog import find_style
 from fast_style.web import serve_page, write_page
 from tests.browser import CHROMIUM, FAKE_CAMERA, FLAGS, SOFTWARE_GPU
@@ -273,22 +274,22 @@ def test_blend_and_colors_are_those_of_the_python_runtime(
 
 
 @pytest.fixture(scope="module")
-def strong(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of two styles with a strength."""
-    path = tmp_path_factory.mktemp("strong") / "two.onnx"
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of two styles, whose own strength is 0.5."""
+    path = tmp_path_factory.mktemp("two") / "two.onnx"
     content = read_checked(find_style("great-wave-tiny").path)
-    first = read_sets(content)["great-wave-tiny"][0]
-    sets = {"one": np.stack([first, 0.2 * first, 0 * first]), "other": np.stack([1.3 * first, 0 * first, 0 * first])}
-    path.write_bytes(with_metadata(give_styles(content, sets), {}))
+    (first,) = read_sets(content).values()
+    sets = {"one": first, "other": np.float32(1.3) * first}
+    path.write_bytes(with_metadata(give_styles(content, sets), {STRENGTH_KEY: "0.5"}))
     return path
 
 
 def test_mixtures_and_strengths_are_those_of_the_python_runtime(
-    browser: Any, strong: Path, frames: list[Pixels], tmp_path: Path
+    browser: Any, two: Path, frames: list[Pixels], tmp_path: Path
 ) -> None:
     if not RUNTIME.is_dir():
         pytest.skip("needs 'npm install' in tests/deploy")
-    folder = write_page([strong, "great-wave-tiny"], tmp_path / "page", runtime=RUNTIME)
+    folder = write_page([two, "great-wave-tiny"], tmp_path / "page", runtime=RUNTIME)
     with serve_page(folder, port=0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -296,7 +297,7 @@ def test_mixtures_and_strengths_are_those_of_the_python_runtime(
         page.goto(f"http://localhost:{server.server_address[1]}/")
         wait_for(page, "#status", "Ready.")
         path = choose(page, frames[0], tmp_path)
-        stylizer = Stylizer(strong)
+        stylizer = Stylizer(two)
 
         def matches(**told: Any) -> bool:
             expected = np.asarray(stylizer(path, **told)).astype(int)
@@ -314,8 +315,7 @@ def test_mixtures_and_strengths_are_those_of_the_python_runtime(
         wait_for(page, "#strength-value", "2.00")
         assert matches(styles={"one": 1, "other": 1}, strength=2.0)
         page.locator("#style").select_option(index=1)
-        page.locator("#strength-row").wait_for(state="hidden")
-        assert page.locator("#mixture").is_hidden()
+        page.locator("#mixture").wait_for(state="hidden")
         wait_for(page, "#status", "Done.")
         page.context.close()
         server.shutdown()
@@ -416,7 +416,7 @@ def test_the_keyboard_alone_reaches_every_control_and_shows_where_it_is(
     choose(page, frames[0], tmp_path)
     page.evaluate("document.activeElement.blur()")
     reached = []
-    for _ in range(10):
+    for _ in range(11):
         page.keyboard.press("Tab")
         # The file's own input is invisible; its label stands for it.
         reached.append(
@@ -428,7 +428,8 @@ def test_the_keyboard_alone_reaches_every_control_and_shows_where_it_is(
                 }"""
             )
         )
-    names = ["file", "camera", "style", "passes", "blend", "colors", "size", "quality", "save", "fullscreen"]
+    names = ["file", "camera", "style", "strength", "passes"]
+    names += ["blend", "colors", "size", "quality", "save", "fullscreen"]
     assert reached == [[name, [name]] for name in names]
     page.locator("#blend").focus()
     page.keyboard.press("ArrowLeft")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import VerificationError
+from fast_style.errors import InputError, VerificationError
 from fast_style.export import deploy, network_from_onnx
 from fast_style.export.precision import psnr
 from fast_style.images import Pixels, to_float, to_uint8
@@ -68,7 +68,6 @@ def test_a_shipped_style_becomes_a_file_of_one_size(name: str, tmp_path: Path) -
     feed = {"image": np.random.default_rng(0).random((1, 3, 66, 97), np.float32)}
     if name == "ten":
         feed["styles"] = np.eye(10, dtype=np.float32)[3:4]
-        feed["strength"] = np.full((1, 1), 4.0, np.float32)
     joined = onnx.load_model_from_string(join_passes([plain] * 2))
     np.testing.assert_allclose(run(out, [feed])[0], run(joined, [feed])[0], atol=1e-4)
     assert not any(node.op_type == "Shape" for node in onnx.load(out).graph.node)
@@ -123,10 +122,26 @@ def test_a_shipped_style_becomes_a_file_of_pixels_that_the_runtime_takes(
 def test_each_style_of_a_file_is_proved(two_styles: Path, tmp_path: Path) -> None:
     out = tmp_path / "two.onnx"
     assert main(["export", str(two_styles), "-o", str(out), "--passes", "2"]) == 0
-    assert {"2 passes one", "2 passes other", "one at 4", "2 passes 1x3x32x33"} <= read_card(out)["verification"][
-        "by_shape"
-    ].keys()
-    assert Stylizer(out).network.mixed({"other": 1.0}, 4.0).strength == 4.0
+    shapes = read_card(out)["verification"]["by_shape"].keys()
+    assert {"2 passes one", "2 passes other", "one", "2 passes 1x3x32x33"} <= shapes
+
+
+def test_a_file_that_paints_in_passes_has_the_strength_that_it_was_exported_with(
+    two_styles: Path, photos: Path, tmp_path: Path
+) -> None:
+    plain, strong = tmp_path / "plain.onnx", tmp_path / "strong.onnx"
+    assert main(["export", str(two_styles), "-o", str(plain)]) == 0
+    assert main(["export", str(two_styles), "-o", str(strong), "--passes", "2", "--strength", "0.75"]) == 0
+    assert (read_metadata(onnx.load(plain))["strength"], read_metadata(onnx.load(strong))["strength"]) == ("2", "1.5")
+    photo = photos / "00.png"
+    painted = np.asarray(Stylizer(strong)(photo)).astype(int)
+    levels = {
+        strength: np.abs(painted - np.asarray(Stylizer(plain)(photo, passes=2, strength=strength))).mean()
+        for strength in (0.5, 0.75, 1.0)
+    }
+    assert levels[0.75] < min(levels[0.5], levels[1.0]) / 3  # its drafts are not rounded
+    with pytest.raises(InputError, match="by itself, at a fixed strength"):
+        Stylizer(strong, strength=2.0)
 
 
 def test_a_file_of_one_size_paints_in_passes(

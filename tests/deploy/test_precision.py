@@ -78,7 +78,7 @@ def test_reduced_file_is_smaller_and_near_float32_on_photos_it_never_saw(
 
 
 @pytest.mark.parametrize(("precision", "least"), [("fp16", 50.0), ("int8", 27.0)])
-def test_a_file_of_several_styles_is_near_float32_in_each_at_every_strength(
+def test_a_file_of_several_styles_is_near_float32_in_each(
     precision: str, least: float, two_styles: Path, photos: Path, frames: list[Pixels], tmp_path: Path
 ) -> None:
     plain, out = tmp_path / "plain.onnx", tmp_path / "reduced.onnx"
@@ -87,12 +87,10 @@ def test_a_file_of_several_styles_is_near_float32_in_each_at_every_strength(
     assert main([*command, "--photos", str(photos)]) == 0
     assert out.stat().st_size < plain.stat().st_size
     for style in np.eye(2, dtype=np.float32)[:, None]:
-        for strength in (0.25, 1.0, 4.0):
-            beside = {"styles": style, "strength": np.full((1, 1), strength, np.float32)}
-            expected = run(plain, [{"image": to_float(frame), **beside} for frame in frames])
-            found = run(out, [{"image": frame[None], **beside} for frame in frames])
-            floats = [(picture.transpose(0, 3, 1, 2) / 255).astype(np.float32) for picture in found]
-            assert psnr(floats, expected) >= least
+        expected = run(plain, [{"image": to_float(frame), "styles": style} for frame in frames])
+        found = run(out, [{"image": frame[None], "styles": style} for frame in frames])
+        floats = [(picture.transpose(0, 3, 1, 2) / 255).astype(np.float32) for picture in found]
+        assert psnr(floats, expected) >= least
     # Read back as a file of ours, with a style by its name.
     assert json.loads(out.with_suffix(".json").read_text())["styles"] == ["one", "other"]
 

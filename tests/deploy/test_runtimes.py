@@ -78,11 +78,10 @@ def chosen(tmp_path: Path) -> tuple[Path, dict[str, NDArray[np.float32]], list[N
     weights = np.zeros((1, 10), np.float32)
     weights[0, [4, 7]] = 0.4, 0.6
     told = {"image": np.random.default_rng(0).random((1, 3, 60, 83), np.float32), "styles": weights}
-    told["strength"] = np.full((1, 1), 2.0, np.float32)
     return path, told, run(find_style("ten").path, [told])
 
 
-def test_openvino_takes_styles_and_a_strength(
+def test_openvino_takes_styles(
     chosen: tuple[Path, dict[str, NDArray[np.float32]], list[NDArray[np.float32]]],
 ) -> None:
     openvino = pytest.importorskip("openvino")
@@ -91,7 +90,7 @@ def test_openvino_takes_styles_and_a_strength(
     np.testing.assert_allclose(compiled(told)[0], expected, atol=1e-4)
 
 
-def test_opencv_takes_styles_and_a_strength(
+def test_opencv_takes_styles(
     chosen: tuple[Path, dict[str, NDArray[np.float32]], list[NDArray[np.float32]]],
 ) -> None:
     cv2 = pytest.importorskip("cv2")

@@ -50,7 +50,7 @@ def test_every_key_is_in_the_help() -> None:
     assert keys == {*"np+-[]bmcsrfhq", "Esc"}
 
 
-def test_keys_of_strength_stay_within_what_styles_learn() -> None:
+def test_keys_of_strength_stay_within_its_range() -> None:
     controls = Controls()
     for _ in range(9):
         controls = press(controls, "]", 1)

@@ -1,4 +1,4 @@
-"""Many styles in one graph: each as alone, mixtures, strengths, and back to a graph of one style."""
+"""Many styles in one graph: each as alone, mixtures, and back to a graph of one style."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from fast_style.errors import InputError, ModelError
 from fast_style.model import (
-    STRENGTH,
     STYLES,
     Set,
     as_row,
@@ -24,7 +23,6 @@ from fast_style.model import (
     read_sets,
     style_names,
 )
-from fast_style.model.table import mixture
 from fast_style.styles.catalog import find_style
 
 # Two styles of one network: their convolutions are the same.
@@ -37,15 +35,7 @@ def content_of(style: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def sets() -> dict[str, Set]:
-    """Two styles, and a strength made up for each."""
-    random = np.random.default_rng(0)
-    found = {}
-    for name in (ONE, OTHER):
-        first = read_sets(content_of(name))[name]
-        # Values that half precision holds exactly, as the file does.
-        further = (0.02 * random.standard_normal((2, *first.shape[1:]))).astype(np.float16)
-        found[name] = np.concatenate([first, further.astype(np.float32)])
-    return found
+    return {name: read_sets(content_of(name))[name] for name in (ONE, OTHER)}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +62,7 @@ def one_hot(number: int) -> NDArray[np.float32]:
 def test_the_graph_is_valid_and_says_what_it_takes(many: bytes) -> None:
     model = onnx.load_model_from_string(many)
     onnx.checker.check_model(model, full_check=True)
-    assert [value.name for value in model.graph.input] == ["image", STYLES, STRENGTH]
+    assert [value.name for value in model.graph.input] == ["image", STYLES]
     assert style_names({entry.key: entry.value for entry in model.metadata_props}) == (ONE, OTHER)
 
 
@@ -81,38 +71,29 @@ def test_a_one_hot_mixture_is_the_style_alone(many: bytes, image: NDArray[np.flo
     np.testing.assert_allclose(draw(many, image, styles=one_hot(number)), draw(content_of(name), image), atol=2e-6)
 
 
-def test_what_is_left_out_is_the_first_style_at_strength_1(many: bytes, image: NDArray[np.float32]) -> None:
-    explicit = draw(many, image, styles=one_hot(0), strength=np.ones((1, 1), np.float32))
-    np.testing.assert_array_equal(draw(many, image), explicit)
+def test_what_is_left_out_is_the_first_style(many: bytes, image: NDArray[np.float32]) -> None:
+    np.testing.assert_array_equal(draw(many, image), draw(many, image, styles=one_hot(0)))
 
 
-def test_each_picture_of_a_batch_has_weights_and_a_strength_of_its_own(many: bytes, image: NDArray[np.float32]) -> None:
+def test_each_picture_of_a_batch_has_weights_of_its_own(many: bytes, image: NDArray[np.float32]) -> None:
     weights = np.array([[0.0, 1.0], [0.7, 0.3]], np.float32)
-    strength = np.array([[0.25], [3.0]], np.float32)
-    together = draw(many, image, styles=weights, strength=strength)
+    together = draw(many, image, styles=weights)
     for number in range(2):
         part = slice(number, number + 1)
-        alone = draw(many, image[part], styles=weights[part], strength=strength[part])
-        np.testing.assert_allclose(together[part], alone, atol=2e-6)
+        np.testing.assert_allclose(together[part], draw(many, image[part], styles=weights[part]), atol=2e-6)
 
 
-def test_scales_and_shifts_are_mixed_linearly_and_bend_with_the_strength(sets: dict[str, Set]) -> None:
-    one, other = sets[ONE], sets[OTHER]
-    for strength, power in ((0.25, -1.0), (1.0, 0.0), (2.0, 0.5), (4.0, 1.0)):
-        mixed = 0.25 * one + 0.75 * other
-        expected = mixed[0] + power * mixed[1] + power**2 * mixed[2]
-        np.testing.assert_allclose(mixture(sets, {ONE: 1, OTHER: 3}, strength), expected, atol=1e-5)
+def test_scales_and_shifts_are_mixed_linearly(many: bytes, sets: dict[str, Set]) -> None:
+    (mixed,) = read_sets(choose_styles(many, {ONE: 1, OTHER: 3})).values()
+    np.testing.assert_allclose(mixed, 0.25 * sets[ONE] + 0.75 * sets[OTHER], atol=1e-6)
 
 
 @settings(max_examples=8, deadline=None)
-@given(weight=st.floats(0, 1), strength=st.floats(0.25, 4))
-def test_a_chosen_mixture_is_the_same_picture(
-    many: bytes, image: NDArray[np.float32], weight: float, strength: float
-) -> None:
+@given(weight=st.floats(0, 1))
+def test_a_chosen_mixture_is_the_same_picture(many: bytes, image: NDArray[np.float32], weight: float) -> None:
     weights = {ONE: weight, OTHER: 1 - weight}
-    row = as_row((ONE, OTHER), weights)
-    expected = draw(many, image, styles=row, strength=np.array([[strength]], np.float32))
-    np.testing.assert_allclose(draw(choose_styles(many, weights, strength), image), expected, atol=1e-5)
+    expected = draw(many, image, styles=as_row((ONE, OTHER), weights))
+    np.testing.assert_allclose(draw(choose_styles(many, weights), image), expected, atol=1e-5)
 
 
 def test_a_chosen_style_is_a_plain_graph_again(many: bytes) -> None:

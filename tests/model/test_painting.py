@@ -14,7 +14,6 @@ from torch import Tensor
 
 from fast_style.errors import ModelError
 from fast_style.model import (
-    STRENGTH,
     STYLES,
     base_checksum,
     choose_styles,
@@ -27,6 +26,7 @@ from fast_style.model import (
     read_sets,
 )
 from fast_style.model.editing import read_metadata
+from fast_style.model.passes import draft_shares
 from fast_style.networks.passes import add_draft, paint
 from fast_style.styles.catalog import find_style
 from tests.conftest import write_style
@@ -113,9 +113,9 @@ def test_a_part_begins_at_half_the_origin_in_the_pass_before() -> None:
     assert np.abs(elsewhere - part).max() > 0.01
 
 
-def test_styles_and_strength_are_inputs_of_all_passes() -> None:
+def test_styles_are_an_input_of_all_passes() -> None:
     graphs = [read_checked(find_style("ten").path)] * 2
-    told = {STYLES: np.eye(10, dtype=np.float32)[3:4], STRENGTH: np.full((1, 1), 2.0, np.float32)}
+    told = {STYLES: np.eye(10, dtype=np.float32)[3:4]}
     image = photo(48, 65)
     picture = joined(graphs, image, **told)
     np.testing.assert_allclose(picture, painted(graphs, image, **told), atol=1e-4)
@@ -152,11 +152,12 @@ def test_styles_are_not_taken_out_of_a_graph_that_paints_in_passes() -> None:
 def test_a_style_that_says_where_its_first_pass_begins_does_not_say_so_joined(tmp_path: Path) -> None:
     path = write_style(tmp_path / "coarse.onnx", "negative", coarsest="160")
     metadata = read_metadata(onnx.load_model_from_string(join_passes([path.read_bytes()] * 2)))
-    assert metadata == {"producer": "fast-style", "passes": "2"}
+    assert metadata == {"producer": "fast-style", "passes": "2", "strength": "1"}
 
 
 @pytest.mark.parametrize("size", [(96, 128), (97, 131)])
-def test_the_graph_that_mixes_a_draft_does_so_as_training(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("strength", [0.25, 1.0, 4.0])
+def test_the_graph_that_mixes_a_draft_does_so_as_training(size: tuple[int, int], strength: float) -> None:
     photo = torch.rand(1, 3, *size)
     pictures: list[torch.Tensor] = []
 
@@ -164,8 +165,9 @@ def test_the_graph_that_mixes_a_draft_does_so_as_training(size: tuple[int, int])
         pictures.append(image)
         return 1 - image
 
-    expected, _ = add_draft(inverted, photo, 2)
+    expected, _ = add_draft(inverted, photo, 2, strength=strength)
     (small,) = pictures
     feeds = {"photo": photo.numpy(), "small": small.numpy(), "draft": (1 - small).numpy()}
+    feeds["shares"] = np.array(draft_shares(strength), np.float32)
     (seen,) = open_session(mixing_form()).run(None, feeds)
     assert np.abs(seen - expected.numpy()).max() < 1e-5

@@ -14,7 +14,7 @@ from fast_style.styles.adapter import Adapter, load_adapter, save_adapter
 
 @pytest.fixture
 def adapter() -> Adapter:
-    values = np.random.default_rng(0).standard_normal((3, 2, 40)).astype(np.float32)
+    values = np.random.default_rng(0).standard_normal((2, 40)).astype(np.float32)
     return Adapter("mine", "0" * 64, values, {"painting": {"title": "Ä"}})
 
 
@@ -46,7 +46,7 @@ def test_a_changed_value_is_refused(adapter: Adapter, tmp_path: Path) -> None:
         load_adapter(path)
 
 
-@pytest.mark.parametrize("shape", [(2, 2, 5), (1, 3, 5), (2, 5)])
+@pytest.mark.parametrize("shape", [(1, 2, 5), (3, 5), (5,)])
 def test_values_that_are_no_set_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = tmp_path / "mine.safetensors"
     facts = {"format": "1", "name": "mine", "base": "0", "sha256": "0"}

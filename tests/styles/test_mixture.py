@@ -1,4 +1,4 @@
-"""Styles by mixture, adapter and strength: what a text names, and what is drawn."""
+"""Styles by mixture and adapter, and the strength of painting: what a text names, and what is drawn."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from fast_style import Stylizer
 from fast_style.cli.app import main
 from fast_style.errors import FastStyleError, InputError
 from fast_style.images import to_float, to_uint8
 from fast_style.model import base_checksum, give_styles, open_graph, read_checked, read_sets, with_metadata
+from fast_style.model.passes import STRENGTH_KEY
 from fast_style.styles.adapter import Adapter, save_adapter
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style
@@ -40,14 +41,19 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def strong(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of two styles with a strength: at 4 the one is the other."""
-    path = tmp_path_factory.mktemp("strong") / "two.onnx"
-    content = read_checked(find_style(ONE).path)
-    one, other = (read_sets(read_checked(find_style(name).path))[name][0] for name in (ONE, OTHER))
-    rising = np.stack([one, other - one, np.zeros_like(one)])
-    still = np.stack([other, np.zeros_like(one), np.zeros_like(one)])
-    path.write_bytes(with_metadata(give_styles(content, {"rising": rising, "still": still}), {}))
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of two styles, whose own strength is 2."""
+    path = tmp_path_factory.mktemp("two") / "two.onnx"
+    sets = {name: read_sets(read_checked(find_style(name).path))[name] for name in (ONE, OTHER)}
+    path.write_bytes(with_metadata(give_styles(read_checked(find_style(ONE).path), sets), {STRENGTH_KEY: "2"}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo that is painted in two passes."""
+    path = tmp_path_factory.mktemp("large") / "coffee.png"
+    Image.open(PHOTOS["coffee"]).convert("RGB").resize((320, 240)).save(path)
     return path
 
 
@@ -86,31 +92,48 @@ def test_a_style_with_an_adapter_is_the_adapters_style(photo: Path, adapter: Pat
     assert levels(mixed(photo), Stylizer(f"{ONE},{OTHER}")(photo)) == 0
 
 
-def test_a_strength_is_heeded_and_1_is_the_default(photo: Path, strong: Path) -> None:
-    style = Stylizer(strong)
-    assert style.network.has_strength
-    assert levels(style(photo), Stylizer(ONE)(photo)) == 0
-    assert levels(style(photo, strength=4.0), Stylizer(OTHER)(photo)) <= 1
-    assert levels(Stylizer(strong, strength=4.0)(photo), Stylizer(OTHER)(photo)) <= 1
-    assert levels(style(photo, styles={"still": 1.0}), Stylizer(OTHER)(photo)) == 0
-    assert levels(Stylizer(f"{strong}#still")(photo), Stylizer(OTHER)(photo)) == 0
-    assert levels(style(photo), Stylizer(ONE)(photo)) == 0  # what a call is told does not stay
+def test_a_strength_is_heeded_and_multiplies_the_files_own(large: Path, two: Path) -> None:
+    style = Stylizer(two)
+    assert levels(style(large), Stylizer(ONE)(large, strength=2.0)) == 0
+    assert levels(style(large, strength=0.5), Stylizer(ONE)(large)) == 0
+    assert levels(Stylizer(two, strength=0.5)(large), Stylizer(ONE)(large)) == 0
+    assert levels(style(large, styles={OTHER: 1.0}), Stylizer(OTHER)(large, strength=2.0)) == 0
+    assert levels(Stylizer(f"{two}#{OTHER}")(large), Stylizer(OTHER)(large, strength=2.0)) == 0
+    assert levels(style(large), Stylizer(ONE)(large)) > 10  # what a call is told does not stay
 
 
-def test_fixed_statistics_and_pickles_keep_mixture_and_strength(photo: Path, strong: Path) -> None:
-    mixed = Stylizer(strong).mixed({"rising": 1.0, "still": 1.0}, 2.0)
-    expected = mixed(photo)
+def test_the_stronger_the_farther_from_the_photos_detail(large: Path) -> None:
+    def detail(picture: Image.Image) -> float:
+        fine = []
+        for shown in (picture.convert("L"), Image.open(large).convert("L")):
+            coarse = shown.filter(ImageFilter.BoxBlur(3))
+            fine.append(np.asarray(shown, np.float32).ravel() - np.asarray(coarse, np.float32).ravel())
+        return float(np.corrcoef(fine)[0, 1])
+
+    style = Stylizer("udnie")
+    kept = [detail(style(large, strength=strength)) for strength in (0.25, 0.5, 1.0, 2.0, 4.0)]
+    assert kept == sorted(kept, reverse=True)
+    assert kept[0] > 1.2 * kept[-1]
+
+
+def test_one_pass_has_no_strength(photo: Path) -> None:
+    style = Stylizer(ONE)
+    assert levels(style(photo, strength=4.0), style(photo)) == 0
+
+
+def test_fixed_statistics_and_pickles_keep_mixture_and_strength(photo: Path, large: Path, two: Path) -> None:
+    mixed = Stylizer(two).mixed({ONE: 1.0, OTHER: 1.0}, 3.0)
     image = to_float(np.asarray(Image.open(photo)))
     drawn = mixed.network.fixed(mixed.network.measure(image)).floats(image)
-    assert np.abs(to_uint8(drawn).astype(int) - np.asarray(expected)).max() <= 1
-    assert levels(pickle.loads(pickle.dumps(mixed))(photo), expected) == 0
-    assert mixed.style.name == "rising+still"
+    assert np.abs(to_uint8(drawn).astype(int) - np.asarray(mixed(photo))).max() <= 1
+    assert levels(pickle.loads(pickle.dumps(mixed))(large), mixed(large)) == 0
+    assert mixed.style.name == f"{ONE}+{OTHER}"
 
 
-def test_each_style_of_a_file_can_be_had_alone(photo: Path, strong: Path) -> None:
-    rising, still = Stylizer(strong).each()
-    assert (rising.style.name, still.style.name) == ("rising", "still")
-    assert levels(still(photo), Stylizer(OTHER)(photo)) == 0
+def test_each_style_of_a_file_can_be_had_alone(photo: Path, two: Path) -> None:
+    one, other = Stylizer(two).each()
+    assert (one.style.name, other.style.name) == (ONE, OTHER)
+    assert levels(other(photo), Stylizer(OTHER)(photo)) == 0
     assert len(Stylizer(ONE).each()) == 1
 
 
@@ -138,16 +161,14 @@ def test_a_foreign_adapter_is_refused(adapter: Path) -> None:
         Stylizer(f"great-wave-tiny+{adapter}")
 
 
-def test_strengths_that_cannot_be_had_are_refused(photo: Path, strong: Path) -> None:
-    with pytest.raises(InputError, match="learned no strength"):
-        Stylizer(ONE)(photo, strength=2.0)
+def test_strengths_and_styles_that_cannot_be_had_are_refused(photo: Path, two: Path) -> None:
     for strength in (0.2, 4.5, float("nan")):
         with pytest.raises(InputError, match=r"expected 0\.25 to 4"):
-            Stylizer(strong, strength=strength)
+            Stylizer(two, strength=strength)
         with pytest.raises(InputError, match=r"expected 0\.25 to 4"):
-            Stylizer(strong)(photo, strength=strength)
+            Stylizer(two)(photo, strength=strength)
     with pytest.raises(InputError, match="no style 'nobody'"):
-        Stylizer(strong)(photo, styles={"nobody": 1.0})
+        Stylizer(two)(photo, styles={"nobody": 1.0})
     with pytest.raises(InputError, match="no style 'nobody'"):
         Stylizer(ONE)(photo, styles={"nobody": 1.0})
 
@@ -173,20 +194,20 @@ def test_results_are_named_after_what_is_mixed(text: str, name: str) -> None:
     assert mixture_name(text) == name
 
 
-def test_the_command_line_mixes_and_takes_a_strength(photo: Path, strong: Path, tmp_path: Path) -> None:
+def test_the_command_line_mixes_and_takes_a_strength(large: Path, two: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
-    text = f"{strong}#rising:0.5,{strong}#still:0.5"
-    assert main(["stylize", str(photo), "-s", text, "--strength", "2", "-o", str(out)]) == 0
-    expected = Stylizer(strong)(photo, styles={"rising": 1, "still": 1}, strength=2.0)
+    text = f"{two}#{ONE}:0.5,{two}#{OTHER}:0.5"
+    assert main(["stylize", str(large), "-s", text, "--strength", "3", "-o", str(out)]) == 0
+    expected = Stylizer(two)(large, styles={ONE: 1, OTHER: 1}, strength=3.0)
     assert levels(Image.open(out), expected) == 0
-    assert main(["stylize", str(photo), "-s", "udnie-fine", "--strength", "2", "-o", str(out), "--force"]) == 2
+    assert main(["stylize", str(large), "-s", "udnie-fine", "--strength", "5", "-o", str(out), "--force"]) == 2
 
 
-def test_a_folder_is_made_again_for_another_strength(photo: Path, strong: Path, tmp_path: Path) -> None:
+def test_a_folder_is_made_again_for_another_strength(large: Path, two: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
-    Image.open(photo).save(folder / "a.png")
-    run = ["stylize", str(folder), "-s", str(strong), "-o", str(tmp_path / "out")]
+    Image.open(large).save(folder / "a.png")
+    run = ["stylize", str(folder), "-s", str(two), "-o", str(tmp_path / "out")]
     assert main(run) == 0
     before = (tmp_path / "out" / "a.png").read_bytes()
     assert main([*run, "--strength", "3"]) == 0

@@ -13,7 +13,7 @@ from fast_style import Stylizer
 from fast_style.errors import ImageError, InputError, ModelError
 from fast_style.images import Pixels, channels, to_float, to_uint8
 from fast_style.model import add_checksum, join_passes, read_checked
-from fast_style.model.passes import COARSE_SHARE, DETAIL_SHARE, FLAT_SHARE, count_fitting, count_passes
+from fast_style.model.passes import COARSE_SHARE, count_fitting, count_passes, draft_shares
 from fast_style.networks import passes as in_training
 from fast_style.styles.catalog import find_style
 from fast_style.stylize.masks import networks_for_masks
@@ -23,12 +23,12 @@ from fast_style.stylize.scene import Scene
 from fast_style.stylize.tiles import is_seen_whole
 
 
-def paint(photo: Pixels, passes: int, stylize: Callable[[Raster], Pixels]) -> Pixels:
+def paint(photo: Pixels, passes: int, stylize: Callable[[Raster], Pixels], strength: float = 1.0) -> Pixels:
     def restored(raster: Raster, before: Pixels | None) -> Pixels:
         drawn = stylize(raster)
         return drawn if before is None else to_uint8(restore_coarse(to_float(drawn), to_float(before)))
 
-    return restored(*underpaint_in_parts(restored, ArrayRaster(photo), passes=passes))
+    return restored(*underpaint_in_parts(restored, ArrayRaster(photo), passes=passes, strength=strength))
 
 
 def unchanged(photo: Raster) -> Pixels:
@@ -97,17 +97,23 @@ def test_the_draft_has_most_where_the_photo_is_flat_and_least_where_it_is_detail
     photo[:, 96:] = np.random.default_rng(0).integers(0, 255, (64, 32, 3))
     share = draft_share(to_float(photo))
     assert share.shape == (64, 128)
-    assert np.allclose(share[:, :64], FLAT_SHARE)
-    assert np.allclose(share[:, 112:], DETAIL_SHARE)
+    assert np.allclose(share[:, :64], 0.7)
+    assert np.allclose(share[:, 112:], 0.3)
+
+
+def test_a_strength_goes_from_no_draft_over_that_of_the_training_to_little_else() -> None:
+    shares = [(flat, flat + more) for flat, more in map(draft_shares, (1e-6, 0.25, 0.5, 1.0, 2.0, 4.0, 1e6))]
+    assert shares == sorted(shares)
+    assert np.allclose([shares[0], shares[3], shares[-1]], [(0, 0), (0.7, 0.3), (1, 0.9)], atol=1e-5)
 
 
 @settings(deadline=None)
-@given(st.integers(16, 80), st.integers(16, 80), st.integers(0, 9))
-def test_training_and_runtime_mix_the_draft_alike(height: int, width: int, seed: int) -> None:
+@given(st.integers(16, 80), st.integers(16, 80), st.integers(0, 9), st.floats(0.25, 4))
+def test_training_and_runtime_mix_the_draft_alike(height: int, width: int, seed: int, strength: float) -> None:
     photo = np.random.default_rng(seed).random((1, 3, height, width), np.float32)
     photo[..., : width // 2] *= 0.1
-    expected = in_training.draft_share(torch.from_numpy(photo))[0, 0].numpy()
-    assert np.abs(draft_share(photo) - expected).max() < 1e-4
+    expected = in_training.draft_share(torch.from_numpy(photo), strength)[0, 0].numpy()
+    assert np.abs(draft_share(photo, strength) - expected).max() < 1e-4
 
 
 def test_after_the_learned_passes_the_draft_keeps_its_forms_and_the_pass_its_detail() -> None:
@@ -154,7 +160,8 @@ def test_a_photo_in_memory_is_painted_as_one_in_parts(
         return to_uint8(stylizer.network.floats(to_float(unchanged(raster))))
 
     for passes in (2, 3, 5):
-        differences = np.abs(np.asarray(stylizer(pixels, passes=passes)) - paint(pixels, passes, stylize).astype(int))
+        in_parts = paint(pixels, passes, stylize, stylizer.network.draft_strength)
+        differences = np.abs(np.asarray(stylizer(pixels, passes=passes)) - in_parts.astype(int))
         # Where a value lies between two levels, a network magnifies which of them it is rounded to.
         assert np.percentile(differences, 99.9) <= 1
         assert differences.max() <= (1 if style == "negative" else 6)

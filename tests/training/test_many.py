@@ -1,4 +1,4 @@
-"""Training several paintings at once, a strength, and adapters as files."""
+"""Training several paintings at once, and adapters as files."""
 
 from __future__ import annotations
 
@@ -62,10 +62,8 @@ def test_a_folder_of_paintings_makes_one_verified_file_of_as_many_styles(
     checkpoint = load_checkpoint(outcome.checkpoint)
     assert list(checkpoint.sets) == list(checkpoint.calibrations) == ["one", "other"]
     assert not torch.equal(checkpoint.sets["one"], checkpoint.sets["other"])
-    assert all(values[1:].abs().max() > 0 for values in checkpoint.sets.values())  # a strength is being learned
     style = Stylizer(tmp_path / "out" / "s.onnx")
     assert style.network.styles == ("one", "other")
-    assert style.network.has_strength
     card = read_card(tmp_path / "out" / "s.onnx")
     assert card["styles"] == ["one", "other"]
     assert card["paintings"]["other"]["file"] == "other.png"
@@ -118,7 +116,7 @@ def test_a_run_may_start_from_one_of_the_styles_in_a_checkpoint(
 ) -> None:
     path = learn(paintings, photo_folder, tmp_path, replace(recipe, steps=2))
     checkpoint, photo = load_checkpoint(path), torch.rand(1, 3, 32, 32)
-    sets = StyleSets(checkpoint.network(), ("one", "other"), powers=3)
+    sets = StyleSets(checkpoint.network(), ("one", "other"))
     for weight, values in zip(sets.values, checkpoint.sets.values(), strict=True):
         weight.data.copy_(values)
     start = load_start(f"{path}#other", network="tiny")
@@ -130,22 +128,18 @@ def test_a_run_may_start_from_one_of_the_styles_in_a_checkpoint(
         load_start(f"{path}#othr", network="tiny")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--learn-strength"]])
-def test_an_adapter_is_a_small_file_that_the_base_takes(
-    photo_folder: Path, tmp_path: Path, narrow_file: Path, arguments: list[str]
-) -> None:
+def test_an_adapter_is_a_small_file_that_the_base_takes(photo_folder: Path, tmp_path: Path, narrow_file: Path) -> None:
     out = tmp_path / "out"
     command = ["train", str(PAINTING), str(photo_folder), "-o", str(out), "--name", "mine"]
     recipe = ["--network", "tiny", "--adapter-of", "great-wave-tiny", "--steps", "3", "--size", "48"]
     machine = ["--style-size", "64", "--vgg", str(narrow_file), "--workers", "0", "--precision", "32"]
-    assert main([*command, *recipe, *machine, *arguments]) == 0
+    assert main([*command, *recipe, *machine]) == 0
     adapter = out / "mine.safetensors"
     assert adapter.stat().st_size < 50_000
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
     trained = np.asarray(Stylizer(out / "mine.onnx")(photo), np.int16)
     joined = Stylizer(f"great-wave-tiny+{adapter}")
     assert np.abs(np.asarray(joined(photo), np.int16) - trained).max() <= 1
-    assert joined.network.has_strength == bool(arguments)
     assert json.loads((out / "mine.json").read_text())["recipe"]["tune"] == "adapter"
 
 

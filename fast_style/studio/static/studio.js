@@ -436,10 +436,10 @@ async function start() {
 const cardOf = (style) => `/api/styles/${style.name}/card?v=${encodeURIComponent(style.date + style.steps)}${tried?.kind === "photo" ? `&photo=${tried.preview}` : ""}`;
 const partTitle = (part) => styleOf(part)?.title ?? part;
 const isMix = (style) => style.styles.length > 1 && style.styles.includes($("part").value);
-/** What is chosen of a file that holds several styles, or has learned a strength, and in how many passes it paints. */
+/** What is chosen of a file that holds several styles, how strongly it paints, and in how many passes. */
 function chosenOf(style) {
   const mix = isMix(style) ? `&part=${encodeURIComponent($("part").value)}&other=${encodeURIComponent($("other").value)}&share=${$("share").value / 100}` : "";
-  return `${mix}${style.learned_strength ? `&strength=${strengthOf($("paint-strength").value)}` : ""}&passes=${$("passes").value}`;
+  return `${mix}&strength=${strengthOf($("paint-strength").value)}&passes=${$("passes").value}`;
 }
 function titleOf(style) {
   if (!isMix(style)) return style.title;
@@ -483,7 +483,6 @@ function showTry(size = SHOWN_SIZE) {
     $("part").replaceChildren(...style.styles.map((part) => new Option(partTitle(part), part)));
     $("other").replaceChildren(new Option("nothing", ""), ...style.styles.map((part) => new Option(partTitle(part), part)));
     $("mix").hidden = style.styles.length < 2;
-    $("paint-strength-row").hidden = !style.learned_strength;
     $("try-exports").replaceChildren(el("p", { className: "quiet", textContent: "Download the style" }), el("div", { className: "row" }, ...exportsOf(style)));
   }
   $("share-row").hidden = !$("other").value;

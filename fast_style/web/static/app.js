@@ -157,7 +157,7 @@ function refresh() {
   const id = { kind: source.kind, width, height };
   const blend = Number($("blend").value) / 100;
   const file = files.get($("style").value);
-  const told = { weights: weights(), strength: file.strength ? strength() : null, smallest: file.smallest, passes: passes(file, width, height) };
+  const told = { weights: weights(), strength: file.strength * strength(), smallest: file.smallest, passes: passes(file, width, height) };
   worker.postMessage({ id, style: $("style").value, told, key, pixels, width, height, blend, colors: $("colors").checked }, [pixels]);
 }
 
@@ -239,7 +239,7 @@ function download(blob, name) {
 
 /** Sliders for the styles in the chosen file: the first one counts, until they are moved. */
 function showMixture() {
-  const { styles, strength, coarsest } = files.get($("style").value);
+  const { styles, coarsest } = files.get($("style").value);
   const rows = styles.map((name, number) => {
     const slider = Object.assign(document.createElement("input"), { type: "range", min: 0, max: 100, value: number ? 0 : 100 });
     const row = document.createElement("label");
@@ -248,7 +248,7 @@ function showMixture() {
   });
   $("mixture").replaceChildren($("mixture").firstElementChild, ...rows);
   $("mixture").hidden = styles.length < 2;
-  $("strength-row").hidden = !strength;
+  $("strength-row").hidden = coarsest === null;
   $("passes-row").hidden = coarsest === null;
 }
 

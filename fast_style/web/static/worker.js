@@ -91,7 +91,9 @@ async function stylize(provider, style, told, photo, width, height) {
   const session = await openSession(style, provider);
   const feeds = {};
   if (session.inputNames.includes("styles")) feeds.styles = new ort.Tensor("float32", Float32Array.from(told.weights), [1, told.weights.length]);
-  if (told.strength !== null) feeds.strength = new ort.Tensor("float32", [told.strength], [1, 1]);
+  const level = told.strength ** 2 / (1 + told.strength ** 2); // shares of the draft: as draft_shares of fast_style/model/passes.py
+  const flat = level * (1.8 - 0.8 * level);
+  const shares = new ort.Tensor("float32", [flat, level * (0.3 + 0.6 * level) - flat], [2]);
   const planes = new Uint8ClampedArray(3 * width * height);
   for (let i = 0, p = 0; p < photo.length; i++, p += 4) for (let c = 0; c < 3; c++) planes[i + c * width * height] = photo[p + c];
   // From coarse to fine; everything between two passes is rounded to 8 bits, as in the Python runtime.
@@ -100,7 +102,7 @@ async function stylize(provider, style, told, photo, width, height) {
     const copy = tensor(...reduced(planes, width, height, 2 ** pass));
     let image = copy;
     if (draft) {
-      const { seen } = await (await openSession("mixing.onnx", provider)).run({ photo: copy, small, draft });
+      const { seen } = await (await openSession("mixing.onnx", provider)).run({ photo: copy, small, draft, shares });
       image = tensor(bytes(seen), seen.dims[3], seen.dims[2]);
       seen.dispose();
     }
