@@ -537,7 +537,7 @@ def test_one_of_several_styles_is_painted_at_a_strength(client: Client, library:
     painted = client.get(f"/api/styles/ten/{path}&part=udnie&strength=4")
     expected = Stylizer("ten")(library.place("tries") / photo["id"], styles={"udnie": 1.0}, strength=4.0)
     assert np.abs(np.asarray(Image.open(io.BytesIO(painted))).astype(int) - np.asarray(expected)).mean() < 6  # JPEG's
-    assert "Strength is 5.0" in client.refused("GET", f"/api/styles/ten/{path}&strength=5")[1]
+    assert "Strength is 5; expected 0.25 to 4" in client.refused("GET", f"/api/styles/ten/{path}&strength=5")[1]
     assert "expected a number" in client.refused("GET", f"/api/styles/ten/{path}&strength=much")[1]
     assert "no style 'nobody'" in client.refused("GET", f"/api/styles/ten/{path}&part=nobody")[1]
     assert "no style 'udnie'" in client.refused("POST", "/api/styles/great-wave-tiny/frame?part=udnie", picture())[1]
