@@ -90,6 +90,8 @@ class Recipe:
         averaging: Decay per step of the exponential moving average of the weights, which is exported.
         sharpening: How much crisper the network draws than what is scored, as an amount of unsharp masking, see
             :mod:`fast_style.training.sharpening`.
+        grain: Teach a painting with its grain, as of canvas, film or noise, see
+            :func:`~fast_style.painting.scale_painting`.
         accents: Keep accents of the photo's colors, see :class:`~fast_style.networks.accents.Accents`, if the paintings
             have several colors.
         draft_strength: How strongly the finished style is painted at strength 1, 0.25 to 4, see
@@ -120,6 +122,7 @@ class Recipe:
     gradient_clip: float = 1.0
     averaging: float = 0.99
     sharpening: float = 0.6
+    grain: bool = True
     accents: bool = True
     draft_strength: float = 1.0
     seed: int = 0

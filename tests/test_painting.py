@@ -17,8 +17,8 @@ from PIL import Image, ImageFilter
 
 from fast_style.cli import main
 from fast_style.errors import CheckpointError, ImageError, InputError
-from fast_style.images import Pixels, load_image
-from fast_style.painting import find_style_size, form_size
+from fast_style.images import Picture, Pixels, load_image
+from fast_style.painting import find_style_size, form_size, scale_painting
 from fast_style.training import Canvas, find_canvas, load_painting
 from tests.conftest import PAINTING, PHOTOS, SKIMAGE
 
@@ -253,6 +253,17 @@ def test_training_tells_the_size_it_found_records_it_and_takes_a_given_one(
     assert "taught at" not in capsys.readouterr().err
     card = json.loads((tmp_path / "given" / "large.json").read_text())
     assert card["paintings"]["large"]["style_size"] == 96
+
+
+def test_without_its_grain_a_painting_has_planes_and_the_same_edges() -> None:
+    planes = np.full((200, 300, 3), 60, np.uint8)
+    planes[:, 150:] = 200
+    grain = np.random.default_rng(0).normal(0, 12, planes.shape)
+    picture = Picture((planes + grain).clip(0, 255).astype(np.uint8))
+    rough, smooth = (scale_painting(picture, 300, grain=kept, name="painting")[0].numpy() for kept in (True, False))
+    assert smooth[:, 10:-10, 10:130].std() < rough[:, 10:-10, 10:130].std() / 2
+    step = smooth[:, 10:-10].mean((0, 1))
+    assert step[153] - step[146] > 0.9 * (200 - 60) / 255
 
 
 @pytest.mark.parametrize("size", [0, -1, 5000, 10**12, "640", 640.5, [640]])

@@ -36,6 +36,7 @@ class Changes:
             of the photo.
         style_size: Long side of the painting in training, px: larger gives larger strokes. By default 640, less for a
             painting of large forms.
+        grain: --no-grain smooths the painting first: grain that is everywhere, as of canvas, becomes a mesh.
         tune: network (the default), or adapter: only the scales and shifts of its normalizations, which needs --init.
         size: Side of the training crops, px.
         batch: Photos in a step, on each device.
@@ -49,6 +50,7 @@ class Changes:
     steps: int | None = None
     strength: float | None = None
     style_size: int | None = None
+    grain: Annotated[bool | None, Parameter(group=PAINTING)] = None
     tune: Annotated[Literal["network", "adapter"] | None, Parameter(group=START)] = None
     size: Annotated[int | None, _IN_RECIPE] = None
     batch: Annotated[int | None, _IN_RECIPE] = None

@@ -71,6 +71,7 @@ def read_painting(
     *,
     previous: Checkpoint | None,
     keep_frame: bool,
+    grain: bool,
     details: Mapping[str, Any],
 ) -> Painting:
     """Read a painting once, and prepare all that a run needs of it.
@@ -81,6 +82,7 @@ def read_painting(
         size: Its long side, px; None takes what :func:`~fast_style.painting.find_style_size` finds.
         previous: The checkpoint that the run continues from; it keeps to what was found then.
         keep_frame: Take the picture whole.
+        grain: See :func:`~fast_style.painting.scale_painting`.
         details: For the card. A table under the painting's name is about this one, all others about each.
 
     Raises:
@@ -99,13 +101,15 @@ def read_painting(
         box = canvas.box
         notes.append(f"{path}: {canvas.note}; --keep-frame keeps it")
     size = size or known.get("style_size")
-    image = scale_painting(picture, size, box=box, name=str(path))
+    image = scale_painting(picture, size, box=box, grain=grain, name=str(path))
     taught = max(image.shape[-2:])
     if size is None and taught < STYLE_SIZE:
         notes.append(f"{path}: its forms are large, so it is taught at {taught} px; see --style-size")
     about = {key: value for key, value in details.items() if not isinstance(value, dict)} | details.get(path.stem, {})
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     found = {"flat": is_flat(image), "colored": is_colored(image)}
+    if previous is None and grain and not found["flat"]:
+        notes.append(f"{path}: it has strokes or grain everywhere; if they become a mesh, --no-grain leaves them out")
     facts = {"file": path.name, "sha256": digest, "style_size": taught, **found, **about}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
 

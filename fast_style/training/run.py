@@ -148,7 +148,15 @@ def train_style(
     else:
         recipe, init = _continued(recipe, previous), None
     paintings = [
-        read_painting(path, style, recipe.style_size, previous=previous, keep_frame=keep_frame, details=details or {})
+        read_painting(
+            path,
+            style,
+            recipe.style_size,
+            previous=previous,
+            keep_frame=keep_frame,
+            grain=recipe.grain,
+            details=details or {},
+        )
         for path, style in zip(paths, name_styles(paths, name, previous), strict=True)
     ]
     data = PhotoData(Path(photos), size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)

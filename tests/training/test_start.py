@@ -125,7 +125,9 @@ def test_a_run_tells_and_records_the_nearest_style_it_started_from(
     assert outcome.card is not None
     started = json.loads(outcome.card.read_text())["init"]
     assert started in {style.name for style in shipped_styles() if style.card["network"] == "tiny"}
-    assert notes == [f"starting from {started}, the nearest style"]
+    grain, nearest = notes
+    assert "--no-grain leaves them out" in grain
+    assert nearest == f"starting from {started}, the nearest style"
     assert outcome.model is not None
     expected, found = (network_from_onnx(path).state_dict() for path in (find_style(started).path, outcome.model))
     # The finish is decided anew by each painting.
@@ -183,7 +185,7 @@ def test_a_painting_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(paintings, "load_image", count)
     painting = paintings.read_painting(
-        PAINTING, "s", None, previous=None, keep_frame=False, details={"artist": "nobody"}
+        PAINTING, "s", None, previous=None, keep_frame=False, grain=True, details={"artist": "nobody"}
     )
     assert read == [PAINTING]
     assert painting.facts["style_size"] == max(painting.image.shape[-2:])
