@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Capture:
         self.shown = f"camera {source}" if source.isdigit() else source
         self._device = self._open()
         if self._device is None:
-            raise CameraError(f"{self.shown} cannot be opened", hint=_remedy(source))
+            raise CameraError(f"{self.shown} {_why(source)}", hint=_remedy(source))
         good, self.first = self._device.read()
         if not good:
             self._device.release()
@@ -91,8 +92,11 @@ class Capture:
         device: cv2.VideoCapture | None = self._device
         number, start = 0, time.perf_counter()
         while not self._stop.is_set():
-            good, pixels = (False, None) if device is None else device.read()
-            if good and pixels is not None and pixels.ndim == 3:
+            pixels = None
+            if device is not None:
+                good, pixels = device.read()
+                pixels = pixels if good else None
+            if pixels is not None and pixels.ndim == 3:
                 number += 1
                 if self.is_file and self._stop.wait(max(0.0, start + number * self.period - time.perf_counter())):
                     break
@@ -119,6 +123,15 @@ class Capture:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=2.0)
+
+
+def _why(source: str) -> str:
+    if not source.isdigit():
+        return "cannot be opened as a video"
+    device = Path(f"/dev/video{source}")
+    if not Path("/dev").is_dir() or not device.exists():
+        return "does not exist"
+    return "cannot be opened" if os.access(device, os.R_OK | os.W_OK) else "is not accessible to this user"
 
 
 def _remedy(source: str) -> str:

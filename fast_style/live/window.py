@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -27,6 +28,9 @@ HELP = (
     "q Esc  quit",
 )
 _WIDEST = 1280  # px; OpenCV does not tell the screen's width, and laptops have little more
+# How long a window may take to fill the screen, seconds, before it is opened again: a slow window manager may miss a
+# new window, or what it asks for. Each wait is twice as long as the one before, up to the last.
+_FIRST_WAIT, _LAST_WAIT = 1.0, 64.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class Window:
     def __init__(self, title: str) -> None:
         self._title, self._full = title, False
         self._size: Any = None
+        self._wait, self._until, self._narrow = _FIRST_WAIT, math.inf, 0
         # On a busy machine the first window of a process often stays black on X11, whatever is shown in it (OpenCV
         # 5.0, Qt, seen in more than a third of the starts under load); its successor rarely does.
         if sys.platform == "linux":
@@ -90,24 +95,50 @@ class Window:
             cv2.namedWindow(first, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
             cv2.waitKey(1)
             cv2.destroyWindow(first)
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        self._open()
 
     def show(self, pixels: Pixels, controls: Controls) -> None:
         """Show a frame; the window takes the size of the frames, up to the width of a small screen."""
         if controls.full_screen != self._full:
-            self._full = controls.full_screen
-            full = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
-            cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, full)
-            # OpenCV would keep the ratio with bars in the desktop's gray.
-            ratio = cv2.WINDOW_FREERATIO if self._full else cv2.WINDOW_KEEPRATIO
-            cv2.setWindowProperty(self._title, cv2.WND_PROP_ASPECT_RATIO, ratio)
+            self._full, self._wait = controls.full_screen, _FIRST_WAIT
+            self._fill()
+        elif self._full and time.monotonic() > self._until:
+            if self._fills() or self._wait > _LAST_WAIT:
+                self._until = math.inf
+            else:
+                cv2.destroyWindow(self._title)
+                self._open()
+                self._fill()
         if pixels.shape != self._size and not self._full:
             self._size = pixels.shape
             scale = min(1.0, _WIDEST / pixels.shape[1])
             cv2.resizeWindow(self._title, round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
         if self._full:
-            pixels = letterbox(pixels, *cv2.getWindowImageRect(self._title)[2:])
+            pixels = letterbox(pixels, *self._area())
         cv2.imshow(self._title, pixels)
+
+    def _open(self) -> None:
+        cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+
+    def _fill(self) -> None:
+        """Ask for the full screen, or for the end of it."""
+        self._narrow, _ = self._area()
+        full = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
+        cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, full)
+        # OpenCV would keep the ratio with bars in the desktop's gray.
+        ratio = cv2.WINDOW_FREERATIO if self._full else cv2.WINDOW_KEEPRATIO
+        cv2.setWindowProperty(self._title, cv2.WND_PROP_ASPECT_RATIO, ratio)
+        self._until = time.monotonic() + self._wait
+        self._wait *= 2
+
+    def _fills(self) -> bool:
+        """Whether the window is wider than when it asked; OpenCV says that it fills the screen before it does."""
+        return cv2.getWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN) == 1 and self._area()[0] > self._narrow
+
+    def _area(self) -> tuple[int, int]:
+        """Width and height of the window's picture, px."""
+        _, _, width, height = cv2.getWindowImageRect(self._title)
+        return width, height
 
     def key(self) -> str | None:
         """The key that was pressed, or ``quit`` if the window was closed."""
