@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import re
 import secrets
 import shutil
@@ -32,6 +33,7 @@ from fast_style.studio.uploads import check_folder, for_the_page, keep_film, kee
 from fast_style.web import write_page
 
 _STATIC = Path(__file__).parent / "static"
+_MOST_JSON = 65_536
 _FRAME_SIZE = 640  # of the camera, px
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -296,8 +298,13 @@ class _Studio:
 
 
 async def _read_json(request: Request) -> dict[str, Any]:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_JSON:
+            raise InputError("the request is too large")
     try:
-        asked = await request.json()
+        asked = json.loads(body)
     except (ValueError, RecursionError):  # thousands of brackets nest too deeply
         asked = None
     if not isinstance(asked, dict):

@@ -167,6 +167,11 @@ def test_an_upload_that_grows_too_large_is_cut_off_and_not_kept(
     assert list(library.place("paintings").iterdir()) == []
 
 
+def test_a_request_of_more_than_64_kib_is_refused(client: Client) -> None:
+    body = b'{"title": "' + b"a" * 65_536 + b'"}'
+    assert client.refused("POST", "/api/runs", body) == (400, "The request is too large")
+
+
 def test_a_full_disk_is_said_to_be_full(client: Client, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise FileError("cannot write painting.jpg: the disk is full")
