@@ -58,7 +58,6 @@ SLOW = (
     "stylize/test_tiles.py",
     "deploy/test_precision.py",
     "test_benchmark.py",
-    "test_draw_paintings.py",
     "training/test_start.py",
     "deploy/test_runtimes.py",
     "studio/test_studio.py",
