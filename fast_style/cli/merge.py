@@ -10,7 +10,7 @@ from fast_style.styles.merge import merge_styles
 def merge(*styles: str, out: Out, force: Flag = False) -> None:
     """Put several styles of one network into one file, proved equal to each of them.
 
-    The file takes weights for its styles, and a strength if all of them learned one. Its card is written beside it.
+    The file takes weights for its styles. Its card is written beside it.
 
     Args:
         styles: Shipped names, ONNX files, FILE#STYLE for one of several in a file, and STYLE+MINE.safetensors.

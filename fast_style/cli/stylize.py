@@ -58,7 +58,7 @@ def stylize(
         style: The name of a shipped style, an ONNX file, hf:OWNER/NAME on the Hugging Face hub,
             or a mixture such as starry-night:0.7,udnie:0.3.
         out: A file for one input, a folder for several, or - for standard output. By default results go beside
-            the inputs as NAME-STYLE.png, or into a folder NAME-STYLE.
+            the inputs as NAME-STYLE with their suffix, or into a folder NAME-STYLE.
         look: What results look like.
         film: Options of videos only.
         engine: What the network runs on.

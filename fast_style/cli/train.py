@@ -30,7 +30,7 @@ class Changes:
     """What is changed in the recipe; None changes nothing.
 
     Args:
-        network: fast (the default), tiny for small machines, fine for the best pictures, or johnson.
+        network: fast (the default), tiny for small machines, fine for crisper pictures, or johnson.
         steps: Optimizer steps; by default 250 from a trained network and 1,000 from nothing.
         strength: How much of the photo is painted over: 0.25 is a hint of the painting, 1 the default, 4 leaves little
             of the photo.
@@ -135,7 +135,7 @@ def train(
             NAME.safetensors; use it with --style STYLE+NAME.safetensors. Of a file of several styles, such as ten, the
             run starts from the nearest; ten#udnie chooses one.
         config: A TOML file with the recipe; options on the command line override it.
-        preview_every: Steps between previews and checkpoints; by default a twentieth of the run.
+        preview_every: Steps between previews and checkpoints; by default a twentieth of the run, at least 25.
         keep_frame: Keep a frame or border around the painting; by default one that is found is cut off.
         details: What the card says of the painting.
         hardware: What the training runs on.

@@ -114,7 +114,7 @@ def train_style(
         nodes: Machines that train together.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         workers: Processes that decode photos.
-        preview_every: Steps between previews and checkpoints; None takes a twentieth of the run.
+        preview_every: Steps between previews and checkpoints; None takes a twentieth of the run, at least 25.
         keep_frame: Take the painting's picture whole; otherwise a frame or border around it is cut off, see
             :func:`find_canvas`, and the card says where the painting is.
         details: Plain values for the card and the ONNX metadata: title, artist, license … Of several paintings, a
