@@ -8,6 +8,7 @@ import glob
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from fast_style.errors import FastStyleError, FileError, InputError
 
 if sys.platform != "win32":
     import fcntl
+
+# The mask can only be read by setting it, so threads take turns: one would take another's 0 for the mask.
+_MASKING = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -104,6 +108,7 @@ def check_format(found: object, newest: int, path: Path, error: type[FastStyleEr
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with _MASKING:
+        mask = os.umask(0)
+        os.umask(mask)
+        return mask

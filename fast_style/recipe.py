@@ -37,6 +37,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     **dict.fromkeys(("steps", "batch", "style_rate"), (1, _MOST, "a number from 1 up")),
     **dict.fromkeys(("size", "style_size", "coarsest"), (32, _MOST, "a number from 32 up")),
     "passes": (1, 4, "1 to 4"),
+    "seed": (0, 2**32 - 1, f"a number from 0 to {2**32 - 1}"),  # Lightning's bounds
     "draft_strength": (WEAKEST, STRONGEST, "a number from 0.25 to 4"),
     "sharpening": (0, 2, "a number from 0 to 2"),
     "learning_rate": (math.ulp(0.0), _BELOW_ONE, "a number between 0 and 1"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -75,3 +78,25 @@ def test_a_file_that_cannot_be_written_is_no_fault_of_a_picture(tmp_path: Path, 
     ):
         pass
     assert not isinstance(caught.value, ImageError)
+
+
+def test_files_of_many_threads_leave_the_umask_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask, before = os.umask, os.umask(0o027)
+
+    def slowly(mask: int) -> int:
+        old = ask(mask)
+        time.sleep(0.002)  # another thread may ask now
+        return old
+
+    def write(number: int) -> None:
+        with replacing(tmp_path / f"{number}.png") as partial:
+            partial.write_bytes(b"x")
+
+    monkeypatch.setattr(os, "umask", slowly)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(write, range(32)))
+    finally:
+        after = ask(before)
+    assert after == 0o027
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}

@@ -52,7 +52,7 @@ def batch(
     _check_options(on, actors, look, engine)
     plan = Batch(
         manifest=manifest,
-        home=status or manifest.with_name(f"{manifest.stem}-status"),
+        home=status or manifest.parent / f"{manifest.stem}-status",
         style=engine.style(style, look.strength),
         options=look.photo_options(),
         shard=parse_shard(shard),

@@ -76,7 +76,7 @@ def optimize(
         force: Overwrite an existing file.
     """
     check_target(out, force=force)
-    picture, style = load_image(photo), load_image(painting, opaque=True)
+    picture, style = load_image(photo, opaque=True), load_image(painting, opaque=True)
     objective = replace(PRESETS[preset], **changes.values())
     long_side = min(settings.size, max(picture.size))
     start = None

@@ -101,7 +101,7 @@ class FileLook(Look):
         """Return the options of photos."""
         return PhotoOptions(
             **self.shared(quality=92),
-            format={"jpg": "JPEG", "webp": "WEBP", "tif": "TIFF"}.get(self.format or "png", "PNG"),
+            format={"jpg": "JPEG", "webp": "WEBP"}.get(self.format or "png", "PNG"),
             max_pixels=MAX_PIXELS if self.max_megapixels is None else self.max_megapixels * 1_000_000,
         )
 

@@ -13,6 +13,7 @@ from fast_style.images import Picture, check_target, load_image, save_image
 from fast_style.model import Device
 from fast_style.sheet import Tile, grid
 from fast_style.styles.catalog import shipped_styles
+from fast_style.stylize.checks import check_size
 from fast_style.stylize.stylizer import Stylizer
 
 
@@ -41,7 +42,8 @@ def sheet(
     if not names:
         raise InputError("no styles ship with this copy", hint="Give your own with --style.")
     check_target(out, force=force)
-    picture = load_image(photo, size=size)
+    check_size(size)
+    picture = load_image(photo, size=size, opaque=True)
     tiles = [Tile(picture.pixels, "photo")]
     for name in names:
         for shown in strength or [1.0]:

@@ -21,4 +21,4 @@ def styles() -> None:
             str(style.card.get("network", "")),
             f"{style.path.stat().st_size / 1e6:.1f} MB",
         )
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)  # what a card says is not rich's to read

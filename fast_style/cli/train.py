@@ -6,7 +6,8 @@ import tomllib
 import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from cyclopts import Group, Parameter
 from rich.console import Console
@@ -216,7 +217,7 @@ def _recipe(changes: Changes, config: Path | None, resume: Path | None) -> Recip
     base = Recipe(changes.network or read.get("network", "fast")) if resume is None else load_checkpoint(resume).recipe
     values = base.as_dict()
     if config is not None:
-        _merge(values, read, set(values), config)
+        _merge(values, read, get_type_hints(Recipe), config)
     options = _given(changes)
     if (strength := options.pop("strength", None)) is not None:
         values["objective"]["strength"] = strength
@@ -234,16 +235,33 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not a TOML file: {error}") from error
 
 
-def _merge(values: dict[str, Any], changes: dict[str, Any], known: set[str], path: Path) -> None:
+def _merge(values: dict[str, Any], changes: dict[str, Any], types: dict[str, Any], path: Path) -> None:
     """Lay a file's values over the recipe's, in place; the table [objective] goes one level down."""
     for key, value in changes.items():
-        if key not in known:
-            raise InputError(f"{path}: unknown key {key!r}", hint=f"A recipe has {', '.join(sorted(known))}.")
-        if isinstance(values[key], dict):
-            if not isinstance(value, dict):
-                raise InputError(f"{path}: {key} is a table, not {value!r}")
-            _merge(values[key], value, set(values[key]), path)
-        elif isinstance(values[key], str) != isinstance(value, str) or isinstance(value, dict):
-            raise InputError(f"{path}: {key} is {value!r}; expected a value such as {values[key]!r}")
+        if key not in types:
+            raise InputError(f"{path}: unknown key {key!r}", hint=f"A recipe has {', '.join(sorted(types))}.")
+        words, fits = _expected(types[key], value)
+        if not fits:
+            raise InputError(f"{path}: {key} is {value!r}; expected {words}")
+        if isinstance(value, dict):
+            _merge(values[key], value, get_type_hints(types[key]), path)
         else:
             values[key] = value
+
+
+def _expected(kind: Any, value: object) -> tuple[str, bool]:
+    """Return what a field of that type takes from a file, in words, and whether the value is that."""
+    if get_origin(kind) is UnionType:  # with None, which TOML does not have
+        kind = get_args(kind)[0]
+    if get_origin(kind) is tuple:
+        (words, _), each = _expected(get_args(kind)[0], None), value if isinstance(value, list) else [None]
+        return f"a list, each {words}", all(_expected(get_args(kind)[0], item)[1] for item in each)
+    if kind is str or get_origin(kind) is Literal:
+        return "a string", isinstance(value, str)
+    if kind is bool:
+        return "true or false", isinstance(value, bool)
+    if kind is int:
+        return "a whole number", isinstance(value, int) and not isinstance(value, bool)
+    if kind is float:
+        return "a number", isinstance(value, int | float) and not isinstance(value, bool)
+    return "a table", isinstance(value, dict)

@@ -19,7 +19,7 @@ from fast_style.cli.app import DONE, INTERRUPTED, Flag
 from fast_style.cli.options import Engine, JsonFlag, Look, StyleNames
 from fast_style.errors import CameraError, InputError, MissingExtraError
 from fast_style.extras import install_command, windows_command
-from fast_style.files import check_new
+from fast_style.files import check_new, make_parent
 from fast_style.stylize.checks import check_blend, check_size
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Output:
     force: Flag = False
 
     def check(self) -> None:
-        """Raise InputError for what cannot be, before any window opens."""
+        """Raise InputError for what cannot be, before any window opens; make the folder of the recording."""
         if self.seconds is not None and not self.seconds > 0:
             raise InputError(f"seconds is {self.seconds}; expected more than 0")
         if self.record is not None:
@@ -93,6 +93,8 @@ class Output:
             check_video_name(self.record)
         if not self.headless:
             check_display()
+        if self.record is not None:
+            make_parent(self.record)
 
 
 def webcam(
@@ -160,7 +162,8 @@ def webcam(
     if json:
         print(json_module.dumps({"frames": live.figures.frames, **live.figures.summary()}))
     if not live.figures.frames:
-        raise CameraError(f"{capture.shown} gave no frame", hint="Another program may be using it.")
+        hint = "Another program may be using it." if source.isdigit() else None
+        raise CameraError(f"{capture.shown} gave no frame", hint=hint)
     return status
 
 

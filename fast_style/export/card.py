@@ -55,11 +55,14 @@ def write_card(
 def rewrite_card(style: Style, model: Path, verification: Verification, *, facts: dict[str, Any]) -> Path:
     """Write the card of a file that was made from a style's own: what holds for both, its own proof, and more facts.
 
+    A verification without differences leaves the style's own.
+
     Raises:
         FileError: The card cannot be written.
     """
     shared = {key: value for key, value in style.card.items() if key != "measured"}
-    return style_card.write_card(model, {"name": style.name, **shared, **_proof(verification), **facts})
+    proof = _proof(verification) if verification.differences else {}
+    return style_card.write_card(model, {"name": style.name, **shared, **proof, **facts})
 
 
 def _proof(verification: Verification) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from fast_style.model import (
 from fast_style.model.editing import read_metadata, write_metadata
 from fast_style.model.passes import (
     COARSEST_KEY,
+    MOST_OWN_STRENGTH,
     SMALLEST_DRAFT,
     STRENGTH_KEY,
     check_strength,
@@ -113,13 +114,15 @@ def deploy(
         photos: Folder of photos; half of those that are drawn calibrate, the others validate.
 
     Returns:
-        The comparisons of float32 graphs, and values for the card: ``precision``, ``fp32_bytes``, ``io``, several
-        ``passes``; with fewer bits ``fidelity`` (worst ``psnr``, dB, ``largest`` and ``mean`` difference in [0, 1] on
-        so many ``photos``); of an 8-bit graph ``float_convolutions`` and ``share_of_work_in_int8``; of pixels out
-        ``largest_level``, their largest difference from the float graph, rounded.
+        The comparisons of float32 graphs, none if that of an ONNX file stays as it is; and values for the card:
+        ``precision``, ``fp32_bytes``, ``io``, several ``passes``; with fewer bits ``fidelity`` (worst ``psnr``, dB,
+        ``largest`` and ``mean`` difference in [0, 1] on so many ``photos``); of an 8-bit graph ``float_convolutions``
+        and ``share_of_work_in_int8``; of pixels out ``largest_level``, their largest difference from the float graph,
+        rounded.
 
     Raises:
-        InputError: Photos are missing, the size is too small, or the number of passes is out of its range.
+        InputError: Photos are missing, the size is too small, or the number of passes or the strength, alone or
+            multiplied by the style's own, is out of its range.
         ModelError: The file is not such a style.
         DatasetError: Too few usable photos.
         VerificationError: The graph differs too much; the message has the figures.
@@ -136,9 +139,16 @@ def deploy(
         graph, verification = _plain_graph(source, partial)
         if strength != 1:
             known = read_metadata(graph)
-            write_metadata(graph, known | {STRENGTH_KEY: f"{strength * strength_in(known):g}"})
+            own = strength_in(known)
+            product = f"{strength * own:g}"
+            if not 0 < float(product) < MOST_OWN_STRENGTH:
+                raise InputError(
+                    f"strength is {strength:g} times the style's own, {own:g}; "
+                    f"expected a product above 0 and below {MOST_OWN_STRENGTH:g}"
+                )
+            write_metadata(graph, known | {STRENGTH_KEY: product})
         plain = _for_place(graph, size, passes)
-        if plain is not graph or not verification.differences:
+        if plain is not graph:
             verification = _verify(graph, plain, size, passes, verification)
         model, metadata = plain, {**read_metadata(plain), "precision": str(precision)}
         facts: dict[str, Any] = {"precision": precision, "fp32_bytes": plain.ByteSize()}

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import torch
 
-from fast_style.errors import InputError, ModelError
+from fast_style.errors import FastStyleError, InputError, ModelError
 from fast_style.model import PRODUCER, choose_styles, read_checked, style_names, takes_styles
 from fast_style.model.editing import read_metadata
 from fast_style.networks import TransformerNetwork, restore_network
@@ -21,7 +21,8 @@ def network_from_onnx(path: str | Path, *, style: str | None = None) -> Transfor
     """Rebuild the transformer network of an exported style, by default the first of the file, in eval mode.
 
     Raises:
-        ModelError: The file is unreadable, not ours, or its weights are not all there, as in an 8-bit model.
+        ModelError: The file is unreadable, not ours, paints several styles in passes by itself, or its weights are not
+            all there, as in an 8-bit model.
         InputError: It names a network that this version does not have, or holds no such style.
     """
     return read_network(path, style=style)[1]
@@ -35,9 +36,9 @@ def read_network(path: str | Path, *, style: str | None = None) -> tuple[str, Tr
         model = onnx.load_model_from_string(content)
         metadata = read_metadata(model)
         names = style_names(metadata)
-        if names and (style is not None or takes_styles(model.graph)):
-            model = onnx.load_model_from_string(choose_styles(content, {style or names[0]: 1.0}))
-    except InputError:
+        if style is not None or takes_styles(model.graph):
+            model = onnx.load_model_from_string(choose_styles(content, {style or "".join(names[:1]): 1.0}))
+    except FastStyleError:
         raise
     except Exception as error:  # protobuf's errors have no common base class
         raise ModelError(f"{path} cannot be read as ONNX: {error}", hint=_HINT) from error

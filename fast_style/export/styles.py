@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 
 import onnx
@@ -25,7 +26,7 @@ def export_styles(
     The graph takes ``image`` as of :func:`export_onnx`, and ``styles`` (N or 1, K), whose default is the first style.
 
     Args:
-        network: What the styles share.
+        network: What the styles share; it is left as it is.
         sets: Each style's scales and shifts, (2, C), by its name.
         path: Where to write.
         metadata: As of :func:`export_onnx`.
@@ -36,6 +37,7 @@ def export_styles(
     Raises:
         ExportError, VerificationError, FileError: As :func:`export_onnx`.
     """
+    network = deepcopy(network)
     values = {name: tensor.detach().cpu() for name, tensor in sets.items()}
     module = StyleSets(network, tuple(values))
     for parameter, tensor in zip(module.values, values.values(), strict=True):
@@ -59,7 +61,7 @@ def verify_styles(network: TransformerNetwork, sets: StyleSets, path: Path) -> d
     Raises:
         VerificationError: It gives a picture of another shape.
     """
-    session, network = open_session(path), network.eval()
+    session, network = open_session(path), deepcopy(network).eval()
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(2, 3, 40, 56, generator=generator)
     image[..., :28] = torch.linspace(0, 1, 40)[:, None]

@@ -32,6 +32,8 @@ _WIDEST_PIXEL = 4
 # A timecode, and what stands before its frames: a semicolon or period if some numbers are left out, at these rates.
 _TIMECODE = re.compile(r"\d\d:\d\d:\d\d([:;.])\d\d")
 _DROPPED_RATES = {Fraction(30_000, 1001), Fraction(60_000, 1001)}
+# Seconds that are read beyond the end for sound that is stored after its pictures; MPEG-TS allows 1.
+_LATEST = 2
 _LEAST_FIELD = 4  # px that the filter against interlacing needs
 
 
@@ -137,8 +139,8 @@ class VideoReader:
         # An index that lists the frames starts late on purpose; other clocks start anywhere, as that of a broadcast.
         meant = self.start == 0 and self.stream.frames
         self._zero = Fraction(0) if meant else self._begin + Fraction(self.start)
-        end = None if self.end is None else self._begin + Fraction(self.end)
-        self.extras = self.extras.cut(self._zero, end)
+        self._stop = None if self.end is None else self._begin + Fraction(self.end)
+        self.extras = self.extras.cut(self._zero, self._stop)
         if self.start > 0:
             self._seek()
 
@@ -221,7 +223,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[Frame | OtherPacket]:
         """Yield frames and packets from the requested start on."""
         first = round(self._zero / self.time_base)
-        last = None if self.end is None else round((self._begin + Fraction(self.end)) / self.time_base)
+        last = None if self._stop is None else round(self._stop / self.time_base)
         previous: int | None = None
         usual = max(1, round(1 / (self.rate * self.time_base)))
         read = 0
@@ -236,6 +238,7 @@ class VideoReader:
                 if self.start > 0 and pts < first:
                     continue
                 if last is not None and pts >= last:
+                    yield from self._late_packets()
                     return
                 duration = item.duration or usual
                 if last is not None:
@@ -245,12 +248,34 @@ class VideoReader:
                 yield packet
         self._account(read, previous)
 
+    def _late_packets(self) -> Iterator[OtherPacket]:
+        """Yield the packets of other streams before the end that are stored after the first picture beyond it."""
+        assert self._stop is not None
+        waiting = {*self.copied}
+        while waiting:
+            try:
+                packet = next(self._packets)
+            except StopIteration:
+                return
+            except FFmpegError as error:
+                self.losses.add(f"reading stopped early: {error.strerror}")
+                return
+            if packet.dts is None:
+                continue
+            time = packet.dts * packet.time_base
+            if time >= self._stop + _LATEST:
+                return
+            if time >= self._stop:
+                waiting.discard(packet.stream)
+            elif packet.stream in waiting and (cut := self._cut(packet)) is not None:
+                yield cut
+
     def _cut(self, packet: OtherPacket) -> OtherPacket | None:
         """Move a packet of another stream to its new time; None if it is outside the requested part."""
         base, time = packet.time_base, packet.pts
         if time is None or base is None:
             return packet if self.start == 0 else None
-        if self.end is not None and time * base >= self._begin + Fraction(self.end):
+        if self._stop is not None and time * base >= self._stop:
             return None
         if self._zero != 0:
             shift = round(self._zero / base)

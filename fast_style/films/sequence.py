@@ -19,7 +19,8 @@ from fast_style.photos.jobs import numbered_files, numbered_name
 class SequenceReader:
     """Numbered pictures, such as ``frames/%05d.png``, as a video; the same interface as :class:`VideoReader`.
 
-    Pictures that differ in size from the first are counted as lost, like unreadable ones.
+    The first picture that can be read sets the size. Others that differ from it are counted as lost, like unreadable
+    ones.
 
     Args:
         path: A pattern with one ``%d`` or ``%05d`` in its name.
@@ -29,7 +30,8 @@ class SequenceReader:
         end: Stop at this time, seconds, or None.
 
     Raises:
-        VideoError: The path is not a pattern with one number, or there is no such picture.
+        VideoError: The path is not a pattern with one number, the start lies beyond the last picture, or no picture
+            can be read.
     """
 
     def __init__(
@@ -44,17 +46,30 @@ class SequenceReader:
         self.path, self.rate, self.time_base, self._size = path, rate, 1 / rate, size
         self.finest_rate = rate
         first, last = round(start * rate), None if end is None else round(end * rate)
-        self._files = numbered_files(path)[first:last]
-        if not self._files:
+        files = numbered_files(path)
+        if not files:
             raise VideoError(f"there is no picture named {path}", hint="The numbers may start anywhere.")
+        if first >= len(files):
+            raise VideoError(f"start is {start:g} s, but {path} ends at {float(len(files) / rate):g} s")
+        self._files = files[first:last]
         self.losses = Losses()
         self.notes: list[str] = []
         self.aspect: Fraction | None = None
         self.square = True
         self.loop = 0
         # The planes are already RGB; these are the colors of a video written from them.
-        self.width, self.height = load_image(self._files[0], size=size).size
+        self.width, self.height = self._first_size()
         self.colors = Colors(usual_matrix(self.height))
+
+    def _first_size(self) -> tuple[int, int]:
+        """Width and height of the first picture that can be read, px."""
+        why = ""
+        for file in self._files:
+            try:
+                return load_image(file, size=self._size).size
+            except FastStyleError as error:
+                why = why or f": {error}"
+        raise VideoError(f"{self.path} has no picture in the requested part that can be read{why}")
 
     @property
     def frames(self) -> int:

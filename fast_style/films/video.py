@@ -14,7 +14,7 @@ import numpy as np
 from av import VideoFrame
 
 from fast_style.errors import InputError, VideoError
-from fast_style.files import replacing, sweep
+from fast_style.files import make_parent, replacing, sweep
 from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, copy_planes
 from fast_style.films.reader import VideoReader
 from fast_style.films.sequence import SequenceReader, SequenceWriter
@@ -139,8 +139,8 @@ def stylize_video(
         width = reader.width * (2 if options.side_by_side else 1)
         workers = workers or max(1, min(core_count(), _PIXELS_AT_ONCE // (reader.width * reader.height)))
         network = replace(stylizer.network, threads=threads or max(1, core_count() // workers))
+        make_parent(target)
         if is_sequence(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
             writer: Writer = SequenceWriter(target, width, reader.height, quality=options.quality)
         else:
             sweep(target)

@@ -118,7 +118,9 @@ def add_exif(path: Path, record: bytes) -> None:
 
 def _record(image: ImageFile.ImageFile) -> bytes:
     """The record of a JPEG, PNG, WebP, AVIF or HEIC, without the mark before it."""
-    record = image.info.get("exif") or b""  # of a HEIC, None
+    record = image.info.get("exif")
+    if not isinstance(record, bytes):  # of a HEIC, None
+        record = b""
     if not record and (text := image.info.get("Raw profile type exif")):  # ImageMagick's way in PNG
         with contextlib.suppress(ValueError):
             record = bytes.fromhex("".join(text.split("\n")[3:]))

@@ -41,6 +41,9 @@ MAX_PIXELS = 89_478_485
 # An animation may have so many times as many pixels: the network sees one frame at a time.
 MOST_ANIMATED = 4
 
+# What Pillow knows of a picture and is never text. It adds the text chunks of a PNG to that, whatever their names.
+_NO_TEXTS = ("exif", "transparency", "duration")
+
 # Pillow logs what is wrong with some files, which would be printed: errors say it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -241,8 +244,15 @@ def _opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
             Image.MAX_IMAGE_PIXELS = before
     if image.format == "TIFF":
         _silence_libtiff()
+    _drop_texts(image)
     with image:
         yield image
+
+
+def _drop_texts(image: Image.Image) -> None:
+    for name in _NO_TEXTS:
+        if isinstance(image.info.get(name), str):
+            del image.info[name]
 
 
 @cache
@@ -411,6 +421,7 @@ def _orientation(image: ImageFile.ImageFile) -> int:
 
 def _decode(image: Image.Image, low_bytes: Pixels | None) -> tuple[Pixels, Pixels | None]:
     """Convert a loaded picture to RGB with 8 bits, and its alpha."""
+    _drop_texts(image)  # those behind the pixels
     key = image.info.get("transparency")
     if image.mode.startswith("I"):  # 16-bit gray: "I;16", or "I" from PPM
         wide = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)

@@ -52,9 +52,10 @@ class Capture:
         self.ended = False
         self.lost = False
         self.shown = f"camera {source}" if source.isdigit() else source
-        self._device = self._open()
-        if self._device is None:
+        device = self._open()
+        if device is None:
             raise CameraError(f"{self.shown} {_why(source)}", hint=_remedy(source))
+        self._device = device
         good, self.first = self._device.read()
         if not good:
             self._device.release()
@@ -79,7 +80,10 @@ class Capture:
     def _open(self) -> cv2.VideoCapture | None:
         # FFmpeg takes what stands before a colon for a protocol, except in an absolute path.
         name = str(Path(self.source).resolve()) if self.is_file else self.source
-        device = cv2.VideoCapture(int(self.source) if self.source.isdigit() else name)
+        try:
+            device = cv2.VideoCapture(int(self.source) if self.source.isdigit() else name)
+        except cv2.error:  # the number is greater than any of a camera
+            return None
         if not device.isOpened():
             device.release()
             return None
@@ -88,18 +92,18 @@ class Capture:
         return device
 
     def _read(self) -> None:
-        assert self._device is not None
         device: cv2.VideoCapture | None = self._device
+        waiting = self.first if self.is_file else None  # that of a camera is old by now
         number, start = 0, time.perf_counter()
         while not self._stop.is_set():
-            pixels = None
-            if device is not None:
+            pixels, waiting = waiting, None
+            if pixels is None and device is not None:
                 good, pixels = device.read()
                 pixels = pixels if good else None
             if pixels is not None and pixels.ndim == 3:
-                number += 1
                 if self.is_file and self._stop.wait(max(0.0, start + number * self.period - time.perf_counter())):
                     break
+                number += 1
                 with self._changed:
                     self.lost = False
                     self._newest = Shot(pixels.astype(np.uint8, copy=False), time.perf_counter(), number)
@@ -123,6 +127,8 @@ class Capture:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=2.0)
+        else:
+            self._device.release()
 
 
 def _why(source: str) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fast_style.errors import FastStyleError
 from fast_style.files import replacing, sweep
 from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import Pixels, channels
@@ -32,7 +31,7 @@ class Recorder:
     def __init__(self, target: Path, width: int, height: int) -> None:
         self.target, self.frames = target, 0
         self.size = (width, height)
-        self.error: FastStyleError | None = None
+        self.error: Exception | None = None
         self._queue: queue.Queue[tuple[Pixels, int] | None] = queue.Queue(maxsize=4)
         self._start: float | None = None
         self._last = -1
@@ -40,7 +39,13 @@ class Recorder:
         self._thread.start()
 
     def add(self, pixels: Pixels, captured: float) -> None:
-        """Write an (H, W, 3) uint8 BGR frame at the time it was captured."""
+        """Write an (H, W, 3) uint8 BGR frame at the time it was captured.
+
+        Raises:
+            FastStyleError: An earlier frame could not be written.
+        """
+        if self.error is not None:
+            raise self.error
         height, width = pixels.shape[:2]
         if (width, height) != self.size:  # side by side was switched on: the file keeps its size
             pixels = np.asarray(cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -53,20 +58,21 @@ class Recorder:
             pass
 
     def _write(self) -> None:
+        items = iter(self._queue.get, None)
         try:
             sweep(self.target)
             with replacing(self.target) as partial:
                 format = VideoFormat(*self.size, rate=Fraction(30), time_base=_TIME_BASE)
                 writer = VideoWriter(partial, format)
                 try:
-                    while (item := self._queue.get()) is not None:
-                        writer.add(channels(item[0][..., ::-1]), item[1])
+                    for pixels, pts in items:
+                        writer.add(channels(pixels[..., ::-1]), pts)
                         self.frames += 1
                 finally:
                     writer.close()
-        except FastStyleError as error:
+        except Exception as error:
             self.error = error
-            while self._queue.get() is not None:
+            for _ in items:  # a full queue would block close()
                 pass
 
     def close(self) -> None:

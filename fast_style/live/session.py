@@ -108,13 +108,14 @@ class Live:
                 if not self._keys():
                     break
         finally:
-            self._stop_recording()
             for scene in self._scenes:
                 scene.close()
+            self._stop_recording()
         return self.figures
 
     def _scene(self, network: StyleNetwork) -> Scene:
-        return Scene(network, passes=self.passes, background=True)
+        inside = network.contract.passes > 1  # it paints in its own number of passes
+        return Scene(network, passes=None if inside else self.passes, background=True)
 
     def _affordable_passes(self, first: Pixels) -> int:
         """Return the first style's passes, or as many as it can paint from one frame to the next."""

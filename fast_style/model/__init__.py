@@ -3,7 +3,7 @@
 from fast_style.model.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read_checked
 from fast_style.model.cost import describe_model, measure_cost
 from fast_style.model.opening import INPUT, OUTPUT, Feed, Graph, Signature, open_graph, show_shape
-from fast_style.model.painting import join_passes, mixing_form, restoring_form
+from fast_style.model.passes_graph import join_passes, mixing_form, restoring_form
 from fast_style.model.reach import find_reach
 from fast_style.model.session import (
     PROVIDERS,

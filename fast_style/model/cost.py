@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from fast_style.errors import ModelError
 from fast_style.model.checksum import read_checked
+from fast_style.model.editing import parse_model
 from fast_style.model.opening import open_graph
+from fast_style.model.passes import MOST_PASSES, PASSES_KEY, smallest_side
 from fast_style.model.reach import find_reach
 from fast_style.model.session import first_line, open_session, session_options
+from fast_style.model.table import number_in
 
-# (width, height), px: the cost of a graph that takes any size is measured at this one.
+# (width, height), px: the cost of a graph that takes any size is measured at this one, or larger if its passes need it.
 COST_SIZE = (640, 480)
 _CONVOLUTIONS = {"Conv", "FusedConv", "ConvInteger", "QLinearConv"}
 _PRODUCTS = {"Gemm", "FusedGemm", "MatMul", "FusedMatMul", "MatMulInteger", "QLinearMatMul"}
@@ -103,9 +106,15 @@ def describe_model(path: str | Path) -> dict[str, Any]:
     content = read_checked(path)
     graph = open_graph(path)
     height, width = (None, None) if graph.signature.picture is None else graph.signature.picture.sides
-    width, height = width or COST_SIZE[0], height or COST_SIZE[1]
+    least = smallest_side(min(number_in(graph.metadata, PASSES_KEY) or 1, MOST_PASSES))
+    width, height = width or max(COST_SIZE[0], least), height or max(COST_SIZE[1], least)
     nodes = measure_cost(path, graph.example((width, height)))
     multiplications = sum(node.multiplications for node in nodes)
+    # Passes share their weights, each of which counts once.
+    weights = {node.name: tuple(node.input[1:]) for node in parse_model(content).graph.node if node.name}
+    parameters = {
+        weights.get(node.name, number): node.parameters for number, node in enumerate(nodes) if node.parameters
+    }
     reach: int | None = None
     with contextlib.suppress(ModelError):
         reach = find_reach(content)
@@ -121,7 +130,7 @@ def describe_model(path: str | Path) -> dict[str, Any]:
         "cost": {
             "width": width,
             "height": height,
-            "parameters": sum(node.parameters for node in nodes),
+            "parameters": sum(parameters.values()),
             "multiplications": multiplications,
             "multiplications_per_pixel": round(multiplications / (width * height), 1),
         },

@@ -15,11 +15,10 @@ fine detail, such as a face or a skyline, it is smaller. The strength of paintin
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping
 
-from fast_style.errors import InputError
+from fast_style.errors import InputError, ModelError
 
 # Metadata: the long side of the first pass, px.
 COARSEST_KEY = "coarsest"
@@ -40,6 +39,8 @@ SMALLEST_DRAFT = 16
 LEARNED_PASSES, COARSE_SHARE = 3, 0.8
 # How strongly to paint: a hint of the painting, and painted over.
 WEAKEST, STRONGEST = 0.25, 4.0
+# What a file's own strength is below: repeated exports multiply it.
+MOST_OWN_STRENGTH = 100.0
 # Radii of the blurs, px of the draft: of what counts as detail, and of the detail's surroundings.
 DETAIL_RADIUS, SURROUNDINGS_RADIUS = 2, 3
 # Detail at which the draft's share is least, in means over the photo, and a level that is added to it, for flat photos.
@@ -58,12 +59,22 @@ def draft_shares(strength: float = 1.0) -> tuple[float, float]:
 
 
 def strength_in(metadata: Mapping[str, str]) -> float:
-    """Read from a file's metadata what its style's strength is multiplied by; 1 if it does not say."""
-    with contextlib.suppress(ValueError):
-        strength = float(metadata.get(STRENGTH_KEY, ""))
-        if 0 < strength < 100:
-            return strength
-    return 1.0
+    """Read from a file's metadata what its style's strength is multiplied by; 1 if it does not say.
+
+    Raises:
+        ModelError: What it says is not a number above 0 and below 100.
+    """
+    text = metadata.get(STRENGTH_KEY, "1")
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = math.nan
+    if not 0 < strength < MOST_OWN_STRENGTH:
+        raise ModelError(
+            f"the file says that its strength is {text!r}; expected a number above 0 and below {MOST_OWN_STRENGTH:g}",
+            hint="Copy or download the file again, or export the style again.",
+        )
+    return strength
 
 
 def check_strength(strength: float) -> None:

@@ -105,11 +105,11 @@ def read_sets(content: bytes) -> dict[str, Set]:
     return dict(zip(names, table.reshape(len(names), 2, -1), strict=True))
 
 
-def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
+def give_styles(content: bytes, sets: Mapping[str, Set], *, metadata: Mapping[str, str] | None = None) -> bytes:
     """Make a graph of many styles out of a serialized one with float32 normalizations, whose own set plays no part.
 
     It takes ``styles`` (N or 1, K), float32, with a default inside: if only the picture is given, it is drawn in the
-    first style.
+    first style. ``metadata`` replaces entries of the graph's own.
 
     Raises:
         InputError: The sets differ in shape, or do not fit the graph.
@@ -129,7 +129,7 @@ def give_styles(content: bytes, sets: Mapping[str, Set]) -> bytes:
     _split_row(edit, f"{_PREFIX}mixed", sizes)
     _normalize_each(edit, layers)
     edit.apply()
-    write_metadata(model, {**read_metadata(model), NAMES_KEY: json.dumps(list(sets))})
+    write_metadata(model, {**read_metadata(model), **(metadata or {}), NAMES_KEY: json.dumps(list(sets))})
     return bytes(model.SerializeToString())
 
 

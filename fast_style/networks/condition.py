@@ -11,14 +11,6 @@ Origin = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Mean and variance of a normalization layer's channels, each (N or 1, C, 1, 1)."""
-
-    mean: Tensor
-    variance: Tensor
-
-
-@dataclass(frozen=True)
 class Affine:
     """Scale and shift of a normalization layer's channels, each (N or 1, C)."""
 
@@ -36,27 +28,22 @@ class Condition:
         origin: Row and column, px, of a tile's top left corner in the whole picture, in which the noise lies still.
             Multiples of the network's stride.
         fine_origin: The same for the fine map of noise, which training moves separately; None is ``origin``.
-        statistics: Mean and variance by the name of the normalization layer, such as ``stem.norm``. Other layers take
-            those of the picture.
-        affines: Scale and shift by the name of the layer: the style. Other layers take their own.
+        affines: Scale and shift by the name of the normalization layer, such as ``stem.norm``: the style. Other layers
+            take their own.
     """
 
     origin: Origin = (0, 0)
     fine_origin: Origin | None = None
-    statistics: Mapping[str, Statistics] = field(default_factory=dict)
     affines: Mapping[str, Affine] = field(default_factory=dict)
 
     def part(self, name: str) -> Condition:
         """Return the condition of a submodule, in which names of layers are relative to it."""
-        if not self.statistics and not self.affines:
+        if not self.affines:
             return self
         prefix = f"{name}."
-        return replace(
-            self,
-            statistics={key.removeprefix(prefix): v for key, v in self.statistics.items() if key.startswith(prefix)},
-            affines={key.removeprefix(prefix): v for key, v in self.affines.items() if key.startswith(prefix)},
-        )
+        affines = {key.removeprefix(prefix): v for key, v in self.affines.items() if key.startswith(prefix)}
+        return replace(self, affines=affines)
 
-    def layer(self, name: str) -> tuple[Statistics | None, Affine | None]:
-        """Return the statistics and the affine of a normalization layer, or None for its own."""
-        return self.statistics.get(name), self.affines.get(name)
+    def layer(self, name: str) -> Affine | None:
+        """Return the affine of a normalization layer, or None for its own."""
+        return self.affines.get(name)

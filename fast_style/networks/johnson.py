@@ -45,8 +45,8 @@ class ResidualBlock(nn.Module):
     def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, channels, H, W) to the same shape."""
         layer = condition.layer
-        out = F.relu(self.in1(self.conv1(features), *layer("in1")))
-        total: Tensor = features + self.in2(self.conv2(out), *layer("in2"))
+        out = F.relu(self.in1(self.conv1(features), layer("in1")))
+        total: Tensor = features + self.in2(self.conv2(out), layer("in2"))
         return total
 
 
@@ -88,12 +88,12 @@ class JohnsonNetwork(TransformerNetwork):
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
         """Stylize (N, 3, H, W) in [0, 1] to the same shape; the output is linear and may overshoot [0, 1]."""
         layer = condition.layer
-        features = F.relu(self.in1(self.conv1(image), *layer("in1")))
-        features = F.relu(self.in2(self.conv2(features), *layer("in2")))
-        features = F.relu(self.in3(self.conv3(features), *layer("in3")))
+        features = F.relu(self.in1(self.conv1(image), layer("in1")))
+        features = F.relu(self.in2(self.conv2(features), layer("in2")))
+        features = F.relu(self.in3(self.conv3(features), layer("in3")))
         for number, block in enumerate((self.res1, self.res2, self.res3, self.res4, self.res5), 1):
             features = block(features, condition.part(f"res{number}"))
-        features = F.relu(self.in4(self.deconv1(features), *layer("in4")))
-        features = F.relu(self.in5(self.deconv2(features), *layer("in5")))
+        features = F.relu(self.in4(self.deconv1(features), layer("in4")))
+        features = F.relu(self.in5(self.deconv2(features), layer("in5")))
         out: Tensor = self.deconv3(features)
         return out

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fast_style.networks.condition import Affine, Statistics
+from fast_style.networks.condition import Affine
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and variance of a normalization layer's channels, each (N, C, 1, 1)."""
+
+    mean: Tensor
+    variance: Tensor
 
 
 class InstanceNormalization(nn.Module):
@@ -25,14 +34,11 @@ class InstanceNormalization(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, features: Tensor, statistics: Statistics | None = None, affine: Affine | None = None) -> Tensor:
-        """Normalize (N, C, H, W) over H and W, or by given statistics, to the same shape."""
-        scale, shift = (self.weight, self.bias) if affine is None else (affine.scale, affine.shift)
-        if statistics is not None:
-            factor = scale[..., None, None] * (statistics.variance + self.eps).rsqrt()
-            return (features - statistics.mean) * factor + shift[..., None, None]
+    def forward(self, features: Tensor, affine: Affine | None = None) -> Tensor:
+        """Normalize (N, C, H, W) over H and W to the same shape, with another scale and shift if they are given."""
         if affine is None:
-            return F.instance_norm(features, weight=scale, bias=shift, eps=self.eps)
+            return F.instance_norm(features, weight=self.weight, bias=self.bias, eps=self.eps)
+        scale, shift = affine.scale, affine.shift
         if len(scale) == 1:
             return F.instance_norm(features, weight=scale[0], bias=shift[0], eps=self.eps)
         # The pictures of the batch become channels, so that each has its scale and shift.

@@ -45,7 +45,7 @@ class ConvNormBlock(nn.Module):
     def forward(self, features: Tensor, condition: Condition) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         convolved = self.conv(features) if self.conv.groups == 1 else depthwise(features, self.conv)
-        out: Tensor = self.norm(convolved, *condition.layer("norm"))
+        out: Tensor = self.norm(convolved, condition.layer("norm"))
         return F.relu(out) if self.relu else out
 
 
@@ -189,7 +189,7 @@ class HalfSizeEnd(nn.Module):
     def forward(self, features: Tensor, image: Tensor, condition: Condition) -> Tensor:
         """Features, (N, quarter, H / 4, W / 4), and a photo, (N, 3, H, W), to (N, 3, H, W) before the sigmoid."""
         up = average_phases(self.up(F.pad(features, (1, 0, 1, 0), mode="reflect")))
-        halved = self.norm(up + self.photo(image), *condition.layer("norm"))
+        halved = self.norm(up + self.photo(image), condition.layer("norm"))
         merged = self.merge(F.relu(halved), condition.part("merge"))
         phases = self.head(merged)
         if self.coring is not None:

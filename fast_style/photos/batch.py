@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fast_style.errors import FastStyleError
 from fast_style.model import core_count
 from fast_style.photos.jobs import Job
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.manifest import Row, Status, read_rows, write_status
-from fast_style.photos.run import PhotoOptions, PhotoOutcome, PhotoWorker, explain, settings_key, work_once
+from fast_style.photos.run import PhotoOptions, PhotoWorker, explain, settings_key, work_once
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import overlap
 from fast_style.stylize.options import StyleOptions
@@ -59,17 +58,12 @@ class Worker:
             return Status(row.source, row.target, "failed", row.error)
         folder, names = self._batch.manifest.parent, (row.source, row.target)
         job = Job(folder / row.source, folder / row.target)
-        outcome = work_once(job, self._do, self.ledger, names=names, force=self._batch.force, deaths=self._deaths)
+        outcome = work_once(
+            job, self._photos.do, self.ledger, names=names, force=self._batch.force, deaths=self._deaths
+        )
         if outcome.error is not None:
             return Status(*names, "failed", explain(outcome.error), round(outcome.seconds, 4))
         return Status(*names, "done", "", round(outcome.seconds, 4), outcome.skipped, outcome.left_out)
-
-    def _do(self, job: Job) -> PhotoOutcome:
-        try:
-            return self._photos.do(job)
-        except Exception as error:  # a bug of ours must not end the work on a million other photos
-            mistake = FastStyleError(f"{type(error).__name__}: {error}", hint="This is a bug in fast-style.")
-            return PhotoOutcome(job, 0.0, error=mistake)
 
 
 def run_batch(batch: Batch, *, jobs_at_once: int | None = None) -> Iterator[Status]:

@@ -119,6 +119,11 @@ def plan_jobs(
                 jobs.append(_job_of(path, out, style, format, single=single))
         except (DatasetError, OSError) as error:
             jobs.append(Job(path, path, error=_explained(error, path)))
+    if format == "tif" and any(job.target == STREAM for job in jobs):
+        raise InputError(
+            "a TIFF cannot go to standard output, as it is not written in order",
+            hint="Give a file with -o, or another --format.",
+        )
     checked = _with_clashes(jobs)
     return Plan([job for job in checked if shard is None or job.folder is None or shard.holds(job.names[1])], left_out)
 
@@ -248,13 +253,16 @@ def _is_folder(path: Path) -> bool:
 
 
 def _beside(folder: Path, style: str) -> Path:
-    return folder.resolve().with_name(f"{folder.resolve().name}-{style}")
+    folder = folder.resolve()
+    if not folder.name:
+        raise InputError(f"there is nothing beside {folder}", hint="Give a folder with -o.")
+    return folder.with_name(f"{folder.name}-{style}")
 
 
 def _suffix(source: Path, format: Format | None) -> str:
     """Of the result of a photo or video that gets a name of its own."""
     suffix = source.suffix.lower()
-    if format is not None:
+    if format is not None and suffix not in VIDEO_SUFFIXES - {".gif"}:
         return f".{format}"
     if suffix in VIDEO_SUFFIXES:
         return source.suffix if suffix in _KEPT_VIDEO_SUFFIXES else ".mp4"

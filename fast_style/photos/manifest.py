@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -46,12 +48,24 @@ def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:
     """Read the rows of a share, one after the other.
 
     A row whose result another row has already claimed gets an error, since the share that holds a result holds every
-    row that claims it. So does a row whose result is its own photo. The manifest is a CSV file with the columns ``in``
-    and ``out``; others are ignored.
+    row that claims it. So does a row whose result is the photo of any row, in this share or another. The manifest is a
+    CSV file with the columns ``in`` and ``out``; others are ignored.
 
     Raises:
         InputError: The manifest cannot be read, has other columns, or no rows.
     """
+
+    @cache
+    def folder(path: str) -> str:
+        try:
+            return os.path.realpath(manifest.parent / path)
+        except ValueError:  # a name that none can have
+            return path
+
+    def place(path: str) -> str:
+        return posixpath.join(folder(posixpath.dirname(path)), posixpath.basename(path))
+
+    photos = {place(source) for source, _ in _pairs(manifest) if source}
     claimed: dict[str, int] = {}
     number = 0
     for number, (source, target) in enumerate(_pairs(manifest), start=1):
@@ -62,8 +76,9 @@ def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:
         if not source or not target:
             missing = " and ".join(name for name, value in zip(COLUMNS, (source, target), strict=True) if not value)
             error = f"row {number} has no {missing}. Fill it in."
-        elif target == posixpath.normpath(source):
-            error = f"row {number} would be written over its own photo. Give another out."
+        elif (found := place(target)) in photos:
+            what = "its own photo" if found == place(source) else "a photo that the list names"
+            error = f"row {number} would be written over {what}. Give another out."
         elif (other := claimed.setdefault(target, number)) != number:
             error = f"rows {other} and {number} both go to {target}. Give each an out of its own."
         yield Row(source, target, error)
@@ -79,7 +94,8 @@ def write_status(path: Path, statuses: Iterable[Status]) -> Counter[str]:
     """
     counts: Counter[str] = Counter()
     make_parent(path)
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    # Names of photos need not be text: such a name is written as its own bytes.
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         table = csv.writer(file)
         table.writerow([*COLUMNS, "status", "error", "seconds"])
         for row in statuses:

@@ -55,7 +55,7 @@ _Photo = tuple[Path | IO[bytes], Header | None]
 class PhotoOptions(Look):
     """How photos are stylized and saved."""
 
-    format: str = "PNG"  # format of standard output: PNG, JPEG, WEBP or TIFF
+    format: str = "PNG"  # format of standard output: PNG, JPEG or WEBP
     max_pixels: int = MAX_PIXELS  # photos with more pixels are refused, before they are decoded
 
     def __post_init__(self) -> None:
@@ -362,7 +362,16 @@ class PhotoWorker:
         self._budget = Budget(_PIXELS_AT_ONCE)
 
     def do(self, job: Job) -> PhotoOutcome:
-        """Stylize one photo and save it, as soon as there is memory for it."""
+        """Stylize one photo and save it, as soon as there is memory for it; whatever is wrong is in the outcome."""
+        try:
+            return self._do(job)
+        except Exception as error:  # a bug of ours must not end the work on a million other photos
+            if job.target == STREAM:  # whose reader may have gone
+                raise
+            mistake = FastStyleError(f"{type(error).__name__}: {error}", hint="This is a bug in fast-style.")
+            return PhotoOutcome(job, 0.0, error=mistake)
+
+    def _do(self, job: Job) -> PhotoOutcome:
         with _opened(job.source) as photo:
             header = photo[1]
             pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)

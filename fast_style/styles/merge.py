@@ -9,7 +9,7 @@ import numpy as np
 
 from fast_style.errors import InputError, VerificationError
 from fast_style.files import replacing
-from fast_style.model import INPUT, OUTPUT, STYLES, choose_styles, give_styles, open_graph, open_session, with_metadata
+from fast_style.model import INPUT, OUTPUT, STYLES, choose_styles, open_graph, open_session, with_metadata
 from fast_style.styles.card import write_card
 from fast_style.styles.mixture import join_styles
 
@@ -29,7 +29,7 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
 
     Raises:
         StyleNotFoundError: There is no such style.
-        InputError: Fewer than two styles, or their convolutions differ.
+        InputError: Fewer than two styles, or their convolutions, first passes or strengths differ.
         ModelError: A file is damaged, or fast-style did not export it.
         VerificationError: The file differs from one of its styles.
         FileError: It cannot be written.
@@ -37,10 +37,15 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
     if len(styles) < 2:
         raise InputError(f"{len(styles)} styles were given; expected two or more", hint="Such as udnie the-scream.")
     joined = join_styles(styles)
-    content = give_styles(joined.content, joined.sets)
+    strengths = set(joined.strengths.values())
+    if len(strengths) > 1:
+        known = ", ".join(f"{name} has {strength:g}" for name, strength in joined.strengths.items())
+        raise InputError(f"the styles cannot be merged: a file has one strength of its own, but {known}")
     metadata = open_graph(joined.path, content=joined.content).metadata
     paintings = json.dumps(joined.paintings, ensure_ascii=False)
-    content = with_metadata(content, {"name": out.stem, "paintings": paintings, "recipe": None, "losses": None})
+    content = joined.graph(strengths.pop())
+    told = {"name": out.stem, "paintings": paintings, "recipe": None, "losses": None}
+    content = with_metadata(content, told)
     difference = _difference(content, tuple(joined.sets))
     with replacing(out) as partial:
         partial.write_bytes(content)

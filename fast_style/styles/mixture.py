@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError
-from fast_style.model import Set, base_checksum, choose_styles, give_styles, read_checked, read_sets
+from fast_style.model import (
+    Set,
+    base_checksum,
+    choose_styles,
+    give_styles,
+    number_in,
+    read_checked,
+    read_sets,
+)
+from fast_style.model.editing import parse_model, read_metadata
+from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, STRENGTH_KEY, strength_in
 from fast_style.styles.adapter import SUFFIX, load_adapter
 from fast_style.styles.catalog import Style, find_style, own_paths, shipped_paths, shipped_styles
 from fast_style.styles.hub import is_hub_name
@@ -39,11 +49,12 @@ def find_mixture(text: str | Path) -> Choice:
 
     ``starry-night`` is a shipped style, ``mine.onnx`` a file; ``starry-night:0.7,udnie:0.3`` mixes styles,
     ``fast+mine.safetensors`` gives the network of a style other scales and shifts, and ``all.onnx#udnie`` takes one of
-    the styles in a file. What is mixed must share its convolutions.
+    the styles in a file. What is mixed must share its convolutions and the size of its first pass; the styles' own
+    strengths are mixed, too.
 
     Raises:
         StyleNotFoundError: There is no such style or file.
-        InputError: A weight is not a number, or the styles do not share their convolutions.
+        InputError: A weight is not a number, or the styles do not share their convolutions or first pass.
         ModelError: A file is damaged, or fast-style did not export it.
     """
     whole = str(text)
@@ -60,7 +71,8 @@ def find_mixture(text: str | Path) -> Choice:
         return Choice(style, None, weights)
     joined = join_styles(whole.split(","))
     weights = dict(zip(joined.sets, (part.weight for part in parts), strict=True))
-    return Choice(Style("+".join(joined.sets), joined.path, {}), give_styles(joined.content, joined.sets), weights)
+    strength = sum(weights[name] * own for name, own in joined.strengths.items()) / sum(weights.values())
+    return Choice(Style("+".join(joined.sets), joined.path, {}), joined.graph(strength), weights)
 
 
 def _holder(name: str) -> Style | None:
@@ -83,7 +95,14 @@ class Joined:
     path: Path  # the first one's file
     content: bytes  # the serialized graph of one of them
     sets: dict[str, Set]  # their scales and shifts by name
+    strengths: dict[str, float]  # their own strengths by name
+    coarsest: int  # long side of their first pass, px
     paintings: dict[str, dict[str, Any]]  # what is known of their paintings by name
+
+    def graph(self, strength: float) -> bytes:
+        """Make the graph of all of them, whose own strength is this one."""
+        told = {STRENGTH_KEY: f"{strength:g}", COARSEST_KEY: str(self.coarsest)}
+        return give_styles(self.content, self.sets, metadata=told)
 
 
 def join_styles(texts: list[str]) -> Joined:
@@ -101,21 +120,27 @@ def join_styles(texts: list[str]) -> Joined:
         if len(set(bases_together.values())) == 1:
             parts, contents, bases = together, contents_together, bases_together
     sets: dict[str, Set] = {}
+    strengths: dict[str, float] = {}
     paintings: dict[str, dict[str, Any]] = {}
+    sides: dict[str, int] = {}  # of their first passes, px
     for part in parts:
         if bases[part.file] != bases[parts[0].file]:
             raise InputError(
                 f"{part.file} and {parts[0].file} cannot be mixed: their convolutions differ",
                 hint="Mix styles of one file, or adapters of one network.",
             )
-        name, values, painting = _set(part, contents[part.file], bases[part.file])
+        name, values, painting, metadata = _set(part, contents[part.file], bases[part.file])
         if name in sets:
             raise InputError(f"{name} is named twice", hint="Give each style one weight.")
-        sets[name], paintings[name] = values, painting
+        sets[name], paintings[name], strengths[name] = values, painting, strength_in(metadata)
+        sides[name] = number_in(metadata, COARSEST_KEY) or COARSEST_UNTRAINED
+    if len(set(sides.values())) > 1:
+        known = ", ".join(f"{name} at {side} px" for name, side in sides.items())
+        raise InputError(f"{' and '.join(sides)} cannot be mixed: their first passes differ in size, {known}")
     first = contents[parts[0].file]
-    plain = choose_styles(first, {next(iter(read_sets(first))): 1.0})
-    path = find_style(parts[0].file).path
-    return Joined(path, plain, sets, paintings)
+    held = next(iter(read_sets(first)))
+    plain = choose_styles(first, {held: 1.0}) if held else first  # a file without names holds one style
+    return Joined(find_style(parts[0].file).path, plain, sets, strengths, next(iter(sides.values())), paintings)
 
 
 def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -137,16 +162,17 @@ def _from_holder(part: _Part) -> _Part:
     return replace(part, file=holder.name, style=part.file)
 
 
-def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, Any]]:
-    """A part's name, set and what is known of its painting."""
-    held = read_sets(content)
+def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, Any], dict[str, str]]:
+    """A part's name, set, what is known of its painting, and metadata."""
+    held, metadata = read_sets(content), read_metadata(parse_model(content))
     if part.adapter is not None:
         adapter = load_adapter(part.adapter)
         if adapter.base != base or adapter.values.shape[1:] != next(iter(held.values())).shape[1:]:
             raise InputError(
                 f"{part.adapter} is not an adapter for {part.file}", hint="Give the style that it was trained on."
             )
-        return adapter.name, adapter.values, adapter.card.get("paintings", {}).get(adapter.name, {})
+        painting = adapter.card.get("paintings", {}).get(adapter.name, {})
+        return adapter.name, adapter.values, painting, _recipe_metadata(adapter.card.get("recipe"), metadata)
     _check_held(part.file, [] if part.style is None else [part.style], held)
     if part.style is None and len(held) > 1:
         raise InputError(
@@ -154,7 +180,16 @@ def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, An
             hint=f"Say which: {part.file}#{next(iter(held))}. It holds {', '.join(held)}.",
         )
     name, found = part.style or next(iter(held)), find_style(part.file)
-    return name or found.name, held[name], found.paintings.get(name, {})
+    return name or found.name, held[name], found.paintings.get(name, {}), metadata
+
+
+def _recipe_metadata(recipe: Any, metadata: dict[str, str]) -> dict[str, str]:
+    """What the file of a style with this recipe would say of its passes; without a recipe, what its base says."""
+    if not isinstance(recipe, dict):
+        return metadata
+    if recipe.get("passes") == 1:
+        return {}
+    return {COARSEST_KEY: str(recipe.get("coarsest")), STRENGTH_KEY: str(recipe.get("draft_strength", 1))}
 
 
 def _check_held(file: str, styles: Iterable[str], held: Iterable[str]) -> None:

@@ -1,8 +1,11 @@
-"""The ranges of the options that say how a style is applied."""
+"""What pictures and the options that say how a style is applied may be."""
 
 from __future__ import annotations
 
-from fast_style.errors import InputError
+import numpy as np
+
+from fast_style.errors import ImageError, InputError
+from fast_style.images import Pixels
 from fast_style.model.passes import MOST_PASSES
 from fast_style.stylize.contract import SMALLEST_SIDE
 
@@ -23,6 +26,12 @@ def check_passes(passes: int | None) -> None:
     """Raise InputError unless ``passes`` is None or from 1 to 8."""
     if passes is not None and not 1 <= passes <= MOST_PASSES:
         raise InputError(f"passes is {passes}; expected 1 to {MOST_PASSES}")
+
+
+def check_pixels(pixels: Pixels) -> None:
+    """Raise ImageError unless it is an (H, W, 3) uint8 array."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise ImageError(f"expected an (H, W, 3) uint8 array, got {pixels.shape} {pixels.dtype}")
 
 
 def check_quality(quality: int) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.errors import ModelError
+from fast_style.errors import InputError, ModelError
 from fast_style.images import Picture, Pixels, resize, to_float, to_uint8
 from fast_style.model import Graph, Signature, number_in, show_shape
 from fast_style.model.passes import MOST_PASSES, PASSES_KEY, smallest_side
@@ -102,9 +102,12 @@ def check_contract(graph: Graph, value_range: Range | None = None) -> Contract:
         value_range: The values that a float graph from elsewhere takes and returns. They are never guessed.
 
     Raises:
+        InputError: ``value_range`` is neither ``0-1`` nor ``0-255``.
         ModelError: It does not turn one RGB picture into one, or its value range is unknown, or ``value_range``
             contradicts the file.
     """
+    if value_range is not None and value_range not in get_args(Range):
+        raise InputError(f"value_range is {value_range!r}; expected {' or '.join(get_args(Range))}")
     path, signature = graph.path, graph.signature
     wrong = _what_is_wrong(signature)
     if wrong is not None:

@@ -42,10 +42,10 @@ from fast_style.model import (
     noise_tiles,
     number_in,
     open_session,
-    read_checked,
     style_names,
 )
 from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, check_strength, count_passes, strength_in
+from fast_style.stylize.checks import check_pixels
 from fast_style.stylize.contract import Contract
 from fast_style.stylize.noise import endless_noise
 
@@ -107,8 +107,7 @@ class Network:
         Raises:
             ImageError: The array has another shape or type, a side under 16 px, or is too large for the memory.
         """
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-            raise ImageError(f"expected an (H, W, 3) uint8 array, got {pixels.shape} {pixels.dtype}")
+        check_pixels(pixels)
         result = np.empty_like(pixels)
         self.planes(channels(pixels), channels(result), blend=blend, keep_colors=keep_colors)
         return result
@@ -276,7 +275,7 @@ class StyleNetwork(Network):
     Attributes:
         name: Name of the style or mixture.
         metadata: Metadata of the file.
-        joined: The serialized graph, if it was built from several files.
+        content: The serialized graph, with all of its styles, as it was when it was opened.
         styles: Names of the styles in the file; empty for a file from another program.
         takes_styles: Whether the graph mixes its styles by weights.
         weights: Weights of the styles by name; empty is the file's default.
@@ -286,7 +285,7 @@ class StyleNetwork(Network):
 
     name: str
     metadata: Mapping[str, str]
-    joined: bytes | None = None
+    content: bytes = field(repr=False)
     styles: tuple[str, ...] = ()
     takes_styles: bool = False
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -295,7 +294,7 @@ class StyleNetwork(Network):
 
     @classmethod
     def of(
-        cls, graph: Graph, contract: Contract, *, name: str, joined: bytes | None = None, threads: int | None = None
+        cls, graph: Graph, contract: Contract, *, name: str, content: bytes, threads: int | None = None
     ) -> StyleNetwork:
         """Wrap an opened graph."""
         return cls(
@@ -304,7 +303,7 @@ class StyleNetwork(Network):
             device=graph.device,
             name=name,
             metadata=graph.metadata,
-            joined=joined,
+            content=content,
             styles=tuple(style_names(graph.metadata)),
             takes_styles=any(value.name == STYLES for value in graph.signature.optional),
             threads=threads,
@@ -319,8 +318,11 @@ class StyleNetwork(Network):
             strength: 0.25 to 4.0; None keeps it.
 
         Raises:
-            InputError: The file has no such style, the strength is out of range, or it is fixed in the file.
+            InputError: The file has no such style, no style is named, the strength is out of range, or it is fixed in
+                the file.
         """
+        if weights is not None and not weights:
+            raise InputError("the mixture is empty", hint="Name a style, or give None to keep the mixture.")
         strength = self.strength if strength is None else strength
         check_strength(strength)
         if strength != 1.0 and self.contract.passes > 1:
@@ -344,21 +346,26 @@ class StyleNetwork(Network):
         """Side of the cells in which the network works, px."""
         return number_in(self.metadata, "stride") or 1
 
+    def check_passes(self, passes: int | None) -> None:
+        """Raise InputError if ``passes`` is another number than that in which the file paints by itself."""
+        inside = self.contract.passes
+        if inside > 1 and passes not in {None, inside}:
+            raise InputError(
+                f"passes is {passes}, but {self.contract.path} paints in {inside} by itself",
+                hint="Leave --passes out, or give the file that it was made from.",
+            )
+
     def count_passes(self, width: int, height: int) -> int:
         """Return in how many passes to paint a photo of this size, px, see :mod:`fast_style.model.passes`."""
         return 1 if self.coarsest is None else count_passes(max(width, height), self.coarsest)
 
     @property
     def coarsest(self) -> int | None:
-        """Long side of the first pass, px; None for a file that paints in passes by itself and is run once."""
-        if self.contract.passes > 1:
+        """Long side of the first pass, px; None for one pass: of a fixed size, or by a file with its own passes."""
+        contract = self.contract
+        if contract.passes > 1 or contract.height or contract.width:
             return None
         return number_in(self.metadata, COARSEST_KEY) or COARSEST_UNTRAINED
-
-    @property
-    def content(self) -> bytes:
-        """The serialized graph, with all of its styles."""
-        return self.joined or read_checked(self.contract.path)
 
     @cached_property
     def chosen(self) -> bytes:
@@ -381,7 +388,7 @@ class StyleNetwork(Network):
         """SHA-256 of the graph that runs."""
         import hashlib  # 3 ms that a single photo does not need
 
-        return hashlib.sha256(self.joined or self.contract.path.read_bytes()).hexdigest()
+        return hashlib.sha256(self.content).hexdigest()
 
     @cached_property
     def sees_parts(self) -> bool:

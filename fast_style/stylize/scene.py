@@ -14,11 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.images import Planes
+from fast_style.images import Planes, channels
 from fast_style.model import Statistics, noise_tiles
+from fast_style.stylize.checks import check_passes
 from fast_style.stylize.masks import Mask
 from fast_style.stylize.network import Network, StyleNetwork
 from fast_style.stylize.passes import measure_passes
+from fast_style.stylize.rasters import ArrayRaster
+from fast_style.stylize.tiles import stylize_bands
 
 # Interval between measured frames: one second of film, so that measuring takes a twentieth of the time. A frame whose
 # colors are nearly those of the last one measured, by this share, is not measured, up to so many times in a row.
@@ -47,16 +50,21 @@ class Scene:
     """The style for each frame of a film, in order.
 
     Args:
-        network: The style; if it cannot be measured in parts, it draws each frame independently.
+        network: The style; if it cannot be measured in parts, it paints each frame by itself, as a photo.
         passes: Number of passes in which frames are painted, from coarse to fine; None takes the style's for their
             size.
         background: Measure in a separate thread, so that no frame waits; the statistics apply from a later frame on.
             If False, the same film always gives the same result.
+
+    Raises:
+        InputError: ``passes`` is out of range, or another number than that in which the style paints by itself.
     """
 
     def __init__(self, network: StyleNetwork, *, passes: int | None = None, background: bool = False) -> None:
+        check_passes(passes)
+        network.check_passes(passes)
         self.network = network
-        self.passes = passes
+        self.passes = None if network.contract.passes > 1 else passes
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="measure") if background else None
         self._pending: Future[_Held] | None = None
         self._held: _Held | None = None
@@ -78,7 +86,8 @@ class Scene:
             mask: (H, W), the weight of each pixel in measuring, not all zero. None weights all equally.
         """
         if not self.network.sees_parts:
-            return self.network
+            passes = self._count_passes(frame)
+            return self.network if passes == 1 else _PhotoPainter.of(self.network, passes)
         look, before = _Look(frame), self._before
         self._before = look
         self._since += 1
@@ -103,9 +112,12 @@ class Scene:
             self._pool.shutdown(cancel_futures=True)
 
     def _measure(self, frame: Planes, mask: Mask | None) -> Statistics:
+        photo = np.stack([*frame], axis=-1)
+        return measure_passes(self.network, photo, passes=self._count_passes(frame), mask=mask)
+
+    def _count_passes(self, frame: Planes) -> int:
         height, width = frame[0].shape
-        passes = self.network.count_passes(width, height) if self.passes is None else self.passes
-        return measure_passes(self.network, np.stack([*frame], axis=-1), passes=passes, mask=mask)
+        return self.network.count_passes(width, height) if self.passes is None else self.passes
 
     def _followed(self, held: _Held, frame: Planes, mask: Mask | None, look: _Look) -> _Held:
         """Go a step toward the median, with a new measurement unless the frame looks as the last one measured did."""
@@ -127,6 +139,34 @@ class Scene:
         if max(float(moved.max()), float(widened.max())) <= _LEAST_CHANGE:
             return held
         return replace(held, fixed=statistics, painter=self.network.fixed(statistics))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _PhotoPainter(Network):
+    """A style that cannot be measured in parts: it paints each frame in passes, with statistics of its own."""
+
+    style: StyleNetwork
+    passes: int
+
+    @classmethod
+    def of(cls, style: StyleNetwork, passes: int) -> _PhotoPainter:
+        return cls(contract=style.contract, session=style.session, device=style.device, style=style, passes=passes)
+
+    def planes(
+        self,
+        photo: Planes,
+        result: Planes,
+        *,
+        blend: float = 1.0,
+        keep_colors: bool = False,
+        origin: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Paint a frame as a photo; its strokes do not follow the camera."""
+        frame = ArrayRaster(np.stack([*photo], axis=-1))
+        bands = stylize_bands(self.style, frame, blend=blend, keep_colors=keep_colors, passes=self.passes)
+        for top, band in bands:
+            for plane, channel in zip(result, channels(band), strict=True):
+                plane[top : top + len(band)] = channel
 
 
 @dataclass(frozen=True)

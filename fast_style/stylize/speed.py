@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,10 @@ def measure_style(
         size: (width, height) of the frames, px.
         device: See :class:`Stylizer`.
         seconds: About how long to measure, longer if frames take longer.
+
+    Raises:
+        ImageError: The frames are too small for the style, or too large for the memory.
+        FastStyleError: As :class:`Stylizer`.
     """
     width, height = size
     frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
@@ -52,19 +56,16 @@ def measure_style(
 
 def _rate(stylizer: Stylizer, frame: Pixels, callers: int, seconds: float) -> float:
     """Return the frames a second of that many threads at once, each from the median of its frames."""
-    times: list[list[float]] = [[] for _ in range(callers)]
     until = time.perf_counter() + seconds
 
-    def call(durations: list[float]) -> None:
+    def call(_: int) -> float:
         stylizer.frame(frame)  # the first call allocates
+        durations: list[float] = []
         while len(durations) < 2 or time.perf_counter() < until:
             start = time.perf_counter()
             stylizer.frame(frame)
             durations.append(time.perf_counter() - start)
+        return statistics.median(durations)
 
-    threads = [threading.Thread(target=call, args=(durations,)) for durations in times]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(1 / statistics.median(durations) for durations in times)
+    with ThreadPoolExecutor(callers) as pool:
+        return sum(1 / median for median in pool.map(call, range(callers)))

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fast_style.errors import InputError
 from fast_style.images import Picture, Pixels, channels, fit, load_image
-from fast_style.model import Device, open_graph
+from fast_style.images.arrays import with_alpha
+from fast_style.images.exif import read_exif
+from fast_style.model import Device, open_graph, read_checked
 from fast_style.styles.mixture import find_mixture
-from fast_style.stylize.checks import check_blend, check_passes, check_size
+from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size
 from fast_style.stylize.contract import Range, check_contract
 from fast_style.stylize.masks import networks_for_masks, paint_masked, read_mask
 from fast_style.stylize.network import StyleNetwork
@@ -41,7 +43,7 @@ class Stylizer:
 
     Raises:
         StyleNotFoundError: There is no such style.
-        InputError: The styles cannot be mixed, or the strength is out of range.
+        InputError: The styles cannot be mixed, or the strength or ``value_range`` is not one of those above.
         ModelError: The file is damaged, not ONNX, or does not turn one picture into one; or ``value_range`` is missing
             or contradicts it.
         DeviceError: The device is not available.
@@ -62,12 +64,13 @@ class Stylizer:
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1")
         chosen = find_mixture(style)
+        content = read_checked(chosen.style.path) if chosen.content is None else chosen.content
         graph = open_graph(chosen.style.path, device=device, threads=threads, content=chosen.content)
         network = StyleNetwork.of(
             graph,
             check_contract(graph, value_range),
             name=chosen.style.name,
-            joined=chosen.content,
+            content=content,
             threads=threads,
         )
         self._opened = {
@@ -111,10 +114,13 @@ class Stylizer:
                 none is. Statistics are taken inside each mask. The stylizer's name stands for the whole mixture.
 
         Returns:
-            A new RGB image (RGBA if the picture had alpha), of the picture's size after shrinking.
+            A new RGB image (RGBA if the picture had alpha), upright, of the picture's size after shrinking. Its
+            ``info`` has the picture's ``icc_profile``, ``dpi`` and ``exif``. Of these, Pillow's ``save`` writes by
+            itself only the profile, into PNG and TIFF; give it the others by name.
 
         Raises:
-            ImageError: The picture cannot be read, has a side under 16 px, or is too large for the memory.
+            ImageError: The picture cannot be read, has a side under 16 px, or is too large for the memory; or an array
+                has another shape or type.
             InputError: An option is out of its range; or as :meth:`mixed`.
         """
         if styles is not None or strength is not None:
@@ -123,9 +129,9 @@ class Stylizer:
         picture = self.picture(
             _as_picture(image), size=size, blend=blend, keep_colors=keep_colors, passes=passes, masks=masks
         )
-        out = Image.fromarray(picture.pixels)
-        if picture.alpha is not None:
-            out.putalpha(Image.fromarray(picture.alpha))
+        out = with_alpha(picture)
+        kept = {"icc_profile": picture.icc_profile, "dpi": picture.dpi, "exif": picture.exif}
+        out.info.update({name: value for name, value in kept.items() if value})
         return out
 
     def picture(
@@ -202,7 +208,8 @@ class Stylizer:
             strength: 0.25 to 4; None keeps it.
 
         Raises:
-            InputError: The file has no such style, the strength is out of range, or it is fixed in the file.
+            InputError: The file has no such style, no style is named, the strength is out of range, or it is fixed in
+                the file.
         """
         network = self.network.mixed(styles, strength)
         mixed = copy.copy(self)
@@ -228,6 +235,12 @@ def _as_picture(image: str | Path | Image.Image | Pixels) -> Picture:
     if isinstance(image, str | Path):
         return load_image(image)
     if isinstance(image, Image.Image):
-        alpha = np.array(image.getchannel("A")) if image.mode in {"RGBA", "LA"} else None
-        return Picture(np.array(image.convert("RGB")), alpha)
+        upright = ImageOps.exif_transpose(image)
+        alpha = np.array(upright.convert("RGBA").getchannel("A")) if upright.has_transparency_data else None
+        icc = upright.info.get("icc_profile")
+        # A gray or CMYK profile does not describe RGB; its color space is at byte 16.
+        icc = icc if icc and icc[16:20] == b"RGB " else None
+        exif = read_exif(upright)  # type: ignore[arg-type]  # of an image that is not a file, it reads only the info
+        return Picture(np.array(upright.convert("RGB")), alpha, icc, exif, upright.info.get("dpi"))
+    check_pixels(image)
     return Picture(image)

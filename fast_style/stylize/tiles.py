@@ -20,7 +20,7 @@ from functools import partial
 
 import numpy as np
 
-from fast_style.errors import InputError, ModelError
+from fast_style.errors import ModelError
 from fast_style.images import Pixels, channels, float_to_planes, mix, to_float, to_uint8
 from fast_style.images.arrays import to_uint16
 from fast_style.model import Statistics, core_count
@@ -79,13 +79,8 @@ def stylize_bands(
         InputError: ``passes`` is another number than that in which the style paints by itself.
         ModelError: The network produced NaN or infinity.
     """
-    inside = network.contract.passes
-    if inside > 1 and passes not in {None, inside}:
-        raise InputError(
-            f"passes is {passes}, but {network.contract.path} paints in {inside} by itself",
-            hint="Leave --passes out, or give the file that it was made from.",
-        )
-    passes = network.count_passes(*photo.size) if passes is None or inside > 1 else passes
+    network.check_passes(passes)
+    passes = network.count_passes(*photo.size) if passes is None or network.contract.passes > 1 else passes
 
     if is_seen_whole(network, math.prod(photo.size)):
         yield 0, _draw_whole(network, photo, passes, blend, keep_colors)

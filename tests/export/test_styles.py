@@ -56,6 +56,15 @@ def test_another_set_than_the_files_is_found_out(styles: tuple[torch.nn.Module, 
     assert differences["one"] < 1e-3 < differences["other"]
 
 
+def test_the_callers_network_is_left_as_it_was(styles: tuple[torch.nn.Module, StyleSets], tmp_path: Path) -> None:
+    network, sets = styles
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    held = {"other": sets.values[1]}
+    export_styles(network.train(), held, tmp_path / "one.onnx", metadata={"network": "tiny"})  # type: ignore[arg-type]
+    assert network.training
+    assert all(torch.equal(values, before[name]) for name, values in network.state_dict().items())
+
+
 def test_no_file_is_left_if_the_proof_fails(
     styles: tuple[torch.nn.Module, StyleSets], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
 from fast_style import Stylizer
-from fast_style.errors import FastStyleError, InputError, VideoError
+from fast_style.errors import FastStyleError, FileError, InputError, VideoError
 from fast_style.films.colors import Colors
 from fast_style.films.frames import copy_planes
 from fast_style.films.video import VideoOptions, stylize_video
@@ -205,6 +205,24 @@ def make_sound(path: Path, codec: str, seconds: float = 0.4) -> Path:
                 out.mux(stream.encode(resampled))
         out.mux(stream.encode(None))
     return path
+
+
+def test_sound_that_is_stored_after_its_pictures_is_kept_up_to_the_end(
+    make_clip: Make, same: Path, tmp_path: Path
+) -> None:
+    clip = make_clip("clip.mkv", frames=moving_square(100))
+    together = join(tmp_path / "in.ts", clip, make_sound(tmp_path / "a.mkv", "mp2", 4.0))
+    with av.open(str(together)) as container:
+        identifier = container.streams.audio[0].id
+    data = together.read_bytes()
+    cells = [data[place : place + 188] for place in range(0, len(data), 188)]  # each belongs to one stream
+    late = round(0.15 * len(cells))  # of those of 4 s
+    order = [n + late * (int.from_bytes(cell[1:3]) & 0x1FFF == identifier) for n, cell in enumerate(cells)]
+    together.write_bytes(b"".join(cells[n] for n in sorted(range(len(cells)), key=order.__getitem__)))
+    run(together, tmp_path / "out.mkv", same, end=2.0)
+    times = times_of(tmp_path / "out.mkv")
+    assert len(times["video"]) == 50
+    assert 1.95 < times["audio"][-1] < 2.0
 
 
 def make_bitmap_subtitles(path: Path) -> Path:
@@ -433,6 +451,35 @@ def test_numbered_pictures_in_and_out(same: Path, tmp_path: Path) -> None:
     run(tmp_path / "clip.mkv", tmp_path / "frames" / "%d.png", same)
     assert [path.name for path in numbered_files(tmp_path / "frames" / "%d.png")] == [f"{n}.png" for n in (1, 2, 3, 4)]
     assert times_of(tmp_path / "clip.mkv")["video"] == [0, Fraction(1, 10), Fraction(3, 10), Fraction(4, 10)]
+
+
+def test_the_first_numbered_picture_that_can_be_read_sets_the_size(same: Path, tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    pattern = tmp_path / "%d.png"
+    with pytest.raises(VideoError, match=r"has no picture in the requested part that can be read.*1\.png"):
+        run(pattern, tmp_path / "out.mkv", same)
+    for number in (2, 3):
+        Image.new("RGB", (32, 48), (number * 20, 0, 0)).save(tmp_path / f"{number}.png")
+    report = run(pattern, tmp_path / "out.mkv", same)
+    assert (report.width, report.height, report.frames, report.losses.frames) == (32, 48, 2, 1)
+
+
+def test_a_start_after_the_last_numbered_picture_is_said(same: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        Image.new("RGB", (32, 32)).save(tmp_path / f"{number}.png")
+    with pytest.raises(VideoError, match=r"start is 3 s, but .*%d\.png ends at 0\.2 s"):
+        run(tmp_path / "%d.png", tmp_path / "out.mkv", same, start=3.0, fps=Fraction(10))
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "%d.png"])
+def test_the_folder_of_a_film_is_made_or_said_to_be_impossible(
+    name: str, make_clip: Make, same: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match=r"cannot write .*file"):
+        run(make_clip(), tmp_path / "file" / name, same)
+    run(make_clip(), tmp_path / "new" / name, same)
+    assert any((tmp_path / "new").iterdir())
 
 
 @pytest.mark.parametrize(

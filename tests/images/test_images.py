@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 from pillow_heif import register_heif_opener
 
 from fast_style.errors import ImageError
@@ -20,6 +21,7 @@ from fast_style.images import (
     find_images,
     fit,
     fit_size,
+    load_frames,
     load_image,
     mix,
     save_image,
@@ -253,6 +255,36 @@ def test_flipped_bytes_give_a_picture_or_our_error(kind: str, data: st.DataObjec
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(ImageError):
         assert load_image(io.BytesIO(bytes(content))).pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", ["exif", "transparency", "Raw profile type exif", "icc_profile", "dpi"])
+@pytest.mark.parametrize("after", [False, True], ids=["before the pixels", "after them"])
+@pytest.mark.parametrize("kind", ["tEXt", "iTXt"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "I;16"])
+def test_a_text_of_any_name_in_a_png_is_only_a_text(
+    name: str, after: bool, kind: str, mode: str, tmp_path: Path
+) -> None:
+    image = Image.new("L", (4, 3), 90).convert(mode) if mode != "I;16" else Image.new(mode, (4, 3), 90 * 257)
+    image.save(tmp_path / "plain.png")
+    info = PngInfo()
+    info.add(kind.encode(), f"{name}\0{'' if kind == 'tEXt' else 4 * chr(0)}text".encode(), after)
+    image.save(tmp_path / "text.png", pnginfo=info)
+    plain, picture = load_image(tmp_path / "plain.png"), load_image(tmp_path / "text.png")
+    np.testing.assert_array_equal(picture.pixels, plain.pixels)
+    assert (picture.alpha is None) == (plain.alpha is None)
+    assert picture.exif is None
+
+
+def test_texts_in_an_animation_are_only_texts(tmp_path: Path) -> None:
+    info = PngInfo()
+    for name in ("exif", "transparency", "duration"):
+        info.add_text(name, "text")
+    frames = [Image.new("RGB", (4, 3), color) for color in ("red", "green")]
+    frames[0].save(tmp_path / "text.png", save_all=True, append_images=frames[1:], duration=50, pnginfo=info)
+    assert [picture.pixels[0, 0].tolist() for picture, _ in load_frames(tmp_path / "text.png")] == [
+        [255, 0, 0],
+        [0, 128, 0],
+    ]
 
 
 def test_a_folder_and_a_missing_file_have_their_own_words(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from threading import Event
 
 import numpy as np
 import pytest
-from PIL import ImageGrab
+from PIL import Image, ImageGrab
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import CameraError
+from fast_style.errors import CameraError, FileError
 from fast_style.images import Pixels
 from fast_style.live.capture import Capture
+from fast_style.live.recorder import Recorder
 from fast_style.live.session import Live
 from fast_style.live.window import HELP, Controls, letterbox, press, write_lines
 from tests.conftest import moving_square, read_frames
@@ -68,11 +69,51 @@ def test_a_file_plays_at_its_own_pace_and_old_frames_are_dropped(make_clip: Make
             capture.newest(after=99, timeout=60.0)
         last = capture.newest()
     assert last is not None
-    assert last.number == 11  # one was taken when the file was opened
+    assert last.number == 12
     assert last.time - start > 0.43  # never faster; how much slower is up to the machine
 
 
-@pytest.mark.parametrize("source", ["63", "no such file.mp4"])
+def test_a_file_is_played_from_its_first_frame(make_clip: Make) -> None:
+    with closing(Capture(str(make_clip(frames=moving_square(2))))) as capture:
+        capture.period = 60.0  # so that the second frame comes later
+        capture.start()
+        shot = capture.newest(timeout=30.0)
+    assert shot is not None
+    assert (shot.pixels == capture.first).all()
+
+
+def test_a_picture_is_a_film_of_one_frame(negative: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (64, 48), (200, 60, 30)).save(tmp_path / "photo.png")
+    command = ["webcam", "--style", str(negative), "--source", str(tmp_path / "photo.png"), "--headless", "--json"]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 1
+
+
+def test_no_other_program_is_blamed_for_a_file(
+    make_clip: Make, negative: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["webcam", "--style", str(negative), "--source", str(make_clip()), "--headless", "--seconds", "1e-9"]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "gave no frame" in said
+    assert "Another program" not in said
+
+
+def test_a_device_that_was_never_read_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[bool] = []
+
+    class Device(FlakyDevice):
+        opened = 0
+
+        def release(self) -> None:
+            released.append(True)
+
+    monkeypatch.setattr("fast_style.live.capture.cv2.VideoCapture", Device)
+    Capture("0").close()
+    assert released == [True]
+
+
+@pytest.mark.parametrize("source", ["63", "99999999999", "no such file.mp4"])
 def test_a_source_that_is_absent_is_an_error(source: str) -> None:
     with pytest.raises(CameraError, match=r"does not exist|cannot be opened"):
         Capture(source)
@@ -152,6 +193,49 @@ def test_headless_records_what_it_shows(
     assert abs(frames[0].planes[:, 30:].astype(int) - 165).max() < 8
     assert main(command) == 2
     assert "exists" in capsys.readouterr().err
+
+
+def test_a_recording_that_has_no_place_is_refused_before_the_camera_is_opened(
+    negative: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    command = ["webcam", "--style", str(negative), "--source", "63", "--headless"]  # a camera that is absent
+    assert main([*command, "--record", str(tmp_path / "file" / "rec.mp4")]) == 2
+    assert "cannot write" in capsys.readouterr().err
+    assert main([*command, "--record", str(tmp_path / "new" / "rec.mp4")]) == 2
+    assert "camera 63" in capsys.readouterr().err
+    assert (tmp_path / "new").is_dir()
+
+
+def test_a_recording_that_fails_is_said_at_the_next_frame_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the encoder broke")
+
+    monkeypatch.setattr("fast_style.live.recorder.VideoWriter.add", fail)
+    recorder = Recorder(tmp_path / "rec.mp4", 64, 48)
+    frame = np.zeros((48, 64, 3), np.uint8)
+    until = time.monotonic() + 60
+
+    def record() -> None:
+        while time.monotonic() < until:
+            recorder.add(frame, time.perf_counter())
+            time.sleep(0.01)
+
+    with pytest.raises(RuntimeError, match="the encoder broke"):
+        record()
+    with pytest.raises(RuntimeError, match="the encoder broke"):
+        recorder.close()
+
+
+def test_a_recording_that_fails_at_its_end_is_said(tmp_path: Path) -> None:
+    target = tmp_path / "rec.mp4"
+    target.mkdir()
+    recorder = Recorder(target, 64, 48)
+    recorder.add(np.zeros((48, 64, 3), np.uint8), 0.0)
+    with pytest.raises(FileError, match="it is a folder"):
+        recorder.close()
 
 
 def test_no_display_is_said_before_the_window_library_ends_the_process(

@@ -13,9 +13,10 @@ from onnx import TensorProto, helper
 from torch.utils.flop_counter import FlopCounterMode
 
 from fast_style.errors import ModelError
-from fast_style.model import Graph, measure_cost, open_graph
+from fast_style.model import Graph, describe_model, join_passes, measure_cost, open_graph, read_checked, with_metadata
 from fast_style.model.cost import COST_SIZE
 from fast_style.networks import build_network
+from fast_style.styles.catalog import find_style
 
 
 def save_convolution(path: Path, *, strides: int = 1, groups: int = 1, transposed: bool = False) -> Path:
@@ -76,6 +77,21 @@ def test_multiply_adds_of_a_matrix_product(operator: str, shape: tuple[int, int]
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     (cost,) = measure_cost(model.SerializeToString(), {"a": np.ones(shape, np.float32)})
     assert cost.multiplications == 7 * 5 * 11
+
+
+def test_passes_count_the_weights_that_they_share_once(tmp_path: Path) -> None:
+    plain, joined = find_style("udnie-tiny").path, tmp_path / "joined.onnx"
+    joined.write_bytes(with_metadata(join_passes([read_checked(plain)] * 3), {}))
+    once, thrice = (describe_model(path)["cost"]["parameters"] for path in (plain, joined))
+    # Beside its weights, the mean over three channels and two filters of 5 maps of 8 taps.
+    assert thrice == once + 3 + 2 * 5 * 8
+
+
+def test_many_passes_are_measured_at_a_size_that_has_room_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "joined.onnx"
+    path.write_bytes(with_metadata(join_passes([read_checked(find_style("udnie-tiny").path)] * 6), {}))
+    cost = describe_model(path)["cost"]
+    assert (cost["width"], cost["height"]) == (640, 512)
 
 
 def test_examples_fit_the_graph(tmp_path: Path, model_file: Path) -> None:

@@ -138,25 +138,6 @@ def test_noise_lies_still_in_the_whole_picture() -> None:
         assert torch.equal(tile, whole[..., row : row + 30, column : column + 30])
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_tile_with_its_origin_and_the_wholes_statistics_equals_its_place_in_the_whole(name: str) -> None:
-    torch.manual_seed(0)
-    network = build_network(name).eval()
-    whole = torch.rand(1, 3, 46, 42).repeat_interleave(8, 2).repeat_interleave(8, 3)
-    # Multiples of the stride; and around what is compared, more than the network looks.
-    row, column, margin = 40, 24, 136
-    tile = whole[..., row : row + 320, column : column + 304]
-    inner = (..., slice(margin, 320 - margin), slice(margin, 304 - margin))
-    with torch.no_grad():
-        expected = network(whole)[..., row : row + 320, column : column + 304][inner]
-        held = record_statistics(network, whole)
-        found = network(tile, Condition(origin=(row, column), statistics=held))[inner]
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-        assert not torch.allclose(network(tile, Condition(origin=(row, column)))[inner], expected, atol=1e-3)
-        if name != "johnson":  # which adds no noise
-            assert not torch.allclose(network(tile, Condition(statistics=held))[inner], expected, atol=1e-3)
-
-
 def test_pixels_are_put_in_place_as_a_pixel_shuffle_puts_them_and_filtered() -> None:
     features = torch.randn(2, 12, 9, 11)
     taps = torch.tensor([-1.0, 5, 5, -1]) / 8
@@ -186,14 +167,10 @@ def test_a_shipped_style_paints_up_to_the_border_as_if_the_photo_went_on(style: 
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_pictures_own_statistics_change_nothing(name: str) -> None:
+def test_statistics_are_recorded_of_each_normalization_and_leave_no_hook(name: str) -> None:
     network = build_network(name).eval()
-    images = torch.rand(2, 3, 48, 40)
-    with torch.no_grad():
-        held = record_statistics(network, images)
-        assert held.keys() == {key for key, part in network.named_modules() if isinstance(part, InstanceNormalization)}
-        found = network(images, Condition(statistics=held))
-        torch.testing.assert_close(found, network(images), rtol=1e-4, atol=1e-5)
+    found = record_statistics(network, torch.rand(2, 3, 48, 40))
+    assert found.keys() == {key for key, part in network.named_modules() if isinstance(part, InstanceNormalization)}
     assert not any(part._forward_pre_hooks for part in network.modules())
 
 

@@ -191,6 +191,14 @@ def test_a_manifest_that_cannot_be_used_is_refused(
     assert hint is None or hint in hints[0]
 
 
+def test_this_folder_is_not_a_manifest(
+    place: Path, negative: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    assert run(".", negative) == 2
+    assert capsys.readouterr().err == "error: cannot read .: Is a directory\n"
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -230,6 +238,37 @@ def test_rows_that_claim_one_result_are_in_one_shard(place: Path) -> None:
     found = [list(read_rows(place / "twice.csv", Shard(number, 4))) for number in range(1, 5)]
     assert sorted(map(len, found)) == [0, 0, 0, PHOTOS]
     assert sum(not row.error for rows in found for row in rows) == 1
+
+
+@pytest.mark.parametrize("shard", [Shard(), Shard(1, 2), Shard(2, 2)])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("in/1.png", "out/1.png"), ("{place}/in/1.png", "out/1.png"), ("link/1.png", "out/1.png")],
+)
+def test_no_row_is_written_over_the_photo_of_another_in_any_shard(
+    source: str, target: str, shard: Shard, place: Path
+) -> None:
+    (place / "link").symlink_to("in", target_is_directory=True)
+    write_csv(place / "chain.csv", [("in/0.png", "in/1.png"), (source.format(place=place), target)])
+    errors = {row.target: row.error for row in read_rows(place / "chain.csv", shard)}
+    said = "row 1 would be written over a photo that the list names. Give another out."
+    expected = {"in/1.png": said, "out/1.png": ""}
+    assert errors == {name: error for name, error in expected.items() if shard.holds(name)}
+
+
+def test_force_overwrites_results_and_no_photo_of_the_list(place: Path, negative: Path) -> None:
+    before = (place / "in/1.png").read_bytes()
+    write_csv(place / "chain.csv", [("in/0.png", "in/1.png"), ("in/1.png", "out/1.png")])
+    assert run(place / "chain.csv", negative, "--force") == 1
+    assert (place / "in/1.png").read_bytes() == before
+    assert [row["status"] for row in status(place / "chain-status/status.csv")] == ["failed", "done"]
+
+
+def test_an_absolute_in_and_a_relative_out_may_not_be_one_file(place: Path) -> None:
+    write_csv(place / "own.csv", [(f"{place}/in/1.png", "in/1.png"), ("in/\0.png", "out/\0.png")])
+    first, second = read_rows(place / "own.csv")
+    assert first.error == "row 1 would be written over its own photo. Give another out."
+    assert not second.error  # no file can have that name: the photo says so
 
 
 def test_copies_killed_in_the_middle_lose_nothing_and_do_nothing_twice(place: Path, negative: Path) -> None:

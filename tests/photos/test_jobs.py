@@ -45,6 +45,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("clip.webm", None, None, "clip-wave.webm"),
         ("clip.gif", None, None, "clip-wave.gif"),
         ("clip.gif", None, "png", "clip-wave.png"),
+        ("clip.mov", None, "png", "clip-wave.mov"),
+        ("clip.avi", "new", "jpg", "new/clip.mp4"),
         ("f/%05d.png", "g/%05d.png", None, "g/%05d.png"),
         ("f/%05d.png", "g", None, "g/%05d.png"),
     ],
@@ -103,6 +105,21 @@ def test_photos_and_videos_are_told_apart_by_their_names(source: str, target: st
 def test_what_cannot_be_planned_is_refused(inputs: list[str], out: str | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         plan_jobs([Path(name) for name in inputs], None if out is None else Path(out), "wave", None)
+
+
+@pytest.mark.parametrize(("inputs", "out"), [(["a.jpg"], "-"), (["-"], None), (["a.jpg", "-"], None)])
+@pytest.mark.usefixtures("place")
+def test_a_tiff_for_standard_output_is_refused_as_it_takes_a_file(inputs: list[str], out: str | None) -> None:
+    with pytest.raises(InputError, match="a TIFF cannot go to standard output") as caught:
+        plan_jobs([Path(name) for name in inputs], None if out is None else Path(out), "wave", "tif")
+    assert caught.value.hint == "Give a file with -o, or another --format."
+
+
+@pytest.mark.parametrize("given", ["/", "/%d.png"])
+def test_results_beside_the_root_are_refused_with_the_remedy(given: str) -> None:
+    with pytest.raises(InputError, match="there is nothing beside /") as caught:
+        plan_jobs([Path(given)], None, "wave", None)
+    assert caught.value.hint == "Give a folder with -o."
 
 
 @pytest.mark.usefixtures("place")

@@ -21,7 +21,7 @@ from PIL import Image
 from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import FastStyleError, ImageError, ModelError
-from fast_style.images import find_images, load_image
+from fast_style.images import Picture, find_images, load_image
 from fast_style.photos.jobs import Job
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.run import PhotoOptions, PhotoOutcome, settings_key, stylize_photo, stylize_photos
@@ -135,6 +135,21 @@ def test_memory_of_many_large_photos_is_bounded(tmp_path: Path, negative: Path) 
     assert [outcome.error for outcome in outcomes] == [None] * 8
     assert len(seen) == 8
     assert max(seen) <= 10_000
+
+
+def test_a_mistake_of_ours_ends_one_photo_of_a_folder_only(
+    folder: Path, negative: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(source: Any, **options: Any) -> Picture:
+        if source.name.endswith("3.png"):
+            raise ZeroDivisionError("division by zero")
+        return load_image(source, **options)
+
+    monkeypatch.setattr("fast_style.photos.run.load_image", fail)
+    outcomes = run(folder, negative)
+    (bad,) = [outcome for outcome in outcomes if outcome.error is not None]
+    assert (bad.job.source.name, len(outcomes)) == ("3.png", 6)
+    assert str(bad.error) == "ZeroDivisionError: division by zero"
 
 
 def test_a_network_that_produces_nan_is_an_error(tmp_path: Path) -> None:

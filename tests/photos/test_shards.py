@@ -231,3 +231,14 @@ def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
     ledger.end(ledger.look("photo", "result"), 0.1, "")
     later = Ledger(tmp_path, {"blend": 0.5})
     assert later.is_done(later.look("photo", "result"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are any bytes on Linux")
+def test_the_status_of_a_photo_whose_name_is_not_text_is_written(tmp_path: Path, negative: Path) -> None:
+    (tmp_path / "in").mkdir()
+    name = b"a\xff.png"
+    Image.new("RGB", (20, 20)).save(tmp_path / "in" / os.fsdecode(name))
+    command = ["stylize", str(tmp_path / "in"), "--style", str(negative), "-o", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert main([*command, "--merge"]) == 0
+    assert name in (tmp_path / "out/status.csv").read_bytes()

@@ -14,7 +14,7 @@ from fast_style.cli.app import main
 from fast_style.errors import FastStyleError, InputError
 from fast_style.images import to_float, to_uint8
 from fast_style.model import base_checksum, give_styles, open_graph, read_checked, read_sets, with_metadata
-from fast_style.model.passes import STRENGTH_KEY
+from fast_style.model.passes import COARSEST_KEY, STRENGTH_KEY
 from fast_style.styles.adapter import Adapter, save_adapter
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style
@@ -46,6 +46,13 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("two") / "two.onnx"
     sets = {name: read_sets(read_checked(find_style(name).path))[name] for name in (ONE, OTHER)}
     path.write_bytes(with_metadata(give_styles(read_checked(find_style(ONE).path), sets), {STRENGTH_KEY: "2"}))
+    return path
+
+
+def with_passes(path: Path, style: str, strength: float, coarsest: int = 160) -> Path:
+    """A shipped style with another strength and first pass of its own."""
+    told = {STRENGTH_KEY: str(strength), COARSEST_KEY: str(coarsest)}
+    path.write_bytes(with_metadata(read_checked(find_style(style).path), told))
     return path
 
 
@@ -119,6 +126,60 @@ def test_the_stronger_the_farther_from_the_photos_detail(large: Path) -> None:
 def test_one_pass_has_no_strength(photo: Path) -> None:
     style = Stylizer(ONE)
     assert levels(style(photo, strength=4.0), style(photo)) == 0
+
+
+def test_a_mixture_has_the_mean_of_its_styles_strengths(tmp_path: Path) -> None:
+    one, other = with_passes(tmp_path / "a.onnx", ONE, 0.6, 320), with_passes(tmp_path / "b.onnx", OTHER, 2, 320)
+    for text in (f"{one}:3,{other}:1", f"{other}:0.25,{one}:0.75"):
+        network = Stylizer(text).network
+        assert network.draft_strength == pytest.approx(0.95)
+        assert network.coarsest == 320
+
+
+def test_styles_whose_first_passes_differ_are_neither_mixed_nor_merged(tmp_path: Path) -> None:
+    one, other = with_passes(tmp_path / "a.onnx", ONE, 1), with_passes(tmp_path / "b.onnx", OTHER, 1, 320)
+    message = f"{ONE} and {OTHER} cannot be mixed: their first passes differ in size, {ONE} at 160 px, {OTHER} at 320"
+    with pytest.raises(InputError, match=message):
+        Stylizer(f"{one},{other}")
+    assert main(["merge", str(one), str(other), "-o", str(tmp_path / "ab.onnx")]) == 2
+    assert not (tmp_path / "ab.onnx").exists()
+
+
+def test_styles_are_merged_only_if_their_strengths_are_equal(
+    tmp_path: Path, large: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = with_passes(tmp_path / "a.onnx", ONE, 0.6), with_passes(tmp_path / "b.onnx", OTHER, 2)
+    merged = tmp_path / "ab.onnx"
+    assert main(["merge", str(one), str(other), "-o", str(merged)]) == 2
+    assert f"one strength of its own, but {ONE} has 0.6, {OTHER} has 2" in capsys.readouterr().err
+    assert not merged.exists()
+    with_passes(one, ONE, 2)
+    assert main(["merge", str(one), str(other), "-o", str(merged)]) == 0
+    assert levels(Stylizer(f"{merged}#{OTHER}")(large), Stylizer(other)(large)) == 0
+
+
+def test_an_adapter_has_the_strength_and_the_first_pass_of_its_recipe(tmp_path: Path) -> None:
+    content = read_checked(find_style(OTHER).path)
+    values, base = read_sets(content)[OTHER], base_checksum(content)
+    recipe = {"passes": 3, "draft_strength": 2.0, "coarsest": 320}
+    path = tmp_path / "mine.safetensors"
+    save_adapter(Adapter("mine", base, values, {"recipe": recipe}), path)
+    network = Stylizer(f"{ONE}+{path}").network
+    assert (network.draft_strength, network.coarsest) == (2.0, 320)
+    # Nor does one that was trained for a single pass take what its base says.
+    save_adapter(Adapter("mine", base, values, {"recipe": {**recipe, "passes": 1}}), path)
+    network = Stylizer(f"{with_passes(tmp_path / 'a.onnx', ONE, 0.6)}+{path}").network
+    assert (network.draft_strength, network.coarsest) == (1.0, 1024)
+
+
+def test_files_that_do_not_name_their_style_are_mixed_by_the_names_of_the_files(photo: Path, tmp_path: Path) -> None:
+    files = []
+    for style in (ONE, OTHER):
+        files.append(tmp_path / f"{style}.onnx")
+        files[-1].write_bytes(with_metadata(read_checked(find_style(style).path), {"styles": None}))
+    mixed = Stylizer(f"{files[0]},{files[1]}")
+    assert mixed.network.styles == (ONE, OTHER)
+    assert levels(mixed(photo), Stylizer(f"{ONE},{OTHER}")(photo)) == 0
 
 
 def test_fixed_statistics_and_pickles_keep_mixture_and_strength(photo: Path, large: Path, two: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.cli.app import main
-from fast_style.errors import ImageError, ModelError
+from fast_style.errors import ImageError, InputError, ModelError
 from fast_style.export.forms import pixels_in_and_out
 from fast_style.images import Pixels
 from fast_style.photos.jobs import Job
@@ -100,6 +100,14 @@ def test_a_fixed_size_equals_the_picture_resized_to_it_and_the_result_resized_ba
     np.testing.assert_array_equal(stylizer.frame(FRAME), np.asarray(expected))
 
 
+@pytest.mark.parametrize("shape", [[1, 3, 20, 24], [1, 3, 20, "w"]])
+def test_a_large_photo_is_painted_once_by_a_file_of_a_fixed_size(shape: Shape, tmp_path: Path) -> None:
+    stylizer = Stylizer(foreign(tmp_path / "x.onnx", shape), value_range="0-255")
+    photo = np.random.default_rng(0).integers(0, 256, (40, 2048, 3), np.uint8)
+    assert stylizer.network.count_passes(2048, 40) == 1
+    np.testing.assert_array_equal(np.asarray(stylizer(photo)), stylizer.frame(photo))
+
+
 def test_a_fixed_size_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"takes float \(1, 3, 1099511627776, 24\) as 'in', more than fits in memory"):
         Stylizer(foreign(tmp_path / "x.onnx", [1, 3, 2**40, 24]), value_range="0-255")
@@ -154,6 +162,12 @@ def test_without_a_range_nothing_is_guessed(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not exported by fast-style, so its value range is unknown") as caught:
         Stylizer(foreign(tmp_path / "x.onnx"))
     assert "--range 0-255" in str(caught.value.hint)
+
+
+def test_a_range_that_does_not_exist_is_refused(negative: Path, tmp_path: Path) -> None:
+    for path in (foreign(tmp_path / "x.onnx"), negative):
+        with pytest.raises(InputError, match=r"value_range is '0\.\.255'; expected 0-1 or 0-255"):
+            Stylizer(path, value_range="0..255")  # type: ignore[arg-type]  # what is tested
 
 
 def test_a_range_that_contradicts_our_own_file_is_an_error(negative: Path, tmp_path: Path) -> None:

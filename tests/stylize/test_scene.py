@@ -8,13 +8,16 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 from fast_style import Stylizer
-from fast_style.errors import ImageError
+from fast_style.errors import ImageError, InputError
+from fast_style.export.forms import pixels_in_and_out
 from fast_style.images import Picture, Pixels, channels, to_float
-from fast_style.model import Statistics
+from fast_style.model import CHECKSUM_KEY, Statistics, add_checksum, join_passes, read_checked
+from fast_style.styles.catalog import find_style
 from fast_style.stylize.animation import stylize_frames
 from fast_style.stylize.masks import Mask
 from fast_style.stylize.network import StyleNetwork
@@ -144,6 +147,46 @@ def test_a_style_from_elsewhere_is_taken_as_it_is(negative: str) -> None:
     stylizer = Stylizer(negative).network
     scene = Scene(stylizer)
     assert scene.style(channels(photo("coffee"))) is stylizer
+
+
+@pytest.fixture(scope="module")
+def pixels_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A style with pixels in and out, which cannot be measured in parts."""
+    path = tmp_path_factory.mktemp("scene") / "pixels.onnx"
+    model = pixels_in_and_out(onnx.load(find_style("udnie-tiny").path))
+    metadata = {**Stylizer("udnie-tiny").network.metadata, "range": "0-255"}
+    del metadata[CHECKSUM_KEY], model.metadata_props[:]
+    onnx.helper.set_model_props(model, metadata)
+    path.write_bytes(add_checksum(model.SerializeToString()))
+    return path
+
+
+@pytest.mark.parametrize("passes", [None, 1, 3])
+@pytest.mark.parametrize("strength", [1.0, 3.0])
+def test_a_frame_of_a_style_that_sees_no_parts_is_the_photo_it_would_be(
+    pixels_file: Path, passes: int | None, strength: float
+) -> None:
+    stylizer, frame = Stylizer(pixels_file, strength=strength), photo("china", 320, 200)
+    painter = Scene(stylizer.network, passes=passes).style(channels(frame))
+    expected = np.asarray(stylizer(frame, passes=passes, blend=0.8, keep_colors=True))
+    assert stylizer.network.count_passes(320, 200) == 2
+    np.testing.assert_array_equal(painter.frame(frame, blend=0.8, keep_colors=True), expected)
+
+
+def test_a_film_in_other_passes_than_a_file_paints_in_by_itself_is_refused(model_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "itself.onnx"
+    path.write_bytes(add_checksum(join_passes([read_checked(model_file)] * 3)))
+    network, frame = Stylizer(path).network, photo("coffee")
+    with pytest.raises(InputError, match=r"passes is 2, but .*itself\.onnx paints in 3 by itself"):
+        Scene(network, passes=2)
+    for scene in (Scene(network), Scene(network, passes=3)):
+        np.testing.assert_array_equal(scene.style(channels(frame)).frame(frame), network.frame(frame))
+        scene.close()
+
+
+def test_a_number_of_passes_out_of_range_is_refused(style: StyleNetwork) -> None:
+    with pytest.raises(InputError, match="passes is 0; expected 1 to 8"):
+        Scene(style, passes=0)
 
 
 def test_measuring_beside_the_film_counts_later(style: StyleNetwork) -> None:

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
 from fast_style import Stylizer
 from fast_style.errors import DeviceError, ImageError, InputError, ModelError, StyleNotFoundError
-from fast_style.images import to_float, to_uint8
+from fast_style.images import load_image, to_float, to_uint8
 from fast_style.networks import build_network
+from fast_style.styles.catalog import find_style
 from fast_style.stylize.network import StyleNetwork
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8)
@@ -42,6 +44,78 @@ def test_paths_images_and_arrays_give_the_same(stylizer: Stylizer, tmp_path: Pat
 def test_alpha_is_kept(stylizer: Stylizer) -> None:
     image = Image.fromarray(np.dstack([PIXELS, PIXELS[..., 0]]))
     np.testing.assert_array_equal(np.asarray(stylizer(image))[..., 3], PIXELS[..., 0])
+
+
+@pytest.fixture
+def photo_file(tmp_path: Path) -> Path:
+    """A photo with a profile, a resolution and EXIF, which lies on its side."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Artist] = 6, "somebody"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(PIXELS).save(path, icc_profile=profile, dpi=(240, 240), exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_result_keeps_the_photos_profile_resolution_and_exif(
+    stylizer: Stylizer, photo_file: Path, tmp_path: Path, opened: bool
+) -> None:
+    with Image.open(photo_file) as image:
+        out = stylizer(image if opened else photo_file)
+    assert out.size == (37, 50)
+    assert out.info["icc_profile"] == load_image(photo_file).icc_profile
+    assert out.info["dpi"] == (240, 240)
+    assert ExifTags.Base.Orientation not in out.getexif()
+    assert out.getexif()[ExifTags.Base.Artist] == "somebody"
+    out.save(tmp_path / "out.png")
+    assert load_image(tmp_path / "out.png").icc_profile == out.info["icc_profile"]
+    np.testing.assert_array_equal(np.asarray(out), np.asarray(stylizer(photo_file)))
+
+
+def test_transparency_of_a_palette_is_kept_and_a_profile_of_ink_is_not(stylizer: Stylizer, tmp_path: Path) -> None:
+    palette = Image.fromarray(PIXELS).quantize(16)
+    palette.save(tmp_path / "palette.png", transparency=3)
+    palette.info |= {"transparency": 3, "icc_profile": b"0123456789abcdefCMYK"}
+    out = stylizer(palette)
+    assert out.mode == "RGBA"
+    assert 0 < (np.asarray(out)[..., 3] == 0).sum() < 37 * 50
+    np.testing.assert_array_equal(np.asarray(out), np.asarray(stylizer(tmp_path / "palette.png")))
+    assert out.info == {}
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (PIXELS[..., 0], r"\(37, 50\) uint8"),
+        (np.dstack([PIXELS, PIXELS[..., 0]]), r"\(37, 50, 4\) uint8"),
+        (PIXELS.astype(np.float32), r"\(37, 50, 3\) float32"),
+    ],
+)
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_wrong_array_is_refused_in_any_number_of_passes(
+    stylizer: Stylizer, array: Any, said: str, passes: int
+) -> None:
+    with pytest.raises(ImageError, match=rf"expected an \(H, W, 3\) uint8 array, got {said}"):
+        stylizer(array, passes=passes)
+
+
+def test_an_empty_mixture_is_refused(stylizer: Stylizer) -> None:
+    with pytest.raises(InputError, match="the mixture is empty"):
+        stylizer.mixed({})
+
+
+def test_an_opened_style_does_not_change_with_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "style.onnx"
+    path.write_bytes(find_style("udnie-tiny").path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    network, expected = Stylizer("style.onnx", threads=1).network, Stylizer("udnie-tiny", threads=1).network
+    path.write_bytes(find_style("great-wave-tiny").path.read_bytes())
+    monkeypatch.chdir("/")
+    assert network.sees_parts
+    assert network.checksum == expected.checksum
+    fixed, as_before = (each.fixed(each.measure(to_float(PIXELS))).frame(PIXELS) for each in (network, expected))
+    np.testing.assert_array_equal(fixed, as_before)
 
 
 def test_blend_of_zero_is_the_photo_and_size_shrinks(stylizer: Stylizer) -> None:

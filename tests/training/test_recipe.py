@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from fast_style.cli import main
+from fast_style.cli.train import Changes, _recipe
 from fast_style.errors import InputError
 from fast_style.recipe import Recipe
 from fast_style.training import load_checkpoint, run, train_style
@@ -64,12 +65,51 @@ def test_a_recipe_is_that_of_its_network_unless_changed() -> None:
         ({"style_rate": float("inf")}, "style_rate is inf; expected a number from 1 up"),
         ({"style_rate": 0.5}, "style_rate is 0.5; expected a number from 1 up"),
         ({"averaging": 1.0}, "averaging is 1.0; expected a number from 0 up to, not including, 1"),
+        ({"seed": -1}, "seed is -1; expected a number from 0 to 4294967295"),
+        ({"seed": 2**32}, "seed is 4294967296; expected a number from 0 to 4294967295"),
         ({"warmup": 1.5}, "warmup is 1.5; expected a share from 0 to 1"),
     ],
 )
 def test_a_value_out_of_its_range_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Recipe(**changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('network = ["x"]', "network is ['x']; expected a string"),
+        ("network = 3", "network is 3; expected a string"),
+        ("steps = [1]", "steps is [1]; expected a whole number"),
+        ("steps = 1.5", "steps is 1.5; expected a whole number"),
+        ("steps = true", "steps is True; expected a whole number"),
+        ('kept = "x"', "kept is 'x'; expected a number"),
+        ("grain = 1", "grain is 1; expected true or false"),
+        ("objective = 1", "objective is 1; expected a table"),
+        ("steps = {a = 1}", "steps is {'a': 1}; expected a whole number"),
+        ("[objective]\nstrength = [1]", "strength is [1]; expected a number"),
+        ('[objective]\nstyle_layers = "relu1_1"', "style_layers is 'relu1_1'; expected a list, each a string"),
+        ("[objective]\nstyle_layers = [1]", "style_layers is [1]; expected a list, each a string"),
+        ("[objective]\nstyle_layer_weights = ['x']", "style_layer_weights is ['x']; expected a list, each a number"),
+    ],
+)
+def test_a_toml_value_of_a_wrong_type_is_refused_and_names_the_file(
+    text: str, said: str, photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "recipe.toml"
+    config.write_text(text)
+    assert main(["train", str(PAINTING), str(photo_folder), "-o", str(tmp_path / "out"), "--config", str(config)]) == 2
+    assert capsys.readouterr().err == f"error: {config}: {said}\n"
+
+
+def test_a_toml_value_may_be_whole_for_a_number_and_a_list_for_layers(tmp_path: Path) -> None:
+    config = tmp_path / "recipe.toml"
+    layers = "style_layers = ['relu1_1', 'relu2_1']\nstyle_layer_weights = [1, 2.5]\npadding = 'zeros'"
+    config.write_text(f"network = 'johnson'\nkept = 0\nsteps = 3\ngrain = false\n[objective]\n{layers}\n")
+    recipe = _recipe(Changes(), config, None)
+    assert (recipe.network, recipe.kept, recipe.steps, recipe.grain) == ("johnson", 0, 3, False)
+    assert recipe.objective.style_layers == ("relu1_1", "relu2_1")
+    assert recipe.objective.style_layer_weights == (1, 2.5)
 
 
 def test_a_resumed_run_computes_as_it_began_whatever_a_new_measurement_says(

@@ -70,7 +70,7 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
     edit = GraphEdit(joined.graph)
     _add_constants(edit)
     strength *= strength_in(read_metadata(models[-1]))
-    for name, share in zip(("flat", "range"), draft_shares(strength), strict=True):
+    for name, share in zip(("flat", "more"), draft_shares(strength), strict=True):
         edit.constant(_PREFIX + name, np.array(share, np.float32))
     stored: dict[tuple[str, bytes], str] = {}
     copy, drawn = "", ""
@@ -116,7 +116,7 @@ def mixing_form() -> bytes:
     :func:`~fast_style.model.passes.draft_shares`.
     """
     nodes = [
-        make_node("Split", ["shares", f"{_PREFIX}ones"], [f"{_PREFIX}flat", f"{_PREFIX}range"], axis=0),
+        make_node("Split", ["shares", f"{_PREFIX}ones"], [f"{_PREFIX}flat", f"{_PREFIX}more"], axis=0),
         *_share("small", _ALONE),
         *_mix("draft", "small", "photo", "seen", _ALONE),
     ]
@@ -234,7 +234,7 @@ def _share(photo: str, prefix: str) -> list[NodeProto]:
         made("Add", [f"{prefix}scaled", f"{_PREFIX}least"], "limit"),
         made("Div", [f"{prefix}detail", f"{prefix}limit"], "relative"),
         made("Min", [f"{prefix}relative", f"{_PREFIX}all"], "bounded"),
-        made("Mul", [f"{prefix}bounded", f"{_PREFIX}range"], "less"),
+        made("Mul", [f"{prefix}bounded", f"{_PREFIX}more"], "less"),
         made("Add", [f"{prefix}less", f"{_PREFIX}flat"], "share"),
     ]
 
