@@ -6,7 +6,8 @@ Frames leave one pipeline through an appsink, are stylized, and enter another on
     python examples/gstreamer.py "filesrc location=clip.mp4 ! decodebin" "x264enc ! mp4mux ! filesink location=out.mp4"
 
 Needs fast-style and GStreamer's Python: on Debian ``apt install python3-gi gir1.2-gstreamer-1.0
-gstreamer1.0-plugins-base gstreamer1.0-plugins-good``, and a virtual environment with ``--system-site-packages``.
+gstreamer1.0-plugins-base gstreamer1.0-plugins-good``, ``gstreamer1.0-plugins-ugly`` too for x264enc, and a virtual
+environment with ``--system-site-packages``.
 """
 
 from __future__ import annotations
@@ -90,4 +91,6 @@ def _check(*pipelines: Any) -> bool:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in {3, 4}:
+        sys.exit("usage: python examples/gstreamer.py SOURCE SINK [STYLE]")
     print(main(*sys.argv[1:4]), "frames")

@@ -8,6 +8,7 @@ Needs numpy, Pillow and onnxruntime. The style takes pixels, gives pixels, and p
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -40,7 +41,11 @@ def paint(session: onnxruntime.InferenceSession, photo: Image.Image) -> Image.Im
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("usage: python examples/onnx_alone.py STYLE.onnx PHOTO OUT")
     style, source, out = sys.argv[1:]
+    if not Path(style).is_file():
+        sys.exit(f"error: there is no file {style}")
     try:
         with Image.open(source) as opened:
             paint(onnxruntime.InferenceSession(style), opened).save(out)

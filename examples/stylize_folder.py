@@ -1,6 +1,6 @@
 """Stylize a folder of photos and show how far it is: ``python examples/stylize_folder.py PHOTOS OUT [STYLE]``.
 
-Needs ``pip install fast-style``. ``fast-style stylize PHOTOS -o OUT`` does the same with every core at once.
+Needs ``pip install .`` in the clone. ``fast-style stylize PHOTOS -o OUT`` does the same with every core at once.
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ from pathlib import Path
 from rich.progress import track
 
 from fast_style import FastStyleError, Stylizer
+from fast_style.errors import InputError
 
 
 def main(photos: Path, out: Path, style: str = "starry-night") -> list[Path]:
     """Stylize the photos of a folder into another one.
 
     Returns:
-        The files that were written.
+        The files that were written: ``cat.jpg.png`` for ``cat.jpg``, so that none takes another one's place.
+
+    Raises:
+        InputError: Both are the same folder.
     """
+    if out.resolve() == photos.resolve():
+        raise InputError(f"{out} holds the photos; give another folder for the pictures")
     stylizer = Stylizer(style)
     out.mkdir(parents=True, exist_ok=True)
     written = []
@@ -28,10 +34,15 @@ def main(photos: Path, out: Path, style: str = "starry-night") -> list[Path]:
         except FastStyleError as error:
             print(f"skipped: {error}", file=sys.stderr)
             continue
-        written.append(out / f"{path.stem}.png")
+        written.append(out / f"{path.name}.png")
         picture.save(written[-1])
     return written
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:4])
+    if len(sys.argv) not in {3, 4}:
+        sys.exit("usage: python examples/stylize_folder.py PHOTOS OUT [STYLE]")
+    try:
+        main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    except (FastStyleError, OSError) as error:
+        sys.exit(f"error: {error}")

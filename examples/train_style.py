@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fast_style import FastStyleError
 from fast_style.training import Outcome, Recipe, train_style
 
 
@@ -32,5 +33,10 @@ def main(painting: Path, photos: Path, out: Path, **changes: Any) -> Outcome:
 
 
 if __name__ == "__main__":
-    outcome = main(*map(Path, sys.argv[1:4]))
+    if len(sys.argv) != 4:
+        sys.exit("usage: python examples/train_style.py PAINTING PHOTOS OUT")
+    try:
+        outcome = main(*map(Path, sys.argv[1:]))
+    except FastStyleError as error:
+        sys.exit(f"error: {error}")
     print(outcome.model, "differs from the network by", outcome.verification and outcome.verification.largest)

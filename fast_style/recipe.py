@@ -42,6 +42,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "sharpening": (0, 2, "a number from 0 to 2"),
     "learning_rate": (math.ulp(0.0), _BELOW_ONE, "a number between 0 and 1"),
     **dict.fromkeys(("warmup", "style_warmup", "steady_since"), (0, 1, "a share from 0 to 1")),
+    **dict.fromkeys(("border_weight", "steady_weight", "gradient_clip"), (0, _MOST, "a number from 0 up")),
     **dict.fromkeys(("kept", "averaging"), (0, _BELOW_ONE, "a number from 0 up to, not including, 1")),
 }
 _CHOICES = {"tune": Tune, "precision": Precision}
@@ -91,7 +92,8 @@ class Recipe:
         averaging: Decay per step of the exponential moving average of the weights, which is exported.
         sharpening: How much crisper the network draws than what is scored, as an amount of unsharp masking, see
             :mod:`fast_style.training.sharpening`.
-        grain: Teach a painting with its grain, as of canvas, film or noise, see
+        grain: Teach a painting with its grain, as of canvas, film or noise. None smooths one whose grain is strong
+            everywhere, see :func:`~fast_style.networks.coring.has_grain` and
             :func:`~fast_style.painting.scale_painting`.
         accents: Keep accents of the photo's colors, see :class:`~fast_style.networks.accents.Accents`, if the paintings
             have several colors.
@@ -123,7 +125,7 @@ class Recipe:
     gradient_clip: float = 1.0
     averaging: float = 0.99
     sharpening: float = 0.6
-    grain: bool = True
+    grain: bool | None = None
     accents: bool = True
     draft_strength: float = 1.0
     seed: int = 0
@@ -148,6 +150,8 @@ class Recipe:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in get_args(choices):
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(get_args(choices))}")
+        if self.kept and not self.objective.content_layers:
+            raise InputError("kept is measured at the content layers, and there are none", hint="Set kept to 0.")
 
     def from_trained(self) -> Recipe:
         """Return the recipe for a run that starts from a trained network.

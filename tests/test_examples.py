@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from PIL import Image
 
 from fast_style import Stylizer
+from fast_style.errors import InputError
 from tests.conftest import PAINTING, write_style
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -39,12 +43,54 @@ def test_a_folder_is_stylized_and_what_is_not_a_photo_is_reported(
     broken.write_text("not a photo")
     written = load("stylize_folder.py")["main"](photo_folder, tmp_path / "out", str(model_file))
     photos = sorted(path for path in photo_folder.iterdir() if path.is_file() and path != broken)
-    assert [path.stem for path in written] == [path.stem for path in photos]
+    assert [path.stem for path in written] == [path.name for path in photos]
     for path, result in zip(photos, written, strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(result)), np.asarray(Stylizer(model_file)(path)))
     captured = capsys.readouterr()
     assert captured.err.startswith("skipped: ")
     assert "broken.jpg" in captured.err
+
+
+def test_pictures_take_the_place_of_no_photo_and_of_no_other_picture(
+    photo_folder: Path, model_file: Path, tmp_path: Path
+) -> None:
+    stylize = load("stylize_folder.py")["main"]
+    with pytest.raises(InputError, match="holds the photos"):
+        stylize(photo_folder, photo_folder / ".", str(model_file))
+    for name in ("a.bmp", "a.png"):
+        Image.new("RGB", (32, 32)).save(photo_folder / name)
+    written = stylize(photo_folder, tmp_path / "out", str(model_file))
+    assert {path.name for path in written} > {"a.bmp.png", "a.png.png"}
+
+
+@pytest.mark.parametrize("name", ["onnx_alone.py", "stylize_folder.py", "train_style.py"])
+def test_an_example_without_its_arguments_says_which_it_takes(name: str) -> None:
+    failed = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True)
+    assert failed.stderr.startswith(f"usage: python examples/{name} ")
+    assert failed.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("onnx_alone.py", ["no.onnx", PAINTING, "o.png"]), ("stylize_folder.py", [".", "out", "no.onnx"])],
+)
+def test_an_example_says_that_a_style_is_not_there(name: str, arguments: list[str | Path], tmp_path: Path) -> None:
+    failed = subprocess.run([sys.executable, EXAMPLES / name, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: ")
+    assert "no.onnx" in failed.stderr
+
+
+def test_the_service_shrinks_a_palette_as_smoothly_as_full_colors() -> None:
+    pytest.importorskip("starlette")
+    from examples.service import service
+
+    stripes = np.zeros((1280, 1280), np.uint8)
+    stripes[:, ::2] = 255
+    photo, upload = Image.fromarray(stripes).convert("P"), io.BytesIO()
+    photo.save(upload, "PNG")
+    shrunk = np.asarray(service._decode(upload.getvalue(), service.LIMITS, 16))
+    assert np.abs(shrunk[:, 8:-8].astype(int) - 128).max() < 32
 
 
 def test_a_style_is_trained_from_python(photo_folder: Path, narrow_file: Path, tmp_path: Path) -> None:

@@ -104,8 +104,10 @@ def _decode(upload: bytes, limits: Limits, smallest: int) -> Image.Image:
                 raise HTTPException(422, f"expected a photo of at least {smallest} px a side")
             # A JPEG can be decoded at a half, a quarter or an eighth of its size.
             photo.draft("RGB", (limits.long_side, limits.long_side))
-            photo.thumbnail((limits.long_side, limits.long_side))
-            return ImageOps.exif_transpose(photo).convert("RGB")
+            # Pillow shrinks what has a palette by leaving pixels out.
+            shrunk = photo.convert("RGB") if photo.mode in {"1", "P"} else photo
+            shrunk.thumbnail((limits.long_side, limits.long_side))
+            return ImageOps.exif_transpose(shrunk).convert("RGB")
     except HTTPException:
         raise
     except Exception as error:  # a damaged file can make Pillow raise nearly anything

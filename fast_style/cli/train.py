@@ -37,7 +37,8 @@ class Changes:
             of the photo.
         style_size: Long side of the painting in training, px: larger gives larger strokes. By default 640, less for a
             painting of large forms.
-        grain: --no-grain smooths the painting first: grain that is everywhere, as of canvas, becomes a mesh.
+        grain: Keep the painting's grain, as of canvas, or smooth it first: networks make a mesh of it. By default it is
+            smoothed if it is strong everywhere.
         tune: network (the default), or adapter: only the scales and shifts of its normalizations, which needs --init.
         size: Side of the training crops, px.
         batch: Photos in a step, on each device.
@@ -160,6 +161,8 @@ def train(
             warnings.simplefilter("ignore")  # Lightning's, about so short a training
             print(_describe(estimate_duration(_recipe(changes, config, resume), init=init)))
         return DONE
+    if resume is not None:
+        name = name or resume.stem
     _check_places(paintings, out / f"{name or style_name(paintings)}.ckpt", resume, force=force)
     console = Console(stderr=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from fast_style.errors import InputError
 from fast_style.losses.vgg import Padding, Pooling
@@ -49,7 +49,7 @@ class Objective:
         padding: Its padding. Zeros look like an edge around every picture; ``replicate`` shows none.
 
     Raises:
-        InputError: A value is out of its range, or the number of layer weights does not match.
+        InputError: A value is out of its range, a layer is named twice, or the number of layer weights does not match.
 
     Differs from the paper:
         Balanced style layers weigh more the deeper they are. They weigh the same in Gatys et al. 2016, section 3,
@@ -78,6 +78,11 @@ class Objective:
         for name, value in vars(self).items():
             if (name == "strength" or name.endswith("_weight")) and not 0 <= value < float("inf"):
                 raise InputError(f"{name} is {value}; expected a number from 0 up")
+            if name.endswith("_layers") and len(set(value)) < len(value):
+                raise InputError(f"{name} names a layer twice: {', '.join(value)}")
+        for name, choices in (("weighting", Weighting), ("pooling", Pooling), ("padding", Padding)):
+            if (value := getattr(self, name)) not in get_args(choices):
+                raise InputError(f"{name} is {value!r}; expected {' or '.join(get_args(choices))}")
         weights, layers = self.style_layer_weights, self.style_layers
         if weights and (len(weights) != len(layers) or min(weights) < 0 or sum(weights) <= 0):
             raise InputError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,13 @@ class FrozenConv2d(nn.Module):
             return F.conv2d(features, self.weight, self.bias, padding=padding)
         convolved: Tensor = WinogradConv2d.apply(features, self._prepared, lambda: self._prepared_mirror, padding)
         return convolved + self.bias.view(1, -1, 1, 1)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Convert or move the weights, and forget what was made of them."""
+        for made in ("_prepared", "_prepared_mirror"):
+            self.__dict__.pop(made, None)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     @cached_property
     def _prepared(self) -> Tensor:

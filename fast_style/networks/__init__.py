@@ -10,7 +10,7 @@ from torch import Tensor
 from fast_style.errors import InputError, did_you_mean
 from fast_style.networks.accents import is_colored
 from fast_style.networks.condition import Condition
-from fast_style.networks.coring import is_flat
+from fast_style.networks.coring import has_grain, is_flat
 from fast_style.networks.johnson import JohnsonNetwork
 from fast_style.networks.normalization import InstanceNormalization, record_statistics
 from fast_style.networks.realtime import RealtimeNetwork
@@ -34,6 +34,7 @@ __all__ = [
     "StyleSets",
     "TransformerNetwork",
     "build_network",
+    "has_grain",
     "is_colored",
     "is_flat",
     "record_statistics",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,6 +13,10 @@ THRESHOLD = 0.12
 # A painting is flat if a tenth of it is fainter than this. Udnie and The Great Wave have less than 0.05; The Shipwreck
 # (0.064) and The Scream (0.094), where brush and cardboard show everywhere, lose by coring.
 FLAT, SHARE = 0.055, 0.1
+# A painting has grain if a tenth of it is no fainter than the first. Smoothed, Candy (0.19), The Night Café (0.24) and
+# Wheat Field (0.13) are chosen over themselves as they are, and Woman with a Hat (0.10) is not. Prints (0.6) are
+# stronger than the second: their lines and dots are no grain.
+GRAIN, PRINT = 0.12, 0.4
 # Phases of a pixel shuffle by 2, and side of the square of cells in which strength is measured.
 _PHASES, _AROUND = 4, 3
 # Least distance of a painting's pixels from black and white: there the sigmoid has no inverse.
@@ -54,13 +60,26 @@ def is_flat(painting: Tensor) -> bool:
 
     Where canvas or brush show everywhere, what is faint in a picture looks like them, and without it like wax.
     """
+    return _faintest(painting) < FLAT
+
+
+def has_grain(painting: Tensor) -> bool:
+    """Whether a painting, (1, 3, H, W), RGB in [0, 1], has strong grain everywhere, of which networks make a mesh.
+
+    Its long side is 640 px: at another size, grain is of another strength.
+    """
+    return GRAIN <= _faintest(painting) <= PRINT
+
+
+def _faintest(painting: Tensor) -> float:
+    """The strength of the finest part that a tenth of a painting does not exceed."""
     height, width = (side // 2 * 2 for side in painting.shape[-2:])
     if min(height, width) < 2 * (_AROUND + 2):
-        return False  # too small to tell
+        return math.inf  # too small to tell
     logits = painting[..., :height, :width].float().clamp(_LEAST, 1 - _LEAST).logit()
     fine = F.conv2d(F.pixel_unshuffle(logits, 2), _finest().to(logits))
     strength = F.avg_pool2d(fine.square().mean(dim=1, keepdim=True), _AROUND, 1).sqrt().flatten()
-    return float(strength.sort().values[int(SHARE * len(strength))]) < FLAT
+    return float(strength.sort().values[int(SHARE * len(strength))])
 
 
 def _finest() -> Tensor:

@@ -185,7 +185,8 @@ def optimize_picture(
     except TrainingDivergedError as error:
         number = last.number + 1 if last else 1
         raise TrainingDivergedError(f"iteration {number}: {error}", hint=error.hint) from error
-    pixels = to_uint8(last.image.cpu().numpy()) if last else finest.pixels
+    begun = finest.pixels if start is None else start  # returned if nothing was better
+    pixels = to_uint8(last.image.cpu().numpy()) if last else begun
     if pixels.shape != finest.pixels.shape:  # interrupted at a coarse scale
         pixels = resize(Picture(pixels), finest.size).pixels
     if colors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import json
 import re
@@ -131,7 +132,9 @@ def _answer(request: Request, error: Exception) -> Response:
         status = next((status for kind, status in kinds if isinstance(error, kind)), 400)
         said, hint = str(error), error.hint or ""
     elif isinstance(error, OSError):
-        status, said, hint = 507, f"The disk says: {error.strerror or error}.", "Make room on it, then try again."
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        status, said = 507 if full else 500, f"The disk says: {error.strerror or error}."
+        hint = f"{'Make room on it' if full else 'Check the folder of the studio'}, then try again."
     return JSONResponse({"error": said[:1].upper() + said[1:], "hint": hint}, status)
 
 

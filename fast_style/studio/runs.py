@@ -189,7 +189,7 @@ class Trainings:
                 error, hint = "The training was cut off.", "Go on: it begins at the last checkpoint."
         else:
             state = "failed"
-            error, hint = _last_error((folder / "log.txt").read_text(encoding="utf-8", errors="replace"))
+            error, hint = _last_error(_read_log(folder / "log.txt"))
             hint = hint or ("Mend that, then go on." if error else f"Go on to try again. See {folder / 'log.txt'}.")
             error = error or "The training ended unexpectedly."
         return {
@@ -280,11 +280,13 @@ class Trainings:
         command = [*self._program, "train", str(folder / run["painting"]), run["photos"], "-o", str(folder)]
         command += ["--name", folder.name, "--preview-every", str(every), *asked]
         export = [*self._program, "export", str(checkpoint), "--force"]
-        for name in ("pause", "stop", "log.txt"):
+        for name in ("pause", "stop"):
             (folder / name).unlink(missing_ok=True)
         facts = {"command": export if finish else command, "finish": export}
-        write_json(folder / "process.json", facts)
         os.pwrite(lock, folder.name.encode(), 0)
+        write_json(folder / "process.json", facts)
+        # Not before: until then, the log says why the last process failed.
+        (folder / "log.txt").unlink(missing_ok=True)
         script = [sys.executable, "-I", supervisor.__file__, str(folder), str(lock)]
         nowhere = subprocess.DEVNULL
         subprocess.run(script, pass_fds=(lock,), stdin=nowhere, stdout=nowhere, stderr=nowhere, check=True)
@@ -332,6 +334,14 @@ def _read(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
+
+
+def _read_log(path: Path) -> str:
+    """What a training said; nothing if there is no log."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _seconds_left(first: tuple[int, float], figures: Path, steps: int) -> float | None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from fast_style.checkpoint import Checkpoint
 from fast_style.errors import InputError
 from fast_style.images import find_photos, load_image
-from fast_style.networks import is_colored, is_flat
+from fast_style.networks import has_grain, is_colored, is_flat
 from fast_style.painting import STYLE_SIZE, find_canvas, scale_painting
 
 
@@ -71,7 +71,7 @@ def read_painting(
     *,
     previous: Checkpoint | None,
     keep_frame: bool,
-    grain: bool,
+    grain: bool | None,
     details: Mapping[str, Any],
 ) -> Painting:
     """Read a painting once, and prepare all that a run needs of it.
@@ -82,16 +82,24 @@ def read_painting(
         size: Its long side, px; None takes what :func:`~fast_style.painting.find_style_size` finds.
         previous: The checkpoint that the run continues from; it keeps to what was found then.
         keep_frame: Take the picture whole.
-        grain: See :func:`~fast_style.painting.scale_painting`.
+        grain: Whether it keeps its grain; None decides by the painting, see
+            :func:`~fast_style.networks.coring.has_grain`.
         details: For the card. A table under the painting's name is about this one, all others about each.
 
     Raises:
         ImageError: It cannot be read, or is too small.
-        InputError: The frame is to be kept, and the checkpoint was trained without it.
+        InputError: It is not the painting that the checkpoint was trained on, or its frame is to be kept, and the
+            checkpoint was trained without it.
         CheckpointError: The box in the checkpoint does not lie in the picture.
     """
     picture = load_image(path, opaque=True)
     known = {} if previous is None else previous.card["paintings"][style]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if previous is not None and known.get("sha256", digest) != digest:
+        raise InputError(
+            f"{path} is not the painting that {previous.path} was trained on, {known.get('file')}",
+            hint="Give that one, or start a new run with --init.",
+        )
     box, notes = known.get("box"), []
     if previous is not None and box is not None and keep_frame:
         raise InputError(
@@ -101,16 +109,19 @@ def read_painting(
         box = canvas.box
         notes.append(f"{path}: {canvas.note}; --keep-frame keeps it")
     size = size or known.get("style_size")
+    if grain is None:
+        grain = not has_grain(scale_painting(picture, STYLE_SIZE, box=box, name=str(path)))
+        if not grain:
+            notes.append(f"{path}: its grain, of which networks make a mesh, is smoothed; --grain keeps it")
     image = scale_painting(picture, size, box=box, grain=grain, name=str(path))
     taught = max(image.shape[-2:])
     if size is None and taught < STYLE_SIZE:
         notes.append(f"{path}: its forms are large, so it is taught at {taught} px; see --style-size")
-    about = {key: value for key, value in details.items() if not isinstance(value, dict)} | details.get(path.stem, {})
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    of_each = {key: value for key, value in details.items() if not isinstance(value, dict)}
+    own = details.get(path.stem)
+    about = of_each | (own if isinstance(own, dict) else {})
     found = {"flat": is_flat(image), "colored": is_colored(image)}
-    if previous is None and grain and not found["flat"]:
-        notes.append(f"{path}: it has strokes or grain everywhere; if they become a mesh, --no-grain leaves them out")
-    facts = {"file": path.name, "sha256": digest, "style_size": taught, **found, **about}
+    facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found, **about}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
 
 

@@ -27,8 +27,6 @@ CROP_SCALE = (0.4, 1.0)
 LARGEST_MAGNIFICATION = 2.0
 # Photos are decoded no larger than this many times the crop: a JPEG of 12 Mpx then opens eight times as fast.
 _DECODE_FACTOR = 4
-# Photos that are tried in place of one that cannot be read.
-_TRIES = 100
 
 
 class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
@@ -50,7 +48,7 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
         """Return a crop (3, size, size), RGB in [0, 1], and the paths that had to be skipped to get it.
 
         Raises:
-            DatasetError: A hundred photos in a row could not be used.
+            DatasetError: No photo could be used.
         """
         skipped: list[str] = []
         epoch, position = divmod(draw, len(self.paths))
@@ -58,7 +56,7 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
             self._order = epoch, np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.paths))
         order = self._order[1]
         random = np.random.default_rng([self.seed, 1, draw])
-        for attempt in range(min(_TRIES, len(self.paths))):
+        for attempt in range(len(self.paths)):
             path = self.paths[order[(position + attempt) % len(self.paths)]]
             try:
                 return random_crop(load_photo(path, at_least=self.size), self.size, random), skipped

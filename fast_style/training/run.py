@@ -102,7 +102,8 @@ def train_style(
         painting: The style image. Several, or a folder of them, make one file of as many styles.
         photos: A folder of photos, searched at any depth.
         out: Folder for the checkpoint, the ONNX file, the card, previews and metrics.
-        name: Name of the style; None takes the painting's file name. Of several, each is called after its file.
+        name: Name of the style; None takes that of the run to resume, or the painting's file name. Of several, each is
+            called after its file.
         recipe: What to train and how; None takes that of ``fast``. When resuming, None or one that differs only in
             ``steps``.
         init: A checkpoint, an exported style or the name of a shipped one, whose network to start from; FILE#STYLE is
@@ -138,15 +139,17 @@ def train_style(
         FileError: A file could not be written.
     """
     sources = [Path(path) for path in ([painting] if isinstance(painting, str | Path) else painting)]
-    paths, folder, name = find_paintings(sources), Path(out), name or style_name(sources)
+    paths, folder = find_paintings(sources), Path(out)
     device = find_device(accelerator, apple=True)  # Apple's GPU is Lightning's own choice, too
     previous = None if resume is None else load_checkpoint(resume)
+    name = name or (style_name(sources) if previous is None else previous.card["name"])
     if previous is None:
         recipe = _begun(recipe or Recipe(), device, processes=devices * nodes)
         init = _settle_init(init, recipe, several=len(paths) > 1)
         recipe = replace(recipe, steps=recipe.step_count) if init is None else recipe.from_trained()
     else:
         recipe, init = _continued(recipe, previous), None
+        _check_steps_left(previous, recipe, folder / f"{name}.ckpt")
     paintings = [
         read_painting(
             path,
@@ -273,6 +276,16 @@ def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
             hint="Leave these options out, or start a new run with --init.",
         )
     return replace(previous.recipe, steps=steps)
+
+
+def _check_steps_left(previous: Checkpoint, recipe: Recipe, path: Path) -> None:
+    """Raise InputError if no step is left, unless what the run has left at ``path`` is only to be exported."""
+    left = recipe.step_count - previous.step
+    if left < 0 or (left == 0 and path.resolve() != previous.path.resolve()):
+        raise InputError(
+            f"{previous.path} has taken {previous.step} of {recipe.step_count} steps",
+            hint=f"Give more --steps, or export it: fast-style export {previous.path}",
+        )
 
 
 def _settle_init(init: str | Path | None, recipe: Recipe, *, several: bool) -> str | Path | None:

@@ -47,7 +47,7 @@ def write_page(
         The folder.
 
     Raises:
-        InputError: No style, two of one name, or the folder exists.
+        InputError: No style, two of one name, or the folder exists or is the current one.
         StyleNotFoundError: There is no such style.
         ModelError: A file is not a style with float input and output and any size.
         WebError: The runtime's files cannot be had.
@@ -55,6 +55,8 @@ def write_page(
     out = Path(out)
     if not styles:
         raise InputError("no style for the page", hint="Give names of shipped styles, or ONNX files.")
+    if out.resolve() == Path.cwd():
+        raise InputError(f"{out} is the current folder, which cannot be replaced", hint="Give another folder with -o.")
     opened = [Stylizer(style, threads=1) for style in styles]
     for stylizer in opened:
         if not stylizer.network.contract.is_plain:
@@ -86,9 +88,15 @@ def write_page(
         (page / "restoring.onnx").write_bytes(restoring_form())
         listing = [_entry(stylizer) for stylizer in opened]
         (page / "styles.json").write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        if out.exists():
-            out.rename(Path(temporary) / "previous")
-        page.rename(out)
+        previous = Path(temporary) / "previous"
+        try:
+            if out.exists():
+                out.rename(previous)
+            page.rename(out)
+        except BaseException:
+            if previous.exists() and not out.exists():
+                previous.rename(out)
+            raise
     return out
 
 

@@ -19,9 +19,10 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from fast_style import Stylizer
+from fast_style.errors import InputError
 from fast_style.images import Pixels, to_uint8
 from fast_style.model import give_styles, read_checked, read_sets, with_metadata
-from fast_style.model.passes import STRENGTH_KEY
+from fast_style.model.passes import COARSEST_KEY, STRENGTH_KEY
 from fast_style.styles.catalog import find_style
 from fast_style.web import serve_page, write_page
 from tests.browser import CHROMIUM, FAKE_CAMERA, FLAGS, SOFTWARE_GPU
@@ -42,6 +43,32 @@ def address(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         yield f"http://localhost:{server.server_address[1]}/"
         server.shutdown()
         thread.join()
+
+
+def test_the_current_folder_is_refused_before_anything_is_done(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out in (".", tmp_path):
+        with pytest.raises(InputError, match="is the current folder"):
+            write_page([model], out, runtime="nowhere")
+
+
+def test_a_page_that_cannot_be_replaced_stays(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fast_style.web.page._place_runtime", lambda *_: None)
+    page = write_page([model], tmp_path / "page")
+    (page / "mine.txt").write_text("old")
+    rename = Path.rename
+
+    def fail(path: Path, target: Path) -> Path:
+        if path.name == "page" and path != page:
+            raise OSError("the disk is gone")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        write_page([model], page, force=True)
+    assert (page / "mine.txt").read_text() == "old"
 
 
 def test_server_sends_what_threads_and_modules_need(address: str) -> None:
@@ -247,6 +274,39 @@ def test_webgpu_paints_as_the_python_runtime_or_gives_way(
         choose(page, frames[0], tmp_path)
         assert device in page.inner_text("#device")
         assert np.abs(shown(page).astype(int) - Stylizer(six_channels).frame(frames[0])).max() <= 1
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_webgpu_is_proved_for_the_passes_after_the_learned_ones(
+    changed: bool, gpu_browser: Any, six_channels: Path, load: Callable[..., Any], tmp_path: Path
+) -> None:
+    style = tmp_path / "six.onnx"
+    coarse = onnx.load(six_channels)
+    helper.set_model_props(coarse, {"producer": "fast-style", COARSEST_KEY: "16"})
+    onnx.save(coarse, style)
+    folder = write_page([style], tmp_path / "page", runtime=RUNTIME)
+    if changed:  # to what WebGPU gets wrong
+        wrong = onnx.load(six_channels)
+        wrong.graph.node[0].input[0] = wrong.graph.input[0].name = "painted"
+        wrong.graph.node[-1].output[0] = wrong.graph.output[0].name = "restored"
+        wrong.graph.input.append(helper.make_tensor_value_info("draft", TensorProto.FLOAT, ["n", 3, "a", "b"]))
+        onnx.save(wrong, folder / "restoring.onnx")
+    with on_a_gpu(gpu_browser, folder, REAL) as page:
+        choose(page, to_uint8(load("coffee", (136, 128)).numpy()), tmp_path)
+        assert ("since WebGPU failed" in page.inner_text("#device")) is changed
+
+
+def test_a_photo_that_fails_does_not_hold_up_the_newest_one(
+    browser: Any, address: str, model: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    slow = "const post = self.postMessage.bind(self);"
+    slow += "self.postMessage = (...told) => setTimeout(post, told[0].error ? 2000 : 0, ...told);"
+    with on_a_gpu(browser, write_page([model], tmp_path / "page", runtime=RUNTIME), slow) as page:
+        Image.new("RGB", (8, 8)).save(tmp_path / "small.png")
+        page.set_input_files("#file", tmp_path / "small.png")
+        wait_for(page, "#status", "Painting")
+        choose(page, frames[0], tmp_path)
+        assert np.abs(shown(page).astype(int) - Stylizer(model).frame(frames[0])).max() <= 1
 
 
 def test_a_gpu_that_fails_gives_way_to_webassembly(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from fast_style.errors import InputError
 from fast_style.losses import BOLD, VGG, Objective, PerceptualLoss, VGGWeights
 from fast_style.losses.terms.color import color_quantiles
 from fast_style.recipe import Recipe
@@ -74,3 +76,17 @@ def test_our_own_networks_have_the_bold_objective(name: str) -> None:
 
 def test_the_peers_network_has_the_default() -> None:
     assert Recipe("johnson") == Recipe(network="johnson")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weighting": "balance"}, "weighting is 'balance'; expected balanced or classic or gatys"),
+        ({"padding": "replicat"}, "padding is 'replicat'; expected zeros or replicate"),
+        ({"pooling": "mean"}, "pooling is 'mean'; expected avg or max"),
+        ({"style_layers": ("relu1_1", "relu1_1")}, "style_layers names a layer twice: relu1_1, relu1_1"),
+    ],
+)
+def test_a_word_that_means_nothing_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Objective(**changes)

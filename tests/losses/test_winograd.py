@@ -55,6 +55,14 @@ def test_a_picture_larger_than_the_cache_is_taken_in_runs(padding: str, monkeypa
     assert torch.allclose(layer.double()(features.double()).float(), whole, atol=1e-4)
 
 
+def test_what_was_prepared_goes_when_the_weights_are_converted() -> None:
+    layer = FrozenConv2d(torch.rand(256, 256, 3, 3), torch.rand(256), padding="zeros")
+    layer(torch.rand(1, 256, 16, 16))
+    assert "_prepared" in vars(layer)
+    layer.to(torch.bfloat16)
+    assert "_prepared" not in vars(layer)
+
+
 def test_tiles_are_for_frozen_weights_in_float32_that_are_wide_enough() -> None:
     features, weight = torch.rand(1, 256, 16, 16), torch.rand(256, 256, 3, 3)
     assert pays(features, weight)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fast_style.export import export_onnx, network_from_onnx
-from fast_style.networks import build_network, is_flat
+from fast_style.networks import build_network, has_grain, is_flat
 from fast_style.networks.coring import THRESHOLD, Coring
 
 
@@ -62,3 +62,12 @@ def test_a_file_says_whether_its_network_leaves_out_what_is_faint(name: str, tmp
         assert not torch.equal(read(image), network(image))
     export_onnx(network, tmp_path / "rough.onnx", metadata={"network": name})
     assert not [key for key in network_from_onnx(tmp_path / "rough.onnx").state_dict() if "coring" in key]
+
+
+def test_grain_is_what_is_everywhere_and_neither_faint_nor_a_print() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, (1, 3, 96, 96)).astype(np.float32)
+    gray = np.full_like(noise, 0.5)
+    strengths = (0.005, 0.06, 0.3)  # smooth, canvas, dots of a print
+    found = [has_grain(torch.from_numpy((gray + strength * noise).clip(0, 1))) for strength in strengths]
+    assert found == [False, True, False]
+    assert not has_grain(torch.ones(1, 3, 8, 8))  # too small to tell

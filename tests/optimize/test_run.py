@@ -149,6 +149,15 @@ def test_interruption_keeps_the_best_so_far(photo: Pixels, painting: Pixels) -> 
     assert not np.array_equal(outcome.pixels, photo)
 
 
+def test_a_start_that_nothing_is_better_than_is_returned(
+    photo: Pixels, painting: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fast_style.optimize.run.lbfgs", lambda *_: iter(()))
+    start = np.full_like(photo, 200)
+    assert np.array_equal(optimize_picture(photo, painting, SMALL, settings(), start=start).pixels, start)
+    assert np.array_equal(optimize_picture(photo, painting, SMALL, settings()).pixels, photo)
+
+
 def test_objective_that_overflows_says_what_to_change(photo: Pixels, painting: Pixels) -> None:
     huge = Objective(weighting="classic", content_layers=("relu2_1",), style_layers=("relu1_1",), style_weight=3e38)
     with pytest.raises(TrainingDivergedError, match=r"iteration 1: the objective is inf") as caught:

@@ -347,9 +347,87 @@ def test_a_film_is_painted_and_played(page: Any, tmp_path: Path) -> None:
     page.set_input_files("#film", clip)
     reads(page, "#try-status", "The film is painted.")
     wait_for(lambda: page.evaluate("document.getElementById('try-film').duration") > 0.3)
+    page.get_by_label("Style", exact=True).select_option("udnie")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the film").click()
     assert download.value.suggested_filename == "clip-great-wave-tiny.mp4"
+
+
+def test_a_film_in_work_can_be_stopped_whatever_else_is_tried(page: Any, tmp_path: Path) -> None:
+    from tests.studio.test_studio import film
+
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(film(tmp_path, 2000))
+    page.get_by_role("link", name="Try").click()
+    page.get_by_label("Style", exact=True).select_option("udnie")
+    page.set_input_files("#film", clip)
+    stop = page.get_by_role("button", name="Stop the film here")
+    stop.wait_for()
+    page.set_input_files("#film", clip.rename(tmp_path / "other.mp4"))
+    reads(page, "#notice", "A film is being painted, and there is one at a time")
+    assert stop.is_visible()
+    give(page, "paste", "body", PHOTOS["flower"])
+    page.locator("#try-picture[alt*='painted as Udnie']").wait_for()
+    assert page.locator("#film-bar").is_visible()
+    stop.click()
+    stop.wait_for(state="hidden")
+
+
+# Each camera is handed over when the test allows it.
+HOLD_CAMERAS = """() => {
+    const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+    window.streams = [];
+    devices.getUserMedia = async (wished) => {
+        const stream = await open(wished);
+        streams.push(stream);
+        await new Promise((resolve) => { window.allow = resolve; });
+        return stream;
+    };
+}"""
+
+
+def test_one_camera_is_opened_and_it_is_stopped_if_the_view_was_left_meanwhile(page: Any) -> None:
+    page.get_by_role("link", name="Try").click()
+    page.evaluate(HOLD_CAMERAS)
+    for _ in range(2):
+        page.get_by_role("button", name="Camera").click()
+    wait_for(lambda: page.evaluate("Boolean(window.allow)"))
+    page.get_by_role("link", name="Library").click()
+    page.evaluate("allow()")
+    wait_for(lambda: page.evaluate("streams.every((stream) => !stream.active)"))
+    assert page.evaluate("streams.length") == 1
+    assert page.locator("#camera").get_attribute("aria-pressed") == "false"
+
+
+def test_a_picture_that_fails_does_not_hold_up_the_newest_choice(page: Any) -> None:
+    held: list[Any] = []
+    page.route("**/paint?*", lambda route: held.append(route) if not held else route.continue_())
+    page.get_by_role("link", name="Try").click()
+    page.get_by_label("Style", exact=True).select_option("udnie-tiny")
+    give(page, "paste", "body", PHOTOS["flower"])
+    wait_for(lambda: page.wait_for_timeout(20) or held)
+    page.get_by_label("Style", exact=True).select_option("great-wave-tiny")
+    held[0].fulfill(status=409, json={"error": "No.", "hint": ""})
+    page.locator("#try-picture[alt*='painted as The Great Wave']").wait_for()
+    assert page.locator("#notice").is_hidden()
+
+
+def test_a_pace_that_cannot_be_measured_is_tried_again_when_something_else_is_chosen(page: Any) -> None:
+    asked: list[str] = []
+
+    def refuse(route: Any) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=409, json={"error": "No.", "hint": ""})
+
+    page.route("**/api/pace?*", refuse)
+    page.get_by_text("Tiny", exact=True).click()
+    reads(page, "#minutes-note", "No.")
+    before = len(asked)
+    page.wait_for_timeout(4000)  # of several polls
+    assert len(asked) == before
+    page.get_by_text("Fine", exact=True).click()
+    page.get_by_text("Tiny", exact=True).click()
+    wait_for(lambda: page.wait_for_timeout(20) or len(asked) > before + 1)
 
 
 def test_one_of_several_styles_is_tried_at_a_strength(page: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -297,6 +298,44 @@ def test_a_mistake_of_our_own_is_said_without_its_traceback(client: Client, home
     run = client.wait(begin(client), "failed")
     assert run["error"] == "The training ended unexpectedly."
     assert "ZeroDivisionError" in (library.run("my-wave") / "log.txt").read_text()
+
+
+def test_a_failed_training_without_a_log_is_shown_beside_the_others(
+    client: Client, home: Path, library: Library
+) -> None:
+    (home / "holiday/full-disk").touch()
+    client.wait(begin(client), "failed")
+    (library.run("my-wave") / "log.txt").unlink()
+    assert client.run("my-wave")["error"] == "The training ended unexpectedly."
+
+
+def test_a_training_that_cannot_go_on_still_says_why_it_failed(
+    client: Client, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "holiday/full-disk").touch()
+    name = begin(client)
+    client.wait(name, "failed")
+
+    def full(*_: object) -> None:
+        raise FileError("cannot write process.json: the disk is full")
+
+    monkeypatch.setattr("fast_style.studio.runs.write_json", full)
+    assert client.refused("POST", f"/api/runs/{name}/resume")[0] == 507
+    assert client.run(name)["error"].endswith("the disk is full")
+
+
+@pytest.mark.parametrize(("number", "status", "room"), [(errno.ENOSPC, 507, True), (errno.EACCES, 500, False)])
+def test_only_a_full_disk_is_asked_for_room(
+    client: Client, monkeypatch: pytest.MonkeyPatch, number: int, status: int, room: bool
+) -> None:
+    def fail(_: Library) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Library, "styles", fail)
+    answer = client.ask("GET", "/api/state")
+    assert answer.status == status
+    assert os.strerror(number) in answer.json["error"]
+    assert ("room" in answer.json["hint"]) is room
 
 
 def test_a_killed_training_says_so_and_goes_on_from_its_checkpoint(

@@ -114,6 +114,14 @@ def test_unusable_photos_are_skipped_and_named(photo_folder: Path) -> None:
     assert skipped == {"fake.jpg", "small.png"}
 
 
+def test_one_usable_photo_among_many_is_found(tmp_path: Path) -> None:
+    for number in range(150):
+        (tmp_path / f"{number:03}.jpg").write_text("text")
+    Image.new("RGB", (64, 64)).save(tmp_path / "sound.png")
+    draws = PhotoDraws(find_images(tmp_path), size=64, seed=0)
+    assert all(len(draws[index][0]) == 3 for index in (0, 75, 150))
+
+
 def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "fake.jpg").write_text("text")
     with pytest.raises(DatasetError, match="could be used"):

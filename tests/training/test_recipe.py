@@ -14,6 +14,7 @@ import torch
 from fast_style.cli import main
 from fast_style.cli.train import Changes, _recipe
 from fast_style.errors import InputError
+from fast_style.losses import Objective
 from fast_style.recipe import Recipe
 from fast_style.training import load_checkpoint, run, train_style
 from tests.conftest import PAINTING, PHOTOS
@@ -67,6 +68,10 @@ def test_a_recipe_is_that_of_its_network_unless_changed() -> None:
         ({"averaging": 1.0}, "averaging is 1.0; expected a number from 0 up to, not including, 1"),
         ({"seed": -1}, "seed is -1; expected a number from 0 to 4294967295"),
         ({"seed": 2**32}, "seed is 4294967296; expected a number from 0 to 4294967295"),
+        ({"border_weight": -3.0}, "border_weight is -3.0; expected a number from 0 up"),
+        ({"steady_weight": float("inf")}, "steady_weight is inf; expected a number from 0 up"),
+        ({"gradient_clip": float("nan")}, "gradient_clip is nan; expected a number from 0 up"),
+        ({"objective": Objective(content_layers=())}, "kept is measured at the content layers, and there are none"),
         ({"warmup": 1.5}, "warmup is 1.5; expected a share from 0 to 1"),
     ],
 )

@@ -43,7 +43,7 @@ from fast_style.training import (
 )
 from fast_style.training import run as run_module
 from fast_style.training.start import SCRATCH, count_drawn
-from tests.conftest import PAINTING, random_state, write_photos
+from tests.conftest import PAINTING, PHOTOS, random_state, write_photos
 
 SMALL = Recipe(
     "tiny",
@@ -361,6 +361,30 @@ def test_a_resumed_run_remembers_what_it_started_from(
     third = run(photo_folder, tmp_path / "b", more, resume=second)
     assert third.card is not None
     assert json.loads(third.card.read_text())["init"] == "s.onnx"
+
+
+def test_a_resumed_run_keeps_its_name_and_what_is_said_of_its_painting(
+    photo_folder: Path, tmp_path: Path, trained: Outcome
+) -> None:
+    stored = load_checkpoint(trained.checkpoint)
+    more = replace(stored.recipe, steps=stored.step + 1)
+    again = learn(photo_folder, tmp_path, more, resume=trained.checkpoint, name=None)
+    assert again == tmp_path / "s.ckpt"
+    assert load_checkpoint(again).card["paintings"] == stored.card["paintings"]
+    assert stored.card["paintings"]["s"]["license"] == "public domain"
+
+
+def test_resuming_with_another_painting_is_refused(photo_folder: Path, tmp_path: Path, trained: Outcome) -> None:
+    with pytest.raises(InputError, match=r"coffee\.png is not the painting that .*s\.ckpt was trained on, "):
+        train_style(PHOTOS["coffee"], photo_folder, tmp_path, resume=trained.checkpoint, accelerator="cpu", workers=0)
+
+
+def test_a_run_that_is_complete_is_not_resumed_elsewhere(photo_folder: Path, tmp_path: Path, trained: Outcome) -> None:
+    stored = load_checkpoint(trained.checkpoint)
+    for steps in (stored.step, stored.step - 1):
+        with pytest.raises(InputError, match=rf"s\.ckpt has taken {stored.step} of {steps} steps"):
+            run(photo_folder, tmp_path, replace(stored.recipe, steps=steps), resume=trained.checkpoint)
+    assert not any(tmp_path.glob("*.ckpt"))
 
 
 def test_resuming_with_another_recipe_is_refused(

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from fast_style.cli import main
@@ -125,8 +127,7 @@ def test_a_run_tells_and_records_the_nearest_style_it_started_from(
     assert outcome.card is not None
     started = json.loads(outcome.card.read_text())["init"]
     assert started in {style.name for style in shipped_styles() if style.card["network"] == "tiny"}
-    grain, nearest = notes
-    assert "--no-grain leaves them out" in grain
+    nearest = notes[-1]
     assert nearest == f"starting from {started}, the nearest style"
     assert outcome.model is not None
     expected, found = (network_from_onnx(path).state_dict() for path in (find_style(started).path, outcome.model))
@@ -190,3 +191,29 @@ def test_a_painting_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read == [PAINTING]
     assert painting.facts["style_size"] == max(painting.image.shape[-2:])
     assert painting.facts["artist"] == "nobody"
+
+
+def test_a_painting_called_after_a_detail_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "title.png"
+    path.write_bytes(PAINTING.read_bytes())
+    painting = paintings.read_painting(
+        path, "s", None, previous=None, keep_frame=False, grain=True, details={"title": "A"}
+    )
+    assert painting.facts["title"] == "A"
+
+
+def test_a_painting_with_strong_grain_is_smoothed_unless_it_is_to_be_kept(tmp_path: Path) -> None:
+    planes = np.kron([[60.0, 180.0], [140.0, 90.0]], np.ones((320, 320)))[..., None].repeat(3, axis=2)
+    said = {}
+    for name, deviation in (("canvas", 12.0), ("planes", 0.5)):
+        grain = np.random.default_rng(0).normal(0, deviation, planes.shape)
+        Image.fromarray((planes + grain).clip(0, 255).astype(np.uint8)).save(tmp_path / f"{name}.png")
+        for kept in (None, True, False):
+            painting = paintings.read_painting(
+                tmp_path / f"{name}.png", "s", 640, previous=None, keep_frame=True, grain=kept, details={}
+            )
+            said[name, kept] = painting.notes, float(painting.image[..., 20:300, 20:300].std())
+    assert said["canvas", None][1] == said["canvas", False][1] < 0.5 * said["canvas", True][1]
+    assert said["planes", None] == said["planes", True]
+    (note,) = said["canvas", None][0]
+    assert note.endswith("canvas.png: its grain, of which networks make a mesh, is smoothed; --grain keeps it")

@@ -15,8 +15,12 @@ let shown = null; // the name of the training that is looked at
 let making = false; // the form is asked for beside a training that rests
 let painting = null, photos = null; // what the form holds: an upload, and a folder of one's own
 const paces = {}; // promises of how fast this machine trains, by network and start
-let tried = null; // {kind: "photo", id, preview, name} or {kind: "film", id}
+let unmeasured = null; // {key, error} of a measurement that failed; it is not tried again with every poll
+let tried = null; // {kind: "photo", id, preview, name} or {kind: "film", id, name, style}
+let filming = null; // the film that is being painted, whatever is looked at
 let camera = null; // its stream
+let wished = false; // the camera is wanted
+let asking = false; // the browser asks for permission
 let live = true; // the newest preview is shown
 
 // ---- talking to the server ----
@@ -181,6 +185,7 @@ async function poll() {
     if ($("notice").dataset.away) {
       $("notice").hidden = true;
       delete $("notice").dataset.away;
+      unmeasured = null;
     }
     show();
     const run = state.runs.find((one) => one.name === shown);
@@ -209,7 +214,8 @@ function show() {
   showOthers(running);
   $("start-training").disabled = !state.trains;
   $("new").hidden = Boolean(running || (shown && !making));
-  if (!$("new").hidden) showPace();
+  if ($("new").hidden) unmeasured = null;
+  else showPace();
   showStyles();
 }
 
@@ -324,10 +330,12 @@ function network() {
 const startOf = () => `network=${network()}&start=${encodeURIComponent($("start").value)}`;
 
 /** How fast this machine trains what is chosen; that is measured once. */
-function measure() {
+async function measure() {
   const key = startOf();
+  if (unmeasured?.key === key) throw unmeasured.error;
   paces[key] ??= read(`/api/pace?${key}`).catch((error) => {
     delete paces[key];
+    unmeasured = { key, error };
     throw error;
   });
   return paces[key];
@@ -503,19 +511,30 @@ function paintPhoto(size) {
 async function paintWanted() {
   put("try-status", "Painting …");
   try {
-    while (wanted) {
+    while (wanted && tried?.kind === "photo" && !camera) {
       const photo = tried, style = styleOf($("style").value), size = wanted, compared = $("compare").value;
       wanted = 0;
-      const url = URL.createObjectURL(await (await ask(paintPath(style.name, size))).blob());
-      if (tried !== photo || camera) { URL.revokeObjectURL(url); continue; }
-      showPicture("try-picture", url, `${photo.name} painted as ${titleOf(style)}`);
-      put("first-caption", titleOf(style));
-      const other = styleOf(compared);
-      if (compared === "photo") showPicture("second-picture", `/api/uploads/tries/${photo.preview}`, `The photo ${photo.name}`);
-      else if (other && !wanted) showPicture("second-picture", URL.createObjectURL(await (await ask(paintPath(compared, size))).blob()), `${photo.name} painted as ${titleOf(other)}`);
-      put("second-caption", compared === "photo" ? "The photo" : other ? titleOf(other) : "");
-      $("second-picture").hidden = $("divider").hidden = compared === "none";
+      /** Paint the photo and show it, unless something else is looked at by then; say whether it is shown. */
+      const paint = async (id, one) => {
+        const url = URL.createObjectURL(await (await ask(paintPath(one.name, size))).blob());
+        const stays = tried === photo && !camera;
+        if (stays) showPicture(id, url, `${photo.name} painted as ${titleOf(one)}`);
+        else URL.revokeObjectURL(url);
+        return stays;
+      };
+      try {
+        if (!(await paint("try-picture", style))) continue;
+        put("first-caption", titleOf(style));
+        const other = styleOf(compared);
+        if (compared === "photo") showPicture("second-picture", `/api/uploads/tries/${photo.preview}`, `The photo ${photo.name}`);
+        else if (other && !wanted && !(await paint("second-picture", other))) continue;
+        put("second-caption", compared === "photo" ? "The photo" : other ? titleOf(other) : "");
+        $("second-picture").hidden = $("divider").hidden = compared === "none";
+      } catch (error) {
+        if (!wanted) throw error;
+      }
     }
+    wanted = 0;
   } finally {
     put("try-status", "");
   }
@@ -556,38 +575,44 @@ async function takeFilm(file) {
   const style = $("style").value;
   put("try-status", `Sending ${file.name} …`);
   try {
-    const made = await send(`/api/styles/${style}/film?size=640${chosenOf(styleOf(style))}`, file, $("film-bar"));
-    tried = { kind: "film", id: made.id, name: file.name.replace(/\.[^.]*$/, "") };
+    const made = await send(`/api/styles/${style}/film?size=640${chosenOf(styleOf(style))}`, file, filming ? null : $("film-bar"));
+    filming = tried = { kind: "film", id: made.id, name: file.name.replace(/\.[^.]*$/, ""), style };
     stage("try-film");
     await showTry();
-    await watchFilm(tried);
+    await watchFilm(filming);
   } catch (error) {
     put("try-status", "");
     throw error;
-  } finally {
-    $("film-bar").hidden = $("film-stop").hidden = true;
   }
 }
 
 async function watchFilm(film) {
-  $("film-bar").hidden = $("film-stop").hidden = false;
-  for (;;) {
-    const now = await read(`/api/films/${film.id}`);
-    if (tried !== film) return;
-    if (now.expected) $("film-bar").value = now.frames / now.expected;
-    else $("film-bar").removeAttribute("value");
-    if (now.state === "failed") throw new Refused(now.error, now.hint);
-    if (now.state !== "painting") break;
-    put("try-status", `${now.frames}${now.expected ? ` of ${now.expected}` : ""} frames are painted.`);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+  try {
+    for (;;) {
+      const now = await read(`/api/films/${film.id}`);
+      if (now.state === "failed") throw new Refused(now.error, now.hint);
+      if (now.state !== "painting") break;
+      $("film-bar").hidden = $("film-stop").hidden = false;
+      if (now.expected) $("film-bar").value = now.frames / now.expected;
+      else $("film-bar").removeAttribute("value");
+      if (tried === film) put("try-status", `${now.frames}${now.expected ? ` of ${now.expected}` : ""} frames are painted.`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  } finally {
+    if (filming === film) {
+      filming = null;
+      $("film-bar").hidden = $("film-stop").hidden = true;
+    }
   }
   film.done = true;
+  if (tried !== film) return;
   $("try-film").src = `/api/films/${film.id}/file`;
   put("try-status", "The film is painted.");
   await showTry();
 }
 
 function stopCamera() {
+  wished = false;
   camera?.getTracks().forEach((track) => track.stop());
   if (!camera) return;
   camera = null;
@@ -598,17 +623,22 @@ function stopCamera() {
 }
 
 async function startCamera() {
-  camera = await openCamera({ width: { ideal: 640 }, facingMode: "user" });
-  const stream = camera, video = el("video", { muted: true, playsInline: true, srcObject: camera });
-  await video.play();
-  tried = null;
-  stage("try-canvas");
-  $("camera").setAttribute("aria-pressed", "true");
-  await showTry();
-  const scratch = el("canvas", { width: FRAME_WIDTH, height: Math.round((FRAME_WIDTH * video.videoHeight) / video.videoWidth) });
-  Object.assign($("try-canvas"), { width: scratch.width, height: scratch.height });
-  const times = [];
+  wished = true;
+  if (asking) return;
+  asking = true;
+  const stream = await openCamera({ width: { ideal: 640 }, facingMode: "user" }).finally(() => { asking = false; });
+  if (!wished) return stream.getTracks().forEach((track) => track.stop());
+  camera = stream;
+  const video = el("video", { muted: true, playsInline: true, srcObject: stream }), times = [];
   try {
+    await video.play();
+    if (camera !== stream) return;
+    tried = null;
+    stage("try-canvas");
+    $("camera").setAttribute("aria-pressed", "true");
+    await showTry();
+    const scratch = el("canvas", { width: FRAME_WIDTH, height: Math.round((FRAME_WIDTH * video.videoHeight) / video.videoWidth) });
+    Object.assign($("try-canvas"), { width: scratch.width, height: scratch.height });
     while (camera === stream) {
       scratch.getContext("2d").drawImage(video, 0, 0, scratch.width, scratch.height);
       const jpeg = await new Promise((resolve) => scratch.toBlob(resolve, "image/jpeg", 0.85));
@@ -620,7 +650,8 @@ async function startCamera() {
       put("first-caption", times.length > 1 ? `${((1000 * (times.length - 1)) / (times.at(-1) - times[0])).toFixed(1)} frames a second` : "");
     }
   } catch (error) {
-    if (camera === stream) stopCamera();
+    if (camera !== stream) return;
+    stopCamera();
     throw error;
   }
 }
@@ -697,13 +728,19 @@ $("folders-take").addEventListener("click", () => {
   takePhotos({ folder: folder.path }, folder.photos, folder.path);
   $("folders").close();
 });
-for (const id of ["steps", "minutes", "start"]) $(id).addEventListener("input", showPace);
+for (const id of ["steps", "minutes"]) $(id).addEventListener("input", showPace);
+for (const choice of [$("start"), ...document.querySelectorAll("[name=network]")]) {
+  choice.addEventListener("change", () => {
+    unmeasured = null;
+    showPace();
+  });
+}
 $("strength").addEventListener("input", () => showStrength("strength"));
-document.querySelectorAll("[name=network]").forEach((radio) => radio.addEventListener("change", showPace));
 $("new").addEventListener("submit", async (event) => {
   event.preventDefault();
   $("new-problem").hidden = true;
   $("start-training").disabled = true;
+  unmeasured = null;
   try {
     await start();
   } catch (error) {
@@ -736,8 +773,8 @@ for (const id of ["paint-strength", "passes", "blend", "share"]) {
 }
 $("divider").addEventListener("input", moveDivider);
 when($("camera"), "click", () => (camera ? stopCamera() : startCamera()));
-when($("film-stop"), "click", () => write(`/api/films/${tried.id}/stop`));
-when($("save"), "click", () => (tried.kind === "film" ? download(`/api/films/${tried.id}/file`, `${tried.name}-${$("style").value}.mp4`) : download(paintPath($("style").value, 0), `${tried.name}-${$("style").value}.jpg`)));
+when($("film-stop"), "click", () => write(`/api/films/${filming.id}/stop`));
+when($("save"), "click", () => (tried.kind === "film" ? download(`/api/films/${tried.id}/file`, `${tried.name}-${tried.style}.mp4`) : download(paintPath($("style").value, 0), `${tried.name}-${$("style").value}.jpg`)));
 showStrength("strength");
 moveDivider();
 route();

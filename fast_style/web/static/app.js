@@ -170,8 +170,9 @@ function receive(message) {
   if (message.failed) { say(`The engine could not be started: ${message.failed}`, true); return; }
   busy = false;
   if (message.error) {
+    if (message.id.kind === "camera" && stream) stopCamera();
+    else if (again) { again = false; refresh(); return; } // nobody waits for this picture any more
     again = false;
-    if (message.id.kind === "camera") stopCamera();
     say(`This picture could not be painted: ${message.error}`, true);
     return;
   }

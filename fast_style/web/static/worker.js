@@ -3,6 +3,7 @@
 // milliseconds} or {id, error}.
 
 const LEARNED_PASSES = 3; // as in fast_style/model/passes.py
+const SMALLEST_DRAFT = 16; // px
 const sessions = new Map();
 const proved = new Set(); // what WebGPU has painted as WebAssembly does
 let ort, gpu; // the runtime, and whether it uses WebGPU
@@ -73,10 +74,11 @@ async function paint(style, told, photo, width, height) {
 
 /** Throw unless WebGPU paints a small picture as WebAssembly does: not every operator on every GPU is right. */
 async function prove(style, told) {
-  const passes = Math.min(told.passes, 2);
+  // What follows the learned passes runs another network.
+  const passes = told.passes > LEARNED_PASSES ? LEARNED_PASSES + 1 : Math.min(told.passes, 2);
   const key = `${style} ${passes}`;
   if (proved.has(key)) return;
-  const side = Math.max(64, 2 * told.smallest);
+  const side = Math.max(64, 2 ** Math.max(1, passes - 1) * Math.max(SMALLEST_DRAFT, told.smallest));
   const photo = Uint8ClampedArray.from({ length: 4 * side * side }, (_, i) => 128 + 120 * Math.sin(i * i));
   const small = { ...told, passes };
   const found = await stylize("webgpu", style, small, photo, side, side);
