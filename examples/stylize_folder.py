@@ -11,7 +11,6 @@ from pathlib import Path
 from rich.progress import track
 
 from fast_style import FastStyleError, Stylizer
-from fast_style.errors import InputError
 
 
 def main(photos: Path, out: Path, style: str = "starry-night") -> list[Path]:
@@ -21,10 +20,10 @@ def main(photos: Path, out: Path, style: str = "starry-night") -> list[Path]:
         The files that were written: ``cat.jpg.png`` for ``cat.jpg``, so that none takes another one's place.
 
     Raises:
-        InputError: Both are the same folder.
+        FastStyleError: Both are the same folder.
     """
     if out.resolve() == photos.resolve():
-        raise InputError(f"{out} holds the photos; give another folder for the pictures")
+        raise FastStyleError(f"{out} holds the photos; give another folder for the pictures")
     stylizer = Stylizer(style)
     out.mkdir(parents=True, exist_ok=True)
     written = []

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fast_style import Stylizer
-from fast_style.errors import InputError
+from fast_style import FastStyleError, Stylizer
 from tests.conftest import PAINTING, write_style
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -55,7 +54,7 @@ def test_pictures_take_the_place_of_no_photo_and_of_no_other_picture(
     photo_folder: Path, model_file: Path, tmp_path: Path
 ) -> None:
     stylize = load("stylize_folder.py")["main"]
-    with pytest.raises(InputError, match="holds the photos"):
+    with pytest.raises(FastStyleError, match="holds the photos"):
         stylize(photo_folder, photo_folder / ".", str(model_file))
     for name in ("a.bmp", "a.png"):
         Image.new("RGB", (32, 32)).save(photo_folder / name)

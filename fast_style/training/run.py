@@ -149,7 +149,6 @@ def train_style(
         recipe = replace(recipe, steps=recipe.step_count) if init is None else recipe.from_trained()
     else:
         recipe, init = _continued(recipe, previous), None
-        _check_steps_left(previous, recipe, folder / f"{name}.ckpt")
     paintings = [
         read_painting(
             path,
@@ -164,7 +163,10 @@ def train_style(
     ]
     data = PhotoData(Path(photos), size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
     # Fails here, before anything is written, if the weights do not fit; Lightning loads them again, with all else.
-    start = None if previous is None else Start(previous.card.get("init"), previous.network())
+    start = None
+    if previous is not None:
+        start = Start(previous.card.get("init"), previous.network())
+        _check_steps_left(previous, recipe, folder / f"{name}.ckpt")
     pl.seed_everything(recipe.seed, verbose=False)
     losses = _calibrated_losses(paintings, data, recipe, previous)
     if init is not None:
