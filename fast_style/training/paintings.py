@@ -109,18 +109,18 @@ def read_painting(
         box = canvas.box
         notes.append(f"{path}: {canvas.note}; --keep-frame keeps it")
     size = size or known.get("style_size")
-    if grain is None:
-        grain = not has_grain(scale_painting(picture, STYLE_SIZE, box=box, name=str(path)))
-        if not grain:
-            notes.append(f"{path}: its grain, of which networks make a mesh, is smoothed; --grain keeps it")
-    image = scale_painting(picture, size, box=box, grain=grain, name=str(path))
+    smoothed = known.get("smoothed", grain is False)
+    if previous is None and grain is None and has_grain(scale_painting(picture, STYLE_SIZE, box=box, name=str(path))):
+        smoothed = True
+        notes.append(f"{path}: its grain, of which networks make a mesh, is smoothed; --grain keeps it")
+    image = scale_painting(picture, size, box=box, grain=not smoothed, name=str(path))
     taught = max(image.shape[-2:])
     if size is None and taught < STYLE_SIZE:
         notes.append(f"{path}: its forms are large, so it is taught at {taught} px; see --style-size")
     of_each = {key: value for key, value in details.items() if not isinstance(value, dict)}
     own = details.get(path.stem)
     about = of_each | (own if isinstance(own, dict) else {})
-    found = {"flat": is_flat(image), "colored": is_colored(image)}
+    found = {"smoothed": smoothed, "flat": is_flat(image), "colored": is_colored(image)}
     facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found, **about}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
 

@@ -213,6 +213,7 @@ def test_a_painting_with_strong_grain_is_smoothed_unless_it_is_to_be_kept(tmp_pa
                 tmp_path / f"{name}.png", "s", 640, previous=None, keep_frame=True, grain=kept, details={}
             )
             said[name, kept] = painting.notes, float(painting.image[..., 20:300, 20:300].std())
+            assert painting.facts["smoothed"] == (kept is False or (name == "canvas" and kept is None))
     assert said["canvas", None][1] == said["canvas", False][1] < 0.5 * said["canvas", True][1]
     assert said["planes", None] == said["planes", True]
     (note,) = said["canvas", None][0]
