@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import tarfile
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from fast_style import Stylizer
-from fast_style.errors import InputError
+from fast_style.errors import InputError, WebError
 from fast_style.images import Pixels, to_uint8
 from fast_style.model import give_styles, read_checked, read_sets, with_metadata
 from fast_style.model.passes import COARSEST_KEY, STRENGTH_KEY
@@ -575,3 +576,17 @@ def test_page_fits_the_window_in_light_and_dark(
         corner = Image.open(io.BytesIO(page.screenshot())).convert("L").getpixel((2, 2))
         assert isinstance(corner, int)
         assert (corner < 64) is dark
+
+
+def test_what_npm_fetches_is_taken_by_name_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tarfile.open(tmp_path / "hostile.tgz", "w:gz") as archive:
+        for name in ("package/package.json", "../outside", "package/dist/other.js"):
+            archive.addfile(tarfile.TarInfo(name))
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text(f"#!/bin/sh\ncp {tmp_path}/hostile.tgz .\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
+    with pytest.raises(WebError, match="what npm fetched for onnxruntime-web@.* is damaged"):
+        write_page(["udnie-tiny"], tmp_path / "page")
+    assert {path.name for path in tmp_path.iterdir()} == {"bin", "hostile.tgz"}
