@@ -587,6 +587,6 @@ def test_what_npm_fetches_is_taken_by_name_and_nothing_else(tmp_path: Path, monk
     npm.write_text(f"#!/bin/sh\ncp {tmp_path}/hostile.tgz .\n")
     npm.chmod(0o755)
     monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
-    with pytest.raises(WebError, match="what npm fetched for onnxruntime-web@.* is damaged"):
+    with pytest.raises(WebError, match=r"what npm fetched for onnxruntime-web@.* is damaged"):
         write_page(["udnie-tiny"], tmp_path / "page")
     assert {path.name for path in tmp_path.iterdir()} == {"bin", "hostile.tgz"}
