@@ -175,7 +175,7 @@ def load_image(
             if size is not None and image.format != "HEIF":  # its draft is the thumbnail
                 image.draft("RGB", (size, size))  # a JPEG decodes at half, quarter or eighth size in that time
             image.load()
-        picture = _picture(image, orientation, exif, low_bytes)
+        picture = to_picture(image, orientation=orientation, exif=exif, low_bytes=low_bytes)
     if opaque:
         picture = on_white(picture)
     return picture if size is None else fit(picture, size)
@@ -215,12 +215,21 @@ def load_frames(
                 # A frame of a GIF may reach beyond the picture, and Pillow then enlarges it.
                 whole = image if image.size == (width, height) else image.crop((0, 0, width, height))
             whole.info.setdefault("icc_profile", image.info.get("icc_profile"))
-            picture = _picture(whole, orientation, exif, None)
+            picture = to_picture(whole, orientation=orientation, exif=exif)
             yield picture if size is None else fit(picture, size), float(image.info.get("duration") or 0)
 
 
-def _picture(image: Image.Image, orientation: int, exif: bytes | None, low_bytes: Pixels | None) -> Picture:
-    """The picture of a loaded file, upright."""
+def to_picture(
+    image: Image.Image, *, orientation: int = 1, exif: bytes | None = None, low_bytes: Pixels | None = None
+) -> Picture:
+    """Convert a loaded image to a picture and turn it upright.
+
+    Args:
+        image: Pillow's image; text in its info where none belongs is removed. Its mode ``I`` is gray of 16 bits.
+        orientation: EXIF orientation of the image; 1 is upright.
+        exif: A record of :func:`fast_style.images.exif.read_exif`, or None.
+        low_bytes: (H, W, 3) uint8, the lower bytes of 16-bit RGB in which one color is transparent, or None.
+    """
     pixels, alpha = _decode(image, low_bytes)
     if turn := _TURNS.get(orientation):
         pixels = np.ascontiguousarray(turn(pixels))
@@ -437,7 +446,7 @@ def _decode(image: Image.Image, low_bytes: Pixels | None) -> tuple[Pixels, Pixel
         return pixels, np.where((exact == key).all(axis=-1), 0, 255).astype(np.uint8)
     if image.mode == "La":
         image = image.convert("LA")
-    if image.mode in {"RGBA", "LA", "PA", "RGBa"} or key is not None:
+    if image.has_transparency_data:
         image = image.convert("RGBA")
         return np.array(image.convert("RGB")), np.array(image.getchannel("A"))
     if image.mode == "CMYK" and (icc := image.info.get("icc_profile")):

@@ -15,6 +15,7 @@ from fast_style.errors import InputError
 from fast_style.images import Picture, Pixels, channels, fit, load_image
 from fast_style.images.arrays import with_alpha
 from fast_style.images.exif import read_exif
+from fast_style.images.load import to_picture
 from fast_style.model import Device, open_graph, read_checked
 from fast_style.styles.mixture import find_mixture
 from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size
@@ -102,7 +103,7 @@ class Stylizer:
         """Stylize one picture.
 
         Args:
-            image: A path, a PIL image, or an (H, W, 3) uint8 RGB array.
+            image: A path, a PIL image, which is decoded as its file would be, or an (H, W, 3) uint8 RGB array.
             size: Shrink the long side to this many px first, or None.
             blend: 0.0 is the photo, 1.0 the full style.
             keep_colors: Take only brightness from the style.
@@ -236,11 +237,7 @@ def _as_picture(image: str | Path | Image.Image | Pixels) -> Picture:
         return load_image(image)
     if isinstance(image, Image.Image):
         upright = ImageOps.exif_transpose(image)
-        alpha = np.array(upright.convert("RGBA").getchannel("A")) if upright.has_transparency_data else None
-        icc = upright.info.get("icc_profile")
-        # A gray or CMYK profile does not describe RGB; its color space is at byte 16.
-        icc = icc if icc and icc[16:20] == b"RGB " else None
         exif = read_exif(upright)  # type: ignore[arg-type]  # of an image that is not a file, it reads only the info
-        return Picture(np.array(upright.convert("RGB")), alpha, icc, exif, upright.info.get("dpi"))
+        return to_picture(upright, exif=exif)
     check_pixels(image)
     return Picture(image)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,50 @@ def test_transparency_of_a_palette_is_kept_and_a_profile_of_ink_is_not(stylizer:
     assert 0 < (np.asarray(out)[..., 3] == 0).sum() < 37 * 50
     np.testing.assert_array_equal(np.asarray(out), np.asarray(stylizer(tmp_path / "palette.png")))
     assert out.info == {}
+
+
+def ink_profile() -> bytes:
+    """A profile of CMYK (ICC.1:2010, lut8Type): the Lab of each overprint of inks, two points an axis."""
+    inks = np.indices((2, 2, 2, 2)).reshape(4, -1).T @ [(30, 90, 0), (60, 0, 90), (10, 60, 60), (90, 0, 0)]
+    lab = np.clip([255, 128, 128] - inks, 0, 255).astype(np.uint8)
+    ramp = bytes(range(256))
+    identity = (0x10000 * np.eye(3, dtype=int)).ravel()
+    table = b"mft1" + struct.pack(">4x4B9i", 4, 3, 2, 0, *identity) + 4 * ramp + lab.tobytes() + 3 * ramp
+    kinds, d50 = (b"scnr", b"CMYK", b"Lab ", b"acsp"), (63190, 65536, 54061)
+    head = struct.pack(">I4xI4s4s4s12x4s28x3I", 144 + len(table), 0x4200000, *kinds, *d50)
+    return head.ljust(128, b"\0") + struct.pack(">I4sII", 1, b"A2B0", 144, len(table)) + table
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("I;16", ".png"), ("CMYK", ".tif"), ("RGBA", ".png"), ("P", ".png")])
+def test_an_image_is_decoded_as_its_file_is_and_not_changed(
+    stylizer: Stylizer, tmp_path: Path, mode: str, suffix: str
+) -> None:
+    wide = Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 200)
+    image = wide if mode == "I;16" else Image.fromarray(PIXELS).convert(mode)
+    path = tmp_path / f"photo{suffix}"
+    image.save(path, dpi=(0.5, 0.5), icc_profile=ink_profile() if mode == "CMYK" else None)
+    with Image.open(path) as opened:
+        before = opened.tobytes(), dict(opened.info)
+        out = stylizer(opened)
+        assert opened.mode == mode
+        assert (opened.tobytes(), opened.info) == before
+    expected = stylizer(path)
+    assert (out.mode, out.info) == (expected.mode, expected.info)
+    np.testing.assert_array_equal(np.asarray(out), np.asarray(expected))
+
+
+def test_a_profile_of_ink_decides_the_colors(stylizer: Stylizer) -> None:
+    image = Image.new("CMYK", (20, 20), (0, 0, 0, 255))
+    image.info["icc_profile"] = ink_profile()
+    # L* of 165 / 255 · 100, as gray of sRGB.
+    assert np.abs(np.asarray(stylizer(image, blend=0.0)).astype(int) - 156).max() <= 1
+
+
+def test_an_image_of_gray_and_premultiplied_alpha_is_read(stylizer: Stylizer) -> None:
+    gray = Image.fromarray(PIXELS[..., :2], "LA")
+    np.testing.assert_array_equal(
+        np.asarray(stylizer(gray.convert("La"))), np.asarray(stylizer(gray.convert("La").convert("LA")))
+    )
 
 
 @pytest.mark.parametrize(
