@@ -107,8 +107,8 @@ class OverRaster:
         return self._mixed().shrunk(size)
 
     def reduced(self, factor: int) -> ArrayRaster:
-        """Mix the whole and average squares of pixels."""
-        return self._mixed().reduced(factor)
+        """Mix the whole and average squares of pixels, whose side is even."""
+        return self._mixed().reduced(factor // 2)
 
     def _mixed(self) -> ArrayRaster:
         """Mix at half the size: enough for statistics, and a quarter of the memory."""

@@ -210,6 +210,14 @@ def test_a_draft_is_enlarged_in_parts_as_in_one() -> None:
     assert np.abs(parts.astype(int) - whole).max() <= 1
 
 
+def test_a_photo_mixed_with_a_draft_is_reduced_by_the_factor_asked_for() -> None:
+    pixels, draft = photo(301, 205), photo(151, 103)
+    over = OverRaster(ArrayRaster(pixels), ArrayRaster(pixels).reduced(2), draft, np.full((103, 151), 0.3, np.float32))
+    # A constant share commutes with averaging.
+    expected = 0.7 * ArrayRaster(pixels).reduced(4).pixels + 0.3 * ArrayRaster(draft).reduced(2).pixels.astype(int)
+    assert np.abs(over.reduced(4).pixels - expected).max() <= 2
+
+
 def job(source: Path, target: Path) -> Job:
     return Job(source, target)
 
