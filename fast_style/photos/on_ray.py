@@ -6,12 +6,12 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from fast_style.errors import FastStyleError, InputError
 from fast_style.photos.batch import Batch, Worker
 from fast_style.photos.manifest import Row, Status, read_rows
+from fast_style.styles.mixture import absolute_mixture
 
 # An actor that crashes is started again, and its rows are tried again. A photo that crashes every actor must not keep a
 # cluster busy for ever.
@@ -44,13 +44,16 @@ def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
         FastStyleError: The style cannot be opened, the manifest cannot be read, there are too few CPUs, or actors die
             again and again.
     """
-    style = batch.style
-    if Path(style.style).is_file():
-        style = replace(style, style=Path(style.style).absolute())
     # Actors need not be in this folder.
-    manifest, home = batch.manifest.absolute(), batch.home.absolute()
-    batch = replace(batch, manifest=manifest, home=home, style=style, threads=batch.threads or 1)
-    style.open()  # errors of the style come before Ray starts
+    batch = replace(
+        batch,
+        manifest=batch.manifest.absolute(),
+        home=batch.home.absolute(),
+        style=replace(batch.style, style=absolute_mixture(batch.style.style)),
+        options=replace(batch.options, masks=tuple(mask.absolute() for mask in batch.options.masks)),
+        threads=batch.threads or 1,
+    )
+    batch.style.open()  # errors of the style come before Ray starts
     rows = [asdict(row) for row in read_rows(batch.manifest, batch.shard)]
     if not rows:
         return

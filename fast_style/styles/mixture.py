@@ -58,7 +58,7 @@ def find_mixture(text: str | Path) -> Choice:
         ModelError: A file is damaged, or fast-style did not export it.
     """
     whole = str(text)
-    if Path(text).is_file() or is_hub_name(whole) or whole in shipped_paths() or whole in own_paths():
+    if _is_one(whole):
         return Choice(find_style(text), None, {})
     parts = [_parse(part) for part in whole.split(",")]
     if len(parts) == 1 and parts[0].style is None and parts[0].adapter is None and parts[0].file != whole:
@@ -73,6 +73,28 @@ def find_mixture(text: str | Path) -> Choice:
     weights = dict(zip(joined.sets, (part.weight for part in parts), strict=True))
     strength = sum(weights[name] * own for name, own in joined.strengths.items()) / sum(weights.values())
     return Choice(Style("+".join(joined.sets), joined.path, {}), joined.graph(strength), weights)
+
+
+def absolute_mixture(text: str | Path) -> str:
+    """Make the paths in what :func:`find_mixture` takes absolute, so that it means the same in every folder."""
+    whole = str(text)
+    return _absolute(whole) if _is_one(whole) else ",".join(map(_absolute_part, map(_parse, whole.split(","))))
+
+
+def _absolute_part(part: _Part) -> str:
+    style = "" if part.style is None else f"#{part.style}"
+    adapter = "" if part.adapter is None else f"+{part.adapter.absolute()}"
+    return f"{_absolute(part.file)}{style}{adapter}:{part.weight!r}"
+
+
+def _absolute(file: str) -> str:
+    is_name = is_hub_name(file) or file in shipped_paths() or not Path(file).is_file()
+    return file if is_name else str(Path(file).absolute())
+
+
+def _is_one(text: str) -> bool:
+    """Whether a text is a name or a file, and not made up of several."""
+    return Path(text).is_file() or is_hub_name(text) or text in shipped_paths() or text in own_paths()
 
 
 def _holder(name: str) -> Style | None:

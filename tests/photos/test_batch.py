@@ -10,6 +10,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from fast_style.cli import main
 from fast_style.images import load_image, save_image
 from fast_style.photos.batch import Batch, Worker, run_batch
 from fast_style.photos.manifest import read_rows
+from fast_style.photos.on_ray import run_on_ray
 from fast_style.photos.run import PhotoOptions
 from fast_style.photos.shards import Shard
 from fast_style.stylize.options import StyleOptions
@@ -321,6 +323,28 @@ def test_a_row_whose_workers_die_is_given_up(place: Path, negative: Path) -> Non
     hint = "Check whether memory ran out; --force tries again."
     assert bad.error == f"3 workers crashed while processing in/3.png. {hint}"
     assert sum(row.status == "done" for row in found) == PHOTOS - 1
+
+
+def test_actors_in_another_folder_find_what_is_named(
+    place: Path, negative: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fast_style.photos.on_ray._statuses", lambda batch, rows, actors: [batch])
+    errors = SimpleNamespace(RayError=RuntimeError)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: True, exceptions=errors))
+    monkeypatch.setitem(sys.modules, "ray.exceptions", errors)
+    (place / "negative.onnx").write_bytes(negative.read_bytes())
+    Image.new("L", (20, 30), 255).save(place / "mask.png")
+    monkeypatch.chdir(place)
+    options = PhotoOptions(masks=(Path("mask.png"),))
+    (batch,) = run_on_ray(Batch(Path("list.csv"), Path("status"), StyleOptions("negative.onnx:2"), options))
+    assert isinstance(batch, Batch)  # in place of what became of rows
+    monkeypatch.chdir("/")
+    batch.style.open()
+    assert [batch.manifest, batch.home, *batch.options.masks] == [
+        place / "list.csv",
+        place / "status",
+        place / "mask.png",
+    ]
 
 
 def descendants(number: int) -> list[int]:

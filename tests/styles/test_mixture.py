@@ -18,7 +18,7 @@ from fast_style.model.passes import COARSEST_KEY, STRENGTH_KEY
 from fast_style.styles.adapter import Adapter, save_adapter
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style
-from fast_style.styles.mixture import mixture_name
+from fast_style.styles.mixture import absolute_mixture, find_mixture, mixture_name
 from tests.conftest import PHOTOS
 
 ONE, OTHER = "wheat-field", "night-cafe"
@@ -253,6 +253,32 @@ def test_a_file_of_one_style_is_a_list_of_one(photo: Path) -> None:
 )
 def test_results_are_named_after_what_is_mixed(text: str, name: str) -> None:
     assert mixture_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "udnie",
+        "udnie:0.7,great-wave:0.3",
+        "two.onnx",
+        "two.onnx:2",
+        f"two.onnx#{ONE}",
+        f"two.onnx#{ONE}:0.1,two.onnx#{OTHER}:0.7",
+        f"{OTHER}+mine.safetensors",
+        f"two.onnx+mine.safetensors:0.3,two.onnx#{ONE}:0.1",
+    ],
+)
+def test_an_absolute_text_names_the_same_in_another_folder(
+    two: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    for path in (two, adapter):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    before, absolute = find_mixture(text), absolute_mixture(text)
+    monkeypatch.chdir("/")
+    after = find_mixture(absolute)
+    assert (after.style.name, after.content, after.weights) == (before.style.name, before.content, before.weights)
+    assert read_checked(after.style.path) == read_checked(tmp_path / before.style.path)
 
 
 def test_the_command_line_mixes_and_takes_a_strength(large: Path, two: Path, tmp_path: Path) -> None:
