@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,8 @@ _LOADERS = {"JPEG": "jpegload", "PNG": "pngload", "TIFF": "tiffload", "WEBP": "w
 READABLE = frozenset(_LOADERS)
 # Largest content of a plain TIFF, bytes: half of its 4 GiB, as compression can enlarge the content.
 _PLAIN_TIFF_BYTES = 2**31
+# Bytes that are written to a file that could not be written, so that the system says why.
+_PROBE = 2**16
 _PROFILE, _EXIF = "icc-profile-data", "exif-data"
 
 
@@ -132,6 +134,7 @@ def write_bands(
 
     Raises:
         ImageError: The picture is too large for the format, or cannot be written.
+        OSError: The system refuses the file, as on a full disk.
     """
     check_size(*photo.size, format)
     reading, writing = os.pipe()
@@ -196,51 +199,30 @@ def _encode(reading: int, photo: StreamedRaster, target: Path, format: str, qual
         image.set_type(pyvips.GValue.blob_type, _EXIF, photo.exif)
     if photo.alpha is not None:
         image = image.bandjoin(photo.alpha)
+    try:
+        _save(image, target, format, quality)
+    except pyvips.Error:
+        # Messages of libvips get lost where threads use it at once. The system still refuses what it has just refused.
+        with target.open("ab") as file:
+            file.write(bytes(_PROBE))
+        raise
+    if format == "TIFF" and photo.exif is not None:
+        add_exif(target, photo.exif)  # libvips writes none into a TIFF
+
+
+def _save(image: Any, target: Path, format: str, quality: int) -> None:
+    name, deep = os.fsencode(target), image.format == "ushort"  # a name that is text would have to be UTF-8
     if format == "TIFF":
-        large = image.width * image.height * image.bands * (2 if photo.deep else 1) > _PLAIN_TIFF_BYTES
-        image.tiffsave(str(target), compression="deflate", predictor="horizontal", bigtiff=large)
-        if photo.exif is not None:
-            add_exif(target, photo.exif)  # libvips writes none into a TIFF
-        return
-    with target.open("wb") as file:
-        sink = _Sink(file)
-        try:
-            _save(image, sink.target, format, quality)
-        except pyvips.Error:
-            if sink.error is not None:  # libvips does not report it
-                raise sink.error from None
-            raise
-
-
-class _Sink:
-    """A file that libvips writes to, which keeps the system's error."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        import pyvips
-
-        self.error: OSError | None = None
-        self._file = file
-        self.target = pyvips.TargetCustom()
-        self.target.on_write(self._write)
-
-    def _write(self, content: bytes) -> int:
-        try:
-            return self._file.write(content)
-        except OSError as error:
-            self.error = error
-            return -1
-
-
-def _save(image: Any, target: Any, format: str, quality: int) -> None:
-    deep = image.format == "ushort"
-    if format == "PNG":
-        image.pngsave_target(target, compression=3, filter="none" if deep else "all")
+        large = image.width * image.height * image.bands * (2 if deep else 1) > _PLAIN_TIFF_BYTES
+        image.tiffsave(name, compression="deflate", predictor="horizontal", bigtiff=large)
+    elif format == "PNG":
+        image.pngsave(name, compression=3, filter="none" if deep else "all")
     else:
         image = (image >> 8).cast("uchar").copy(interpretation="srgb") if deep else image
         if format == "JPEG":
-            image.jpegsave_target(target, Q=quality, background=[255, 255, 255])
+            image.jpegsave(name, Q=quality, background=[255, 255, 255])
         else:
-            image.webpsave_target(target, Q=quality)
+            image.webpsave(name, Q=quality)
 
 
 def _resized(image: Any, size: tuple[int, int]) -> Any:
@@ -261,5 +243,7 @@ def _failing(what: str) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the last line of libvips's message."""
-    return ([line for line in str(error).splitlines() if line.strip()] or [type(error).__name__])[-1].strip()
+    """Return the first error of the system in libvips's message, or its last line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    system = [line for line in lines if line.startswith("system error: ")]
+    return (system or lines[-1:] or [type(error).__name__])[0]
