@@ -105,7 +105,7 @@ def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
         raise ImageError(f"cannot read {path} in parts: it is none of {', '.join(sorted(_LOADERS))}")
     with _failing(f"cannot read {path}"):
         load = getattr(pyvips.Image, _LOADERS[header.format])
-        image = load(str(path), access="random", fail_on="error").autorot()
+        image = load(os.fsencode(path), access="random", fail_on="error").autorot()
         alpha = image[image.bands - 1] if image.hasalpha() else None
         if alpha is not None:
             image = image[: image.bands - 1]

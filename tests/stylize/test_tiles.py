@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import threading
@@ -244,6 +245,15 @@ def test_a_streamed_photo_is_the_one_in_memory(
     if suffix != ".webp":
         assert found.dpi == pytest.approx((300, 300), rel=1e-3)
         assert expected.dpi == pytest.approx((300, 300), rel=1e-3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
+@pytest.mark.usefixtures("parted")
+def test_a_photo_whose_name_is_not_utf_8_is_streamed(stylizer: Stylizer, tmp_path: Path) -> None:
+    source, target = (tmp_path / os.fsdecode(name) for name in (b"\xff.png", b"\xfe.png"))
+    save_image(Picture(photo(300, 260)), source)
+    stylize(source, target, stylizer, passes=1)
+    assert load_image(target).size == (300, 260)
 
 
 @pytest.mark.usefixtures("parted")
