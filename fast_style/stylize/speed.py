@@ -5,43 +5,25 @@ from __future__ import annotations
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fast_style.images import Pixels
-from fast_style.model import Device, core_count
+from fast_style.model import core_count
 from fast_style.stylize.stylizer import Stylizer
 
 
-@dataclass(frozen=True)
-class Speed:
-    """How fast frames of one size were stylized in one pass, from uint8 to uint8.
-
-    Attributes:
-        width: Px.
-        height: Px.
-        live: Frames a second, one at a time with every core, as for a camera.
-        file: Frames a second, one a core side by side, as for a video file.
-    """
-
-    width: int
-    height: int
-    live: float
-    file: float
-
-
-def measure_style(
-    style: str | Path, *, size: tuple[int, int] = (640, 480), device: Device = "auto", seconds: float = 1.0
-) -> Speed:
-    """Measure how fast a style runs.
+def measure_style(style: str | Path, *, size: tuple[int, int], seconds: float = 1.0) -> tuple[float, float]:
+    """Measure how fast a style paints frames in one pass, from uint8 to uint8.
 
     Args:
         style: A shipped name or an ONNX file.
         size: (width, height) of the frames, px.
-        device: See :class:`Stylizer`.
         seconds: About how long to measure, longer if frames take longer.
+
+    Returns:
+        Frames a second: one at a time with every core, as for a camera; and one a core side by side, as for a file.
 
     Raises:
         ImageError: The frames are too small for the style, or too large for the memory.
@@ -49,9 +31,8 @@ def measure_style(
     """
     width, height = size
     frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    together, apart = Stylizer(style, device=device), Stylizer(style, device=device, threads=1)
-    share = seconds / 2
-    return Speed(width, height, _rate(together, frame, 1, share), _rate(apart, frame, core_count(), share))
+    together, apart = Stylizer(style), Stylizer(style, threads=1)
+    return _rate(together, frame, 1, seconds / 2), _rate(apart, frame, core_count(), seconds / 2)
 
 
 def _rate(stylizer: Stylizer, frame: Pixels, callers: int, seconds: float) -> float:

@@ -11,9 +11,8 @@ from fast_style.stylize.speed import measure_style
 
 
 def test_a_style_has_a_speed(model_file: Path) -> None:
-    speed = measure_style(model_file, size=(64, 48), seconds=0.0)
-    assert (speed.width, speed.height) == (64, 48)
-    assert min(speed.live, speed.file) > 0
+    live, file = measure_style(model_file, size=(64, 48), seconds=0.0)
+    assert min(live, file) > 0
 
 
 def test_a_size_that_a_style_does_not_take_is_refused(model_file: Path) -> None:
