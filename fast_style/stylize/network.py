@@ -27,7 +27,6 @@ from fast_style.model import (
     STYLES,
     Device,
     Feed,
-    Graph,
     Statistics,
     as_row,
     choose_styles,
@@ -42,7 +41,6 @@ from fast_style.model import (
     noise_tiles,
     number_in,
     open_session,
-    style_names,
 )
 from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, check_strength, count_passes, strength_in
 from fast_style.stylize.checks import check_pixels
@@ -144,12 +142,8 @@ class Network:
                 return
             image, drawn, binding = self._bound(height, width)
             planes_to_float(photo, image)
-            if any(origin):
+            if any(origin) or self.inputs:  # inputs with a default cannot be bound
                 drawn = self.floats(image, origin=origin)
-            elif self.inputs:  # inputs with a default cannot be bound
-                options = self._run_options(height * width)
-                feeds = {self.contract.input: image, **self.inputs}
-                (drawn,) = self.session.run([self.contract.output], feeds, options)
             else:
                 try:
                     self.session.run_with_iobinding(binding, self._run_options(height * width))
@@ -291,23 +285,6 @@ class StyleNetwork(Network):
     weights: Mapping[str, float] = field(default_factory=dict)
     strength: float = 1.0
     threads: int | None = None
-
-    @classmethod
-    def of(
-        cls, graph: Graph, contract: Contract, *, name: str, content: bytes, threads: int | None = None
-    ) -> StyleNetwork:
-        """Wrap an opened graph."""
-        return cls(
-            contract=contract,
-            session=graph.session,
-            device=graph.device,
-            name=name,
-            metadata=graph.metadata,
-            content=content,
-            styles=tuple(style_names(graph.metadata)),
-            takes_styles=any(value.name == STYLES for value in graph.signature.optional),
-            threads=threads,
-        )
 
     def mixed(self, weights: Mapping[str, float] | None = None, strength: float | None = None) -> StyleNetwork:
         """Return this file's styles in another mixture, or at another strength, in the same session.

@@ -86,8 +86,12 @@ class Scene:
             mask: (H, W), the weight of each pixel in measuring, not all zero. None weights all equally.
         """
         if not self.network.sees_parts:
-            passes = self._count_passes(frame)
-            return self.network if passes == 1 else _PhotoPainter.of(self.network, passes)
+            passes, style = self._count_passes(frame), self.network
+            if passes == 1:
+                return style
+            return _PhotoPainter(
+                contract=style.contract, session=style.session, device=style.device, style=style, passes=passes
+            )
         look, before = _Look(frame), self._before
         self._before = look
         self._since += 1
@@ -147,10 +151,6 @@ class _PhotoPainter(Network):
 
     style: StyleNetwork
     passes: int
-
-    @classmethod
-    def of(cls, style: StyleNetwork, passes: int) -> _PhotoPainter:
-        return cls(contract=style.contract, session=style.session, device=style.device, style=style, passes=passes)
 
     def planes(
         self,

@@ -16,7 +16,7 @@ from fast_style.images import Picture, Pixels, channels, fit, load_image
 from fast_style.images.arrays import with_alpha
 from fast_style.images.exif import read_exif
 from fast_style.images.load import to_picture
-from fast_style.model import Device, open_graph, read_checked
+from fast_style.model import STYLES, Device, open_graph, read_checked, style_names
 from fast_style.styles.mixture import find_mixture
 from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size
 from fast_style.stylize.contract import Range, check_contract
@@ -67,11 +67,15 @@ class Stylizer:
         chosen = find_mixture(style)
         content = read_checked(chosen.style.path) if chosen.content is None else chosen.content
         graph = open_graph(chosen.style.path, device=device, threads=threads, content=chosen.content)
-        network = StyleNetwork.of(
-            graph,
-            check_contract(graph, value_range),
+        network = StyleNetwork(
+            contract=check_contract(graph, value_range),
+            session=graph.session,
+            device=graph.device,
             name=chosen.style.name,
+            metadata=graph.metadata,
             content=content,
+            styles=tuple(style_names(graph.metadata)),
+            takes_styles=any(value.name == STYLES for value in graph.signature.optional),
             threads=threads,
         )
         self._opened = {
