@@ -174,16 +174,7 @@ def _open_writer(target: Path, width: int, reader: Reader, options: VideoOptions
         quality=options.quality,
         loop=reader.loop,
     )
-    if isinstance(reader, SequenceReader):
-        return VideoWriter(target, format)
-    writer = VideoWriter(
-        target,
-        format,
-        copied=reader.copied,
-        picture=reader.stream,
-        metadata=reader.metadata,
-        extras=reader.extras,
-    )
+    writer = VideoWriter(target, format, film=reader if isinstance(reader, VideoReader) else None)
     reader.notes += writer.left_out
     return writer
 

@@ -21,8 +21,8 @@ from av.video.stream import VideoStream
 
 from fast_style.errors import VideoError
 from fast_style.films.colors import Colors
-from fast_style.films.extras import Extras
 from fast_style.films.frames import OtherPacket, copy_planes, file_url, plane_views
+from fast_style.films.reader import VideoReader
 from fast_style.images import Planes
 from fast_style.model import core_count
 
@@ -89,28 +89,17 @@ class VideoWriter:
     Args:
         path: Where to write; its suffix selects the container.
         format: Size, times, colors and codec.
-        copied: Streams of a :class:`VideoReader` whose packets :meth:`copy` will pass on.
-        picture: The video stream that is stylized; the result has its language, title and flags.
-        metadata: Title and the like.
-        extras: Chapters, cover and attached files.
+        film: The film that is stylized. The result has its title and the like, chapters, cover and attached files, and
+            the streams whose packets :meth:`copy` will pass on.
 
     Attributes:
-        left_out: Those that the file cannot hold, in words for the user.
+        left_out: What the file cannot hold of these, in words for the user.
 
     Raises:
         VideoError: The container or the codec is unknown, or the container cannot hold the codec.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        format: VideoFormat,
-        *,
-        copied: Sequence[Stream] | None = None,
-        picture: Stream | None = None,
-        metadata: dict[str, str] | None = None,
-        extras: Extras | None = None,
-    ) -> None:
+    def __init__(self, path: Path, format: VideoFormat, *, film: VideoReader | None = None) -> None:
         self.path = path
         self._drawn = format.height, format.width
         self._gif = path.suffix.lower() == ".gif"
@@ -130,12 +119,15 @@ class VideoWriter:
         except FFmpegError as error:
             raise VideoError(f"cannot write {path}: {error.strerror}") from error
         try:
-            self._add_streams(copied or [])
-            if picture is not None:
-                self.stream.disposition = picture.disposition
-                self.stream.metadata.update({k: v for k, v in picture.metadata.items() if k in {"language", "title"}})
-            self.container.metadata.update(metadata or {})
-            self._first, self.left_out = (extras or Extras()).add_to(self.container, path.suffix.lower())
+            self._add_streams([] if film is None else film.copied)
+            self._first: list[OtherPacket] = []
+            self.left_out: list[str] = []
+            if film is not None:
+                told = film.stream.metadata
+                self.stream.disposition = film.stream.disposition
+                self.stream.metadata.update({key: told[key] for key in ("language", "title") if key in told})
+                self.container.metadata.update(film.metadata)
+                self._first, self.left_out = film.extras.add_to(self.container, path.suffix.lower())
         except BaseException:
             self.container.close()
             raise

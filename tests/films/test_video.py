@@ -22,7 +22,8 @@ from PIL import Image
 from fast_style import Stylizer
 from fast_style.errors import FastStyleError, FileError, InputError, VideoError
 from fast_style.films.colors import Colors
-from fast_style.films.frames import copy_planes
+from fast_style.films.frames import Frame, copy_planes
+from fast_style.films.reader import VideoReader
 from fast_style.films.video import VideoOptions, stylize_video
 from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import Pixels, Planes
@@ -721,15 +722,14 @@ def test_the_last_packet_of_sound_has_its_length(make_clip: Make, same: Path, tm
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.avi"])
-def test_sound_whose_times_go_back_is_kept(name: str, tmp_path: Path) -> None:
+def test_sound_whose_times_go_back_is_kept(name: str, make_clip: Make, tmp_path: Path) -> None:
     sound = make_sound(tmp_path / "a.mkv", "mp3")
-    with av.open(str(sound)) as source:
-        stream = source.streams.audio[0]
-        packets: list[Any] = [packet for packet in source.demux(stream) if packet.dts is not None]
+    with contextlib.closing(VideoReader(join(tmp_path / "in.mkv", make_clip(), sound))) as film:
+        packets: list[Any] = [item for item in film if not isinstance(item, Frame)]
         for number in (4, 5, 8):  # the same time twice, and earlier ones
             packets[number].pts = packets[number].dts = packets[3].pts
         form = VideoFormat(64, 48, Fraction(25), Fraction(1, 25))
-        with contextlib.closing(VideoWriter(tmp_path / name, form, copied=[stream])) as writer:
+        with contextlib.closing(VideoWriter(tmp_path / name, form, film=film)) as writer:
             for packet in packets:
                 writer.copy(packet)
             writer.write(writer.pack(writer.blank()), 0, 1)
