@@ -1,4 +1,4 @@
-"""Stylizing one photo, anywhere; and many at once in threads, in bounded memory."""
+"""Stylizing photos, many at once in threads, in bounded memory."""
 
 from __future__ import annotations
 
@@ -93,16 +93,6 @@ class PhotoOutcome:
     error: FastStyleError | None = None  # why there is no result, or None
     frames: int = 1  # how many were stylized, of an animation
     left_out: int = 0  # frames or pages after the first, which is what was stylized
-
-
-def stylize_photo(job: Job, stylizer: Stylizer, options: PhotoOptions) -> PhotoOutcome:
-    """Stylize one photo and save it; a result that exists is overwritten.
-
-    This depends on its arguments alone, and they and the outcome can be pickled: call it in a thread, another process
-    or on another machine that sees the files.
-    """
-    with _opened(job.source) as photo:
-        return _stylize(job, photo, stylizer, options, None)
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fast_style import Stylizer
 from fast_style.images import load_frames, load_image
 from fast_style.photos.jobs import Job
-from fast_style.photos.run import PhotoOptions, stylize_photo
+from fast_style.photos.run import PhotoOptions, stylize_photos
+from fast_style.stylize.options import StyleOptions
 
 # More red below and more green on the left: turned or mirrored, it is another picture.
 PIXELS = np.full((48, 64, 3), 90, np.uint8)
@@ -46,7 +46,8 @@ KINDS: list[tuple[str, Image.Image, dict[str, Any]]] = [
 
 
 def stylize(source: Path, target: Path, style: Path) -> Path:
-    assert stylize_photo(Job(source, target), Stylizer(style, threads=1), PhotoOptions(quality=100)).error is None
+    (outcome,) = stylize_photos([Job(source, target)], StyleOptions(style), PhotoOptions(quality=100), force=True)
+    assert outcome.error is None
     return target
 
 

@@ -21,21 +21,23 @@ from fast_style.cli.app import main
 from fast_style.errors import ImageError, InputError
 from fast_style.images import Picture, Pixels, add_exif, load_image, read_header, save_image, to_float
 from fast_style.photos.jobs import Job
-from fast_style.photos.run import PhotoOptions, stylize_photo
+from fast_style.photos.run import PhotoOptions, stylize_photos
 from fast_style.stylize import tiles
 from fast_style.stylize.network import FixedNetwork, StyleNetwork
 from fast_style.stylize.noise import endless_noise
+from fast_style.stylize.options import StyleOptions
 from fast_style.stylize.rasters import ArrayRaster, OverRaster, Part, Raster
 from fast_style.stylize.streaming import open_raster, write_bands
 from fast_style.stylize.tiles import measure, stylize_bands
 from tests.conftest import PHOTOS
 
 pyvips = pytest.importorskip("pyvips", reason="the extra 'large' is not installed")
+STYLE = "great-wave-tiny"
 
 
 @pytest.fixture(scope="module")
 def stylizer() -> Stylizer:
-    return Stylizer("great-wave-tiny", threads=1)
+    return Stylizer(STYLE, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -220,26 +222,21 @@ def test_a_photo_mixed_with_a_draft_is_reduced_by_the_factor_asked_for() -> None
     assert np.abs(over.reduced(4).pixels - expected).max() <= 2
 
 
-def job(source: Path, target: Path) -> Job:
-    return Job(source, target)
-
-
-def stylize(source: Path, target: Path, stylizer: Stylizer, **options: object) -> None:
-    outcome = stylize_photo(job(source, target), stylizer, PhotoOptions(**options))  # type: ignore[arg-type]
+def stylize(source: Path, target: Path, **options: object) -> None:
+    look = PhotoOptions(**options)  # type: ignore[arg-type]
+    (outcome,) = stylize_photos([Job(source, target)], StyleOptions(STYLE), look, threads=1, force=True)
     if outcome.error is not None:
         raise outcome.error
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp"])
 @pytest.mark.usefixtures("parted")
-def test_a_streamed_photo_is_the_one_in_memory(
-    stylizer: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
+def test_a_streamed_photo_is_the_one_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     source = tmp_path / "photo.png"
     save_image(Picture(photo(300, 260), dpi=(300.0, 300.0)), source)
-    stylize(source, streamed := tmp_path / f"streamed{suffix}", stylizer, quality=100, passes=1)
+    stylize(source, streamed := tmp_path / f"streamed{suffix}", quality=100, passes=1)
     monkeypatch.setattr("fast_style.stylize.streaming.streams", lambda: False)
-    stylize(source, loaded := tmp_path / f"loaded{suffix}", stylizer, quality=100, passes=1)
+    stylize(source, loaded := tmp_path / f"loaded{suffix}", quality=100, passes=1)
     found, expected = load_image(streamed), load_image(loaded)
     assert np.abs(found.pixels.astype(int) - expected.pixels).mean() < (0.01 if suffix in {".png", ".tif"} else 3)
     if suffix != ".webp":
@@ -249,21 +246,21 @@ def test_a_streamed_photo_is_the_one_in_memory(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
 @pytest.mark.usefixtures("parted")
-def test_a_photo_whose_name_is_not_utf_8_is_streamed(stylizer: Stylizer, tmp_path: Path) -> None:
+def test_a_photo_whose_name_is_not_utf_8_is_streamed(tmp_path: Path) -> None:
     source, target = (tmp_path / os.fsdecode(name) for name in (b"\xff.png", b"\xfe.png"))
     save_image(Picture(photo(300, 260)), source)
-    stylize(source, target, stylizer, passes=1)
+    stylize(source, target, passes=1)
     assert load_image(target).size == (300, 260)
 
 
 @pytest.mark.usefixtures("parted")
-def test_orientation_alpha_profile_and_exif_survive_streaming(stylizer: Stylizer, tmp_path: Path) -> None:
+def test_orientation_alpha_profile_and_exif_survive_streaming(tmp_path: Path) -> None:
     image = Image.fromarray(np.dstack([photo(200, 150), photo(200, 150)[..., 0]]))
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a view"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image.save(tmp_path / "photo.png", exif=exif, icc_profile=profile)
-    stylize(tmp_path / "photo.png", tmp_path / "out.png", stylizer)
+    stylize(tmp_path / "photo.png", tmp_path / "out.png")
     found = load_image(tmp_path / "out.png")
     upright = load_image(tmp_path / "photo.png")
     assert found.size == upright.size == (150, 200)
@@ -280,10 +277,10 @@ def mode_of(path: Path) -> str:
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P"])
 @pytest.mark.usefixtures("parted")
-def test_other_color_spaces_are_streamed_as_rgb(stylizer: Stylizer, tmp_path: Path, mode: str) -> None:
+def test_other_color_spaces_are_streamed_as_rgb(tmp_path: Path, mode: str) -> None:
     source = tmp_path / ("photo.png" if mode == "P" else "photo.jpg")
     Image.fromarray(photo(200, 150)).convert(mode).save(source)
-    stylize(source, tmp_path / "out.png", stylizer)
+    stylize(source, tmp_path / "out.png")
     assert load_image(tmp_path / "out.png").size == (200, 150)
     assert mode_of(tmp_path / "out.png") == "RGB"
 
@@ -304,7 +301,7 @@ def test_sixteen_bits_go_in_and_come_out(stylizer: Stylizer, tmp_path: Path, suf
     header = read_header(source)
     assert header is not None
     assert header.deep
-    stylize(source, tmp_path / f"out{suffix}", stylizer)
+    stylize(source, tmp_path / f"out{suffix}")
     found = pyvips.Image.new_from_file(str(tmp_path / f"out{suffix}"))
     assert found.format == "ushort"
     drawn = np.asarray(found.numpy())
@@ -313,14 +310,14 @@ def test_sixteen_bits_go_in_and_come_out(stylizer: Stylizer, tmp_path: Path, suf
     # The network's result is not rounded to 8 bits on the way.
     assert len(np.unique(drawn)) > 3 * 256
     assert found.xres == pytest.approx(11.811, rel=1e-3)
-    stylize(source, tmp_path / "out.jpg", stylizer)
+    stylize(source, tmp_path / "out.jpg")
     assert mode_of(tmp_path / "out.jpg") == "RGB"
 
 
 @pytest.mark.usefixtures("parted")
-def test_sixteen_bits_survive_tiles_and_passes(stylizer: Stylizer, tmp_path: Path) -> None:
+def test_sixteen_bits_survive_tiles_and_passes(tmp_path: Path) -> None:
     deep_gradient(tmp_path / "deep.tif", 300, 200)
-    stylize(tmp_path / "deep.tif", tmp_path / "out.tif", stylizer, passes=2, blend=0.8)
+    stylize(tmp_path / "deep.tif", tmp_path / "out.tif", passes=2, blend=0.8)
     found = pyvips.Image.new_from_file(str(tmp_path / "out.tif"))
     assert (found.format, found.width, found.height) == ("ushort", 300, 200)
 
@@ -339,13 +336,13 @@ def test_a_header_tells_sixteen_bits_from_eight(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["out.png", "out.jpg", "out.webp", "out.tif"])
 @pytest.mark.usefixtures("parted")
-def test_exif_of_a_streamed_tiff_reaches_each_format(stylizer: Stylizer, tmp_path: Path, target: str) -> None:
+def test_exif_of_a_streamed_tiff_reaches_each_format(tmp_path: Path, target: str) -> None:
     deep_gradient(tmp_path / "photo.tif")
     exif = Image.Exif()
     exif[271], exif[306], exif[315], exif[33432] = "Camera", "2026:11:28 10:00:00", "Ann", "Ann, 2026"
     exif.get_ifd(34665)[33434] = 1 / 60
     add_exif(tmp_path / "photo.tif", exif.tobytes())
-    stylize(tmp_path / "photo.tif", tmp_path / target, stylizer)
+    stylize(tmp_path / "photo.tif", tmp_path / target)
     with Image.open(tmp_path / target) as image:
         found = image.getexif()
         assert (found[271], found[306], found[315], found[33432]) == tuple(exif[tag] for tag in (271, 306, 315, 33432))
@@ -388,21 +385,19 @@ def test_a_full_disk_is_told(tmp_path: Path, format: str) -> None:
 
 
 @pytest.mark.usefixtures("parted")
-def test_a_damaged_large_file_is_an_error_and_leaves_nothing(stylizer: Stylizer, tmp_path: Path) -> None:
+def test_a_damaged_large_file_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     for suffix in (".jpg", ".png"):
         Image.fromarray(photo(400, 300)).save(tmp_path / f"whole{suffix}")
         content = (tmp_path / f"whole{suffix}").read_bytes()
         source = tmp_path / f"cut{suffix}"
         source.write_bytes(content[: len(content) // 2])
         with pytest.raises(ImageError, match=f"cut{suffix}|damaged"):
-            stylize(source, tmp_path / "out.png", stylizer)
+            stylize(source, tmp_path / "out.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.jpg", "cut.png", "whole.jpg", "whole.png"]
 
 
 @pytest.mark.usefixtures("parted")
-def test_an_error_of_the_network_ends_the_file_and_is_told(
-    stylizer: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_the_network_ends_the_file_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(photo(300, 300)).save(tmp_path / "photo.png")
 
     def fail(self: FixedNetwork, image: object, **options: object) -> None:
@@ -410,7 +405,7 @@ def test_an_error_of_the_network_ends_the_file_and_is_told(
 
     monkeypatch.setattr(FixedNetwork, "floats", fail)
     with pytest.raises(ImageError, match="no memory"):
-        stylize(tmp_path / "photo.png", tmp_path / "out.png", stylizer)
+        stylize(tmp_path / "photo.png", tmp_path / "out.png")
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
