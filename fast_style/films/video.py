@@ -211,19 +211,8 @@ class FrameJob:
 
     def paint(self, result: Planes, *, blend: float, keep_colors: bool) -> None:
         """Let the network draw on three planes of the frame's size, each (H, W) uint8."""
-        if self.masks:
-            paint_masked(
-                self.networks,
-                self.shown,
-                self.photo,
-                result,
-                blend=blend,
-                keep_colors=keep_colors,
-                origin=self.origin,
-            )
-        else:
-            (network,) = self.networks
-            network.planes(self.photo, result, blend=blend, keep_colors=keep_colors, origin=self.origin)
+        shown = self.shown if self.masks else None  # masks that are all black here leave the photo
+        paint_masked(self.networks, shown, self.photo, result, blend=blend, keep_colors=keep_colors, origin=self.origin)
 
 
 class _Stages:

@@ -41,10 +41,6 @@ def stylize_frames(
             scenes = [Scene(each, passes=look.passes) for each in networks]
             read = [read_mask(path, picture.size) for path in (masks or {}).values()]
         photo, painted = channels(picture.pixels), np.empty_like(picture.pixels)
-        if read:
-            fixed = [scene.style(photo, mask) for scene, mask in zip(scenes, read, strict=True)]
-            paint_masked(fixed, read, photo, channels(painted), blend=look.blend, keep_colors=look.keep_colors)
-        else:
-            drawn = scenes[0].style(photo)
-            drawn.planes(photo, channels(painted), blend=look.blend, keep_colors=look.keep_colors)
+        fixed = [scene.style(photo, mask) for scene, mask in zip(scenes, read or (None,), strict=True)]
+        paint_masked(fixed, read or None, photo, channels(painted), blend=look.blend, keep_colors=look.keep_colors)
         yield replace(picture, pixels=painted), time

@@ -98,7 +98,7 @@ def networks_for_masks(network: StyleNetwork, names: Iterable[str], size: tuple[
 
 def paint_masked(
     fixed: Iterable[Network],
-    masks: Sequence[Mask],
+    masks: Sequence[Mask] | None,
     photo: Planes,
     result: Planes,
     *,
@@ -113,7 +113,7 @@ def paint_masked(
 
     Args:
         fixed: The styles, with these statistics fixed.
-        masks: A mask for each, (H, W) in [0, 1].
+        masks: A mask for each, (H, W) in [0, 1]; None lets the one style paint everywhere.
         photo: Red, green and blue, each (H, W) uint8.
         result: Red, green and blue of the result, each (H, W) uint8, overwritten.
         blend: 0.0 is the photo, 1.0 the full style.
@@ -124,6 +124,10 @@ def paint_masked(
         ImageError: The picture is smaller than 16 px, or too large for the memory.
         ModelError: A network produced NaN or infinity.
     """
+    if masks is None:
+        (network,) = fixed
+        network.planes(photo, result, blend=blend, keep_colors=keep_colors, origin=origin)
+        return
     image = np.empty((1, 3, *photo[0].shape), np.float32)
     planes_to_float(photo, image)
     covered = np.sum(masks, axis=0)
