@@ -11,7 +11,6 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cyclopts import Group, Parameter
 
@@ -21,9 +20,6 @@ from fast_style.errors import CameraError, InputError, MissingExtraError
 from fast_style.extras import install_command, windows_command
 from fast_style.files import check_new, make_parent
 from fast_style.stylize.checks import check_blend, check_size
-
-if TYPE_CHECKING:
-    from fast_style.live.window import Controls
 
 
 @Parameter(name="*")
@@ -45,19 +41,6 @@ class LiveLook(Look):
         """Raise InputError for a value out of range."""
         check_blend(self.blend)
         check_size(self.size)
-
-    def controls(self, *, mirror: bool, recording: bool) -> Controls:
-        """The controls that a live session begins with; ``mirror`` counts if the user did not say."""
-        from fast_style.live.window import Controls
-
-        return Controls(
-            blend=self.blend,
-            strength=self.strength,
-            side_by_side=self.side_by_side,
-            mirror=mirror if self.mirror is None else self.mirror,
-            keep_colors=self.keep_colors,
-            recording=recording,
-        )
 
 
 @Parameter(name="*", group=Group("Recording", sort_key=1))
@@ -133,7 +116,7 @@ def webcam(
         raise MissingExtraError(f"the OpenCV that is installed opens no windows: {windows_command()}")
     from fast_style.live.capture import Capture
     from fast_style.live.session import Live
-    from fast_style.live.window import Window
+    from fast_style.live.window import Controls, Window
 
     opened = [engine.style(name, look.strength).open(engine.threads) for name in style]
     stylizers = [each for stylizer in opened for each in stylizer.each()]
@@ -142,7 +125,14 @@ def webcam(
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(contextlib.closing(Capture(source)))
         window = None if output.headless else stack.enter_context(contextlib.closing(Window("fast-style")))
-        controls = look.controls(mirror=not capture.is_file, recording=output.record is not None)
+        controls = Controls(
+            blend=look.blend,
+            strength=look.strength,
+            side_by_side=look.side_by_side,
+            mirror=not capture.is_file if look.mirror is None else look.mirror,
+            keep_colors=look.keep_colors,
+            recording=output.record is not None,
+        )
         live = Live(
             capture=capture,
             stylizers=stylizers,
