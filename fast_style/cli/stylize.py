@@ -68,7 +68,7 @@ def stylize(
         json: Print the results as JSON.
     """
     began = time.perf_counter()
-    share = None if shard is None else parse_shard(shard)
+    share = parse_shard(shard)
     plan = plan_jobs(inputs, out, mixture_name(style), look.format, shard=share)
     opening = engine.style(style, look.strength)
     if merge:
@@ -100,7 +100,7 @@ def stylize(
         told = [*records, {"left_out": left_out}] if left_out else records
         print(json_module.dumps(told), file=sys.stderr if out == STREAM else sys.stdout)
     else:
-        single = len(plan.jobs) == 1 and share is None
+        single = len(plan.jobs) == 1 and share.count == 1
         _report([*photos, *videos], records, time.perf_counter() - began, single=single)
         if left_out:
             print(left_out_line(left_out), file=sys.stderr)

@@ -71,7 +71,7 @@ class Plan:
 
 
 def plan_jobs(
-    inputs: Sequence[Path], out: Path | None, style: str, format: Format | None, *, shard: Shard | None = None
+    inputs: Sequence[Path], out: Path | None, style: str, format: Format | None, *, shard: Shard = Shard()
 ) -> Plan:
     """Decide where the result of each input goes.
 
@@ -86,7 +86,7 @@ def plan_jobs(
         out: A file for one input, a folder for several, ``-`` for standard output, or None to write beside the inputs.
         style: The name that results beside the inputs bear.
         format: Format of photos; None takes that of ``out``, or the input's.
-        shard: Only the share of the folders' photos that it holds; None is all.
+        shard: Only the share of the folders' photos that it holds.
 
     Raises:
         InputError: There is nothing to do, or the options do not fit the inputs.
@@ -97,7 +97,7 @@ def plan_jobs(
     is_name = out is not None and out.suffix.lower() in WRITABLE_SUFFIXES | VIDEO_SUFFIXES and not out.is_dir()
     if not single and out is not None and (out == STREAM or out.is_file() or is_name):
         raise InputError(f"several results cannot all go to {out}", hint="Give a folder with -o.")
-    if shard is not None and not all(map(_is_folder, inputs)):
+    if shard.count > 1 and not all(map(_is_folder, inputs)):
         raise InputError(
             "only folders of photos can be divided into shards",
             hint="Leave --shard out, or list files for 'fast-style batch'.",
@@ -125,7 +125,8 @@ def plan_jobs(
             hint="Give a file with -o, or another --format.",
         )
     checked = _with_clashes(jobs)
-    return Plan([job for job in checked if shard is None or job.folder is None or shard.holds(job.names[1])], left_out)
+    held = [job for job in checked if shard.count == 1 or job.folder is None or shard.holds(job.names[1])]
+    return Plan(held, left_out)
 
 
 def check_video(job: Job, *, force: bool) -> None:

@@ -221,7 +221,7 @@ def stylize_photos(
     jobs_at_once: int | None = None,
     threads: int | None = None,
     force: bool = False,
-    shard: Shard | None = None,
+    shard: Shard = Shard(),
     progress: Progress | None = None,
 ) -> Iterator[PhotoOutcome]:
     """Stylize photos side by side; yield the outcome of each, in order.
@@ -233,7 +233,7 @@ def stylize_photos(
         jobs_at_once: Photos at once; by default as many as there are cores.
         threads: Threads of the network for one photo; by default the cores are shared out.
         force: Overwrite existing results, and redo those that are done.
-        shard: The share that the jobs are, which has its own ledger; None is all.
+        shard: The share that the jobs are, which has its own ledger.
         progress: Called with the share that is done of a large photo, if it is the only one.
 
     Raises:
@@ -245,8 +245,8 @@ def stylize_photos(
     worker = PhotoWorker(style.open, options, workers, threads, progress if len(jobs) == 1 else None)
     folders = {job.folder for job in jobs if job.folder is not None}
     settings = settings_key(worker.stylizer, options, style.value_range) if folders else {}
-    suffix = "" if shard is None else f"-{shard}"
-    ledgers = {folder: Ledger(folder, settings, own=suffix, shard=shard or Shard()) for folder in folders}
+    suffix = "" if shard.count == 1 else f"-{shard}"
+    ledgers = {folder: Ledger(folder, settings, own=suffix, shard=shard) for folder in folders}
 
     def work(job: Job) -> PhotoOutcome:
         return work_once(job, worker.do, None if job.folder is None else ledgers[job.folder], force=force)
