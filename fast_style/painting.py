@@ -10,19 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 from torch import Tensor
 
 from fast_style.errors import CheckpointError, ImageError, InputError
-from fast_style.images import Picture, Pixels, fit, fit_size, load_image, resize, to_float
+from fast_style.grain import smooth_along_strokes
+from fast_style.images import Picture, Pixels, fit, fit_size, load_image, resize, to_float, to_uint8
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom, px
 Floats = NDArray[np.float32]
 
 # Smallest side of a painting, px.
 _SMALLEST_PAINTING = 16
-# Deviation of the blur that takes a painting's grain after the median, px.
-_SMOOTHING = 0.6
 
 # Frames are sought in a copy with this long side, px. The figures below are in its pixels and in levels of 255.
 _LOOK_SIZE = 512
@@ -159,8 +158,7 @@ def scale_painting(
         picture: The painting, perhaps with a frame around it.
         size: The long side, px; None takes that of :func:`find_style_size`.
         box: (left, top, right, bottom) of the painting in the picture, px; None takes the whole.
-        grain: False smooths it, before its size is sought, by the median of 3×3 px and a slight blur: networks draw
-            grain that is everywhere, as of canvas, as a mesh, and without it planes with clear edges.
+        grain: False smooths it, before its size is sought, see :func:`~fast_style.grain.smooth_along_strokes`.
         name: Its name in errors.
 
     Returns:
@@ -189,13 +187,14 @@ def scale_painting(
             f"{name} of {width}×{height} px is too small for a painting",
             hint=f"Each side needs at least {_SMALLEST_PAINTING} px, or several hundred to show strokes.",
         )
-    if not grain:
-        image = Image.fromarray(fit(picture, STYLE_SIZE).pixels)
-        smooth = image.filter(ImageFilter.MedianFilter(3)).filter(ImageFilter.GaussianBlur(_SMOOTHING))
-        picture = Picture(np.asarray(smooth))
-    size = find_style_size(picture.pixels) if size is None else size
-    if not isinstance(size, int) or not 1 <= size <= _LARGEST_STYLE_SIZE:
+    if size is not None and (not isinstance(size, int) or not 1 <= size <= _LARGEST_STYLE_SIZE):
         raise InputError(f"the painting's long side is {size!r} px; expected 1 to {_LARGEST_STYLE_SIZE}")
+    if not grain:
+        # At the size at which it is taught: there, grain is of the width that networks make a mesh of.
+        seen = fit(picture, size or STYLE_SIZE)
+        if min(seen.size) >= _SMALLEST_PAINTING:
+            picture = Picture(to_uint8(smooth_along_strokes(torch.from_numpy(to_float(seen.pixels))).numpy()))
+    size = find_style_size(picture.pixels) if size is None else size
     scaled = fit_size(picture.size, size, enlarge=True)
     if min(scaled) < _SMALLEST_PAINTING:
         raise ImageError(

@@ -120,7 +120,9 @@ def read_painting(
     of_each = {key: value for key, value in details.items() if not isinstance(value, dict)}
     own = details.get(path.stem)
     about = of_each | (own if isinstance(own, dict) else {})
-    found = {"smoothed": smoothed, "flat": is_flat(image), "colored": is_colored(image)}
+    # Whether it is flat was judged of paintings as they are.
+    rough = scale_painting(picture, taught, box=box, name=str(path)) if smoothed else image
+    found = {"smoothed": smoothed, "flat": is_flat(rough), "colored": is_colored(image)}
     facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found, **about}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
 

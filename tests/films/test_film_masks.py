@@ -20,7 +20,7 @@ from fast_style.images import load_image
 from fast_style.photos.jobs import numbered_files
 from tests.conftest import PHOTOS
 
-ONE, ONE_OF_TEN, OTHER = "great-wave-tiny", "wheat-field", "night-cafe"
+ONE, ONE_OF_TEN, OTHER = "great-wave-tiny", "water-lilies", "composition-vii"
 WIDTH, HEIGHT, FRAMES = 96, 64, 4
 LEFT, RIGHT = slice(0, WIDTH // 2), slice(WIDTH // 2, WIDTH)
 Make = Callable[..., Path]

@@ -26,7 +26,7 @@ from fast_style.model import (
 from fast_style.styles.catalog import find_style
 
 # Two styles of one network: their convolutions are the same.
-ONE, OTHER = "wheat-field", "night-cafe"
+ONE, OTHER = "water-lilies", "composition-vii"
 
 
 def content_of(style: str) -> bytes:
@@ -130,7 +130,7 @@ def test_sets_that_do_not_fit_are_refused(sets: dict[str, Set]) -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"wheat-fiel": 1.0}, "did you mean 'wheat-field'"),
+        ({"water-lilie": 1.0}, "did you mean 'water-lilies'"),
         ({ONE: -0.1, OTHER: 1.0}, "from 0 up"),
         ({ONE: float("nan")}, "from 0 up"),
         ({ONE: 0.0}, "all zero"),

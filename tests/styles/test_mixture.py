@@ -21,7 +21,7 @@ from fast_style.styles.catalog import find_style
 from fast_style.styles.mixture import absolute_mixture, find_mixture, mixture_name
 from tests.conftest import PHOTOS
 
-ONE, OTHER = "wheat-field", "night-cafe"
+ONE, OTHER = "water-lilies", "composition-vii"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from fast_style.errors import FastStyleError
 from fast_style.images import to_float
 from tests.conftest import PHOTOS
 
-ONE, OTHER = "wheat-field", "night-cafe"
+ONE, OTHER = "water-lilies", "composition-vii"
 WIDTH, HEIGHT = 160, 120
 
 
