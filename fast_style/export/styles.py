@@ -9,13 +9,14 @@ from pathlib import Path
 import onnx
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from fast_style.export.to_onnx import export_onnx
 from fast_style.export.verify import Verification, difference, judge
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.model import INPUT, OUTPUT, STYLES, give_styles, open_session
-from fast_style.networks import Condition, StyleSets, TransformerNetwork, take_style
+from fast_style.networks import StyleSets, TransformerNetwork, take_style
 
 
 def export_styles(
@@ -66,12 +67,11 @@ def verify_styles(network: TransformerNetwork, sets: StyleSets, path: Path) -> d
     image = torch.rand(2, 3, 40, 56, generator=generator)
     image[..., :28] = torch.linspace(0, 1, 40)[:, None]
     count = len(sets.names)
-    cases = dict(zip(sets.names, torch.eye(count).split(1), strict=True))
     differences = {}
-    for what, weights in {**cases, "mixture": torch.full((1, count), 1.0 / count)}.items():
-        told = Condition(affines=sets(weights))
-        feeds = {INPUT: image.numpy(), STYLES: weights.numpy()}
-        differences[what] = difference(session.run([OUTPUT], feeds)[0], network(image, told))
-    told = Condition(affines=sets.one(0))
-    differences["default"] = difference(session.run([OUTPUT], {INPUT: image.numpy()})[0], network(image, told))
+    cases = dict(zip(sets.names, torch.eye(count), strict=True))
+    for what, weights in {**cases, "mixture": torch.full((count,), 1.0 / count)}.items():
+        feeds = {INPUT: image.numpy(), STYLES: weights[None].numpy()}
+        differences[what] = difference(session.run([OUTPUT], feeds)[0], functional_call(network, sets(weights), image))
+    default = session.run([OUTPUT], {INPUT: image.numpy()})[0]
+    differences["default"] = difference(default, functional_call(network, sets.one(0), image))
     return differences

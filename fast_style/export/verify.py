@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from fast_style.errors import VerificationError
 from fast_style.model import (
@@ -25,7 +26,7 @@ from fast_style.model import (
 )
 from fast_style.model.editing import parse_model, read_metadata
 from fast_style.model.passes import SMALLEST_DRAFT, smallest_side, strength_in
-from fast_style.networks import InstanceNormalization, TransformerNetwork, record_statistics
+from fast_style.networks import TransformerNetwork
 from fast_style.networks.passes import paint
 
 # Largest absolute difference allowed, in [0, 1].
@@ -92,7 +93,7 @@ def verify_variants(network: TransformerNetwork, path: Path) -> dict[str, float]
     Raises:
         ModelError: No variants can be made of the graph.
     """
-    if not any(isinstance(layer, InstanceNormalization) for layer in network.modules()):
+    if not any(isinstance(layer, nn.InstanceNorm2d) for layer in network.modules()):
         return {}
     content, stride = read_checked(path), network.stride
     # Tiles begin at cells of the network, and here at none that the noise repeats.
@@ -101,10 +102,7 @@ def verify_variants(network: TransformerNetwork, path: Path) -> dict[str, float]
     device = next(network.parameters()).device
     with torch.no_grad():
         expected = network(torch.from_numpy(image).to(device)).clamp(0.0, 1.0).cpu().numpy()
-        layers = record_statistics(network, torch.from_numpy(image).to(device)).values()
-    recorded = np.stack(
-        [np.concatenate([getattr(x, what).cpu().numpy().ravel() for x in layers]) for what in ("mean", "variance")]
-    )
+    recorded = record_statistics(network, torch.from_numpy(image).to(device))
     (statistics,) = open_session(measure_form(content)).run(None, {INPUT: image})
     deviation = np.sqrt(recorded[1] + _LEAST_VARIANCE)
     means, deviations = (statistics[0] - recorded[0]) / deviation, np.sqrt(statistics[1] + _LEAST_VARIANCE) / deviation
@@ -118,6 +116,28 @@ def verify_variants(network: TransformerNetwork, path: Path) -> dict[str, float]
         "fixed": float(np.abs(whole - expected).max()),
         "tile": float(np.abs(tile[..., margin:, margin:] - expected[..., row + margin :, column + margin :]).max()),
     }
+
+
+@torch.no_grad()
+def record_statistics(network: TransformerNetwork, image: Tensor) -> NDArray[np.float32]:
+    """Return what a network's normalizations find in a picture, (1, 3, H, W), RGB in [0, 1].
+
+    Returns:
+        (2, C), means and variances of all C channels in the order in which the layers are run.
+    """
+    found: list[Tensor] = []
+
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        variances, means = torch.var_mean(inputs[0][0], (1, 2), correction=0)
+        found.append(torch.stack([means, variances]))
+
+    with ExitStack() as hooks:
+        for layer in network.modules():
+            if isinstance(layer, nn.InstanceNorm2d):
+                hooks.callback(layer.register_forward_pre_hook(record).remove)
+        network(image)
+    statistics: NDArray[np.float32] = torch.cat(found, dim=1).cpu().numpy()
+    return statistics
 
 
 @torch.no_grad()

@@ -12,7 +12,6 @@ from fast_style.networks.accents import is_colored
 from fast_style.networks.condition import Condition
 from fast_style.networks.coring import has_grain, is_flat
 from fast_style.networks.johnson import JohnsonNetwork
-from fast_style.networks.normalization import InstanceNormalization, record_statistics
 from fast_style.networks.realtime import RealtimeNetwork
 from fast_style.networks.sets import StyleSets, take_style
 from fast_style.networks.transformer import TransformerNetwork
@@ -28,7 +27,6 @@ NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {
 __all__ = [
     "NETWORKS",
     "Condition",
-    "InstanceNormalization",
     "JohnsonNetwork",
     "RealtimeNetwork",
     "StyleSets",
@@ -37,7 +35,6 @@ __all__ = [
     "has_grain",
     "is_colored",
     "is_flat",
-    "record_statistics",
     "restore_network",
     "take_style",
 ]

@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fast_style.networks.condition import Condition
-from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.transformer import TransformerNetwork
 
 
@@ -38,15 +37,14 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = ConvLayer(channels, channels, 3)
-        self.in1 = InstanceNormalization(channels)
+        self.in1 = nn.InstanceNorm2d(channels, affine=True)
         self.conv2 = ConvLayer(channels, channels, 3)
-        self.in2 = InstanceNormalization(channels)
+        self.in2 = nn.InstanceNorm2d(channels, affine=True)
 
-    def forward(self, features: Tensor, condition: Condition) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""
-        layer = condition.layer
-        out = F.relu(self.in1(self.conv1(features), layer("in1")))
-        total: Tensor = features + self.in2(self.conv2(out), layer("in2"))
+        out = F.relu(self.in1(self.conv1(features)))
+        total: Tensor = features + self.in2(self.conv2(out))
         return total
 
 
@@ -57,7 +55,7 @@ class JohnsonNetwork(TransformerNetwork):
         Johnson, Alahi and Fei-Fei 2016, supplementary material, table 1.
 
     Differs from the paper:
-        Instance instead of batch normalization (Ulyanov et al. 2017), resize-convolutions instead of
+        Instance instead of batch normalization (Ulyanov et al. 2017, equation 2), resize-convolutions instead of
         transposed ones, padding by reflection in every layer instead of 40 px at the input, and linear output
         instead of a scaled tanh: all as in pytorch/examples. Unlike theirs, the last bias begins at 0.5.
     """
@@ -67,33 +65,32 @@ class JohnsonNetwork(TransformerNetwork):
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = ConvLayer(3, 32, 9)
-        self.in1 = InstanceNormalization(32)
+        self.in1 = nn.InstanceNorm2d(32, affine=True)
         self.conv2 = ConvLayer(32, 64, 3, 2)
-        self.in2 = InstanceNormalization(64)
+        self.in2 = nn.InstanceNorm2d(64, affine=True)
         self.conv3 = ConvLayer(64, 128, 3, 2)
-        self.in3 = InstanceNormalization(128)
+        self.in3 = nn.InstanceNorm2d(128, affine=True)
         self.res1 = ResidualBlock(128)
         self.res2 = ResidualBlock(128)
         self.res3 = ResidualBlock(128)
         self.res4 = ResidualBlock(128)
         self.res5 = ResidualBlock(128)
         self.deconv1 = UpsampleConvLayer(128, 64, 3)
-        self.in4 = InstanceNormalization(64)
+        self.in4 = nn.InstanceNorm2d(64, affine=True)
         self.deconv2 = UpsampleConvLayer(64, 32, 3)
-        self.in5 = InstanceNormalization(32)
+        self.in5 = nn.InstanceNorm2d(32, affine=True)
         self.deconv3 = ConvLayer(32, 3, 9)
         # Training starts from a gray picture of low contrast; with a mean of zero, half of the pixels would be black.
         nn.init.constant_(self.deconv3.conv2d.bias, 0.5)  # type: ignore[arg-type]  # Conv2d types its bias as optional
 
     def transform(self, image: Tensor, condition: Condition) -> Tensor:
         """Stylize (N, 3, H, W) in [0, 1] to the same shape; the output is linear and may overshoot [0, 1]."""
-        layer = condition.layer
-        features = F.relu(self.in1(self.conv1(image), layer("in1")))
-        features = F.relu(self.in2(self.conv2(features), layer("in2")))
-        features = F.relu(self.in3(self.conv3(features), layer("in3")))
-        for number, block in enumerate((self.res1, self.res2, self.res3, self.res4, self.res5), 1):
-            features = block(features, condition.part(f"res{number}"))
-        features = F.relu(self.in4(self.deconv1(features), layer("in4")))
-        features = F.relu(self.in5(self.deconv2(features), layer("in5")))
+        features = F.relu(self.in1(self.conv1(image)))
+        features = F.relu(self.in2(self.conv2(features)))
+        features = F.relu(self.in3(self.conv3(features)))
+        for block in (self.res1, self.res2, self.res3, self.res4, self.res5):
+            features = block(features)
+        features = F.relu(self.in4(self.deconv1(features)))
+        features = F.relu(self.in5(self.deconv2(features)))
         out: Tensor = self.deconv3(features)
         return out

@@ -14,7 +14,6 @@ from fast_style.networks.accents import Accents
 from fast_style.networks.condition import Condition, Origin
 from fast_style.networks.coring import Coring
 from fast_style.networks.kernels.depthwise import depthwise
-from fast_style.networks.normalization import InstanceNormalization
 from fast_style.networks.transformer import TransformerNetwork
 
 
@@ -22,6 +21,10 @@ class ConvNormBlock(nn.Module):
     """A convolution, instance normalization, and by default a ReLU.
 
     By default zeros are padded, which is fastest; with ``padding=0`` the caller pads.
+
+    Reference:
+        Ulyanov, Vedaldi and Lempitsky 2017, equation 2: instance normalization, the only layer that looks at the whole
+        picture.
     """
 
     def __init__(
@@ -39,13 +42,13 @@ class ConvNormBlock(nn.Module):
         padding = (kernel - stride + 1) // 2 if padding is None else padding
         # No bias: the normalization would remove it.
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
-        self.norm = InstanceNormalization(outputs)
+        self.norm = nn.InstanceNorm2d(outputs, affine=True)
         self.relu = relu
 
-    def forward(self, features: Tensor, condition: Condition) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         convolved = self.conv(features) if self.conv.groups == 1 else depthwise(features, self.conv)
-        out: Tensor = self.norm(convolved, condition.layer("norm"))
+        out: Tensor = self.norm(convolved)
         return F.relu(out) if self.relu else out
 
 
@@ -69,13 +72,13 @@ class InvertedResidualBlock(nn.Module):
         self.look = ConvNormBlock(wide, wide, 5, padding=0, groups=wide)
         self.narrow = ConvNormBlock(wide, channels, 1, relu=False)
 
-    def forward(self, features: Tensor, condition: Condition) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to the same shape."""
         # Reflection before widening, where it is cheapest. Zeros, at an eighth of the size, would show as frames 80 px
         # deep; repeated edges would look flat.
         padded = F.pad(features, (2,) * 4, mode="reflect")
-        wide = self.look(self.widen(padded, condition.part("widen")), condition.part("look"))
-        out: Tensor = features + self.narrow(wide, condition.part("narrow"))
+        wide = self.look(self.widen(padded))
+        out: Tensor = features + self.narrow(wide)
         return out
 
 
@@ -178,7 +181,7 @@ class HalfSizeEnd(nn.Module):
         super().__init__()
         self.photo = nn.Conv2d(3, half, 4, 2, 1)
         self.up = upsampling(quarter, half, bias=False)
-        self.norm = InstanceNormalization(half)
+        self.norm = nn.InstanceNorm2d(half, affine=True)
         self.merge = ConvNormBlock(half, half, 3)
         self.head = nn.Conv2d(half, 3 * 2 * 2, 3, padding=1)
         initialize_smooth_shuffle(self.head)
@@ -186,12 +189,11 @@ class HalfSizeEnd(nn.Module):
         self.accents: Accents | None = None
         self.shuffle = SmoothShuffle()
 
-    def forward(self, features: Tensor, image: Tensor, condition: Condition) -> Tensor:
+    def forward(self, features: Tensor, image: Tensor) -> Tensor:
         """Features, (N, quarter, H / 4, W / 4), and a photo, (N, 3, H, W), to (N, 3, H, W) before the sigmoid."""
         up = average_phases(self.up(F.pad(features, (1, 0, 1, 0), mode="reflect")))
-        halved = self.norm(up + self.photo(image), condition.layer("norm"))
-        merged = self.merge(F.relu(halved), condition.part("merge"))
-        phases = self.head(merged)
+        halved = self.norm(up + self.photo(image))
+        phases = self.head(self.merge(F.relu(halved)))
         if self.coring is not None:
             phases = self.coring(phases)
         if self.accents is not None:
@@ -236,21 +238,18 @@ class RealtimeNetwork(TransformerNetwork):
         """
         origin = _cells(condition.origin, self.stride)
         fine_origin = _cells(condition.fine_origin or condition.origin, self.stride // 2)
-        quarter = self.stem(image, condition.part("stem"))
-        features = self.down(quarter, condition.part("down"))
+        quarter = self.stem(image)
+        features = self.down(quarter)
         # The outer ring of cells lies in the margin, where zeros were padded. Its neighbors replace it, so that no zero
         # reaches the picture.
         features = F.pad(features[..., 1:-1, 1:-1], (1,) * 4, mode="reflect")
         # A separate step: the smallest picture has two cells, and a reflection must add fewer cells than there are.
         features = F.pad(features, (self.AROUND,) * 4, mode="reflect")
-        features = self.noise(features, origin)
-        for number, block in enumerate(self.blocks):
-            features = block(features, condition.part(f"blocks.{number}"))
+        features = self.blocks(self.noise(features, origin))
         first, last = self.AROUND - 1, -self.AROUND  # one cell more at the start, see upsampling()
         up = average_phases(self.up(features[..., first:last, first:last]))
         features = self.fine_noise(up + quarter, fine_origin)
-        features = self.merge(features, condition.part("merge"))
-        picture: Tensor = self.end(features, image, condition.part("end"))
+        picture: Tensor = self.end(self.merge(features), image)
         return picture.sigmoid()
 
     def set_finish(self, *, coring: bool, accents: bool) -> None:

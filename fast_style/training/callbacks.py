@@ -11,13 +11,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from fast_style.errors import TrainingDivergedError
 from fast_style.files import replacing, sweep
 from fast_style.images import Picture, save_image, to_uint8
 from fast_style.losses import FIGURES
 from fast_style.model.passes import count_passes
-from fast_style.networks import Condition
 from fast_style.networks.passes import paint
 from fast_style.training.module import StyleModule
 
@@ -181,21 +181,21 @@ class Previews(StyleCallback):
         if not trainer.is_global_zero:
             return
         if module.average_sets is None:
-            pairs = self._pairs(module, self.photos, Condition())
+            pairs = self._pairs(module, self.photos, {})
         else:  # a row for each style
             styles = (module.average_sets.one(style) for style in range(len(module.losses)))
-            pairs = [pair for each in styles for pair in self._pairs(module, self.photos[:2], Condition(affines=each))]
+            pairs = [pair for each in styles for pair in self._pairs(module, self.photos[:2], each)]
         sheet = torch.cat(pairs, dim=-2)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_image(Picture(to_uint8(sheet.numpy())), self.folder / f"step-{step:06d}.png")
 
     @staticmethod
     @torch.no_grad()
-    def _pairs(module: StyleModule, photos: list[Tensor], condition: Condition) -> list[Tensor]:
+    def _pairs(module: StyleModule, photos: list[Tensor], style: dict[str, Tensor]) -> list[Tensor]:
         """Draw photos; two pairs of a photo and its result side by side, so that four photos make a square."""
         rows = []
         for photo in photos:
             passes = 1 if module.recipe.passes == 1 else count_passes(max(photo.shape[-2:]), module.recipe.coarsest)
-            result = paint(lambda image: module.average(image, condition), photo.to(module.device), passes)
+            result = paint(lambda image: functional_call(module.average, style, image), photo.to(module.device), passes)
             rows.append(torch.cat([photo, result.clamp(0.0, 1.0).float().cpu()], dim=-1))
         return [torch.cat(rows[first : first + 2], dim=-1) for first in range(0, len(rows) - len(rows) % 2, 2)] or rows

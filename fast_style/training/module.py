@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from fast_style import __version__
 from fast_style.checkpoint import CHECKPOINT_FORMAT
@@ -28,7 +29,7 @@ from fast_style.losses import (
     draw_window,
 )
 from fast_style.model.passes import count_fitting
-from fast_style.networks import InstanceNormalization, StyleSets, build_network
+from fast_style.networks import StyleSets, build_network
 from fast_style.networks.passes import paint
 from fast_style.recipe import Recipe
 from fast_style.training.keeping import Keeping, kept_at
@@ -107,7 +108,7 @@ class StyleModule(pl.LightningModule):
             self.average_sets.requires_grad_(False)
         self.network.requires_grad_(recipe.tune != "adapter")
         for layer in self.network.modules():
-            if isinstance(layer, InstanceNormalization):
+            if isinstance(layer, nn.InstanceNorm2d):
                 # Where there are sets, the layers' own scales and shifts play no part.
                 layer.requires_grad_(self.sets is None)
         self.calibrations = [each.calibration for each in losses]
@@ -160,11 +161,11 @@ class StyleModule(pl.LightningModule):
         A step draws from how many passes it paints, and only the last of them learns.
         """
         condition = self.network.random_condition(self._random(4))
-        if self.sets is not None:
-            condition = replace(condition, affines=self.sets.one(self.drawn()))
+        style = {} if self.sets is None else self.sets.one(self.drawn())
 
         def stylize(image: Tensor) -> Tensor:
-            pictures: Tensor = self.network(image.contiguous(memory_format=torch.channels_last), condition)
+            image = image.contiguous(memory_format=torch.channels_last)
+            pictures: Tensor = functional_call(self.network, style, (image, condition))
             return pictures.float()
 
         most = count_fitting((photos.shape[-1], photos.shape[-2]), self.recipe.passes)

@@ -8,10 +8,11 @@ import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 
 from fast_style.errors import VerificationError
 from fast_style.export import export_onnx, network_from_onnx, verify_onnx
+from fast_style.export.verify import record_statistics
 from fast_style.model import CHECKSUM_KEY, PRODUCER, read_checked
 from fast_style.networks import NETWORKS, Condition, TransformerNetwork, build_network
 
@@ -129,3 +130,12 @@ def test_a_network_that_gives_nan_is_not_exported(tmp_path: Path) -> None:
     with pytest.raises(VerificationError):
         export_onnx(Broken(), tmp_path / "nan.onnx", metadata={})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_statistics_are_recorded_of_each_normalization_and_leave_no_hook(name: str) -> None:
+    network = build_network(name).eval()
+    found = record_statistics(network, torch.rand(1, 3, 48, 40))
+    channels = [len(part.weight) for part in network.modules() if isinstance(part, nn.InstanceNorm2d)]
+    assert found.shape == (2, sum(channels))
+    assert not any(part._forward_pre_hooks for part in network.modules())

@@ -12,13 +12,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from PIL import Image
+from torch.func import functional_call
 
 from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import InputError
 from fast_style.images import load_image
 from fast_style.losses import Objective
-from fast_style.networks import Condition, StyleSets
+from fast_style.networks import StyleSets
 from fast_style.styles.card import read_card
 from fast_style.training import Recipe, load_checkpoint, train_style
 from fast_style.training.start import load_start
@@ -121,7 +122,7 @@ def test_a_run_may_start_from_one_of_the_styles_in_a_checkpoint(
         weight.data.copy_(values)
     start = load_start(f"{path}#other", network="tiny")
     with torch.no_grad():
-        expected = checkpoint.network()(photo, Condition(affines=sets.one(1)))
+        expected = functional_call(checkpoint.network(), sets.one(1), photo)
         for network in (start.network, checkpoint.network("other")):
             torch.testing.assert_close(network(photo), expected, atol=1e-6, rtol=1e-5)
     with pytest.raises(InputError, match="holds no style 'othr'; did you mean 'other'"):
