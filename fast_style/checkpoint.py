@@ -60,13 +60,13 @@ class Checkpoint:
             raise InputError(f"{self.path} holds no style {style!r}{did_you_mean(style, self.styles)}")
         try:
             network = restore_network(self.recipe.network, self.average).eval()
-        except RuntimeError as error:
+            if self.sets:
+                take_style(network, self.sets[style or self.styles[0]])
+        except (InputError, RuntimeError) as error:
             raise CheckpointError(
                 f"{self.path} does not hold the weights of {self.recipe.network!r}",
                 hint="The file was changed: train again.",
             ) from error
-        if self.sets:
-            take_style(network, self.sets[style or self.styles[0]])
         return network
 
 
@@ -101,6 +101,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
                 for style, units in facts["calibrations"].items()
             },
         )
+    except (CheckpointError, InputError) as error:  # of the recipe, which does not know its file
+        raise CheckpointError(f"{path} is damaged: {error}", hint=hint) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: its facts about the training are incomplete", hint=hint) from error
 

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and refusing files of a format that came later."""
+"""Writing files whole or not at all, the user's folders, and refusing files of a format that came later."""
 
 from __future__ import annotations
 
@@ -80,6 +80,20 @@ def make_parent(target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"cannot write {target}: {error.filename}: {error.strerror}") from error
+
+
+def user_folder(variable: str, default: str) -> Path:
+    """Return fast-style's folder in one of the user's base directories.
+
+    Args:
+        variable: The variable that names the directory, such as ``XDG_DATA_HOME``; a relative path in it is ignored.
+        default: The directory in the user's home if the variable names none, such as ``.local/share``.
+
+    Reference:
+        XDG Base Directory Specification, version 0.8, "Basics".
+    """
+    given = Path(os.environ.get(variable, ""))
+    return (given if given.is_absolute() else Path.home() / default) / "fast-style"
 
 
 def sweep(target: Path) -> None:

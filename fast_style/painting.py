@@ -145,19 +145,41 @@ def load_painting(path: str | Path, size: int | None, *, box: Sequence[int] | No
 
     Raises:
         ImageError: The file cannot be read; and as :func:`scale_painting`, like the other errors.
+        CheckpointError: As :func:`crop_painting`.
     """
-    return scale_painting(load_image(path, opaque=True), size, box=box, name=str(path))
+    return scale_painting(crop_painting(load_image(path, opaque=True), box, name=str(path)), size, name=str(path))
 
 
-def scale_painting(
-    picture: Picture, size: int | None, *, box: Sequence[int] | None = None, grain: bool = True, name: str
-) -> Tensor:
-    """Scale a painting to a long side, keeping its proportions.
+def crop_painting(picture: Picture, box: Sequence[int] | None, *, name: str) -> Picture:
+    """Take a painting out of its picture.
 
     Args:
         picture: The painting, perhaps with a frame around it.
-        size: The long side, px; None takes that of :func:`find_style_size`.
         box: (left, top, right, bottom) of the painting in the picture, px; None takes the whole.
+        name: Its name in errors.
+
+    Raises:
+        CheckpointError: The box, from a checkpoint or a card, does not lie in the picture.
+    """
+    if box is None:
+        return picture
+    width, height = picture.size
+    try:
+        left, top, right, bottom = map(operator.index, box)
+        inside = 0 <= left < right <= width and 0 <= top < bottom <= height
+    except (TypeError, ValueError):
+        inside = False
+    if not inside:
+        raise CheckpointError(f"{name} of {width}×{height} px has no part {box!r}; expected left, top, right, bottom")
+    return Picture(np.ascontiguousarray(picture.pixels[top:bottom, left:right]))
+
+
+def scale_painting(picture: Picture, size: int | None, *, grain: bool = True, name: str) -> Tensor:
+    """Scale a painting to a long side, keeping its proportions.
+
+    Args:
+        picture: The painting.
+        size: The long side, px; None takes that of :func:`find_style_size`.
         grain: False smooths it, before its size is sought, see :func:`~fast_style.grain.smooth_along_strokes`.
         name: Its name in errors.
 
@@ -167,21 +189,8 @@ def scale_painting(
     Raises:
         ImageError: A side is under 16 px, before or after scaling.
         InputError: The size is not a number from 1 to 4,096.
-        CheckpointError: The box, from a checkpoint or a card, does not lie in the picture.
     """
     width, height = picture.size
-    if box is not None:
-        try:
-            left, top, right, bottom = map(operator.index, box)
-            inside = 0 <= left < right <= width and 0 <= top < bottom <= height
-        except (TypeError, ValueError):
-            inside = False
-        if not inside:
-            raise CheckpointError(
-                f"{name} of {width}×{height} px has no part {box!r}; expected left, top, right, bottom"
-            )
-        picture = Picture(np.ascontiguousarray(picture.pixels[top:bottom, left:right]))
-        width, height = picture.size
     if min(width, height) < _SMALLEST_PAINTING:
         raise ImageError(
             f"{name} of {width}×{height} px is too small for a painting",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fast_style.errors import FileError, ImageError
-from fast_style.files import replacing, sweep
+from fast_style.files import replacing, sweep, user_folder
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -78,6 +78,15 @@ def test_a_file_that_cannot_be_written_is_no_fault_of_a_picture(tmp_path: Path, 
     ):
         pass
     assert not isinstance(caught.value, ImageError)
+
+
+def test_a_relative_path_in_a_users_variable_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Path.home() / ".local" / "share" / "fast-style"
+    for given, expected in ((str(tmp_path), tmp_path / "fast-style"), ("data", own), ("", own)):
+        monkeypatch.setenv("XDG_DATA_HOME", given)
+        assert user_folder("XDG_DATA_HOME", ".local/share") == expected
+    monkeypatch.delenv("XDG_DATA_HOME")
+    assert user_folder("XDG_DATA_HOME", ".local/share") == own
 
 
 def test_files_of_many_threads_leave_the_umask_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

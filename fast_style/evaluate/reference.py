@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 import zipfile
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from fast_style.device import to_tensor
 from fast_style.errors import check_least
 from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.evaluate.places import PlacesMeasure
-from fast_style.files import replacing
+from fast_style.files import make_parent, replacing, user_folder
 from fast_style.images import Pixels, to_uint8
 from fast_style.losses import BOLD, FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.optimize import Scorer, lbfgs
@@ -100,10 +99,10 @@ class Reference:
             return self._compute(photo)
         key = hashlib.sha256(self._context + repr(photo.shape).encode() + photo.tobytes()).hexdigest()
         path = self.cache / f"{key[:32]}.npz"
+        make_parent(path)  # fails now, not after the iterations
         course = _read(path)
         if course is None:
             course = self._compute(photo)
-            self.cache.mkdir(parents=True, exist_ok=True)
             _write(path, course)
         return course
 
@@ -129,8 +128,7 @@ class Reference:
 
 def default_cache() -> Path:
     """Where courses are kept between evaluations: a folder of the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "fast-style" / "reference"
+    return user_folder("XDG_CACHE_HOME", ".cache") / "reference"
 
 
 def _row(terms: dict[str, float]) -> list[float]:

@@ -15,7 +15,7 @@ from fast_style.evaluate.evaluation import Evaluation, evaluate
 from fast_style.evaluate.flicker import Flicker, measure_films
 from fast_style.evaluate.reference import Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
-from fast_style.files import replacing
+from fast_style.files import make_parent, replacing
 from fast_style.images import Picture, Pixels, find_images, find_photos, fit, load_image, resize, save_image
 from fast_style.optimize import PRESETS
 from fast_style.painting import find_canvas
@@ -126,7 +126,7 @@ class Report:
         Raises:
             FileError: They cannot be written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        make_parent(folder / "sheet.png")
         save_image(Picture(draw_sheet(self.evaluation)), folder / "sheet.png")
         record = json.dumps(self.as_dict(), indent=2) + "\n"
         for name, content in (("report.md", self.text()), ("report.json", record)):

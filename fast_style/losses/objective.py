@@ -49,7 +49,8 @@ class Objective:
         padding: Its padding. Zeros look like an edge around every picture; ``replicate`` shows none.
 
     Raises:
-        InputError: A value is out of its range, a layer is named twice, or the number of layer weights does not match.
+        InputError: A value is out of its range, a layer is named twice, a term of places has a weight but no layer, or
+            the number of layer weights does not match.
 
     Differs from the paper:
         Balanced style layers weigh more the deeper they are. They weigh the same in Gatys et al. 2016, section 3,
@@ -80,6 +81,13 @@ class Objective:
                 raise InputError(f"{name} is {value}; expected a number from 0 up")
             if name.endswith("_layers") and len(set(value)) < len(value):
                 raise InputError(f"{name} names a layer twice: {', '.join(value)}")
+        for kind in ("places", "similarity"):
+            weight, name = getattr(self, f"{kind}_weight"), f"{kind}_layers"
+            if weight and not getattr(self, name):
+                raise InputError(
+                    f"{kind}_weight is {weight:g}, but {name} names no layer",
+                    hint=f"Set {kind}_weight to 0, or name a layer in {name}.",
+                )
         for name, choices in (("weighting", Weighting), ("pooling", Pooling), ("padding", Padding)):
             if (value := getattr(self, name)) not in get_args(choices):
                 raise InputError(f"{name} is {value!r}; expected {' or '.join(get_args(choices))}")
@@ -95,9 +103,9 @@ class Objective:
         """The content and style layers, each once."""
         return tuple(dict.fromkeys(self.content_layers + self.style_layers))
 
-    def shares(self, kind: Literal["content", "style"]) -> dict[str, float]:
-        """Return the weight of each content or style layer; they sum to one."""
-        layers = self.content_layers if kind == "content" else self.style_layers
+    def shares(self, kind: Literal["content", "style", "places", "similarity"]) -> dict[str, float]:
+        """Return the weight of each layer of that kind; they sum to one."""
+        layers: tuple[str, ...] = getattr(self, f"{kind}_layers")
         weights = self.style_layer_weights if kind == "style" else ()
         if not weights:
             deeper = kind == "style" and self.weighting == "balanced"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fast_style.errors import StyleNotFoundError, did_you_mean
+from fast_style.files import user_folder
 from fast_style.styles.card import read_card
 from fast_style.styles.hub import is_hub_name, pull_style
 
@@ -46,9 +46,8 @@ def shipped_paths() -> dict[str, Path]:
 
 
 def studio_folder() -> Path:
-    """The studio's folder in the user's data directory (XDG Base Directory Specification)."""
-    given = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(given) if given.startswith("/") else Path.home() / ".local" / "share") / "fast-style" / "studio"
+    """The studio's folder in the user's data directory."""
+    return user_folder("XDG_DATA_HOME", ".local/share") / "studio"
 
 
 def own_paths() -> dict[str, Path]:

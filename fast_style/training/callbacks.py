@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from fast_style.errors import TrainingDivergedError
-from fast_style.files import replacing, sweep
+from fast_style.files import make_parent, replacing, sweep
 from fast_style.images import Picture, save_image, to_uint8
 from fast_style.losses import FIGURES
 from fast_style.model.passes import count_passes
@@ -186,8 +186,9 @@ class Previews(StyleCallback):
             styles = (module.average_sets.one(style) for style in range(len(module.losses)))
             pairs = [pair for each in styles for pair in self._pairs(module, self.photos[:2], each)]
         sheet = torch.cat(pairs, dim=-2)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save_image(Picture(to_uint8(sheet.numpy())), self.folder / f"step-{step:06d}.png")
+        path = self.folder / f"step-{step:06d}.png"
+        make_parent(path)
+        save_image(Picture(to_uint8(sheet.numpy())), path)
 
     @staticmethod
     @torch.no_grad()

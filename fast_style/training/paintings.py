@@ -11,10 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from fast_style.checkpoint import Checkpoint
+from fast_style.device import to_tensor
 from fast_style.errors import InputError
-from fast_style.images import find_photos, load_image
+from fast_style.images import find_photos, fit, load_image
 from fast_style.networks import has_grain, is_colored, is_flat
-from fast_style.painting import STYLE_SIZE, find_canvas, scale_painting
+from fast_style.painting import STYLE_SIZE, crop_painting, find_canvas, scale_painting
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,12 @@ def read_painting(
         notes.append(f"{path}: {canvas.note}; --keep-frame keeps it")
     size = size or known.get("style_size")
     smoothed = known.get("smoothed", grain is False)
-    if previous is None and grain is None and has_grain(scale_painting(picture, STYLE_SIZE, box=box, name=str(path))):
+    picture = crop_painting(picture, box, name=str(path))
+    # Not by scale_painting, which refuses a long painting that is wide enough at the size that was asked for.
+    if previous is None and grain is None and has_grain(to_tensor(fit(picture, STYLE_SIZE, enlarge=True).pixels)):
         smoothed = True
         notes.append(f"{path}: its grain, of which networks make a mesh, is smoothed; --grain keeps it")
-    image = scale_painting(picture, size, box=box, grain=not smoothed, name=str(path))
+    image = scale_painting(picture, size, grain=not smoothed, name=str(path))
     taught = max(image.shape[-2:])
     if size is None and taught < STYLE_SIZE:
         notes.append(f"{path}: its forms are large, so it is taught at {taught} px; see --style-size")
@@ -121,7 +124,7 @@ def read_painting(
     own = details.get(path.stem)
     about = of_each | (own if isinstance(own, dict) else {})
     # Whether it is flat was judged of paintings as they are.
-    rough = scale_painting(picture, taught, box=box, name=str(path)) if smoothed else image
+    rough = scale_painting(picture, taught, name=str(path)) if smoothed else image
     found = {"smoothed": smoothed, "flat": is_flat(rough), "colored": is_colored(image)}
     facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found, **about}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))

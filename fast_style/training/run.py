@@ -23,6 +23,7 @@ from fast_style.device import find_device
 from fast_style.errors import CheckpointError, FastStyleError, InputError
 from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
+from fast_style.files import make_parent
 from fast_style.images import Picture, save_image, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
 from fast_style.model import base_checksum, read_checked, read_sets
@@ -167,6 +168,7 @@ def train_style(
     if previous is not None:
         start = Start(previous.card.get("init"), previous.network())
         _check_steps_left(previous, recipe, folder / f"{name}.ckpt")
+    make_parent(folder / f"{name}.ckpt")  # fails now, not after the calibration
     pl.seed_everything(recipe.seed, verbose=False)
     losses = _calibrated_losses(paintings, data, recipe, previous)
     if init is not None:
@@ -340,9 +342,8 @@ def _trainer(
     devices: int,
     nodes: int,
 ) -> pl.Trainer:
-    """Make the trainer, which writes checkpoint, figures and previews into the folder of ``stem``."""
+    """Make the trainer, which writes checkpoint, figures and previews into the folder of ``stem``, which exists."""
     recipe, folder = module.recipe, stem.parent
-    folder.mkdir(parents=True, exist_ok=True)
     every = preview_every or max(25, recipe.step_count // 20)
     if recipe.precision == "bf16":
         module.loss_of(0).vgg.compute_in(torch.bfloat16)

@@ -1,13 +1,16 @@
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
 import pytest
 
 from fast_style.cli import main
-from fast_style.evaluate.evaluation import equivalent_iterations, evaluate, find_faults
-from fast_style.evaluate.reference import Reference
+from fast_style.errors import FileError
+from fast_style.evaluate import Options, Report
+from fast_style.evaluate.evaluation import Evaluation, equivalent_iterations, evaluate, find_faults
+from fast_style.evaluate.reference import Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
 from fast_style.images import Picture, Pixels, load_image, resize, save_image
 from fast_style.losses import FIGURES, Objective
@@ -86,6 +89,32 @@ def test_damaged_cache_is_computed_anew(photos: dict[str, Pixels], painting: Pix
     stored.write_bytes(stored.read_bytes()[:100])
     assert not reference.course(everything[0]).cached
     assert reference.course(everything[0]).cached
+
+
+def test_a_cache_that_cannot_be_made_is_told_before_the_iterations(
+    photos: dict[str, Pixels], painting: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    everything = list(photos.values())
+    reference = Reference(painting, everything, objective=SMALL, iterations=1, cache=tmp_path / "file" / "cache")
+    monkeypatch.setattr(reference, "_compute", None)
+    with pytest.raises(FileError, match=r"cannot write .*\.npz: .*Not a directory"):
+        reference.course(everything[0])
+
+
+def test_a_report_whose_folder_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    report = Report(PAINTING, Options(), cast("Evaluation", None), {}, ())
+    with pytest.raises(FileError, match=r"cannot write .*sheet\.png: .*Not a directory"):
+        report.write(tmp_path / "file" / "out")
+
+
+def test_a_relative_folder_of_the_users_cache_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache() == tmp_path / "fast-style" / "reference"
+    for given in ("cache", ""):
+        monkeypatch.setenv("XDG_CACHE_HOME", given)
+        assert default_cache() == Path.home() / ".cache" / "fast-style" / "reference"
 
 
 def test_equivalent_iterations_interpolate() -> None:

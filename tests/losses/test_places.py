@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from fast_style.errors import InputError
-from fast_style.losses import Objective, Seen
+from fast_style.losses import VGG, Objective, PerceptualLoss, Seen, VGGWeights
 from fast_style.losses.terms.places import (
     Places,
     draw_places,
@@ -90,6 +92,18 @@ def test_the_place_term_is_zero_for_a_picture_of_the_paintings_places_and_more_f
     assert float(term.distance("relu1_1", seen(painting.flip(2), seed=3))) == pytest.approx(0.0, abs=1e-6)
     far = torch.rand(1, 4, 8, 8, generator=generator) * torch.tensor([9.0, 1, 1, 1]).view(1, 4, 1, 1)
     assert float(term.distance("relu1_1", seen(far, seed=3))) > 0.01
+
+
+@pytest.mark.parametrize("kind", ["places", "similarity"])
+def test_a_term_of_places_needs_a_layer_only_if_it_has_a_weight(kind: str, narrow_weights: VGGWeights) -> None:
+    none: dict[str, Any] = {f"{kind}_layers": ()}
+    objective = Objective(**none)
+    layers = (*objective.content_layers, *objective.style_layers)
+    loss = PerceptualLoss(VGG(narrow_weights, layers), torch.rand(1, 3, 32, 32), objective)
+    assert list(loss.terms) == ["content", "style", "tv"]
+    with pytest.raises(InputError, match=f"{kind}_weight is 2, but {kind}_layers names no layer") as caught:
+        Objective(**{**none, f"{kind}_weight": 2.0})
+    assert caught.value.hint == f"Set {kind}_weight to 0, or name a layer in {kind}_layers."
 
 
 def test_the_tone_of_the_photo_itself_is_zero_and_a_negatives_is_far() -> None:

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import CheckpointError, DeviceError, InputError, TrainingDivergedError
+from fast_style.errors import CheckpointError, DeviceError, FileError, InputError, TrainingDivergedError
 from fast_style.export import network_from_onnx
 from fast_style.losses import Objective, PerceptualLoss, load_vgg
 from fast_style.networks import build_network
@@ -402,6 +402,21 @@ def test_an_accelerator_that_is_not_there_is_told_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_the_calibration(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(run_module, "_calibrated_losses", None)
+    with pytest.raises(FileError, match=r"cannot write .*s\.ckpt: .*Not a directory"):
+        run(photo_folder, tmp_path / "file" / "out", recipe)
+
+
+def test_a_folder_of_previews_that_cannot_be_made_is_told(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+    (tmp_path / "previews").write_text("")
+    with pytest.raises(FileError, match=r"cannot write .*step-000001\.png: .*File exists"):
+        learn(photo_folder, tmp_path, replace(recipe, steps=1))
+
+
 def test_files_carry_their_format(trained: Outcome) -> None:
     assert torch.load(trained.checkpoint, weights_only=True)["fast_style"]["format"] == 1
     assert trained.model is not None
@@ -420,6 +435,33 @@ def test_a_checkpoint_of_another_format_or_none_is_refused(
         load_checkpoint(path)
     assert main(["export", str(path)]) == 2
     assert "hint: Update fast-style." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"steps": 0}, "steps is 0; expected a number from 1 up"),
+        ({"steps": "many"}, "the recipe in this checkpoint cannot be read"),
+        ({"stepz": 3}, "the recipe in this checkpoint cannot be read: a recipe has no stepz"),
+        ({"objective": {"places_weight": 1.0, "places_layers": []}}, "places_layers names no layer"),
+    ],
+)
+def test_a_checkpoint_with_a_damaged_recipe_is_refused_by_its_name(
+    damage: dict[str, Any], message: str, tmp_path: Path, trained: Outcome
+) -> None:
+    stored, path = torch.load(trained.checkpoint, weights_only=True), tmp_path / "s.ckpt"
+    stored["fast_style"]["recipe"] |= damage
+    torch.save(stored, path)
+    with pytest.raises(CheckpointError, match=rf"s\.ckpt is damaged: .*{message}"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_of_a_network_that_does_not_exist_is_refused_by_its_name(tmp_path: Path, trained: Outcome) -> None:
+    stored, path = torch.load(trained.checkpoint, weights_only=True), tmp_path / "s.ckpt"
+    stored["fast_style"]["recipe"]["network"] = "tyni"
+    torch.save(stored, path)
+    with pytest.raises(CheckpointError, match=r"s\.ckpt does not hold the weights of 'tyni'"):
+        load_checkpoint(path).network()
 
 
 class Bomb:

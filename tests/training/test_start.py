@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from fast_style.cli import main
-from fast_style.errors import InputError
+from fast_style.errors import ImageError, InputError
 from fast_style.export import network_from_onnx
 from fast_style.images import Picture, load_image
 from fast_style.losses import LossTerms, Objective, PerceptualLoss, load_vgg
@@ -218,3 +219,16 @@ def test_a_painting_with_strong_grain_is_smoothed_unless_it_is_to_be_kept(tmp_pa
     assert said["planes", None] == said["planes", True]
     (note,) = said["canvas", None][0]
     assert note.endswith("canvas.png: its grain, of which networks make a mesh, is smoothed; --grain keeps it")
+
+
+def test_a_long_painting_is_learned_at_a_size_at_which_it_is_wide_enough(tmp_path: Path) -> None:
+    squares = np.random.default_rng(0).integers(0, 256, (2, 100, 3), np.uint8)
+    Image.fromarray(squares.repeat(20, 0).repeat(20, 1)).save(tmp_path / "ribbon.png")
+
+    def read(size: int | None) -> paintings.Painting:
+        options: dict[str, Any] = {"previous": None, "keep_frame": False, "grain": None, "details": {}}
+        return paintings.read_painting(tmp_path / "ribbon.png", "ribbon", size, **options)
+
+    assert read(2000).image.shape == (1, 3, 40, 2000)
+    with pytest.raises(ImageError, match="at --style-size 700 it has 700×14 px; each side needs at least 16 px"):
+        read(700)

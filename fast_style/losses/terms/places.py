@@ -98,11 +98,10 @@ class Places(Term):
     against = "painting"
 
     def __init__(self, objective: Objective) -> None:
-        layers = objective.places_layers
         super().__init__(
             Weight(objective.strength * objective.places_weight),
-            dict.fromkeys(layers, 1 / len(layers)),
-            layers=layers,
+            objective.shares("places"),
+            layers=objective.places_layers,
             balanced=objective.weighting == "balanced",
         )
         self.floors: dict[str, float] = {}
@@ -145,8 +144,9 @@ class SelfSimilarity(Term):
     against = "photo"
 
     def __init__(self, objective: Objective) -> None:
-        layers = objective.similarity_layers
-        super().__init__(Weight(objective.similarity_weight), dict.fromkeys(layers, 1 / len(layers)), layers=layers)
+        super().__init__(
+            Weight(objective.similarity_weight), objective.shares("similarity"), layers=objective.similarity_layers
+        )
 
     def distance(self, part: str, seen: Seen) -> Tensor:
         """Compare one layer."""
