@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from fast_style.errors import CheckpointError, ImageError, InputError
 from fast_style.grain import smooth_along_strokes
-from fast_style.images import Picture, Pixels, fit, fit_size, load_image, resize, to_float, to_uint8
+from fast_style.images import Picture, Pixels, fit, fit_size, resize, to_float, to_uint8
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom, px
 Floats = NDArray[np.float32]
@@ -138,16 +137,6 @@ def find_style_size(pixels: Pixels) -> int:
     """
     share = _LARGEST_FORM / max(form_size(pixels), _LARGEST_FORM)
     return max(_SMALLEST_STYLE_SIZE, round(share * STYLE_SIZE))
-
-
-def load_painting(path: str | Path, size: int | None, *, box: Sequence[int] | None = None) -> Tensor:
-    """Read a painting from a file and scale it, see :func:`scale_painting`.
-
-    Raises:
-        ImageError: The file cannot be read; and as :func:`scale_painting`, like the other errors.
-        CheckpointError: As :func:`crop_painting`.
-    """
-    return scale_painting(crop_painting(load_image(path, opaque=True), box, name=str(path)), size, name=str(path))
 
 
 def crop_painting(picture: Picture, box: Sequence[int] | None, *, name: str) -> Picture:

@@ -14,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from torch import Tensor
 
 from fast_style.cli import main
 from fast_style.errors import CheckpointError, ImageError, InputError
 from fast_style.images import Picture, Pixels, load_image
-from fast_style.painting import find_style_size, form_size, scale_painting
-from fast_style.training import Canvas, find_canvas, load_painting
+from fast_style.painting import crop_painting, find_style_size, form_size, scale_painting
+from fast_style.training import Canvas, find_canvas
+from fast_style.training.paintings import read_painting
 from tests.conftest import PAINTING, PHOTOS, SKIMAGE
 
 Box = tuple[int, int, int, int]
@@ -175,12 +177,13 @@ def test_odd_pictures_are_left_whole(make: str) -> None:
 def test_a_box_selects_that_part_and_is_checked() -> None:
     pixels = load_image(PAINTING).pixels
     half = pixels.shape[1] // 2
-    found = load_painting(PAINTING, 64, box=[half, 0, pixels.shape[1], pixels.shape[0]])
-    assert found.shape == (1, 3, 64, 32)
+    found = crop_painting(Picture(pixels), [half, 0, pixels.shape[1], pixels.shape[0]], name="painting")
+    assert np.array_equal(found.pixels, pixels[:, half:])
+    assert scale_painting(found, 64, name="painting").shape == (1, 3, 64, 32)
     with pytest.raises(CheckpointError, match="has no part"):
-        load_painting(PAINTING, 64, box=[0, 0, pixels.shape[1] + 1, 9])
+        crop_painting(Picture(pixels), [0, 0, pixels.shape[1] + 1, 9], name="painting")
     with pytest.raises(CheckpointError, match="expected left, top, right, bottom"):
-        load_painting(PAINTING, 64, box=[0, 0, 9])
+        crop_painting(Picture(pixels), [0, 0, 9], name="painting")
 
 
 def test_training_tells_of_the_cut_records_it_and_keeps_a_frame_on_demand(
@@ -269,13 +272,18 @@ def test_without_its_grain_a_painting_has_planes_and_the_same_edges() -> None:
 @pytest.mark.parametrize("size", [0, -1, 5000, 10**12, "640", 640.5, [640]])
 def test_what_is_no_size_of_a_painting_is_refused(size: object) -> None:
     with pytest.raises(InputError, match="expected 1 to 4096"):
-        load_painting(PAINTING, size)  # type: ignore[arg-type]
+        scale_painting(load_image(PAINTING), size, name="painting")  # type: ignore[arg-type]
+
+
+def read(path: Path, size: int | None) -> Tensor:
+    """Read a painting as a run does, whole and with its grain."""
+    return read_painting(path, "s", size, previous=None, keep_frame=True, grain=True, details={}).image
 
 
 def test_a_painting_of_one_pixel_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     with pytest.raises(ImageError, match="1×1 px is too small for a painting"):
-        load_painting(tmp_path / "dot.png", 64)
+        read(tmp_path / "dot.png", 64)
 
 
 @pytest.mark.parametrize(("shape", "size"), [((3000, 20), 160), ((20, 3000), 160), ((3000, 20), None), ((64, 64), 15)])
@@ -284,7 +292,7 @@ def test_a_painting_that_becomes_too_narrow_is_refused(
 ) -> None:
     Image.new("RGB", shape, (90, 30, 200)).save(tmp_path / "ribbon.png")
     with pytest.raises(ImageError, match=rf"{shape[0]}×{shape[1]} px is too narrow.*at least 16 px"):
-        load_painting(tmp_path / "ribbon.png", size)
+        read(tmp_path / "ribbon.png", size)
 
 
 def test_what_a_transparent_painting_hides_is_not_learned(tmp_path: Path) -> None:
@@ -295,6 +303,6 @@ def test_what_a_transparent_painting_hides_is_not_learned(tmp_path: Path) -> Non
     for hidden in (0, 200):
         pixels[:, :200, :3] = hidden
         Image.fromarray(pixels).save(tmp_path / f"{hidden}.png")
-        paintings.append(load_painting(tmp_path / f"{hidden}.png", 128))
+        paintings.append(read(tmp_path / f"{hidden}.png", 128))
     black, gray = paintings
     np.testing.assert_array_equal(black, gray)

@@ -37,7 +37,7 @@ class Moment:
     known: Mask  # (H, W): whether the pixel could be seen there
 
 
-def play(kind: Kind, photo: Pixels, *, frames: int = 12, noise: float = NOISE) -> Iterator[Moment]:
+def play(kind: Kind, photo: Pixels, *, frames: int = 12) -> Iterator[Moment]:
     """Play a scene; nothing of its first moment is known, as no moment precedes it.
 
     Args:
@@ -45,7 +45,6 @@ def play(kind: Kind, photo: Pixels, *, frames: int = 12, noise: float = NOISE) -
             photo upside down moves over a pan, and hides parts of it.
         photo: (H, W, 3) uint8, at least 32 px on each side; the frames have three quarters of its sides.
         frames: Number of frames.
-        noise: Standard deviation of the camera's noise, levels.
     """
     import cv2
 
@@ -88,7 +87,7 @@ def play(kind: Kind, photo: Pixels, *, frames: int = 12, noise: float = NOISE) -
             known &= (here | (before == 0)) & (edge == 0)
         targets_x, targets_y = columns + flow[..., 0], rows + flow[..., 1]
         known &= (targets_x >= 0) & (targets_x <= width - 1) & (targets_y >= 0) & (targets_y <= height - 1)
-        noisy = scene + random.normal(0, noise, scene.shape)
+        noisy = scene + random.normal(0, NOISE, scene.shape)
         yield Moment(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), flow, known)
 
 

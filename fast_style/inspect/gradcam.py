@@ -22,12 +22,11 @@ class HeatMaps:
 
     Attributes:
         layer: Name of the layer.
-        maps: (N, K, h, w) at the layer's size, in [0, 1]; zeros if nothing supports the class.
-        upsampled: (N, K, H, W), bilinear, at the size of the picture that the network saw.
+        upsampled: (N, K, H, W), in [0, 1], bilinear, at the size of the picture that the network saw; zeros if nothing
+            supports the class.
     """
 
     layer: str
-    maps: NDArray[np.float32]
     upsampled: NDArray[np.float32]
 
 
@@ -101,4 +100,4 @@ def grad_cam(network: Network, image: Tensor, classes: Sequence[int], *, layer: 
     peak = heat.amax(dim=(2, 3), keepdim=True)
     heat = heat / torch.where(peak > 0, peak, 1.0)
     upsampled = F.interpolate(heat, size=image.shape[-2:], mode="bilinear", align_corners=False)
-    return HeatMaps(layer, heat.cpu().numpy(), upsampled.cpu().numpy())
+    return HeatMaps(layer, upsampled.cpu().numpy())

@@ -98,11 +98,6 @@ class Objective:
                 hint=f"Give one weight from 0 up for each of {', '.join(layers)}, or none.",
             )
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The content and style layers, each once."""
-        return tuple(dict.fromkeys(self.content_layers + self.style_layers))
-
     def shares(self, kind: Literal["content", "style", "places", "similarity"]) -> dict[str, float]:
         """Return the weight of each layer of that kind; they sum to one."""
         layers: tuple[str, ...] = getattr(self, f"{kind}_layers")

@@ -1,7 +1,7 @@
 """Training a style."""
 
 from fast_style.checkpoint import Checkpoint, load_checkpoint
-from fast_style.painting import Canvas, find_canvas, load_painting
+from fast_style.painting import Canvas, find_canvas
 from fast_style.recipe import Recipe
 from fast_style.training.paintings import style_name
 from fast_style.training.run import Estimate, Outcome, estimate_duration, train_style
@@ -18,7 +18,6 @@ __all__ = [
     "estimate_duration",
     "find_canvas",
     "load_checkpoint",
-    "load_painting",
     "style_name",
     "train_style",
 ]

@@ -61,8 +61,8 @@ _LARGEST_SATURATION = 0.98
 GRACE_STEPS = 50
 
 
-def assert_healthy(module: StyleModule, step: int, *, grace: int = GRACE_STEPS) -> None:
-    """Look at what shows a failed training: the losses, the weights, and, after ``grace`` steps, the pictures.
+def assert_healthy(module: StyleModule, step: int) -> None:
+    """Look at what shows a failed training: the losses, the weights, and, after the first steps, the pictures.
 
     Raises:
         TrainingDivergedError: A loss or a weight is not finite, or the pictures are of one color or burnt out.
@@ -74,7 +74,7 @@ def assert_healthy(module: StyleModule, step: int, *, grace: int = GRACE_STEPS) 
         reason = f"the loss is {figures['total']}" + (f" ({bad})" if bad else "")
     elif not torch.stack([weights.isfinite().all() for weights in module.state_dict().values()]).all():
         reason = "a weight is not finite"
-    elif step >= grace and module.latest_output is not None:
+    elif step >= GRACE_STEPS and module.latest_output is not None:
         pictures = module.latest_output
         burnt = ((pictures <= 0.002) | (pictures >= 0.998)).float().mean().item()
         if pictures.std().item() < _SMALLEST_DEVIATION:

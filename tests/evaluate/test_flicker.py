@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fast_style import Stylizer
+from fast_style.evaluate import motion
 from fast_style.evaluate.flicker import filmed, measure_films, measure_motion, warp
 from fast_style.evaluate.motion import KINDS, Moment, play
 from fast_style.images import Pixels, load_image
@@ -29,13 +30,14 @@ def test_warp_by_whole_pixels_is_a_shift() -> None:
     assert np.array_equal(warp(image, flow)[:, :-2], image[:, 2:].astype(np.float32))
 
 
-def scene(frames: int = 4, *, noise: float = 3.0) -> list[Moment]:
-    return list(play("pan", load_image(PHOTOS["coffee"]).pixels[80:280, 60:360], frames=frames, noise=noise))
+def scene(frames: int = 4) -> list[Moment]:
+    return list(play("pan", load_image(PHOTOS["coffee"]).pixels[80:280, 60:360], frames=frames))
 
 
-def test_noise_in_each_frame_is_flicker_of_its_size() -> None:
-    plain = measure_motion(lambda pixels: pixels, scene(noise=0.0))
-    noise = measure_motion(noisy(20.0), scene(noise=0.0))
+def test_noise_in_each_frame_is_flicker_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(motion, "NOISE", 0.0)
+    plain = measure_motion(lambda pixels: pixels, scene())
+    noise = measure_motion(noisy(20.0), scene())
     # Two independent noises differ by 20·√2 with a mean absolute value of √(2/π) times that; warping blurs a little.
     assert 10.0 < noise.error < 20 * np.sqrt(2) * np.sqrt(2 / np.pi) + plain.error
     assert noise.relative > 3.0

@@ -26,7 +26,8 @@ NARROW = Objective(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_
 
 
 def loss_for(weights: VGGWeights, objective: Objective, style: Tensor) -> PerceptualLoss:
-    return PerceptualLoss(VGG(weights, objective.layers, pooling=objective.pooling), style, objective)
+    layers = (*objective.content_layers, *objective.style_layers)
+    return PerceptualLoss(VGG(weights, layers, pooling=objective.pooling), style, objective)
 
 
 def test_gram_of_constant_features_is_the_product_of_their_values() -> None:
@@ -217,7 +218,7 @@ def test_layer_weights_must_match_the_layers() -> None:
 
 def test_features_at_hand_give_the_same_score(narrow_weights: VGGWeights) -> None:
     objective = Objective(content_layers=("relu2_2",), style_layers=("relu1_1",))
-    loss = PerceptualLoss(VGG(narrow_weights, objective.layers), torch.rand(1, 3, 32, 32), objective)
+    loss = PerceptualLoss(VGG(narrow_weights, ["relu2_2"]), torch.rand(1, 3, 32, 32), objective)
     loss.calibrate([torch.rand(1, 3, 32, 32)])
     image, targets = torch.rand(1, 3, 32, 32), loss.content_targets(torch.rand(1, 3, 32, 32))
     assert loss(image, targets, features=loss.features(image)).total == loss(image, targets).total

@@ -41,7 +41,7 @@ class MeanColor(Term):
 
 @pytest.fixture
 def vgg(narrow_weights: VGGWeights) -> VGG:
-    return VGG(narrow_weights, NARROW.layers)
+    return VGG(narrow_weights, ["relu2_2"])
 
 
 def test_a_constant_weight_is_the_same_throughout() -> None:

@@ -21,7 +21,7 @@ SHIPPED = Path(__file__).parents[2] / "checkpoints"
 @pytest.fixture
 def picture_loss(narrow_weights: VGGWeights) -> PerceptualLoss:
     objective = Objective(content_layers=("relu2_2",), style_layers=("relu1_1",))
-    loss = PerceptualLoss(VGG(narrow_weights, objective.layers), torch.rand(1, 3, 32, 32), objective)
+    loss = PerceptualLoss(VGG(narrow_weights, ["relu2_2"]), torch.rand(1, 3, 32, 32), objective)
     loss.calibrate([torch.rand(1, 3, 32, 32)])
     return loss
 

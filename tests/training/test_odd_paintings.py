@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fast_style.images import load_image
 from fast_style.losses import VGG, PerceptualLoss, load_vgg
-from fast_style.training import Recipe, load_painting
-from fast_style.training.callbacks import Averaging, StyleCallback, assert_healthy
+from fast_style.painting import scale_painting
+from fast_style.training import Recipe
+from fast_style.training.callbacks import GRACE_STEPS, Averaging, StyleCallback, assert_healthy
 from fast_style.training.module import StyleModule
 from fast_style.training.photos import PhotoData
 from tests.conftest import PHOTOS, SKIMAGE
@@ -39,10 +41,10 @@ class Losses(pl.Callback):
 
 
 class EarlyAlarm(StyleCallback):
-    """Looks at the pictures of short runs, too."""
+    """Looks at the pictures of short runs, too: from step 12."""
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        assert_healthy(module, step, grace=12)
+        assert_healthy(module, step + GRACE_STEPS - 12)
 
 
 def odd_picture(name: str) -> Image.Image:
@@ -103,7 +105,8 @@ def train(painting: Path, photos: Path, vgg: VGG, recipe: Recipe) -> tuple[Style
     """Train as a run does, but for files, previews and the export."""
     pl.seed_everything(recipe.seed, verbose=False)
     data = PhotoData(photos, size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=0)
-    loss = PerceptualLoss(vgg, load_painting(painting, recipe.style_size), recipe.objective)
+    image = scale_painting(load_image(painting), recipe.style_size, name="painting")
+    loss = PerceptualLoss(vgg, image, recipe.objective)
     loss.calibrate(data.sample(6, size=recipe.size))
     module, losses = StyleModule(recipe, [loss], card={}), Losses()
     trainer = pl.Trainer(

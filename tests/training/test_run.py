@@ -29,8 +29,10 @@ from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import CheckpointError, DeviceError, FileError, InputError, TrainingDivergedError
 from fast_style.export import network_from_onnx
+from fast_style.images import load_image
 from fast_style.losses import Objective, PerceptualLoss, load_vgg
 from fast_style.networks import build_network
+from fast_style.painting import scale_painting
 from fast_style.styles.card import read_card
 from fast_style.training import (
     Estimate,
@@ -38,7 +40,6 @@ from fast_style.training import (
     Recipe,
     estimate_duration,
     load_checkpoint,
-    load_painting,
     train_style,
 )
 from fast_style.training import run as run_module
@@ -143,7 +144,7 @@ def test_training_lowers_the_objective_of_photos(
     changed = {"steps": 80, "size": 72, "style_warmup": 0.0}
     checkpoint = load_checkpoint(learn(photo_folder, tmp_path, Recipe.from_dict({**recipe.as_dict(), **changed})))
     vgg = load_vgg(recipe.vgg, recipe.objective)
-    painting = load_painting(PAINTING, recipe.style_size)
+    painting = scale_painting(load_image(PAINTING), recipe.style_size, name="painting")
     loss = PerceptualLoss(vgg, painting, recipe.objective, calibration=checkpoint.calibrations["s"])
     photo = load("astronaut", (48, 48))
 
