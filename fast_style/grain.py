@@ -60,7 +60,8 @@ def smooth_along_strokes(image: Tensor) -> Tensor:
 
 
 def _blur(image: Tensor, deviation: float) -> Tensor:
-    return gaussian_blur(image, [2 * round(3 * deviation) + 1] * 2, [deviation] * 2)
+    blurred: Tensor = gaussian_blur(image, [2 * round(3 * deviation) + 1] * 2, [deviation] * 2)
+    return blurred
 
 
 def _sample(image: Tensor, place: Tensor, mode: str) -> Tensor:
