@@ -30,6 +30,7 @@ LAYERS = (
     "films",
     "live",
     "device",
+    "grain",
     "painting",
     "losses",
     "networks",

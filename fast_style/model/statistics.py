@@ -1,9 +1,9 @@
 """Graph variants of a style: one that measures a picture's statistics, and one whose statistics are fixed.
 
 An instance normalization looks at the whole picture. The measuring variant returns what the normalizations find in a
-picture, or in a batch of its parts. The fixed variant has those statistics in its convolutions: a part of a picture is
-drawn as in the whole, and a frame of a film like the others. Both are made from the graph of the style itself, so every
-file has them.
+picture, or in a batch of its parts. The fixed variant has those statistics as constants: a part of a picture is drawn
+as in the whole, and a frame of a film like the others. Both are made from the graph of the style itself, so every file
+has them.
 
 Reference:
     Chen et al. 2022 (URST), section 3.2, give a thumbnail's statistics to every part of a large picture.
@@ -11,7 +11,6 @@ Reference:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,14 +26,13 @@ from fast_style.model.editing import (
     find_layers,
     make_node,
     parse_model,
-    read_attribute,
     read_constants,
     set_output,
 )
 from fast_style.model.reach import follow_picture
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto
+    from onnx import NodeProto
 
 STATISTICS, ORIGIN, MASK = "statistics", "origin", "mask"
 Statistics = NDArray[np.float32]
@@ -175,7 +173,7 @@ def noise_input(number: int) -> str:
 
 
 def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_given: bool = False) -> bytes:
-    """Make the fixed variant: its normalizations vanish into the convolutions before them.
+    """Make the fixed variant: its normalizations become a scale and a shift, which ONNX Runtime adds to convolutions.
 
     It takes ``image`` and returns ``stylized``, like the style itself. ``origin`` (2), int64, may be given: row and
     column of the picture's upper left corner in the whole picture, px, multiples of the network's stride; by default
@@ -193,16 +191,11 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_giv
     model = parse_model(content)
     graph = model.graph
     layers, edit = find_layers(graph), GraphEdit(graph)
-    folding = _Folding(edit)
     ends = np.cumsum([layer.scale.size for layer in layers])
     parts = np.split(statistics, ends[:-1], axis=1)
     for number, (layer, (mean, variance)) in enumerate(zip(layers, parts, strict=True)):
         factor = layer.scale / np.sqrt(variance + np.float32(layer.epsilon))
         offset = layer.shift - mean * factor
-        if folding.fold(layer.features, factor, offset):
-            edit.rename(layer.node.output[0], layer.features)
-            edit.replace(layer.node)
-            continue
         prefix = f"{_PREFIX}{number}."
         factors = edit.constant(f"{prefix}factor", factor.reshape(1, -1, 1, 1))
         offsets = edit.constant(f"{prefix}offset", offset.reshape(1, -1, 1, 1))
@@ -250,49 +243,3 @@ def _move_noise(edit: GraphEdit, stride: int) -> None:
             make_node("Slice", [f"{prefix}doubled", f"{prefix}first", f"{prefix}last", axes], [f"{prefix}rolled"]),
             make_node("Tile", [f"{prefix}rolled", node.input[1]], [node.output[0]]),
         )
-
-
-class _Folding:
-    """Convolutions whose weights take over a scale and a shift of their outputs."""
-
-    def __init__(self, edit: GraphEdit) -> None:
-        graph: GraphProto = edit.graph
-        self._edit = edit
-        self._known = read_constants(graph)
-        self._makers = {output: node for node in graph.node for output in node.output}
-        names = [name for node in graph.node for name in node.input] + [value.name for value in graph.output]
-        self._uses = {name: names.count(name) for name in set(names)}
-
-    def fold(self, features: str, factor: Statistics, offset: Statistics) -> bool:
-        """Scale and shift features, (N, C, H, W), where they are made; return False if that cannot be done."""
-        parts = self._parts(features)
-        for number, node in enumerate(parts):
-            self._scale(node, factor, offset if number == 0 else np.zeros_like(offset))
-        return bool(parts)
-
-    def _parts(self, features: str) -> Sequence[NodeProto]:
-        """The convolutions whose sum the features are, if no other node takes them."""
-        node = self._makers.get(features)
-        if node is None or self._uses.get(features) != 1:
-            return ()
-        if node.op_type == "AveragePool" and not any(read_attribute(node, "pads", None) or [0]):
-            return self._parts(node.input[0])  # a mean of features that are scaled and shifted alike
-        if node.op_type in {"Conv", "ConvTranspose"}:
-            weights = node.input[1:]
-            return (node,) if all(name in self._known and self._uses[name] == 1 for name in weights) else ()
-        if node.op_type != "Add":
-            return ()
-        first, second = map(self._parts, node.input)
-        return (*first, *second) if first and second else ()
-
-    def _scale(self, node: NodeProto, factor: Statistics, offset: Statistics) -> None:
-        weight = self._known[node.input[1]]
-        axis = 0 if node.op_type == "Conv" else 1
-        shape = [-1 if number == axis else 1 for number in range(weight.ndim)]
-        bias = self._known[node.input[2]] if len(node.input) > 2 else np.zeros_like(factor)
-        prefix = f"{_PREFIX}{node.output[0]}."
-        node.input[:] = [
-            node.input[0],
-            self._edit.constant(f"{prefix}weight", np.ascontiguousarray(weight * factor.reshape(shape), np.float32)),
-            self._edit.constant(f"{prefix}bias", np.ascontiguousarray(bias * factor + offset, np.float32)),
-        ]

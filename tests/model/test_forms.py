@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -130,18 +131,21 @@ def test_noise_lies_still_in_the_whole() -> None:
     np.testing.assert_allclose(here, again, atol=1e-6)
 
 
-def test_fixed_normalizations_are_gone() -> None:
+def test_fixed_normalizations_vanish_into_convolutions(tmp_path: Path) -> None:
     content = read_checked(find_style("udnie-fine").path)
-    image = photo(64, 64)
-    plain, fixed = (
-        onnx.load_model_from_string(one) for one in (content, fixed_form(content, measured(content, image), stride=8))
-    )
-    counts = [[node.op_type for node in model.graph.node] for model in (plain, fixed)]
+    fixed = fixed_form(content, measured(content, photo(64, 64)), stride=8)
+    counts = []
+    for name, model in (("plain", content), ("fixed", fixed)):
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = str(tmp_path / f"{name}.onnx")
+        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        counts.append([node.op_type for node in onnx.load_model(options.optimized_model_filepath).graph.node])
     assert counts[0].count("InstanceNormalization") == 29
     assert "InstanceNormalization" not in counts[1]
-    # No arithmetic takes their place.
-    assert counts[1].count("Mul") <= counts[0].count("Mul")
-    assert counts[1].count("Add") <= counts[0].count("Add") + 2
+    # Of 29 scales and shifts, one is left: it follows a sum. Two additions more roll the noise.
+    assert counts[1].count("Mul") <= counts[0].count("Mul") + 1
+    assert counts[1].count("Add") <= counts[0].count("Add") + 3
 
 
 def test_variants_pass_the_checker_and_name_what_they_take() -> None:
