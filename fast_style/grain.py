@@ -19,8 +19,8 @@ _STEPS, _DEVIATION = 4, 2.0
 def smooth_along_strokes(image: Tensor) -> Tensor:
     """Average each pixel with those before and behind it on its stroke, so that grain goes and edges stay.
 
-    Networks draw grain that is everywhere as a mesh. A median or a blur takes it away as well, but with it the strokes,
-    which are hardly wider than it.
+    Networks draw grain that is everywhere as a mesh. A median or a blur removes it too, but takes along the strokes,
+    which are hardly wider.
 
     Args:
         image: (1, 3, H, W), RGB in [0, 1], each side at least 16 px.
@@ -33,12 +33,13 @@ def smooth_along_strokes(image: Tensor) -> Tensor:
         3.3.1: the structure tensor, and line integral convolution along its minor eigenvectors.
 
     Differs from the paper:
-        Steps of Euler instead of Runge and Kutta, one direction for each pixel without interpolation, and no shock
+        Euler steps instead of Runge–Kutta, one direction for each pixel without interpolation, and no shock
         filter.
     """
     smooth = _blur(image, _BEFORE)
-    across = (smooth.roll(-1, 3) - smooth.roll(1, 3)) / 2
-    down = (smooth.roll(-1, 2) - smooth.roll(1, 2)) / 2
+    around = F.pad(smooth, (1,) * 4, mode="replicate")
+    across = (around[..., 1:-1, 2:] - around[..., 1:-1, :-2]) / 2
+    down = (around[..., 2:, 1:-1] - around[..., :-2, 1:-1]) / 2
     products = torch.cat([(a * b).sum(1, keepdim=True) for a, b in ((across, across), (across, down), (down, down))], 1)
     xx, xy, yy = _blur(products, _AROUND).unbind(1)
     angle = torch.atan2(2 * xy, xx - yy) / 2 + math.pi / 2

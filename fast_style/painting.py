@@ -188,7 +188,7 @@ def scale_painting(picture: Picture, size: int | None, *, grain: bool = True, na
     if size is not None and (not isinstance(size, int) or not 1 <= size <= _LARGEST_STYLE_SIZE):
         raise InputError(f"the painting's long side is {size!r} px; expected 1 to {_LARGEST_STYLE_SIZE}")
     if not grain:
-        # At the size at which it is taught: there, grain is of the width that networks make a mesh of.
+        # At the size asked for, or 640 px: there, grain is about as wide as what networks make a mesh of.
         seen = fit(picture, size or STYLE_SIZE)
         if min(seen.size) >= _SMALLEST_PAINTING:
             picture = Picture(to_uint8(smooth_along_strokes(torch.from_numpy(to_float(seen.pixels))).numpy()))

@@ -28,6 +28,12 @@ def test_strokes_stay_as_they_are_whatever_their_direction(degrees: float) -> No
     )
 
 
+def test_strokes_stay_at_an_edge_whose_opposite_is_of_another_color() -> None:
+    ramp = torch.linspace(-0.25, 0.25, 96).expand(1, 3, 96, 96)
+    strokes = 0.5 + ramp + (stripes(0) - 0.5) / 4
+    torch.testing.assert_close(smooth_along_strokes(strokes)[..., 8:-8, :], strokes[..., 8:-8, :], atol=0.02, rtol=0)
+
+
 @pytest.mark.parametrize("degrees", [0, 90])
 def test_grain_goes_by_what_its_mean_along_a_stroke_leaves(degrees: float) -> None:
     strokes = stripes(degrees)

@@ -11,6 +11,8 @@ Origin = tuple[int, int]
 class Condition:
     """What a network is given besides the picture: an argument of ``forward``, never state of a module.
 
+    The default is a whole picture.
+
     Attributes:
         origin: Row and column, px, of a tile's top left corner in the whole picture, in which the noise lies still.
             Multiples of the network's stride.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class StyleSets(nn.Module):
     """A scale and a shift of each normalized channel, for each style of a network.
 
-    A network draws a style if its set replaces the network's own parameters::
+    A network draws a style if its set replaces its own parameters; names that it lacks would be ignored::
 
         torch.func.functional_call(network, sets.one(0), (image, condition))
 

@@ -29,7 +29,7 @@ class TransformerNetwork(nn.Module):
 
         Args:
             image: (N, 3, H, W), RGB in [0, 1], sides of at least 16 px: at most 15 are reflected.
-            condition: Further inputs; None for a whole picture with its own statistics.
+            condition: Further inputs; None for a whole picture.
 
         Returns:
             (N, 3, H, W), RGB, nominally in [0, 1]; a network may overshoot, which the exported graph clamps.

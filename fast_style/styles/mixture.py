@@ -82,9 +82,15 @@ def absolute_mixture(text: str | Path) -> str:
 
 
 def _absolute_part(part: _Part) -> str:
+    file, adapter = _absolute(part.file), "" if part.adapter is None else str(part.adapter.absolute())
+    for path in (file, adapter):
+        if mark := next((mark for mark in (",#+" if adapter else ",#") if mark in path), None):
+            raise InputError(
+                f"{path} cannot be part of a mixture in other folders: its path holds {mark!r}",
+                hint="Move it to a folder whose name has none of , # +.",
+            )
     style = "" if part.style is None else f"#{part.style}"
-    adapter = "" if part.adapter is None else f"+{part.adapter.absolute()}"
-    return f"{_absolute(part.file)}{style}{adapter}:{part.weight!r}"
+    return f"{file}{style}{adapter and '+'}{adapter}:{part.weight!r}"
 
 
 def _absolute(file: str) -> str:

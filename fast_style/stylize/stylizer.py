@@ -107,7 +107,9 @@ class Stylizer:
         """Stylize one picture.
 
         Args:
-            image: A path, a PIL image, which is decoded as its file would be, or an (H, W, 3) uint8 RGB array.
+            image: A path, a PIL image, or an (H, W, 3) uint8 RGB array. A PIL image of mode ``I`` is gray of 16 bits;
+                of 16-bit RGB and of gray of fewer than 8 bits, Pillow loses which color is transparent, and a path
+                does not.
             size: Shrink the long side to this many px first, or None.
             blend: 0.0 is the photo, 1.0 the full style.
             keep_colors: Take only brightness from the style.
@@ -242,6 +244,8 @@ def _as_picture(image: str | Path | Image.Image | Pixels) -> Picture:
     if isinstance(image, Image.Image):
         upright = ImageOps.exif_transpose(image)
         exif = read_exif(upright)  # type: ignore[arg-type]  # of an image that is not a file, it reads only the info
+        if image.format == "TIFF":  # its tags say which end of the range is white, and how many bits count
+            upright.format, upright.tag_v2 = image.format, getattr(image, "tag_v2", {})  # type: ignore[attr-defined]
         return to_picture(upright, exif=exif)
     check_pixels(image)
     return Picture(image)

@@ -123,7 +123,7 @@ def read_painting(
     of_each = {key: value for key, value in details.items() if not isinstance(value, dict)}
     own = details.get(path.stem)
     about = of_each | (own if isinstance(own, dict) else {})
-    # Whether it is flat was judged of paintings as they are.
+    # The threshold of flatness was found on paintings that were not smoothed.
     rough = scale_painting(picture, taught, name=str(path)) if smoothed else image
     found = {"smoothed": smoothed, "flat": is_flat(rough), "colored": is_colored(image)}
     facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found, **about}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -279,6 +280,18 @@ def test_an_absolute_text_names_the_same_in_another_folder(
     after = find_mixture(absolute)
     assert (after.style.name, after.content, after.weights) == (before.style.name, before.content, before.weights)
     assert read_checked(after.style.path) == read_checked(tmp_path / before.style.path)
+
+
+@pytest.mark.parametrize(("mark", "text"), [(",", "two.onnx:2"), ("#", "two.onnx:2"), ("+", "two.onnx+a.safetensors")])
+def test_a_folder_that_would_divide_an_absolute_text_is_named(
+    two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str, text: str
+) -> None:
+    folder = tmp_path / f"a{mark}b"
+    folder.mkdir()
+    (folder / "two.onnx").write_bytes(two.read_bytes())
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match=re.escape(f"its path holds '{mark}'")):
+        absolute_mixture(text)
 
 
 def test_the_command_line_mixes_and_takes_a_strength(large: Path, two: Path, tmp_path: Path) -> None:

@@ -115,6 +115,15 @@ def test_an_image_is_decoded_as_its_file_is_and_not_changed(
     np.testing.assert_array_equal(np.asarray(out), np.asarray(expected))
 
 
+def test_a_tiff_in_which_0_is_white_is_decoded_as_its_file_is(stylizer: Stylizer, tmp_path: Path) -> None:
+    path = tmp_path / "photo.tif"
+    image = Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 200)
+    image.save(path, tiffinfo={262: 0})
+    with Image.open(path) as opened:
+        out = stylizer(opened)
+    np.testing.assert_array_equal(np.asarray(out), np.asarray(stylizer(path)))
+
+
 def test_a_profile_of_ink_decides_the_colors(stylizer: Stylizer) -> None:
     image = Image.new("CMYK", (20, 20), (0, 0, 0, 255))
     image.info["icc_profile"] = ink_profile()
