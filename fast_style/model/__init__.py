@@ -3,7 +3,7 @@
 from fast_style.model.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read_checked
 from fast_style.model.cost import describe_model, measure_cost
 from fast_style.model.opening import INPUT, OUTPUT, Feed, Graph, Signature, open_graph, show_shape
-from fast_style.model.passes_graph import join_passes, mixing_form, restoring_form
+from fast_style.model.passes_graph import join_passes, mixing_form, restoring_form, sharing_form
 from fast_style.model.reach import find_reach
 from fast_style.model.session import (
     PROVIDERS,
@@ -82,6 +82,7 @@ __all__ = [
     "read_sets",
     "restoring_form",
     "session_options",
+    "sharing_form",
     "show_shape",
     "style_names",
     "takes_styles",

@@ -115,12 +115,18 @@ def mixing_form() -> bytes:
     ``shares`` (2), float32: of the draft where the photo is flat, and how much more where it has much detail, see
     :func:`~fast_style.model.passes.draft_shares`.
     """
-    nodes = [
-        make_node("Split", ["shares", f"{_PREFIX}ones"], [f"{_PREFIX}flat", f"{_PREFIX}more"], axis=0),
-        *_share("small", _ALONE),
-        *_mix("draft", "small", "photo", "seen", _ALONE),
-    ]
+    nodes = [*_share("small", _ALONE), *_mix("draft", "small", "photo", "seen", _ALONE)]
     return _alone(["photo", "small", "draft"], "seen", nodes, shares=True)
+
+
+def sharing_form() -> bytes:
+    """Make a graph that finds the draft's share in the next pass, for programs that mix a large photo in parts.
+
+    It takes ``photo`` (1, 3, H, W) at the draft's size, float32, RGB in [0, 1], and ``shares`` as :func:`mixing_form`.
+    It gives ``share`` (1, 1, H, W).
+    """
+    nodes = [*_share("photo", _ALONE), make_node("Identity", [f"{_ALONE}share"], ["share"])]
+    return _alone(["photo"], "share", nodes, shares=True, channels=1)
 
 
 def restoring_form() -> bytes:
@@ -132,7 +138,9 @@ def restoring_form() -> bytes:
     return _alone(["painted", "draft"], "restored", _restore("painted", "draft", "restored", _ALONE))
 
 
-def _alone(inputs: Sequence[str], output: str, nodes: Sequence[NodeProto], *, shares: bool = False) -> bytes:
+def _alone(
+    inputs: Sequence[str], output: str, nodes: Sequence[NodeProto], *, shares: bool = False, channels: int = 3
+) -> bytes:
     """Make a graph of what lies between two passes; the first input has the output's size, the others half of it."""
     from onnx import GraphProto, helper
 
@@ -141,7 +149,9 @@ def _alone(inputs: Sequence[str], output: str, nodes: Sequence[NodeProto], *, sh
         add_input(graph, name, FLOAT, [1, 3, *(("h", "w") if name == inputs[0] else ("h2", "w2"))])
     if shares:
         add_input(graph, "shares", FLOAT, [2])
-    set_output(graph, output, [1, 3, "h", "w"])
+        split = make_node("Split", ["shares", f"{_PREFIX}ones"], [f"{_PREFIX}flat", f"{_PREFIX}more"], axis=0)
+        nodes = [split, *nodes]
+    set_output(graph, output, [1, channels, "h", "w"])
     edit = GraphEdit(graph)
     _add_constants(edit)
     edit.append(make_node("Shape", [inputs[0]], [f"{_ALONE}size"], start=2, end=4), *nodes)

@@ -12,16 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.images import Pixels, to_float
-from fast_style.model import mixing_form, open_session, restoring_form, session_options
-from fast_style.model.passes import (
-    DETAIL_RADIUS,
-    LEARNED_PASSES,
-    LEAST_DETAIL,
-    MUCH_DETAIL,
-    SURROUNDINGS_RADIUS,
-    count_fitting,
-    draft_shares,
-)
+from fast_style.model import mixing_form, open_session, restoring_form, session_options, sharing_form
+from fast_style.model.passes import LEARNED_PASSES, count_fitting, draft_shares
 from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster, read_whole
 
 if TYPE_CHECKING:
@@ -87,6 +79,7 @@ def underpaint_in_parts(
     """
     factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
     copy = seen = photo.reduced(factors[0]) if factors else photo
+    shares = np.array(draft_shares(strength), np.float32)
     draft: Pixels | None = None
     for number, factor in enumerate(factors):
         draft, small = stylize(seen, draft if number >= LEARNED_PASSES else None), copy
@@ -94,8 +87,9 @@ def underpaint_in_parts(
         # The map is at the draft's size, and smaller for a large photo.
         coarser = 2 ** max(0, math.ceil(math.log2(max(draft.shape) / _MAP_SIDE)))
         shown = photo.reduced(factor * coarser)
-        share = draft_share(to_float(shown.read((0, 0, *shown.size))), strength)
-        seen = OverRaster(copy, small, draft, share, 2 * coarser)
+        feeds = {"photo": to_float(shown.read((0, 0, *shown.size))), "shares": shares}
+        (share,) = _session(sharing_form, None).run(None, feeds)
+        seen = OverRaster(copy, small, draft, share[0, 0], 2 * coarser)
     return seen, draft if len(factors) >= LEARNED_PASSES else None
 
 
@@ -169,33 +163,3 @@ def _round(image: NDArray[np.float32], levels: int) -> None:
     image *= np.float32(levels)
     np.clip(np.rint(image, out=image), 0, levels, out=image)
     image *= np.float32(1 / levels)
-
-
-def draft_share(photo: NDArray[np.float32], strength: float = 1.0) -> NDArray[np.float32]:
-    """Return the share of the draft in the next pass: high where the photo is flat, low where it has fine detail.
-
-    Args:
-        photo: (1, 3, H, W) at the draft's size, RGB in [0, 1].
-        strength: How strongly to paint, 0.25 to 4.
-
-    Returns:
-        (H, W).
-    """
-    brightness = photo[0].mean(axis=0)
-    fine = brightness - _blurred(brightness, DETAIL_RADIUS)
-    detail = np.sqrt(np.maximum(_blurred(fine**2, SURROUNDINGS_RADIUS), 0))
-    much = MUCH_DETAIL * detail.mean() + LEAST_DETAIL
-    flat, more = draft_shares(strength)
-    share: NDArray[np.float32] = flat + more * np.minimum(detail / much, 1)
-    return share.astype(np.float32)
-
-
-def _blurred(image: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
-    """Average over squares, twice; borders are repeated."""
-    width = 2 * radius + 1
-    for axis in (0, 1, 0, 1):
-        around = [(radius, radius) if side == axis else (0, 0) for side in (0, 1)]
-        padded = np.pad(image, around, mode="edge")
-        windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=axis)
-        image = windows.mean(axis=-1, dtype=np.float32)
-    return image

@@ -8,16 +8,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from fast_style import Stylizer
 from fast_style.errors import ImageError, InputError, ModelError
 from fast_style.images import Pixels, channels, to_float, to_uint8
-from fast_style.model import add_checksum, join_passes, read_checked
+from fast_style.model import add_checksum, join_passes, open_session, read_checked, sharing_form
 from fast_style.model.passes import COARSE_SHARE, count_fitting, count_passes, draft_shares
 from fast_style.networks import passes as in_training
 from fast_style.styles.catalog import find_style
 from fast_style.stylize.masks import networks_for_masks
-from fast_style.stylize.passes import draft_share, restore_coarse, underpaint_in_parts
+from fast_style.stylize.passes import restore_coarse, underpaint_in_parts
 from fast_style.stylize.rasters import ArrayRaster, Raster
 from fast_style.stylize.scene import Scene
 from fast_style.stylize.tiles import is_seen_whole
@@ -90,6 +91,12 @@ def test_any_photo_keeps_its_size_and_no_draft_is_too_small(height: int, width: 
     assert min(min(size) for size in seen) >= 16
     assert len(seen) == count_fitting((width, height), passes)
     assert all(seen[i] == tuple(-(-side // 2) for side in seen[i + 1]) for i in range(len(seen) - 1))
+
+
+def draft_share(photo: NDArray[np.float32], strength: float = 1.0) -> NDArray[np.float32]:
+    feeds = {"photo": photo, "shares": np.array(draft_shares(strength), np.float32)}
+    share: NDArray[np.float32] = open_session(sharing_form()).run(None, feeds)[0][0, 0]
+    return share
 
 
 def test_the_draft_has_most_where_the_photo_is_flat_and_least_where_it_is_detailed() -> None:
