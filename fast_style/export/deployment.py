@@ -38,6 +38,7 @@ from fast_style.model import (
     takes_styles,
 )
 from fast_style.model.editing import read_metadata, write_metadata
+from fast_style.model.ground import GROUND_KEY, Ground
 from fast_style.model.passes import (
     COARSEST_KEY,
     MOST_OWN_STRENGTH,
@@ -81,6 +82,8 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
             COARSEST_KEY: str(checkpoint.recipe.coarsest),
             STRENGTH_KEY: f"{checkpoint.recipe.draft_strength:g}",
         }
+        if checkpoint.recipe.ground:
+            metadata[GROUND_KEY] = checkpoint.recipe.ground
     if not checkpoint.sets:
         return export_onnx(checkpoint.network(), path, metadata=metadata)
     return export_styles(checkpoint.network(), checkpoint.sets, path, metadata=metadata)
@@ -95,6 +98,7 @@ def deploy(
     size: tuple[int, int] | None = None,
     passes: int = 1,
     strength: float = 1.0,
+    ground: Ground | Literal["none"] | None = None,
     photos: Path | None = None,
 ) -> tuple[Verification, dict[str, Any]]:
     """Write a style as ONNX for a place and prove it; no file is left if the proof fails.
@@ -111,6 +115,8 @@ def deploy(
         size: (width, height) px for a graph of one fixed size; None for any.
         passes: Number of passes in which the graph paints by itself, 1 to 8.
         strength: How strongly it paints in them, 0.25 to 4; 1 is the style's own.
+        ground: What it lays under flat places of a photo that is painted in passes, see
+            :mod:`fast_style.model.ground`; None keeps the style's.
         photos: Folder of photos; half of those that are drawn calibrate, the others validate.
 
     Returns:
@@ -147,6 +153,8 @@ def deploy(
                     f"expected a product above 0 and below {MOST_OWN_STRENGTH:g}"
                 )
             write_metadata(graph, known | {STRENGTH_KEY: product})
+        if ground is not None:
+            write_metadata(graph, read_metadata(graph) | {GROUND_KEY: ground})
         plain = _for_place(graph, size, passes)
         if plain is not graph:
             verification = _verify(graph, plain, size, passes, verification)

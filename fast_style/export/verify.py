@@ -25,6 +25,7 @@ from fast_style.model import (
     read_checked,
 )
 from fast_style.model.editing import parse_model, read_metadata
+from fast_style.model.ground import ground_in
 from fast_style.model.passes import SMALLEST_DRAFT, smallest_side, strength_in
 from fast_style.networks import TransformerNetwork
 from fast_style.networks.passes import paint
@@ -164,12 +165,13 @@ def verify_passes(
     Raises:
         VerificationError: The graph gives a picture of another shape.
     """
-    session, strength = open_session(content), strength_in(read_metadata(parse_model(content)))
+    session, metadata = open_session(content), read_metadata(parse_model(content))
+    strength, ground = strength_in(metadata), ground_in(metadata)
     more = smallest_side(passes) - SMALLEST_DRAFT
     differences = {}
     for n, height, width in sizes or [(n, height + more, width + more) for n, height, width in VERIFY_SHAPES]:
         image = example_image(n, height, width)
-        expected = paint(stylize, torch.from_numpy(image), passes, strength=strength)
+        expected = paint(stylize, torch.from_numpy(image), passes, strength=strength, ground=ground)
         (result,) = session.run([OUTPUT], {INPUT: image, **(feed or {})})
         label = f"{passes} passes " if passes > 1 else ""
         differences[f"{label}{n}x3x{height}x{width}"] = difference(result, expected)

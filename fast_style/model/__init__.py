@@ -3,7 +3,7 @@
 from fast_style.model.checksum import CHECKSUM_KEY, PRODUCER, add_checksum, read_checked
 from fast_style.model.cost import describe_model, measure_cost
 from fast_style.model.opening import INPUT, OUTPUT, Feed, Graph, Signature, open_graph, show_shape
-from fast_style.model.passes_graph import join_passes, mixing_form, restoring_form, sharing_form
+from fast_style.model.passes_graph import ground_form, join_passes, mixing_form, restoring_form, sharing_form
 from fast_style.model.reach import find_reach
 from fast_style.model.session import (
     PROVIDERS,
@@ -69,6 +69,7 @@ __all__ = [
     "first_line",
     "fixed_form",
     "give_styles",
+    "ground_form",
     "join_passes",
     "measure_cost",
     "measure_form",

@@ -22,6 +22,15 @@ from fast_style.model.editing import (
     set_output,
     write_metadata,
 )
+from fast_style.model.ground import (
+    AMOUNTS,
+    GROUND_RADIUS,
+    STEEPNESS,
+    Ground,
+    ground_in,
+    ground_tile,
+    learned_passes,
+)
 from fast_style.model.opening import INPUT, OUTPUT
 from fast_style.model.passes import (
     COARSE_SHARE,
@@ -49,7 +58,7 @@ _ALONE = f"{_PREFIX}0."
 
 
 def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
-    """Make one graph that paints in passes.
+    """Make one graph that paints in passes, over the ground that the metadata of its last graph name.
 
     It takes and returns what its last graph does; no side may be under 16 · 2^(N - 1) px. The input ``styles`` is
     that of all passes. ``origin`` is that of the last pass, a multiple of the stride · 2^(N - 1).
@@ -69,18 +78,31 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
         del part[:]
     edit = GraphEdit(joined.graph)
     _add_constants(edit)
-    strength *= strength_in(read_metadata(models[-1]))
+    told = read_metadata(models[-1])
+    strength *= strength_in(told)
     for name, share in zip(("flat", "more"), draft_shares(strength), strict=True):
         edit.constant(_PREFIX + name, np.array(share, np.float32))
+    origins = any(value.name == ORIGIN for value in joined.graph.input)
+    grounded, over_ground = "", 0
+    if ground := ground_in(told):
+        over_ground = learned_passes(len(models))
+        grounded, factor = f"{_PREFIX}grounded", 2 ** (len(models) - over_ground)
+        base = _reduce(edit, INPUT, factor, f"{_PREFIX}base")
+        origin = _divide_origin(edit, factor, f"{_PREFIX}ground.origin") if origins else ""
+        side = _sides(models[over_ground - 1].graph)
+        edit.append(*_lay_ground(edit, ground, over_ground, base, grounded, origin=origin, size=side))
     stored: dict[tuple[str, bytes], str] = {}
     copy, drawn = "", ""
     for number, model in enumerate(models):
         prefix, factor = f"{_PREFIX}{number}.", 2 ** (len(models) - 1 - number)
         smaller, draft = copy, drawn
-        copy, drawn = (INPUT, OUTPUT) if factor == 1 else (f"{prefix}copy", f"{prefix}drawn")
-        if factor > 1:
-            pooling = {"kernel_shape": [factor, factor], "strides": [factor, factor], "ceil_mode": 1}
-            edit.append(make_node("AveragePool", [INPUT], [copy], **pooling))
+        if 0 < number == over_ground:
+            smaller = _reduce(edit, INPUT, 2 * factor, f"{prefix}smaller")
+        drawn = OUTPUT if factor == 1 else f"{prefix}drawn"
+        if number < over_ground:
+            copy = _reduce(edit, grounded, 2 ** (over_ground - 1 - number), f"{prefix}copy")
+        else:
+            copy = _reduce(edit, INPUT, factor, f"{prefix}copy")
         seen = copy
         if number > 0:
             seen = f"{prefix}seen"
@@ -93,16 +115,14 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
         painted = f"{prefix}painted" if restores else drawn
         weights = _add_weights(joined.graph, model.graph, f"pass{number}.", stored)
         names = {**weights, INPUT: seen, OUTPUT: painted}
-        if factor > 1 and any(value.name == ORIGIN for value in model.graph.input):
-            names[ORIGIN] = f"{prefix}origin"
-            divisor = edit.constant(f"{prefix}factor", np.array(factor))
-            edit.append(make_node("Div", [ORIGIN, divisor], [names[ORIGIN]]))
+        if origins:
+            names[ORIGIN] = _divide_origin(edit, factor, f"{prefix}origin")
         edit.append(*_pass(model.graph, names, f"pass{number}."))
         if restores:
             edit.append(*_restore(painted, draft, drawn, prefix))
     edit.apply()
     changed = {COARSEST_KEY, CHECKSUM_KEY}
-    metadata = {key: value for key, value in read_metadata(models[-1]).items() if key not in changed}
+    metadata = {key: value for key, value in told.items() if key not in changed}
     write_metadata(joined, {**metadata, STRENGTH_KEY: f"{strength:g}", PASSES_KEY: str(len(models))})
     return bytes(joined.SerializeToString())
 
@@ -116,7 +136,7 @@ def mixing_form() -> bytes:
     :func:`~fast_style.model.passes.draft_shares`.
     """
     nodes = [*_share("small", _ALONE), *_mix("draft", "small", "photo", "seen", _ALONE)]
-    return _alone(["photo", "small", "draft"], "seen", nodes, shares=True)
+    return _alone(["photo", "small", "draft"], "seen", lambda edit: nodes, shares=True)
 
 
 def sharing_form() -> bytes:
@@ -126,7 +146,23 @@ def sharing_form() -> bytes:
     It gives ``share`` (1, 1, H, W).
     """
     nodes = [*_share("photo", _ALONE), make_node("Identity", [f"{_ALONE}share"], ["share"])]
-    return _alone(["photo"], "share", nodes, shares=True, channels=1)
+    return _alone(["photo"], "share", lambda edit: nodes, shares=True, channels=1)
+
+
+def ground_form(ground: Ground, passes: int) -> bytes:
+    """Make a graph that lays a ground under the flat places of a photo.
+
+    It takes ``photo`` (1, 3, H, W), and gives ``grounded`` of the same shape, float32, RGB in [0, 1].
+
+    Args:
+        ground: Which.
+        passes: The last of how many passes, all of them learned, sees a photo of this size: 2 or 3.
+    """
+
+    def nodes(edit: GraphEdit) -> list[NodeProto]:
+        return _lay_ground(edit, ground, passes, "photo", "grounded")
+
+    return _alone(["photo"], "grounded", nodes)
 
 
 def restoring_form() -> bytes:
@@ -135,11 +171,17 @@ def restoring_form() -> bytes:
     It takes ``painted`` (1, 3, H, W), which a pass has painted, and ``draft`` (1, 3, ⌈H / 2⌉, ⌈W / 2⌉), which the pass
     before left. It gives ``restored`` (1, 3, H, W). All are float32, RGB in [0, 1].
     """
-    return _alone(["painted", "draft"], "restored", _restore("painted", "draft", "restored", _ALONE))
+    nodes = _restore("painted", "draft", "restored", _ALONE)
+    return _alone(["painted", "draft"], "restored", lambda edit: nodes)
 
 
 def _alone(
-    inputs: Sequence[str], output: str, nodes: Sequence[NodeProto], *, shares: bool = False, channels: int = 3
+    inputs: Sequence[str],
+    output: str,
+    nodes: Callable[[GraphEdit], Sequence[NodeProto]],
+    *,
+    shares: bool = False,
+    channels: int = 3,
 ) -> bytes:
     """Make a graph of what lies between two passes; the first input has the output's size, the others half of it."""
     from onnx import GraphProto, helper
@@ -147,14 +189,14 @@ def _alone(
     graph = GraphProto(name=output)
     for name in inputs:
         add_input(graph, name, FLOAT, [1, 3, *(("h", "w") if name == inputs[0] else ("h2", "w2"))])
-    if shares:
-        add_input(graph, "shares", FLOAT, [2])
-        split = make_node("Split", ["shares", f"{_PREFIX}ones"], [f"{_PREFIX}flat", f"{_PREFIX}more"], axis=0)
-        nodes = [split, *nodes]
     set_output(graph, output, [1, channels, "h", "w"])
     edit = GraphEdit(graph)
     _add_constants(edit)
-    edit.append(make_node("Shape", [inputs[0]], [f"{_ALONE}size"], start=2, end=4), *nodes)
+    if shares:
+        add_input(graph, "shares", FLOAT, [2])
+        names = [f"{_PREFIX}flat", f"{_PREFIX}more"]
+        edit.append(make_node("Split", ["shares", f"{_PREFIX}ones"], names, axis=0))
+    edit.append(make_node("Shape", [inputs[0]], [f"{_ALONE}size"], start=2, end=4), *nodes(edit))
     edit.apply()
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     return bytes(model.SerializeToString())
@@ -204,7 +246,7 @@ def _pass(graph: GraphProto, names: dict[str, str], prefix: str) -> Iterator[Nod
 
 def _add_constants(edit: GraphEdit) -> None:
     """Add what the nodes of :func:`_share`, :func:`_mix` and :func:`_restore` take."""
-    for radius in (DETAIL_RADIUS, SURROUNDINGS_RADIUS):
+    for radius in (DETAIL_RADIUS, SURROUNDINGS_RADIUS, GROUND_RADIUS):
         edit.constant(f"{_PREFIX}border{radius}", np.array([0, 0, radius, radius] * 2))
     numbers = {"much": MUCH_DETAIL, "least": LEAST_DETAIL, "all": 1.0, "none": 0.0, "coarse": COARSE_SHARE}
     for name, number in numbers.items():
@@ -233,6 +275,16 @@ def _share(photo: str, prefix: str) -> list[NodeProto]:
     """Find the share of the draft by place: see :func:`fast_style.networks.passes.draft_share`."""
     made = _maker(prefix)
     return [
+        *_detail(photo, prefix),
+        made("Mul", [f"{prefix}bounded", f"{_PREFIX}more"], "less"),
+        made("Add", [f"{prefix}less", f"{_PREFIX}flat"], "share"),
+    ]
+
+
+def _detail(photo: str, prefix: str) -> list[NodeProto]:
+    """Find how much detail there is by place, ``bounded`` to [0, 1]."""
+    made = _maker(prefix)
+    return [
         made("Conv", [photo, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1]),
         *_blur(f"{prefix}brightness", f"{prefix}coarse", DETAIL_RADIUS),
         made("Sub", [f"{prefix}brightness", f"{prefix}coarse"], "fine"),
@@ -244,8 +296,96 @@ def _share(photo: str, prefix: str) -> list[NodeProto]:
         made("Add", [f"{prefix}scaled", f"{_PREFIX}least"], "limit"),
         made("Div", [f"{prefix}detail", f"{prefix}limit"], "relative"),
         made("Min", [f"{prefix}relative", f"{_PREFIX}all"], "bounded"),
-        made("Mul", [f"{prefix}bounded", f"{_PREFIX}more"], "less"),
-        made("Add", [f"{prefix}less", f"{_PREFIX}flat"], "share"),
+    ]
+
+
+def _reduce(edit: GraphEdit, photo: str, factor: int, reduced: str) -> str:
+    """Average squares, smaller at the right and the bottom; return the name of the result."""
+    if factor == 1:
+        return photo
+    pooling = {"kernel_shape": [factor, factor], "strides": [factor, factor], "ceil_mode": 1}
+    edit.append(make_node("AveragePool", [photo], [reduced], **pooling))
+    return reduced
+
+
+def _divide_origin(edit: GraphEdit, factor: int, divided: str) -> str:
+    """Convert the origin to px of a smaller copy; return the name of the result."""
+    if factor == 1:
+        return ORIGIN
+    edit.append(make_node("Div", [ORIGIN, edit.constant(f"{divided}.factor", np.array(factor))], [divided]))
+    return divided
+
+
+def _lay_ground(
+    edit: GraphEdit,
+    ground: Ground,
+    passes: int,
+    photo: str,
+    grounded: str,
+    *,
+    origin: str = "",
+    size: Sequence[int] = (0, 0),
+) -> list[NodeProto]:
+    """Lay a ground under the flat places: see :func:`fast_style.networks.passes.lay_ground`.
+
+    Args:
+        edit: Of the graph.
+        ground: Which.
+        passes: The last of how many learned passes sees the photo.
+        photo: (N, 3, H, W).
+        grounded: The result.
+        origin: Row and column of the photo in the whole, px; empty for none.
+        size: H and W, where the graph takes one size only.
+    """
+    prefix, factor = f"{_PREFIX}ground.", 2 ** (passes - 1)
+    made = _maker(prefix)
+    tile, amount = ground_tile(ground, passes), AMOUNTS[ground]
+    side = tile.shape[-1]
+    pooling = {"kernel_shape": [factor, factor], "strides": [factor, factor], "ceil_mode": 1}
+    edit.constant(f"{prefix}steepness", np.array(STEEPNESS, np.float32))
+    edit.constant(f"{prefix}least", np.array(1 - STEEPNESS, np.float32))
+    edit.constant(f"{prefix}scales", np.array([1, 1, factor, factor], np.float32))
+    edit.constant(f"{prefix}level", np.array(amount / 127.5, np.float32))
+    edit.constant(f"{prefix}amount", np.array(amount, np.float32))
+    nodes = [
+        made("AveragePool", [photo], "small", **pooling),
+        *_detail(f"{prefix}small", prefix),
+        made("Sub", [f"{_PREFIX}all", f"{prefix}bounded"], "even"),
+        *_blur(f"{prefix}even", f"{prefix}wide", GROUND_RADIUS),
+        made("Mul", [f"{prefix}wide", f"{prefix}steepness"], "steep"),
+        made("Add", [f"{prefix}steep", f"{prefix}least"], "moved"),
+        made("Clip", [f"{prefix}moved", f"{_PREFIX}none", f"{_PREFIX}all"], "where"),
+        made("Resize", [f"{prefix}where", "", f"{prefix}scales"], "enlarged", mode="linear"),
+    ]
+    if all(size):
+        edit.constant(f"{prefix}size", np.array(size))
+        rows, columns = (np.arange(length) % side for length in size)
+        edit.constant(f"{prefix}levels", tile[..., rows[:, None], columns])
+    else:
+        edit.constant(f"{prefix}tile", tile)
+        edit.constant(f"{prefix}side", np.array(side))
+        edit.constant(f"{prefix}two", np.array(2))
+        nodes += [
+            made("Shape", [photo], "size", start=2, end=4),
+            made("Mod", [origin, f"{prefix}side"], "start")
+            if origin
+            else made("Identity", [f"{_PREFIX}first"], "start"),
+            made("Add", [f"{prefix}start", f"{prefix}size"], "end"),
+            made("Div", [f"{prefix}size", f"{prefix}side"], "whole"),
+            made("Add", [f"{prefix}whole", f"{prefix}two"], "enough"),
+            made("Concat", [f"{_PREFIX}ones", f"{prefix}enough"], "times", axis=0),
+            made("Tile", [f"{prefix}tile", f"{prefix}times"], "repeated"),
+            made("Slice", [f"{prefix}repeated", f"{prefix}start", f"{prefix}end", f"{_PREFIX}sides"], "levels"),
+        ]
+    return [
+        *nodes,
+        made("Cast", [f"{prefix}levels"], "numbers", to=FLOAT),
+        made("Mul", [f"{prefix}numbers", f"{prefix}level"], "changes"),
+        made("Sub", [f"{prefix}changes", f"{prefix}amount"], "forms"),
+        made("Slice", [f"{prefix}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "share"),
+        made("Mul", [f"{prefix}forms", f"{prefix}share"], "ground"),
+        made("Add", [photo, f"{prefix}ground"], "sum"),
+        make_node("Clip", [f"{prefix}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [grounded]),
     ]
 
 

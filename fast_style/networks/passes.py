@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fast_style.model.ground import AMOUNTS, GROUND_RADIUS, STEEPNESS, Ground, ground_tile, learned_passes
 from fast_style.model.passes import (
     COARSE_SHARE,
     DETAIL_RADIUS,
@@ -19,7 +20,14 @@ from fast_style.model.passes import (
 )
 
 
-def paint(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int, *, strength: float = 1.0) -> Tensor:
+def paint(
+    stylize: Callable[[Tensor], Tensor],
+    photo: Tensor,
+    passes: int,
+    *,
+    strength: float = 1.0,
+    ground: Ground | None = None,
+) -> Tensor:
     """Stylize in passes, from coarse to fine: see :mod:`fast_style.model.passes`.
 
     Args:
@@ -27,18 +35,24 @@ def paint(stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int, *, st
         photo: (N, 3, H, W), RGB in [0, 1], sides of at least 16 · 2^(passes - 1) px.
         passes: Number of passes.
         strength: How strongly to paint, see :func:`~fast_style.model.passes.draft_shares`.
+        ground: What to lay under flat places, see :mod:`fast_style.model.ground`.
 
     Returns:
         (N, 3, H, W); only the last pass has a gradient.
     """
-    seen, draft = add_draft(stylize, photo, passes, strength=strength)
+    seen, draft = add_draft(stylize, photo, passes, strength=strength, ground=ground)
     drawn = stylize(seen)
     return drawn if draft is None or passes <= LEARNED_PASSES else _restored(drawn, draft)
 
 
 @torch.no_grad()
 def add_draft(
-    stylize: Callable[[Tensor], Tensor], photo: Tensor, passes: int, *, strength: float = 1.0
+    stylize: Callable[[Tensor], Tensor],
+    photo: Tensor,
+    passes: int,
+    *,
+    strength: float = 1.0,
+    ground: Ground | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Stylize smaller copies from coarse to fine, and return the input of the last pass, and the last draft.
 
@@ -47,6 +61,7 @@ def add_draft(
         photo: (N, 3, H, W), RGB in [0, 1], sides of at least 16 · 2^(passes - 1) px.
         passes: Number of passes; 1 returns the photo.
         strength: As for :func:`paint`.
+        ground: As for :func:`paint`.
 
     Returns:
         The photo, (N, 3, H, W), with its coarse part mixed with the enlarged draft, and the draft, at half the size,
@@ -60,13 +75,18 @@ def add_draft(
         One network for all passes, and it is shown the sum of the fine part and a mixture of the coarse part and the
         draft, which depends on the photo's detail.
     """
-    copy = seen = photo if passes == 1 else _reduced(photo, 2 ** (passes - 1))
+    copies = [_reduced(photo, 2**step) for step in reversed(range(passes))]
+    smalls = list(copies)
+    if ground and (learned := learned_passes(passes)):
+        base = lay_ground(copies[learned - 1], ground, learned)
+        copies[:learned] = [_reduced(base, 2**step) for step in reversed(range(learned))]
+        smalls[: learned - 1] = copies[: learned - 1]
+    seen = copies[0]
     draft: Tensor | None = None
     for number in range(1, passes):
         drawn = stylize(seen).float()
         draft = (drawn if draft is None or number <= LEARNED_PASSES else _restored(drawn, draft)).clamp(0.0, 1.0)
-        step, small = passes - 1 - number, copy
-        copy = photo if step == 0 else _reduced(photo, 2**step)
+        small, copy = smalls[number - 1], copies[number]
         change, share = (_enlarged(maps, copy) for maps in (draft - small, draft_share(small, strength)))
         seen = (copy + share * change).clamp(0.0, 1.0)
     return seen, draft
@@ -82,12 +102,38 @@ def draft_share(photo: Tensor, strength: float = 1.0) -> Tensor:
 
     (N, 3, H, W) at the draft's size, RGB in [0, 1], to (N, 1, H, W).
     """
+    flat, more = draft_shares(strength)
+    return flat + more * _detail(photo)
+
+
+def lay_ground(photo: Tensor, ground: Ground, passes: int) -> Tensor:
+    """Lay a ground under the flat places of a photo: see :mod:`fast_style.model.ground`.
+
+    Args:
+        photo: (N, 3, H, W), RGB in [0, 1].
+        ground: Which.
+        passes: The last of how many passes, all of them learned, sees a photo of this size: 2 or 3.
+
+    Returns:
+        The same shape, in [0, 1].
+    """
+    tile = (torch.from_numpy(ground_tile(ground, passes)).to(photo) / 127.5 - 1) * AMOUNTS[ground]
+    height, width = photo.shape[-2:]
+    rows, columns = (torch.arange(length, device=photo.device) % tile.shape[-1] for length in (height, width))
+    factor = 2 ** (passes - 1)
+    wide = blur(1 - _detail(_reduced(photo, factor)), GROUND_RADIUS)
+    where = F.interpolate((STEEPNESS * wide + 1 - STEEPNESS).clamp(0, 1), scale_factor=float(factor), mode="bilinear")
+    forms = tile[..., rows[:, None], columns]
+    return (photo + forms * where[..., :height, :width]).clamp(0, 1)
+
+
+def _detail(photo: Tensor) -> Tensor:
+    """How much detail there is by place, in [0, 1]: (N, 3, H, W) to (N, 1, H, W)."""
     brightness = photo.float().mean(dim=1, keepdim=True)
     fine = brightness - blur(brightness, DETAIL_RADIUS)
     detail = blur(fine.square(), SURROUNDINGS_RADIUS).clamp(min=0.0).sqrt()
     much = MUCH_DETAIL * detail.mean(dim=(2, 3), keepdim=True) + LEAST_DETAIL
-    flat, more = draft_shares(strength)
-    return flat + more * (detail / much).clamp(max=1.0)
+    return (detail / much).clamp(max=1.0)
 
 
 def blur(image: Tensor, radius: int) -> Tensor:
@@ -99,6 +145,8 @@ def blur(image: Tensor, radius: int) -> Tensor:
 
 def _reduced(photo: Tensor, factor: int) -> Tensor:
     """Average squares, smaller at the right and the bottom: (N, 3, H, W) to (N, 3, ⌈H / factor⌉, ⌈W / factor⌉)."""
+    if factor == 1:
+        return photo
     return F.avg_pool2d(photo, factor, ceil_mode=True, count_include_pad=False)
 
 

@@ -42,6 +42,7 @@ from fast_style.model import (
     number_in,
     open_session,
 )
+from fast_style.model.ground import Ground, ground_in
 from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, check_strength, count_passes, strength_in
 from fast_style.stylize.checks import check_pixels
 from fast_style.stylize.contract import Contract
@@ -317,6 +318,15 @@ class StyleNetwork(Network):
     def draft_strength(self) -> float:
         """The strength as in training, for :func:`~fast_style.model.passes.draft_shares`."""
         return self.strength * strength_in(self.metadata)
+
+    @cached_property
+    def ground(self) -> Ground | None:
+        """What it lays under flat places, see :mod:`fast_style.model.ground`.
+
+        Raises:
+            ModelError: The file names one that does not exist.
+        """
+        return ground_in(self.metadata)
 
     @property
     def stride(self) -> int:

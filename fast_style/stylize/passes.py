@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fast_style.images import Pixels, to_float
-from fast_style.model import mixing_form, open_session, restoring_form, session_options, sharing_form
+from fast_style.images import Pixels, to_float, to_uint8
+from fast_style.images.arrays import to_uint16
+from fast_style.model import ground_form, mixing_form, open_session, restoring_form, session_options, sharing_form
+from fast_style.model.ground import Ground, learned_passes
 from fast_style.model.passes import LEARNED_PASSES, count_fitting, draft_shares
 from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster, read_whole
 
@@ -34,6 +36,7 @@ def underpaint(
     *,
     passes: int,
     strength: float,
+    ground: Ground | None = None,
     threads: int | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Stylize smaller copies from coarse to fine, for the last pass.
@@ -43,32 +46,39 @@ def underpaint(
         photo: The photo, small enough to be in memory as floats.
         passes: Number of passes; 1 returns the photo.
         strength: How strongly to paint, see :func:`~fast_style.model.passes.draft_shares`.
+        ground: What to lay under flat places, see :mod:`fast_style.model.ground`.
         threads: CPU threads; None takes every core.
 
     Returns:
         The input of the last pass, (1, 3, H, W) float32 in [0, 1], and the draft that :func:`restore_coarse` takes
         after it, or None if the last pass is one that networks learn.
     """
-    factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
+    passes = count_fitting(photo.size, passes)
+    copies, smalls = _copies(photo, passes, ground, threads)
     shares = np.array(draft_shares(strength), np.float32)
-    copy = seen = to_float(read_whole(photo.reduced(factors[0]) if factors else photo))
+    seen = to_float(read_whole(copies[0]))
     draft: NDArray[np.float32] | None = None
-    for number, factor in enumerate(factors):
-        before = draft if number >= LEARNED_PASSES else None
-        draft, small = restore_coarse(stylize(seen), before, threads=threads), copy
+    for number in range(1, passes):
+        before = draft if number > LEARNED_PASSES else None
+        draft = restore_coarse(stylize(seen), before, threads=threads)
         _round(draft, 255)
-        part = read_whole(photo if factor == 2 else photo.reduced(factor // 2))
-        copy = to_float(part)
-        feeds = {"photo": copy, "small": small, "draft": draft, "shares": shares}
+        part = read_whole(copies[number])
+        small = to_float(read_whole(smalls[number - 1]))
+        feeds = {"photo": to_float(part), "small": small, "draft": draft, "shares": shares}
         (seen,) = _session(mixing_form, threads).run(None, feeds)
         _round(seen, np.iinfo(part.dtype).max)
-    return seen, draft if len(factors) >= LEARNED_PASSES else None
+    return seen, draft if passes > LEARNED_PASSES else None
 
 
 def underpaint_in_parts(
-    stylize: Callable[[Raster, Pixels | None], Pixels], photo: Raster, *, passes: int, strength: float
+    stylize: Callable[[Raster, Pixels | None], Pixels],
+    photo: Raster,
+    *,
+    passes: int,
+    strength: float,
+    ground: Ground | None = None,
 ) -> tuple[Raster, Pixels | None]:
-    """Do as :func:`underpaint` for a photo of any size.
+    """Do as :func:`underpaint` for a photo of any size, which has no ground if every pass is one that networks learn.
 
     Args:
         stylize: Stylizes a copy, into (H, W, 3) uint8, and restores the coarse part of a draft of half the size,
@@ -76,21 +86,38 @@ def underpaint_in_parts(
         photo: The photo.
         passes: Number of passes; 1 returns the photo.
         strength: As for :func:`underpaint`.
+        ground: As for :func:`underpaint`.
     """
-    factors = [2**step for step in range(count_fitting(photo.size, passes) - 1, 0, -1)]
-    copy = seen = photo.reduced(factors[0]) if factors else photo
+    passes = count_fitting(photo.size, passes)
+    copies, smalls = _copies(photo, passes, ground if passes > LEARNED_PASSES else None, None)
+    seen = copies[0]
     shares = np.array(draft_shares(strength), np.float32)
     draft: Pixels | None = None
-    for number, factor in enumerate(factors):
-        draft, small = stylize(seen, draft if number >= LEARNED_PASSES else None), copy
-        copy = photo if factor == 2 else photo.reduced(factor // 2)
+    for number in range(1, passes):
+        draft = stylize(seen, draft if number > LEARNED_PASSES else None)
         # The map is at the draft's size, and smaller for a large photo.
         coarser = 2 ** max(0, math.ceil(math.log2(max(draft.shape) / _MAP_SIDE)))
-        shown = photo.reduced(factor * coarser)
-        feeds = {"photo": to_float(shown.read((0, 0, *shown.size))), "shares": shares}
+        shown = smalls[number - 1] if coarser == 1 else photo.reduced(2 ** (passes - number) * coarser)
+        feeds = {"photo": to_float(read_whole(shown)), "shares": shares}
         (share,) = _session(sharing_form, None).run(None, feeds)
-        seen = OverRaster(copy, small, draft, share[0, 0], 2 * coarser)
-    return seen, draft if len(factors) >= LEARNED_PASSES else None
+        seen = OverRaster(copies[number], smalls[number - 1], draft, share[0, 0], 2 * coarser)
+    return seen, draft if passes > LEARNED_PASSES else None
+
+
+def _copies(
+    photo: Raster, passes: int, ground: Ground | None, threads: int | None
+) -> tuple[list[Raster], list[Raster]]:
+    """The photo as each pass sees it beside the draft, and as each but the last is compared with its draft."""
+    copies = [photo.reduced(2**step) for step in range(passes - 1, 0, -1)] + [photo]
+    smalls = copies[:-1]
+    if ground and (learned := learned_passes(passes)):
+        part = read_whole(copies[learned - 1])
+        (grounded,) = _session(_ground_form(ground, learned), threads).run(None, {"photo": to_float(part)})
+        base = ArrayRaster(to_uint8(grounded) if part.dtype == np.uint8 else to_uint16(grounded))
+        copies[:learned] = [base.reduced(2**step) for step in range(learned - 1, 0, -1)] + [base]
+        # The first pass that sees no ground takes what the draft made of the photo, with its ground.
+        smalls[: learned - 1] = copies[: learned - 1]
+    return copies, smalls
 
 
 def restore_coarse(
@@ -146,9 +173,15 @@ def measure_passes(
         return (network if mask is None else network.fixed(measured[-1])).floats(image)
 
     strength, threads = network.draft_strength, network.threads
-    seen, _ = underpaint(stylize, ArrayRaster(photo), passes=passes, strength=strength, threads=threads)
+    ground = network.ground
+    seen, _ = underpaint(stylize, ArrayRaster(photo), passes=passes, strength=strength, ground=ground, threads=threads)
     measure(seen)
     return np.stack(measured)
+
+
+@cache
+def _ground_form(ground: Ground, passes: int) -> Callable[[], bytes]:
+    return partial(ground_form, ground, passes)  # kept, so that its session is found again
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fast_style.images import Picture, Pixels, resize
+from fast_style.images import Picture, Pixels, resize, to_float, to_uint8
 
 # (H, W, 3), RGB: uint8, or uint16 of a picture with 16 bits for each channel.
 Part = NDArray[Any]
@@ -45,10 +45,10 @@ class ArrayRaster:
     """A picture that is in memory.
 
     Args:
-        pixels: (H, W, 3) uint8.
+        pixels: (H, W, 3) uint8 or uint16.
     """
 
-    def __init__(self, pixels: Pixels) -> None:
+    def __init__(self, pixels: Part) -> None:
         self.pixels = pixels
 
     @property
@@ -63,11 +63,14 @@ class ArrayRaster:
 
     def shrunk(self, size: tuple[int, int]) -> ArrayRaster:
         """Resample the whole with Lanczos."""
-        return ArrayRaster(resize(Picture(self.pixels), size).pixels)
+        return ArrayRaster(resize(Picture(self._bytes()), size).pixels)
 
     def reduced(self, factor: int) -> ArrayRaster:
         """Average squares of pixels."""
-        return ArrayRaster(np.asarray(Image.fromarray(self.pixels).reduce(factor)))
+        return ArrayRaster(np.asarray(Image.fromarray(self._bytes()).reduce(factor)))
+
+    def _bytes(self) -> Pixels:
+        return self.pixels if self.pixels.dtype == np.uint8 else to_uint8(to_float(self.pixels))
 
 
 class OverRaster:

@@ -97,7 +97,9 @@ def stylize_bands(
             painted[top : top + len(band)] = band
         return painted
 
-    seen, before = underpaint_in_parts(draft, photo, passes=passes, strength=network.draft_strength)
+    seen, before = underpaint_in_parts(
+        draft, photo, passes=passes, strength=network.draft_strength, ground=network.ground
+    )
     yield from _draw_tiles(network, seen, photo, before, blend, keep_colors, progress)
 
 
@@ -106,7 +108,14 @@ def _draw_whole(network: StyleNetwork, photo: Raster, passes: int, blend: float,
     if passes == 1 and part.dtype == np.uint8:
         return network.frame(part, blend=blend, keep_colors=keep_colors)
     draft = partial(network.floats, keep_memory=math.prod(photo.size) <= _KEPT_PIXELS)
-    seen, before = underpaint(draft, photo, passes=passes, strength=network.draft_strength, threads=network.threads)
+    seen, before = underpaint(
+        draft,
+        photo,
+        passes=passes,
+        strength=network.draft_strength,
+        ground=network.ground,
+        threads=network.threads,
+    )
     drawn = restore_coarse(network.floats(seen), before, threads=network.threads)
     if blend < 1.0 or keep_colors:
         mix(to_float(part), drawn, blend=blend, keep_colors=keep_colors)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError, WebError
-from fast_style.model import mixing_form, restoring_form, webgpu_form, without_defaults
+from fast_style.model import ground_form, mixing_form, restoring_form, webgpu_form, without_defaults
+from fast_style.model.passes import LEARNED_PASSES
 from fast_style.stylize.stylizer import Stylizer
 
 # The page is tested with this version of onnxruntime-web, and only with it.
@@ -84,6 +85,9 @@ def write_page(
             if stylizer.network.takes_styles:  # the browser's runtime takes no inputs with defaults
                 content = without_defaults(content)
             (page / "styles" / f"{stylizer.style.name}.onnx").write_bytes(webgpu_form(content))
+        for ground in {ground for stylizer in opened if (ground := stylizer.network.ground)}:
+            for passes in range(2, LEARNED_PASSES + 1):
+                (page / f"{ground}-{passes}.onnx").write_bytes(ground_form(ground, passes))
         (page / "mixing.onnx").write_bytes(mixing_form())
         (page / "restoring.onnx").write_bytes(restoring_form())
         listing = [_entry(stylizer) for stylizer in opened]
@@ -159,6 +163,7 @@ def _entry(stylizer: Stylizer) -> dict[str, Any]:
         "strength": stylizer.network.draft_strength,
         "smallest": stylizer.network.contract.smallest,
         "coarsest": stylizer.network.coarsest,
+        "ground": stylizer.network.ground,
     }
 
 

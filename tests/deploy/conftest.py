@@ -137,6 +137,13 @@ def two_styles(checkpoint: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def grounded(checkpoint: Path) -> Path:
+    """Its float32 ONNX file that paints in three passes over a ground."""
+    assert main(["export", str(checkpoint), "--passes", "3", "--ground", "flow"]) == 0
+    return checkpoint.with_name("small-3-passes-flow-ground.onnx")
+
+
+@pytest.fixture(scope="session")
 def painter(checkpoint: Path) -> Path:
     """Its float32 ONNX file that paints in three passes by itself."""
     assert main(["export", str(checkpoint), "--passes", "3"]) == 0

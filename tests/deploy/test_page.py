@@ -152,13 +152,14 @@ def test_photo_is_painted_as_by_the_python_runtime(
         assert np.abs(shown(page).astype(int) - stylizer.frame(frame).astype(int)).max() <= 1
 
 
+@pytest.mark.parametrize("name", ["udnie-tiny", "starry-night-tiny"])  # the second one paints over a ground
 def test_photo_is_painted_in_the_passes_of_the_python_runtime(
-    browser: Any, tmp_path: Path, load: Callable[..., Any]
+    name: str, browser: Any, tmp_path: Path, load: Callable[..., Any]
 ) -> None:
     if not RUNTIME.is_dir():
         pytest.skip("needs 'npm install' in tests/deploy")
-    style, frame = Stylizer("udnie-tiny"), to_uint8(load("coffee", (330, 221)).numpy())
-    with serve_page(write_page(["udnie-tiny"], tmp_path / "page", runtime=RUNTIME), port=0) as server:
+    style, frame = Stylizer(name), to_uint8(load("coffee", (330, 221)).numpy())
+    with serve_page(write_page([name], tmp_path / "page", runtime=RUNTIME), port=0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         page = open_page(browser)

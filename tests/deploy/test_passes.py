@@ -144,6 +144,30 @@ def test_a_file_that_paints_in_passes_has_the_strength_that_it_was_exported_with
         Stylizer(strong, strength=2.0)
 
 
+def test_a_ground_is_chosen_in_exporting_proved_and_taken_away(
+    checkpoint: Path, grounded: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    network = load_checkpoint(checkpoint).network()
+    photo = torch.from_numpy(to_float(frames[0]))
+    with torch.no_grad():
+        expected = network(add_draft(network, photo, 3, ground="flow")[0]).clamp(0, 1).numpy()
+    np.testing.assert_allclose(run(grounded, [photo.numpy()])[0], expected, atol=1e-4)
+    assert max(read_card(grounded)["verification"]["by_shape"].values()) < 1e-3
+    panes, none = tmp_path / "panes.onnx", tmp_path / "none.onnx"
+    assert main(["export", "starry-night-tiny", "-o", str(panes), "--ground", "panes"]) == 0
+    assert main(["export", str(panes), "-o", str(none), "--ground", "none"]) == 0
+    assert [Stylizer(path).network.ground for path in (panes, none)] == ["panes", None]
+    assert main(["info", str(panes)]) == 0
+
+
+def test_a_checkpoint_has_the_ground_of_its_recipe(checkpoint: Path, tmp_path: Path) -> None:
+    stored = torch.load(checkpoint, weights_only=True)
+    stored["fast_style"]["recipe"]["ground"] = "panes"
+    torch.save(stored, tmp_path / "x.ckpt")
+    assert main(["export", str(tmp_path / "x.ckpt")]) == 0
+    assert Stylizer(tmp_path / "x.onnx").network.ground == "panes"
+
+
 def test_a_file_of_one_size_paints_in_passes(
     checkpoint: Path, painter: Path, frames: list[Pixels], tmp_path: Path
 ) -> None:

@@ -73,7 +73,7 @@ def test_a_batch_is_painted_as_each_picture_alone(negative: Path) -> None:
 
 
 def test_weights_are_stored_once_by_the_names_that_they_had() -> None:
-    content = read_checked(find_style("starry-night-tiny").path)
+    content = read_checked(find_style("shipwreck-tiny").path)
     plain = onnx.load_model_from_string(content)
     several = onnx.load_model_from_string(join_passes([content] * 4))
     before, after = ({tensor.name for tensor in model.graph.initializer} for model in (plain, several))
@@ -86,7 +86,7 @@ def test_weights_are_stored_once_by_the_names_that_they_had() -> None:
 
 
 def test_each_pass_has_its_own_statistics() -> None:
-    content = read_checked(find_style("starry-night-tiny").path)
+    content = read_checked(find_style("shipwreck-tiny").path)
     measuring = open_session(measure_form(content))
     image = photo(72, 90)
     each = [measuring.run(None, {"image": part})[0] for part in (image[..., ::2, ::2], image)]
@@ -95,7 +95,7 @@ def test_each_pass_has_its_own_statistics() -> None:
 
 
 def test_a_part_begins_at_half_the_origin_in_the_pass_before() -> None:
-    content = read_checked(find_style("starry-night-tiny").path)
+    content = read_checked(find_style("shipwreck-tiny").path)
     image = photo(64, 96)
     (statistics,) = open_session(measure_form(content)).run(None, {"image": image})
     graph = fixed_form(content, statistics, stride=8)
@@ -138,7 +138,7 @@ def test_graphs_of_one_size_each_make_a_graph_of_one_size_that_computes_none(neg
 
 
 def test_styles_are_not_taken_out_of_a_graph_that_paints_in_passes() -> None:
-    one, ten = (join_passes([read_checked(find_style(name).path)] * 2) for name in ("starry-night-tiny", "ten"))
+    one, ten = (join_passes([read_checked(find_style(name).path)] * 2) for name in ("udnie-tiny", "ten"))
     for refused in (
         lambda: read_sets(one),
         lambda: base_checksum(one),

@@ -15,6 +15,7 @@ from fast_style.cli.app import main
 from fast_style.errors import FastStyleError, InputError
 from fast_style.images import to_float, to_uint8
 from fast_style.model import base_checksum, give_styles, open_graph, read_checked, read_sets, with_metadata
+from fast_style.model.ground import GROUND_KEY
 from fast_style.model.passes import COARSEST_KEY, STRENGTH_KEY
 from fast_style.styles.adapter import Adapter, save_adapter
 from fast_style.styles.card import read_card
@@ -146,6 +147,17 @@ def test_styles_whose_first_passes_differ_are_neither_mixed_nor_merged(tmp_path:
     assert not (tmp_path / "ab.onnx").exists()
 
 
+def test_a_mixture_has_the_ground_that_all_its_styles_have(tmp_path: Path) -> None:
+    def over(style: str, ground: str) -> Path:
+        path = tmp_path / f"{style}-{ground}.onnx"
+        path.write_bytes(with_metadata(read_checked(find_style(style).path), {GROUND_KEY: ground}))
+        return path
+
+    assert Stylizer(f"{over(ONE, 'flow')},{over(OTHER, 'flow')}").network.ground == "flow"
+    assert Stylizer(f"{over(ONE, 'flow')},{over(OTHER, 'panes')}").network.ground is None
+    assert Stylizer(f"{over(ONE, 'flow')},{find_style(OTHER).path}").network.ground is None
+
+
 def test_styles_are_merged_only_if_their_strengths_are_equal(
     tmp_path: Path, large: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,14 +171,14 @@ def test_styles_are_merged_only_if_their_strengths_are_equal(
     assert levels(Stylizer(f"{merged}#{OTHER}")(large), Stylizer(other)(large)) == 0
 
 
-def test_an_adapter_has_the_strength_and_the_first_pass_of_its_recipe(tmp_path: Path) -> None:
+def test_an_adapter_has_the_strength_the_first_pass_and_the_ground_of_its_recipe(tmp_path: Path) -> None:
     content = read_checked(find_style(OTHER).path)
     values, base = read_sets(content)[OTHER], base_checksum(content)
-    recipe = {"passes": 3, "draft_strength": 2.0, "coarsest": 320}
+    recipe = {"passes": 3, "draft_strength": 2.0, "coarsest": 320, "ground": "panes"}
     path = tmp_path / "mine.safetensors"
     save_adapter(Adapter("mine", base, values, {"recipe": recipe}), path)
     network = Stylizer(f"{ONE}+{path}").network
-    assert (network.draft_strength, network.coarsest) == (2.0, 320)
+    assert (network.draft_strength, network.coarsest, network.ground) == (2.0, 320, "panes")
     # Nor does one that was trained for a single pass take what its base says.
     save_adapter(Adapter("mine", base, values, {"recipe": {**recipe, "passes": 1}}), path)
     network = Stylizer(f"{with_passes(tmp_path / 'a.onnx', ONE, 0.6)}+{path}").network

@@ -157,7 +157,7 @@ function refresh() {
   const id = { kind: source.kind, width, height };
   const blend = Number($("blend").value) / 100;
   const file = files.get($("style").value);
-  const told = { weights: weights(), strength: file.strength * strength(), smallest: file.smallest, passes: passes(file, width, height) };
+  const told = { weights: weights(), strength: file.strength * strength(), smallest: file.smallest, ground: file.ground, passes: passes(file, width, height) };
   worker.postMessage({ id, style: $("style").value, told, key, pixels, width, height, blend, colors: $("colors").checked }, [pixels]);
 }
 

@@ -1,5 +1,5 @@
 // Runs the styles, away from the page's own thread. Messages in: {id, style, told, key, pixels, width, height, blend,
-// colors}, told being {weights, strength, smallest, passes}; messages out: {ready} once, and again if WebGPU fails; then {id, pixels,
+// colors}, told being {weights, strength, smallest, ground, passes}; messages out: {ready} once, and again if WebGPU fails; then {id, pixels,
 // milliseconds} or {id, error}.
 
 const LEARNED_PASSES = 3; // as in fast_style/model/passes.py
@@ -98,10 +98,14 @@ async function stylize(provider, style, told, photo, width, height) {
   const shares = new ort.Tensor("float32", [flat, level * (0.3 + 0.6 * level) - flat], [2]);
   const planes = new Uint8ClampedArray(3 * width * height);
   for (let i = 0, p = 0; p < photo.length; i++, p += 4) for (let c = 0; c < 3; c++) planes[i + c * width * height] = photo[p + c];
+  const learned = told.ground && told.passes > 1 ? Math.min(told.passes, LEARNED_PASSES) : 0; // passes that see a ground
+  const after = told.passes - learned;
+  const ground = learned && await layGround(provider, `${told.ground}-${learned}.onnx`, ...reduced(planes, width, height, 2 ** after));
   // From coarse to fine; everything between two passes is rounded to 8 bits, as in the Python runtime.
   let small, draft;
   for (let pass = told.passes - 1; pass >= 0; pass--) {
-    const copy = tensor(...reduced(planes, width, height, 2 ** pass));
+    const copy = tensor(...(pass < after || !learned ? reduced(planes, width, height, 2 ** pass) : reduced(...ground, 2 ** (pass - after))));
+    if (learned && pass === after - 1) small = tensor(...reduced(planes, width, height, 2 ** after));
     let image = copy;
     if (draft) {
       const { seen } = await (await openSession("mixing.onnx", provider)).run({ photo: copy, small, draft, shares });
@@ -120,6 +124,14 @@ async function stylize(provider, style, told, photo, width, height) {
   const out = new Uint8ClampedArray(photo.length).fill(255);
   for (let i = 0, p = 0; p < out.length; i++, p += 4) for (let c = 0; c < 3; c++) out[p + c] = Math.round(draft.data[i + c * width * height] * 255);
   return out;
+}
+
+/** Lay a ground under the flat places of a photo: planes of bytes to planes of bytes, with their sides. */
+async function layGround(provider, form, planes, width, height) {
+  const { grounded } = await (await openSession(form, provider)).run({ photo: tensor(planes, width, height) });
+  const laid = bytes(grounded);
+  grounded.dispose();
+  return [laid, width, height];
 }
 
 /** Planes of bytes as an input. */

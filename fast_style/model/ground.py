@@ -1,0 +1,68 @@
+"""Grounds: forms laid under the flat places of a photo, of which a network makes strokes or cells of its own.
+
+Where a photo is flat, a network repeats one stroke, all in one direction, or leaves a pane without a frame. Faint forms
+there are enough for it to paint something else: it follows them as it follows those of the photo. Which forms suit a
+painting is a matter of its hand, so a style names its ground, or none.
+
+A ground covers the photo as it is in the last pass that networks learn, so its forms have a size relative to the
+picture. Later passes keep what that one painted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fast_style.errors import ModelError
+from fast_style.model.passes import COARSEST, LEARNED_PASSES
+
+# Strokes that turn, or cells with dark lines between them.
+Ground = Literal["flow", "panes"]
+# Metadata: the ground of a style, and what it says of none; it may also say nothing.
+GROUND_KEY, NO_GROUND = "ground", "none"
+FOLDER = Path(__file__).parent / "grounds"
+# Side of the square that is repeated, px.
+SIDE = COARSEST << (LEARNED_PASSES - 1)
+# Largest change of brightness.
+AMOUNTS: Mapping[Ground, float] = {"flow": 0.25, "panes": 0.2}
+# Radius of the blur of what is flat, px of the first pass, and how much steeper it falls after that: near a face or a
+# tower there is no ground, nor in the small flat places inside of them.
+GROUND_RADIUS, STEEPNESS = 6, 1.5
+
+
+def ground_in(metadata: Mapping[str, str]) -> Ground | None:
+    """Read from a file's metadata the ground of its style.
+
+    Raises:
+        ModelError: There is no such ground.
+    """
+    name = metadata.get(GROUND_KEY, NO_GROUND)
+    if name == NO_GROUND:
+        return None
+    if name in get_args(Ground):
+        return cast("Ground", name)
+    raise ModelError(
+        f"the file says that its ground is {name!r}; expected {' or '.join(get_args(Ground))}",
+        hint="Copy or download the file again, or export the style again.",
+    )
+
+
+def learned_passes(passes: int) -> int:
+    """Return how many of so many passes see a ground: those that networks learn, if there are several."""
+    return 0 if passes == 1 else min(passes, LEARNED_PASSES)
+
+
+@cache
+def ground_tile(ground: Ground, passes: int) -> NDArray[np.uint8]:
+    """Return the square that is repeated in the last of so many learned passes, (1, 1, S, S).
+
+    Its levels from 0 to 255 stand for changes of brightness from the least to the largest, see :data:`AMOUNTS`.
+    """
+    with Image.open(FOLDER / f"{ground}.png") as picture:
+        return np.array(picture.reduce(2 ** (LEARNED_PASSES - passes)))[None, None]

@@ -1,0 +1,165 @@
+"""Grounds: what is laid where, alike in torch, in graphs and in the runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto
+from torch import Tensor
+
+from fast_style import Stylizer
+from fast_style.errors import ModelError
+from fast_style.model import (
+    ORIGIN,
+    add_checksum,
+    ground_form,
+    join_passes,
+    open_session,
+    read_checked,
+    with_metadata,
+)
+from fast_style.model.editing import add_input
+from fast_style.model.ground import AMOUNTS, GROUND_KEY, Ground, ground_in, ground_tile
+from fast_style.networks.passes import lay_ground, paint
+from fast_style.styles.catalog import find_style
+from tests.conftest import write_style
+
+Image = NDArray[np.float32]
+GROUNDS = get_args(Ground)
+
+
+def laid(photo: Image, ground: Ground, passes: int) -> Image:
+    grounded: Image = open_session(ground_form(ground, passes)).run(None, {"photo": photo})[0]
+    return grounded
+
+
+def half_detailed(height: int, width: int, *, seed: int = 0, count: int = 1) -> Image:
+    """Gray at the left, noise at the right."""
+    photo = np.full((count, 3, height, width), 0.5, np.float32)
+    photo[..., width // 2 :] = np.random.default_rng(seed).random((count, 3, height, width - width // 2))
+    return photo
+
+
+@pytest.mark.parametrize("ground", GROUNDS)
+@pytest.mark.parametrize("passes", [2, 3])
+def test_what_is_flat_gets_all_of_the_ground_and_what_is_detailed_nothing(ground: Ground, passes: int) -> None:
+    added = laid(half_detailed(200, 400), ground, passes) - half_detailed(200, 400)
+    tile = (ground_tile(ground, passes) / 127.5 - 1) * AMOUNTS[ground]
+    np.testing.assert_allclose(added[0, 0, :, :100], tile[0, 0, :200, :100], atol=1e-5)
+    assert np.abs(added[..., 300:]).max() < 1e-6
+    assert np.ptp(added[..., :200], axis=1).max() < 1e-6  # it has no colors
+
+
+@pytest.mark.parametrize("ground", GROUNDS)
+@pytest.mark.parametrize("passes", [2, 3])
+def test_a_ground_repeats_without_a_seam_and_nearly_leaves_the_brightness(ground: Ground, passes: int) -> None:
+    tile = ground_tile(ground, passes)[0, 0].astype(np.float64) / 127.5 - 1
+    for axis in (0, 1):
+        steps = np.abs(np.diff(tile, axis=axis)).mean(1 - axis)
+        assert np.abs(tile.take(0, axis) - tile.take(-1, axis)).mean() < steps.max()
+    assert abs(tile.mean()) < 0.25
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(32, 90), st.integers(32, 90), st.integers(0, 9), st.sampled_from(GROUNDS), st.sampled_from([2, 3]))
+def test_a_graph_lays_a_ground_as_training_does(
+    height: int, width: int, seed: int, ground: Ground, passes: int
+) -> None:
+    photo = half_detailed(height, width, seed=seed)
+    expected = lay_ground(torch.from_numpy(photo), ground, passes).numpy()
+    assert np.abs(laid(photo, ground, passes) - expected).max() < 1e-5
+
+
+def style(path: Path, ground: str, **metadata: str) -> Path:
+    return write_style(path, "negative", **{GROUND_KEY: ground}, **metadata)
+
+
+def negated(photo: Tensor) -> Tensor:
+    return 1 - photo
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(128, 160), (129, 131), (150, 330)])
+def test_a_joined_graph_paints_over_the_ground_that_its_metadata_name(
+    size: tuple[int, int], passes: int, tmp_path: Path
+) -> None:
+    graph = style(tmp_path / "x.onnx", "panes").read_bytes()
+    photo = half_detailed(*size, count=2)
+    (picture,) = open_session(join_passes([graph] * passes)).run(None, {"image": photo})
+    expected = paint(negated, torch.from_numpy(photo), passes, ground="panes").numpy()
+    np.testing.assert_allclose(picture, expected, atol=2e-5)
+    plain = paint(negated, torch.from_numpy(photo), passes).numpy()
+    assert (np.abs(expected - plain).max() > 0.02) == (passes > 1)
+
+
+@pytest.mark.parametrize("passes", [2, 3, 4])
+def test_the_ground_lies_on_the_scene_over_which_a_camera_moves(passes: int, tmp_path: Path) -> None:
+    model = onnx.load(style(tmp_path / "x.onnx", "flow"))
+    add_input(model.graph, ORIGIN, TensorProto.INT64, (2,))
+    session = open_session(join_passes([model.SerializeToString()] * passes))
+    scene = np.full((1, 3, 800, 1100), 0.5, np.float32)
+    picture = paint(negated, torch.from_numpy(scene), passes, ground="flow").numpy()
+    feed = {"image": scene[..., :160, :192], ORIGIN: np.array([600, 640 + 32])}
+    (part,) = session.run(None, feed)
+    # Away from the borders, beyond which nothing is known.
+    np.testing.assert_allclose(part[..., 32:128, 32:160], picture[..., 632:728, 704:832], atol=0.01)
+
+
+@pytest.mark.parametrize("passes", [2, 3, 4, 5])
+def test_the_runtime_lays_a_ground_as_training_does(passes: int, tmp_path: Path) -> None:
+    photo = half_detailed(260, 300)[:, :, :259, :299]
+    photo[:, 0] *= 0.5
+    pixels = np.rint(photo[0].transpose(1, 2, 0) * 255).astype(np.uint8)
+    painted = np.asarray(Stylizer(style(tmp_path / "x.onnx", "flow"))(pixels, passes=passes)) / 255
+    exact = torch.from_numpy(pixels / np.float32(255)).permute(2, 0, 1)[None]
+    expected = paint(negated, exact, passes, ground="flow")[0].permute(1, 2, 0).numpy()
+    assert np.abs(painted - expected).max() < 4 / 255  # rounded to 8 bits at each pass
+
+
+def test_a_single_pass_has_no_ground(tmp_path: Path) -> None:
+    gray = np.full((64, 64, 3), 100, np.uint8)
+    assert np.array_equal(np.asarray(Stylizer(style(tmp_path / "x.onnx", "flow"))(gray, passes=1)), 255 - gray)
+
+
+def test_a_ground_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="its ground is 'mud'; expected flow or panes"):
+        Stylizer(style(tmp_path / "x.onnx", "mud"))(np.zeros((64, 64, 3), np.uint8), passes=2)
+    assert ground_in({}) is ground_in({GROUND_KEY: "none"}) is None
+
+
+def test_a_graph_of_one_size_holds_its_ground_and_computes_no_size(tmp_path: Path) -> None:
+    graph = style(tmp_path / "x.onnx", "flow").read_bytes()
+    photo = half_detailed(97, 131)
+    sized = []
+    for height, width in ((25, 33), (49, 66), (97, 131)):
+        sized.append(of_size(graph, height, width))
+    (picture,) = open_session(join_passes(sized)).run(None, {"image": photo})
+    (expected,) = open_session(join_passes([graph] * 3)).run(None, {"image": photo})
+    np.testing.assert_allclose(picture, expected, atol=1e-5)
+
+
+def of_size(content: bytes, height: int, width: int) -> bytes:
+    model = onnx.load_model_from_string(content)
+    for value in (*model.graph.input, *model.graph.output):
+        for dim, side in zip(value.type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
+            dim.dim_value = side
+    return bytes(model.SerializeToString())
+
+
+def test_shipped_styles_with_a_ground_paint_it_where_a_photo_is_flat(tmp_path: Path) -> None:
+    gray = np.full((320, 320, 3), 120, np.uint8)
+    plain = tmp_path / "plain.onnx"
+    for name, ground in (("starry-night-tiny", "flow"), ("stained-glass", "panes")):
+        path = find_style(name).path
+        plain.write_bytes(add_checksum(with_metadata(read_checked(path), {GROUND_KEY: "none"})))
+        assert Stylizer(path).network.ground == ground
+        over, under = (np.asarray(Stylizer(each)(gray)).astype(int) for each in (path, plain))
+        assert np.abs(over - under).mean() > 8
