@@ -46,7 +46,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     **dict.fromkeys(("border_weight", "steady_weight", "gradient_clip"), (0, _MOST, "a number from 0 up")),
     **dict.fromkeys(("kept", "averaging"), (0, _BELOW_ONE, "a number from 0 up to, not including, 1")),
 }
-_CHOICES = {"tune": get_args(Tune), "precision": get_args(Precision), "ground": (*get_args(Ground), None)}
+_CHOICES = {"tune": Tune, "precision": Precision, "ground": Ground}
 
 
 @dataclass(frozen=True, init=False)
@@ -100,8 +100,8 @@ class Recipe:
             have several colors.
         draft_strength: How strongly the finished style is painted at strength 1, 0.25 to 4, see
             :func:`~fast_style.model.passes.draft_shares`. The training is at 1.
-        ground: What the finished style lays under the flat places of a photo, see :mod:`fast_style.model.ground`;
-            None for nothing. The training is without it.
+        ground: What the finished style lays under the flat places of a photo, see :mod:`fast_style.model.ground`.
+            The training is without it.
         seed: Seed of the weights, the photos' order, the crops and the flips.
     """
 
@@ -131,7 +131,7 @@ class Recipe:
     grain: bool | None = None
     accents: bool = True
     draft_strength: float = 1.0
-    ground: Ground | None = None
+    ground: Ground = "none"
     seed: int = 0
 
     def __init__(self, network: str = "fast", **changes: Any) -> None:
@@ -152,9 +152,8 @@ class Recipe:
             if value is not None and not low <= value <= high:
                 raise InputError(f"{name} is {value}; expected {words}")
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                expected = " or ".join(choice for choice in choices if choice)
-                raise InputError(f"{name} is {getattr(self, name)!r}; expected {expected}")
+            if getattr(self, name) not in get_args(choices):
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(get_args(choices))}")
         if self.kept and not self.objective.content_layers:
             raise InputError("kept is measured at the content layers, and there are none", hint="Set kept to 0.")
 

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import onnx
@@ -82,8 +82,8 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
             COARSEST_KEY: str(checkpoint.recipe.coarsest),
             STRENGTH_KEY: f"{checkpoint.recipe.draft_strength:g}",
         }
-        if checkpoint.recipe.ground:
-            metadata[GROUND_KEY] = checkpoint.recipe.ground
+    if checkpoint.recipe.ground != "none":
+        metadata[GROUND_KEY] = checkpoint.recipe.ground
     if not checkpoint.sets:
         return export_onnx(checkpoint.network(), path, metadata=metadata)
     return export_styles(checkpoint.network(), checkpoint.sets, path, metadata=metadata)
@@ -98,7 +98,7 @@ def deploy(
     size: tuple[int, int] | None = None,
     passes: int = 1,
     strength: float = 1.0,
-    ground: Ground | Literal["none"] | None = None,
+    ground: Ground | None = None,
     photos: Path | None = None,
 ) -> tuple[Verification, dict[str, Any]]:
     """Write a style as ONNX for a place and prove it; no file is left if the proof fails.
@@ -121,14 +121,14 @@ def deploy(
 
     Returns:
         The comparisons of float32 graphs, none if that of an ONNX file stays as it is; and values for the card:
-        ``precision``, ``fp32_bytes``, ``io``, several ``passes``; with fewer bits ``fidelity`` (worst ``psnr``, dB,
-        ``largest`` and ``mean`` difference in [0, 1] on so many ``photos``); of an 8-bit graph ``float_convolutions``
-        and ``share_of_work_in_int8``; of pixels out ``largest_level``, their largest difference from the float graph,
-        rounded.
+        ``precision``, ``fp32_bytes``, ``io``, several ``passes``, a given ``ground``; with fewer bits ``fidelity``
+        (worst ``psnr``, dB, ``largest`` and ``mean`` difference in [0, 1] on so many ``photos``); of an 8-bit graph
+        ``float_convolutions`` and ``share_of_work_in_int8``; of pixels out ``largest_level``, their largest difference
+        from the float graph, rounded.
 
     Raises:
-        InputError: Photos are missing, the size is too small, or the number of passes or the strength, alone or
-            multiplied by the style's own, is out of its range.
+        InputError: Photos are missing, the size is too small, there is no such ground, or the number of passes or the
+            strength, alone or multiplied by the style's own, is out of its range.
         ModelError: The file is not such a style.
         DatasetError: Too few usable photos.
         VerificationError: The graph differs too much; the message has the figures.
@@ -136,6 +136,8 @@ def deploy(
     """
     check_passes(passes)
     check_strength(strength)
+    if ground is not None and ground not in get_args(Ground):
+        raise InputError(f"ground is {ground!r}; expected {' or '.join(get_args(Ground))}")
     smallest = smallest_side(passes)
     if size is not None and min(size) < smallest:
         raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")
@@ -170,6 +172,7 @@ def deploy(
                 facts |= {"float_convolutions": kept, "share_of_work_in_int8": round(work, 4)}
             facts["fidelity"] = _compare(plain, model, held_out, precision)
         facts |= {"io": io} | ({"passes": passes} if passes > 1 else {})
+        facts |= {} if ground is None else {"ground": ground}
         if io == "uint8":
             floats, model = model, pixels_in_and_out(model)
             facts["largest_level"] = _check_pixels(floats, model, size, smallest)

@@ -4,8 +4,8 @@ Where a photo is flat, a network repeats one stroke, all in one direction, or le
 there are enough for it to paint something else: it follows them as it follows those of the photo. Which forms suit a
 painting is a matter of its hand, so a style names its ground, or none.
 
-A ground covers the photo as it is in the last pass that networks learn, so its forms have a size relative to the
-picture. Later passes keep what that one painted.
+A ground covers the photo as it is in the last pass that networks learn: in the usual number of passes, its forms have a
+size relative to the picture. Later passes keep what that one painted.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ from PIL import Image
 from fast_style.errors import ModelError
 from fast_style.model.passes import COARSEST, LEARNED_PASSES
 
-# Strokes that turn, or cells with dark lines between them.
-Ground = Literal["flow", "panes"]
-# Metadata: the ground of a style, and what it says of none; it may also say nothing.
-GROUND_KEY, NO_GROUND = "ground", "none"
+# None, strokes that turn, or cells with dark lines between them.
+Ground = Literal["none", "flow", "panes"]
+# Metadata: the ground of a style; without it, there is none.
+GROUND_KEY = "ground"
 FOLDER = Path(__file__).parent / "grounds"
 # Side of the square that is repeated, px.
 SIDE = COARSEST << (LEARNED_PASSES - 1)
 # Largest change of brightness.
 AMOUNTS: Mapping[Ground, float] = {"flow": 0.25, "panes": 0.2}
+# Largest photo over which a ground is laid, px; the third pass sees more only if fewer are asked for than usual.
+MOST_PIXELS = 4_000_000
 # Radius of the blur of what is flat, px of the first pass, and how much steeper it falls after that: near a face or a
 # tower there is no ground, nor in the small flat places inside of them.
 GROUND_RADIUS, STEEPNESS = 6, 1.5
 
 
-def ground_in(metadata: Mapping[str, str]) -> Ground | None:
-    """Read from a file's metadata the ground of its style.
+def ground_in(metadata: Mapping[str, str]) -> Ground:
+    """Read from a file's metadata the ground of its style; ``none`` if it does not say.
 
     Raises:
         ModelError: There is no such ground.
     """
-    name = metadata.get(GROUND_KEY, NO_GROUND)
-    if name == NO_GROUND:
-        return None
+    name = metadata.get(GROUND_KEY, "none")
     if name in get_args(Ground):
         return cast("Ground", name)
     raise ModelError(
-        f"the file says that its ground is {name!r}; expected {' or '.join(get_args(Ground))}",
+        f"the file says that its ground is {name!r}; expected {', '.join(get_args(Ground))}",
         hint="Copy or download the file again, or export the style again.",
     )
 
 
-def learned_passes(passes: int) -> int:
+def passes_over(ground: Ground, passes: int) -> int:
     """Return how many of so many passes see a ground: those that networks learn, if there are several."""
-    return 0 if passes == 1 else min(passes, LEARNED_PASSES)
+    return 0 if ground == "none" or passes == 1 else min(passes, LEARNED_PASSES)
 
 
 @cache

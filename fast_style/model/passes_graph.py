@@ -29,7 +29,7 @@ from fast_style.model.ground import (
     Ground,
     ground_in,
     ground_tile,
-    learned_passes,
+    passes_over,
 )
 from fast_style.model.opening import INPUT, OUTPUT
 from fast_style.model.passes import (
@@ -58,7 +58,7 @@ _ALONE = f"{_PREFIX}0."
 
 
 def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
-    """Make one graph that paints in passes, over the ground that the metadata of its last graph name.
+    """Make one graph that paints in passes, over the ground that its last graph names.
 
     It takes and returns what its last graph does; no side may be under 16 · 2^(N - 1) px. The input ``styles`` is
     that of all passes. ``origin`` is that of the last pass, a multiple of the stride · 2^(N - 1).
@@ -83,10 +83,10 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
     for name, share in zip(("flat", "more"), draft_shares(strength), strict=True):
         edit.constant(_PREFIX + name, np.array(share, np.float32))
     origins = any(value.name == ORIGIN for value in joined.graph.input)
-    grounded, over_ground = "", 0
-    if ground := ground_in(told):
-        over_ground = learned_passes(len(models))
-        grounded, factor = f"{_PREFIX}grounded", 2 ** (len(models) - over_ground)
+    ground = ground_in(told)
+    base, grounded, over_ground = "", f"{_PREFIX}grounded", passes_over(ground, len(models))
+    if over_ground:
+        factor = 2 ** (len(models) - over_ground)
         base = _reduce(edit, INPUT, factor, f"{_PREFIX}base")
         origin = _divide_origin(edit, factor, f"{_PREFIX}ground.origin") if origins else ""
         side = _sides(models[over_ground - 1].graph)
@@ -97,7 +97,7 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
         prefix, factor = f"{_PREFIX}{number}.", 2 ** (len(models) - 1 - number)
         smaller, draft = copy, drawn
         if 0 < number == over_ground:
-            smaller = _reduce(edit, INPUT, 2 * factor, f"{prefix}smaller")
+            smaller = base
         drawn = OUTPUT if factor == 1 else f"{prefix}drawn"
         if number < over_ground:
             copy = _reduce(edit, grounded, 2 ** (over_ground - 1 - number), f"{prefix}copy")
@@ -245,7 +245,7 @@ def _pass(graph: GraphProto, names: dict[str, str], prefix: str) -> Iterator[Nod
 
 
 def _add_constants(edit: GraphEdit) -> None:
-    """Add what the nodes of :func:`_share`, :func:`_mix` and :func:`_restore` take."""
+    """Add what the nodes of :func:`_share`, :func:`_mix`, :func:`_restore` and :func:`_lay_ground` take."""
     for radius in (DETAIL_RADIUS, SURROUNDINGS_RADIUS, GROUND_RADIUS):
         edit.constant(f"{_PREFIX}border{radius}", np.array([0, 0, radius, radius] * 2))
     numbers = {"much": MUCH_DETAIL, "least": LEAST_DETAIL, "all": 1.0, "none": 0.0, "coarse": COARSE_SHARE}
@@ -357,28 +357,27 @@ def _lay_ground(
         made("Clip", [f"{prefix}moved", f"{_PREFIX}none", f"{_PREFIX}all"], "where"),
         made("Resize", [f"{prefix}where", "", f"{prefix}scales"], "enlarged", mode="linear"),
     ]
+    edit.constant(f"{prefix}tile", tile)
     if all(size):
         edit.constant(f"{prefix}size", np.array(size))
-        rows, columns = (np.arange(length) % side for length in size)
-        edit.constant(f"{prefix}levels", tile[..., rows[:, None], columns])
+        edit.constant(f"{prefix}start", np.array([0, 0]))
+        edit.constant(f"{prefix}end", np.array(size))
+        edit.constant(f"{prefix}times", np.array([1, 1, *(length // side + 1 for length in size)]))
     else:
-        edit.constant(f"{prefix}tile", tile)
         edit.constant(f"{prefix}side", np.array(side))
         edit.constant(f"{prefix}two", np.array(2))
         nodes += [
             made("Shape", [photo], "size", start=2, end=4),
-            made("Mod", [origin, f"{prefix}side"], "start")
-            if origin
-            else made("Identity", [f"{_PREFIX}first"], "start"),
+            made("Mod", [origin or f"{_PREFIX}first", f"{prefix}side"], "start"),
             made("Add", [f"{prefix}start", f"{prefix}size"], "end"),
             made("Div", [f"{prefix}size", f"{prefix}side"], "whole"),
             made("Add", [f"{prefix}whole", f"{prefix}two"], "enough"),
             made("Concat", [f"{_PREFIX}ones", f"{prefix}enough"], "times", axis=0),
-            made("Tile", [f"{prefix}tile", f"{prefix}times"], "repeated"),
-            made("Slice", [f"{prefix}repeated", f"{prefix}start", f"{prefix}end", f"{_PREFIX}sides"], "levels"),
         ]
     return [
         *nodes,
+        made("Tile", [f"{prefix}tile", f"{prefix}times"], "repeated"),
+        made("Slice", [f"{prefix}repeated", f"{prefix}start", f"{prefix}end", f"{_PREFIX}sides"], "levels"),
         made("Cast", [f"{prefix}levels"], "numbers", to=FLOAT),
         made("Mul", [f"{prefix}numbers", f"{prefix}level"], "changes"),
         made("Sub", [f"{prefix}changes", f"{prefix}amount"], "forms"),

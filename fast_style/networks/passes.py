@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fast_style.model.ground import AMOUNTS, GROUND_RADIUS, STEEPNESS, Ground, ground_tile, learned_passes
+from fast_style.model.ground import AMOUNTS, GROUND_RADIUS, STEEPNESS, Ground, ground_tile, passes_over
 from fast_style.model.passes import (
     COARSE_SHARE,
     DETAIL_RADIUS,
@@ -26,7 +26,7 @@ def paint(
     passes: int,
     *,
     strength: float = 1.0,
-    ground: Ground | None = None,
+    ground: Ground = "none",
 ) -> Tensor:
     """Stylize in passes, from coarse to fine: see :mod:`fast_style.model.passes`.
 
@@ -52,7 +52,7 @@ def add_draft(
     passes: int,
     *,
     strength: float = 1.0,
-    ground: Ground | None = None,
+    ground: Ground = "none",
 ) -> tuple[Tensor, Tensor | None]:
     """Stylize smaller copies from coarse to fine, and return the input of the last pass, and the last draft.
 
@@ -77,7 +77,7 @@ def add_draft(
     """
     copies = [_reduced(photo, 2**step) for step in reversed(range(passes))]
     smalls = list(copies)
-    if ground and (learned := learned_passes(passes)):
+    if learned := passes_over(ground, passes):
         base = lay_ground(copies[learned - 1], ground, learned)
         copies[:learned] = [_reduced(base, 2**step) for step in reversed(range(learned))]
         smalls[: learned - 1] = copies[: learned - 1]

@@ -29,7 +29,7 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
 
     Raises:
         StyleNotFoundError: There is no such style.
-        InputError: Fewer than two styles, or their convolutions, first passes or strengths differ.
+        InputError: Fewer than two styles, or their convolutions, first passes, strengths or grounds differ.
         ModelError: A file is damaged, or fast-style did not export it.
         VerificationError: The file differs from one of its styles.
         FileError: It cannot be written.
@@ -41,6 +41,12 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
     if len(strengths) > 1:
         known = ", ".join(f"{name} has {strength:g}" for name, strength in joined.strengths.items())
         raise InputError(f"the styles cannot be merged: a file has one strength of its own, but {known}")
+    if len(set(joined.grounds.values())) > 1:
+        known = ", ".join(f"{name} has {ground}" for name, ground in joined.grounds.items())
+        raise InputError(
+            f"the styles cannot be merged: a file has one ground, but {known}",
+            hint="Export them with the same --ground first.",
+        )
     metadata = open_graph(joined.path, content=joined.content).metadata
     paintings = json.dumps(joined.paintings, ensure_ascii=False)
     content = joined.graph(strengths.pop())

@@ -19,7 +19,7 @@ from fast_style.model import (
     read_sets,
 )
 from fast_style.model.editing import parse_model, read_metadata
-from fast_style.model.ground import GROUND_KEY, NO_GROUND, Ground, ground_in
+from fast_style.model.ground import GROUND_KEY, Ground, ground_in
 from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, STRENGTH_KEY, strength_in
 from fast_style.styles.adapter import SUFFIX, load_adapter
 from fast_style.styles.catalog import Style, find_style, own_paths, shipped_paths, shipped_styles
@@ -51,7 +51,7 @@ def find_mixture(text: str | Path) -> Choice:
     ``starry-night`` is a shipped style, ``mine.onnx`` a file; ``starry-night:0.7,udnie:0.3`` mixes styles,
     ``fast+mine.safetensors`` gives the network of a style other scales and shifts, and ``all.onnx#udnie`` takes one of
     the styles in a file. What is mixed must share its convolutions and the size of its first pass; the styles' own
-    strengths are mixed, too.
+    strengths are mixed, too, and a ground remains if it is that of all.
 
     Raises:
         StyleNotFoundError: There is no such style or file.
@@ -126,12 +126,14 @@ class Joined:
     sets: dict[str, Set]  # their scales and shifts by name
     strengths: dict[str, float]  # their own strengths by name
     coarsest: int  # long side of their first pass, px
-    ground: Ground | None  # what all of them lay under flat places
+    grounds: dict[str, Ground]  # what they lay under flat places, by name
     paintings: dict[str, dict[str, Any]]  # what is known of their paintings by name
 
     def graph(self, strength: float) -> bytes:
         """Make the graph of all of them, whose own strength is this one."""
-        told = {STRENGTH_KEY: f"{strength:g}", COARSEST_KEY: str(self.coarsest), GROUND_KEY: self.ground or NO_GROUND}
+        grounds = set(self.grounds.values())
+        ground = grounds.pop() if len(grounds) == 1 else "none"
+        told = {STRENGTH_KEY: f"{strength:g}", COARSEST_KEY: str(self.coarsest), GROUND_KEY: ground}
         return give_styles(self.content, self.sets, metadata=told)
 
 
@@ -153,7 +155,7 @@ def join_styles(texts: list[str]) -> Joined:
     strengths: dict[str, float] = {}
     paintings: dict[str, dict[str, Any]] = {}
     sides: dict[str, int] = {}  # of their first passes, px
-    grounds: set[Ground | None] = set()
+    grounds: dict[str, Ground] = {}
     for part in parts:
         if bases[part.file] != bases[parts[0].file]:
             raise InputError(
@@ -165,15 +167,15 @@ def join_styles(texts: list[str]) -> Joined:
             raise InputError(f"{name} is named twice", hint="Give each style one weight.")
         sets[name], paintings[name], strengths[name] = values, painting, strength_in(metadata)
         sides[name] = number_in(metadata, COARSEST_KEY) or COARSEST_UNTRAINED
-        grounds.add(ground_in(metadata))
+        grounds[name] = ground_in(metadata)
     if len(set(sides.values())) > 1:
         known = ", ".join(f"{name} at {side} px" for name, side in sides.items())
         raise InputError(f"{' and '.join(sides)} cannot be mixed: their first passes differ in size, {known}")
     first = contents[parts[0].file]
     held = next(iter(read_sets(first)))
     plain = choose_styles(first, {held: 1.0}) if held else first  # a file without names holds one style
-    ground = grounds.pop() if len(grounds) == 1 else None
-    return Joined(find_style(parts[0].file).path, plain, sets, strengths, next(iter(sides.values())), ground, paintings)
+    coarsest = next(iter(sides.values()))
+    return Joined(find_style(parts[0].file).path, plain, sets, strengths, coarsest, grounds, paintings)
 
 
 def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -220,13 +222,10 @@ def _recipe_metadata(recipe: Any, metadata: dict[str, str]) -> dict[str, str]:
     """What the file of a style with this recipe would say of its passes; without a recipe, what its base says."""
     if not isinstance(recipe, dict):
         return metadata
-    if recipe.get("passes") == 1:
-        return {}
-    return {
-        COARSEST_KEY: str(recipe.get("coarsest")),
-        STRENGTH_KEY: str(recipe.get("draft_strength", 1)),
-        GROUND_KEY: str(recipe.get("ground") or NO_GROUND),
-    }
+    told = {GROUND_KEY: str(recipe.get("ground", "none"))}
+    if recipe.get("passes") != 1:
+        told |= {COARSEST_KEY: str(recipe.get("coarsest")), STRENGTH_KEY: str(recipe.get("draft_strength", 1))}
+    return told
 
 
 def _check_held(file: str, styles: Iterable[str], held: Iterable[str]) -> None:

@@ -320,7 +320,7 @@ class StyleNetwork(Network):
         return self.strength * strength_in(self.metadata)
 
     @cached_property
-    def ground(self) -> Ground | None:
+    def ground(self) -> Ground:
         """What it lays under flat places, see :mod:`fast_style.model.ground`.
 
         Raises:

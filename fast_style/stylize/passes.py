@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.images.arrays import to_uint16
 from fast_style.model import ground_form, mixing_form, open_session, restoring_form, session_options, sharing_form
-from fast_style.model.ground import Ground, learned_passes
+from fast_style.model.ground import MOST_PIXELS, Ground, passes_over
 from fast_style.model.passes import LEARNED_PASSES, count_fitting, draft_shares
 from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster, read_whole
 
@@ -36,7 +36,7 @@ def underpaint(
     *,
     passes: int,
     strength: float,
-    ground: Ground | None = None,
+    ground: Ground = "none",
     threads: int | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Stylize smaller copies from coarse to fine, for the last pass.
@@ -56,15 +56,17 @@ def underpaint(
     passes = count_fitting(photo.size, passes)
     copies, smalls = _copies(photo, passes, ground, threads)
     shares = np.array(draft_shares(strength), np.float32)
-    seen = to_float(read_whole(copies[0]))
+    copy = seen = to_float(read_whole(copies[0]))
     draft: NDArray[np.float32] | None = None
     for number in range(1, passes):
         before = draft if number > LEARNED_PASSES else None
         draft = restore_coarse(stylize(seen), before, threads=threads)
         _round(draft, 255)
+        is_same = smalls[number - 1] is copies[number - 1]
+        small = copy if is_same else to_float(read_whole(smalls[number - 1]))
         part = read_whole(copies[number])
-        small = to_float(read_whole(smalls[number - 1]))
-        feeds = {"photo": to_float(part), "small": small, "draft": draft, "shares": shares}
+        copy = to_float(part)
+        feeds = {"photo": copy, "small": small, "draft": draft, "shares": shares}
         (seen,) = _session(mixing_form, threads).run(None, feeds)
         _round(seen, np.iinfo(part.dtype).max)
     return seen, draft if passes > LEARNED_PASSES else None
@@ -76,9 +78,9 @@ def underpaint_in_parts(
     *,
     passes: int,
     strength: float,
-    ground: Ground | None = None,
+    ground: Ground = "none",
 ) -> tuple[Raster, Pixels | None]:
-    """Do as :func:`underpaint` for a photo of any size, which has no ground if every pass is one that networks learn.
+    """Do as :func:`underpaint` for a photo of any size.
 
     Args:
         stylize: Stylizes a copy, into (H, W, 3) uint8, and restores the coarse part of a draft of half the size,
@@ -89,7 +91,7 @@ def underpaint_in_parts(
         ground: As for :func:`underpaint`.
     """
     passes = count_fitting(photo.size, passes)
-    copies, smalls = _copies(photo, passes, ground if passes > LEARNED_PASSES else None, None)
+    copies, smalls = _copies(photo, passes, ground, None)
     seen = copies[0]
     shares = np.array(draft_shares(strength), np.float32)
     draft: Pixels | None = None
@@ -97,22 +99,21 @@ def underpaint_in_parts(
         draft = stylize(seen, draft if number > LEARNED_PASSES else None)
         # The map is at the draft's size, and smaller for a large photo.
         coarser = 2 ** max(0, math.ceil(math.log2(max(draft.shape) / _MAP_SIDE)))
-        shown = smalls[number - 1] if coarser == 1 else photo.reduced(2 ** (passes - number) * coarser)
+        shown = smalls[number - 1] if coarser == 1 else smalls[number - 1].reduced(coarser)
         feeds = {"photo": to_float(read_whole(shown)), "shares": shares}
         (share,) = _session(sharing_form, None).run(None, feeds)
         seen = OverRaster(copies[number], smalls[number - 1], draft, share[0, 0], 2 * coarser)
     return seen, draft if passes > LEARNED_PASSES else None
 
 
-def _copies(
-    photo: Raster, passes: int, ground: Ground | None, threads: int | None
-) -> tuple[list[Raster], list[Raster]]:
+def _copies(photo: Raster, passes: int, ground: Ground, threads: int | None) -> tuple[list[Raster], list[Raster]]:
     """The photo as each pass sees it beside the draft, and as each but the last is compared with its draft."""
     copies = [photo.reduced(2**step) for step in range(passes - 1, 0, -1)] + [photo]
     smalls = copies[:-1]
-    if ground and (learned := learned_passes(passes)):
+    learned = passes_over(ground, passes)
+    if learned and math.prod(copies[learned - 1].size) <= MOST_PIXELS:
         part = read_whole(copies[learned - 1])
-        (grounded,) = _session(_ground_form(ground, learned), threads).run(None, {"photo": to_float(part)})
+        (grounded,) = _session(ground_form, threads, ground, learned).run(None, {"photo": to_float(part)})
         base = ArrayRaster(to_uint8(grounded) if part.dtype == np.uint8 else to_uint16(grounded))
         copies[:learned] = [base.reduced(2**step) for step in range(learned - 1, 0, -1)] + [base]
         # The first pass that sees no ground takes what the draft made of the photo, with its ground.
@@ -180,15 +181,10 @@ def measure_passes(
 
 
 @cache
-def _ground_form(ground: Ground, passes: int) -> Callable[[], bytes]:
-    return partial(ground_form, ground, passes)  # kept, so that its session is found again
-
-
-@cache
-def _session(form: Callable[[], bytes], threads: int | None) -> onnxruntime.InferenceSession:
+def _session(form: Callable[..., bytes], threads: int | None, *told: object) -> onnxruntime.InferenceSession:
     options = session_options(threads)
     options.enable_cpu_mem_arena = False  # it would hold memory while the network, which needs more, runs
-    return open_session(form(), options=options)
+    return open_session(form(*told), options=options)
 
 
 def _round(image: NDArray[np.float32], levels: int) -> None:

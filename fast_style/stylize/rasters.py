@@ -62,15 +62,13 @@ class ArrayRaster:
         return self.pixels[top:bottom, left:right]
 
     def shrunk(self, size: tuple[int, int]) -> ArrayRaster:
-        """Resample the whole with Lanczos."""
-        return ArrayRaster(resize(Picture(self._bytes()), size).pixels)
+        """Resample the whole, of 8 bits, with Lanczos."""
+        return ArrayRaster(resize(Picture(self.pixels), size).pixels)
 
     def reduced(self, factor: int) -> ArrayRaster:
         """Average squares of pixels."""
-        return ArrayRaster(np.asarray(Image.fromarray(self._bytes()).reduce(factor)))
-
-    def _bytes(self) -> Pixels:
-        return self.pixels if self.pixels.dtype == np.uint8 else to_uint8(to_float(self.pixels))
+        shallow = self.pixels if self.pixels.dtype == np.uint8 else to_uint8(to_float(self.pixels))
+        return ArrayRaster(np.asarray(Image.fromarray(shallow).reduce(factor)))
 
 
 class OverRaster:

@@ -194,9 +194,15 @@ class Previews(StyleCallback):
     @torch.no_grad()
     def _pairs(module: StyleModule, photos: list[Tensor], style: dict[str, Tensor]) -> list[Tensor]:
         """Draw photos; two pairs of a photo and its result side by side, so that four photos make a square."""
-        rows = []
+        rows, recipe = [], module.recipe
+
+        def stylize(image: Tensor) -> Tensor:
+            picture: Tensor = functional_call(module.average, style, image)
+            return picture
+
         for photo in photos:
-            passes = 1 if module.recipe.passes == 1 else count_passes(max(photo.shape[-2:]), module.recipe.coarsest)
-            result = paint(lambda image: functional_call(module.average, style, image), photo.to(module.device), passes)
+            passes = 1 if recipe.passes == 1 else count_passes(max(photo.shape[-2:]), recipe.coarsest)
+            here = photo.to(module.device)
+            result = paint(stylize, here, passes, strength=recipe.draft_strength, ground=recipe.ground)
             rows.append(torch.cat([photo, result.clamp(0.0, 1.0).float().cpu()], dim=-1))
         return [torch.cat(rows[first : first + 2], dim=-1) for first in range(0, len(rows) - len(rows) % 2, 2)] or rows

@@ -85,7 +85,7 @@ def write_page(
             if stylizer.network.takes_styles:  # the browser's runtime takes no inputs with defaults
                 content = without_defaults(content)
             (page / "styles" / f"{stylizer.style.name}.onnx").write_bytes(webgpu_form(content))
-        for ground in {ground for stylizer in opened if (ground := stylizer.network.ground)}:
+        for ground in {stylizer.network.ground for stylizer in opened if stylizer.network.coarsest} - {"none"}:
             for passes in range(2, LEARNED_PASSES + 1):
                 (page / f"{ground}-{passes}.onnx").write_bytes(ground_form(ground, passes))
         (page / "mixing.onnx").write_bytes(mixing_form())

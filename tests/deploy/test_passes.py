@@ -156,8 +156,11 @@ def test_a_ground_is_chosen_in_exporting_proved_and_taken_away(
     panes, none = tmp_path / "panes.onnx", tmp_path / "none.onnx"
     assert main(["export", "starry-night-tiny", "-o", str(panes), "--ground", "panes"]) == 0
     assert main(["export", str(panes), "-o", str(none), "--ground", "none"]) == 0
-    assert [Stylizer(path).network.ground for path in (panes, none)] == ["panes", None]
+    assert [Stylizer(path).network.ground for path in (panes, none)] == ["panes", "none"]
     assert main(["info", str(panes)]) == 0
+    assert [read_card(path)["ground"] for path in (panes, none)] == ["panes", "none"]
+    with pytest.raises(InputError, match="ground is 'mud'; expected none or flow or panes"):
+        deploy(load_checkpoint(checkpoint), tmp_path / "x.onnx", ground="mud")  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_has_the_ground_of_its_recipe(checkpoint: Path, tmp_path: Path) -> None:

@@ -54,6 +54,12 @@ def test_the_graph_holds_no_constant_twice(exported: tuple[str, Path]) -> None:
     assert len(set(contents)) == len(contents)
 
 
+def test_the_file_says_of_no_part_that_its_network_lacks(exported: tuple[str, Path]) -> None:
+    _, path = exported
+    weights = [tensor.name for tensor in onnx.load(path).graph.initializer]
+    assert not [name for name in weights if "coring" in name or "accents" in name]
+
+
 def test_the_file_ends_with_its_checksum(exported: tuple[str, Path]) -> None:
     _, path = exported
     assert onnx.load(path).metadata_props[-1].key == CHECKSUM_KEY

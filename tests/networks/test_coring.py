@@ -1,12 +1,9 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from fast_style.export import export_onnx, network_from_onnx
-from fast_style.networks import build_network, has_grain, is_flat
+from fast_style.networks import has_grain, is_flat
 from fast_style.networks.coring import THRESHOLD, Coring
 
 
@@ -45,23 +42,6 @@ def test_paintings_with_calm_places_are_flat() -> None:
     half = np.concatenate([calm[..., :60, :], rough[..., 60:, :]], axis=2)
     assert [is_flat(torch.from_numpy(painting)) for painting in (calm, rough, half)] == [True, False, True]
     assert not is_flat(torch.ones(1, 3, 8, 8))  # too small to tell
-
-
-@pytest.mark.parametrize("name", ["fast", "tiny"])
-def test_a_file_says_whether_its_network_leaves_out_what_is_faint(name: str, tmp_path: Path) -> None:
-    """The export proves the variants for tiles and films, too."""
-    torch.manual_seed(0)
-    network = build_network(name).eval()
-    network.set_finish(coring=True, accents=True)
-    export_onnx(network, tmp_path / "flat.onnx", metadata={"network": name})
-    read = network_from_onnx(tmp_path / "flat.onnx")
-    image = torch.rand(1, 3, 40, 56)
-    with torch.no_grad():
-        assert torch.equal(read(image), network(image))
-        network.set_finish(coring=False, accents=False)
-        assert not torch.equal(read(image), network(image))
-    export_onnx(network, tmp_path / "rough.onnx", metadata={"network": name})
-    assert not [key for key in network_from_onnx(tmp_path / "rough.onnx").state_dict() if "coring" in key]
 
 
 def test_grain_is_what_is_everywhere_and_neither_faint_nor_a_print() -> None:

@@ -154,8 +154,19 @@ def test_a_mixture_has_the_ground_that_all_its_styles_have(tmp_path: Path) -> No
         return path
 
     assert Stylizer(f"{over(ONE, 'flow')},{over(OTHER, 'flow')}").network.ground == "flow"
-    assert Stylizer(f"{over(ONE, 'flow')},{over(OTHER, 'panes')}").network.ground is None
-    assert Stylizer(f"{over(ONE, 'flow')},{find_style(OTHER).path}").network.ground is None
+    assert Stylizer(f"{over(ONE, 'flow')},{over(OTHER, 'panes')}").network.ground == "none"
+    assert Stylizer(f"{over(ONE, 'flow')},{find_style(OTHER).path}").network.ground == "none"
+
+
+def test_styles_are_merged_only_if_their_grounds_are_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = with_metadata(read_checked(find_style(OTHER).path), {GROUND_KEY: "flow"})
+    other, merged = tmp_path / "other.onnx", tmp_path / "merged.onnx"
+    other.write_bytes(content)
+    assert main(["merge", ONE, str(other), "-o", str(merged)]) == 2
+    assert f"a file has one ground, but {ONE} has none, {OTHER} has flow" in capsys.readouterr().err
+    assert not merged.exists()
 
 
 def test_styles_are_merged_only_if_their_strengths_are_equal(

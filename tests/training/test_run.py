@@ -224,27 +224,26 @@ def test_ctrl_c_leaves_a_checkpoint_that_resumes(photo_folder: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("nodes", [1, 2])
 def test_two_processes_train_and_agree_with_one_of_twice_the_batch(
-    nodes: int, photo_folder: Path, tmp_path: Path, vgg: Path
+    photo_folder: Path, tmp_path: Path, vgg: Path
 ) -> None:
-    two = tmp_path / "two"
-    more = ["--nodes", "2"] if nodes == 2 else ["--devices", "2"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    running = [
-        subprocess.Popen(
-            train_command(photo_folder, two, vgg, *more, steps=4),
-            env=os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": str(node)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        for node in range(nodes)
-    ]
-    said = [process.communicate(timeout=900)[0] for process in running]
-    assert [process.returncode for process in running] == [0] * nodes
-    assert [b"equal to the network" in text for text in said] == [True, False][:nodes]  # the first publishes
+    for nodes, more in ((1, ["--devices", "2"]), (2, ["--nodes", "2"])):
+        two = tmp_path / f"{nodes} nodes"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        running = [
+            subprocess.Popen(
+                train_command(photo_folder, two, vgg, *more, steps=4),
+                env=os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": str(node)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            for node in range(nodes)
+        ]
+        said = [process.communicate(timeout=900)[0] for process in running]
+        assert [process.returncode for process in running] == [0] * nodes
+        assert [b"equal to the network" in text for text in said] == [True, False][:nodes]  # the first publishes
     recipe = load_checkpoint(two / "s.ckpt").recipe
     expected = weights_of(learn(photo_folder, tmp_path / "one", replace(recipe, batch=2 * recipe.batch)))
     alone = weights_of(learn(photo_folder, tmp_path / "alone", recipe))
@@ -253,7 +252,8 @@ def test_two_processes_train_and_agree_with_one_of_twice_the_batch(
         return math.sqrt(sum(float((weights[key] - expected[key]).square().sum()) for key in expected))
 
     # Of rounding, four steps make a hundredth of that, and twelve a third.
-    assert apart(weights_of(two / "s.ckpt")) < 0.1 * apart(alone)
+    for nodes in (1, 2):
+        assert apart(weights_of(tmp_path / f"{nodes} nodes" / "s.ckpt")) < 0.1 * apart(alone)
 
 
 def test_a_diverged_run_stops_and_keeps_the_last_good_checkpoint(
@@ -520,17 +520,23 @@ def test_a_toml_recipe_is_used_and_a_wrong_key_is_told(
 ) -> None:
     config = tmp_path / "recipe.toml"
     config.write_text(
-        f'network = "tiny"\nsteps = 2\nsize = 48\nbatch = 2\nstyle_size = 64\nvgg = "{vgg}"\n'
+        f'network = "tiny"\nsteps = 2\nsize = 48\nbatch = 2\nstyle_size = 64\nvgg = "{vgg}"\nground = "panes"\n'
         "[objective]\nstrength = 2.0\n"
     )
     arguments = ["train", str(PAINTING), str(photo_folder), "-o", str(tmp_path / "out"), "--config", str(config)]
     more = ["--batch", "1", "--workers", "0", "--accelerator", "cpu", "--precision", "32"]
     assert main([*arguments, *more]) == 0
     recipe = load_checkpoint(tmp_path / "out" / "ihc.ckpt").recipe
-    assert (recipe.objective.strength, recipe.steps, recipe.batch) == (2.0, 2, 1)
-    config.write_text("stepz = 3\n")
-    assert main([*arguments, "--force"]) == 2
-    assert "unknown key 'stepz'" in capsys.readouterr().err
+    assert (recipe.objective.strength, recipe.steps, recipe.batch, recipe.ground) == (2.0, 2, 1, "panes")
+    assert Stylizer(tmp_path / "out" / "ihc.onnx").network.ground == "panes"
+    for wrong, said in {
+        "stepz = 3": "unknown key 'stepz'",
+        'ground = "mud"': "ground is 'mud'; expected none or flow or panes",
+        "[ground]": "ground is {}; expected a string",
+    }.items():
+        config.write_text(f"{wrong}\n")
+        assert main([*arguments, "--force"]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_an_estimate_adds_up_what_a_run_does(narrow_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,12 +74,12 @@ async function paint(style, told, photo, width, height) {
 
 /** Throw unless WebGPU paints a small picture as WebAssembly does: not every operator on every GPU is right. */
 async function prove(style, told) {
-  // What follows the learned passes runs another network.
-  const passes = told.passes > LEARNED_PASSES ? LEARNED_PASSES + 1 : Math.min(told.passes, 2);
+  // What follows the learned passes runs another network; the graph of a ground is of a number of passes.
+  const passes = told.passes > LEARNED_PASSES ? LEARNED_PASSES + 1 : Math.min(told.passes, told.ground === "none" ? 2 : LEARNED_PASSES);
   const key = `${style} ${passes}`;
   if (proved.has(key)) return;
   const side = Math.max(64, 2 ** Math.max(1, passes - 1) * Math.max(SMALLEST_DRAFT, told.smallest));
-  const photo = Uint8ClampedArray.from({ length: 4 * side * side }, (_, i) => 128 + 120 * Math.sin(i * i));
+  const photo = Uint8ClampedArray.from({ length: 4 * side * side }, (_, i) => i < 2 * side * side ? 128 : 128 + 120 * Math.sin(i * i)); // half flat
   const small = { ...told, passes };
   const found = await stylize("webgpu", style, small, photo, side, side);
   const expected = await stylize("wasm", style, small, photo, side, side);
@@ -98,14 +98,15 @@ async function stylize(provider, style, told, photo, width, height) {
   const shares = new ort.Tensor("float32", [flat, level * (0.3 + 0.6 * level) - flat], [2]);
   const planes = new Uint8ClampedArray(3 * width * height);
   for (let i = 0, p = 0; p < photo.length; i++, p += 4) for (let c = 0; c < 3; c++) planes[i + c * width * height] = photo[p + c];
-  const learned = told.ground && told.passes > 1 ? Math.min(told.passes, LEARNED_PASSES) : 0; // passes that see a ground
+  const learned = told.ground !== "none" && told.passes > 1 ? Math.min(told.passes, LEARNED_PASSES) : 0; // passes that see a ground
   const after = told.passes - learned;
-  const ground = learned && await layGround(provider, `${told.ground}-${learned}.onnx`, ...reduced(planes, width, height, 2 ** after));
+  const base = learned && reduced(planes, width, height, 2 ** after);
+  const ground = learned && await layGround(provider, `${told.ground}-${learned}.onnx`, ...base);
   // From coarse to fine; everything between two passes is rounded to 8 bits, as in the Python runtime.
   let small, draft;
   for (let pass = told.passes - 1; pass >= 0; pass--) {
     const copy = tensor(...(pass < after || !learned ? reduced(planes, width, height, 2 ** pass) : reduced(...ground, 2 ** (pass - after))));
-    if (learned && pass === after - 1) small = tensor(...reduced(planes, width, height, 2 ** after));
+    if (learned && pass === after - 1) small = tensor(...base);
     let image = copy;
     if (draft) {
       const { seen } = await (await openSession("mixing.onnx", provider)).run({ photo: copy, small, draft, shares });
