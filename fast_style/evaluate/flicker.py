@@ -68,7 +68,7 @@ def filmed(stylizer: Stylizer, *, steady: bool = True) -> Callable[[Pixels], Pix
         photo: Planes = channels(pixels)
         motion = tracker.follow(photo)
         if steady:
-            photo, change = memory.hold(photo, motion.flow)
+            photo, change = memory.hold(photo, motion.flow, origin=motion.origin)
         result = np.empty((3, *pixels.shape[:2]), np.uint8)
         scene.style(photo).planes(photo, result, origin=motion.origin)
         if steady:

@@ -49,11 +49,13 @@ class Change:
         new: (h, w) float32; 1 where content or a mask was not there in the previous frame, 0 elsewhere.
         moved: (h, w) float32; more than 0 where more than noise changed.
         flow: See :meth:`SteadyFilter.hold`.
+        camera: Offset of the camera's place since the previous frame, down and across, px of the frame.
     """
 
     new: Map
     moved: Map
     flow: Map | None
+    camera: tuple[int, int] = (0, 0)
 
 
 class SteadyFilter:
@@ -65,9 +67,17 @@ class SteadyFilter:
     def __init__(self) -> None:
         self._photo: Image | None = None
         self._masks: Sequence[Map] = ()
+        self._origin = (0, 0)
         self._result: Image | None = None
 
-    def hold(self, planes: Planes, flow: Map | None = None, masks: Sequence[Map] = ()) -> tuple[Pixels, Change]:
+    def hold(
+        self,
+        planes: Planes,
+        flow: Map | None = None,
+        masks: Sequence[Map] = (),
+        *,
+        origin: tuple[int, int] = (0, 0),
+    ) -> tuple[Pixels, Change]:
         """Restore the previous value of pixels that changed by no more than the camera's noise.
 
         Args:
@@ -75,11 +85,14 @@ class SteadyFilter:
             flow: Of a copy of any size, (h, w, 2): the offset of each pixel's position in the previous frame, across
                 and down, as shares of the frame's sides. Without it, everything that moves is new.
             masks: Where styles are painted, (H, W) in [0, 1]; the same number for each frame.
+            origin: Row and column of the frame in the scene over which the camera moves, px: what is flat does not seem
+                to move, but its strokes do.
 
         Returns:
             What to stylize, (3, H, W) uint8, and what :meth:`smooth` needs to know of the frame.
         """
         masks_before, self._masks = self._masks, masks
+        camera, self._origin = (origin[0] - self._origin[0], origin[1] - self._origin[1]), origin
         photo = _interleaved(planes)
         height, width = photo.shape[:2]
         small = fit_size((width, height), _SIDE, least=_PATCH[0])
@@ -97,7 +110,7 @@ class SteadyFilter:
         self._photo = _followed(self._photo, photo, rate)
         for mask, last in zip(masks, masks_before, strict=True):
             new = np.maximum(new, _resized(np.abs(mask - last), small))
-        return _rounded(self._photo), Change(new, moved, flow)
+        return _rounded(self._photo), Change(new, moved, flow, camera)
 
     def smooth(self, result: Pixels, change: Change) -> Pixels:
         """Let the stylized picture change slowly where nothing is new, and at once where something is.
@@ -112,8 +125,9 @@ class SteadyFilter:
             return result
         size, small = (result.shape[2], result.shape[1]), change.new.shape[::-1]
         slowest = np.full_like(change.new, _SMOOTH_RATE)
-        if change.flow is not None and change.moved.any():
+        if change.flow is not None and (change.moved.any() or any(change.camera)):
             steps = _where(change.moved, _offsets(change.flow, small)) * np.divide(size, small, dtype=np.float32)
+            steps[change.moved == 0] = change.camera[::-1]
             self._result = _carried(self._result, _grid(size[1], size[0]) + _resized(steps, size))
             slowest[change.moved > 0] = _CARRY_RATE
         # Rates are found on the small copy, on which a stroke is smaller, too.

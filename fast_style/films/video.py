@@ -294,7 +294,7 @@ class _Stages:
         motion = self._tracker.follow(job.original)
         job.origin = motion.origin
         if self._filter is not None:
-            job.photo, job.change = self._filter.hold(job.original, motion.flow, job.masks)
+            job.photo, job.change = self._filter.hold(job.original, motion.flow, job.masks, origin=motion.origin)
             if not self._options.side_by_side:
                 job.original = ()
 

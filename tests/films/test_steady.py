@@ -139,3 +139,20 @@ def test_what_is_painted_otherwise_leaves_no_ghost_though_the_photo_hardly_chang
     inside, outside = result[:, 36:54, 46:84].astype(int), result[:, :, 110:].astype(int)
     assert abs(inside - 200).max() <= 1
     assert outside.std() < 0.6 * painted[9, :, :, 110:].std()
+
+
+def test_strokes_in_a_flat_sky_move_with_the_camera_and_leave_no_smear() -> None:
+    """A sky does not seem to move when the camera pans, but its strokes lie on the scene."""
+    generator = np.random.default_rng(0)
+    strokes = cv2.blur(generator.uniform(0, 255, (96, 400, 3)), (5, 5)).transpose(2, 0, 1)
+    ground = cv2.blur(generator.uniform(40, 200, (30, 400, 3)), (5, 5)).transpose(2, 0, 1)
+    steady, flow = SteadyFilter(), np.full((96, 160, 2), (6 / 160, 0), np.float32)
+    for number in range(12):
+        left = 6 * number
+        photo = np.full((3, 96, 160), 180.0)
+        photo[:, 66:] = ground[..., left : left + 160]
+        painted = strokes[..., left : left + 160].astype(np.uint8)
+        _, change = steady.hold(photo.astype(np.uint8), flow if number else None, origin=(0, left))
+        result = steady.smooth(painted, change)
+    apart = np.abs(result.astype(int) - painted)[:, 4:60, 4:80]  # what was seen from the first frame on
+    assert apart.max() <= 1
