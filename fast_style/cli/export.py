@@ -40,8 +40,9 @@ def export(
         passes: Number of passes, from coarse to fine, in which the graph paints a picture by itself, 1 to 8: one for
             a picture of about 160 px, and one more for each doubling. No side may be under 16 · 2^(passes - 1) px.
         strength: How strongly to paint in these passes, 0.25 to 4.
-        ground: What to lay under flat places of a photo that is painted in passes: flow, for strokes that turn; panes,
-            for cells between dark lines; or none. By default the style's own.
+        ground: Faint forms under flat places such as skies, so that the style does not repeat one stroke there: flow,
+            for strokes that turn; panes, for cells between dark lines; or none. They show where a photo is painted in
+            several passes. By default the style's own.
         photos: For fp16 and int8: a folder of photos, half for calibration and half for validation.
         force: Overwrite an existing file.
     """
@@ -52,19 +53,19 @@ def export(
     beside = Path(source) if style is None else Path(style.path.name)
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
     variant += [f"{passes}-passes"] * (passes > 1) + [f"strength-{strength:g}"] * (strength != 1)
-    variant += [f"{ground}-ground"] if ground else []
+    variant += [f"{'no' if ground == 'none' else ground}-ground"] if ground else []
     written = out or beside.with_name("-".join([beside.stem, *variant]) + ".onnx")
     if written.suffix != ".onnx":
         raise InputError(f"{written} does not end in .onnx")
+    if style is not None and not variant:
+        raise InputError(
+            f"{source} is an ONNX file already",
+            hint="Give --precision, --passes, --strength, --ground, --io or --size.",
+        )
     check_new(written, force=force, hint="Give --force to overwrite it, or another -o.")
     place: dict[str, Any] = {"precision": precision, "io": io, "passes": passes, "strength": strength, "photos": photos}
     place |= {"ground": ground, "size": None if size is None else _parse_size(size)}
     if style is not None:
-        if not variant:
-            raise InputError(
-                f"{source} is an ONNX file already",
-                hint="Give --precision, --passes, --strength, --ground, --io or --size.",
-            )
         verification, facts = deploy(style.path, written, **place)
         card = rewrite_card(style, written, verification, facts=facts)
     else:

@@ -55,12 +55,14 @@ def write_card(
 def rewrite_card(style: Style, model: Path, verification: Verification, *, facts: dict[str, Any]) -> Path:
     """Write the card of a file that was made from a style's own: what holds for both, its own proof, and more facts.
 
-    A verification without differences leaves the style's own.
+    A verification without differences leaves the style's own. How often its pictures were chosen does not hold over
+    another ground.
 
     Raises:
         FileError: The card cannot be written.
     """
-    shared = {key: value for key, value in style.card.items() if key != "measured"}
+    left_out = {"measured", "chosen"} if "ground" in facts else {"measured"}
+    shared = {key: value for key, value in style.card.items() if key not in left_out}
     proof = _proof(verification) if verification.differences else {}
     return style_card.write_card(model, {"name": style.name, **shared, **proof, **facts})
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.errors import ModelError
-from fast_style.model.passes import COARSEST, LEARNED_PASSES
+from fast_style.model.passes import COARSEST, LEARNED_PASSES, draft_shares
 
 # None, strokes that turn, or cells with dark lines between them.
 Ground = Literal["none", "flow", "panes"]
@@ -56,6 +56,11 @@ def ground_in(metadata: Mapping[str, str]) -> Ground:
 def passes_over(ground: Ground, passes: int) -> int:
     """Return how many of so many passes see a ground: those that networks learn, if there are several."""
     return 0 if ground == "none" or passes == 1 else min(passes, LEARNED_PASSES)
+
+
+def ground_share(strength: float) -> float:
+    """Return how much of a ground is laid: all of it from strength 1 on, and below as the draft's share."""
+    return min(1.0, draft_shares(strength)[0] / draft_shares()[0])
 
 
 @cache

@@ -28,6 +28,7 @@ from fast_style.model.ground import (
     STEEPNESS,
     Ground,
     ground_in,
+    ground_share,
     ground_tile,
     passes_over,
 )
@@ -55,6 +56,7 @@ _TAPS = np.array([-3, -9, 29, 111, 111, 29, -9, -3], np.float32) / 128
 # The names of the tensors and nodes between the passes begin with this.
 _PREFIX = "passes."
 _ALONE = f"{_PREFIX}0."
+_GROUND_SHARE = f"{_PREFIX}groundshare"
 
 
 def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
@@ -82,6 +84,7 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
     strength *= strength_in(told)
     for name, share in zip(("flat", "more"), draft_shares(strength), strict=True):
         edit.constant(_PREFIX + name, np.array(share, np.float32))
+    edit.constant(_GROUND_SHARE, np.array(ground_share(strength), np.float32))
     origins = any(value.name == ORIGIN for value in joined.graph.input)
     ground = ground_in(told)
     base, grounded, over_ground = "", f"{_PREFIX}grounded", passes_over(ground, len(models))
@@ -152,7 +155,8 @@ def sharing_form() -> bytes:
 def ground_form(ground: Ground, passes: int) -> bytes:
     """Make a graph that lays a ground under the flat places of a photo.
 
-    It takes ``photo`` (1, 3, H, W), and gives ``grounded`` of the same shape, float32, RGB in [0, 1].
+    It takes ``photo`` (1, 3, H, W), and gives ``grounded`` of the same shape, float32, RGB in [0, 1]. ``share`` (1),
+    float32: how much of the ground, see :func:`~fast_style.model.ground.ground_share`.
 
     Args:
         ground: Which.
@@ -160,7 +164,9 @@ def ground_form(ground: Ground, passes: int) -> bytes:
     """
 
     def nodes(edit: GraphEdit) -> list[NodeProto]:
-        return _lay_ground(edit, ground, passes, "photo", "grounded")
+        add_input(edit.graph, "share", FLOAT, [1])
+        renamed = make_node("Identity", ["share"], [_GROUND_SHARE])
+        return [renamed, *_lay_ground(edit, ground, passes, "photo", "grounded")]
 
     return _alone(["photo"], "grounded", nodes)
 
@@ -382,7 +388,8 @@ def _lay_ground(
         made("Mul", [f"{prefix}numbers", f"{prefix}level"], "changes"),
         made("Sub", [f"{prefix}changes", f"{prefix}amount"], "forms"),
         made("Slice", [f"{prefix}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "share"),
-        made("Mul", [f"{prefix}forms", f"{prefix}share"], "ground"),
+        made("Mul", [f"{prefix}forms", f"{prefix}share"], "whole.ground"),
+        made("Mul", [f"{prefix}whole.ground", _GROUND_SHARE], "ground"),
         made("Add", [photo, f"{prefix}ground"], "sum"),
         make_node("Clip", [f"{prefix}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [grounded]),
     ]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fast_style.model.ground import AMOUNTS, GROUND_RADIUS, STEEPNESS, Ground, ground_tile, passes_over
+from fast_style.model.ground import AMOUNTS, GROUND_RADIUS, STEEPNESS, Ground, ground_share, ground_tile, passes_over
 from fast_style.model.passes import (
     COARSE_SHARE,
     DETAIL_RADIUS,
@@ -78,7 +78,7 @@ def add_draft(
     copies = [_reduced(photo, 2**step) for step in reversed(range(passes))]
     smalls = list(copies)
     if learned := passes_over(ground, passes):
-        base = lay_ground(copies[learned - 1], ground, learned)
+        base = lay_ground(copies[learned - 1], ground, learned, strength)
         copies[:learned] = [_reduced(base, 2**step) for step in reversed(range(learned))]
         smalls[: learned - 1] = copies[: learned - 1]
     seen = copies[0]
@@ -106,13 +106,14 @@ def draft_share(photo: Tensor, strength: float = 1.0) -> Tensor:
     return flat + more * _detail(photo)
 
 
-def lay_ground(photo: Tensor, ground: Ground, passes: int) -> Tensor:
+def lay_ground(photo: Tensor, ground: Ground, passes: int, strength: float = 1.0) -> Tensor:
     """Lay a ground under the flat places of a photo: see :mod:`fast_style.model.ground`.
 
     Args:
         photo: (N, 3, H, W), RGB in [0, 1].
         ground: Which.
         passes: The last of how many passes, all of them learned, sees a photo of this size: 2 or 3.
+        strength: How strongly to paint: below 1, less of the ground is laid.
 
     Returns:
         The same shape, in [0, 1].
@@ -123,7 +124,7 @@ def lay_ground(photo: Tensor, ground: Ground, passes: int) -> Tensor:
     factor = 2 ** (passes - 1)
     wide = blur(1 - _detail(_reduced(photo, factor)), GROUND_RADIUS)
     where = F.interpolate((STEEPNESS * wide + 1 - STEEPNESS).clamp(0, 1), scale_factor=float(factor), mode="bilinear")
-    forms = tile[..., rows[:, None], columns]
+    forms = ground_share(strength) * tile[..., rows[:, None], columns]
     return (photo + forms * where[..., :height, :width]).clamp(0, 1)
 
 

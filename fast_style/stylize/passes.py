@@ -14,7 +14,7 @@ from PIL import Image
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.images.arrays import to_uint16
 from fast_style.model import ground_form, mixing_form, open_session, restoring_form, session_options, sharing_form
-from fast_style.model.ground import MOST_PIXELS, Ground, passes_over
+from fast_style.model.ground import MOST_PIXELS, Ground, ground_share, passes_over
 from fast_style.model.passes import LEARNED_PASSES, count_fitting, draft_shares
 from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster, read_whole
 
@@ -54,7 +54,7 @@ def underpaint(
         after it, or None if the last pass is one that networks learn.
     """
     passes = count_fitting(photo.size, passes)
-    copies, smalls = _copies(photo, passes, ground, threads)
+    copies, smalls = _copies(photo, passes, ground, strength, threads)
     shares = np.array(draft_shares(strength), np.float32)
     copy = seen = to_float(read_whole(copies[0]))
     draft: NDArray[np.float32] | None = None
@@ -91,7 +91,7 @@ def underpaint_in_parts(
         ground: As for :func:`underpaint`.
     """
     passes = count_fitting(photo.size, passes)
-    copies, smalls = _copies(photo, passes, ground, None)
+    copies, smalls = _copies(photo, passes, ground, strength, None)
     seen = copies[0]
     shares = np.array(draft_shares(strength), np.float32)
     draft: Pixels | None = None
@@ -106,14 +106,17 @@ def underpaint_in_parts(
     return seen, draft if passes > LEARNED_PASSES else None
 
 
-def _copies(photo: Raster, passes: int, ground: Ground, threads: int | None) -> tuple[list[Raster], list[Raster]]:
+def _copies(
+    photo: Raster, passes: int, ground: Ground, strength: float, threads: int | None
+) -> tuple[list[Raster], list[Raster]]:
     """The photo as each pass sees it beside the draft, and as each but the last is compared with its draft."""
     copies = [photo.reduced(2**step) for step in range(passes - 1, 0, -1)] + [photo]
     smalls = copies[:-1]
     learned = passes_over(ground, passes)
     if learned and math.prod(copies[learned - 1].size) <= MOST_PIXELS:
         part = read_whole(copies[learned - 1])
-        (grounded,) = _session(ground_form, threads, ground, learned).run(None, {"photo": to_float(part)})
+        feeds = {"photo": to_float(part), "share": np.array([ground_share(strength)], np.float32)}
+        (grounded,) = _session(ground_form, threads, ground, learned).run(None, feeds)
         base = ArrayRaster(to_uint8(grounded) if part.dtype == np.uint8 else to_uint16(grounded))
         copies[:learned] = [base.reduced(2**step) for step in range(learned - 1, 0, -1)] + [base]
         # The first pass that sees no ground takes what the draft made of the photo, with its ground.

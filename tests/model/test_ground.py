@@ -27,7 +27,7 @@ from fast_style.model import (
     with_metadata,
 )
 from fast_style.model.editing import add_input
-from fast_style.model.ground import AMOUNTS, GROUND_KEY, Ground, ground_in, ground_tile
+from fast_style.model.ground import AMOUNTS, GROUND_KEY, Ground, ground_in, ground_share, ground_tile
 from fast_style.networks.passes import lay_ground, paint
 from fast_style.styles.catalog import find_style
 from fast_style.stylize.passes import underpaint
@@ -38,8 +38,9 @@ Image = NDArray[np.float32]
 GROUNDS: tuple[Ground, ...] = ("flow", "panes")
 
 
-def laid(photo: Image, ground: Ground, passes: int) -> Image:
-    grounded: Image = open_session(ground_form(ground, passes)).run(None, {"photo": photo})[0]
+def laid(photo: Image, ground: Ground, passes: int, strength: float = 1.0) -> Image:
+    feeds = {"photo": photo, "share": np.array([ground_share(strength)], np.float32)}
+    grounded: Image = open_session(ground_form(ground, passes)).run(None, feeds)[0]
     return grounded
 
 
@@ -120,10 +121,12 @@ def test_the_runtime_lays_a_ground_as_training_does(passes: int, tmp_path: Path)
     photo = half_detailed(260, 300)[:, :, :259, :299]
     photo[:, 0] *= 0.5
     pixels = np.rint(photo[0].transpose(1, 2, 0) * 255).astype(np.uint8)
-    painted = np.asarray(Stylizer(style(tmp_path / "x.onnx", "flow"))(pixels, passes=passes)) / 255
+    stylizer = Stylizer(style(tmp_path / "x.onnx", "flow"))
     exact = torch.from_numpy(pixels / np.float32(255)).permute(2, 0, 1)[None]
-    expected = paint(negated, exact, passes, ground="flow")[0].permute(1, 2, 0).numpy()
-    assert np.abs(painted - expected).max() < 4 / 255  # rounded to 8 bits at each pass
+    for strength in (0.5, 1.0):
+        painted = np.asarray(stylizer(pixels, passes=passes, strength=strength)) / 255
+        expected = paint(negated, exact, passes, strength=strength, ground="flow")[0].permute(1, 2, 0).numpy()
+        assert np.abs(painted - expected).max() < 4 / 255  # rounded to 8 bits at each pass
 
 
 class Counted(ArrayRaster):

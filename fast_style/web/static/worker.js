@@ -101,7 +101,8 @@ async function stylize(provider, style, told, photo, width, height) {
   const learned = told.ground !== "none" && told.passes > 1 ? Math.min(told.passes, LEARNED_PASSES) : 0; // passes that see a ground
   const after = told.passes - learned;
   const base = learned && reduced(planes, width, height, 2 ** after);
-  const ground = learned && await layGround(provider, `${told.ground}-${learned}.onnx`, ...base);
+  const share = new ort.Tensor("float32", [Math.min(1, flat / 0.7)], [1]); // as ground_share of fast_style/model/ground.py
+  const ground = learned && await layGround(provider, `${told.ground}-${learned}.onnx`, share, ...base);
   // From coarse to fine; everything between two passes is rounded to 8 bits, as in the Python runtime.
   let small, draft;
   for (let pass = told.passes - 1; pass >= 0; pass--) {
@@ -128,8 +129,8 @@ async function stylize(provider, style, told, photo, width, height) {
 }
 
 /** Lay a ground under the flat places of a photo: planes of bytes to planes of bytes, with their sides. */
-async function layGround(provider, form, planes, width, height) {
-  const { grounded } = await (await openSession(form, provider)).run({ photo: tensor(planes, width, height) });
+async function layGround(provider, form, share, planes, width, height) {
+  const { grounded } = await (await openSession(form, provider)).run({ photo: tensor(planes, width, height), share });
   const laid = bytes(grounded);
   grounded.dispose();
   return [laid, width, height];
