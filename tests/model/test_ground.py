@@ -72,13 +72,27 @@ def test_a_ground_repeats_without_a_seam_and_nearly_leaves_the_brightness(ground
 
 
 @settings(deadline=None, max_examples=25)
-@given(st.integers(32, 90), st.integers(32, 90), st.integers(0, 9), st.sampled_from(GROUNDS), st.sampled_from([2, 3]))
+@given(
+    st.integers(32, 90),
+    st.integers(32, 90),
+    st.integers(0, 9),
+    st.sampled_from(GROUNDS),
+    st.sampled_from([2, 3]),
+    st.floats(0.25, 4),
+)
 def test_a_graph_lays_a_ground_as_training_does(
-    height: int, width: int, seed: int, ground: Ground, passes: int
+    height: int, width: int, seed: int, ground: Ground, passes: int, strength: float
 ) -> None:
     photo = half_detailed(height, width, seed=seed)
-    expected = lay_ground(torch.from_numpy(photo), ground, passes).numpy()
-    assert np.abs(laid(photo, ground, passes) - expected).max() < 1e-5
+    expected = lay_ground(torch.from_numpy(photo), ground, passes, strength).numpy()
+    assert np.abs(laid(photo, ground, passes, strength) - expected).max() < 1e-5
+
+
+def test_at_the_least_strength_little_of_a_ground_is_laid_and_from_1_on_all_of_it() -> None:
+    gray = np.full((1, 3, 64, 64), 0.5, np.float32)
+    amounts = [np.abs(laid(gray, "flow", 3, strength) - gray).max() for strength in (0.25, 0.5, 1.0, 2.0, 4.0)]
+    assert amounts[0] < amounts[1] < amounts[2] == amounts[3] == amounts[4]
+    assert amounts[0] < 0.2 * amounts[2]
 
 
 def style(path: Path, ground: str, **metadata: str) -> Path:
