@@ -207,6 +207,15 @@ def write_style(path: Path, expression: str, **metadata: str) -> Path:
     return path
 
 
+def of_size(content: bytes, height: int, width: int) -> bytes:
+    """Make a graph for pictures of one size, px."""
+    model = onnx.load_model_from_string(content)
+    for value in (*model.graph.input, *model.graph.output):
+        for dim, side in zip(value.type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
+            dim.dim_value = side
+    return bytes(model.SerializeToString())
+
+
 @pytest.fixture(scope="session")
 def same(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_style(tmp_path_factory.mktemp("style") / "same.onnx", "same")

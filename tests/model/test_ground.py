@@ -32,7 +32,7 @@ from fast_style.networks.passes import lay_ground, paint
 from fast_style.styles.catalog import find_style
 from fast_style.stylize.passes import underpaint
 from fast_style.stylize.rasters import ArrayRaster
-from tests.conftest import write_style
+from tests.conftest import of_size, write_style
 
 Image = NDArray[np.float32]
 GROUNDS: tuple[Ground, ...] = ("flow", "panes")
@@ -205,14 +205,6 @@ def test_a_graph_of_one_size_holds_its_ground_and_computes_no_size(tmp_path: Pat
         np.testing.assert_allclose(picture, expected, atol=1e-5)
         assert len(joined) < 500_000
         assert not any(node.op_type == "Shape" for node in onnx.load_model_from_string(joined).graph.node)
-
-
-def of_size(content: bytes, height: int, width: int) -> bytes:
-    model = onnx.load_model_from_string(content)
-    for value in (*model.graph.input, *model.graph.output):
-        for dim, side in zip(value.type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
-            dim.dim_value = side
-    return bytes(model.SerializeToString())
 
 
 def test_shipped_styles_with_a_ground_paint_it_where_a_photo_is_flat(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from fast_style.model.editing import read_metadata
 from fast_style.model.passes import draft_shares
 from fast_style.networks.passes import add_draft, paint
 from fast_style.styles.catalog import find_style
-from tests.conftest import write_style
+from tests.conftest import of_size, write_style
 
 Image = NDArray[np.float32]
 
@@ -123,16 +123,8 @@ def test_styles_are_an_input_of_all_passes() -> None:
     assert list(read_sets(join_passes(graphs))) == list(read_sets(graphs[0]))
 
 
-def of_size(path: Path, height: int, width: int) -> bytes:
-    model = onnx.load(path)
-    for value in (*model.graph.input, *model.graph.output):
-        for dim, side in zip(value.type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
-            dim.dim_value = side
-    return bytes(model.SerializeToString())
-
-
 def test_graphs_of_one_size_each_make_a_graph_of_one_size_that_computes_none(negative: Path) -> None:
-    graphs = [of_size(negative, *size) for size in ((17, 25), (33, 49), (65, 97))]
+    graphs = [of_size(negative.read_bytes(), *size) for size in ((17, 25), (33, 49), (65, 97))]
     np.testing.assert_allclose(joined(graphs, photo(65, 97)), painted(graphs, photo(65, 97)), atol=1e-5)
     assert not any(node.op_type == "Shape" for node in onnx.load_model_from_string(join_passes(graphs)).graph.node)
 
