@@ -34,6 +34,13 @@ def painting() -> Pixels:
     return square(load_image(PAINTING).pixels)
 
 
+@pytest.fixture(scope="module")
+def reference(photos: dict[str, Pixels], painting: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """Computed once, as each iteration takes a second."""
+    cache = tmp_path_factory.mktemp("reference")
+    return Reference(painting, list(photos.values()), objective=SMALL, iterations=5, cache=cache)
+
+
 def write_identity(path: Path, *sides: str | int) -> Path:
     """Save a style that leaves pictures as they are."""
     values = [
@@ -126,8 +133,7 @@ def test_equivalent_iterations_interpolate() -> None:
     assert equivalent_iterations(curve, 0.5) is None
 
 
-def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos: dict[str, Pixels], painting: Pixels) -> None:
-    reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=5)
+def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos: dict[str, Pixels], reference: Reference) -> None:
     pictures = {photo.tobytes(): reference.course(photo).pictures[5] for photo in photos.values()}
 
     found = evaluate({"replay": lambda photo: pictures[photo.tobytes()]}, photos, reference)
@@ -148,9 +154,8 @@ def test_a_stage_of_the_reference_is_found_to_be_that_stage(photos: dict[str, Pi
 
 
 def test_pictures_from_elsewhere_are_scored_as_a_model_would_be_that_makes_them(
-    photos: dict[str, Pixels], painting: Pixels
+    photos: dict[str, Pixels], reference: Reference
 ) -> None:
-    reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=1)
     negatives = {"negative": [255 - photo for photo in photos.values()]}
     models = {"network": lambda photo: 255 - photo}
     network, pictures = evaluate(models, photos, reference, pictures=negatives).models
@@ -161,8 +166,7 @@ def test_pictures_from_elsewhere_are_scored_as_a_model_would_be_that_makes_them(
     assert pictures.quality == network.quality
 
 
-def test_a_sheet_shows_every_picture_at_full_size(photos: dict[str, Pixels], painting: Pixels) -> None:
-    reference = Reference(painting, list(photos.values()), objective=SMALL, iterations=1)
+def test_a_sheet_shows_every_picture_at_full_size(photos: dict[str, Pixels], reference: Reference) -> None:
     given = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), np.uint8)
     sheet = draw_sheet(evaluate({}, photos, reference, pictures={"noise": list(given)}))
     views = np.lib.stride_tricks.sliding_window_view(sheet[..., 0], (128, 128))
