@@ -54,6 +54,10 @@ def test_the_file_says_in_how_many_passes_it_paints_and_what_it_takes(painter: P
     assert painter.stat().st_size < model.stat().st_size + 60_000
 
 
+def test_a_file_says_of_no_part_that_its_network_lacks(model: Path) -> None:
+    assert not [name for name in network_from_onnx(model).state_dict() if "coring" in name or "accents" in name]
+
+
 def test_weights_are_read_back_from_a_file_that_paints_in_passes(painter: Path, model: Path) -> None:
     expected = network_from_onnx(model).state_dict()
     for name, values in network_from_onnx(painter).state_dict().items():

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fast_style.export import network_from_onnx
 from fast_style.images import LUMA
-from fast_style.networks import build_network, is_colored
+from fast_style.networks import is_colored
 from fast_style.networks.accents import SHARE, STRONG, Accents
 
 Color = tuple[float, float, float]
@@ -65,19 +60,3 @@ def test_ink_on_paper_has_no_colors_and_a_painting_of_two_hues_has() -> None:
     assert not is_colored(ink.expand(1, 3, 48, 64))
     assert not is_colored(ink * paper + (1 - ink) * dark)
     assert is_colored(torch.cat([plain((0.2, 0.3, 0.5)), plain((0.8, 0.7, 0.5))], dim=3))
-
-
-@pytest.mark.parametrize("name", ["fast", "tiny", "fine"])
-@pytest.mark.parametrize("part", ["coring", "accents"])
-def test_a_file_says_which_parts_its_network_has_beyond_those_that_learn(
-    part: str, name: str, finished: Callable[[str], Path]
-) -> None:
-    """The export proves the variants for tiles and films, too."""
-    torch.manual_seed(0)
-    network, image = build_network(name).eval(), torch.rand(1, 3, 40, 56)
-    read = network_from_onnx(finished(name))
-    with torch.no_grad():
-        network.set_finish(coring=True, accents=True)
-        assert torch.equal(read(image), network(image))
-        network.set_finish(coring=part != "coring", accents=part != "accents")
-        assert not torch.equal(read(image), network(image))
