@@ -33,8 +33,8 @@ SIDE = COARSEST << (LEARNED_PASSES - 1)
 AMOUNTS: Mapping[Ground, float] = {"flow": 0.25, "panes": 0.2}
 # Largest photo over which a ground is laid, px; the third pass sees more only if fewer are asked for than usual.
 MOST_PIXELS = 4_000_000
-# Radius of the blur of what is flat, px of the first pass, and how much steeper it falls after that: near a face or a
-# tower there is no ground, nor in the small flat places inside of them.
+# Radius of the blur of what is flat, px of the first pass, and how much steeper it falls after that: there is
+# little ground near a face or a tower, and in the small flat places inside of them.
 GROUND_RADIUS, STEEPNESS = 6, 1.5
 
 

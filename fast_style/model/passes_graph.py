@@ -387,9 +387,9 @@ def _lay_ground(
         made("Cast", [f"{prefix}levels"], "numbers", to=FLOAT),
         made("Mul", [f"{prefix}numbers", f"{prefix}level"], "changes"),
         made("Sub", [f"{prefix}changes", f"{prefix}amount"], "forms"),
-        made("Slice", [f"{prefix}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "share"),
-        made("Mul", [f"{prefix}forms", f"{prefix}share"], "whole.ground"),
-        made("Mul", [f"{prefix}whole.ground", _GROUND_SHARE], "ground"),
+        made("Slice", [f"{prefix}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "flat"),
+        made("Mul", [f"{prefix}forms", f"{prefix}flat"], "all"),
+        made("Mul", [f"{prefix}all", _GROUND_SHARE], "ground"),
         made("Add", [photo, f"{prefix}ground"], "sum"),
         make_node("Clip", [f"{prefix}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [grounded]),
     ]

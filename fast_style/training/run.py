@@ -265,21 +265,21 @@ def _begun(recipe: Recipe, device: torch.device, *, processes: int) -> Recipe:
 
 
 def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
-    """Return the recipe of a resumed run: the checkpoint's, with perhaps another number of steps or ground."""
+    """Return the recipe of a resumed run: the checkpoint's, with perhaps another number of steps."""
     if recipe is None:
         return previous.recipe
     steps = previous.recipe.steps if recipe.steps is None else recipe.steps
     if "init" in previous.card:
         recipe = recipe.from_trained()
     old, new = previous.recipe.as_dict(), recipe.as_dict()
-    left_open = {"precision": "auto", "steps": new["steps"], "ground": new["ground"]}
+    left_open = {"precision": "auto", "steps": new["steps"]}
     changed = [key for key in old if old[key] != new[key] and new[key] != left_open.get(key, old[key])]
     if changed:
         raise InputError(
             f"{previous.path} was trained with another {', '.join(changed)}; a resumed run has the same recipe",
             hint="Leave these options out, or start a new run with --init.",
         )
-    return replace(previous.recipe, steps=steps, ground=recipe.ground)
+    return replace(previous.recipe, steps=steps)
 
 
 def _check_steps_left(previous: Checkpoint, recipe: Recipe, path: Path) -> None:
