@@ -39,8 +39,8 @@ class Changes:
             painting of large forms.
         grain: Keep the painting's grain, as of canvas, or smooth it first: networks make a mesh of it. By default it is
             smoothed if it is strong everywhere.
-        ground: Faint forms that the finished style lays under flat places such as skies: flow, for strokes that turn,
-            or panes, for cells between dark lines; by default none.
+        ground: Faint forms that the finished style lays under flat places such as skies: flow, for strokes that turn;
+            panes, for cells between dark lines; or rings. By default none.
         tune: network (the default), or adapter: only the scales and shifts of its normalizations, which needs --init.
         size: Side of the training crops, px.
         batch: Photos in a step, on each device.
@@ -55,7 +55,7 @@ class Changes:
     strength: float | None = None
     style_size: int | None = None
     grain: Annotated[bool | None, Parameter(group=PAINTING)] = None
-    ground: Annotated[Literal["none", "flow", "panes"] | None, Parameter(group=PAINTING)] = None
+    ground: Annotated[Literal["none", "flow", "panes", "rings"] | None, Parameter(group=PAINTING)] = None
     tune: Annotated[Literal["network", "adapter"] | None, Parameter(group=START)] = None
     size: Annotated[int | None, _IN_RECIPE] = None
     batch: Annotated[int | None, _IN_RECIPE] = None

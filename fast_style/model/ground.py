@@ -22,15 +22,15 @@ from PIL import Image
 from fast_style.errors import ModelError
 from fast_style.model.passes import COARSEST, LEARNED_PASSES, draft_shares
 
-# None, strokes that turn, or cells with dark lines between them.
-Ground = Literal["none", "flow", "panes"]
+# None, strokes that turn, cells with dark lines between them, or rings.
+Ground = Literal["none", "flow", "panes", "rings"]
 # Metadata: the ground of a style; without it, there is none.
 GROUND_KEY = "ground"
 FOLDER = Path(__file__).parent / "grounds"
 # Side of the square that is repeated, px.
 SIDE = COARSEST << (LEARNED_PASSES - 1)
 # Largest change of brightness.
-AMOUNTS: Mapping[Ground, float] = {"flow": 0.25, "panes": 0.2}
+AMOUNTS: Mapping[Ground, float] = {"flow": 0.25, "panes": 0.2, "rings": 0.25}
 # Largest photo over which a ground is laid, px; the third pass sees more only if fewer are asked for than usual.
 MOST_PIXELS = 4_000_000
 # Radius of the blur of what is flat, px of the first pass, and how much steeper it falls after that: there is

@@ -386,7 +386,7 @@ def test_the_operators_of_shipped_styles_are_listed_for_phones(style: Path, phot
     converted = [style, *(shipped / f"{name}.onnx" for name in ("udnie-tiny", "ten"))]
     for path in converted:
         shutil.copy(path, tmp_path)
-    for ground in ("flow", "panes"):
+    for ground in ("flow", "panes", "rings"):
         command = ["export", str(shipped / "udnie-tiny.onnx"), "-o", str(tmp_path / f"{ground}.onnx")]
         assert main([*command, "--passes", "3", "--ground", ground]) == 0
     (line,) = (line for block in snippets("docs/deploy.md", "sh") for line in block.splitlines() if "_to_ort" in line)

@@ -163,7 +163,7 @@ def test_a_ground_is_chosen_in_exporting_proved_and_taken_away(
     assert [Stylizer(path).network.ground for path in (panes, none)] == ["panes", "none"]
     assert main(["info", str(panes)]) == 0
     assert [read_card(path)["ground"] for path in (panes, none)] == ["panes", "none"]
-    with pytest.raises(InputError, match="ground is 'mud'; expected none or flow or panes"):
+    with pytest.raises(InputError, match="ground is 'mud'; expected none or flow or panes or rings"):
         deploy(load_checkpoint(checkpoint), tmp_path / "x.onnx", ground="mud")  # type: ignore[arg-type]
 
 

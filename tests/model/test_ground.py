@@ -35,7 +35,7 @@ from fast_style.stylize.rasters import ArrayRaster
 from tests.conftest import of_size, write_style
 
 Image = NDArray[np.float32]
-GROUNDS: tuple[Ground, ...] = ("flow", "panes")
+GROUNDS: tuple[Ground, ...] = ("flow", "panes", "rings")
 
 
 def laid(photo: Image, ground: Ground, passes: int, strength: float = 1.0) -> Image:
@@ -189,7 +189,7 @@ def test_a_single_pass_has_no_ground(tmp_path: Path) -> None:
 
 
 def test_a_ground_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="its ground is 'mud'; expected none, flow, panes"):
+    with pytest.raises(ModelError, match="its ground is 'mud'; expected none, flow, panes, rings"):
         Stylizer(style(tmp_path / "x.onnx", "mud"))(np.zeros((64, 64, 3), np.uint8), passes=2)
     assert ground_in({}) == ground_in({GROUND_KEY: "none"}) == "none"
 

@@ -531,7 +531,7 @@ def test_a_toml_recipe_is_used_and_a_wrong_key_is_told(
     assert Stylizer(tmp_path / "out" / "ihc.onnx").network.ground == "panes"
     for wrong, said in {
         "stepz = 3": "unknown key 'stepz'",
-        'ground = "mud"': "ground is 'mud'; expected none or flow or panes",
+        'ground = "mud"': "ground is 'mud'; expected none or flow or panes or rings",
         "[ground]": "ground is {}; expected a string",
     }.items():
         config.write_text(f"{wrong}\n")
