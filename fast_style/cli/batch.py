@@ -53,7 +53,7 @@ def batch(
     plan = Batch(
         manifest=manifest,
         home=status or manifest.parent / f"{manifest.stem}-status",
-        style=engine.style(style, look.strength),
+        style=engine.style(style, look),
         options=look.photo_options(),
         shard=parse_shard(shard),
         threads=engine.threads,

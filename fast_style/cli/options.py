@@ -13,6 +13,7 @@ from fast_style.cli.app import Flag
 from fast_style.errors import InputError, check_least
 from fast_style.images import MAX_PIXELS
 from fast_style.model import Device
+from fast_style.model.ground import Ground
 from fast_style.photos.jobs import Format
 from fast_style.photos.run import PhotoOptions
 from fast_style.styles.catalog import shipped_paths
@@ -58,6 +59,8 @@ class Look:
             detail. It does nothing in a single pass.
         passes: Number of passes, from coarse to fine, 1 to 8: more give larger forms. By default the first one is
             painted at about 160 px, and each of the others at twice the size of the one before.
+        ground: Faint forms that are laid under flat places such as skies: flow, for strokes that turn; panes, for
+            cells between dark lines; rings; or none. By default the style's own. It does nothing in a single pass.
     """
 
     size: int | None = None
@@ -65,6 +68,7 @@ class Look:
     keep_colors: Flag = False
     strength: float = 1.0
     passes: int | None = None
+    ground: Ground | None = None
 
 
 @Parameter(name="*")
@@ -167,9 +171,9 @@ class Engine:
         """Raise InputError for a value out of range."""
         check_least(1, threads=self.threads)
 
-    def style(self, name: str, strength: float) -> StyleOptions:
+    def style(self, name: str, look: Look) -> StyleOptions:
         """Return how a style is opened."""
-        return StyleOptions(name, self.device, self.value_range, strength)
+        return StyleOptions(name, self.device, self.value_range, look.strength, look.ground)
 
 
 @Parameter(name="*", group=MACHINE)

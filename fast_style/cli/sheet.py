@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,13 @@ from fast_style.cli.app import Flag, Out
 from fast_style.errors import InputError
 from fast_style.images import Picture, check_target, load_image, save_image
 from fast_style.model import Device
+from fast_style.model.ground import Ground
 from fast_style.sheet import Tile, grid
 from fast_style.styles.catalog import shipped_styles
 from fast_style.stylize.checks import check_size
 from fast_style.stylize.stylizer import Stylizer
+
+_SEVERAL = Parameter(consume_multiple=True, negative="")
 
 
 def sheet(
@@ -23,7 +27,8 @@ def sheet(
     out: Out,
     style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], consume_multiple=True, negative="")] = None,
     size: int = 512,
-    strength: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
+    strength: Annotated[tuple[float, ...], _SEVERAL] = (),
+    ground: Annotated[tuple[Ground, ...], _SEVERAL] = (),
     device: Device = "auto",
     force: Flag = False,
 ) -> None:
@@ -35,6 +40,7 @@ def sheet(
         style: Names, ONNX files or mixtures such as udnie:0.3,starry-night:0.7; by default every shipped style.
         size: Long side of each picture, px.
         strength: Strengths, 0.25 to 4: one picture for each.
+        ground: Grounds, of none, flow, panes and rings: one picture for each.
         device: auto, cpu, cuda, ….
         force: Overwrite an existing file.
     """
@@ -45,10 +51,11 @@ def sheet(
     check_size(size)
     picture = load_image(photo, size=size, opaque=True)
     tiles = [Tile(picture.pixels, "photo")]
+    looks = list(itertools.product(strength or (None,), ground or (None,)))
     for name in names:
-        for shown in strength or [1.0]:
-            stylizer = Stylizer(name, device=device, strength=shown)
-            label = stylizer.style.name + (f"  {shown:g}" if strength else "")
-            tiles.append(Tile(stylizer.picture(picture).pixels, label))
+        stylizer = Stylizer(name, device=device)
+        for each in looks:
+            label = "  ".join([stylizer.style.name, *(f"{told}" for told in each if told is not None)])
+            tiles.append(Tile(stylizer.mixed(None, *each).picture(picture).pixels, label))
     save_image(Picture(grid(tiles, text=18)), out)
     print(out)

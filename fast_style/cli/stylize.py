@@ -70,7 +70,7 @@ def stylize(
     began = time.perf_counter()
     share = parse_shard(shard)
     plan = plan_jobs(inputs, out, mixture_name(style), look.format, shard=share)
-    opening = engine.style(style, look.strength)
+    opening = engine.style(style, look)
     if merge:
         return _merge(plan.jobs, opening, look)
     photos = [job for job in plan.jobs if not _is_film(job, film)]

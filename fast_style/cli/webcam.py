@@ -118,7 +118,7 @@ def webcam(
     from fast_style.live.session import Live
     from fast_style.live.window import Controls, Window
 
-    opened = [engine.style(name, look.strength).open(engine.threads) for name in style]
+    opened = [engine.style(name, look).open(engine.threads) for name in style]
     stylizers = [each for stylizer in opened for each in stylizer.each()]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a recording is finished then, too
     status = DONE
@@ -128,6 +128,7 @@ def webcam(
         controls = Controls(
             blend=look.blend,
             strength=look.strength,
+            ground=look.ground,
             side_by_side=look.side_by_side,
             mirror=not capture.is_file if look.mirror is None else look.mirror,
             keep_colors=look.keep_colors,

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -38,7 +38,7 @@ from fast_style.model import (
     takes_styles,
 )
 from fast_style.model.editing import read_metadata, write_metadata
-from fast_style.model.ground import GROUND_KEY, Ground
+from fast_style.model.ground import GROUND_KEY, Ground, check_ground
 from fast_style.model.passes import (
     COARSEST_KEY,
     MOST_OWN_STRENGTH,
@@ -136,8 +136,7 @@ def deploy(
     """
     check_passes(passes)
     check_strength(strength)
-    if ground is not None and ground not in get_args(Ground):
-        raise InputError(f"ground is {ground!r}; expected {' or '.join(get_args(Ground))}")
+    check_ground(ground)
     smallest = smallest_side(passes)
     if size is not None and min(size) < smallest:
         raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -162,6 +162,7 @@ class Live:
         figures, controls = self.figures.summary(), self.controls
         stylizer = self.stylizers[controls.style]
         name = stylizer.style.name + f"  strength {controls.strength:g}" * (controls.strength != 1)
+        name += f"  ground {controls.ground}" if controls.ground else ""
         recording = "  REC" * controls.recording
         lines = [f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms{recording}"]
         lines += HELP if controls.help else ("h: help",) if self.figures.frames < 3 * _RECENT else ()
@@ -179,18 +180,21 @@ class Live:
         if key == "s" and self.figures.frames:
             self._save_still()
         before, self.controls = self.controls, press(self.controls, key, len(self.stylizers))
-        if self.controls.strength != before.strength:
-            self._paint(self.controls.strength)
+        if (self.controls.strength, self.controls.ground) != (before.strength, before.ground):
+            self._repaint()
         if before.recording and not self.controls.recording:
             self._stop_recording()
         return True
 
-    def _paint(self, strength: float) -> None:
-        """Set the strength of all styles that do not paint in passes by themselves."""
+    def _repaint(self) -> None:
+        """Set strength and ground of all styles that do not paint in passes by themselves."""
+        controls = self.controls
         for number, stylizer in enumerate(self.stylizers):
             if stylizer.network.contract.passes == 1:
                 self._scenes[number].close()
-                self._scenes[number] = self._scene(stylizer.network.mixed(strength=strength))
+                self._scenes[number] = self._scene(
+                    replace(stylizer.network, other_ground=controls.ground).mixed(strength=controls.strength)
+                )
 
     def _save_still(self) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")

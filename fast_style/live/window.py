@@ -6,18 +6,20 @@ import math
 import sys
 import time
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import cv2
 import numpy as np
 
 from fast_style.images import Pixels
+from fast_style.model.ground import Ground
 from fast_style.model.passes import STRONGEST, WEAKEST
 
 HELP = (
     "n p    next, previous style",
     "+ -    more, less style",
     "] [    stronger, weaker strokes",
+    "g      next ground",
     "b      both, side by side",
     "m      mirror",
     "c      keep colors",
@@ -40,6 +42,7 @@ class Controls:
     style: int = 0  # index of the style
     blend: float = 1.0  # 0.0 is the camera's picture, 1.0 the full style
     strength: float = 1.0  # how strongly to paint, 0.25 to 4
+    ground: Ground | None = None  # what is laid under flat places; None is the style's own
     side_by_side: bool = False  # show the camera's picture on the left
     mirror: bool = False  # swap left and right
     keep_colors: bool = False  # take only brightness from the style
@@ -49,6 +52,8 @@ class Controls:
 
 
 _SWITCHES = {"b": "side_by_side", "m": "mirror", "c": "keep_colors", "f": "full_screen", "h": "help", "r": "recording"}
+# The style's own first.
+_GROUNDS = (None, *get_args(Ground))
 
 
 def press(controls: Controls, key: str, styles: int) -> Controls:
@@ -61,9 +66,11 @@ def press(controls: Controls, key: str, styles: int) -> Controls:
     if key in "[]":  # half of a doubling
         step = math.sqrt(2.0) if key == "]" else math.sqrt(0.5)
         return replace(controls, strength=min(STRONGEST, max(WEAKEST, round(controls.strength * step, 2))))
+    if key == "g":
+        return replace(controls, ground=_GROUNDS[(_GROUNDS.index(controls.ground) + 1) % len(_GROUNDS)])
     if key in _SWITCHES:
         name = _SWITCHES[key]
-        return replace(controls, **{name: not getattr(controls, name)})
+        return replace(controls, **{name: not getattr(controls, name)})  # type: ignore[arg-type]  # all are bools
     return controls
 
 

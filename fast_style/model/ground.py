@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fast_style.errors import ModelError
+from fast_style.errors import InputError, ModelError
 from fast_style.model.passes import COARSEST, LEARNED_PASSES, draft_shares
 
 # None, strokes that turn, cells with dark lines between them, or rings.
@@ -51,6 +51,12 @@ def ground_in(metadata: Mapping[str, str]) -> Ground:
         f"the file says that its ground is {name!r}; expected {', '.join(get_args(Ground))}",
         hint="Copy or download the file again, or export the style again.",
     )
+
+
+def check_ground(ground: Ground | None) -> None:
+    """Raise InputError if there is no such ground; None, a style's own, is one."""
+    if ground is not None and ground not in get_args(Ground):
+        raise InputError(f"ground is {ground!r}; expected {' or '.join(get_args(Ground))}")
 
 
 def passes_over(ground: Ground, passes: int) -> int:

@@ -24,6 +24,7 @@ from fast_style.model.editing import (
 )
 from fast_style.model.ground import (
     AMOUNTS,
+    GROUND_KEY,
     GROUND_RADIUS,
     STEEPNESS,
     Ground,
@@ -59,8 +60,8 @@ _ALONE = f"{_PREFIX}0."
 _GROUND_SHARE = f"{_PREFIX}groundshare"
 
 
-def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
-    """Make one graph that paints in passes, over the ground that its last graph names.
+def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Ground | None = None) -> bytes:
+    """Make one graph that paints in passes.
 
     It takes and returns what its last graph does; no side may be under 16 · 2^(N - 1) px. The input ``styles`` is
     that of all passes. ``origin`` is that of the last pass, a multiple of the stride · 2^(N - 1).
@@ -70,6 +71,7 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
             input and output: the same for all passes, or others with the same inputs. A graph that takes one size only
             takes half of the next one's, rounded up.
         strength: How strongly to paint, in units of the last graph's own strength.
+        ground: What to lay under flat places, see :mod:`fast_style.model.ground`; None is the last graph's own.
 
     Raises:
         ModelError: One is not an ONNX model.
@@ -80,7 +82,7 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0) -> bytes:
         del part[:]
     edit = GraphEdit(joined.graph)
     _add_constants(edit)
-    told = read_metadata(models[-1])
+    told = read_metadata(models[-1]) | ({} if ground is None else {GROUND_KEY: ground})
     strength *= strength_in(told)
     for name, share in zip(("flat", "more"), draft_shares(strength), strict=True):
         edit.constant(_PREFIX + name, np.array(share, np.float32))

@@ -316,6 +316,8 @@ def settings_key(stylizer: Stylizer, options: PhotoOptions, value_range: Range |
         key["weights"] = list(network.weights.items())  # in their order, which masks follow
     if network.strength != 1:
         key["strength"] = network.strength
+    if network.other_ground is not None:
+        key["ground"] = network.other_ground
     return key
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -32,6 +32,9 @@ from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
 from fast_style.studio.runs import PHOTOS, Trainings, Wish
 from fast_style.studio.uploads import check_folder, for_the_page, keep_film, keep_picture, list_folder, receive
 from fast_style.web import write_page
+
+if TYPE_CHECKING:
+    from fast_style.model.ground import Ground
 
 _STATIC = Path(__file__).parent / "static"
 _MOST_JSON = 65_536
@@ -330,7 +333,8 @@ def _choice(asked: dict[str, Any]) -> Choice:
         raise InputError(f"share is {share:g}; expected 0 to 1")
     weights = {first: 1 - share, second: share} if second and second != first else {first: 1.0}
     chosen = {name: weight for name, weight in weights.items() if name and weight}
-    return Choice(chosen, _number(asked, "strength", 1.0), passes)
+    ground = cast("Ground", _text(asked, "ground", "")) or None  # checked where it is laid
+    return Choice(chosen, _number(asked, "strength", 1.0), passes, ground)
 
 
 def _number(asked: dict[str, Any], name: str, default: float) -> float:

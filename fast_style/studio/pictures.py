@@ -14,6 +14,7 @@ from typing import Any
 
 from fast_style.errors import FastStyleError, StudioError
 from fast_style.images import Picture, load_image, save_image
+from fast_style.model.ground import Ground
 from fast_style.studio.library import Library
 from fast_style.stylize.stylizer import Stylizer
 
@@ -33,21 +34,23 @@ class Choice:
         styles: Weights of the styles in it by name; none leaves it to the file.
         strength: How strongly to paint, 0.25 to 4.
         passes: Number of passes, from coarse to fine; None takes the style's for the picture's size.
+        ground: What is laid under flat places; None is the style's own.
     """
 
     styles: Mapping[str, float] = field(default_factory=dict)
     strength: float = 1.0
     passes: int | None = None
+    ground: Ground | None = None
 
     def of(self, stylizer: Stylizer) -> Stylizer:
         """Return a file's style as it is chosen.
 
         Raises:
-            InputError: The file holds no such style, or the strength is out of range.
+            InputError: The file holds no such style, the strength is out of range, or there is no such ground.
         """
-        if not self.styles and self.strength == 1.0:
+        if not self.styles and self.strength == 1.0 and self.ground is None:
             return stylizer
-        return stylizer.mixed(self.styles or None, self.strength)
+        return stylizer.mixed(self.styles or None, self.strength, self.ground)
 
 
 DEFAULT = Choice()

@@ -42,7 +42,7 @@ from fast_style.model import (
     number_in,
     open_session,
 )
-from fast_style.model.ground import Ground, ground_in
+from fast_style.model.ground import Ground, check_ground, ground_in
 from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, check_strength, count_passes, strength_in
 from fast_style.stylize.checks import check_pixels
 from fast_style.stylize.contract import Contract
@@ -265,7 +265,7 @@ class FixedNetwork(Network):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StyleNetwork(Network):
-    """A style, or a mixture of the styles in a file, at one strength.
+    """A style, or a mixture of the styles in a file, at one strength, over one ground.
 
     Attributes:
         name: Name of the style or mixture.
@@ -275,6 +275,7 @@ class StyleNetwork(Network):
         takes_styles: Whether the graph mixes its styles by weights.
         weights: Weights of the styles by name; empty is the file's default.
         strength: How strongly it paints, 0.25 to 4; 1 is the file's own.
+        other_ground: What it lays under flat places in place of the file's own ground, or None.
         threads: CPU threads for one picture; None takes every core.
     """
 
@@ -285,34 +286,45 @@ class StyleNetwork(Network):
     takes_styles: bool = False
     weights: Mapping[str, float] = field(default_factory=dict)
     strength: float = 1.0
+    other_ground: Ground | None = None
     threads: int | None = None
 
-    def mixed(self, weights: Mapping[str, float] | None = None, strength: float | None = None) -> StyleNetwork:
-        """Return this file's styles in another mixture, or at another strength, in the same session.
+    def mixed(
+        self,
+        weights: Mapping[str, float] | None = None,
+        strength: float | None = None,
+        ground: Ground | None = None,
+    ) -> StyleNetwork:
+        """Return this file's styles in another mixture, at another strength, or over another ground.
+
+        It runs in the same session.
 
         Args:
             weights: Weights by name, divided by their sum; styles that are not named have none. None keeps the
                 mixture.
             strength: 0.25 to 4.0; None keeps it.
+            ground: What to lay under flat places, see :mod:`fast_style.model.ground`; None keeps it.
 
         Raises:
-            InputError: The file has no such style, no style is named, the strength is out of range, or it is fixed in
-                the file.
+            InputError: The file has no such style, no style is named, the strength is out of range, there is no such
+                ground, or strength and ground are fixed in the file.
         """
         if weights is not None and not weights:
             raise InputError("the mixture is empty", hint="Name a style, or give None to keep the mixture.")
         strength = self.strength if strength is None else strength
         check_strength(strength)
-        if strength != 1.0 and self.contract.passes > 1:
+        check_ground(ground)
+        if self.contract.passes > 1 and (strength != 1.0 or ground not in {None, self.ground}):
             raise InputError(
-                f"{self.contract.path} paints in passes by itself, at a fixed strength",
-                hint="Export it with --strength, or give the file that it was made from.",
+                f"{self.contract.path} paints in passes by itself, at a fixed strength over a fixed ground",
+                hint="Export it with --strength or --ground, or give the file that it was made from.",
             )
         name = self.name if weights is None else "+".join(name for name, weight in weights.items() if weight)
         chosen = self.weights if weights is None else weights
         row = as_row(self.styles, chosen) if chosen else None
         inputs = {STYLES: row} if row is not None and self.takes_styles else {}
-        return replace(self, name=name, weights=chosen, strength=strength, inputs=inputs)
+        ground = self.other_ground if ground is None else ground
+        return replace(self, name=name, weights=chosen, strength=strength, other_ground=ground, inputs=inputs)
 
     @property
     def draft_strength(self) -> float:
@@ -326,7 +338,7 @@ class StyleNetwork(Network):
         Raises:
             ModelError: The file names one that does not exist.
         """
-        return ground_in(self.metadata)
+        return ground_in(self.metadata) if self.other_ground is None else self.other_ground
 
     @property
     def stride(self) -> int:
@@ -444,9 +456,12 @@ class StyleNetwork(Network):
         tiles = noise_tiles(self.chosen) if endless else []
         of_passes = statistics.reshape(-1, *statistics.shape[-2:])
         graphs = [fixed_form(self.chosen, each, stride=self.stride, noise_given=bool(tiles)) for each in of_passes]
+        joined = graphs[0]
+        if len(graphs) > 1:
+            joined = join_passes(graphs, strength=self.strength, ground=self.ground)
         return FixedNetwork(
             contract=self.contract,
-            session=self._open(graphs[0] if len(graphs) == 1 else join_passes(graphs, strength=self.strength), threads),
+            session=self._open(joined, threads),
             device=self.device,
             stride=self.stride << (len(graphs) - 1),
             noise=tuple((tile, self.stride >> number) for number, tile in enumerate(tiles)),

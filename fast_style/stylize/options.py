@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.model import Device
+from fast_style.model.ground import Ground
 from fast_style.stylize.checks import check_blend, check_passes, check_quality, check_size
 from fast_style.stylize.contract import Range
 from fast_style.stylize.stylizer import Stylizer
@@ -19,6 +20,7 @@ class StyleOptions:
     device: Device = "auto"
     value_range: Range | None = None
     strength: float = 1.0
+    ground: Ground | None = None
 
     def open(self, threads: int | None = 1) -> Stylizer:
         """Open the style with this many CPU threads; None takes every core.
@@ -27,7 +29,12 @@ class StyleOptions:
             FastStyleError: As :class:`Stylizer`.
         """
         return Stylizer(
-            self.style, device=self.device, threads=threads, value_range=self.value_range, strength=self.strength
+            self.style,
+            device=self.device,
+            threads=threads,
+            value_range=self.value_range,
+            strength=self.strength,
+            ground=self.ground,
         )
 
 

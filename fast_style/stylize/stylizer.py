@@ -17,6 +17,7 @@ from fast_style.images.arrays import with_alpha
 from fast_style.images.exif import read_exif
 from fast_style.images.load import to_picture
 from fast_style.model import STYLES, Device, open_graph, read_checked, style_names
+from fast_style.model.ground import Ground
 from fast_style.styles.mixture import find_mixture
 from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size
 from fast_style.stylize.contract import Range, check_contract
@@ -41,10 +42,13 @@ class Stylizer:
             clamped. For a graph of a fixed size, pictures are resized to it, and results resized back.
         strength: How strongly to paint, 0.25 to 4. Unlike ``blend``, it does not fade: the higher, the more the large
             forms of the first passes cover the photo's detail. It does nothing in a single pass.
+        ground: Faint forms that are laid under flat places, see :mod:`fast_style.model.ground`; None takes the style's
+            own. It does nothing in a single pass.
 
     Raises:
         StyleNotFoundError: There is no such style.
-        InputError: The styles cannot be mixed, or the strength or ``value_range`` is not one of those above.
+        InputError: The styles cannot be mixed, or the strength, ``ground`` or ``value_range`` is not one of those
+            above.
         ModelError: The file is damaged, not ONNX, or does not turn one picture into one; or ``value_range`` is missing
             or contradicts it.
         DeviceError: The device is not available.
@@ -61,6 +65,7 @@ class Stylizer:
         threads: int | None = None,
         value_range: Range | None = None,
         strength: float = 1.0,
+        ground: Ground | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1")
@@ -83,14 +88,14 @@ class Stylizer:
             "device": device,
             "threads": threads,
             "value_range": value_range,
-            "strength": strength,
         }
         self.style = chosen.style
-        self.network = replace(network.mixed(chosen.weights or None, strength), name=chosen.style.name)
+        self.network = replace(network.mixed(chosen.weights or None, strength, ground), name=chosen.style.name)
 
     def __reduce__(self) -> tuple[Callable[..., Stylizer], tuple[object, ...]]:
         """Pickle the arguments of the constructor: unpickling opens the style again."""
-        return _open_again, (self._opened, self.network.weights, self.network.strength)
+        network = self.network
+        return _open_again, (self._opened, network.weights, network.strength, network.other_ground)
 
     def __call__(
         self,
@@ -102,6 +107,7 @@ class Stylizer:
         passes: int | None = None,
         styles: Mapping[str, float] | None = None,
         strength: float | None = None,
+        ground: Ground | None = None,
         masks: Mapping[str, str | Path] | None = None,
     ) -> Image.Image:
         """Stylize one picture.
@@ -117,6 +123,7 @@ class Stylizer:
                 forms. None takes the style's for this size, see :mod:`fast_style.model.passes`.
             styles: Weights of the styles in the file by name, as for :meth:`mixed`.
             strength: How strongly the style is painted, as for :meth:`mixed`.
+            ground: What is laid under flat places, as for :meth:`mixed`.
             masks: A mask for each style by name: the style is painted where it is white, and the photo stays where
                 none is. Statistics are taken inside each mask. The stylizer's name stands for the whole mixture.
 
@@ -130,8 +137,8 @@ class Stylizer:
                 has another shape or type.
             InputError: An option is out of its range; or as :meth:`mixed`.
         """
-        if styles is not None or strength is not None:
-            mixed = self.mixed(styles, strength)
+        if any(each is not None for each in (styles, strength, ground)):
+            mixed = self.mixed(styles, strength, ground)
             return mixed(image, size=size, blend=blend, keep_colors=keep_colors, passes=passes, masks=masks)
         picture = self.picture(
             _as_picture(image), size=size, blend=blend, keep_colors=keep_colors, passes=passes, masks=masks
@@ -207,18 +214,26 @@ class Stylizer:
         paint_masked(fixed, read, channels(pixels), channels(result), blend=blend, keep_colors=keep_colors)
         return result
 
-    def mixed(self, styles: Mapping[str, float] | None = None, strength: float | None = None) -> Stylizer:
-        """Return this file's styles in another mixture, or at another strength, without opening it again.
+    def mixed(
+        self,
+        styles: Mapping[str, float] | None = None,
+        strength: float | None = None,
+        ground: Ground | None = None,
+    ) -> Stylizer:
+        """Return this file's styles in another mixture, at another strength, or over another ground.
+
+        The file is not opened again.
 
         Args:
             styles: Weights by name, divided by their sum; styles that are not named have none. None keeps the mixture.
             strength: 0.25 to 4; None keeps it.
+            ground: See :mod:`fast_style.model.ground`; None keeps it.
 
         Raises:
-            InputError: The file has no such style, no style is named, the strength is out of range, or it is fixed in
-                the file.
+            InputError: The file has no such style, no style is named, the strength is out of range, there is no such
+                ground, or strength and ground are fixed in the file.
         """
-        network = self.network.mixed(styles, strength)
+        network = self.network.mixed(styles, strength, ground)
         mixed = copy.copy(self)
         mixed.style, mixed.network = replace(self.style, name=network.name), network
         return mixed
@@ -231,11 +246,11 @@ class Stylizer:
         return [self.mixed({name: 1.0}) for name in network.styles]
 
 
-def _open_again(opened: dict[str, Any], weights: Mapping[str, float], strength: float) -> Stylizer:
-    stylizer = Stylizer(**opened)
-    if (weights, strength) == (stylizer.network.weights, stylizer.network.strength):
-        return stylizer
-    return stylizer.mixed(weights or None, strength)
+def _open_again(
+    opened: dict[str, Any], weights: Mapping[str, float], strength: float, ground: Ground | None
+) -> Stylizer:
+    stylizer = Stylizer(**opened, strength=strength, ground=ground)
+    return stylizer if weights == stylizer.network.weights else stylizer.mixed(weights)
 
 
 def _as_picture(image: str | Path | Image.Image | Pixels) -> Picture:

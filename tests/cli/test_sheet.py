@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fast_style import Stylizer
 from fast_style.cli import main
 
 
@@ -18,6 +19,23 @@ def test_the_sheet_of_a_photo_holds_the_photo_and_its_styles(
     with Image.open(out) as image:
         assert image.size == (2 * (120 + 6) + 6, 24 + 96 + 6 + 6)
     assert main(arguments) == 2
+
+
+def test_a_sheet_shows_each_strength_over_each_ground(photo_folder: Path, tmp_path: Path) -> None:
+    gray, out = tmp_path / "gray.png", tmp_path / "sheet.png"
+    Image.new("RGB", (320, 320), (120, 120, 120)).save(gray)
+    arguments = ["sheet", str(gray), "-o", str(out), "--style", "starry-night-tiny", "--size", "320"]
+    assert main([*arguments, "--strength", "0.5", "2", "--ground", "none", "flow"]) == 0
+    sheet = np.asarray(Image.open(out).convert("RGB")).astype(int)
+    tiles = [sheet[30 + 350 * row :, 6 + 326 * column :][:300, :300] for row in (0, 1) for column in (0, 1, 2)][:5]
+    assert tiles[0].std() < 1
+    shown = [
+        np.asarray(Stylizer("starry-night-tiny")(gray, strength=strength, ground=ground))[:300, :300]
+        for strength in (0.5, 2.0)
+        for ground in ("none", "flow")
+    ]
+    for tile, expected in zip(tiles[1:], shown, strict=True):
+        np.testing.assert_array_equal(tile, expected)
 
 
 def test_colors_that_a_photo_hides_are_not_on_its_sheet(same: Path, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ Make = Callable[..., Path]
         ("m", Controls(mirror=True)),
         ("c", Controls(keep_colors=True)),
         ("r", Controls(recording=True)),
+        ("g", Controls(ground="none")),
         ("f", Controls(full_screen=True)),
         ("h", Controls(help=True)),
         ("z", Controls()),
@@ -48,7 +49,7 @@ def test_each_key_changes_one_thing(key: str, expected: Controls) -> None:
 
 def test_every_key_is_in_the_help() -> None:
     keys = {key for line in HELP for key in line.split("  ")[0].split()}
-    assert keys == {*"np+-[]bmcsrfhq", "Esc"}
+    assert keys == {*"np+-[]gbmcsrfhq", "Esc"}
 
 
 def test_keys_of_strength_stay_within_its_range() -> None:
@@ -59,6 +60,14 @@ def test_keys_of_strength_stay_within_its_range() -> None:
     for _ in range(12):
         controls = press(controls, "[", 1)
     assert controls.strength == 0.25
+
+
+def test_the_key_of_grounds_goes_round() -> None:
+    controls, seen = Controls(ground="rings"), []
+    for _ in range(6):
+        controls = press(controls, "g", 1)
+        seen.append(controls.ground)
+    assert seen == [None, "none", "flow", "panes", "rings", None]
 
 
 def test_a_file_plays_at_its_own_pace_and_old_frames_are_dropped(make_clip: Make) -> None:

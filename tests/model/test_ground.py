@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from onnx import TensorProto
 from torch import Tensor
 
 from fast_style import Stylizer
-from fast_style.errors import ModelError
+from fast_style.errors import InputError, ModelError
 from fast_style.model import (
     ORIGIN,
     add_checksum,
@@ -30,7 +31,7 @@ from fast_style.model.editing import add_input
 from fast_style.model.ground import AMOUNTS, GROUND_KEY, Ground, ground_in, ground_share, ground_tile
 from fast_style.networks.passes import lay_ground, paint
 from fast_style.styles.catalog import find_style
-from fast_style.stylize.passes import underpaint
+from fast_style.stylize.passes import measure_passes, underpaint
 from fast_style.stylize.rasters import ArrayRaster
 from tests.conftest import of_size, write_style
 
@@ -192,6 +193,43 @@ def test_a_ground_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None
     with pytest.raises(ModelError, match="its ground is 'mud'; expected none, flow, panes, rings"):
         Stylizer(style(tmp_path / "x.onnx", "mud"))(np.zeros((64, 64, 3), np.uint8), passes=2)
     assert ground_in({}) == ground_in({GROUND_KEY: "none"}) == "none"
+
+
+@pytest.mark.parametrize(("own", "ground"), [("none", "rings"), ("flow", "none"), ("panes", "flow")])
+def test_a_style_over_another_ground_paints_as_a_file_that_has_it(own: str, ground: Ground, tmp_path: Path) -> None:
+    mine, theirs = Stylizer(style(tmp_path / "x.onnx", own)), Stylizer(style(tmp_path / "y.onnx", ground))
+    gray = np.full((160, 192, 3), 100, np.uint8)
+    expected = np.asarray(theirs(gray, passes=3))
+    over = mine.mixed(ground=ground)
+    for painted in (
+        over(gray, passes=3),
+        mine(gray, passes=3, ground=ground),
+        pickle.loads(pickle.dumps(over))(gray, passes=3),
+    ):
+        np.testing.assert_array_equal(painted, expected)
+    assert np.any(np.asarray(mine(gray, passes=3)) != expected)
+    assert over.mixed(strength=2.0).network.ground == ground
+
+
+def test_a_film_is_painted_over_another_ground(tmp_path: Path) -> None:
+    gray, plain = np.full((160, 192, 3), 100, np.uint8), tmp_path / "plain.onnx"
+    path = find_style("starry-night-tiny").path
+    plain.write_bytes(add_checksum(with_metadata(read_checked(path), {GROUND_KEY: "none"})))
+    over, theirs = (
+        each.fixed(measure_passes(each, gray, passes=3)).frame(gray)
+        for each in (Stylizer(plain, ground="flow").network, Stylizer(path).network)
+    )
+    np.testing.assert_array_equal(over, theirs)
+
+
+def test_a_ground_in_the_file_of_all_passes_is_not_replaced(tmp_path: Path) -> None:
+    joined = tmp_path / "x.onnx"
+    joined.write_bytes(join_passes([style(tmp_path / "y.onnx", "none").read_bytes()] * 3, ground="rings"))
+    assert Stylizer(joined, ground="rings").network.ground == "rings"
+    with pytest.raises(InputError, match="paints in passes by itself, at a fixed strength over a fixed ground"):
+        Stylizer(joined, ground="flow")
+    with pytest.raises(InputError, match="ground is 'mud'; expected none or flow or panes or rings"):
+        Stylizer(tmp_path / "y.onnx", ground="mud")  # type: ignore[arg-type]
 
 
 def test_a_graph_of_one_size_holds_its_ground_and_computes_no_size(tmp_path: Path) -> None:

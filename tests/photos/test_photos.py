@@ -262,6 +262,8 @@ def test_the_key_of_settings_names_the_style_and_what_it_is_told(negative: Path)
     key = {"style": stylizer.network.checksum, "blend": 0.5}
     assert settings_key(stylizer, PhotoOptions(blend=0.5), None) == key
     assert settings_key(stylizer, PhotoOptions(blend=0.5), "0-1") == key | {"value_range": "0-1"}
+    over = stylizer.mixed(strength=2.0, ground="flow")
+    assert settings_key(over, PhotoOptions(blend=0.5), None) == key | {"strength": 2.0, "ground": "flow"}
 
 
 def test_a_ledger_of_another_machine_is_understood(tmp_path: Path) -> None:

@@ -443,9 +443,10 @@ def test_one_of_several_styles_is_tried_at_a_strength(page: Any, tmp_path: Path)
     part.select_option("udnie")
     page.get_by_alt_text("cat painted as Udnie").wait_for()
     strength.press("End")
+    page.get_by_label("Ground under skies and walls").select_option("Rings")
     reads(page, "#paint-strength-value", "4.00")
     well_made(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the picture").click()
-    expected = Stylizer("ten")(photo, styles={"udnie": 1.0}, strength=4.0)
+    expected = Stylizer("ten")(photo, styles={"udnie": 1.0}, strength=4.0, ground="rings")
     assert np.abs(np.asarray(Image.open(download.value.path())).astype(int) - np.asarray(expected)).mean() < 6  # JPEG's

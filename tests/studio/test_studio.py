@@ -587,6 +587,18 @@ def test_one_of_several_styles_is_painted_at_a_strength(client: Client, library:
     assert "no style 'udnie'" in client.refused("POST", "/api/styles/great-wave-tiny/frame?part=udnie", picture())[1]
 
 
+def test_a_style_is_painted_over_another_ground(client: Client) -> None:
+    gray = Image.new("RGB", (320, 240), (120, 130, 140))
+    gray.save(content := io.BytesIO(), "PNG")
+    photo = client.post("/api/tries?name=gray.png", content.getvalue())
+    path = f"/api/styles/starry-night-tiny/paint?photo={photo['id']}"
+    painted = np.asarray(Image.open(io.BytesIO(client.get(f"{path}&ground=rings")))).astype(int)
+    style = Stylizer("starry-night-tiny")
+    assert np.abs(painted - np.asarray(style(gray, ground="rings"))).mean() < 6  # JPEG's
+    assert np.abs(painted - np.asarray(style(gray))).mean() > 6
+    assert "Ground is 'mud'; expected none" in client.refused("GET", f"{path}&ground=mud")[1]
+
+
 def test_two_styles_of_a_file_are_mixed(client: Client, library: Library) -> None:
     photo = client.post("/api/tries?name=noise.png", picture(96, 64, "PNG"))
     path = f"/api/styles/ten/paint?photo={photo['id']}&part=udnie&other=starry-night"

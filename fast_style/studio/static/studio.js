@@ -444,10 +444,10 @@ async function start() {
 const cardOf = (style) => `/api/styles/${style.name}/card?v=${encodeURIComponent(style.date + style.steps)}${tried?.kind === "photo" ? `&photo=${tried.preview}` : ""}`;
 const partTitle = (part) => styleOf(part)?.title ?? part;
 const isMix = (style) => style.styles.length > 1 && style.styles.includes($("part").value);
-/** What is chosen of a file that holds several styles, how strongly it paints, and in how many passes. */
+/** What is chosen of a file that holds several styles, how strongly it paints, in how many passes, and over what. */
 function chosenOf(style) {
   const mix = isMix(style) ? `&part=${encodeURIComponent($("part").value)}&other=${encodeURIComponent($("other").value)}&share=${$("share").value / 100}` : "";
-  return `${mix}&strength=${strengthOf($("paint-strength").value)}&passes=${$("passes").value}`;
+  return `${mix}&strength=${strengthOf($("paint-strength").value)}&passes=${$("passes").value}&ground=${$("ground").value}`;
 }
 function titleOf(style) {
   if (!isMix(style)) return style.title;
@@ -761,7 +761,7 @@ $("scrub").addEventListener("input", () => {
   const run = state.runs.find((one) => one.name === shown);
   if (run) showPreviews(run);
 });
-for (const id of ["style", "part", "other", "compare", "colors"]) when($(id), "change", () => showTry());
+for (const id of ["style", "part", "other", "ground", "compare", "colors"]) when($(id), "change", () => showTry());
 for (const id of ["paint-strength", "passes", "blend", "share"]) {
   when($(id), "input", () => {
     const passes = Number($("passes").value) ? $("passes").value : null;
