@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from fast_style.errors import CheckpointError, InputError
 from fast_style.losses import BOLD, Objective
-from fast_style.model.ground import Ground
+from fast_style.model.ground import Forms
 from fast_style.model.passes import COARSEST, STRONGEST, WEAKEST
 
 Precision = Literal["auto", "32", "bf16"]
@@ -46,7 +46,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     **dict.fromkeys(("border_weight", "steady_weight", "gradient_clip"), (0, _MOST, "a number from 0 up")),
     **dict.fromkeys(("kept", "averaging"), (0, _BELOW_ONE, "a number from 0 up to, not including, 1")),
 }
-_CHOICES = {"tune": Tune, "precision": Precision, "ground": Ground}
+_CHOICES = {"tune": Tune, "precision": Precision, "ground": Forms}
 
 
 @dataclass(frozen=True, init=False)
@@ -131,7 +131,7 @@ class Recipe:
     grain: bool | None = None
     accents: bool = True
     draft_strength: float = 1.0
-    ground: Ground = "none"
+    ground: Forms = "none"
     seed: int = 0
 
     def __init__(self, network: str = "fast", **changes: Any) -> None:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from fast_style.cli.app import Flag
 from fast_style.errors import InputError
 from fast_style.files import check_new
-from fast_style.model.ground import Ground
+from fast_style.model.ground import Forms
 from fast_style.styles.catalog import find_style
 
 
@@ -24,7 +24,7 @@ def export(
     size: str | None = None,
     passes: int = 1,
     strength: float = 1.0,
-    ground: Ground | None = None,
+    ground: Forms | None = None,
     photos: Path | None = None,
     force: Flag = False,
 ) -> None:

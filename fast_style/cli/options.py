@@ -13,7 +13,7 @@ from fast_style.cli.app import Flag
 from fast_style.errors import InputError, check_least
 from fast_style.images import MAX_PIXELS
 from fast_style.model import Device
-from fast_style.model.ground import Ground
+from fast_style.model.ground import Forms
 from fast_style.photos.jobs import Format
 from fast_style.photos.run import PhotoOptions
 from fast_style.styles.catalog import shipped_paths
@@ -68,7 +68,7 @@ class Look:
     keep_colors: Flag = False
     strength: float = 1.0
     passes: int | None = None
-    ground: Ground | None = None
+    ground: Forms | None = None
 
 
 @Parameter(name="*")

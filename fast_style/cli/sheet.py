@@ -12,7 +12,7 @@ from fast_style.cli.app import Flag, Out
 from fast_style.errors import InputError
 from fast_style.images import Picture, check_target, load_image, save_image
 from fast_style.model import Device
-from fast_style.model.ground import Ground
+from fast_style.model.ground import Forms
 from fast_style.sheet import Tile, grid
 from fast_style.styles.catalog import shipped_styles
 from fast_style.stylize.checks import check_size
@@ -28,7 +28,7 @@ def sheet(
     style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], consume_multiple=True, negative="")] = None,
     size: int = 512,
     strength: Annotated[tuple[float, ...], _SEVERAL] = (),
-    ground: Annotated[tuple[Ground, ...], _SEVERAL] = (),
+    ground: Annotated[tuple[Forms, ...], _SEVERAL] = (),
     device: Device = "auto",
     force: Flag = False,
 ) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from fast_style.cli.app import DONE, INTERRUPTED, Flag, Out
 from fast_style.cli.options import MACHINE
 from fast_style.errors import InputError
-from fast_style.model.ground import Ground
+from fast_style.model.ground import Forms
 
 if TYPE_CHECKING:
     from fast_style.training import Estimate, Recipe
@@ -56,7 +56,7 @@ class Changes:
     strength: float | None = None
     style_size: int | None = None
     grain: Annotated[bool | None, Parameter(group=PAINTING)] = None
-    ground: Annotated[Ground | None, Parameter(group=PAINTING)] = None
+    ground: Annotated[Forms | None, Parameter(group=PAINTING)] = None
     tune: Annotated[Literal["network", "adapter"] | None, Parameter(group=START)] = None
     size: Annotated[int | None, _IN_RECIPE] = None
     batch: Annotated[int | None, _IN_RECIPE] = None

@@ -38,7 +38,7 @@ from fast_style.model import (
     takes_styles,
 )
 from fast_style.model.editing import read_metadata, write_metadata
-from fast_style.model.ground import GROUND_KEY, Ground, check_ground
+from fast_style.model.ground import GROUND_KEY, Forms, check_forms
 from fast_style.model.passes import (
     COARSEST_KEY,
     MOST_OWN_STRENGTH,
@@ -98,7 +98,7 @@ def deploy(
     size: tuple[int, int] | None = None,
     passes: int = 1,
     strength: float = 1.0,
-    ground: Ground | None = None,
+    ground: Forms | None = None,
     photos: Path | None = None,
 ) -> tuple[Verification, dict[str, Any]]:
     """Write a style as ONNX for a place and prove it; no file is left if the proof fails.
@@ -136,7 +136,7 @@ def deploy(
     """
     check_passes(passes)
     check_strength(strength)
-    check_ground(ground)
+    check_forms(ground)
     smallest = smallest_side(passes)
     if size is not None and min(size) < smallest:
         raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from fast_style.images import Pixels
-from fast_style.model.ground import Ground
+from fast_style.model.ground import Forms
 from fast_style.model.passes import STRONGEST, WEAKEST
 
 HELP = (
@@ -42,7 +42,7 @@ class Controls:
     style: int = 0  # index of the style
     blend: float = 1.0  # 0.0 is the camera's picture, 1.0 the full style
     strength: float = 1.0  # how strongly to paint, 0.25 to 4
-    ground: Ground | None = None  # what is laid under flat places; None is the style's own
+    ground: Forms | None = None  # what is laid under flat places; None is the style's own
     side_by_side: bool = False  # show the camera's picture on the left
     mirror: bool = False  # swap left and right
     keep_colors: bool = False  # take only brightness from the style
@@ -53,7 +53,7 @@ class Controls:
 
 _SWITCHES = {"b": "side_by_side", "m": "mirror", "c": "keep_colors", "f": "full_screen", "h": "help", "r": "recording"}
 # The style's own first.
-_GROUNDS = (None, *get_args(Ground))
+_GROUNDS = (None, *get_args(Forms))
 
 
 def press(controls: Controls, key: str, styles: int) -> Controls:

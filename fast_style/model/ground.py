@@ -2,7 +2,7 @@
 
 Where a photo is flat, a network repeats one stroke, all in one direction, or leaves a pane without a frame. Faint forms
 there are enough for it to paint something else: it follows them as it follows those of the photo. Which forms suit a
-painting is a matter of its hand, so a style names its ground, or none.
+painting is a matter of its hand, so a style names its ground, or none. Panes and rings have the painting's colors.
 
 A ground covers the photo as it is in the last pass that networks learn: in the usual number of passes, its forms have a
 size relative to the picture. Later passes keep what that one painted.
@@ -10,10 +10,13 @@ size relative to the picture. Later passes keep what that one painted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +26,17 @@ from fast_style.errors import InputError, ModelError
 from fast_style.model.passes import COARSEST, LEARNED_PASSES, draft_shares
 
 # None, strokes that turn, cells with dark lines between them, or rings.
-Ground = Literal["none", "flow", "panes", "rings"]
+Forms = Literal["none", "flow", "panes", "rings"]
 # Metadata: the ground of a style; without it, there is none.
 GROUND_KEY = "ground"
 FOLDER = Path(__file__).parent / "grounds"
 # Side of the square that is repeated, px.
 SIDE = COARSEST << (LEARNED_PASSES - 1)
-# Largest change of brightness.
-AMOUNTS: Mapping[Ground, float] = {"flow": 0.25, "panes": 0.2, "rings": 0.25}
+# Largest change of brightness by a flow, and by the lines of panes and rings.
+FLOW, LINES = 0.25, 0.25
+# How many colors panes and rings have, the share of a color's distance from the painting's mean that is laid, and the
+# tones that take their places if nothing is known of the painting.
+COLORS, COLORED, TONES = 16, 1.2, np.linspace(-0.15, 0.15, 16)
 # Largest photo over which a ground is laid, px; the third pass sees more only if fewer are asked for than usual.
 MOST_PIXELS = 4_000_000
 # Radius of the blur of what is flat, px of the first pass, and how much steeper it falls after that: there is
@@ -38,30 +44,75 @@ MOST_PIXELS = 4_000_000
 GROUND_RADIUS, STEEPNESS = 6, 1.5
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What is laid under flat places.
+
+    Attributes:
+        forms: Its forms.
+        palette: The painting's colors, each ``rrggbb``, see :func:`find_palette`; without them, panes and rings are
+            gray.
+    """
+
+    forms: Forms = "none"
+    palette: tuple[str, ...] = ()
+
+
+NO_GROUND = Ground()
+
+
 def ground_in(metadata: Mapping[str, str]) -> Ground:
-    """Read from a file's metadata the ground of its style; ``none`` if it does not say.
+    """Read from a file's metadata the ground of its style; none if it does not say.
 
     Raises:
-        ModelError: There is no such ground.
+        ModelError: There is no such ground, or what it says of the painting cannot be read.
     """
     name = metadata.get(GROUND_KEY, "none")
-    if name in get_args(Ground):
-        return cast("Ground", name)
-    raise ModelError(
-        f"the file says that its ground is {name!r}; expected {', '.join(get_args(Ground))}",
-        hint="Copy or download the file again, or export the style again.",
-    )
+    if name not in get_args(Forms):
+        raise ModelError(
+            f"the file says that its ground is {name!r}; expected {', '.join(get_args(Forms))}",
+            hint="Copy or download the file again, or export the style again.",
+        )
+    try:
+        paintings = json.loads(metadata.get("paintings", "{}"))
+        palette = palette_of(paintings.values())
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise ModelError(
+            "what the file says of its paintings cannot be read",
+            hint="Copy or download the file again, or export the style again.",
+        ) from error
+    return Ground(cast("Forms", name), palette)
 
 
-def check_ground(ground: Ground | None) -> None:
+def palette_of(paintings: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the palette in what is known of paintings, if there is one painting; empty if it is not known.
+
+    Raises:
+        AttributeError, TypeError, ValueError: It is not one.
+    """
+    facts = list(paintings)
+    palette: tuple[object, ...] = tuple(facts[0].get("palette", ())) if len(facts) == 1 else ()
+    if palette and (len(palette) != COLORS or not all(re.fullmatch("[0-9a-f]{6}", str(color)) for color in palette)):
+        raise ValueError(palette)
+    return tuple(map(str, palette))
+
+
+def find_palette(painting: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Return 16 colors of a painting, (H, W, 3), RGB, each for as much of it: by median cut (Heckbert 1982)."""
+    picture = Image.fromarray(painting).quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    colors = np.resize(np.array(picture.getpalette(), np.uint8), (COLORS, 3))
+    return tuple(bytes(color).hex() for color in colors)
+
+
+def check_forms(forms: Forms | None) -> None:
     """Raise InputError if there is no such ground; None, a style's own, is one."""
-    if ground is not None and ground not in get_args(Ground):
-        raise InputError(f"ground is {ground!r}; expected {' or '.join(get_args(Ground))}")
+    if forms is not None and forms not in get_args(Forms):
+        raise InputError(f"ground is {forms!r}; expected {' or '.join(get_args(Forms))}")
 
 
 def passes_over(ground: Ground, passes: int) -> int:
     """Return how many of so many passes see a ground: those that networks learn, if there are several."""
-    return 0 if ground == "none" or passes == 1 else min(passes, LEARNED_PASSES)
+    return 0 if ground.forms == "none" or passes == 1 else min(passes, LEARNED_PASSES)
 
 
 def ground_share(strength: float) -> float:
@@ -70,10 +121,28 @@ def ground_share(strength: float) -> float:
 
 
 @cache
-def ground_tile(ground: Ground, passes: int) -> NDArray[np.uint8]:
-    """Return the square that is repeated in the last of so many learned passes, (1, 1, S, S).
+def ground_tile(ground: Ground, passes: int) -> tuple[NDArray[np.uint8], float]:
+    """Return the square that is repeated in the last of so many learned passes, and its largest change.
 
-    Its levels from 0 to 255 stand for changes of brightness from the least to the largest, see :data:`AMOUNTS`.
+    The square is (1, 1, S, S), or (1, 3, S, S) if it has colors. Its levels from 0 to 255 stand for changes of the
+    photo, from the largest down to the largest up.
     """
-    with Image.open(FOLDER / f"{ground}.png") as picture:
-        return np.array(picture.reduce(2 ** (LEARNED_PASSES - passes)))[None, None]
+    factor = 2 ** (LEARNED_PASSES - passes)
+    with Image.open(FOLDER / f"{ground.forms}.png") as picture:
+        if ground.forms == "flow":
+            return np.array(picture.reduce(factor))[None, None], FLOW
+        numbers, lines = np.moveaxis(np.array(picture), -1, 0)
+    changes = _colors(ground.palette)[numbers] - np.float32(LINES / 255) * lines[..., None]
+    side = SIDE // factor
+    changes = changes.reshape(side, factor, side, factor, -1).mean(axis=(1, 3))
+    largest = float(np.abs(changes).max())
+    levels = np.rint(127.5 + 127.5 / largest * changes).astype(np.uint8)
+    return np.ascontiguousarray(levels.transpose(2, 0, 1))[None], largest
+
+
+def _colors(palette: tuple[str, ...]) -> NDArray[np.float32]:
+    """What each number of a form stands for, (17, C) changes: those of the colors, and none."""
+    if not palette:
+        return np.append(TONES, 0).astype(np.float32)[:, None]
+    colors = np.array([[*bytes.fromhex(color)] for color in palette], np.float32) / 255
+    return np.concatenate([COLORED * (colors - colors.mean(0)), np.zeros((1, 3), np.float32)])

@@ -23,10 +23,10 @@ from fast_style.model.editing import (
     write_metadata,
 )
 from fast_style.model.ground import (
-    AMOUNTS,
     GROUND_KEY,
     GROUND_RADIUS,
     STEEPNESS,
+    Forms,
     Ground,
     ground_in,
     ground_share,
@@ -60,7 +60,7 @@ _ALONE = f"{_PREFIX}0."
 _GROUND_SHARE = f"{_PREFIX}groundshare"
 
 
-def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Ground | None = None) -> bytes:
+def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Forms | None = None) -> bytes:
     """Make one graph that paints in passes.
 
     It takes and returns what its last graph does; no side may be under 16 · 2^(N - 1) px. The input ``styles`` is
@@ -88,14 +88,14 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Groun
         edit.constant(_PREFIX + name, np.array(share, np.float32))
     edit.constant(_GROUND_SHARE, np.array(ground_share(strength), np.float32))
     origins = any(value.name == ORIGIN for value in joined.graph.input)
-    ground = ground_in(told)
-    base, grounded, over_ground = "", f"{_PREFIX}grounded", passes_over(ground, len(models))
+    laid = ground_in(told)
+    base, grounded, over_ground = "", f"{_PREFIX}grounded", passes_over(laid, len(models))
     if over_ground:
         factor = 2 ** (len(models) - over_ground)
         base = _reduce(edit, INPUT, factor, f"{_PREFIX}base")
         origin = _divide_origin(edit, factor, f"{_PREFIX}ground.origin") if origins else ""
         side = _sides(models[over_ground - 1].graph)
-        edit.append(*_lay_ground(edit, ground, over_ground, base, grounded, origin=origin, size=side))
+        edit.append(*_lay_ground(edit, laid, over_ground, base, grounded, origin=origin, size=side))
     stored: dict[tuple[str, bytes], str] = {}
     copy, drawn = "", ""
     for number, model in enumerate(models):
@@ -347,7 +347,7 @@ def _lay_ground(
     """
     prefix, factor = f"{_PREFIX}ground.", 2 ** (passes - 1)
     made = _maker(prefix)
-    tile, amount = ground_tile(ground, passes), AMOUNTS[ground]
+    tile, amount = ground_tile(ground, passes)
     side = tile.shape[-1]
     pooling = {"kernel_shape": [factor, factor], "strides": [factor, factor], "ceil_mode": 1}
     edit.constant(f"{prefix}steepness", np.array(STEEPNESS, np.float32))

@@ -8,7 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fast_style.model.ground import AMOUNTS, GROUND_RADIUS, STEEPNESS, Ground, ground_share, ground_tile, passes_over
+from fast_style.model.ground import (
+    GROUND_RADIUS,
+    NO_GROUND,
+    STEEPNESS,
+    Ground,
+    ground_share,
+    ground_tile,
+    passes_over,
+)
 from fast_style.model.passes import (
     COARSE_SHARE,
     DETAIL_RADIUS,
@@ -26,7 +34,7 @@ def paint(
     passes: int,
     *,
     strength: float = 1.0,
-    ground: Ground = "none",
+    ground: Ground = NO_GROUND,
 ) -> Tensor:
     """Stylize in passes, from coarse to fine: see :mod:`fast_style.model.passes`.
 
@@ -52,7 +60,7 @@ def add_draft(
     passes: int,
     *,
     strength: float = 1.0,
-    ground: Ground = "none",
+    ground: Ground = NO_GROUND,
 ) -> tuple[Tensor, Tensor | None]:
     """Stylize smaller copies from coarse to fine, and return the input of the last pass, and the last draft.
 
@@ -118,7 +126,8 @@ def lay_ground(photo: Tensor, ground: Ground, passes: int, strength: float = 1.0
     Returns:
         The same shape, in [0, 1].
     """
-    tile = (torch.from_numpy(ground_tile(ground, passes)).to(photo) / 127.5 - 1) * AMOUNTS[ground]
+    levels, largest = ground_tile(ground, passes)
+    tile = (torch.from_numpy(levels).to(photo) / 127.5 - 1) * largest
     height, width = photo.shape[-2:]
     rows, columns = (torch.arange(length, device=photo.device) % tile.shape[-1] for length in (height, width))
     factor = 2 ** (passes - 1)

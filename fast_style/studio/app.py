@@ -34,7 +34,7 @@ from fast_style.studio.uploads import check_folder, for_the_page, keep_film, kee
 from fast_style.web import write_page
 
 if TYPE_CHECKING:
-    from fast_style.model.ground import Ground
+    from fast_style.model.ground import Forms
 
 _STATIC = Path(__file__).parent / "static"
 _MOST_JSON = 65_536
@@ -333,7 +333,7 @@ def _choice(asked: dict[str, Any]) -> Choice:
         raise InputError(f"share is {share:g}; expected 0 to 1")
     weights = {first: 1 - share, second: share} if second and second != first else {first: 1.0}
     chosen = {name: weight for name, weight in weights.items() if name and weight}
-    ground = cast("Ground", _text(asked, "ground", "")) or None  # checked where it is laid
+    ground = cast("Forms", _text(asked, "ground", "")) or None  # checked where it is laid
     return Choice(chosen, _number(asked, "strength", 1.0), passes, ground)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from fast_style.errors import FastStyleError, StudioError
 from fast_style.images import Picture, load_image, save_image
-from fast_style.model.ground import Ground
+from fast_style.model.ground import Forms
 from fast_style.studio.library import Library
 from fast_style.stylize.stylizer import Stylizer
 
@@ -40,7 +40,7 @@ class Choice:
     styles: Mapping[str, float] = field(default_factory=dict)
     strength: float = 1.0
     passes: int | None = None
-    ground: Ground | None = None
+    ground: Forms | None = None
 
     def of(self, stylizer: Stylizer) -> Stylizer:
         """Return a file's style as it is chosen.

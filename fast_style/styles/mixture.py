@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from fast_style.model import (
     read_sets,
 )
 from fast_style.model.editing import parse_model, read_metadata
-from fast_style.model.ground import GROUND_KEY, Ground, ground_in
+from fast_style.model.ground import GROUND_KEY, Forms, ground_in
 from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, STRENGTH_KEY, strength_in
 from fast_style.styles.adapter import SUFFIX, load_adapter
 from fast_style.styles.catalog import Style, find_style, own_paths, shipped_paths, shipped_styles
@@ -126,7 +127,7 @@ class Joined:
     sets: dict[str, Set]  # their scales and shifts by name
     strengths: dict[str, float]  # their own strengths by name
     coarsest: int  # long side of their first pass, px
-    grounds: dict[str, Ground]  # what they lay under flat places, by name
+    grounds: dict[str, Forms]  # what they lay under flat places, by name
     paintings: dict[str, dict[str, Any]]  # what is known of their paintings by name
 
     def graph(self, strength: float) -> bytes:
@@ -134,6 +135,7 @@ class Joined:
         grounds = set(self.grounds.values())
         ground = grounds.pop() if len(grounds) == 1 else "none"
         told = {STRENGTH_KEY: f"{strength:g}", COARSEST_KEY: str(self.coarsest), GROUND_KEY: ground}
+        told["paintings"] = json.dumps(self.paintings, ensure_ascii=False)
         return give_styles(self.content, self.sets, metadata=told)
 
 
@@ -155,7 +157,7 @@ def join_styles(texts: list[str]) -> Joined:
     strengths: dict[str, float] = {}
     paintings: dict[str, dict[str, Any]] = {}
     sides: dict[str, int] = {}  # of their first passes, px
-    grounds: dict[str, Ground] = {}
+    grounds: dict[str, Forms] = {}
     for part in parts:
         if bases[part.file] != bases[parts[0].file]:
             raise InputError(
@@ -167,7 +169,7 @@ def join_styles(texts: list[str]) -> Joined:
             raise InputError(f"{name} is named twice", hint="Give each style one weight.")
         sets[name], paintings[name], strengths[name] = values, painting, strength_in(metadata)
         sides[name] = number_in(metadata, COARSEST_KEY) or COARSEST_UNTRAINED
-        grounds[name] = ground_in(metadata)
+        grounds[name] = ground_in(metadata).forms
     if len(set(sides.values())) > 1:
         known = ", ".join(f"{name} at {side} px" for name, side in sides.items())
         raise InputError(f"{' and '.join(sides)} cannot be mixed: their first passes differ in size, {known}")

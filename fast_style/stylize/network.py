@@ -42,7 +42,7 @@ from fast_style.model import (
     number_in,
     open_session,
 )
-from fast_style.model.ground import Ground, check_ground, ground_in
+from fast_style.model.ground import Forms, Ground, check_forms, ground_in
 from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, check_strength, count_passes, strength_in
 from fast_style.stylize.checks import check_pixels
 from fast_style.stylize.contract import Contract
@@ -286,14 +286,14 @@ class StyleNetwork(Network):
     takes_styles: bool = False
     weights: Mapping[str, float] = field(default_factory=dict)
     strength: float = 1.0
-    other_ground: Ground | None = None
+    other_ground: Forms | None = None
     threads: int | None = None
 
     def mixed(
         self,
         weights: Mapping[str, float] | None = None,
         strength: float | None = None,
-        ground: Ground | None = None,
+        ground: Forms | None = None,
     ) -> StyleNetwork:
         """Return this file's styles in another mixture, at another strength, or over another ground.
 
@@ -313,8 +313,8 @@ class StyleNetwork(Network):
             raise InputError("the mixture is empty", hint="Name a style, or give None to keep the mixture.")
         strength = self.strength if strength is None else strength
         check_strength(strength)
-        check_ground(ground)
-        if self.contract.passes > 1 and (strength != 1.0 or ground not in {None, self.ground}):
+        check_forms(ground)
+        if self.contract.passes > 1 and (strength != 1.0 or ground not in {None, self.ground.forms}):
             raise InputError(
                 f"{self.contract.path} paints in passes by itself, at a fixed strength over a fixed ground",
                 hint="Export it with --strength or --ground, or give the file that it was made from.",
@@ -336,9 +336,10 @@ class StyleNetwork(Network):
         """What it lays under flat places, see :mod:`fast_style.model.ground`.
 
         Raises:
-            ModelError: The file names one that does not exist.
+            ModelError: The file names one that does not exist, or has damaged metadata.
         """
-        return ground_in(self.metadata) if self.other_ground is None else self.other_ground
+        own = ground_in(self.metadata)
+        return own if self.other_ground is None else replace(own, forms=self.other_ground)
 
     @property
     def stride(self) -> int:
@@ -458,7 +459,7 @@ class StyleNetwork(Network):
         graphs = [fixed_form(self.chosen, each, stride=self.stride, noise_given=bool(tiles)) for each in of_passes]
         joined = graphs[0]
         if len(graphs) > 1:
-            joined = join_passes(graphs, strength=self.strength, ground=self.ground)
+            joined = join_passes(graphs, strength=self.strength, ground=self.other_ground)
         return FixedNetwork(
             contract=self.contract,
             session=self._open(joined, threads),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fast_style.model import Device
-from fast_style.model.ground import Ground
+from fast_style.model.ground import Forms
 from fast_style.stylize.checks import check_blend, check_passes, check_quality, check_size
 from fast_style.stylize.contract import Range
 from fast_style.stylize.stylizer import Stylizer
@@ -20,7 +20,7 @@ class StyleOptions:
     device: Device = "auto"
     value_range: Range | None = None
     strength: float = 1.0
-    ground: Ground | None = None
+    ground: Forms | None = None
 
     def open(self, threads: int | None = 1) -> Stylizer:
         """Open the style with this many CPU threads; None takes every core.

@@ -14,7 +14,7 @@ from PIL import Image
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.images.arrays import to_uint16
 from fast_style.model import ground_form, mixing_form, open_session, restoring_form, session_options, sharing_form
-from fast_style.model.ground import MOST_PIXELS, Ground, ground_share, passes_over
+from fast_style.model.ground import MOST_PIXELS, NO_GROUND, Ground, ground_share, passes_over
 from fast_style.model.passes import LEARNED_PASSES, count_fitting, draft_shares
 from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster, read_whole
 
@@ -36,7 +36,7 @@ def underpaint(
     *,
     passes: int,
     strength: float,
-    ground: Ground = "none",
+    ground: Ground = NO_GROUND,
     threads: int | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Stylize smaller copies from coarse to fine, for the last pass.
@@ -78,7 +78,7 @@ def underpaint_in_parts(
     *,
     passes: int,
     strength: float,
-    ground: Ground = "none",
+    ground: Ground = NO_GROUND,
 ) -> tuple[Raster, Pixels | None]:
     """Do as :func:`underpaint` for a photo of any size.
 

@@ -17,7 +17,7 @@ from fast_style.images.arrays import with_alpha
 from fast_style.images.exif import read_exif
 from fast_style.images.load import to_picture
 from fast_style.model import STYLES, Device, open_graph, read_checked, style_names
-from fast_style.model.ground import Ground
+from fast_style.model.ground import Forms
 from fast_style.styles.mixture import find_mixture
 from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size
 from fast_style.stylize.contract import Range, check_contract
@@ -65,7 +65,7 @@ class Stylizer:
         threads: int | None = None,
         value_range: Range | None = None,
         strength: float = 1.0,
-        ground: Ground | None = None,
+        ground: Forms | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}; expected at least 1")
@@ -107,7 +107,7 @@ class Stylizer:
         passes: int | None = None,
         styles: Mapping[str, float] | None = None,
         strength: float | None = None,
-        ground: Ground | None = None,
+        ground: Forms | None = None,
         masks: Mapping[str, str | Path] | None = None,
     ) -> Image.Image:
         """Stylize one picture.
@@ -218,7 +218,7 @@ class Stylizer:
         self,
         styles: Mapping[str, float] | None = None,
         strength: float | None = None,
-        ground: Ground | None = None,
+        ground: Forms | None = None,
     ) -> Stylizer:
         """Return this file's styles in another mixture, at another strength, or over another ground.
 
@@ -247,7 +247,7 @@ class Stylizer:
 
 
 def _open_again(
-    opened: dict[str, Any], weights: Mapping[str, float], strength: float, ground: Ground | None
+    opened: dict[str, Any], weights: Mapping[str, float], strength: float, ground: Forms | None
 ) -> Stylizer:
     stylizer = Stylizer(**opened, strength=strength, ground=ground)
     return stylizer if weights == stylizer.network.weights else stylizer.mixed(weights)

@@ -17,6 +17,7 @@ from fast_style.errors import TrainingDivergedError
 from fast_style.files import make_parent, replacing, sweep
 from fast_style.images import Picture, save_image, to_uint8
 from fast_style.losses import FIGURES
+from fast_style.model.ground import Ground, palette_of
 from fast_style.model.passes import count_passes
 from fast_style.networks.passes import paint
 from fast_style.training.module import StyleModule
@@ -195,6 +196,7 @@ class Previews(StyleCallback):
     def _pairs(module: StyleModule, photos: list[Tensor], style: dict[str, Tensor]) -> list[Tensor]:
         """Draw photos; two pairs of a photo and its result side by side, so that four photos make a square."""
         rows, recipe = [], module.recipe
+        ground = Ground(recipe.ground, palette_of(module.card["paintings"].values()))
 
         def stylize(image: Tensor) -> Tensor:
             picture: Tensor = functional_call(module.average, style, image)
@@ -203,6 +205,6 @@ class Previews(StyleCallback):
         for photo in photos:
             passes = 1 if recipe.passes == 1 else count_passes(max(photo.shape[-2:]), recipe.coarsest)
             here = photo.to(module.device)
-            result = paint(stylize, here, passes, strength=recipe.draft_strength, ground=recipe.ground)
+            result = paint(stylize, here, passes, strength=recipe.draft_strength, ground=ground)
             rows.append(torch.cat([photo, result.clamp(0.0, 1.0).float().cpu()], dim=-1))
         return [torch.cat(rows[first : first + 2], dim=-1) for first in range(0, len(rows) - len(rows) % 2, 2)] or rows

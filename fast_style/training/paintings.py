@@ -14,6 +14,7 @@ from fast_style.checkpoint import Checkpoint
 from fast_style.device import to_tensor
 from fast_style.errors import InputError
 from fast_style.images import find_photos, fit, load_image
+from fast_style.model.ground import find_palette
 from fast_style.networks import has_grain, is_colored, is_flat
 from fast_style.painting import STYLE_SIZE, crop_painting, find_canvas, scale_painting
 
@@ -126,7 +127,8 @@ def read_painting(
     # The threshold of flatness was found on paintings that were not smoothed.
     rough = scale_painting(picture, taught, name=str(path)) if smoothed else image
     found = {"smoothed": smoothed, "flat": is_flat(rough), "colored": is_colored(image)}
-    facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found, **about}
+    palette = list(find_palette(fit(picture, STYLE_SIZE).pixels))
+    facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found, "palette": palette, **about}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 from fast_style.errors import InputError, ModelError, WebError
 from fast_style.model import ground_form, mixing_form, restoring_form, webgpu_form, without_defaults
+from fast_style.model.ground import Ground
 from fast_style.model.passes import LEARNED_PASSES
 from fast_style.stylize.stylizer import Stylizer
 
@@ -85,9 +87,9 @@ def write_page(
             if stylizer.network.takes_styles:  # the browser's runtime takes no inputs with defaults
                 content = without_defaults(content)
             (page / "styles" / f"{stylizer.style.name}.onnx").write_bytes(webgpu_form(content))
-        for ground in {stylizer.network.ground for stylizer in opened if stylizer.network.coarsest} - {"none"}:
-            for passes in range(2, LEARNED_PASSES + 1):
-                (page / f"{ground}-{passes}.onnx").write_bytes(ground_form(ground, passes))
+        for ground in {stylizer.network.ground for stylizer in opened if stylizer.network.coarsest}:
+            for passes in range(2, LEARNED_PASSES + 1) if ground.forms != "none" else ():
+                (page / f"{_ground_name(ground)}-{passes}.onnx").write_bytes(ground_form(ground, passes))
         (page / "mixing.onnx").write_bytes(mixing_form())
         (page / "restoring.onnx").write_bytes(restoring_form())
         listing = [_entry(stylizer) for stylizer in opened]
@@ -163,8 +165,14 @@ def _entry(stylizer: Stylizer) -> dict[str, Any]:
         "strength": stylizer.network.draft_strength,
         "smallest": stylizer.network.contract.smallest,
         "coarsest": stylizer.network.coarsest,
-        "ground": stylizer.network.ground,
+        "ground": _ground_name(stylizer.network.ground),
     }
+
+
+def _ground_name(ground: Ground) -> str:
+    """What the graphs that lay a ground are called: panes of other colors are other graphs."""
+    colors = "".join(ground.palette) if ground.forms in {"panes", "rings"} else ""
+    return ground.forms + (f"-{hashlib.sha256(colors.encode()).hexdigest()[:8]}" if colors else "")
 
 
 def _is_page(folder: Path) -> bool:

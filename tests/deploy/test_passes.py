@@ -19,6 +19,7 @@ from fast_style.export.precision import psnr
 from fast_style.images import Pixels, to_float, to_uint8
 from fast_style.model import join_passes
 from fast_style.model.editing import read_metadata
+from fast_style.model.ground import Ground
 from fast_style.networks.passes import add_draft
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style
@@ -154,13 +155,13 @@ def test_a_ground_is_chosen_in_exporting_proved_and_taken_away(
     network = load_checkpoint(checkpoint).network()
     photo = torch.from_numpy(to_float(frames[0]))
     with torch.no_grad():
-        expected = network(add_draft(network, photo, 3, ground="flow")[0]).clamp(0, 1).numpy()
+        expected = network(add_draft(network, photo, 3, ground=Ground("flow"))[0]).clamp(0, 1).numpy()
     np.testing.assert_allclose(run(grounded, [photo.numpy()])[0], expected, atol=1e-4)
     assert max(read_card(grounded)["verification"]["by_shape"].values()) < 1e-3
     panes, none = tmp_path / "panes.onnx", tmp_path / "none.onnx"
     assert main(["export", "starry-night-tiny", "-o", str(panes), "--ground", "panes"]) == 0
     assert main(["export", str(panes), "-o", str(none), "--ground", "none"]) == 0
-    assert [Stylizer(path).network.ground for path in (panes, none)] == ["panes", "none"]
+    assert [Stylizer(path).network.ground.forms for path in (panes, none)] == ["panes", "none"]
     assert main(["info", str(panes)]) == 0
     assert [read_card(path)["ground"] for path in (panes, none)] == ["panes", "none"]
     with pytest.raises(InputError, match="ground is 'mud'; expected none or flow or panes or rings"):
@@ -172,7 +173,7 @@ def test_a_checkpoint_has_the_ground_of_its_recipe(checkpoint: Path, tmp_path: P
     stored["fast_style"]["recipe"]["ground"] = "panes"
     torch.save(stored, tmp_path / "x.ckpt")
     assert main(["export", str(tmp_path / "x.ckpt")]) == 0
-    assert Stylizer(tmp_path / "x.onnx").network.ground == "panes"
+    assert Stylizer(tmp_path / "x.onnx").network.ground.forms == "panes"
 
 
 def test_a_file_of_one_size_paints_in_passes(

@@ -153,9 +153,9 @@ def test_a_mixture_has_the_ground_that_all_its_styles_have(tmp_path: Path) -> No
         path.write_bytes(with_metadata(read_checked(find_style(style).path), {GROUND_KEY: ground}))
         return path
 
-    assert Stylizer(f"{over(ONE, 'flow')},{over(OTHER, 'flow')}").network.ground == "flow"
-    assert Stylizer(f"{over(ONE, 'flow')},{over(OTHER, 'panes')}").network.ground == "none"
-    assert Stylizer(f"{over(ONE, 'flow')},{find_style(OTHER).path}").network.ground == "none"
+    assert Stylizer(f"{over(ONE, 'flow')},{over(OTHER, 'flow')}").network.ground.forms == "flow"
+    assert Stylizer(f"{over(ONE, 'flow')},{over(OTHER, 'panes')}").network.ground.forms == "none"
+    assert Stylizer(f"{over(ONE, 'flow')},{find_style(OTHER).path}").network.ground.forms == "none"
 
 
 def test_styles_are_merged_only_if_their_grounds_are_the_same(
@@ -189,7 +189,7 @@ def test_an_adapter_has_the_strength_the_first_pass_and_the_ground_of_its_recipe
     path = tmp_path / "mine.safetensors"
     save_adapter(Adapter("mine", base, values, {"recipe": recipe}), path)
     network = Stylizer(f"{ONE}+{path}").network
-    assert (network.draft_strength, network.coarsest, network.ground) == (2.0, 320, "panes")
+    assert (network.draft_strength, network.coarsest, network.ground.forms) == (2.0, 320, "panes")
     # Nor does one that was trained for a single pass take what its base says.
     save_adapter(Adapter("mine", base, values, {"recipe": {**recipe, "passes": 1}}), path)
     network = Stylizer(f"{with_passes(tmp_path / 'a.onnx', ONE, 0.6)}+{path}").network

@@ -528,7 +528,7 @@ def test_a_toml_recipe_is_used_and_a_wrong_key_is_told(
     assert main([*arguments, *more]) == 0
     recipe = load_checkpoint(tmp_path / "out" / "ihc.ckpt").recipe
     assert (recipe.objective.strength, recipe.steps, recipe.batch, recipe.ground) == (2.0, 2, 1, "panes")
-    assert Stylizer(tmp_path / "out" / "ihc.onnx").network.ground == "panes"
+    assert Stylizer(tmp_path / "out" / "ihc.onnx").network.ground.forms == "panes"
     for wrong, said in {
         "stepz = 3": "unknown key 'stepz'",
         'ground = "mud"': "ground is 'mud'; expected none or flow or panes or rings",
