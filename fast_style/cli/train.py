@@ -195,7 +195,7 @@ def train(
         return INTERRUPTED
     if outcome.verification is not None:  # of several processes, one publishes
         print(f"{outcome.model}  equal to the network within {outcome.verification.largest:.1e}")
-        print(*filter(None, (outcome.card, outcome.adapter, outcome.checkpoint)), sep="\n")
+        print(*filter(None, (outcome.card, outcome.adapter, outcome.checkpoint, outcome.grounds)), sep="\n")
     return DONE
 
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
@@ -27,8 +28,11 @@ from fast_style.files import make_parent
 from fast_style.images import Picture, save_image, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
 from fast_style.model import base_checksum, read_checked, read_sets
+from fast_style.model.ground import Forms
 from fast_style.recipe import Recipe
+from fast_style.sheet import Tile, grid
 from fast_style.styles.adapter import SUFFIX, Adapter, save_adapter
+from fast_style.stylize.stylizer import Stylizer
 from fast_style.training.callbacks import Averaging, Checkpoints, Metrics, Previews
 from fast_style.training.module import StyleModule
 from fast_style.training.paintings import Painting, find_paintings, name_styles, read_painting, style_name
@@ -46,6 +50,8 @@ from fast_style.training.start import (
 
 CALIBRATION_PHOTOS = 32
 NEARNESS_PHOTOS = 4
+# Photos on which a finished style shows its grounds, among how many they are sought, and their side, px: three passes.
+GROUND_PHOTOS, GROUND_CANDIDATES, GROUND_SIDE = 2, 12, 480
 # Steps that an estimate takes, of which the first and the last are not timed.
 ESTIMATE_STEPS = 4
 # The export and its proof take about as long as so many steps, measured with fast on a CPU.
@@ -65,6 +71,7 @@ class Outcome:
         card: ``OUT/NAME.json``.
         verification: Verification of the ONNX file.
         adapter: ``OUT/NAME.safetensors``, if only an adapter was tuned.
+        grounds: ``OUT/previews/grounds.png``, the style over each ground, if it is a single one that paints in passes.
     """
 
     checkpoint: Path
@@ -75,6 +82,7 @@ class Outcome:
     card: Path | None = None
     verification: Verification | None = None
     adapter: Path | None = None
+    grounds: Path | None = None
 
 
 def train_style(
@@ -397,11 +405,11 @@ def _fit(
         return outcome
     training = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(outcome.skipped)}
     # Of several processes, one publishes.
-    return rank_zero_only(_publish)(outcome, training) or outcome
+    return rank_zero_only(_publish)(outcome, training, data) or outcome
 
 
-def _publish(outcome: Outcome, training: dict[str, Any]) -> Outcome:
-    """Write the ONNX file and the card beside the checkpoint, and the adapter, if only that was tuned."""
+def _publish(outcome: Outcome, training: dict[str, Any], data: PhotoData) -> Outcome:
+    """Write the ONNX file, its card and its grounds beside the checkpoint, and the adapter, if only that was tuned."""
     checkpoint = load_checkpoint(outcome.checkpoint)
     model = outcome.checkpoint.with_suffix(".onnx")
     verification = export_checkpoint(checkpoint, model)
@@ -411,7 +419,24 @@ def _publish(outcome: Outcome, training: dict[str, Any]) -> Outcome:
         adapter, content = model.with_suffix(SUFFIX), read_checked(model)
         ((style, values),) = read_sets(content).items()
         save_adapter(Adapter(style, base_checksum(content), values, training_card(checkpoint)), adapter)
-    return replace(outcome, model=model, card=card, verification=verification, adapter=adapter)
+    grounds = None
+    if checkpoint.recipe.passes > 1 and len(checkpoint.styles) == 1:
+        grounds = model.parent / "previews" / "grounds.png"
+        _show_grounds(model, data, grounds)
+    return replace(outcome, model=model, card=card, verification=verification, adapter=adapter, grounds=grounds)
+
+
+def _show_grounds(model: Path, data: PhotoData, path: Path) -> None:
+    """Paint the flattest of some photos over each ground, for a user to see whether one suits."""
+    photos = [to_uint8(photo.numpy()) for photo in data.sample(GROUND_CANDIDATES, size=GROUND_SIDE)]
+    photos.sort(key=lambda photo: float(np.median(np.abs(np.diff(photo.astype(np.int16), axis=0)).sum(axis=-1))))
+    stylizer, tiles = Stylizer(model), []
+    for photo in photos[:GROUND_PHOTOS]:
+        tiles.append(Tile(photo, "photo"))
+        for forms in get_args(Forms):
+            tiles.append(Tile(stylizer.mixed(ground=forms).picture(Picture(photo)).pixels, forms))
+    make_parent(path)
+    save_image(Picture(grid(tiles, columns=1 + len(get_args(Forms)), text=18)), path)
 
 
 def _bf16_is_faster(device: torch.device, *, measure: bool) -> bool:

@@ -98,7 +98,11 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
     assert [Path(path).name for path in outcome.skipped] == ["fake.jpg"]
     names = {path.name for path in out.iterdir()}
     assert names == {"s.ckpt", "s.onnx", "s.json", "s.csv", "previews"}
-    assert [path.name for path in sorted((out / "previews").iterdir())] == ["step-000004.png", "step-000008.png"]
+    assert [path.name for path in sorted((out / "previews").iterdir())] == [
+        "grounds.png",
+        "step-000004.png",
+        "step-000008.png",
+    ]
     card = json.loads((out / "s.json").read_text())
     assert card["paintings"]["s"]["license"] == "public domain"
     assert card["recipe"]["steps"] == 8
