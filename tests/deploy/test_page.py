@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from fast_style import Stylizer
+from fast_style.cli import main
 from fast_style.errors import InputError, WebError
 from fast_style.images import Pixels, to_uint8
 from fast_style.model import give_styles, read_checked, read_sets, with_metadata
@@ -152,14 +153,17 @@ def test_photo_is_painted_as_by_the_python_runtime(
         assert np.abs(shown(page).astype(int) - stylizer.frame(frame).astype(int)).max() <= 1
 
 
-@pytest.mark.parametrize("name", ["udnie-tiny", "starry-night-tiny"])  # the second one paints over a ground
+@pytest.mark.parametrize("ground", ["none", "rings"])
 def test_photo_is_painted_in_the_passes_of_the_python_runtime(
-    name: str, browser: Any, tmp_path: Path, load: Callable[..., Any]
+    ground: str, browser: Any, tmp_path: Path, load: Callable[..., Any]
 ) -> None:
     if not RUNTIME.is_dir():
         pytest.skip("needs 'npm install' in tests/deploy")
-    style, frame = Stylizer(name), to_uint8(load("coffee", (330, 221)).numpy())
-    with serve_page(write_page([name], tmp_path / "page", runtime=RUNTIME), port=0) as server:
+    path = tmp_path / "style.onnx"
+    assert main(["export", "udnie-tiny", "-o", str(path), "--ground", ground]) == 0
+    style, frame = Stylizer(path), to_uint8(load("coffee", (330, 221)).numpy())
+    assert style.network.ground.palette
+    with serve_page(write_page([path], tmp_path / "page", runtime=RUNTIME), port=0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         page = open_page(browser)
