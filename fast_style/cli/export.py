@@ -41,7 +41,7 @@ def export(
         passes: Number of passes, from coarse to fine, in which the graph paints a picture by itself, 1 to 8: one for
             a picture of about 160 px, and one more for each doubling. No side may be under 16 · 2^(passes - 1) px.
         strength: How strongly to paint in these passes, 0.25 to 4.
-        ground: Faint forms under flat places such as skies, so that the style does not repeat one stroke there: flow,
+        ground: Forms under flat places such as skies, so that the style does not repeat one stroke there: flow,
             for strokes that turn; panes, for cells between dark lines; rings; or none. They show where a photo is
             painted in several passes. By default the style's own.
         photos: For fp16 and int8: a folder of photos, half for calibration and half for validation.

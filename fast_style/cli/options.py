@@ -59,7 +59,7 @@ class Look:
             detail. It does nothing in a single pass.
         passes: Number of passes, from coarse to fine, 1 to 8: more give larger forms. By default the first one is
             painted at about 160 px, and each of the others at twice the size of the one before.
-        ground: Faint forms that are laid under flat places such as skies: flow, for strokes that turn; panes, for
+        ground: Forms that are laid under flat places such as skies: flow, for strokes that turn; panes, for
             cells between dark lines; rings; or none. By default the style's own. It does nothing in a single pass.
     """
 

@@ -18,7 +18,7 @@ from fast_style.styles.catalog import shipped_styles
 from fast_style.stylize.checks import check_size
 from fast_style.stylize.stylizer import Stylizer
 
-_SEVERAL = Parameter(consume_multiple=True, negative="")
+_SEVERAL = Parameter(consume_multiple=True, negative="", show_default=False)
 
 
 def sheet(
@@ -40,7 +40,7 @@ def sheet(
         style: Names, ONNX files or mixtures such as udnie:0.3,starry-night:0.7; by default every shipped style.
         size: Long side of each picture, px.
         strength: Strengths, 0.25 to 4: one picture for each.
-        ground: Grounds, of none, flow, panes and rings: one picture for each.
+        ground: Grounds, of none, flow, panes and rings: one picture for each; with several strengths, for each pair.
         device: auto, cpu, cuda, ….
         force: Overwrite an existing file.
     """
@@ -55,7 +55,8 @@ def sheet(
     for name in names:
         stylizer = Stylizer(name, device=device)
         for each in looks:
-            label = "  ".join([stylizer.style.name, *(f"{told}" for told in each if told is not None)])
+            told = [f"{one:g}" if isinstance(one, float) else one for one in each if one is not None]
+            label = "  ".join([stylizer.style.name, *told])
             tiles.append(Tile(stylizer.mixed(None, *each).picture(picture).pixels, label))
     save_image(Picture(grid(tiles, text=18)), out)
     print(out)

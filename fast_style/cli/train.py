@@ -40,7 +40,7 @@ class Changes:
             painting of large forms.
         grain: Keep the painting's grain, as of canvas, or smooth it first: networks make a mesh of it. By default it is
             smoothed if it is strong everywhere.
-        ground: Faint forms that the finished style lays under flat places such as skies: flow, for strokes that turn;
+        ground: Forms that the finished style lays under flat places such as skies: flow, for strokes that turn;
             panes, for cells between dark lines; or rings. By default none.
         tune: network (the default), or adapter: only the scales and shifts of its normalizations, which needs --init.
         size: Side of the training crops, px.

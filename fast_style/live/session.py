@@ -162,7 +162,8 @@ class Live:
         figures, controls = self.figures.summary(), self.controls
         stylizer = self.stylizers[controls.style]
         name = stylizer.style.name + f"  strength {controls.strength:g}" * (controls.strength != 1)
-        name += f"  ground {controls.ground}" if controls.ground else ""
+        if controls.ground is not None and self.passes != 1 and stylizer.network.contract.passes == 1:
+            name += f"  ground {controls.ground}"
         recording = "  REC" * controls.recording
         lines = [f"{name}  {figures['fps']:.0f} frames/s  {figures['latency_ms']:.0f} ms{recording}"]
         lines += HELP if controls.help else ("h: help",) if self.figures.frames < 3 * _RECENT else ()

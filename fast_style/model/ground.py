@@ -1,7 +1,7 @@
 """Grounds: forms laid under the flat places of a photo, of which a network makes strokes or cells of its own.
 
-Where a photo is flat, a network repeats one stroke, all in one direction, or leaves a pane without a frame. Faint forms
-there are enough for it to paint something else: it follows them as it follows those of the photo. Which forms suit a
+Where a photo is flat, a network repeats one stroke, all in one direction, or leaves a pane without a frame. With forms
+there it paints something else: it follows them as it follows those of the photo. Which forms suit a
 painting is a matter of its hand, so a style names its ground, or none. Panes and rings have the painting's colors.
 
 A ground covers the photo as it is in the last pass that networks learn: in the usual number of passes, its forms have a
@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -27,6 +27,7 @@ from fast_style.model.passes import COARSEST, LEARNED_PASSES, draft_shares
 
 # None, strokes that turn, cells with dark lines between them, or rings.
 Forms = Literal["none", "flow", "panes", "rings"]
+_COLORED = {"panes", "rings"}
 # Metadata: the ground of a style; without it, there is none.
 GROUND_KEY = "ground"
 FOLDER = Path(__file__).parent / "grounds"
@@ -61,46 +62,57 @@ class Ground:
 NO_GROUND = Ground()
 
 
-def ground_in(metadata: Mapping[str, str]) -> Ground:
+def ground_in(metadata: Mapping[str, str], *, forms: Forms | None = None, styles: Collection[str] = ()) -> Ground:
     """Read from a file's metadata the ground of its style; none if it does not say.
 
+    Args:
+        metadata: The file's.
+        forms: Forms in place of the file's own.
+        styles: Those that are painted; by default all in the file.
+
     Raises:
-        ModelError: There is no such ground, or what it says of the painting cannot be read.
+        ModelError: There is no such ground, or what the file says of its paintings cannot be read.
     """
-    name = metadata.get(GROUND_KEY, "none")
+    name = metadata.get(GROUND_KEY, "none") if forms is None else forms
     if name not in get_args(Forms):
         raise ModelError(
             f"the file says that its ground is {name!r}; expected {', '.join(get_args(Forms))}",
             hint="Copy or download the file again, or export the style again.",
         )
     try:
-        paintings = json.loads(metadata.get("paintings", "{}"))
-        palette = palette_of(paintings.values())
+        known = json.loads(metadata.get("paintings", "{}")) if name in _COLORED else {}
+        painted = {style: facts for style, facts in known.items() if not styles or style in styles}
+        return make_ground(cast("Forms", name), painted)
     except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(
             "what the file says of its paintings cannot be read",
             hint="Copy or download the file again, or export the style again.",
         ) from error
-    return Ground(cast("Forms", name), palette)
 
 
-def palette_of(paintings: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the palette in what is known of paintings, if there is one painting; empty if it is not known.
+def make_ground(forms: Forms, paintings: Mapping[str, Mapping[str, Any]]) -> Ground:
+    """Give forms the colors of a painting, by what is known of the paintings: none if there are several.
 
     Raises:
-        AttributeError, TypeError, ValueError: It is not one.
+        AttributeError, TypeError, ValueError: What is known is not a palette.
     """
-    facts = list(paintings)
-    palette: tuple[object, ...] = tuple(facts[0].get("palette", ())) if len(facts) == 1 else ()
+    facts = list(paintings.values())
+    palette: tuple[object, ...] = ()
+    if forms in _COLORED and len(facts) == 1:
+        palette = tuple(facts[0].get("palette", ()))
     if palette and (len(palette) != COLORS or not all(re.fullmatch("[0-9a-f]{6}", str(color)) for color in palette)):
         raise ValueError(palette)
-    return tuple(map(str, palette))
+    return Ground(forms, tuple(map(str, palette)))
 
 
 def find_palette(painting: NDArray[np.uint8]) -> tuple[str, ...]:
     """Return 16 colors of a painting, (H, W, 3), RGB, each for as much of it: by median cut (Heckbert 1982)."""
     picture = Image.fromarray(painting).quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    colors = np.resize(np.array(picture.getpalette(), np.uint8), (COLORS, 3))
+    numbers, counts = np.unique(np.asarray(picture), return_counts=True)
+    colors = np.array(picture.getpalette(), np.uint8).reshape(-1, 3)[numbers]
+    if len(colors) < COLORS:  # so few are repeated by their shares
+        ends = counts.cumsum() / counts.sum()
+        colors = colors[np.searchsorted(ends, (np.arange(COLORS) + 0.5) / COLORS)]
     return tuple(bytes(color).hex() for color in colors)
 
 
@@ -120,7 +132,7 @@ def ground_share(strength: float) -> float:
     return min(1.0, draft_shares(strength)[0] / draft_shares()[0])
 
 
-@cache
+@lru_cache(8)
 def ground_tile(ground: Ground, passes: int) -> tuple[NDArray[np.uint8], float]:
     """Return the square that is repeated in the last of so many learned passes, and its largest change.
 

@@ -26,7 +26,6 @@ from fast_style.model.ground import (
     GROUND_KEY,
     GROUND_RADIUS,
     STEEPNESS,
-    Forms,
     Ground,
     ground_in,
     ground_share,
@@ -60,7 +59,7 @@ _ALONE = f"{_PREFIX}0."
 _GROUND_SHARE = f"{_PREFIX}groundshare"
 
 
-def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Forms | None = None) -> bytes:
+def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Ground | None = None) -> bytes:
     """Make one graph that paints in passes.
 
     It takes and returns what its last graph does; no side may be under 16 · 2^(N - 1) px. The input ``styles`` is
@@ -82,13 +81,13 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Forms
         del part[:]
     edit = GraphEdit(joined.graph)
     _add_constants(edit)
-    told = read_metadata(models[-1]) | ({} if ground is None else {GROUND_KEY: ground})
+    told = read_metadata(models[-1]) | ({} if ground is None else {GROUND_KEY: ground.forms})
     strength *= strength_in(told)
     for name, share in zip(("flat", "more"), draft_shares(strength), strict=True):
         edit.constant(_PREFIX + name, np.array(share, np.float32))
     edit.constant(_GROUND_SHARE, np.array(ground_share(strength), np.float32))
     origins = any(value.name == ORIGIN for value in joined.graph.input)
-    laid = ground_in(told)
+    laid = ground_in(told) if ground is None else ground
     base, grounded, over_ground = "", f"{_PREFIX}grounded", passes_over(laid, len(models))
     if over_ground:
         factor = 2 ** (len(models) - over_ground)

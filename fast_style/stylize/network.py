@@ -42,7 +42,7 @@ from fast_style.model import (
     number_in,
     open_session,
 )
-from fast_style.model.ground import Forms, Ground, check_forms, ground_in
+from fast_style.model.ground import GROUND_KEY, Forms, Ground, check_forms, ground_in
 from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, check_strength, count_passes, strength_in
 from fast_style.stylize.checks import check_pixels
 from fast_style.stylize.contract import Contract
@@ -314,7 +314,8 @@ class StyleNetwork(Network):
         strength = self.strength if strength is None else strength
         check_strength(strength)
         check_forms(ground)
-        if self.contract.passes > 1 and (strength != 1.0 or ground not in {None, self.ground.forms}):
+        own = self.metadata.get(GROUND_KEY, "none")
+        if self.contract.passes > 1 and (strength != 1.0 or ground not in {None, own}):
             raise InputError(
                 f"{self.contract.path} paints in passes by itself, at a fixed strength over a fixed ground",
                 hint="Export it with --strength or --ground, or give the file that it was made from.",
@@ -323,8 +324,8 @@ class StyleNetwork(Network):
         chosen = self.weights if weights is None else weights
         row = as_row(self.styles, chosen) if chosen else None
         inputs = {STYLES: row} if row is not None and self.takes_styles else {}
-        ground = self.other_ground if ground is None else ground
-        return replace(self, name=name, weights=chosen, strength=strength, other_ground=ground, inputs=inputs)
+        other = self.other_ground if ground is None else None if ground == own else ground
+        return replace(self, name=name, weights=chosen, strength=strength, other_ground=other, inputs=inputs)
 
     @property
     def draft_strength(self) -> float:
@@ -333,13 +334,13 @@ class StyleNetwork(Network):
 
     @cached_property
     def ground(self) -> Ground:
-        """What it lays under flat places, see :mod:`fast_style.model.ground`.
+        """What it lays under flat places, in the colors of its painting, see :mod:`fast_style.model.ground`.
 
         Raises:
             ModelError: The file names one that does not exist, or has damaged metadata.
         """
-        own = ground_in(self.metadata)
-        return own if self.other_ground is None else replace(own, forms=self.other_ground)
+        painted = [name for name, weight in self.weights.items() if weight]
+        return ground_in(self.metadata, forms=self.other_ground, styles=painted)
 
     @property
     def stride(self) -> int:
@@ -459,7 +460,7 @@ class StyleNetwork(Network):
         graphs = [fixed_form(self.chosen, each, stride=self.stride, noise_given=bool(tiles)) for each in of_passes]
         joined = graphs[0]
         if len(graphs) > 1:
-            joined = join_passes(graphs, strength=self.strength, ground=self.other_ground)
+            joined = join_passes(graphs, strength=self.strength, ground=self.ground)
         return FixedNetwork(
             contract=self.contract,
             session=self._open(joined, threads),

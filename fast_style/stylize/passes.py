@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -183,7 +183,7 @@ def measure_passes(
     return np.stack(measured)
 
 
-@cache
+@lru_cache(16)
 def _session(form: Callable[..., bytes], threads: int | None, *told: object) -> onnxruntime.InferenceSession:
     options = session_options(threads)
     options.enable_cpu_mem_arena = False  # it would hold memory while the network, which needs more, runs

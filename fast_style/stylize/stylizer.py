@@ -42,7 +42,7 @@ class Stylizer:
             clamped. For a graph of a fixed size, pictures are resized to it, and results resized back.
         strength: How strongly to paint, 0.25 to 4. Unlike ``blend``, it does not fade: the higher, the more the large
             forms of the first passes cover the photo's detail. It does nothing in a single pass.
-        ground: Faint forms that are laid under flat places, see :mod:`fast_style.model.ground`; None takes the style's
+        ground: Forms that are laid under flat places, see :mod:`fast_style.model.ground`; None takes the style's
             own. It does nothing in a single pass.
 
     Raises:

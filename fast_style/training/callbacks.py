@@ -17,7 +17,7 @@ from fast_style.errors import TrainingDivergedError
 from fast_style.files import make_parent, replacing, sweep
 from fast_style.images import Picture, save_image, to_uint8
 from fast_style.losses import FIGURES
-from fast_style.model.ground import Ground, palette_of
+from fast_style.model.ground import make_ground
 from fast_style.model.passes import count_passes
 from fast_style.networks.passes import paint
 from fast_style.training.module import StyleModule
@@ -196,7 +196,7 @@ class Previews(StyleCallback):
     def _pairs(module: StyleModule, photos: list[Tensor], style: dict[str, Tensor]) -> list[Tensor]:
         """Draw photos; two pairs of a photo and its result side by side, so that four photos make a square."""
         rows, recipe = [], module.recipe
-        ground = Ground(recipe.ground, palette_of(module.card["paintings"].values()))
+        ground = make_ground(recipe.ground, module.card["paintings"])
 
         def stylize(image: Tensor) -> Tensor:
             picture: Tensor = functional_call(module.average, style, image)

@@ -128,7 +128,7 @@ def read_painting(
     rough = scale_painting(picture, taught, name=str(path)) if smoothed else image
     found = {"smoothed": smoothed, "flat": is_flat(rough), "colored": is_colored(image)}
     palette = list(find_palette(fit(picture, STYLE_SIZE).pixels))
-    facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found, "palette": palette, **about}
+    facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found, **about, "palette": palette}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
 
 

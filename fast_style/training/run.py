@@ -25,7 +25,7 @@ from fast_style.errors import CheckpointError, FastStyleError, InputError
 from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
 from fast_style.files import make_parent
-from fast_style.images import Picture, save_image, to_uint8
+from fast_style.images import Picture, Pixels, save_image, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
 from fast_style.model import base_checksum, read_checked, read_sets
 from fast_style.model.ground import Forms
@@ -50,8 +50,8 @@ from fast_style.training.start import (
 
 CALIBRATION_PHOTOS = 32
 NEARNESS_PHOTOS = 4
-# Photos on which a finished style shows its grounds, among how many they are sought, and their side, px: three passes.
-GROUND_PHOTOS, GROUND_CANDIDATES, GROUND_SIDE = 2, 12, 480
+# Photos on which a finished style shows its grounds, and among how many they are sought.
+GROUND_PHOTOS, GROUND_CANDIDATES = 2, 12
 # Steps that an estimate takes, of which the first and the last are not timed.
 ESTIMATE_STEPS = 4
 # The export and its proof take about as long as so many steps, measured with fast on a CPU.
@@ -422,14 +422,17 @@ def _publish(outcome: Outcome, training: dict[str, Any], data: PhotoData) -> Out
     grounds = None
     if checkpoint.recipe.passes > 1 and len(checkpoint.styles) == 1:
         grounds = model.parent / "previews" / "grounds.png"
-        _show_grounds(model, data, grounds)
+        _show_grounds(model, data, grounds, side=3 * checkpoint.recipe.coarsest)  # three passes
     return replace(outcome, model=model, card=card, verification=verification, adapter=adapter, grounds=grounds)
 
 
-def _show_grounds(model: Path, data: PhotoData, path: Path) -> None:
+def _show_grounds(model: Path, data: PhotoData, path: Path, *, side: int) -> None:
     """Paint the flattest of some photos over each ground, for a user to see whether one suits."""
-    photos = [to_uint8(photo.numpy()) for photo in data.sample(GROUND_CANDIDATES, size=GROUND_SIDE)]
-    photos.sort(key=lambda photo: float(np.median(np.abs(np.diff(photo.astype(np.int16), axis=0)).sum(axis=-1))))
+
+    def detail(photo: Pixels) -> float:  # of each fourth pixel, as small photos were enlarged
+        return float(np.median(np.abs(np.diff(photo[::4, ::4].astype(np.int16), axis=0)).sum(axis=-1)))
+
+    photos = sorted((to_uint8(photo.numpy()) for photo in data.sample(GROUND_CANDIDATES, size=side)), key=detail)
     stylizer, tiles = Stylizer(model), []
     for photo in photos[:GROUND_PHOTOS]:
         tiles.append(Tile(photo, "photo"))

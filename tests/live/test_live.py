@@ -179,6 +179,52 @@ def test_a_camera_that_comes_back_is_taken_up_again(monkeypatch: pytest.MonkeyPa
     assert said == ["camera 0 was lost; waiting for it", "camera 0 is back"]
 
 
+class GrayDevice:
+    """A camera before a gray wall."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def isOpened(self) -> bool:  # OpenCV's name
+        return True
+
+    def get(self, _: int) -> float:
+        return 30.0
+
+    def set(self, *_: object) -> bool:
+        return True
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        return True, np.full((240, 320, 3), 120, np.uint8)
+
+    def release(self) -> None:
+        pass
+
+
+def test_keys_change_the_ground_and_the_strength_of_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fast_style.live.capture.cv2.VideoCapture", GrayDevice)
+    shown: dict[tuple[str | None, float], Pixels] = {}
+
+    class Screen:
+        keys = iter("gg]q")
+
+        def show(self, pixels: Pixels, controls: Controls) -> None:
+            shown[controls.ground, controls.strength] = pixels[120:]  # below the text
+
+        def key(self) -> str | None:
+            return next(self.keys)
+
+    with closing(Capture("0")) as capture:
+        stylizers = [Stylizer("starry-night-tiny", threads=1)]
+        Live(capture=capture, stylizers=stylizers, display=Screen(), say=print, passes=3).run()
+    own, none, flow, strong = (
+        shown[key].astype(int) for key in ((None, 1.0), ("none", 1.0), ("flow", 1.0), ("flow", 1.41))
+    )
+    assert np.abs(own - none).mean() > 5
+    assert np.abs(own - flow).mean() < 1
+    assert np.abs(strong - flow).mean() > 1
+
+
 def test_opening_a_camera_and_a_recording_leaves_the_environment_alone(
     make_clip: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

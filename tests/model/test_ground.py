@@ -40,7 +40,6 @@ from fast_style.model.ground import (
     ground_in,
     ground_share,
     ground_tile,
-    palette_of,
 )
 from fast_style.networks.passes import lay_ground, paint
 from fast_style.styles.catalog import find_style
@@ -240,7 +239,7 @@ def test_a_film_is_painted_over_another_ground(tmp_path: Path) -> None:
 
 def test_a_ground_in_the_file_of_all_passes_is_not_replaced(tmp_path: Path) -> None:
     joined = tmp_path / "x.onnx"
-    joined.write_bytes(join_passes([style(tmp_path / "y.onnx", "none").read_bytes()] * 3, ground="rings"))
+    joined.write_bytes(join_passes([style(tmp_path / "y.onnx", "none").read_bytes()] * 3, ground=Ground("rings")))
     assert Stylizer(joined, ground="rings").network.ground.forms == "rings"
     with pytest.raises(InputError, match="paints in passes by itself, at a fixed strength over a fixed ground"):
         Stylizer(joined, ground="flow")
@@ -249,11 +248,9 @@ def test_a_ground_in_the_file_of_all_passes_is_not_replaced(tmp_path: Path) -> N
 
 
 def test_panes_have_the_colors_of_a_painting_and_lines_that_are_darker() -> None:
-    half = np.zeros((64, 64, 3), np.uint8)
-    half[:, 32:] = 200, 100, 0
-    palette = find_palette(half)
-    assert len(palette) == 16
-    assert set(palette) == {"000000", "c86400"}
+    mostly = np.full((64, 64, 3), 255, np.uint8)
+    mostly[:, 48:] = 200, 100, 0
+    assert sorted(find_palette(mostly)) == ["c86400"] * 4 + ["ffffff"] * 12
     levels, largest = ground_tile(Ground("panes", ("000000", "c86400") * 8), 3)
     changes = (levels[0].transpose(1, 2, 0).astype(np.float64) / 127.5 - 1) * largest
     expected = COLORED * np.array([100, 50, 0]) / 255
@@ -265,10 +262,28 @@ def test_panes_have_the_colors_of_a_painting_and_lines_that_are_darker() -> None
 
 def test_only_a_single_painting_has_a_palette() -> None:
     known = {"palette": list(PALETTE)}
-    assert palette_of([known]) == PALETTE
-    assert palette_of([known, known]) == palette_of([{}]) == palette_of([]) == ()
-    told = {GROUND_KEY: "rings", "paintings": json.dumps({"x": known})}
-    assert ground_in(told) == Ground("rings", PALETTE)
+    told = {GROUND_KEY: "rings", "paintings": json.dumps({"x": known, "y": known})}
+    assert ground_in(told) == Ground("rings")
+    assert ground_in(told, forms="panes", styles=["y"]) == Ground("panes", PALETTE)
+    assert ground_in(told, forms="flow", styles=["y"]) == FLOW
+    assert ground_in({"paintings": json.dumps({"x": {}})}, forms="rings") == Ground("rings")
+
+
+def test_what_another_program_says_of_paintings_does_not_matter_without_their_colors(tmp_path: Path) -> None:
+    gray = np.full((160, 192, 3), 100, np.uint8)
+    for own in ("none", "flow"):
+        assert np.asarray(Stylizer(style(tmp_path / "x.onnx", own, paintings="Udnie, 1913"))(gray, passes=3)).any()
+
+
+def test_one_of_several_styles_has_the_colors_of_its_painting() -> None:
+    assert Stylizer("ten#udnie", ground="rings").network.ground == Stylizer("udnie", ground="rings").network.ground
+    assert Stylizer("ten", ground="rings").mixed({"udnie": 0.5, "the-scream": 0.5}).network.ground == Ground("rings")
+
+
+def test_the_ground_that_a_style_has_anyway_is_no_other_one(tmp_path: Path) -> None:
+    stylizer = Stylizer(style(tmp_path / "x.onnx", "flow"), ground="flow")
+    assert stylizer.network.other_ground is None
+    assert stylizer.mixed(ground="rings").mixed(ground="flow").network.other_ground is None
 
 
 WRONG_PALETTES: list[object] = [["red"] * 16, ["ffffff"] * 17, [[]] * 16, "ffffff", ["０" * 6] * 16]

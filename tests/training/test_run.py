@@ -31,6 +31,7 @@ from fast_style.errors import CheckpointError, DeviceError, FileError, InputErro
 from fast_style.export import network_from_onnx
 from fast_style.images import load_image
 from fast_style.losses import Objective, PerceptualLoss, load_vgg
+from fast_style.model.ground import find_palette
 from fast_style.networks import build_network
 from fast_style.painting import scale_painting
 from fast_style.styles.card import read_card
@@ -103,8 +104,14 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
         "step-000004.png",
         "step-000008.png",
     ]
+    sheet = np.asarray(Image.open(out / "previews" / "grounds.png").convert("RGB")).astype(int)
+    side = (sheet.shape[1] - 6) // 5 - 6
+    tiles = [sheet[-6 - side : -6, 6 + (side + 6) * column :][:, :side] for column in range(5)]
+    for one, other in itertools.combinations(tiles, 2):
+        assert np.abs(one - other).mean() > 1
     card = json.loads((out / "s.json").read_text())
     assert card["paintings"]["s"]["license"] == "public domain"
+    assert card["paintings"]["s"]["palette"] == list(find_palette(load_image(PAINTING, size=640, opaque=True).pixels))
     assert card["recipe"]["steps"] == 8
     metadata = onnxruntime.InferenceSession(outcome.model).get_modelmeta().custom_metadata_map
     assert (metadata["name"], metadata["styles"], metadata["network"]) == ("s", '["s"]', "tiny")
