@@ -254,7 +254,9 @@ def test_panes_have_the_colors_of_a_painting_and_lines_that_are_darker() -> None
     levels, largest = ground_tile(Ground("panes", ("000000", "c86400") * 8), 3)
     changes = (levels[0].transpose(1, 2, 0).astype(np.float64) / 127.5 - 1) * largest
     expected = COLORED * np.array([100, 50, 0]) / 255
-    inside = {tuple(np.round(color / expected.max(), 1)) for color in changes.reshape(-1, 3) if abs(color[2]) < 0.01}
+    inside = {
+        tuple(np.round(color / expected.max(), 1)) for color in changes[::8, ::8].reshape(-1, 3) if abs(color[2]) < 0.01
+    }
     assert inside == {(1.0, 0.5, 0.0), (-1.0, -0.5, 0.0)}
     assert changes[..., 2].min() == pytest.approx(-LINES, abs=0.02)
     assert ground_tile(Ground("panes"), 3)[0].shape[1] == 1
