@@ -1,8 +1,8 @@
 """Grounds: forms laid under the flat places of a photo, of which a network makes strokes or cells of its own.
 
 Where a photo is flat, a network repeats one stroke, all in one direction, or leaves a pane without a frame. With forms
-there it paints something else: it follows them as it follows those of the photo. Which forms suit a
-painting is a matter of its hand, so a style names its ground, or none. Panes and rings have the painting's colors.
+there it paints something else: it follows them as it follows those of the photo. Which forms suit a painting is a
+matter of its hand, so a style names its ground, or none. Panes and rings have the painting's colors.
 
 A ground covers the photo as it is in the last pass that networks learn: in the usual number of passes, its forms have a
 size relative to the picture. Later passes keep what that one painted.

@@ -50,8 +50,8 @@ from fast_style.training.start import (
 
 CALIBRATION_PHOTOS = 32
 NEARNESS_PHOTOS = 4
-# Photos on which a finished style shows its grounds, and among how many they are sought.
-GROUND_PHOTOS, GROUND_CANDIDATES = 2, 12
+# Photos on which a finished style shows its grounds, among how many they are sought, and their largest side, px.
+GROUND_PHOTOS, GROUND_CANDIDATES, GROUND_SIDE = 2, 12, 1024
 # Steps that an estimate takes, of which the first and the last are not timed.
 ESTIMATE_STEPS = 4
 # The export and its proof take about as long as so many steps, measured with fast on a CPU.
@@ -420,9 +420,10 @@ def _publish(outcome: Outcome, training: dict[str, Any], data: PhotoData) -> Out
         ((style, values),) = read_sets(content).items()
         save_adapter(Adapter(style, base_checksum(content), values, training_card(checkpoint)), adapter)
     grounds = None
-    if checkpoint.recipe.passes > 1 and len(checkpoint.styles) == 1:
+    side = 3 * checkpoint.recipe.coarsest  # three passes
+    if checkpoint.recipe.passes > 1 and side <= GROUND_SIDE and len(checkpoint.styles) == 1:
         grounds = model.parent / "previews" / "grounds.png"
-        _show_grounds(model, data, grounds, side=3 * checkpoint.recipe.coarsest)  # three passes
+        _show_grounds(model, data, grounds, side=side)
     return replace(outcome, model=model, card=card, verification=verification, adapter=adapter, grounds=grounds)
 
 

@@ -171,7 +171,7 @@ def _entry(stylizer: Stylizer) -> dict[str, Any]:
 
 def _ground_name(ground: Ground) -> str:
     """What the graphs that lay a ground are called: panes of other colors are other graphs."""
-    colors = "".join(ground.palette) if ground.forms in {"panes", "rings"} else ""
+    colors = "".join(ground.palette)
     return ground.forms + (f"-{hashlib.sha256(colors.encode()).hexdigest()[:8]}" if colors else "")
 
 
