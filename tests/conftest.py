@@ -260,6 +260,7 @@ def interrupt():
     while sum(path.stat().st_size for path in Path({folder!r}).glob({pattern!r})) <= {size}:
         time.sleep(0.01)
     for _ in range({times}):
+        print("Ctrl-C", flush=True)  # if a test fails, its output says whether the keys were pressed
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.03)
 
