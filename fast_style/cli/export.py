@@ -12,7 +12,7 @@ from fast_style.cli.app import Flag
 from fast_style.errors import InputError
 from fast_style.files import check_new
 from fast_style.model.ground import Forms
-from fast_style.styles.catalog import find_style
+from fast_style.styles.mixture import find_mixture, mixture_name
 
 
 def export(
@@ -31,7 +31,8 @@ def export(
     """Write a checkpoint's network, or a style, as ONNX for other programs, and prove it equal.
 
     Args:
-        source: A .ckpt file that 'fast-style train' wrote, the name of a shipped style, or an ONNX file.
+        source: A .ckpt file that 'fast-style train' wrote, the name of a shipped style, an ONNX file, or a mixture
+            such as starry-night:0.7,udnie:0.3, which becomes a graph that takes only the picture.
         out: The file; by default NAME.onnx, NAME-int8.onnx, … beside the checkpoint, or for a style in the current
             folder.
         precision: fp16 halves the file, int8 makes it 0.4 times as large and is faster on CPUs with VNNI; both
@@ -50,15 +51,18 @@ def export(
     from fast_style.checkpoint import load_checkpoint
     from fast_style.export import deploy, rewrite_card, write_card  # imports torch
 
-    style = None if Path(source).suffix == ".ckpt" else find_style(source)
-    beside = Path(source) if style is None else Path(style.path.name)
+    choice = None if Path(source).suffix == ".ckpt" else find_mixture(source)
+    if choice is None:
+        beside = Path(source)
+    else:
+        beside = Path(f"{mixture_name(source)}.onnx" if choice.weights else choice.style.path.name)
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
     variant += [f"{passes}-passes"] * (passes > 1) + [f"strength-{strength:g}"] * (strength != 1)
     variant += [f"{'no' if ground == 'none' else ground}-ground"] if ground else []
     written = out or beside.with_name("-".join([beside.stem, *variant]) + ".onnx")
     if written.suffix != ".onnx":
         raise InputError(f"{written} does not end in .onnx")
-    if style is not None and not variant:
+    if choice is not None and not choice.weights and not variant:
         raise InputError(
             f"{source} is an ONNX file already",
             hint="Give --precision, --passes, --strength, --ground, --io or --size.",
@@ -66,9 +70,9 @@ def export(
     check_new(written, force=force, hint="Give --force to overwrite it, or another -o.")
     place: dict[str, Any] = {"precision": precision, "io": io, "passes": passes, "strength": strength, "photos": photos}
     place |= {"ground": ground, "size": None if size is None else _parse_size(size)}
-    if style is not None:
-        verification, facts = deploy(style.path, written, **place)
-        card = rewrite_card(style, written, verification, facts=facts)
+    if choice is not None:
+        verification, facts = deploy(choice, written, **place)
+        card = rewrite_card(choice.style, written, verification, facts=facts)
     else:
         loaded = load_checkpoint(source)
         verification, facts = deploy(loaded, written, **place)

@@ -56,15 +56,20 @@ def rewrite_card(style: Style, model: Path, verification: Verification, *, facts
     """Write the card of a file that was made from a style's own: what holds for both, its own proof, and more facts.
 
     A verification without differences leaves the style's own. How often its pictures were chosen does not hold over
-    another ground.
+    another ground or of a mixture, and how a file of several styles was trained not of one of them.
 
     Raises:
         FileError: The card cannot be written.
     """
-    left_out = {"measured", "chosen"} if "ground" in facts else {"measured"}
+    left_out = {"measured"}
+    if "ground" in facts or "weights" in facts:
+        left_out.add("chosen")
+    if "weights" in facts:
+        left_out |= {"name", "training", "calibrations", "imitation"}
     shared = {key: value for key, value in style.card.items() if key not in left_out}
+    name = facts["styles"][0] if "weights" in facts else style.name
     proof = _proof(verification) if verification.differences else {}
-    return style_card.write_card(model, {"name": style.name, **shared, **proof, **facts})
+    return style_card.write_card(model, {"name": name, **shared, **proof, **facts})
 
 
 def _proof(verification: Verification) -> dict[str, Any]:

@@ -30,6 +30,8 @@ from fast_style.model import (
     OUTPUT,
     STYLES,
     Feed,
+    as_row,
+    choose_styles,
     join_passes,
     open_graph,
     open_session,
@@ -37,7 +39,7 @@ from fast_style.model import (
     style_names,
     takes_styles,
 )
-from fast_style.model.editing import read_metadata, write_metadata
+from fast_style.model.editing import parse_model, read_metadata, write_metadata
 from fast_style.model.ground import GROUND_KEY, Forms, check_forms
 from fast_style.model.passes import (
     COARSEST_KEY,
@@ -48,6 +50,7 @@ from fast_style.model.passes import (
     smallest_side,
     strength_in,
 )
+from fast_style.styles.mixture import Choice
 from fast_style.stylize.checks import check_passes
 from fast_style.stylize.contract import check_contract
 
@@ -90,7 +93,7 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
 
 
 def deploy(
-    source: Checkpoint | Path,
+    source: Checkpoint | Choice,
     path: Path,
     *,
     precision: Precision = "fp32",
@@ -103,12 +106,12 @@ def deploy(
 ) -> tuple[Verification, dict[str, Any]]:
     """Write a style as ONNX for a place and prove it; no file is left if the proof fails.
 
-    A checkpoint's plain graph is proved equal to its network, and whatever is made of a plain graph equal to that one,
-    run for each pass, with each of its styles.
+    A checkpoint's plain graph is proved equal to its network, that of a mixture equal to the graph that takes weights,
+    and whatever is made of a plain graph equal to that one, run for each pass, with each of its styles.
 
     Args:
-        source: A checkpoint, whose averaged network is exported; or a float ONNX file of fast-style for pictures of any
-            size.
+        source: A checkpoint, whose averaged network is exported; or a style of fast-style, float and for pictures of
+            any size. A mixture becomes a graph that takes only the picture.
         path: Where to write.
         precision: ``fp16`` and ``int8`` need photos.
         io: ``uint8`` takes and gives (N, H, W, 3) pixels.
@@ -121,7 +124,8 @@ def deploy(
 
     Returns:
         The comparisons of float32 graphs, none if that of an ONNX file stays as it is; and values for the card:
-        ``precision``, ``fp32_bytes``, ``io``, several ``passes``, a given ``ground``; with fewer bits ``fidelity``
+        ``precision``, ``fp32_bytes``, ``io``, several ``passes``, a given ``ground``, what a mixture is made of
+        (``styles``, ``paintings``, ``weights``); with fewer bits ``fidelity``
         (worst ``psnr``, dB, ``largest`` and ``mean`` difference in [0, 1] on so many ``photos``); of an 8-bit graph
         ``float_convolutions`` and ``share_of_work_in_int8``; of pixels out ``largest_level``, their largest difference
         from the float graph, rounded.
@@ -172,6 +176,9 @@ def deploy(
             facts["fidelity"] = _compare(plain, model, held_out, precision)
         facts |= {"io": io} | ({"passes": passes} if passes > 1 else {})
         facts |= {} if ground is None else {"ground": ground}
+        if isinstance(source, Choice) and source.weights:
+            paintings = json.loads(metadata["paintings"])
+            facts |= {"styles": [metadata["name"]], "paintings": paintings, "weights": dict(source.weights)}
         if io == "uint8":
             floats, model = model, pixels_in_and_out(model)
             facts["largest_level"] = _check_pixels(floats, model, size, smallest)
@@ -181,18 +188,39 @@ def deploy(
         return verification, facts
 
 
-def _plain_graph(source: Checkpoint | Path, place: Path) -> tuple[onnx.ModelProto, Verification]:
-    """Export a checkpoint to a place, or read a float ONNX file of ours, for any size and one pass; and its proof."""
+def _plain_graph(source: Checkpoint | Choice, place: Path) -> tuple[onnx.ModelProto, Verification]:
+    """Export a checkpoint to a place, or read a style as a float graph for any size and one pass; and its proof."""
     if isinstance(source, Checkpoint):
         verification = export_checkpoint(source, place)
         return onnx.load(place), verification
-    contract = check_contract(open_graph(source))
+    path = source.style.path
+    opened = open_graph(path, content=source.content)
+    contract = check_contract(opened)
     if not contract.is_plain or contract.passes > 1:
         raise ModelError(
-            f"{source} is not a float graph that paints pictures of any size in one pass",
+            f"{path} is not a float graph that paints pictures of any size in one pass",
             hint="Give the file that it was made from, or one that 'fast-style train' wrote.",
         )
-    return onnx.load_model_from_string(read_checked(source)), Verification({})
+    content = read_checked(path) if source.content is None else source.content
+    model = parse_model(content)
+    if not source.weights:
+        return model, Verification({})
+    mixture = choose_styles(content, source.weights)
+    feed = {STYLES: as_row(style_names(opened.metadata), source.weights)} if takes_styles(model.graph) else {}
+
+    def mixed(image: Tensor) -> Tensor:
+        return torch.from_numpy(opened.session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
+
+    graph = parse_model(mixture)
+    known = read_metadata(graph)
+    # Its own name and the paintings that count; the recipe and the losses are those of the whole file.
+    paintings = json.loads(known.get("paintings", "{}"))
+    known |= {
+        "name": "+".join(style_names(known)),
+        "paintings": json.dumps({name: paintings.get(name, {}) for name in source.weights}, ensure_ascii=False),
+    }
+    write_metadata(graph, {key: text for key, text in known.items() if key not in {"recipe", "losses"}})
+    return graph, judge(verify_passes(mixed, mixture, 1))
 
 
 def _for_place(graph: onnx.ModelProto, size: tuple[int, int] | None, passes: int) -> onnx.ModelProto:

@@ -23,6 +23,7 @@ from fast_style.model.ground import Ground
 from fast_style.networks.passes import add_draft
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style
+from fast_style.styles.mixture import find_mixture
 from fast_style.training import load_checkpoint
 from tests.deploy.conftest import run
 
@@ -195,7 +196,7 @@ def test_a_file_that_paints_otherwise_is_not_left(
     with pytest.raises(VerificationError, match="the ONNX file differs from the network by up to"):
         deploy(load_checkpoint(checkpoint), tmp_path / "x.onnx", passes=3)
     with pytest.raises(VerificationError, match="the ONNX file differs from the network by up to"):
-        deploy(model, tmp_path / "x.onnx", passes=3)
+        deploy(find_mixture(model), tmp_path / "x.onnx", passes=3)
     assert list(tmp_path.iterdir()) == []
 
 
