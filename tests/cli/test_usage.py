@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 from PIL import Image
 
 from fast_style.cli import main
+from fast_style.cli.app import VERBS, app
+from fast_style.cli.inspect import VERBS as INSPECT_VERBS
+from fast_style.errors import InputError
 
 
 @pytest.fixture
@@ -84,3 +89,18 @@ def test_a_file_whose_name_begins_with_a_hyphen_is_stylized(inputs: list[str], p
     (place / "photo.png").rename(place / "-photo.png")
     assert main(["stylize", "-s", "udnie", *inputs]) == 0
     assert (place / "-photo-udnie.png").is_file()
+
+
+@pytest.mark.parametrize("command", [*sorted(set(VERBS) - {"inspect"}), *(f"inspect {verb}" for verb in INSPECT_VERBS)])
+def test_every_option_of_a_verb_can_be_given(command: str) -> None:
+    verb: App = app
+    for name in command.split():
+        verb = verb[name]
+    arguments = [each for each in verb.assemble_argument_collection() if each.parse and each.name.startswith("--")]
+    required = [token for each in arguments if each.required for token in (each.name, "1")]
+    for argument in arguments:
+        given = [] if argument.required else [argument.name]
+        if given and "bool" not in str(argument.hint):  # a flag takes none
+            given.append(next(filter(None, argument.get_choices() or ()), "1"))
+        with suppress(InputError):  # 1 is out of the range of some
+            app.parse_args([*command.split(), *required, *given], exit_on_error=False, print_error=False)
