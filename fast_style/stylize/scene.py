@@ -39,6 +39,10 @@ _EPSILON = np.float32(1e-5)
 # Least changes at a cut: share of a frame's colors, and mean difference of brightness, levels. A pan keeps the colors;
 # an object that crosses the picture leaves most of it unchanged.
 _CUT_COLORS, _CUT_LEVELS = 0.35, 18.0
+# Growth of the contrast of the same picture that restarts measuring, the least contrast that counts, levels, and the
+# least correlation of the same picture. A film that fades in begins nearly even: its first statistics would magnify the
+# frames that follow.
+_BRIGHTER, _LEAST_CONTRAST, _SAME = 1.1, 2.0, 0.9
 # Growth of a mask's area that restarts measuring: the first few pixels of an object entering the picture are not
 # representative.
 _GROWN = 2.0
@@ -70,6 +74,7 @@ class Scene:
         self._held: _Held | None = None
         self._before: _Look | None = None
         self._since = 0
+        self._first: _Look | None = None
         self._area = 0.0
 
     @property
@@ -96,10 +101,12 @@ class Scene:
         self._before = look
         self._since += 1
         area = 0.0 if mask is None else float(mask.sum())
-        if self._held is None or before is None or look.is_cut_from(before) or area > _GROWN * self._area:
+        first = self._first
+        restarts = first is None or before is None or look.is_cut_from(before) or look.fades_in_from(first)
+        if self._held is None or restarts or area > _GROWN * self._area:
             statistics = self._measure(frame, mask)
             self._held = _Held((statistics,), statistics, statistics, self.network.fixed(statistics), look)
-            self._pending, self._since, self._area = None, 0, area
+            self._pending, self._since, self._area, self._first = None, 0, area, look
         elif self._pending is not None:
             if self._pending.done():
                 self._held, self._pending, self._since = self._pending.result(), None, 0
@@ -191,12 +198,13 @@ class _Held:
 
 
 class _Look:
-    """What finding cuts needs of a frame: its brightness on a coarse grid, and its color histogram."""
+    """What finding cuts needs of a frame: brightness on a coarse grid, contrast, levels, and a color histogram."""
 
     def __init__(self, frame: Planes) -> None:
         step = max(1, max(frame[0].shape) // _LOOK)
         samples = np.stack([plane[::step, ::step] for plane in frame]).astype(np.float32)
         self.light: NDArray[np.float32] = samples.mean(0)
+        self.contrast = float(samples.std())
         counts = [np.bincount((plane.ravel() * (_BINS / 256)).astype(np.intp), minlength=_BINS) for plane in samples]
         self.colors = np.stack(counts) / self.light.size
 
@@ -205,6 +213,12 @@ class _Look:
         if self.light.shape != before.light.shape:
             return True
         return self._recolored(before) > _CUT_COLORS and float(np.abs(self.light - before.light).mean()) > _CUT_LEVELS
+
+    def fades_in_from(self, first: _Look) -> bool:
+        """Whether it is the same picture with more contrast."""
+        if self.contrast < _BRIGHTER * max(first.contrast, _LEAST_CONTRAST):
+            return False
+        return first.contrast < _LEAST_CONTRAST or np.corrcoef(self.light.flat, first.light.flat)[0, 1] > _SAME
 
     def is_unlike(self, other: _Look) -> bool:
         """Whether the frame's statistics may differ: a pan over more of the same hardly changes its colors."""

@@ -105,6 +105,16 @@ def test_a_cut_takes_over_the_new_scene_at_once(style: StyleNetwork) -> None:
         assert np.abs(pictures[-1] - expected).max() <= 1
 
 
+@pytest.mark.parametrize("first", [0, 12])  # black, and half as bright as the others
+def test_a_scene_that_fades_in_looks_as_if_it_had_begun_bright(style: StyleNetwork, first: int) -> None:
+    bright = photo("coffee")
+    fade = [(bright * (number / 24)).astype(np.uint8) for number in range(first, 24)]
+    (*_, found) = drawn(Scene(style), [*fade, bright])
+    (expected,) = drawn(Scene(style), [bright])
+    (bleached,) = (Scene(style).style(channels(fade[0])).frame(bright),)
+    assert np.abs(found.astype(int) - expected).mean() < 0.25 * np.abs(bleached.astype(int) - expected).mean()
+
+
 def test_a_pan_is_no_cut(style: StyleNetwork) -> None:
     wide = photo("china", 400, 128)
     scene = Scene(style)
