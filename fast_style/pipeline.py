@@ -5,11 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,7 +19,7 @@ def overlap(
     """Yield ``work(item)`` for each item, in order, while the next items are read and worked on.
 
     The items are drawn by a thread of their own, ``workers`` threads work on them, and whoever iterates over the
-    results is a stage of its own: reading, working and writing overlap. At most ``workers + ahead`` items are
+    results is a stage of its own: reading, working and writing overlap. At most ``workers + ahead + 1`` items are
     anywhere in between, so memory does not depend on how many there are. Closing the iterator early stops the rest.
 
     Args:
@@ -33,8 +31,6 @@ def overlap(
     Raises:
         BaseException: Whatever ``items`` or ``work`` raised, at that item's turn.
     """
-    from concurrent.futures import Future, ThreadPoolExecutor  # 3 ms that a single photo does not need
-
     turns: queue.Queue[Future[Result] | None] = queue.Queue()
     room = threading.Semaphore(workers + (workers if ahead is None else ahead))
     stopped = threading.Event()
@@ -55,8 +51,8 @@ def overlap(
             turns.put(None)
 
     reader = threading.Thread(target=read, name="read", daemon=True)
-    reader.start()
     try:
+        reader.start()
         while (turn := turns.get()) is not None:
             yield turn.result()
             room.release()

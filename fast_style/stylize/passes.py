@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Largest long side of the map of the draft's share, px: finer detail than this of a large photo does not matter.
 _MAP_SIDE = 1024
+# Least share of a picture that is measured.
+_LEAST_MASK = np.float32(1e-3)
 # How far around a pixel restoring sees, and rows that are restored at once, px; both even.
 RESTORED_AROUND, _STRIP = 8, 64
 
@@ -79,6 +81,7 @@ def underpaint_in_parts(
     passes: int,
     strength: float,
     ground: Ground = NO_GROUND,
+    threads: int | None = None,
 ) -> tuple[Raster, Pixels | None]:
     """Do as :func:`underpaint` for a photo of any size.
 
@@ -89,9 +92,10 @@ def underpaint_in_parts(
         passes: Number of passes; 1 returns the photo.
         strength: As for :func:`underpaint`.
         ground: As for :func:`underpaint`.
+        threads: As for :func:`underpaint`.
     """
     passes = count_fitting(photo.size, passes)
-    copies, smalls = _copies(photo, passes, ground, strength, None)
+    copies, smalls = _copies(photo, passes, ground, strength, threads)
     seen = copies[0]
     shares = np.array(draft_shares(strength), np.float32)
     draft: Pixels | None = None
@@ -101,7 +105,7 @@ def underpaint_in_parts(
         coarser = 2 ** max(0, math.ceil(math.log2(max(draft.shape) / _MAP_SIDE)))
         shown = smalls[number - 1] if coarser == 1 else smalls[number - 1].reduced(coarser)
         feeds = {"photo": to_float(read_whole(shown)), "shares": shares}
-        (share,) = _session(sharing_form, None).run(None, feeds)
+        (share,) = _session(sharing_form, threads).run(None, feeds)
         seen = OverRaster(copies[number], smalls[number - 1], draft, share[0, 0], 2 * coarser)
     return seen, draft if passes > LEARNED_PASSES else None
 
@@ -169,6 +173,9 @@ def measure_passes(
         if mask is not None:
             factor = math.ceil(photo.shape[0] / image.shape[2])
             weights = np.asarray(Image.fromarray(mask).reduce(factor))[None, None]
+            # The rest counts a little if the mask is nearly nothing: a few equal places have no variance, and what is
+            # divided by it would be beyond all numbers elsewhere.
+            weights = np.maximum(weights, _LEAST_MASK - weights.mean())
         measured.append(network.measure(image, mask=weights))
         return image
 

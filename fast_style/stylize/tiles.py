@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 
 from fast_style.errors import ModelError
-from fast_style.images import Pixels, channels, float_to_planes, mix, to_float, to_uint8
+from fast_style.images import Pixels, channels, fit_size, float_to_planes, mix, to_float, to_uint8
 from fast_style.images.arrays import to_uint16
 from fast_style.model import Statistics, core_count
 from fast_style.pipeline import overlap
@@ -98,7 +98,12 @@ def stylize_bands(
         return painted
 
     seen, before = underpaint_in_parts(
-        draft, photo, passes=passes, strength=network.draft_strength, ground=network.ground
+        draft,
+        photo,
+        passes=passes,
+        strength=network.draft_strength,
+        ground=network.ground,
+        threads=network.threads,
     )
     yield from _draw_tiles(network, seen, photo, before, blend, keep_colors, progress)
 
@@ -156,7 +161,7 @@ def _draw_tiles(
     rows = [(top, min(top + TILE, height)) for top in range(0, height, TILE)]
     columns = [(left, min(left + TILE, width)) for left in range(0, width, TILE)]
     boxes = ((left, top, right, bottom) for top, bottom in rows for left, right in columns)
-    tiles = overlap(boxes, draw, workers=core_count(), ahead=1)
+    tiles = overlap(boxes, draw, workers=network.threads or core_count(), ahead=1)
     try:
         for number, (top, _) in enumerate(rows):
             band = [next(tiles) for _ in columns]
@@ -192,7 +197,8 @@ def measure(network: StyleNetwork, photo: Raster) -> Statistics:
     boxes = _parts(network, photo.size)
     rim = min(_RIM, (boxes[0][2] - boxes[0][0]) // 4)
     parts = network.measure(np.concatenate([to_float(photo.read(box)) for box in boxes]), rim=rim)
-    copy = photo.shrunk(_fitted(photo.size, _COPY_PIXELS))
+    side = max(photo.size) * math.sqrt(_COPY_PIXELS / math.prod(photo.size))
+    copy = photo.shrunk(fit_size(photo.size, side, least=SMALLEST_SIDE))
     seen = to_float(read_whole(copy))
     scale = copy.size[0] / photo.size[0], copy.size[1] / photo.size[1]
     mask = np.zeros((1, 1, *seen.shape[2:]), np.float32)
@@ -224,12 +230,6 @@ def _parts(network: StyleNetwork, size: tuple[int, int]) -> list[Box]:
             top = int(row * height / rows + random.uniform(0, 1) * free[1])
             boxes.append((left, top, left + side, top + side))
     return boxes
-
-
-def _fitted(size: tuple[int, int], pixels: int) -> tuple[int, int]:
-    """Shrink a size to at most that many pixels, with sides that a network takes."""
-    scale = min(1.0, math.sqrt(pixels / (size[0] * size[1])))
-    return max(SMALLEST_SIDE, round(size[0] * scale)), max(SMALLEST_SIDE, round(size[1] * scale))
 
 
 def _around(inner: Box, margin: int, stride: int, size: tuple[int, int]) -> Box:

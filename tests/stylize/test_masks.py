@@ -62,6 +62,15 @@ def test_statistics_are_taken_inside_the_mask(folder: Path, tmp_path: Path) -> N
     assert np.abs(masked - other).mean() < 0.35 * np.abs(whole - changed).mean()
 
 
+@pytest.mark.parametrize("side", [1, 4, 8])
+def test_a_mask_of_a_few_pixels_is_painted(side: int, folder: Path) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[-side:, -side:] = 255
+    Image.fromarray(mask).save(folder / "corner.png")
+    found = pixels(Stylizer(ONE)(folder / "photo.png", masks={ONE: folder / "corner.png"}, passes=3))
+    np.testing.assert_array_equal(found[mask == 0], pixels(folder / "photo.png")[mask == 0])
+
+
 def test_a_mask_of_equal_weights_measures_as_none_does(folder: Path) -> None:
     style, image = Stylizer(ONE).network, to_float(pixels(folder / "photo.png").astype(np.uint8))
     even = np.full((1, 1, HEIGHT, WIDTH), 0.5, np.float32)

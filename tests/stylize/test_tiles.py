@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from fast_style.errors import ImageError, InputError
 from fast_style.images import Picture, Pixels, add_exif, load_image, read_header, save_image, to_float
 from fast_style.photos.jobs import Job
 from fast_style.photos.run import PhotoOptions, stylize_photos
+from fast_style.pipeline import overlap
 from fast_style.stylize import tiles
 from fast_style.stylize.network import FixedNetwork, StyleNetwork
 from fast_style.stylize.noise import endless_noise
@@ -150,6 +153,23 @@ def test_progress_ends_at_one_and_bands_come_in_order(style: StyleNetwork) -> No
     assert tops == [0, 128, 256]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+@pytest.mark.usefixtures("parted")
+def test_as_many_tiles_are_drawn_at_once_as_the_style_has_threads(
+    style: StyleNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def count(*given: Any, workers: int, **others: Any) -> Iterator[Any]:
+        asked.append(workers)
+        return overlap(*given, workers=workers, **others)
+
+    monkeypatch.setattr(tiles, "overlap", count)
+    monkeypatch.setattr(tiles, "core_count", lambda: 4)
+    for threads in (1, 3, None):
+        draw(replace(style, threads=threads), ArrayRaster(photo(200, 300)), passes=1)
+    assert asked == [1, 3, 4]
 
 
 @pytest.mark.usefixtures("parted")
