@@ -11,6 +11,7 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from cyclopts import Group, Parameter
 
@@ -121,9 +122,10 @@ def webcam(
 
     opened = [engine.style(name, look).open(engine.threads) for name in style]
     stylizers = [each for stylizer in opened for each in stylizer.each()]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a recording is finished then, too
     status = DONE
     with contextlib.ExitStack() as stack:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.signal(number, _stop))
         capture = stack.enter_context(contextlib.closing(Capture(source)))
         window = None if output.headless else stack.enter_context(contextlib.closing(Window("fast-style")))
         controls = Controls(
@@ -184,6 +186,13 @@ def check_display() -> None:
         raise OSError("no X server listens there")
     except OSError as error:
         raise CameraError(f"the display {display!r} cannot be opened: {error}", hint=hint) from error
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt at the first Ctrl-C or SIGTERM; others must not end what finishes a recording."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _say(text: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from fast_style.files import replacing, sweep
 from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import Pixels, channels
+from fast_style.live.window import letterbox
 
 _TIME_BASE = Fraction(1, 1000)  # of recordings, which preserve capture times
 
@@ -48,7 +49,8 @@ class Recorder:
             raise self.error
         height, width = pixels.shape[:2]
         if (width, height) != self.size:  # side by side was switched on: the file keeps its size
-            pixels = np.asarray(cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA), np.uint8)
+            barred = letterbox(pixels, *self.size)
+            pixels = np.asarray(cv2.resize(barred, self.size, interpolation=cv2.INTER_AREA), np.uint8)
         self._start = captured if self._start is None else self._start
         pts = max(self._last + 1, round((captured - self._start) / _TIME_BASE))
         try:

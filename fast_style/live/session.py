@@ -108,9 +108,11 @@ class Live:
                 if not self._keys():
                     break
         finally:
-            for scene in self._scenes:
-                scene.close()
-            self._stop_recording()
+            try:
+                self._stop_recording()  # first, as a second Ctrl-C may end the wait for what is still measured
+            finally:
+                for scene in self._scenes:
+                    scene.close()
         return self.figures
 
     def _scene(self, network: StyleNetwork) -> Scene:

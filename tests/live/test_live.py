@@ -21,7 +21,8 @@ from fast_style.live.capture import Capture
 from fast_style.live.recorder import Recorder
 from fast_style.live.session import Live
 from fast_style.live.window import HELP, Controls, letterbox, press, write_lines
-from tests.conftest import moving_square, read_frames
+from fast_style.stylize.scene import Scene
+from tests.conftest import moving_square, read_frames, run_interrupted
 
 Make = Callable[..., Path]
 
@@ -250,6 +251,30 @@ def test_headless_records_what_it_shows(
     assert "exists" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("times", [1, 20])  # the last: the keys are held down
+def test_ctrl_c_finishes_the_recording(times: int, clips: Path, negative: Path, tmp_path: Path) -> None:
+    target = tmp_path / "rec.mp4"
+    command = ["webcam", "--style", str(negative), "--source", str(clips / "bikes.mp4"), "--headless"]
+    done = run_interrupted(
+        *command, "--record", str(target), results=tmp_path, pattern=".rec-*", size=100_000, times=times
+    )
+    assert done.returncode == 0, done
+    assert len(read_frames(target)) > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["rec.mp4"]
+
+
+def test_a_second_ctrl_c_while_something_is_measured_leaves_the_recording(
+    make_clip: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(scene: Scene) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Scene, "close", interrupt)  # it waits for what is measured
+    command = ["webcam", "--style", "udnie-tiny", "--source", str(make_clip(frames=moving_square(20))), "--headless"]
+    assert main([*command, "--record", str(tmp_path / "rec.mp4")]) == 0
+    assert len(read_frames(tmp_path / "rec.mp4")) > 0
+
+
 def test_a_recording_that_has_no_place_is_refused_before_the_camera_is_opened(
     negative: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,6 +307,18 @@ def test_a_recording_that_fails_is_said_at_the_next_frame_and_at_the_end(
         record()
     with pytest.raises(RuntimeError, match="the encoder broke"):
         recorder.close()
+
+
+def test_a_recording_keeps_its_size_and_the_shape_of_what_it_shows(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "rec.mp4", 64, 48)
+    beside = np.zeros((48, 128, 3), np.uint8)  # with the camera's picture on the left
+    for left in (20, 84):
+        beside[12:36, left : left + 24] = 255
+    recorder.add(beside, 0.0)
+    recorder.close()
+    (frame,) = read_frames(tmp_path / "rec.mp4")
+    light = frame.planes.mean(0) > 128
+    assert light[:, :32].any(1).sum() == light[:, :32].any(0).sum() == 12
 
 
 def test_a_recording_that_fails_at_its_end_is_said(tmp_path: Path) -> None:
