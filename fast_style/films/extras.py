@@ -86,10 +86,10 @@ class Extras:
             if suffix in _WITH_CHAPTERS:
                 film.set_chapters([*self.chapters])
             else:
-                left_out.append(f"chapters left out, which {suffix} cannot hold")
+                left_out.append(f"chapters left out: {suffix} cannot hold them")
         files = [*self.files] if suffix == ".mkv" else []
         if self.files and not files:
-            left_out.append(f"attached files, such as fonts, left out, which {suffix} cannot hold")
+            left_out.append(f"attached files, such as fonts, left out: {suffix} cannot hold them")
         for stream, picture in self.covers:
             codec = stream.codec_context.name
             if suffix == ".mp4" and codec in _MIME_TYPES:
@@ -98,7 +98,7 @@ class Extras:
                 ending = _MIME_TYPES[codec].partition("/")[2]
                 files.append(File(stream.metadata.get("filename", f"cover.{ending}"), _MIME_TYPES[codec], picture))
             else:
-                left_out.append(f"the cover left out, which {suffix} cannot hold")
+                left_out.append(f"the cover left out: {suffix} cannot hold it")
         for file in files:
             film.add_attachment(file.name, file.kind, file.data)
         return packets, left_out

@@ -15,6 +15,8 @@ Map = NDArray[np.float32]
 
 # Long side of the copies on which the flow is computed, px. On a pan of 1.4 px per frame the error is 0.1 px.
 _SIDE = 320
+# Least side of these copies, px: OpenCV 5 crashes on wide ones that are lower.
+_LEAST_SIDE = 32
 # Least speed of a moving camera, px per frame: noise alone makes the flow of a still picture slightly nonzero.
 _STILL = 0.1
 # Share of pixels that must agree for a camera motion, and the tolerance, px per frame. A smaller share is a passing
@@ -61,7 +63,7 @@ class MotionTracker:
         planes = [cv2.resize(np.ascontiguousarray(plane), small, interpolation=cv2.INTER_AREA) for plane in frame]
         light = np.tensordot(LUMA, np.stack(planes).astype(np.float32), axes=1).astype(np.uint8)
         before, self._before = self._before, light
-        if before is None or before.shape != light.shape or min(light.shape) < 16:
+        if before is None or before.shape != light.shape or min(light.shape) < _LEAST_SIDE:
             return FrameMotion(None, self._origin())
         flow = self._search.calc(light, before, None) / np.array(small, np.float32)
         self._gone += _camera(flow.reshape(-1, 2)[::7, ::-1] * (height, width))

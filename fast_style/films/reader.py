@@ -147,7 +147,7 @@ class VideoReader:
     def _note_left_out(self, videos: Sequence[VideoStream]) -> None:
         """Note the streams that no result has, so that none is lost in silence."""
         if videos:
-            self.notes.append(f"only the first of {len(videos) + 1} pictures was stylized, the others left out")
+            self.notes.append(f"only the first of {len(videos) + 1} video tracks was stylized, the others left out")
         if data := self.extras.data:
             self.notes.append(f"{data} stream{'s' * (data > 1)} of data, such as GPS, left out")
 
@@ -225,6 +225,8 @@ class VideoReader:
         first = round(self._zero / self.time_base)
         last = None if self._stop is None else round(self._stop / self.time_base)
         previous: int | None = None
+        before: VideoFrame | None = None
+        gone = first
         usual = max(1, round(1 / (self.rate * self.time_base)))
         read = 0
         for item in self._all():
@@ -235,18 +237,30 @@ class VideoReader:
                     pts = first if previous is None else previous + usual
                 previous = pts
                 read += 1
+                end = pts + (item.duration or usual)
                 if self.start > 0 and pts < first:
+                    before, gone = item, end
                     continue
+                if before is not None:
+                    yield from self._still_shown(before, first, pts, last)
+                    before = None
                 if last is not None and pts >= last:
                     yield from self._late_packets()
                     return
-                duration = item.duration or usual
                 if last is not None:
-                    duration = min(duration, last - pts)
-                yield Frame(self._planes(item), pts - first, duration)
+                    end = min(end, last)
+                yield Frame(self._planes(item), pts - first, end - pts)
             elif (packet := self._cut(item)) is not None:
                 yield packet
+        if before is not None:
+            yield from self._still_shown(before, first, gone, last)
         self._account(read, previous)
+
+    def _still_shown(self, before: VideoFrame, first: int, until: int, last: int | None) -> Iterator[Frame]:
+        """Yield the frame that is on the screen when the requested part begins, until the next one comes."""
+        duration = (until if last is None else min(until, last)) - first
+        if duration * self.time_base * self.rate >= Fraction(1, 2):
+            yield Frame(self._planes(before), 0, duration)
 
     def _late_packets(self) -> Iterator[OtherPacket]:
         """Yield the packets of other streams before the end that are stored after the first picture beyond it."""

@@ -171,7 +171,8 @@ class VideoWriter:
         if not self._gif:
             # JPEG has the full range, and its encoder takes no other.
             self._full_range = format.colors.full_range or codec == "mjpeg" or self._pixel_format.startswith("yuvj")
-            context.colorspace = format.colors.code
+            # The matrix from RGB to YUV, of which a stream of RGB has none.
+            context.colorspace = 0 if av.VideoFormat(self._pixel_format).is_rgb else format.colors.code
             context.color_range = ColorRange.JPEG if self._full_range else ColorRange.MPEG
             context.color_primaries = format.colors.primaries
             context.color_trc = format.colors.transfer

@@ -79,7 +79,7 @@ def test_fonts_and_cover_of_a_matroska_film_are_kept(make_clip: Make, same: Path
 def test_the_cover_of_an_mp4_is_kept(make_clip: Make, same: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
     report = run(with_extras(make_clip, tmp_path / "in.mkv"), first, same)
-    assert report.notes == ["attached files, such as fonts, left out, which .mp4 cannot hold"]
+    assert report.notes == ["attached files, such as fonts, left out: .mp4 cannot hold them"]
     assert run(first, second, same).notes == []
     with av.open(str(second)) as film:
         assert next(bytes(packet) for packet in film.demux(film.streams.video[1])) == picture()
@@ -98,7 +98,9 @@ def test_what_a_file_cannot_hold_is_said(
     suffix: str, missing: list[str], make_clip: Make, same: Path, tmp_path: Path
 ) -> None:
     report = run(with_extras(make_clip, tmp_path / "in.mkv"), tmp_path / f"out{suffix}", same)
-    assert report.notes == [f"{what} left out, which {suffix} cannot hold" for what in missing]
+    assert report.notes == [
+        f"{what} left out: {suffix} cannot hold {'it' if what == 'the cover' else 'them'}" for what in missing
+    ]
 
 
 def test_a_second_picture_and_streams_of_data_are_said_to_be_left_out(
@@ -119,7 +121,7 @@ def test_a_second_picture_and_streams_of_data_are_said_to_be_left_out(
                 out.mux(extra)
     report = run(source, tmp_path / "out.mp4", same)
     assert report.notes == [
-        "only the first of 2 pictures was stylized, the others left out",
+        "only the first of 2 video tracks was stylized, the others left out",
         "1 stream of data, such as GPS, left out",
     ]
 

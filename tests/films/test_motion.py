@@ -56,6 +56,14 @@ def test_what_passes_is_not_the_camera(photo: Pixels) -> None:
     assert set(origins(frames)) == {(0, 0)}
 
 
+@pytest.mark.parametrize("size", [(1920, 160), (640, 60), (60, 640), (2000, 17)])
+def test_a_long_strip_is_followed_or_taken_as_still(size: tuple[int, int], photo: Pixels) -> None:
+    strip = np.array(Image.fromarray(photo).resize((size[0] + 12, size[1])))
+    down, across = origins([strip[:, 3 * time : 3 * time + size[0]] for time in range(4)])[-1]
+    assert down == 0
+    assert 0 <= across <= 11
+
+
 def test_a_zoom_has_no_one_motion(photo: Pixels) -> None:
     assert set(origins([moment.frame for moment in play("zoom", photo, frames=8)])) == {(0, 0)}
 

@@ -847,6 +847,13 @@ def test_pixels_keep_their_shape_or_become_square(target: str, codec: str | None
         assert shown.width == (256 if target in squared or codec in squared else 176)
 
 
+def test_a_codec_of_rgb_keeps_the_colors(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    orange = np.broadcast_to(np.array([255, 128, 5], np.uint8)[:, None, None], (3, 48, 64))
+    run(make_clip("in.mkv", frames=[orange] * 3, codec="libx264rgb"), tmp_path / "out.mkv", same, codec="libx264rgb")
+    for frame in read_frames(tmp_path / "out.mkv"):
+        assert np.abs(frame.planes.mean((1, 2)) - (255, 128, 5)).max() < 3
+
+
 def test_an_avi_has_every_frame_of_a_gif_with_a_pause(same: Path, tmp_path: Path) -> None:
     run(make_gif(tmp_path / "in.gif", [100, 100, 100, 3000]), tmp_path / "out.avi", same)
     assert len(read_frames(tmp_path / "out.avi")) == 4
@@ -922,6 +929,17 @@ def test_sound_without_pictures_is_an_error(clips: Path, same: Path, tmp_path: P
 def test_options_out_of_range_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         VideoOptions(**options)
+
+
+def test_a_part_begins_with_the_picture_that_is_on_the_screen(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    slides = [np.full((3, 48, 64), level, np.uint8) for level in (40, 120, 200)]
+    clip = make_clip("slides.mkv", frames=slides, times=[0, 125, 250], codec="ffv1")  # of five seconds each
+    report = run(clip, tmp_path / "part.mkv", same, start=2.0, end=4.0, codec="ffv1")
+    assert report.frames == 1
+    run(clip, tmp_path / "rest.mkv", same, start=2.0, codec="ffv1")
+    assert times_of(tmp_path / "rest.mkv")["video"] == [0, 3, 8]
+    levels = [frame.planes.mean() for frame in read_frames(tmp_path / "rest.mkv")]
+    np.testing.assert_allclose(levels, [40, 120, 200], atol=3)
 
 
 def test_a_start_after_the_end_of_the_file_is_an_error(make_clip: Make, same: Path, tmp_path: Path) -> None:
