@@ -21,6 +21,8 @@ ANIMATED = frozenset({"GIF", "PNG", "WEBP"})
 _CLEAR = 2  # how a frame of a GIF is removed before the next
 # Bounds of a pause: of PNG, where it is a fraction of two 16-bit numbers, s; of GIF and WebP, ms.
 _MOST_PARTS, _MOST_GIF, _MOST_WEBP = 65_535, 655_350, (1 << 24) - 1
+# More often is without end.
+_MOST_PLAYS = {"GIF": 65_536, "WEBP": 65_535}
 
 
 def save_frames(
@@ -59,6 +61,8 @@ def save_frames(
     frames = iter(frames)
     if poster and format != "PNG":
         next(frames)
+    if plays > _MOST_PLAYS.get(format, plays):
+        plays = 0
     if format == "GIF":
         _write_gif(frames, target, plays)
         return

@@ -60,6 +60,17 @@ def test_an_animation_is_shown_as_often_as_before(kind: str, plays: int, tmp_pat
     assert header.plays == plays
 
 
+@pytest.mark.parametrize(("kind", "most"), [("gif", 65_536), ("webp", 65_535)])
+def test_an_animation_that_is_shown_more_often_than_its_format_can_say_is_shown_without_end(
+    kind: str, most: int, tmp_path: Path
+) -> None:
+    for plays, expected in ((most, most), (most + 1, 0)):
+        save_frames([(each, 100.0) for each in frames(2)], tmp_path / f"a.{kind}", plays=plays)
+        header = read_header(tmp_path / f"a.{kind}")
+        assert header is not None
+        assert header.plays == expected
+
+
 def test_pauses_that_a_gif_rounds_add_up_to_the_same_time(tmp_path: Path) -> None:
     save_frames([(each, 1000 / 30) for each in frames(31)], tmp_path / "a.gif")
     assert shown(tmp_path / "a.gif")[1][:3] == [30, 40, 30]
