@@ -88,13 +88,6 @@ class Graph:
         """Our name of the provider that it runs on."""
         return running_device(self.session)
 
-    @property
-    def fixed(self) -> tuple[int, int] | None:
-        """(width, height), px, of a graph that takes pictures of one size only."""
-        picture = self.signature.picture
-        height, width = (None, None) if picture is None else picture.sides
-        return None if height is None or width is None else (width, height)
-
     def example(self, size: tuple[int, int]) -> Feed:
         """Make inputs to measure it with: a random picture of (width, height) px if its sides are free.
 

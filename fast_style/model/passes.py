@@ -39,7 +39,7 @@ SMALLEST_DRAFT = 16
 LEARNED_PASSES, COARSE_SHARE = 3, 0.8
 # How strongly to paint: a hint of the painting, and painted over.
 WEAKEST, STRONGEST = 0.25, 4.0
-# What a file's own strength is below: repeated exports multiply it.
+# Upper bound of a file's own strength, as repeated exports multiply it.
 MOST_OWN_STRENGTH = 100.0
 # Radii of the blurs, px of the draft: of what counts as detail, and of the detail's surroundings.
 DETAIL_RADIUS, SURROUNDINGS_RADIUS = 2, 3

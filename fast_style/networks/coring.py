@@ -1,4 +1,4 @@
-"""Coring: a picture of a flat painting's style is flat where it is faint."""
+"""Coring: faint detail is removed from pictures in the style of a flat painting."""
 
 from __future__ import annotations
 

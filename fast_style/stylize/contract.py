@@ -144,7 +144,10 @@ def _what_is_wrong(signature: Signature) -> str | None:
     """Return why a graph cannot turn one picture into one, or None."""
     inputs, outputs = signature.inputs, signature.outputs
     if len(inputs) != 1 or len(outputs) != 1:
-        return f"it has {len(inputs)} inputs and {len(outputs)} outputs"
+        many = [
+            f"{len(each)} {what}{'s' * (len(each) != 1)}" for each, what in ((inputs, "input"), (outputs, "output"))
+        ]
+        return f"it has {' and '.join(many)}"
     picture, result = inputs[0], outputs[0]
     if picture.type not in {"float", "uint8"} or result.type != picture.type:
         return "its input and output are not both float32 or both uint8"

@@ -88,7 +88,7 @@ def networks_for_masks(network: StyleNetwork, names: Iterable[str], size: tuple[
                 f"{masked.name} cannot be given masks",
                 hint="Styles that fast-style exported for pictures of any size in float32, without --passes, can.",
             )
-        # Masks do without tiles, so pictures may be twice as large as where there is that choice.
+        # Masks cannot be painted in tiles, so pictures may be twice as large as those without.
         if not is_seen_whole(masked, height * width // 2):
             raise InputError(
                 f"a picture of {width}×{height} px is too large for masks", hint="Shrink it with --size, such as 3000."

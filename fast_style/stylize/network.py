@@ -7,6 +7,7 @@ uses those for any other: for tiles of a large picture, and for frames of a film
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -339,7 +340,7 @@ class StyleNetwork(Network):
         Raises:
             ModelError: The file names one that does not exist, or has damaged metadata.
         """
-        painted = [name for name, weight in self.weights.items() if weight]
+        painted = [name for name, weight in self.weights.items() if weight] or self.styles[:1]
         return ground_in(self.metadata, forms=self.other_ground, styles=painted)
 
     @property
@@ -387,8 +388,6 @@ class StyleNetwork(Network):
     @cached_property
     def checksum(self) -> str:
         """SHA-256 of the graph that runs."""
-        import hashlib  # 3 ms that a single photo does not need
-
         return hashlib.sha256(self.content).hexdigest()
 
     @cached_property

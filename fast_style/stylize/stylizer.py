@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from fast_style.errors import InputError
+from fast_style.errors import check_least
 from fast_style.images import Picture, Pixels, channels, fit, load_image
 from fast_style.images.arrays import with_alpha
 from fast_style.images.exif import read_exif
@@ -67,19 +67,19 @@ class Stylizer:
         strength: float = 1.0,
         ground: Forms | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}; expected at least 1")
+        check_least(1, threads=threads)
         chosen = find_mixture(style)
         content = read_checked(chosen.style.path) if chosen.content is None else chosen.content
         graph = open_graph(chosen.style.path, device=device, threads=threads, content=chosen.content)
+        metadata = graph.metadata if graph.ours else {}  # other programs may use our keys for something else
         network = StyleNetwork(
             contract=check_contract(graph, value_range),
             session=graph.session,
             device=graph.device,
             name=chosen.style.name,
-            metadata=graph.metadata,
+            metadata=metadata,
             content=content,
-            styles=tuple(style_names(graph.metadata)),
+            styles=style_names(metadata),
             takes_styles=any(value.name == STYLES for value in graph.signature.optional),
             threads=threads,
         )

@@ -45,7 +45,7 @@ def test_a_signature_names_every_input_with_its_type_and_its_axes(tmp_path: Path
     assert graph.signature == expected
     assert graph.signature.picture == image
     assert str(image) == "float (n, 3, h, w)"
-    assert (graph.ours, graph.device, graph.fixed) == (True, "cpu", None)
+    assert (graph.ours, graph.device) == (True, "cpu")
     assert graph.metadata == {"producer": "fast-style"}
 
 
@@ -58,7 +58,7 @@ def test_an_input_with_a_default_may_be_left_out_and_may_be_given(tmp_path: Path
 
 
 def test_an_input_without_a_default_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"it has 2 inputs and 1 outputs; it takes float \(n, 3, h, w\), float \(1\)"):
+    with pytest.raises(ModelError, match=r"it has 2 inputs and 1 output; it takes float \(n, 3, h, w\), float \(1\)"):
         Stylizer(with_level(tmp_path / "x.onnx", default=False))
 
 

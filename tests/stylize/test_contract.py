@@ -188,7 +188,7 @@ def two_inputs(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (two_inputs, "2 inputs and 1 outputs"),
+        (two_inputs, "2 inputs and 1 output"),
         (lambda path: foreign(path, [3, 32, 32]), "not have the four axes"),
         (lambda path: foreign(path, [1, 1, 32, 32]), "holds 1, not the three channels"),
         (lambda path: foreign(path, [1, 32, 32, 3]), "last, as in TensorFlow"),

@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, ImageCms
 from fast_style import Stylizer
 from fast_style.errors import DeviceError, ImageError, InputError, ModelError, StyleNotFoundError
 from fast_style.images import load_image, to_float, to_uint8
+from fast_style.model.ground import NO_GROUND
 from fast_style.networks import build_network
 from fast_style.styles.catalog import find_style
 from fast_style.stylize.network import StyleNetwork
@@ -229,6 +230,26 @@ def foreign_model(path: Path) -> Path:
 def test_a_model_from_elsewhere_is_not_guessed_at(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not exported by fast-style"):
         Stylizer(foreign_model(tmp_path / "relu.onnx"))
+
+
+def test_what_a_model_from_elsewhere_calls_its_own_styles_and_strength_is_not_read(tmp_path: Path) -> None:
+    model = onnx.load(foreign_model(tmp_path / "relu.onnx"))
+    onnx.helper.set_model_props(model, {"styles": "impasto", "strength": "much", "ground": "mud"})
+    onnx.save(model, tmp_path / "relu.onnx")
+    network = Stylizer(tmp_path / "relu.onnx", value_range="0-1").network
+    assert (network.styles, network.draft_strength, network.ground) == ((), 1.0, NO_GROUND)
+
+
+@pytest.mark.parametrize("shape", [(0, 1000, 3), (1000, 0, 3)])
+def test_an_empty_picture_is_refused(stylizer: Stylizer, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ImageError, match=r"expected an \(H, W, 3\) uint8 array, got"):
+        stylizer(np.zeros(shape, np.uint8))
+
+
+def test_a_file_of_several_styles_lays_the_ground_in_the_colors_of_the_one_it_paints() -> None:
+    first = Stylizer("ten#composition-vii", ground="panes").network.ground
+    assert Stylizer("ten", ground="panes").network.ground == first
+    assert first.palette
 
 
 def test_a_style_that_was_mixed_and_then_fixed_draws() -> None:
