@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fast_style.errors import FastStyleError, FileError, InputError, StudioError, StyleNotFoundError
 from fast_style.extras import install_command
 from fast_style.images import load_image
+from fast_style.model.passes import smallest_side
 from fast_style.studio.library import Library, check_title, file_name
 from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
 from fast_style.studio.runs import PHOTOS, Trainings, Wish
@@ -292,9 +293,10 @@ class _Studio:
                 write_page([style], folder, runtime=self._runtime)
             else:
                 folder.mkdir()
-                self._trainings.export_for_app(style, folder / f"{name}.onnx")
-                text = (_STATIC / "app.txt").read_text(encoding="utf-8")
-                (folder / "README.txt").write_text(text.replace("STYLE", name), encoding="utf-8")
+                passes = self._trainings.export_for_app(style, folder / f"{name}.onnx")
+                text = (_STATIC / "app.txt").read_text(encoding="utf-8").replace("STYLE", name)
+                text = text.replace("PASSES", str(passes)).replace("SMALLEST", str(smallest_side(passes)))
+                (folder / "README.txt").write_text(text, encoding="utf-8")
             return Path(shutil.make_archive(str(tries / secrets.token_hex(16)), "zip", temporary, name))
 
     async def _receive(self, request: Request, place: str, kind: str) -> Path:

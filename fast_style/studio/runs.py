@@ -24,6 +24,7 @@ from fast_style.errors import InputError, StudioError
 from fast_style.studio import supervisor
 from fast_style.studio.library import FORMAT, Library, read_run, write_json
 from fast_style.styles.catalog import find_style, shipped_styles
+from fast_style.stylize.stylizer import Stylizer
 
 NETWORKS = ("fast", "fine", "tiny", "johnson")
 # A photo of each kind for trainings without photos of one's own; what they are is said in the folder.
@@ -35,6 +36,7 @@ _ESTIMATE = re.compile(r"([\d.]+) s before and after the steps, ([\d.]+) s for e
 # Between two previews and checkpoints: some minutes' work of fast.
 _MOST_STEPS_UNSEEN = 200
 _SHOWN_ROWS = 200
+_APP_SIZE = 640  # long side of the pictures that a file for an app is made for, px
 _TRIES = 5
 _log = logging.getLogger(__name__)
 _CAPTIONS = ("title", "artist", "year", "license")
@@ -239,13 +241,17 @@ class Trainings:
                 self._paces[network, start] = {"around": float(around), "step": float(step)}
             return self._paces[network, start]
 
-    def export_for_app(self, style: Path, target: Path) -> None:
-        """Write a style file that takes and gives pixels and paints in three passes, as for pictures of 640 px.
+    def export_for_app(self, style: Path, target: Path) -> int:
+        """Write a style file that takes and gives pixels and paints in passes by itself; return their number.
+
+        It is that of the style for pictures of 640 px.
 
         Raises:
             StudioError: It cannot be exported.
         """
-        self._run("export", str(style), "--io", "uint8", "--passes", "3", "-o", str(target))
+        passes = Stylizer(style, threads=1).network.count_passes(_APP_SIZE, _APP_SIZE)
+        self._run("export", str(style), "--io", "uint8", "--passes", str(passes), "-o", str(target))
+        return passes
 
     def _run(self, *arguments: str) -> str:
         """Run a verb that takes seconds; return what it prints."""

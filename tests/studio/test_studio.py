@@ -28,7 +28,6 @@ from fast_style.studio.library import file_name, read_run
 from fast_style.studio.runs import PHOTOS as OUR_PHOTOS
 from fast_style.studio.runs import PROGRAM
 from fast_style.studio.server import listen
-from fast_style.styles.catalog import find_style
 from tests.conftest import PHOTOS
 from tests.studio.conftest import Client, picture, wait_for
 
@@ -517,27 +516,30 @@ def test_the_page_folder_of_a_style_is_downloaded(client: Client, library: Libra
     wait_for(lambda: not list(library.place("tries").iterdir()))
 
 
-def test_what_an_app_needs_is_downloaded_and_runs_as_its_text_says(client: Client, library: Library) -> None:
-    answer = client.ask("GET", "/api/styles/great-wave-tiny/export/app")
-    assert 'filename="great-wave-tiny-app.zip"' in answer.headers["content-disposition"]
-    archive = zipfile.ZipFile(io.BytesIO(answer.body))
-    assert {"great-wave-tiny/great-wave-tiny.onnx", "great-wave-tiny/README.txt"} <= set(archive.namelist())
-    wait_for(lambda: not list(library.place("tries").iterdir()))
-
-
-def test_the_text_for_an_app_is_true(
-    library: Library, trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("style", "said"),
+    [
+        ("great-wave-tiny", "paints: 3, for photos of about 640 px. No side may be under 64 px."),
+        ("the-scream-tiny", "paints: 2, for photos of about 640 px. No side may be under 32 px."),
+        ("engraving", "paints: 1, for photos of about 640 px. No side may be under 16 px."),
+    ],
+)
+def test_what_an_app_needs_is_downloaded_and_paints_as_the_studio(
+    style: str, said: str, client: Client, library: Library, trainings: Trainings, tmp_path: Path
 ) -> None:
     trainings._program = PROGRAM
-    trainings.export_for_app(find_style("great-wave-tiny").path, tmp_path / "wave.onnx")
-    Image.open(PHOTOS["chelsea"]).convert("RGB").resize((96, 64)).save(tmp_path / "photo.jpg")
-    text = (STATIC / "app.txt").read_text(encoding="utf-8").replace("STYLE", "wave")
+    answer = client.ask("GET", f"/api/styles/{style}/export/app")
+    assert f'filename="{style}-app.zip"' in answer.headers["content-disposition"]
+    zipfile.ZipFile(io.BytesIO(answer.body)).extractall(tmp_path)
+    wait_for(lambda: not list(library.place("tries").iterdir()))
+    text = (tmp_path / style / "README.txt").read_text(encoding="utf-8")
+    assert said in text
+    Image.open(PHOTOS["chelsea"]).convert("RGB").resize((640, 480)).save(photo := tmp_path / style / "photo.jpg")
     code = "\n".join(line.strip() for line in text.splitlines() if line.startswith("    ") and '  "' not in line)
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code, "app.txt", "exec"), {})
-    expected = Stylizer("great-wave-tiny")(tmp_path / "photo.jpg", passes=3)
-    found = np.asarray(Image.open(tmp_path / "picture.png")).astype(int)
-    assert np.abs(found - np.asarray(expected)).mean() < 4  # of drafts that are not rounded
+    with contextlib.chdir(tmp_path / style):
+        exec(compile(code, "README.txt", "exec"), {})
+    found = np.asarray(Image.open(tmp_path / style / "picture.png")).astype(int)
+    assert np.abs(found - np.asarray(Stylizer(style)(photo))).mean() < 4  # of drafts that are not rounded
 
 
 # ---- trying ----
