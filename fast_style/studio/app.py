@@ -20,7 +20,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -49,6 +49,8 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+# Browsers send the cookie only to what a page of ours leads to, and not to what the file that opens the studio does.
+_ENTERED = "/entered"
 _ENTRANCE = "This page opens with the address that 'fast-style studio' printed, which holds a key.\n"
 
 
@@ -109,11 +111,13 @@ class _Guard:
         host = request.headers.get("host", "")
         if host not in self._hosts:  # a name that some page had its server's name point here by
             return PlainTextResponse("This host is not the studio's.\n", 403)
+        if request.url.path == _ENTERED:
+            return HTMLResponse('<!doctype html>\n<meta http-equiv="refresh" content="0; url=/">\n')
         shown = request.query_params.get("token")
         if shown is not None and request.url.path == "/" and request.method == "GET":
             if not self._is_token(shown):
                 return PlainTextResponse(_ENTRANCE, 403)
-            answer = RedirectResponse("/", 303)  # the address bar and the history keep no key
+            answer = RedirectResponse(_ENTERED, 303)  # the address bar and the history keep no key
             answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", max_age=30 * 24 * 3600)
             return answer
         if not self._is_token(request.cookies.get(self._cookie, "")):

@@ -21,6 +21,7 @@ from fast_style.styles.card import read_card
 from fast_style.styles.catalog import own_paths, shipped_styles
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43,}")
 _LONGEST_NAME = 40
 _LONGEST_TITLE = 120
 # What was uploaded and not used is thrown away after so long.
@@ -100,16 +101,28 @@ class Library:
         return self.folder / kind
 
     def token(self) -> str:
-        """Return the secret that the page shows; it outlives the server, so that an open page goes on working."""
+        """Return the secret that the page shows; it outlives the server, so that an open page goes on working.
+
+        Raises:
+            FileError: There is none yet that could be one, and it cannot be written.
+        """
         path = self.folder / "token"
-        try:
-            return path.read_text(encoding="ascii").strip()
-        except OSError:
-            token = secrets.token_urlsafe(32)
-        with replacing(path) as partial:
-            partial.write_text(token, encoding="ascii")
-        path.chmod(0o600)
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if _TOKEN.fullmatch(token := path.read_text(encoding="ascii").strip()):
+                return token
+        token = secrets.token_urlsafe(32)
+        _write_private(path, token)
         return token
+
+    def entrance(self, address: str) -> Path:
+        """Write a page that leads to an address with the token, for a browser's command line, which all users can read.
+
+        Raises:
+            FileError: It cannot be written.
+        """
+        path = self.folder / "open.html"
+        _write_private(path, f'<!doctype html>\n<meta http-equiv="refresh" content="0; url={address}">\n')
+        return path
 
     def styles(self) -> list[Entry]:
         """List the finished styles: own ones first, the newest in front."""
@@ -226,6 +239,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write plain values, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that nobody but its owner can read at any moment."""
+    try:
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(text, encoding="ascii")
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}", hint="Give another --folder.") from error
 
 
 def _shipped_title(name: str, card: dict[str, Any]) -> str:

@@ -57,7 +57,7 @@ def test_nobody_is_let_in_without_the_token(client: Client) -> None:
 
 def test_the_token_in_the_address_becomes_a_cookie_that_no_script_and_no_other_site_can_use(client: Client) -> None:
     answer = client.ask("GET", f"/?token={client.token}", Cookie=None)
-    assert (answer.status, answer.headers["location"]) == (303, "/")
+    assert (answer.status, answer.headers["location"]) == (303, "/entered")
     cookie = answer.headers["set-cookie"]
     assert f"fast-style-studio-{client.port}={client.token}" in cookie
     assert "HttpOnly" in cookie
@@ -99,6 +99,33 @@ def test_the_token_outlives_the_server_and_only_its_owner_reads_it(tmp_path: Pat
     assert Library(tmp_path / "s").token() == token
     assert stat.S_IMODE((tmp_path / "s/token").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("kept", [b"", b"\n", b"short", b"\xff\x00", "né".encode() * 30, b"a b" * 30])
+def test_a_token_file_that_holds_no_token_gets_one(kept: bytes, tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    (tmp_path / "token").write_bytes(kept)
+    token = library.token()
+    assert re.fullmatch(r"[\w-]{43}", token, re.ASCII)
+    assert library.token() == token
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+
+
+def test_the_browser_is_started_without_the_token_which_other_users_could_read(tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/.told && mv {tmp_path}/.told {tmp_path}/told\n')
+    browser.chmod(0o700)
+    command = [sys.executable, "-m", "fast_style", "studio", "--port", "0", "--folder", str(tmp_path / "s")]
+    told = {**os.environ, "BROWSER": f"{browser} %s"}
+    with subprocess.Popen(command, env=told, stdout=subprocess.PIPE, text=True) as studio:
+        assert studio.stdout is not None
+        address = studio.stdout.readline().strip()
+        wait_for((tmp_path / "told").is_file)
+        studio.send_signal(signal.SIGINT)
+    entrance = tmp_path / "s/open.html"
+    assert (tmp_path / "told").read_text().strip() == entrance.as_uri()
+    assert stat.S_IMODE(entrance.stat().st_mode) == 0o600
+    assert f'url={address}"' in entrance.read_text()
 
 
 def test_the_server_loads_no_torch() -> None:
