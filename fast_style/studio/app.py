@@ -237,10 +237,9 @@ class _Studio:
 
     def paint(self, request: Request) -> Response:
         asked = dict(request.query_params)
-        size, blend, choice = int(_number(asked, "size", 0)), _number(asked, "blend", 1.0), _choice(asked)
+        size, choice = int(_number(asked, "size", 0)), _choice(asked)
         picture = load_image(self._library.upload("tries", asked.get("photo", "")), size=size or None, opaque=True)
-        name, colors = request.path_params["name"], asked.get("colors") == "1"
-        painted = self._painter.paint(name, picture, choice, blend=blend, colors=colors)
+        painted = self._painter.paint(request.path_params["name"], picture, choice)
         return Response(as_jpeg(painted, quality=94), media_type="image/jpeg")
 
     async def frame(self, request: Request) -> Response:
@@ -332,7 +331,7 @@ def _text(asked: dict[str, Any], name: str, default: str) -> str:
 
 
 def _choice(asked: dict[str, Any]) -> Choice:
-    """Read what is chosen of a file."""
+    """Read what is chosen of a file, and how it paints."""
     passes = int(_number(asked, "passes", 0)) or None
     first, second, share = _text(asked, "part", ""), _text(asked, "other", ""), _number(asked, "share", 0.5)
     if not 0 <= share <= 1:
@@ -340,7 +339,8 @@ def _choice(asked: dict[str, Any]) -> Choice:
     weights = {first: 1 - share, second: share} if second and second != first else {first: 1.0}
     chosen = {name: weight for name, weight in weights.items() if name and weight}
     ground = cast("Forms", _text(asked, "ground", "")) or None  # checked where it is laid
-    return Choice(chosen, _number(asked, "strength", 1.0), passes, ground)
+    blend, keep_colors = _number(asked, "blend", 1.0), asked.get("colors") == "1"
+    return Choice(chosen, _number(asked, "strength", 1.0), passes, ground, blend, keep_colors)
 
 
 def _number(asked: dict[str, Any], name: str, default: float) -> float:

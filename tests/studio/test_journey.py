@@ -356,7 +356,11 @@ def test_a_film_is_painted_and_played(page: Any, tmp_path: Path) -> None:
     clip.write_bytes(film(tmp_path, 10))
     page.get_by_role("link", name="Try").click()
     page.get_by_label("Style", exact=True).select_option("great-wave-tiny")
-    page.set_input_files("#film", clip)
+    page.get_by_label("How much of the style").fill("40")
+    page.get_by_label("Keep the photo's colors").check()
+    with page.expect_request("**/film?*") as asked:
+        page.set_input_files("#film", clip)
+    assert "&blend=0.4&colors=1" in asked.value.url
     reads(page, "#try-status", "The film is painted.")
     wait_for(lambda: page.evaluate("document.getElementById('try-film').duration") > 0.3)
     page.get_by_label("Style", exact=True).select_option("udnie")

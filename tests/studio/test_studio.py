@@ -28,7 +28,7 @@ from fast_style.studio.library import file_name, read_run
 from fast_style.studio.runs import PHOTOS as OUR_PHOTOS
 from fast_style.studio.runs import PROGRAM
 from fast_style.studio.server import listen
-from tests.conftest import PHOTOS
+from tests.conftest import PHOTOS, moving_square, read_frames
 from tests.studio.conftest import Client, picture, wait_for
 
 STATIC = Path(uploads.__file__).parent / "static"
@@ -656,12 +656,23 @@ def test_a_frame_of_the_camera_is_painted_and_not_kept(client: Client, library: 
     assert list(library.place("tries").iterdir()) == []
 
 
+def test_a_frame_of_the_camera_is_blended_and_keeps_its_colors_as_asked(client: Client) -> None:
+    frame = Image.open(PHOTOS["coffee"]).convert("RGB").resize((120, 80))
+    frame.save(content := io.BytesIO(), "PNG")
+    style, path = Stylizer("great-wave-tiny"), "/api/styles/great-wave-tiny/frame"
+    for query, blend, colors in (("blend=0", 0.0, False), ("blend=0.5&colors=1", 0.5, True)):
+        painted = client.ask("POST", f"{path}?{query}", content.getvalue()).body
+        found = np.asarray(Image.open(io.BytesIO(painted))).astype(int)
+        assert np.abs(found - np.asarray(style(frame, blend=blend, keep_colors=colors))).mean() < 6  # JPEG's
+        assert np.abs(found - np.asarray(style(frame))).mean() > 20
+    assert "Blend is 2.0" in client.refused("POST", f"{path}?blend=2", content.getvalue())[1]
+
+
 def film(folder: Path, frames: int) -> bytes:
     pytest.importorskip("av")
     from fractions import Fraction
 
     from fast_style.films.writer import VideoFormat, VideoWriter
-    from tests.conftest import moving_square
 
     path = folder / "clip.mp4"
     writer = VideoWriter(path, VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))
@@ -676,6 +687,21 @@ def test_a_film_is_painted_with_its_progress(client: Client, tmp_path: Path) -> 
     done = wait_for(lambda: (now := client.get(f"/api/films/{started}"))["state"] != "painting" and now)
     assert (done["state"], done["frames"], done["error"]) == ("done", 6, None)
     assert client.get(f"/api/films/{started}/file")[4:8] == b"ftyp"
+
+
+def test_a_film_is_blended_and_keeps_its_colors_as_asked(client: Client, tmp_path: Path) -> None:
+    def painted(query: str) -> tuple[float, float]:
+        """How far a picture is from the film, and how colorful it is where the film is gray, levels."""
+        started = client.post(f"/api/styles/great-wave-tiny/film?{query}", clip)["id"]
+        wait_for(lambda: client.get(f"/api/films/{started}")["state"] == "done")
+        (tmp_path / "painted.mp4").write_bytes(client.get(f"/api/films/{started}/file"))
+        planes = read_frames(tmp_path / "painted.mp4")[0].planes.astype(int)
+        return float(np.abs(planes - moving_square(1)[0]).mean()), float(np.ptp(planes[:, 30:], axis=0).mean())
+
+    clip = film(tmp_path, 3)
+    distance, color = painted("")
+    assert painted("blend=0")[0] < 6 < distance  # H.264's
+    assert painted("colors=1")[1] < 6 < color
 
 
 def test_a_film_is_stopped_with_what_there_is(client: Client, tmp_path: Path) -> None:
