@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import FileError, InputError, StyleNotFoundError
+from fast_style.errors import FileError, InputError, ModelError, StyleNotFoundError
 from fast_style.files import replacing
 from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
 from fast_style.styles.card import read_card
@@ -28,7 +28,7 @@ _LONGEST_TITLE = 120
 _KEPT_SECONDS = 24 * 3600
 FORMAT = 1
 # What each of them says.
-_RUN = {"format", "title", "network", "steps", "asked", "painting", "photos"}
+_RUN = {"title": str, "network": str, "steps": int, "asked": list, "painting": str, "photos": str}
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Library:
 
     def styles(self) -> list[Entry]:
         """List the finished styles: own ones first, the newest in front."""
-        own = [entry for run in self.runs() if (entry := self._own(run)).path.is_file() and entry.card]
+        own = [entry for run in self.runs() if is_finished(run) and (entry := self._own(run))]
         own.sort(key=lambda entry: entry.path.stat().st_mtime, reverse=True)
         return own + self._shipped
 
@@ -189,9 +189,12 @@ class Library:
             return path
         raise InputError("what was uploaded is no longer there", hint="Choose the file again.")
 
-    def _own(self, folder: Path) -> Entry:
+    def _own(self, folder: Path) -> Entry | None:
         path = folder / f"{folder.name}.onnx"
-        return Entry(folder.name, read_run(folder)["title"], path, True, read_card(path))
+        try:
+            return Entry(folder.name, read_run(folder)["title"], path, True, read_card(path))
+        except ModelError:  # it is among the trainings, which say what is wrong
+            return None
 
     def _forget_uploads(self) -> None:
         """Delete what nobody uses any more: a training has a copy of its painting."""
@@ -224,14 +227,19 @@ def read_run(folder: Path) -> dict[str, Any]:
     return run
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a training has left its style, and beside it the card, which is written last."""
+    return all((folder / f"{folder.name}{suffix}").is_file() for suffix in (".onnx", ".json"))
+
+
 def _is_run(folder: Path) -> bool:
     """Whether it is a style's folder of ours; one that cannot be read must not hide the others."""
     if not _NAME.fullmatch(folder.name) or folder.is_symlink():
         return False
     try:
         run = read_run(folder)
-        return run["format"] == FORMAT and run.keys() >= _RUN
-    except (OSError, ValueError, TypeError, KeyError):
+        return run["format"] == FORMAT and all(isinstance(run[name], kind) for name, kind in _RUN.items())
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return False
 
 

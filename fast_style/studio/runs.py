@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import InputError, StudioError
+from fast_style.errors import InputError, ModelError, StudioError
 from fast_style.studio import supervisor
-from fast_style.studio.library import FORMAT, Library, read_run, write_json
+from fast_style.studio.library import FORMAT, Library, is_finished, read_run, write_json
+from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style, shipped_styles
 from fast_style.stylize.stylizer import Stylizer
 
@@ -183,8 +184,12 @@ class Trainings:
                 state = "pausing"
             else:
                 state = "training" if started else "preparing"
-        elif (folder / f"{folder.name}.onnx").is_file() and (folder / f"{folder.name}.json").is_file():
+        elif is_finished(folder):
             state = "done"
+            try:
+                read_card(folder / f"{folder.name}.onnx")
+            except ModelError as unreadable:
+                state, error, hint = "failed", str(unreadable), unreadable.hint
         elif process.get("exit") in {None, 0, 130} or (folder / "pause").exists():
             state = "paused"
             if process.get("exit") is None:
@@ -338,7 +343,7 @@ class Trainings:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 import os
 import re
 import signal
@@ -510,6 +511,42 @@ def test_an_own_style_is_renamed_and_deleted_and_a_shipped_one_is_not(client: Cl
     assert client.ask("DELETE", f"/api/styles/{name}").status == 200
     assert list(library.place("styles").iterdir()) == []
     assert client.get("/api/state")["styles"][0]["own"] is False
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ({"card_format": 2}, "has the format 2; this version of fast-style reads up to 1"),
+        ({"card_format": 1, "paintings": []}, "is damaged: its paintings cannot be read"),
+    ],
+)
+def test_a_style_whose_card_cannot_be_read_says_so_and_hides_no_other(
+    client: Client, library: Library, card: dict[str, Any], said: str
+) -> None:
+    client.wait(name := begin(client), "done")
+    client.wait(other := begin(client), "done")
+    (library.run(name) / f"{name}.json").write_text(json.dumps(card))
+    state = client.get("/api/state")
+    assert [style["name"] for style in state["styles"] if style["own"]] == [other]
+    (run,) = state["runs"]
+    assert (run["name"], run["state"]) == (name, "failed")
+    assert run["error"].endswith(f"{name}.json {said}")
+    assert run["hint"]
+    assert client.ask("DELETE", f"/api/styles/{name}").status == 200
+
+
+def test_a_folder_whose_request_cannot_be_read_hides_no_other(client: Client, library: Library) -> None:
+    client.wait(name := begin(client), "done")
+    asked = read_run(library.run(name))
+    for number, content in enumerate(
+        ["[" * 10_000, *(json.dumps(asked | {key: [1]}) for key in asked if key != "asked")]
+    ):
+        (folder := library.place("styles") / f"odd-{number}").mkdir()
+        (folder / "run.json").write_text(content)
+    (library.run(name) / "process.json").write_text("[1]")
+    state = client.get("/api/state")
+    assert [style["name"] for style in state["styles"] if style["own"]] == [name]
+    assert state["runs"] == []
 
 
 def test_what_is_trained_is_not_deleted_and_a_link_out_of_the_folder_is_not_followed(
