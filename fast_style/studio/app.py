@@ -91,7 +91,7 @@ class _Guard:
     """Lets in who shows the token, under our own host's name, and gives every answer its headers."""
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
-        self._app, self._token, self._port = app, token, port
+        self._app, self._token = app, token
         self._cookie = f"fast-style-studio-{port}"
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
 
