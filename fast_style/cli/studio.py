@@ -40,9 +40,9 @@ def studio(
         if not path.is_dir():
             raise InputError(f"{path} is not a folder of photos")
     folder = folder or studio_folder()
-    address, serve = open_studio(folder, photos=photos or [], port=port, runtime=runtime, config=config)
+    address, entrance, serve = open_studio(folder, photos=photos or [], port=port, runtime=runtime, config=config)
     print(address, flush=True)
     if open:
-        webbrowser.open(address)
+        webbrowser.open(entrance.as_uri())
     with suppress(KeyboardInterrupt):
         serve()

@@ -23,7 +23,8 @@ def web(
     The folder works on any static web server, offline too. Its runtime is the npm package onnxruntime-web.
 
     Args:
-        styles: Names of shipped styles, or ONNX files. With --serve, none serves the page that OUT holds.
+        styles: Names of shipped styles, ONNX files, or mixtures such as starry-night:0.7,udnie:0.3. With --serve, none
+            serves the page that OUT holds.
         out: The folder to write.
         runtime: A folder with onnxruntime-web; without it, npm fetches the package.
         serve: Then serve the folder, with the headers that let the browser use threads, until Ctrl-C.

@@ -31,8 +31,8 @@ from fast_style.model import (
     STYLES,
     Feed,
     as_row,
-    choose_styles,
     join_passes,
+    mixture_file,
     open_graph,
     open_session,
     read_checked,
@@ -205,22 +205,13 @@ def _plain_graph(source: Checkpoint | Choice, place: Path) -> tuple[onnx.ModelPr
     model = parse_model(content)
     if not source.weights:
         return model, Verification({})
-    mixture = choose_styles(content, source.weights)
+    mixture = mixture_file(content, source.weights)
     feed = {STYLES: as_row(style_names(opened.metadata), source.weights)} if takes_styles(model.graph) else {}
 
     def mixed(image: Tensor) -> Tensor:
         return torch.from_numpy(opened.session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
 
-    graph = parse_model(mixture)
-    known = read_metadata(graph)
-    # Its own name and the paintings that count; the recipe and the losses are those of the whole file.
-    paintings = json.loads(known.get("paintings", "{}"))
-    known |= {
-        "name": "+".join(style_names(known)),
-        "paintings": json.dumps({name: paintings.get(name, {}) for name in source.weights}, ensure_ascii=False),
-    }
-    write_metadata(graph, {key: text for key, text in known.items() if key not in {"recipe", "losses"}})
-    return graph, judge(verify_passes(mixed, mixture, 1))
+    return parse_model(mixture), judge(verify_passes(mixed, mixture, 1))
 
 
 def _for_place(graph: onnx.ModelProto, size: tuple[int, int] | None, passes: int) -> onnx.ModelProto:

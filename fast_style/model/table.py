@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,6 +234,36 @@ def choose_styles(content: bytes, weights: Mapping[str, float]) -> bytes:
     name = "+".join(name for name, weight in weights.items() if weight)
     write_metadata(model, {**read_metadata(model), NAMES_KEY: json.dumps([name])})
     return bytes(model.SerializeToString())
+
+
+def mixture_file(content: bytes, weights: Mapping[str, float]) -> bytes:
+    """Turn a graph of many styles into the file of one mixture, which takes only the picture.
+
+    Its metadata has a name of its own and the paintings that count; the recipe and the losses are those of the whole
+    file, and left out.
+
+    Raises:
+        InputError: It does not hold such a style.
+        ModelError: It paints in passes by itself, or what it says of its paintings cannot be read.
+    """
+    mixture = choose_styles(content, weights)
+    known = read_metadata(parse_model(mixture))
+    paintings = json.dumps(paintings_in(known, weights), ensure_ascii=False)
+    told = {"name": "+".join(style_names(known)), "paintings": paintings, "recipe": None, "losses": None}
+    return with_metadata(mixture, told)
+
+
+def paintings_in(metadata: Mapping[str, str], styles: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Read from a file's metadata what it says of the paintings of these styles; nothing if it does not say.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        known = json.loads(metadata.get("paintings", "{}"))
+        return {name: dict(known.get(name, {})) for name in styles}
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise _unreadable("what it says of its paintings") from error
 
 
 def base_checksum(content: bytes) -> str:

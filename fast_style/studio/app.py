@@ -20,13 +20,14 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fast_style.errors import FastStyleError, FileError, InputError, StudioError, StyleNotFoundError
 from fast_style.extras import install_command
 from fast_style.images import load_image
+from fast_style.model.passes import smallest_side
 from fast_style.studio.library import Library, check_title, file_name
 from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
 from fast_style.studio.runs import PHOTOS, Trainings, Wish
@@ -48,6 +49,8 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+# Browsers send the cookie only to what a page of ours leads to, and not to what the file that opens the studio does.
+_ENTERED = "/entered"
 _ENTRANCE = "This page opens with the address that 'fast-style studio' printed, which holds a key.\n"
 
 
@@ -88,7 +91,7 @@ class _Guard:
     """Lets in who shows the token, under our own host's name, and gives every answer its headers."""
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
-        self._app, self._token, self._port = app, token, port
+        self._app, self._token = app, token
         self._cookie = f"fast-style-studio-{port}"
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
 
@@ -108,11 +111,13 @@ class _Guard:
         host = request.headers.get("host", "")
         if host not in self._hosts:  # a name that some page had its server's name point here by
             return PlainTextResponse("This host is not the studio's.\n", 403)
+        if request.url.path == _ENTERED:
+            return HTMLResponse('<!doctype html>\n<meta http-equiv="refresh" content="0; url=/">\n')
         shown = request.query_params.get("token")
         if shown is not None and request.url.path == "/" and request.method == "GET":
             if not self._is_token(shown):
                 return PlainTextResponse(_ENTRANCE, 403)
-            answer = RedirectResponse("/", 303)  # the address bar and the history keep no key
+            answer = RedirectResponse(_ENTERED, 303)  # the address bar and the history keep no key
             answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", max_age=30 * 24 * 3600)
             return answer
         if not self._is_token(request.cookies.get(self._cookie, "")):
@@ -232,10 +237,9 @@ class _Studio:
 
     def paint(self, request: Request) -> Response:
         asked = dict(request.query_params)
-        size, blend, choice = int(_number(asked, "size", 0)), _number(asked, "blend", 1.0), _choice(asked)
+        size, choice = int(_number(asked, "size", 0)), _choice(asked)
         picture = load_image(self._library.upload("tries", asked.get("photo", "")), size=size or None, opaque=True)
-        name, colors = request.path_params["name"], asked.get("colors") == "1"
-        painted = self._painter.paint(name, picture, choice, blend=blend, colors=colors)
+        painted = self._painter.paint(request.path_params["name"], picture, choice)
         return Response(as_jpeg(painted, quality=94), media_type="image/jpeg")
 
     async def frame(self, request: Request) -> Response:
@@ -292,9 +296,10 @@ class _Studio:
                 write_page([style], folder, runtime=self._runtime)
             else:
                 folder.mkdir()
-                self._trainings.export_for_app(style, folder / f"{name}.onnx")
-                text = (_STATIC / "app.txt").read_text(encoding="utf-8")
-                (folder / "README.txt").write_text(text.replace("STYLE", name), encoding="utf-8")
+                passes = self._trainings.export_for_app(style, folder / f"{name}.onnx")
+                text = (_STATIC / "app.txt").read_text(encoding="utf-8").replace("STYLE", name)
+                text = text.replace("PASSES", str(passes)).replace("SMALLEST", str(smallest_side(passes)))
+                (folder / "README.txt").write_text(text, encoding="utf-8")
             return Path(shutil.make_archive(str(tries / secrets.token_hex(16)), "zip", temporary, name))
 
     async def _receive(self, request: Request, place: str, kind: str) -> Path:
@@ -326,7 +331,7 @@ def _text(asked: dict[str, Any], name: str, default: str) -> str:
 
 
 def _choice(asked: dict[str, Any]) -> Choice:
-    """Read what is chosen of a file."""
+    """Read what is chosen of a file, and how it paints."""
     passes = int(_number(asked, "passes", 0)) or None
     first, second, share = _text(asked, "part", ""), _text(asked, "other", ""), _number(asked, "share", 0.5)
     if not 0 <= share <= 1:
@@ -334,7 +339,8 @@ def _choice(asked: dict[str, Any]) -> Choice:
     weights = {first: 1 - share, second: share} if second and second != first else {first: 1.0}
     chosen = {name: weight for name, weight in weights.items() if name and weight}
     ground = cast("Forms", _text(asked, "ground", "")) or None  # checked where it is laid
-    return Choice(chosen, _number(asked, "strength", 1.0), passes, ground)
+    blend, keep_colors = _number(asked, "blend", 1.0), asked.get("colors") == "1"
+    return Choice(chosen, _number(asked, "strength", 1.0), passes, ground, blend, keep_colors)
 
 
 def _number(asked: dict[str, Any], name: str, default: float) -> float:

@@ -14,20 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import FileError, InputError, StyleNotFoundError
+from fast_style.errors import FileError, InputError, ModelError, StyleNotFoundError
 from fast_style.files import replacing
 from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import own_paths, shipped_styles
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43,}")
 _LONGEST_NAME = 40
 _LONGEST_TITLE = 120
 # What was uploaded and not used is thrown away after so long.
 _KEPT_SECONDS = 24 * 3600
 FORMAT = 1
 # What each of them says.
-_RUN = {"format", "title", "network", "steps", "asked", "painting", "photos"}
+_RUN = {"title": str, "network": str, "steps": int, "asked": list, "painting": str, "photos": str}
 
 
 @dataclass(frozen=True)
@@ -100,20 +101,32 @@ class Library:
         return self.folder / kind
 
     def token(self) -> str:
-        """Return the secret that the page shows; it outlives the server, so that an open page goes on working."""
+        """Return the secret that the page shows; it outlives the server, so that an open page goes on working.
+
+        Raises:
+            FileError: There is none yet that could be one, and it cannot be written.
+        """
         path = self.folder / "token"
-        try:
-            return path.read_text(encoding="ascii").strip()
-        except OSError:
-            token = secrets.token_urlsafe(32)
-        with replacing(path) as partial:
-            partial.write_text(token, encoding="ascii")
-        path.chmod(0o600)
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if _TOKEN.fullmatch(token := path.read_text(encoding="ascii").strip()):
+                return token
+        token = secrets.token_urlsafe(32)
+        _write_private(path, token)
         return token
+
+    def entrance(self, address: str) -> Path:
+        """Write a page that leads to an address with the token, for a browser's command line, which all users can read.
+
+        Raises:
+            FileError: It cannot be written.
+        """
+        path = self.folder / "open.html"
+        _write_private(path, f'<!doctype html>\n<meta http-equiv="refresh" content="0; url={address}">\n')
+        return path
 
     def styles(self) -> list[Entry]:
         """List the finished styles: own ones first, the newest in front."""
-        own = [entry for run in self.runs() if (entry := self._own(run)).path.is_file() and entry.card]
+        own = [entry for run in self.runs() if is_finished(run) and (entry := self._own(run))]
         own.sort(key=lambda entry: entry.path.stat().st_mtime, reverse=True)
         return own + self._shipped
 
@@ -176,9 +189,12 @@ class Library:
             return path
         raise InputError("what was uploaded is no longer there", hint="Choose the file again.")
 
-    def _own(self, folder: Path) -> Entry:
+    def _own(self, folder: Path) -> Entry | None:
         path = folder / f"{folder.name}.onnx"
-        return Entry(folder.name, read_run(folder)["title"], path, True, read_card(path))
+        try:
+            return Entry(folder.name, read_run(folder)["title"], path, True, read_card(path))
+        except ModelError:  # it is among the trainings, which say what is wrong
+            return None
 
     def _forget_uploads(self) -> None:
         """Delete what nobody uses any more: a training has a copy of its painting."""
@@ -211,14 +227,19 @@ def read_run(folder: Path) -> dict[str, Any]:
     return run
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a training has left its style, and beside it the card, which is written last."""
+    return all((folder / f"{folder.name}{suffix}").is_file() for suffix in (".onnx", ".json"))
+
+
 def _is_run(folder: Path) -> bool:
     """Whether it is a style's folder of ours; one that cannot be read must not hide the others."""
     if not _NAME.fullmatch(folder.name) or folder.is_symlink():
         return False
     try:
         run = read_run(folder)
-        return run["format"] == FORMAT and run.keys() >= _RUN
-    except (OSError, ValueError, TypeError, KeyError):
+        return run["format"] == FORMAT and all(isinstance(run[name], kind) for name, kind in _RUN.items())
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return False
 
 
@@ -226,6 +247,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write plain values, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that nobody but its owner can read at any moment."""
+    try:
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(text, encoding="ascii")
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}", hint="Give another --folder.") from error
 
 
 def _shipped_title(name: str, card: dict[str, Any]) -> str:

@@ -35,12 +35,16 @@ class Choice:
         strength: How strongly to paint, 0.25 to 4.
         passes: Number of passes, from coarse to fine; None takes the style's for the picture's size.
         ground: What is laid under flat places; None is the style's own.
+        blend: 0 is the photo, 1 the full style.
+        keep_colors: Take only brightness from the style.
     """
 
     styles: Mapping[str, float] = field(default_factory=dict)
     strength: float = 1.0
     passes: int | None = None
     ground: Forms | None = None
+    blend: float = 1.0
+    keep_colors: bool = False
 
     def of(self, stylizer: Stylizer) -> Stylizer:
         """Return a file's style as it is chosen.
@@ -65,13 +69,11 @@ class Painter:
         # A file that was written anew is opened anew.
         self._open = functools.lru_cache(_OPEN_STYLES)(lambda path, _written: Stylizer(path))
 
-    def paint(
-        self, name: str, picture: Picture, choice: Choice = DEFAULT, *, blend: float = 1.0, colors: bool = False
-    ) -> Picture:
+    def paint(self, name: str, picture: Picture, choice: Choice = DEFAULT) -> Picture:
         """Paint a picture; arguments and errors as of :class:`Stylizer`."""
         with self._turn:
             stylizer = choice.of(self._stylizer(name))
-            return stylizer.picture(picture, blend=blend, keep_colors=colors, passes=choice.passes)
+            return stylizer.picture(picture, blend=choice.blend, keep_colors=choice.keep_colors, passes=choice.passes)
 
     def card(self, name: str, photo: Path | None) -> Path:
         """Return the picture of a style's card: what it makes of a photo, or of a landscape."""
@@ -168,7 +170,7 @@ class Films:
         try:
             from fast_style.films.video import VideoOptions, stylize_video
 
-            options = VideoOptions(size=size, passes=choice.passes)
+            options = VideoOptions(size=size, blend=choice.blend, keep_colors=choice.keep_colors, passes=choice.passes)
             stylizer = choice.of(Stylizer(style, threads=1))
             report = stylize_video(source, film.target, stylizer, options, progress=move)
             state = "stopped" if report.interrupted else "done"

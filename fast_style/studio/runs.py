@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import InputError, StudioError
+from fast_style.errors import InputError, ModelError, StudioError
 from fast_style.studio import supervisor
-from fast_style.studio.library import FORMAT, Library, read_run, write_json
+from fast_style.studio.library import FORMAT, Library, is_finished, read_run, write_json
+from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style, shipped_styles
+from fast_style.stylize.stylizer import Stylizer
 
 NETWORKS = ("fast", "fine", "tiny", "johnson")
 # A photo of each kind for trainings without photos of one's own; what they are is said in the folder.
@@ -35,6 +37,7 @@ _ESTIMATE = re.compile(r"([\d.]+) s before and after the steps, ([\d.]+) s for e
 # Between two previews and checkpoints: some minutes' work of fast.
 _MOST_STEPS_UNSEEN = 200
 _SHOWN_ROWS = 200
+_APP_SIZE = 640  # long side of the pictures that a file for an app is made for, px
 _TRIES = 5
 _log = logging.getLogger(__name__)
 _CAPTIONS = ("title", "artist", "year", "license")
@@ -181,8 +184,12 @@ class Trainings:
                 state = "pausing"
             else:
                 state = "training" if started else "preparing"
-        elif (folder / f"{folder.name}.onnx").is_file() and (folder / f"{folder.name}.json").is_file():
+        elif is_finished(folder):
             state = "done"
+            try:
+                read_card(folder / f"{folder.name}.onnx")
+            except ModelError as unreadable:
+                state, error, hint = "failed", str(unreadable), unreadable.hint
         elif process.get("exit") in {None, 0, 130} or (folder / "pause").exists():
             state = "paused"
             if process.get("exit") is None:
@@ -239,13 +246,17 @@ class Trainings:
                 self._paces[network, start] = {"around": float(around), "step": float(step)}
             return self._paces[network, start]
 
-    def export_for_app(self, style: Path, target: Path) -> None:
-        """Write a style file that takes and gives pixels and paints in three passes, as for pictures of 640 px.
+    def export_for_app(self, style: Path, target: Path) -> int:
+        """Write a style file that takes and gives pixels and paints in passes by itself; return their number.
+
+        It is that of the style for pictures of 640 px.
 
         Raises:
             StudioError: It cannot be exported.
         """
-        self._run("export", str(style), "--io", "uint8", "--passes", "3", "-o", str(target))
+        passes = Stylizer(style, threads=1).network.count_passes(_APP_SIZE, _APP_SIZE)
+        self._run("export", str(style), "--io", "uint8", "--passes", str(passes), "-o", str(target))
+        return passes
 
     def _run(self, *arguments: str) -> str:
         """Run a verb that takes seconds; return what it prints."""
@@ -332,7 +343,7 @@ class Trainings:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 

@@ -46,7 +46,7 @@ def open_studio(
     runtime: Path | None = None,
     config: Path | None = None,
     program: Sequence[str] = PROGRAM,
-) -> tuple[str, Callable[[], None]]:
+) -> tuple[str, Path, Callable[[], None]]:
     """Make a studio's server.
 
     It listens already: what comes before it serves waits.
@@ -60,7 +60,7 @@ def open_studio(
         program: What runs a verb of fast-style.
 
     Returns:
-        The page's address, with the token, and what serves it until Ctrl-C.
+        The page's address, with the token, a file that leads there, and what serves it until Ctrl-C.
 
     Raises:
         FileError: The folder cannot be written.
@@ -82,4 +82,5 @@ def open_studio(
         timeout_graceful_shutdown=2,
     )
     serve = partial(uvicorn.Server(options).run, sockets=[listening])
-    return f"http://{HOST}:{port}/?token={library.token()}", serve
+    address = f"http://{HOST}:{port}/?token={library.token()}"
+    return address, library.entrance(address), serve

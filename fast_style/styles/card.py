@@ -11,13 +11,15 @@ from fast_style.errors import ModelError
 from fast_style.files import check_format, replacing
 
 CARD_FORMAT = 1
+# Types of the entries that other modules read, and of what is in them.
+_FIELDS = {"styles": (list, str), "paintings": (dict, dict), "recipe": (dict, object), "training": (dict, object)}
 
 
 def read_card(model: Path) -> dict[str, Any]:
     """Read the card beside an ONNX file; empty if there is none, or the JSON file there is not a card.
 
     Raises:
-        ModelError: A later version of fast-style wrote it.
+        ModelError: A later version of fast-style wrote it, or it is damaged.
     """
     try:
         card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
@@ -25,7 +27,16 @@ def read_card(model: Path) -> dict[str, Any]:
         return {}
     if not isinstance(card, dict) or "card_format" not in card:
         return {}
-    check_format(card["card_format"], CARD_FORMAT, model.with_suffix(".json"), ModelError)
+    path = model.with_suffix(".json")
+    check_format(card["card_format"], CARD_FORMAT, path, ModelError)
+    for name, (kind, held) in _FIELDS.items():
+        found = card.get(name, kind())
+        values = found.values() if isinstance(found, dict) else found
+        if not isinstance(found, kind) or not all(isinstance(value, held) for value in values):
+            raise ModelError(
+                f"{path} is damaged: its {name} cannot be read",
+                hint="Copy or download it again, or delete it: the style paints without it.",
+            )
     return card
 
 

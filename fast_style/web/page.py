@@ -14,9 +14,18 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fast_style.errors import InputError, ModelError, WebError
-from fast_style.model import ground_form, mixing_form, restoring_form, webgpu_form, without_defaults
+from fast_style.model import (
+    ground_form,
+    mixing_form,
+    mixture_file,
+    paintings_in,
+    restoring_form,
+    webgpu_form,
+    without_defaults,
+)
 from fast_style.model.ground import Ground
 from fast_style.model.passes import LEARNED_PASSES
 from fast_style.stylize.stylizer import Stylizer
@@ -41,7 +50,8 @@ def write_page(
     """Write a static folder with the page, the styles and the browser's runtime; it appears whole or not at all.
 
     Args:
-        styles: Names of shipped styles, or ONNX files with float input and output.
+        styles: Names of shipped styles, ONNX files with float input and output, or mixtures, as for
+            :class:`Stylizer`. A mixture is written as a style of its own.
         out: The folder.
         runtime: Folder of an unpacked onnxruntime-web (or its ``dist``); None fetches it with npm.
         force: Replace a page that exists. A folder that is not a page of ours is never replaced.
@@ -50,7 +60,7 @@ def write_page(
         The folder.
 
     Raises:
-        InputError: No style, two of one name, or the folder exists or is the current one.
+        InputError: No style, two of one name, styles that cannot be mixed, or the folder exists or is the current one.
         StyleNotFoundError: There is no such style.
         ModelError: A file is not a style with float input and output and any size.
         WebError: The runtime's files cannot be had.
@@ -67,9 +77,10 @@ def write_page(
                 f"{stylizer.style.path} is not a float graph for pictures of any size, which the page needs",
                 hint="Export it without --io uint8 and --size.",
             )
-    names = [stylizer.style.name for stylizer in opened]
+    names = [_name(stylizer) for stylizer in opened]
     if len(set(names)) < len(names):
-        raise InputError(f"two styles have one name: {', '.join(sorted(names))}", hint="Rename a file.")
+        hint = "Rename a file, or write a page for each."
+        raise InputError(f"two styles have one name: {', '.join(sorted(names))}", hint=hint)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         if not _is_page(out):
             raise InputError(f"{out} exists and is not a page of fast-style", hint="Give another folder with -o.")
@@ -83,10 +94,12 @@ def write_page(
         _place_runtime(page / "runtime", None if runtime is None else Path(runtime), Path(temporary))
         (page / "styles").mkdir()
         for stylizer in opened:
-            content = stylizer.network.content
-            if stylizer.network.takes_styles:  # the browser's runtime takes no inputs with defaults
+            network, content = stylizer.network, stylizer.network.content
+            if network.weights:
+                content = mixture_file(content, network.weights)
+            elif network.takes_styles:  # the browser's runtime takes no inputs with defaults
                 content = without_defaults(content)
-            (page / "styles" / f"{stylizer.style.name}.onnx").write_bytes(webgpu_form(content))
+            (page / "styles" / f"{_name(stylizer)}.onnx").write_bytes(webgpu_form(content))
         for ground in {stylizer.network.ground for stylizer in opened if stylizer.network.coarsest}:
             for passes in range(2, LEARNED_PASSES + 1) if ground.forms != "none" else ():
                 (page / f"{_ground_name(ground)}-{passes}.onnx").write_bytes(ground_form(ground, passes))
@@ -153,19 +166,26 @@ class _Handler(SimpleHTTPRequestHandler):
         """Say nothing: the command line says where the page is."""
 
 
+def _name(stylizer: Stylizer) -> str:
+    """What a style is called on the page: a mixture by all of its styles."""
+    return "+".join(stylizer.network.weights) or stylizer.style.name
+
+
 def _entry(stylizer: Stylizer) -> dict[str, Any]:
-    name, paintings = stylizer.style.name, list(stylizer.style.paintings.values())
+    name, network = _name(stylizer), stylizer.network
+    known = paintings_in(network.metadata, network.weights) if network.weights else stylizer.style.paintings
+    paintings = list(known.values())
     painting = paintings[0] if len(paintings) == 1 else {}
     return {
         "name": name,
-        "file": f"styles/{name}.onnx",
-        "title": str(painting.get("title") or name.replace("-", " ")),
+        "file": quote(f"styles/{name}.onnx"),
+        "title": str(painting.get("title") or name.replace("-", " ").replace("+", " + ")),
         "artist": str(painting.get("artist", "")),
-        "styles": list(stylizer.network.styles),
-        "strength": stylizer.network.draft_strength,
-        "smallest": stylizer.network.contract.smallest,
-        "coarsest": stylizer.network.coarsest,
-        "ground": _ground_name(stylizer.network.ground),
+        "styles": [name] if network.weights else list(network.styles),
+        "strength": network.draft_strength,
+        "smallest": network.contract.smallest,
+        "coarsest": network.coarsest,
+        "ground": _ground_name(network.ground),
     }
 
 

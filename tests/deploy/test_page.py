@@ -388,6 +388,36 @@ def test_mixtures_and_strengths_are_those_of_the_python_runtime(
         thread.join()
 
 
+def test_a_mixture_and_a_file_of_an_odd_name_are_painted_and_saved(
+    browser: Any, model: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    if not RUNTIME.is_dir():
+        pytest.skip("needs 'npm install' in tests/deploy")
+    odd = tmp_path / "100%?.onnx"
+    odd.write_bytes(model.read_bytes())
+    styles: list[str | Path] = ["ten#udnie", "starry-night:0.5,udnie:0.5", odd]
+    with serve_page(write_page(styles, tmp_path / "page", runtime=RUNTIME), port=0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        page = open_page(browser)
+        page.goto(f"http://localhost:{server.server_address[1]}/")
+        wait_for(page, "#status", "Ready.")
+        saved = []
+        for number, style in enumerate(styles):
+            page.locator("#style").select_option(index=number)
+            path = choose(page, frames[0], tmp_path)
+            expected = np.asarray(Stylizer(style)(path)).astype(int)
+            assert np.abs(shown(page) - expected).max() <= 1
+            assert page.locator("#mixture").is_hidden()
+            with page.expect_download() as download:
+                page.click("#save")
+            saved.append(download.value.suggested_filename)
+        assert saved == ["photo-udnie.png", "photo-starry-night+udnie.png", "photo-100%_.png"]  # no file is called "?"
+        page.context.close()
+        server.shutdown()
+        thread.join()
+
+
 def test_saved_picture_is_the_one_shown(page: Any, frames: list[Pixels], tmp_path: Path) -> None:
     choose(page, frames[0], tmp_path)
     with page.expect_download() as download:

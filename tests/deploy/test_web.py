@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
+import numpy as np
 import pytest
 
+from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import WebError
+from fast_style.errors import InputError, WebError
 from fast_style.model import webgpu_form
 from fast_style.web import RUNTIME_VERSION, write_page
 from fast_style.web.page import RUNTIME_FILES
+from tests.conftest import PHOTOS
 
 
 @pytest.fixture
@@ -51,6 +55,35 @@ def test_the_page_knows_the_smallest_photo_of_a_style_that_paints_in_passes(
 ) -> None:
     write_page([painter], tmp_path / "page", runtime=empty_runtime)
     assert json.loads((tmp_path / "page/styles.json").read_text())[0]["smallest"] == 64
+
+
+def test_a_mixture_is_a_style_of_its_own_on_the_page(model: Path, empty_runtime: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "100%?.onnx"
+    odd.write_bytes(model.read_bytes())
+    mixtures = ["ten#udnie", "starry-night:0.5,the-scream:0.5"]
+    page = write_page([*mixtures, "ten", odd], tmp_path / "page", runtime=empty_runtime)
+    entries = json.loads((page / "styles.json").read_text())
+    assert [entry["title"] for entry in entries] == [
+        "Udnie (Young American Girl, The Dance)",
+        "starry night + the scream",
+        "ten",
+        "100%?",
+    ]
+    assert [entry["artist"] for entry in entries] == ["Francis Picabia", "", "", ""]
+    assert [len(entry["styles"]) for entry in entries] == [1, 1, 10, 1]
+    assert [entry["file"] for entry in entries] == [
+        "styles/udnie.onnx",
+        "styles/starry-night%2Bthe-scream.onnx",
+        "styles/ten.onnx",
+        "styles/100%25%3F.onnx",
+    ]
+    for mixture, entry in zip(mixtures, entries, strict=False):
+        written, mixed = Stylizer(page / unquote(entry["file"])), Stylizer(mixture)
+        assert (entry["ground"], entry["strength"]) == ("none", mixed.network.draft_strength)
+        ours, expected = (np.asarray(style(PHOTOS["chelsea"], size=200)) for style in (written, mixed))
+        np.testing.assert_allclose(ours.astype(int), expected.astype(int), atol=1)
+    with pytest.raises(InputError, match=r"two styles have one name: udnie, udnie"):
+        write_page(["ten#udnie", "udnie"], page, runtime=empty_runtime, force=True)
 
 
 def test_web_refuses_a_style_that_the_page_cannot_feed(

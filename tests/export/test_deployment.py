@@ -11,7 +11,7 @@ import pytest
 from fast_style.cli.app import main
 from fast_style.errors import InputError, VerificationError
 from fast_style.export import deploy
-from fast_style.model import choose_styles
+from fast_style.model import mixture_file
 from fast_style.model.editing import read_metadata
 from fast_style.model.passes import STRENGTH_KEY
 from fast_style.styles.card import read_card
@@ -70,7 +70,7 @@ def test_a_mixture_becomes_a_file_that_takes_only_the_picture(
 
 def test_a_mixture_that_paints_otherwise_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "fast_style.export.deployment.choose_styles", lambda content, weights: choose_styles(content, {"udnie": 1.0})
+        "fast_style.export.deployment.mixture_file", lambda content, weights: mixture_file(content, {"udnie": 1.0})
     )
     with pytest.raises(VerificationError, match="the ONNX file differs from the network by up to"):
         deploy(find_mixture("ten#the-scream"), tmp_path / "x.onnx")

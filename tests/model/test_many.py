@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -18,11 +20,15 @@ from fast_style.model import (
     choose_styles,
     give_styles,
     measure_form,
+    mixture_file,
     open_session,
+    paintings_in,
     read_checked,
     read_sets,
     style_names,
+    with_metadata,
 )
+from fast_style.model.editing import read_metadata
 from fast_style.styles.catalog import find_style
 
 # Two styles of one network: their convolutions are the same.
@@ -104,6 +110,23 @@ def test_a_chosen_style_is_a_plain_graph_again(many: bytes) -> None:
     names = {tensor.name for tensor in original.graph.initializer if tensor.name.startswith("network.")}
     assert names <= {tensor.name for tensor in plain.graph.initializer}
     measure_form(choose_styles(many, {OTHER: 1.0}))  # which refuses normalizations without constants
+
+
+def test_the_file_of_a_mixture_names_what_it_was_mixed_of_and_nothing_else(many: bytes) -> None:
+    paintings = {name: {"title": name.title()} for name in ("another", OTHER, ONE)}
+    told = {"paintings": json.dumps(paintings), "recipe": "{}", "losses": "{}"}
+    content = mixture_file(with_metadata(many, told), {OTHER: 3, ONE: 1})
+    known = read_metadata(onnx.load_model_from_string(content))
+    assert known["name"] == f"{OTHER}+{ONE}"
+    assert list(paintings_in(known, [OTHER, ONE, "nobody"]).values()) == [paintings[OTHER], paintings[ONE], {}]
+    assert list(json.loads(known["paintings"])) == [OTHER, ONE]
+    assert not {"recipe", "losses"} & set(known)
+
+
+@pytest.mark.parametrize("said", ["[", "[]", '{"udnie": 1}'])
+def test_paintings_that_cannot_be_read_are_said_to_be_damaged(said: str) -> None:
+    with pytest.raises(ModelError, match="what it says of its paintings cannot be read"):
+        paintings_in({"paintings": said}, ["udnie"])
 
 
 def test_sets_come_back_as_they_were_given(many: bytes, sets: dict[str, Set]) -> None:

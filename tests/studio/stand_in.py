@@ -65,9 +65,7 @@ def train(photos: Path, out: Path, name: str, steps: int, resume: Path | None) -
 if __name__ == "__main__":
     verb, *arguments = sys.argv[1:]
     options = dict(pairwise(arguments))  # each word with the one after it
-    if verb == "export" and "--io" in options:
-        shutil.copyfile(arguments[0], options["-o"])
-    elif verb == "export":
+    if verb == "export":
         publish(Path(arguments[0]))
     elif "--estimate" in arguments:
         if log := os.environ.get("ESTIMATES"):

@@ -122,6 +122,7 @@ def page(browser: Any, server: Server) -> Iterator[Any]:
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
     page.goto(server.address)
+    page.wait_for_url(server.address.partition("?")[0])
     yield page
     page.context.close()
     refused = "Failed to load resource"  # Chromium's line for each refusal and for the killed server
@@ -330,6 +331,17 @@ def test_a_slider_paints_while_it_moves(page: Any) -> None:
         page.locator(f"#try-picture:not([src='{shown}'])").wait_for()
 
 
+def test_the_file_that_the_browser_is_started_with_leads_into_the_studio_and_no_key_stays(
+    browser: Any, server: Server, tmp_path: Path
+) -> None:
+    page = browser.new_context().new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto((tmp_path / "studio/open.html").as_uri())
+    page.get_by_role("heading", name="Make a style").wait_for()
+    assert page.url == f"http://127.0.0.1:{server.port}/"
+    page.context.close()
+
+
 def test_an_address_without_the_key_says_what_to_do(page: Any, server: Server) -> None:
     stranger = page.context.browser.new_context().new_page()
     stranger.goto(server.address.partition("?")[0])
@@ -344,7 +356,11 @@ def test_a_film_is_painted_and_played(page: Any, tmp_path: Path) -> None:
     clip.write_bytes(film(tmp_path, 10))
     page.get_by_role("link", name="Try").click()
     page.get_by_label("Style", exact=True).select_option("great-wave-tiny")
-    page.set_input_files("#film", clip)
+    page.get_by_label("How much of the style").fill("40")
+    page.get_by_label("Keep the photo's colors").check()
+    with page.expect_request("**/film?*") as asked:
+        page.set_input_files("#film", clip)
+    assert "&blend=0.4&colors=1" in asked.value.url
     reads(page, "#try-status", "The film is painted.")
     wait_for(lambda: page.evaluate("document.getElementById('try-film').duration") > 0.3)
     page.get_by_label("Style", exact=True).select_option("udnie")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 import os
 import re
 import signal
@@ -28,8 +29,7 @@ from fast_style.studio.library import file_name, read_run
 from fast_style.studio.runs import PHOTOS as OUR_PHOTOS
 from fast_style.studio.runs import PROGRAM
 from fast_style.studio.server import listen
-from fast_style.styles.catalog import find_style
-from tests.conftest import PHOTOS
+from tests.conftest import PHOTOS, moving_square, read_frames
 from tests.studio.conftest import Client, picture, wait_for
 
 STATIC = Path(uploads.__file__).parent / "static"
@@ -58,7 +58,7 @@ def test_nobody_is_let_in_without_the_token(client: Client) -> None:
 
 def test_the_token_in_the_address_becomes_a_cookie_that_no_script_and_no_other_site_can_use(client: Client) -> None:
     answer = client.ask("GET", f"/?token={client.token}", Cookie=None)
-    assert (answer.status, answer.headers["location"]) == (303, "/")
+    assert (answer.status, answer.headers["location"]) == (303, "/entered")
     cookie = answer.headers["set-cookie"]
     assert f"fast-style-studio-{client.port}={client.token}" in cookie
     assert "HttpOnly" in cookie
@@ -100,6 +100,33 @@ def test_the_token_outlives_the_server_and_only_its_owner_reads_it(tmp_path: Pat
     assert Library(tmp_path / "s").token() == token
     assert stat.S_IMODE((tmp_path / "s/token").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("kept", [b"", b"\n", b"short", b"\xff\x00", "né".encode() * 30, b"a b" * 30])
+def test_a_token_file_that_holds_no_token_gets_one(kept: bytes, tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    (tmp_path / "token").write_bytes(kept)
+    token = library.token()
+    assert re.fullmatch(r"[\w-]{43}", token, re.ASCII)
+    assert library.token() == token
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+
+
+def test_the_browser_is_started_without_the_token_which_other_users_could_read(tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/.told && mv {tmp_path}/.told {tmp_path}/told\n')
+    browser.chmod(0o700)
+    command = [sys.executable, "-m", "fast_style", "studio", "--port", "0", "--folder", str(tmp_path / "s")]
+    told = {**os.environ, "BROWSER": f"{browser} %s"}
+    with subprocess.Popen(command, env=told, stdout=subprocess.PIPE, text=True) as studio:
+        assert studio.stdout is not None
+        address = studio.stdout.readline().strip()
+        wait_for((tmp_path / "told").is_file)
+        studio.send_signal(signal.SIGINT)
+    entrance = tmp_path / "s/open.html"
+    assert (tmp_path / "told").read_text().strip() == entrance.as_uri()
+    assert stat.S_IMODE(entrance.stat().st_mode) == 0o600
+    assert f'url={address}"' in entrance.read_text()
 
 
 def test_the_server_loads_no_torch() -> None:
@@ -486,6 +513,42 @@ def test_an_own_style_is_renamed_and_deleted_and_a_shipped_one_is_not(client: Cl
     assert client.get("/api/state")["styles"][0]["own"] is False
 
 
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ({"card_format": 2}, "has the format 2; this version of fast-style reads up to 1"),
+        ({"card_format": 1, "paintings": []}, "is damaged: its paintings cannot be read"),
+    ],
+)
+def test_a_style_whose_card_cannot_be_read_says_so_and_hides_no_other(
+    client: Client, library: Library, card: dict[str, Any], said: str
+) -> None:
+    client.wait(name := begin(client), "done")
+    client.wait(other := begin(client), "done")
+    (library.run(name) / f"{name}.json").write_text(json.dumps(card))
+    state = client.get("/api/state")
+    assert [style["name"] for style in state["styles"] if style["own"]] == [other]
+    (run,) = state["runs"]
+    assert (run["name"], run["state"]) == (name, "failed")
+    assert run["error"].endswith(f"{name}.json {said}")
+    assert run["hint"]
+    assert client.ask("DELETE", f"/api/styles/{name}").status == 200
+
+
+def test_a_folder_whose_request_cannot_be_read_hides_no_other(client: Client, library: Library) -> None:
+    client.wait(name := begin(client), "done")
+    asked = read_run(library.run(name))
+    for number, content in enumerate(
+        ["[" * 10_000, *(json.dumps(asked | {key: [1]}) for key in asked if key != "asked")]
+    ):
+        (folder := library.place("styles") / f"odd-{number}").mkdir()
+        (folder / "run.json").write_text(content)
+    (library.run(name) / "process.json").write_text("[1]")
+    state = client.get("/api/state")
+    assert [style["name"] for style in state["styles"] if style["own"]] == [name]
+    assert state["runs"] == []
+
+
 def test_what_is_trained_is_not_deleted_and_a_link_out_of_the_folder_is_not_followed(
     client: Client, library: Library, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -517,27 +580,30 @@ def test_the_page_folder_of_a_style_is_downloaded(client: Client, library: Libra
     wait_for(lambda: not list(library.place("tries").iterdir()))
 
 
-def test_what_an_app_needs_is_downloaded_and_runs_as_its_text_says(client: Client, library: Library) -> None:
-    answer = client.ask("GET", "/api/styles/great-wave-tiny/export/app")
-    assert 'filename="great-wave-tiny-app.zip"' in answer.headers["content-disposition"]
-    archive = zipfile.ZipFile(io.BytesIO(answer.body))
-    assert {"great-wave-tiny/great-wave-tiny.onnx", "great-wave-tiny/README.txt"} <= set(archive.namelist())
-    wait_for(lambda: not list(library.place("tries").iterdir()))
-
-
-def test_the_text_for_an_app_is_true(
-    library: Library, trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("style", "said"),
+    [
+        ("great-wave-tiny", "paints: 3, for photos of about 640 px. No side may be under 64 px."),
+        ("the-scream-tiny", "paints: 2, for photos of about 640 px. No side may be under 32 px."),
+        ("engraving", "paints: 1, for photos of about 640 px. No side may be under 16 px."),
+    ],
+)
+def test_what_an_app_needs_is_downloaded_and_paints_as_the_studio(
+    style: str, said: str, client: Client, library: Library, trainings: Trainings, tmp_path: Path
 ) -> None:
     trainings._program = PROGRAM
-    trainings.export_for_app(find_style("great-wave-tiny").path, tmp_path / "wave.onnx")
-    Image.open(PHOTOS["chelsea"]).convert("RGB").resize((96, 64)).save(tmp_path / "photo.jpg")
-    text = (STATIC / "app.txt").read_text(encoding="utf-8").replace("STYLE", "wave")
+    answer = client.ask("GET", f"/api/styles/{style}/export/app")
+    assert f'filename="{style}-app.zip"' in answer.headers["content-disposition"]
+    zipfile.ZipFile(io.BytesIO(answer.body)).extractall(tmp_path)
+    wait_for(lambda: not list(library.place("tries").iterdir()))
+    text = (tmp_path / style / "README.txt").read_text(encoding="utf-8")
+    assert said in text
+    Image.open(PHOTOS["chelsea"]).convert("RGB").resize((640, 480)).save(photo := tmp_path / style / "photo.jpg")
     code = "\n".join(line.strip() for line in text.splitlines() if line.startswith("    ") and '  "' not in line)
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code, "app.txt", "exec"), {})
-    expected = Stylizer("great-wave-tiny")(tmp_path / "photo.jpg", passes=3)
-    found = np.asarray(Image.open(tmp_path / "picture.png")).astype(int)
-    assert np.abs(found - np.asarray(expected)).mean() < 4  # of drafts that are not rounded
+    with contextlib.chdir(tmp_path / style):
+        exec(compile(code, "README.txt", "exec"), {})
+    found = np.asarray(Image.open(tmp_path / style / "picture.png")).astype(int)
+    assert np.abs(found - np.asarray(Stylizer(style)(photo))).mean() < 4  # of drafts that are not rounded
 
 
 # ---- trying ----
@@ -627,12 +693,23 @@ def test_a_frame_of_the_camera_is_painted_and_not_kept(client: Client, library: 
     assert list(library.place("tries").iterdir()) == []
 
 
+def test_a_frame_of_the_camera_is_blended_and_keeps_its_colors_as_asked(client: Client) -> None:
+    frame = Image.open(PHOTOS["coffee"]).convert("RGB").resize((120, 80))
+    frame.save(content := io.BytesIO(), "PNG")
+    style, path = Stylizer("great-wave-tiny"), "/api/styles/great-wave-tiny/frame"
+    for query, blend, colors in (("blend=0", 0.0, False), ("blend=0.5&colors=1", 0.5, True)):
+        painted = client.ask("POST", f"{path}?{query}", content.getvalue()).body
+        found = np.asarray(Image.open(io.BytesIO(painted))).astype(int)
+        assert np.abs(found - np.asarray(style(frame, blend=blend, keep_colors=colors))).mean() < 6  # JPEG's
+        assert np.abs(found - np.asarray(style(frame))).mean() > 20
+    assert "Blend is 2.0" in client.refused("POST", f"{path}?blend=2", content.getvalue())[1]
+
+
 def film(folder: Path, frames: int) -> bytes:
     pytest.importorskip("av")
     from fractions import Fraction
 
     from fast_style.films.writer import VideoFormat, VideoWriter
-    from tests.conftest import moving_square
 
     path = folder / "clip.mp4"
     writer = VideoWriter(path, VideoFormat(64, 48, Fraction(25), Fraction(1, 25)))
@@ -647,6 +724,21 @@ def test_a_film_is_painted_with_its_progress(client: Client, tmp_path: Path) -> 
     done = wait_for(lambda: (now := client.get(f"/api/films/{started}"))["state"] != "painting" and now)
     assert (done["state"], done["frames"], done["error"]) == ("done", 6, None)
     assert client.get(f"/api/films/{started}/file")[4:8] == b"ftyp"
+
+
+def test_a_film_is_blended_and_keeps_its_colors_as_asked(client: Client, tmp_path: Path) -> None:
+    def painted(query: str) -> tuple[float, float]:
+        """How far a picture is from the film, and how colorful it is where the film is gray, levels."""
+        started = client.post(f"/api/styles/great-wave-tiny/film?{query}", clip)["id"]
+        wait_for(lambda: client.get(f"/api/films/{started}")["state"] == "done")
+        (tmp_path / "painted.mp4").write_bytes(client.get(f"/api/films/{started}/file"))
+        planes = read_frames(tmp_path / "painted.mp4")[0].planes.astype(int)
+        return float(np.abs(planes - moving_square(1)[0]).mean()), float(np.ptp(planes[:, 30:], axis=0).mean())
+
+    clip = film(tmp_path, 3)
+    distance, color = painted("")
+    assert painted("blend=0")[0] < 6 < distance  # H.264's
+    assert painted("colors=1")[1] < 6 < color
 
 
 def test_a_film_is_stopped_with_what_there_is(client: Client, tmp_path: Path) -> None:

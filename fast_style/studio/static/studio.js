@@ -444,16 +444,16 @@ async function start() {
 const cardOf = (style) => `/api/styles/${style.name}/card?v=${encodeURIComponent(style.date + style.steps)}${tried?.kind === "photo" ? `&photo=${tried.preview}` : ""}`;
 const partTitle = (part) => styleOf(part)?.title ?? part;
 const isMix = (style) => style.styles.length > 1 && style.styles.includes($("part").value);
-/** What is chosen of a file that holds several styles, how strongly it paints, in how many passes, and over what. */
+/** What is chosen of a file that holds several styles, and how it paints. */
 function chosenOf(style) {
   const mix = isMix(style) ? `&part=${encodeURIComponent($("part").value)}&other=${encodeURIComponent($("other").value)}&share=${$("share").value / 100}` : "";
-  return `${mix}&strength=${strengthOf($("paint-strength").value)}&passes=${$("passes").value}&ground=${$("ground").value}`;
+  return `${mix}&strength=${strengthOf($("paint-strength").value)}&passes=${$("passes").value}&ground=${$("ground").value}&blend=${$("blend").value / 100}&colors=${Number($("colors").checked)}`;
 }
 function titleOf(style) {
   if (!isMix(style)) return style.title;
   return partTitle($("part").value) + ($("other").value ? ` with ${partTitle($("other").value)}` : "");
 }
-const paintPath = (name, size) => `/api/styles/${name}/paint?photo=${tried.id}&size=${size}&blend=${$("blend").value / 100}&colors=${Number($("colors").checked)}${chosenOf(styleOf(name))}`;
+const paintPath = (name, size) => `/api/styles/${name}/paint?photo=${tried.id}&size=${size}${chosenOf(styleOf(name))}`;
 
 function exportsOf(style) {
   const kinds = Object.keys(EXPORTS).filter((kind) => kind !== "adapter" || style.adapter);

@@ -226,7 +226,7 @@ function record() {
 }
 
 function fileName(suffix) {
-  return `${source?.name ?? "picture"}-${$("style").value.replace(/^.*\/|\.onnx$/g, "")}.${suffix}`;
+  return `${source?.name ?? "picture"}-${files.get($("style").value).name}.${suffix}`;
 }
 
 function download(blob, name) {
