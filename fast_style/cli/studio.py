@@ -40,9 +40,9 @@ def studio(
         if not path.is_dir():
             raise InputError(f"{path} is not a folder of photos")
     folder = folder or studio_folder()
-    address, entrance, serve = open_studio(folder, photos=photos or [], port=port, runtime=runtime, config=config)
+    address, opening, serve = open_studio(folder, photos=photos or [], port=port, runtime=runtime, config=config)
     print(address, flush=True)
     if open:
-        webbrowser.open(entrance.as_uri())
+        webbrowser.open(opening)
     with suppress(KeyboardInterrupt):
         serve()

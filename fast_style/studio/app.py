@@ -20,7 +20,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -49,15 +49,22 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-# Browsers send the cookie only to what a page of ours leads to, and not to what the file that opens the studio does.
-_ENTERED = "/entered"
 _ENTRANCE = "This page opens with the address that 'fast-style studio' printed, which holds a key.\n"
 
 
 def make_app(
-    library: Library, trainings: Trainings, *, port: int, roots: Sequence[Path], runtime: Path | None = None
+    library: Library,
+    trainings: Trainings,
+    *,
+    port: int,
+    roots: Sequence[Path],
+    runtime: Path | None = None,
+    ticket: str | None = None,
 ) -> ASGIApp:
-    """Put the studio together, see :func:`open_studio`; requests for other hosts than this one are refused."""
+    """Put the studio together, see :func:`open_studio`; requests for other hosts than this one are refused.
+
+    A ticket lets in once, as the token does.
+    """
     studio = _Studio(library, trainings, [root.resolve() for root in roots], runtime)
     routes = [
         Route("/", studio.page),
@@ -84,14 +91,14 @@ def make_app(
         Route("/api/films/{id:str}/file", studio.film_file),
     ]
     errors = dict.fromkeys((FastStyleError, ClientDisconnect, OSError, Exception), _answer)
-    return _Guard(Starlette(routes=routes, exception_handlers=errors), library.token(), port)
+    return _Guard(Starlette(routes=routes, exception_handlers=errors), library.token(), port, ticket)
 
 
 class _Guard:
-    """Lets in who shows the token, under our own host's name, and gives every answer its headers."""
+    """Lets in who shows the token, or the ticket once, under our own host's name; gives every answer its headers."""
 
-    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
-        self._app, self._token = app, token
+    def __init__(self, app: ASGIApp, token: str, port: int, ticket: str | None) -> None:
+        self._app, self._token, self._ticket = app, token, ticket
         self._cookie = f"fast-style-studio-{port}"
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
 
@@ -111,13 +118,11 @@ class _Guard:
         host = request.headers.get("host", "")
         if host not in self._hosts:  # a name that some page had its server's name point here by
             return PlainTextResponse("This host is not the studio's.\n", 403)
-        if request.url.path == _ENTERED:
-            return HTMLResponse('<!doctype html>\n<meta http-equiv="refresh" content="0; url=/">\n')
         shown = request.query_params.get("token")
         if shown is not None and request.url.path == "/" and request.method == "GET":
-            if not self._is_token(shown):
+            if not (self._is_token(shown) or self._takes_ticket(shown)):
                 return PlainTextResponse(_ENTRANCE, 403)
-            answer = RedirectResponse(_ENTERED, 303)  # the address bar and the history keep no key
+            answer = RedirectResponse("/", 303)  # the address bar and the history keep no key
             answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", max_age=30 * 24 * 3600)
             return answer
         if not self._is_token(request.cookies.get(self._cookie, "")):
@@ -125,6 +130,12 @@ class _Guard:
         if request.method not in {"GET", "HEAD"} and request.headers.get("origin") != f"http://{host}":
             return PlainTextResponse("This does not come from the studio's page.\n", 403)
         return None
+
+    def _takes_ticket(self, shown: str) -> bool:
+        if self._ticket is None or not hmac.compare_digest(shown.encode(), self._ticket.encode()):
+            return False
+        self._ticket = None
+        return True
 
     def _is_token(self, shown: str) -> bool:
         return hmac.compare_digest(shown.encode(), self._token.encode())

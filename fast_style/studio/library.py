@@ -114,16 +114,6 @@ class Library:
         _write_private(path, token)
         return token
 
-    def entrance(self, address: str) -> Path:
-        """Write a page that leads to an address with the token, for a browser's command line, which all users can read.
-
-        Raises:
-            FileError: It cannot be written.
-        """
-        path = self.folder / "open.html"
-        _write_private(path, f'<!doctype html>\n<meta http-equiv="refresh" content="0; url={address}">\n')
-        return path
-
     def styles(self) -> list[Entry]:
         """List the finished styles: own ones first, the newest in front."""
         own = [entry for run in self.runs() if is_finished(run) and (entry := self._own(run))]

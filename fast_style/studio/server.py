@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -46,7 +47,7 @@ def open_studio(
     runtime: Path | None = None,
     config: Path | None = None,
     program: Sequence[str] = PROGRAM,
-) -> tuple[str, Path, Callable[[], None]]:
+) -> tuple[str, str, Callable[[], None]]:
     """Make a studio's server.
 
     It listens already: what comes before it serves waits.
@@ -60,7 +61,8 @@ def open_studio(
         program: What runs a verb of fast-style.
 
     Returns:
-        The page's address, with the token, a file that leads there, and what serves it until Ctrl-C.
+        The page's address with the token; the same with a ticket that lets in once, for a browser's command line, which
+        all users of the machine can read; and what serves the page until Ctrl-C.
 
     Raises:
         FileError: The folder cannot be written.
@@ -70,7 +72,8 @@ def open_studio(
     listening = listen(port)
     port = listening.getsockname()[1]
     trainings = Trainings(library, program=program, config=None if config is None else config.resolve())
-    app = make_app(library, trainings, port=port, roots=photos or [Path.home()], runtime=runtime)
+    ticket = secrets.token_urlsafe(32)
+    app = make_app(library, trainings, port=port, roots=photos or [Path.home()], runtime=runtime, ticket=ticket)
     options = uvicorn.Config(
         app,
         http="h11",
@@ -82,5 +85,5 @@ def open_studio(
         timeout_graceful_shutdown=2,
     )
     serve = partial(uvicorn.Server(options).run, sockets=[listening])
-    address = f"http://{HOST}:{port}/?token={library.token()}"
-    return address, library.entrance(address), serve
+    address = f"http://{HOST}:{port}/?token="
+    return address + library.token(), address + ticket, serve

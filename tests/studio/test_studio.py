@@ -58,7 +58,7 @@ def test_nobody_is_let_in_without_the_token(client: Client) -> None:
 
 def test_the_token_in_the_address_becomes_a_cookie_that_no_script_and_no_other_site_can_use(client: Client) -> None:
     answer = client.ask("GET", f"/?token={client.token}", Cookie=None)
-    assert (answer.status, answer.headers["location"]) == (303, "/entered")
+    assert (answer.status, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]
     assert f"fast-style-studio-{client.port}={client.token}" in cookie
     assert "HttpOnly" in cookie
@@ -112,7 +112,7 @@ def test_a_token_file_that_holds_no_token_gets_one(kept: bytes, tmp_path: Path) 
     assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
 
 
-def test_the_browser_is_started_without_the_token_which_other_users_could_read(tmp_path: Path) -> None:
+def test_the_browser_is_started_with_a_ticket_that_lets_in_once_as_other_users_can_read_it(tmp_path: Path) -> None:
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/.told && mv {tmp_path}/.told {tmp_path}/told\n')
     browser.chmod(0o700)
@@ -122,11 +122,14 @@ def test_the_browser_is_started_without_the_token_which_other_users_could_read(t
         assert studio.stdout is not None
         address = studio.stdout.readline().strip()
         wait_for((tmp_path / "told").is_file)
+        opened = (tmp_path / "told").read_text().strip()
+        assert opened != address
+        assert opened.partition("=")[0] == address.partition("=")[0]
+        client = Client(int(opened.split(":")[2].partition("/")[0]), "")
+        answers = [client.ask("GET", opened[opened.index("/?") :], Cookie=None) for _ in range(2)]
         studio.send_signal(signal.SIGINT)
-    entrance = tmp_path / "s/open.html"
-    assert (tmp_path / "told").read_text().strip() == entrance.as_uri()
-    assert stat.S_IMODE(entrance.stat().st_mode) == 0o600
-    assert f'url={address}"' in entrance.read_text()
+    assert [answer.status for answer in answers] == [303, 403]
+    assert address.partition("=")[2] in answers[0].headers["set-cookie"]
 
 
 def test_the_server_loads_no_torch() -> None:
