@@ -82,7 +82,7 @@ class FileLook(Look):
         quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
         mask: A picture: the style is painted where it is white. Several, for as many styles: --style udnie,the-scream
             --mask sky.png ground.png. For a video it may be a video, too. For up to 12 megapixels.
-        max_megapixels: Refuse larger photos; 89 by default, as a small file can claim to be huge.
+        max_megapixels: Refuse photos of more megapixels; 89 by default, as a tiny file can claim to be huge.
     """
 
     format: Annotated[Format | None, _IN_FILES] = None

@@ -62,7 +62,7 @@ class PhotoOptions(Look):
         """Raise InputError for a value out of range."""
         super().__post_init__()
         if self.max_pixels < 1:
-            raise InputError(f"the limit of {self.max_pixels} px refuses every photo; expected at least 1 px")
+            raise InputError(f"at most {self.max_pixels} px would refuse every photo; expected at least 1 px")
 
     def key(self) -> dict[str, object]:
         """Return what changes the picture, as JSON can hold it.
