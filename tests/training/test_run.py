@@ -267,6 +267,18 @@ def test_two_processes_train_and_agree_with_one_of_twice_the_batch(
         assert apart(weights_of(tmp_path / f"{nodes} nodes" / "s.ckpt")) < 0.1 * apart(alone)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "least"),
+    [("devices", 0, 1), ("devices", -1, 1), ("nodes", 0, 1), ("workers", -1, 0), ("preview_every", -3, 1)],
+)
+def test_a_number_out_of_range_is_refused_before_anything_is_read(
+    tmp_path: Path, recipe: Recipe, option: str, value: int, least: int
+) -> None:
+    with pytest.raises(InputError, match=f"^{option} is {value}; expected at least {least}$"):
+        run(tmp_path / "no photos", tmp_path / "out", recipe, **{option: value})
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_diverged_run_stops_and_keeps_the_last_good_checkpoint(
     photo_folder: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
