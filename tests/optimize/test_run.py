@@ -223,6 +223,7 @@ def test_a_styles_picture_is_finished_at_full_size(tmp_path: Path, photo: Pixels
     ("arguments", "message"),
     [
         (["--from-style", "udni"], "udnie"),
+        (["--from-style", "udnie-tiny", "--init", "noise"], "give one of them"),
         (["--style-layers", "relu9_9"], "no layer 'relu9_9'"),
         (["--iterations", "0"], "iterations is 0"),
         (["--vgg", "nowhere"], "unknown VGG weights"),
