@@ -499,10 +499,11 @@ class Bomb:
         (Bomb(), "it was not run"),
         ({"epoch": 1}, "is not a checkpoint of fast-style"),
         ({"fast_style": 1, "state_dict": {}}, "is not a checkpoint of fast-style"),
+        (PHOTOS["rocket"].read_bytes(), "is not a PyTorch file, or contains more than tensors"),
         ("text", "hostile.ckpt is damaged or not a PyTorch file\n"),
         ("", "hostile.ckpt is damaged or not a PyTorch file\n"),
     ],
-    ids=["pickle", "another's", "no facts", "text", "empty"],
+    ids=["pickle", "another's", "no facts", "photo", "text", "empty"],
 )
 def test_a_hostile_or_foreign_checkpoint_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object, message: str, capsys: pytest.CaptureFixture[str]
@@ -511,6 +512,8 @@ def test_a_hostile_or_foreign_checkpoint_is_refused(
     path = tmp_path / "hostile.ckpt"
     if isinstance(content, str):
         path.write_text(content)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
     else:
         torch.save(content, path)
     assert main(["export", str(path)]) == 2
