@@ -178,6 +178,15 @@ def test_the_nearest_style_is_found_without_a_runtime_and_each_file_is_parsed_on
     assert len(parsed) == len([style for style in shipped_styles() if style.card["network"] == "tiny"])
 
 
+def test_a_path_with_a_number_sign_is_a_file_whose_style_may_be_named_too(tmp_path: Path) -> None:
+    path = tmp_path / "#1" / "ten#.onnx"
+    path.parent.mkdir()
+    path.write_bytes(find_style("ten").path.read_bytes())
+    start = load_start(path, network="fast")
+    assert (start.name, start.style) == ("ten#.onnx", None)
+    assert load_start(f"{path}#udnie", network="fast").style == "udnie"
+
+
 def test_a_painting_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
 
