@@ -79,6 +79,9 @@ def load_photo(path: Path, *, at_least: int) -> Pixels:
         ImageError: It cannot be read, or a side is under half of ``at_least`` px.
     """
     pixels = load_image(path, size=at_least * _DECODE_FACTOR, opaque=True).pixels
+    if min(pixels.shape[:2]) < at_least // 2:  # it is small, or so long that shrinking it went too far
+        long = at_least * max(pixels.shape[:2]) // min(pixels.shape[:2])
+        pixels = load_image(path, size=long, opaque=True).pixels
     if min(pixels.shape[:2]) < at_least // 2:
         raise ImageError(f"{path} of {pixels.shape[1]}×{pixels.shape[0]} px is too small for crops of {at_least} px")
     return pixels
