@@ -164,8 +164,12 @@ class PhotoData(pl.LightningDataModule):
             except ImageError:
                 self.skipped.add(str(path))
         if not found:
-            raise _unusable(len(self.paths), self.paths[0], self.draws.size)
+            raise self.unusable()
         return found
+
+    def unusable(self) -> DatasetError:
+        """Return the error that not one photo could be used."""
+        return _unusable(len(self.paths), self.paths[0], self.draws.size)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, list[str]]]:
         """Load from the step the trainer is at, so that a resumed run goes on with the photos that come next."""

@@ -21,7 +21,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from fast_style.checkpoint import Checkpoint, load_checkpoint
 from fast_style.device import find_device
-from fast_style.errors import CheckpointError, FastStyleError, InputError, check_least
+from fast_style.errors import CheckpointError, DatasetError, FastStyleError, InputError, check_least
 from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
 from fast_style.files import make_parent
@@ -395,6 +395,8 @@ def _fit(
     try:
         with _stopping_gently(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    except DatasetError as error:
+        raise data.unusable() from error  # a worker's message is its traceback
     except Exception as error:  # Lightning takes over what it finds, and raises nearly anything
         if resume is None or module.latest is not None or isinstance(error, FastStyleError):
             raise

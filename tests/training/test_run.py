@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,7 +28,7 @@ from torch import Tensor
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import CheckpointError, DeviceError, FileError, InputError, TrainingDivergedError
+from fast_style.errors import CheckpointError, DatasetError, DeviceError, FileError, InputError, TrainingDivergedError
 from fast_style.export import network_from_onnx
 from fast_style.images import load_image
 from fast_style.losses import Objective, PerceptualLoss, load_vgg
@@ -277,6 +278,32 @@ def test_a_number_out_of_range_is_refused_before_anything_is_read(
     with pytest.raises(InputError, match=f"^{option} is {value}; expected at least {least}$"):
         run(tmp_path / "no photos", tmp_path / "out", recipe, **{option: value})
     assert not (tmp_path / "out").exists()
+
+
+class Removal(pl.Callback):
+    """Remove the photos before the first step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        shutil.rmtree(self.folder)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_photos_that_vanish_during_a_run_are_an_error_of_one_line(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, workers: int
+) -> None:
+    with pytest.raises(DatasetError, match=r"^none of \d+ photos could be used, the first being \S+$") as caught:
+        run(
+            photo_folder,
+            tmp_path / "out",
+            replace(recipe, steps=40),
+            workers=workers,
+            callbacks=[Removal(photo_folder)],
+        )
+    assert caught.value.hint == "Photos must be readable and at least 24 px on each side."
 
 
 def test_a_diverged_run_stops_and_keeps_the_last_good_checkpoint(
