@@ -1,20 +1,21 @@
 import json
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from fast_style.cli import main
 from fast_style.errors import FileError
 from fast_style.evaluate import Options, Report
 from fast_style.evaluate.evaluation import Evaluation, equivalent_iterations, evaluate, find_faults
-from fast_style.evaluate.reference import Reference, default_cache
+from fast_style.evaluate.reference import Course, Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
 from fast_style.images import Picture, Pixels, load_image, resize, save_image
 from fast_style.losses import FIGURES, Objective
-from tests.conftest import PAINTING, PHOTOS
+from tests.conftest import PAINTING, PHOTOS, random_state
 
 SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
 
@@ -86,6 +87,21 @@ def test_second_course_comes_from_the_cache_and_is_equal(
     assert np.array_equal(first.pictures[5], second.pictures[5])
     other = Reference(255 - painting, everything, objective=SMALL, iterations=5, cache=tmp_path)
     assert not other.course(everything[0]).cached
+
+
+def test_other_weights_in_the_file_of_the_same_name_are_another_reference(
+    photos: dict[str, Pixels], painting: Pixels, tmp_path: Path
+) -> None:
+    everything = list(photos.values())
+
+    def course(seed: int) -> Course:
+        torch.save(random_state(seed=seed), tmp_path / "vgg.pth")
+        options: dict[str, Any] = {"objective": SMALL, "iterations": 1, "cache": tmp_path / "cache"}
+        return Reference(painting, everything, vgg=str(tmp_path / "vgg.pth"), **options).course(everything[0])
+
+    first, other, again = course(0), course(1), course(0)
+    assert (first.cached, other.cached, again.cached) == (False, False, True)
+    assert not np.array_equal(first.terms, other.terms)
 
 
 def test_damaged_cache_is_computed_anew(photos: dict[str, Pixels], painting: Pixels, tmp_path: Path) -> None:
