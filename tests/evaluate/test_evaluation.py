@@ -234,3 +234,10 @@ def test_command_leaves_a_report_and_lists_what_failed(
     assert "flat precision" in shown.out
     assert main(arguments) == 2
     assert "already holds a report" in capsys.readouterr().err
+
+
+def test_help_shows_defaults_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Strengths to measure the models at. [default: 1.0]" in said
+    assert "(" not in said.partition("--pictures")[2]
