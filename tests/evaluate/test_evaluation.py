@@ -9,7 +9,7 @@ import torch
 
 from fast_style.cli import main
 from fast_style.errors import FileError
-from fast_style.evaluate import Options, Report
+from fast_style.evaluate import Options, Report, evaluate_styles
 from fast_style.evaluate.evaluation import Evaluation, equivalent_iterations, evaluate, find_faults
 from fast_style.evaluate.reference import Course, Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
@@ -241,3 +241,24 @@ def test_help_shows_defaults_as_they_are_typed(capsys: pytest.CaptureFixture[str
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "Strengths to measure the models at. [default: 1.0]" in said
     assert "(" not in said.partition("--pictures")[2]
+
+
+def test_the_painting_is_read_as_the_training_reads_it(tmp_path: Path) -> None:
+    grain = np.random.default_rng(0).normal(0, 12, (640, 640, 3))
+    canvas = np.kron([[60.0, 180.0], [140.0, 90.0]], np.ones((320, 320)))[..., None] + grain
+    save_image(Picture(canvas.clip(0, 255).astype(np.uint8)), tmp_path / "canvas.png")
+    (tmp_path / "photos").mkdir()
+    save_image(load_image(PHOTOS["chelsea"]), tmp_path / "photos" / "chelsea.png")
+    torch.save(random_state(depth=19), tmp_path / "vgg.pth")
+    model = str(write_identity(tmp_path / "same.onnx", "height", "width"))
+    totals, notes = [], list[str]()
+    for kept in (None, True):
+        options = Options(
+            size=128, iterations=1, style_size=160, vgg=str(tmp_path / "vgg.pth"), grain=kept, cache=tmp_path / "cache"
+        )
+        report = evaluate_styles([model], tmp_path / "canvas.png", tmp_path / "photos", options, on_note=notes.append)
+        totals.append(report.evaluation.baselines[-1].terms["total"])
+    assert [note for note in notes if "grain" in note] == [
+        f"{tmp_path / 'canvas.png'}: its grain, of which networks make a mesh, is smoothed; --grain keeps it"
+    ]
+    assert totals[0] != pytest.approx(totals[1], rel=1e-3)
