@@ -163,13 +163,14 @@ def crop_painting(picture: Picture, box: Sequence[int] | None, *, name: str) -> 
     return Picture(np.ascontiguousarray(picture.pixels[top:bottom, left:right]))
 
 
-def scale_painting(picture: Picture, size: int | None, *, grain: bool = True, name: str) -> Tensor:
+def scale_painting(picture: Picture, size: int | None, *, smooth_at: int | None = None, name: str) -> Tensor:
     """Scale a painting to a long side, keeping its proportions.
 
     Args:
         picture: The painting.
         size: The long side, px; None takes that of :func:`find_style_size`.
-        grain: False smooths it, before its size is sought, see :func:`~fast_style.grain.smooth_along_strokes`.
+        smooth_at: The long side, px, at which it is smoothed before its size is sought, see
+            :func:`~fast_style.grain.smooth_along_strokes`; a smaller one is smoothed as it is. None leaves its grain.
         name: Its name in errors.
 
     Returns:
@@ -187,9 +188,8 @@ def scale_painting(picture: Picture, size: int | None, *, grain: bool = True, na
         )
     if size is not None and (not isinstance(size, int) or not 1 <= size <= _LARGEST_STYLE_SIZE):
         raise InputError(f"the painting's long side is {size!r} px; expected 1 to {_LARGEST_STYLE_SIZE}")
-    if not grain:
-        # At the size asked for, or 640 px: there, grain is about as wide as what networks make a mesh of.
-        seen = fit(picture, size or STYLE_SIZE)
+    if smooth_at is not None:
+        seen = fit(picture, smooth_at)
         if min(seen.size) >= _SMALLEST_PAINTING:
             picture = Picture(to_uint8(smooth_along_strokes(torch.from_numpy(to_float(seen.pixels))).numpy()))
     size = find_style_size(picture.pixels) if size is None else size

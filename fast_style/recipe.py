@@ -74,8 +74,8 @@ class Recipe:
             :func:`~fast_style.networks.passes.add_draft`. With 1, the style learns to paint photos at once.
         coarsest: Long side of the first pass when the style runs, px. Twice as much makes a pass fewer: forms are
             smaller, and leave more of the photo.
-        kept: How much of the photo is kept at strength 1, from 0 up to 1, as measured by
-            :class:`~fast_style.evaluate.neutral.Neutral`. The content's weight rises until that much is kept, see
+        kept: How much of the photo is kept at strength 1, from 0 up to 1, as :func:`~fast_style.losses.kept` measures
+            it at the content layers. The content's weight rises until that much is kept, see
             :class:`~fast_style.training.keeping.Keeping`. 0 leaves the weight constant.
         border_weight: Weight of :class:`~fast_style.losses.Border`, against a frame.
         steady_weight: Weight of :class:`~fast_style.losses.Steady`, against flicker; 0 leaves it out.

@@ -263,7 +263,7 @@ def test_without_its_grain_a_painting_has_planes_and_the_same_edges() -> None:
     planes[:, 150:] = 200
     grain = np.random.default_rng(0).normal(0, 12, planes.shape)
     picture = Picture((planes + grain).clip(0, 255).astype(np.uint8))
-    rough, smooth = (scale_painting(picture, 300, grain=kept, name="painting")[0].numpy() for kept in (True, False))
+    rough, smooth = (scale_painting(picture, 300, smooth_at=at, name="painting")[0].numpy() for at in (None, 300))
     assert smooth[:, 10:-10, 10:130].std() < rough[:, 10:-10, 10:130].std() / 2
     step = smooth[:, 10:-10].mean((0, 1))
     assert step[153] - step[146] > 0.9 * (200 - 60) / 255

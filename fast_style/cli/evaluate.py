@@ -15,12 +15,19 @@ from fast_style.errors import InputError
 from fast_style.evaluate import Options, evaluate_styles
 
 
+def _as_typed(default: object) -> object:
+    """Show the items of a default without Python's parentheses."""
+    return " ".join(map(str, default)) if isinstance(default, tuple) else default
+
+
 def evaluate(
     *models: str,
     style: Path,
     photos: Path,
-    pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
-    options: Annotated[Options, Parameter(name="*", negative="", consume_multiple=True)] = Options(),
+    pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = (),
+    options: Annotated[
+        Options, Parameter(name="*", negative="", consume_multiple=True, show_default=_as_typed)
+    ] = Options(),
     out: Out = Path("evaluation"),
     force: Flag = False,
 ) -> int:

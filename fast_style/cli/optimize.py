@@ -11,6 +11,7 @@ from rich.console import Console
 
 from fast_style.cli.app import DONE, INTERRUPTED, Flag, Out, print_error
 from fast_style.cli.ui.progress import LossProgress
+from fast_style.errors import InputError
 from fast_style.images import Picture, check_target, fit, load_image, save_image
 from fast_style.optimize import PRESETS, Settings, optimize_picture
 from fast_style.stylize import Stylizer
@@ -75,6 +76,8 @@ def optimize(
         keep_colors: Take only brightness from the style.
         force: Overwrite an existing file.
     """
+    if from_style is not None and settings.init != "photo":
+        raise InputError("--from-style and --init both say what to start from; give one of them")
     check_target(out, force=force)
     picture, style = load_image(photo, opaque=True), load_image(painting, opaque=True)
     objective = replace(PRESETS[preset], **changes.values())

@@ -86,7 +86,7 @@ def wasserstein(first: Gaussian, second: Gaussian, *, root: Tensor | None = None
 def color_quantiles(pixels: Pixels) -> NDArray[np.float64]:
     """Return the quantiles of the colors of (H, W, 3) uint8 along fixed directions.
 
-    The result is (directions, quantiles), from 0 to 255·√3, each row rising.
+    The result is (directions, quantiles), from -255·√2 to 255·√3, each row rising.
     """
     projected = pixels.reshape(-1, 3).astype(np.float64) @ _directions().T
     return np.quantile(projected, (np.arange(QUANTILES) + 0.5) / QUANTILES, axis=0).T

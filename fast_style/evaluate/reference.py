@@ -22,6 +22,7 @@ from fast_style.evaluate.places import PlacesMeasure
 from fast_style.files import make_parent, replacing, user_folder
 from fast_style.images import Pixels, to_uint8
 from fast_style.losses import BOLD, FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
+from fast_style.losses.weights import SOURCES
 from fast_style.optimize import Scorer, lbfgs
 
 CHECKPOINTS = (5, 10, 20, 50, 100, 200)
@@ -77,7 +78,8 @@ class Reference:
         # The units depend on all photos; their figures may differ in the last digit between runs, so the
         # pictures are hashed and not the figures.
         everything = sorted(hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos)
-        facts = [_VERSION, asdict(objective), vgg, iterations, painting.shape, everything]
+        weights = vgg if vgg in SOURCES else hashlib.sha256(Path(vgg).read_bytes()).hexdigest()
+        facts = [_VERSION, asdict(objective), weights, iterations, painting.shape, everything]
         self._context = json.dumps(facts).encode() + painting.tobytes()
 
     @torch.no_grad()

@@ -16,9 +16,8 @@ from fast_style.evaluate.flicker import Flicker, measure_films
 from fast_style.evaluate.reference import Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
 from fast_style.files import make_parent, replacing
-from fast_style.images import Picture, Pixels, find_images, find_photos, fit, load_image, resize, save_image
+from fast_style.images import Picture, Pixels, find_images, find_photos, load_image, resize, save_image, to_uint8
 from fast_style.optimize import PRESETS
-from fast_style.painting import find_canvas
 from fast_style.styles.mixture import mixture_name
 from fast_style.stylize.contract import Range
 from fast_style.stylize.stylizer import Stylizer
@@ -45,6 +44,7 @@ class Options:
         preset: The objective, as in the training: balanced for johnson.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         keep_frame: Keep a frame or border around the painting, if the training did.
+        grain: Keep the painting's grain, if the training did. By default it is smoothed if it is strong everywhere.
         range: Range of the pixel values of an ONNX file from elsewhere.
         strength: Strengths to measure the models at.
         flicker: Measure flicker, too, on pans, zooms and layers of three of the photos, whose motion is exactly known.
@@ -61,6 +61,7 @@ class Options:
     preset: Literal["bold", "balanced", "gatys", "johnson"] = "bold"
     vgg: str = "caffe-vgg19"
     keep_frame: bool = False
+    grain: bool | None = None
     range: Range | None = None
     strength: tuple[float, ...] = (1.0,)
     flicker: bool = False
@@ -156,11 +157,14 @@ def evaluate_styles(
         on_note: Called with each sentence about the painting and the progress of the reference.
 
     Raises:
+        ImageError: The painting cannot be read, or is too small.
         InputError: Pictures are missing, or two results would have the same name.
         DatasetError: No photo can be used.
         ModelError: No model can be evaluated, or one failed.
         WeightsError: The perceptual weights cannot be loaded.
     """
+    from fast_style.training.paintings import read_painting  # imports Lightning, which the help needs not wait for
+
     if options.flicker:
         import_module("cv2")  # fails now, not after the reference's minutes
     failed: list[FastStyleError] = []
@@ -176,11 +180,19 @@ def evaluate_styles(
     opened = _open_models(models, options, chosen[names[0]], leave_out)
     if shared := opened.keys() & others.keys():
         raise InputError(f"a model and a folder of pictures are both called {min(shared)}")
-    painting, note = _load_painting(style, options)
-    if note:
-        on_note(f"{style}: {note}")
+    painting = read_painting(
+        style,
+        style.stem,
+        options.style_size,
+        previous=None,
+        keep_frame=options.keep_frame,
+        grain=options.grain,
+        details={},
+    )
+    for note in painting.notes:
+        on_note(note)
     reference = Reference(
-        painting,
+        to_uint8(painting.image.numpy()),
         list(units.values()),
         objective=PRESETS[options.preset],
         vgg=options.vgg,
@@ -235,16 +247,6 @@ def _load_pictures(folder: Path, photos: Sequence[str], *, size: int) -> list[Pi
             hint=f"Name each like its photo: {missing[0]}.png. --photos and --limit choose the photos.",
         )
     return [_middle_square(paths[stem], size) for stem in stems]
-
-
-def _load_painting(path: Path, options: Options) -> tuple[Pixels, str]:
-    """Read the painting as the training does, and say what was cut off."""
-    painting = load_image(path, opaque=True).pixels
-    canvas, note = find_canvas(painting), ""
-    if canvas is not None and not options.keep_frame:
-        left, top, right, bottom = canvas.box
-        painting, note = painting[top:bottom, left:right], canvas.note
-    return fit(Picture(painting), options.style_size, enlarge=True).pixels, note
 
 
 def _open_models(

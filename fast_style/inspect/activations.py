@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from fast_style.errors import LayerError, did_you_mean
@@ -76,6 +77,31 @@ def catch(modules: Mapping[str, nn.Module], *, stop: bool = False) -> Iterator[d
         yield caught
 
 
+@torch.no_grad()
+def find_maps(network: Network, names: Sequence[str]) -> dict[str, nn.Module]:
+    """Look layers up by name, as :func:`find_layers`, that put out N C H W.
+
+    Transformers such as swin_t put out N H W C, in which positions would be taken for channels. It shows on a square
+    picture, of which maps are square.
+
+    Raises:
+        LayerError: A layer is unknown, does not run, or puts out something else.
+    """
+    modules = find_layers(network, names)
+    with catch(modules, stop=True) as caught:
+        network(torch.zeros(1, 3, network.size, network.size, device=network.device))
+    for name in names:
+        if name not in caught:
+            raise LayerError(f"layer {name!r} of {network.name} puts out no tensor when a picture is classified")
+        shape = tuple(caught[name].shape)
+        if len(shape) != 4 or shape[2] != shape[3]:
+            raise LayerError(
+                f"layer {name!r} of {network.name} has no map: its output is {shape}, not N C H W",
+                hint=f"'fast-style inspect layers --model {network.name}' shows the shapes.",
+            )
+    return modules
+
+
 def activations(network: Network, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
     """Run a network as far as needed and return the outputs of its layers.
 
@@ -88,20 +114,17 @@ def activations(network: Network, image: Tensor, layers: Sequence[str]) -> dict[
         Name to (N, C, h, w).
 
     Raises:
-        LayerError: A layer is unknown, did not run, or has no positions (a fully connected one).
+        LayerError: As :func:`find_maps`.
         ImageError: The picture is too small for the network.
     """
-    with catch(find_layers(network, layers), stop=True) as caught:
+    return run_to(network, image, find_maps(network, layers))
+
+
+def run_to(network: Network, image: Tensor, maps: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Return the :func:`activations` of layers that :func:`find_maps` has found."""
+    with catch(maps, stop=True) as caught:
         network(image)
-    for name in layers:
-        if name not in caught:
-            raise LayerError(f"layer {name!r} of {network.name} puts out no tensor when a picture is classified")
-        if caught[name].ndim != 4:
-            raise LayerError(
-                f"layer {name!r} of {network.name} has no map: its output is {tuple(caught[name].shape)}, not N C H W",
-                hint=f"'fast-style inspect layers --model {network.name}' shows the shapes.",
-            )
-    return {name: caught[name] for name in layers}
+    return {name: caught[name] for name in maps}
 
 
 def check_channel(channel: int, count: int, layer: str) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fast_style.errors import InputError, LayerError
-from fast_style.inspect.activations import catch, find_layers, hooks
+from fast_style.inspect.activations import catch, find_maps, hooks
 from fast_style.inspect.network import Network
 
 
@@ -74,7 +74,7 @@ def grad_cam(network: Network, image: Tensor, classes: Sequence[int], *, layer: 
 
     Raises:
         InputError: The network does not classify, or has no class of that index.
-        LayerError: The layer is unknown, did not run, has no positions, or the scores do not depend on it.
+        LayerError: As :func:`~fast_style.inspect.activations.find_maps`, or the scores do not depend on the layer.
 
     Reference:
         Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
@@ -84,11 +84,9 @@ def grad_cam(network: Network, image: Tensor, classes: Sequence[int], *, layer: 
     if not classes or not all(0 <= index < len(network.labels) for index in classes):
         raise InputError(f"classes {list(classes)}; expected some of 0 to {len(network.labels) - 1}")
     layer = layer or last_convolution(network, image)
-    with torch.enable_grad(), catch(find_layers(network, [layer])) as caught:
+    with torch.enable_grad(), catch(find_maps(network, [layer])) as caught:
         scores = network(image.detach().clone().requires_grad_())
-    features = caught.get(layer)
-    if features is None or features.ndim != 4:
-        raise LayerError(f"layer {layer!r} of {network.name} has no map", hint="Choose a convolution.")
+    features = caught[layer]
     maps = []
     for index in classes:
         # The pictures of a batch do not influence each other, so the gradient of their sum is that of each.

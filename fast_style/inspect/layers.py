@@ -20,7 +20,7 @@ class Layer:
     Attributes:
         name: Name of the layer.
         kind: Kind of module.
-        shape: Shape of its output without the batch: (C, H, W), or (C,).
+        shape: Shape of its output without the batch: (C, H, W), (C,), or, as of transformers, another.
         parameters: Number of weights and biases.
     """
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fast_style.errors import InputError, TrainingDivergedError
-from fast_style.inspect.activations import activations, check_channel
+from fast_style.inspect.activations import check_channel, find_maps, run_to
 from fast_style.inspect.network import Network
 
 Pictures = NDArray[np.float32]
@@ -138,11 +138,12 @@ def maximize(
     """
     if not channels:
         raise InputError("no channel to maximize", hint="Give --channel, or a PHOTO.")
+    found = find_maps(network, [layer])
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(1, 3, _START, _START, generator=generator) * _NOISE
     picture = noise.to(network.device).repeat(len(channels), 1, 1, 1)
     with torch.no_grad():
-        count = activations(network, _to_rgb(picture), [layer])[layer].shape[1]
+        count = run_to(network, _to_rgb(picture), found)[layer].shape[1]
     for channel in channels:
         check_channel(channel, count, layer)
     for number, size in enumerate(growth.sizes):
@@ -152,7 +153,7 @@ def maximize(
         optimizer = torch.optim.Adam([picture], lr=growth.rate)
         for iteration in range(growth.iterations):
             optimizer.zero_grad()
-            maps = activations(network, _to_rgb(_move(picture, growth, generator)), [layer])[layer]
+            maps = run_to(network, _to_rgb(_move(picture, growth, generator)), found)[layer]
             loss = (-0.5 * torch.log(_energy(maps, channels) + _SILENT) + _penalty(picture, growth)).sum()
             loss.backward()
             optimizer.step()
@@ -168,8 +169,7 @@ def maximize(
     clamped = raw.clamp(0, 1)
     with torch.no_grad():
         scores, reached = (
-            tuple(_energy(activations(network, image, [layer])[layer], channels).sqrt().tolist())
-            for image in (clamped, raw)
+            tuple(_energy(run_to(network, image, found)[layer], channels).sqrt().tolist()) for image in (clamped, raw)
         )
     if not any(scores):
         raise InputError(

@@ -98,7 +98,8 @@ def load_stored(path: Path, failure: type[FastStyleError], *, hint: str) -> Any:
     except OSError as error:
         raise failure(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
     except pickle.UnpicklingError as error:
-        raise failure(f"{path} contains more than tensors and plain values; it was not run", hint=hint) from error
+        problem = "is not a PyTorch file, or contains more than tensors and plain values; it was not run"
+        raise failure(f"{path} {problem}", hint=hint) from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
         raise failure(f"{path} is damaged or not a PyTorch file", hint=hint) from error
 

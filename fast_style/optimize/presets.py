@@ -21,9 +21,13 @@ PRESETS = {
         tv_weight=0.0,
         padding="zeros",
     ),
-    # Johnson et al. 2016, section 4.1: relu3_3 and relu1_2 … relu4_3, max pooling; weights 1 and 5 for each
-    # layer (their fast-neural-style/train.lua; four layers, whose shares here sum to one, make 20) and total
-    # variation 1e-6 as a sum over 256 by 256 px in 0-255: 1e-6 · 3 · 256² · 255² as the mean of [0, 1].
+    # Johnson et al. 2016, section 4.1: relu3_3 and relu1_2 … relu4_3, max pooling. The weights are those of their
+    # fast-neural-style/train.lua, for a single picture:
+    # - Content 1, a mean of squares as here.
+    # - Style 5 for each layer, of the mean over the C² entries of a Gram matrix (StyleLoss.lua), where this one is
+    #   their sum: 5 / C², for 64, 128, 256 and 512 channels 5 / 64² times 1, 1/4, 1/16 and 1/64, which sum to 85 / 64.
+    # - Total variation 1e-6, of half the sum over a picture in 0-255, as its gradient has it (TotalVariation.lua),
+    #   where this one is the mean of [0, 1]: at 256 by 256 px 1e-6 / 2 · 3 · 256² · 255².
     # Differs from the paper: they use VGG-16, this preset the network that --vgg names, by default
     # VGG-19, which has layers of the same names.
     "johnson": Objective(
@@ -31,8 +35,9 @@ PRESETS = {
         content_layers=("relu3_3",),
         style_layers=("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
         content_weight=1.0,
-        style_weight=20.0,
-        tv_weight=12_784.0,
+        style_layer_weights=(64.0, 16.0, 4.0, 1.0),
+        style_weight=5 / 64**2 * 85 / 64,
+        tv_weight=6_392.0,
         pooling="max",
         padding="zeros",
     ),

@@ -164,9 +164,9 @@ def optimize_picture(
         DeviceError: The device cannot be used.
 
     Reference:
-        Gatys, Ecker and Bethge 2016; coarse to fine as in Gatys et al. 2017, section 6. With a place term, the terms of
-        the photo weigh half as much at each finer scale, as in Kolkin et al. 2019, section 2.5: forms are decided while
-        the photo counts most, and strokes while it counts least.
+        Gatys, Ecker and Bethge 2016; coarse to fine as in Gatys et al. 2017, section 6. With a place term, the content
+        and the self-similarity weigh half as much at each finer scale, as in Kolkin et al. 2019, section 2.5: forms are
+        decided while the photo counts most, and strokes while it counts least.
 
     Differs from the papers:
         L-BFGS is bounded to [0, 1] and starts from the photo; ``balanced`` scales each term by this photo's value. The

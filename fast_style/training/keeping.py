@@ -56,4 +56,4 @@ class Keeping(nn.Module):
 
 def kept_at(kept: float, strength: float) -> float:
     """How much is kept at a strength, of what is kept at 1: four times as strong covers 1.4 times as much."""
-    return max(0.0, 1.0 - (1.0 - kept) * math.sqrt(math.sqrt(strength)))
+    return max(0.0, 1.0 - (1.0 - kept) * math.pow(strength, 0.25))

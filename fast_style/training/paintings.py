@@ -110,16 +110,17 @@ def read_painting(
     if previous is None and not keep_frame and (canvas := find_canvas(picture.pixels)) is not None:
         box = canvas.box
         notes.append(f"{path}: {canvas.note}; --keep-frame keeps it")
-    size = size or known.get("style_size")
     smoothed = known.get("smoothed", grain is False)
     picture = crop_painting(picture, box, name=str(path))
     # Not by scale_painting, which refuses a long painting that is wide enough at the size that was asked for.
     if previous is None and grain is None and has_grain(to_tensor(fit(picture, STYLE_SIZE, enlarge=True).pixels)):
         smoothed = True
         notes.append(f"{path}: its grain, of which networks make a mesh, is smoothed; --grain keeps it")
-    image = scale_painting(picture, size, grain=not smoothed, name=str(path))
+    # At the size asked for, or 640 px: there, grain is about as wide as what networks make a mesh of.
+    smooth_at = (size or STYLE_SIZE) if smoothed else None
+    image = scale_painting(picture, size or known.get("style_size"), smooth_at=smooth_at, name=str(path))
     taught = max(image.shape[-2:])
-    if size is None and taught < STYLE_SIZE:
+    if size is None and previous is None and taught < STYLE_SIZE:
         notes.append(f"{path}: its forms are large, so it is taught at {taught} px; see --style-size")
     of_each = {key: value for key, value in details.items() if not isinstance(value, dict)}
     own = details.get(path.stem)

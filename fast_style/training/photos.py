@@ -79,6 +79,9 @@ def load_photo(path: Path, *, at_least: int) -> Pixels:
         ImageError: It cannot be read, or a side is under half of ``at_least`` px.
     """
     pixels = load_image(path, size=at_least * _DECODE_FACTOR, opaque=True).pixels
+    if min(pixels.shape[:2]) < at_least // 2:  # it is small, or so long that shrinking it went too far
+        long = at_least * max(pixels.shape[:2]) // min(pixels.shape[:2])
+        pixels = load_image(path, size=long, opaque=True).pixels
     if min(pixels.shape[:2]) < at_least // 2:
         raise ImageError(f"{path} of {pixels.shape[1]}×{pixels.shape[0]} px is too small for crops of {at_least} px")
     return pixels
@@ -161,8 +164,12 @@ class PhotoData(pl.LightningDataModule):
             except ImageError:
                 self.skipped.add(str(path))
         if not found:
-            raise _unusable(len(self.paths), self.paths[0], self.draws.size)
+            raise self.unusable()
         return found
+
+    def unusable(self) -> DatasetError:
+        """Return the error that not one photo could be used."""
+        return _unusable(len(self.paths), self.paths[0], self.draws.size)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, list[str]]]:
         """Load from the step the trainer is at, so that a resumed run goes on with the photos that come next."""

@@ -21,7 +21,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from fast_style.checkpoint import Checkpoint, load_checkpoint
 from fast_style.device import find_device
-from fast_style.errors import CheckpointError, FastStyleError, InputError
+from fast_style.errors import CheckpointError, DatasetError, FastStyleError, InputError, check_least
 from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
 from fast_style.files import make_parent
@@ -123,7 +123,8 @@ def train_style(
         devices: Processes on each node, one for each device.
         nodes: Machines that train together.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
-        workers: Processes that decode photos.
+        workers: Processes that decode photos; 0 decodes between the steps. None takes one for each two cores, eight
+            at most.
         preview_every: Steps between previews and checkpoints; None takes a twentieth of the run, at least 25.
         keep_frame: Take the painting's picture whole; otherwise a frame or border around it is cut off, see
             :func:`find_canvas`, and the card says where the painting is.
@@ -140,13 +141,16 @@ def train_style(
         ImageError: The painting cannot be read.
         DatasetError: There are no usable photos.
         DeviceError: There is no such accelerator.
-        InputError: The options contradict one another, or the recipe of the checkpoint to resume.
+        InputError: A number is out of range, or the options contradict one another, or the recipe of the checkpoint to
+            resume.
         WeightsError: The perceptual weights cannot be had.
         CheckpointError: ``init`` or ``resume`` cannot be used.
         TrainingDivergedError: The run failed; its last good checkpoint is kept.
         ExportError: The ONNX file could not be made, or was not equal.
         FileError: A file could not be written.
     """
+    check_least(1, devices=devices, nodes=nodes, preview_every=preview_every)
+    check_least(0, workers=workers)
     sources = [Path(path) for path in ([painting] if isinstance(painting, str | Path) else painting)]
     paths, folder = find_paintings(sources), Path(out)
     device = find_device(accelerator, apple=True)  # Apple's GPU is Lightning's own choice, too
@@ -391,6 +395,8 @@ def _fit(
     try:
         with _stopping_gently(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    except DatasetError as error:
+        raise data.unusable() from error  # a worker's message is its traceback
     except Exception as error:  # Lightning takes over what it finds, and raises nearly anything
         if resume is None or module.latest is not None or isinstance(error, FastStyleError):
             raise

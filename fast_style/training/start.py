@@ -69,7 +69,8 @@ def load_start(init: str | Path, *, network: str) -> Start:
         StyleNotFoundError: There is nothing of that name.
         InputError: The file holds no style of that name.
     """
-    file, _, style = str(init).partition("#")
+    named = "#" in str(init) and not Path(init).is_file()
+    file, style = str(init).rsplit("#", 1) if named else (str(init), "")
     if Path(file).suffix == ".ckpt":
         checkpoint = load_checkpoint(file)
         name, weights, sets = checkpoint.recipe.network, checkpoint.network(style or None), checkpoint.sets

@@ -1,20 +1,21 @@
 import json
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from fast_style.cli import main
 from fast_style.errors import FileError
-from fast_style.evaluate import Options, Report
+from fast_style.evaluate import Options, Report, evaluate_styles
 from fast_style.evaluate.evaluation import Evaluation, equivalent_iterations, evaluate, find_faults
-from fast_style.evaluate.reference import Reference, default_cache
+from fast_style.evaluate.reference import Course, Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
 from fast_style.images import Picture, Pixels, load_image, resize, save_image
 from fast_style.losses import FIGURES, Objective
-from tests.conftest import PAINTING, PHOTOS
+from tests.conftest import PAINTING, PHOTOS, random_state
 
 SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))
 
@@ -86,6 +87,21 @@ def test_second_course_comes_from_the_cache_and_is_equal(
     assert np.array_equal(first.pictures[5], second.pictures[5])
     other = Reference(255 - painting, everything, objective=SMALL, iterations=5, cache=tmp_path)
     assert not other.course(everything[0]).cached
+
+
+def test_other_weights_in_the_file_of_the_same_name_are_another_reference(
+    photos: dict[str, Pixels], painting: Pixels, tmp_path: Path
+) -> None:
+    everything = list(photos.values())
+
+    def course(seed: int) -> Course:
+        torch.save(random_state(seed=seed), tmp_path / "vgg.pth")
+        options: dict[str, Any] = {"objective": SMALL, "iterations": 1, "cache": tmp_path / "cache"}
+        return Reference(painting, everything, vgg=str(tmp_path / "vgg.pth"), **options).course(everything[0])
+
+    first, other, again = course(0), course(1), course(0)
+    assert (first.cached, other.cached, again.cached) == (False, False, True)
+    assert not np.array_equal(first.terms, other.terms)
 
 
 def test_damaged_cache_is_computed_anew(photos: dict[str, Pixels], painting: Pixels, tmp_path: Path) -> None:
@@ -218,3 +234,31 @@ def test_command_leaves_a_report_and_lists_what_failed(
     assert "flat precision" in shown.out
     assert main(arguments) == 2
     assert "already holds a report" in capsys.readouterr().err
+
+
+def test_help_shows_defaults_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Strengths to measure the models at. [default: 1.0]" in said
+    assert "(" not in said.partition("--pictures")[2]
+
+
+def test_the_painting_is_read_as_the_training_reads_it(tmp_path: Path) -> None:
+    grain = np.random.default_rng(0).normal(0, 12, (640, 640, 3))
+    canvas = np.kron([[60.0, 180.0], [140.0, 90.0]], np.ones((320, 320)))[..., None] + grain
+    save_image(Picture(canvas.clip(0, 255).astype(np.uint8)), tmp_path / "canvas.png")
+    (tmp_path / "photos").mkdir()
+    save_image(load_image(PHOTOS["chelsea"]), tmp_path / "photos" / "chelsea.png")
+    torch.save(random_state(depth=19), tmp_path / "vgg.pth")
+    model = str(write_identity(tmp_path / "same.onnx", "height", "width"))
+    totals, notes = [], list[str]()
+    for kept in (None, True):
+        options = Options(
+            size=128, iterations=1, style_size=160, vgg=str(tmp_path / "vgg.pth"), grain=kept, cache=tmp_path / "cache"
+        )
+        report = evaluate_styles([model], tmp_path / "canvas.png", tmp_path / "photos", options, on_note=notes.append)
+        totals.append(report.evaluation.baselines[-1].terms["total"])
+    assert [note for note in notes if "grain" in note] == [
+        f"{tmp_path / 'canvas.png'}: its grain, of which networks make a mesh, is smoothed; --grain keeps it"
+    ]
+    assert totals[0] != pytest.approx(totals[1], rel=1e-3)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
+from torchvision.ops import Permute
 
 from fast_style.errors import ImageError, InputError, LayerError, WeightsError
-from fast_style.inspect import Network, activations, catch, find_layers, load_network
-from tests.inspect.small_networks import inside, pooled, random_vgg
+from fast_style.inspect import Growth, Network, activations, catch, find_layers, grad_cam, load_network, maximize
+from tests.inspect.small_networks import LABELS, inside, network, pooled, random_vgg
 
 
 def hook_count(network: Network) -> int:
@@ -69,6 +72,25 @@ def test_unknown_layer_suggests_the_nearest_name() -> None:
 def test_a_layer_without_positions_says_so() -> None:
     with pytest.raises(LayerError, match=r"no map: its output is \(1, 3\)"):
         activations(pooled(), torch.rand(1, 3, 4, 4), ["fc"])
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (8, 16)])
+def test_positions_are_not_taken_for_channels(sides: tuple[int, int]) -> None:
+    inward, outward = Permute([0, 2, 3, 1]), Permute([0, 3, 1, 2])
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, len(LABELS)))
+    last = network(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(inward, nn.LayerNorm(4)), outward, head))
+    image = torch.rand(1, 3, *sides)
+    looks: list[Callable[[str], object]] = [
+        lambda layer: activations(last, image, [layer]),
+        lambda layer: grad_cam(last, image, [0], layer=layer),
+        lambda layer: maximize(last, layer, [0], growth=Growth(steps=1, iterations=1)),
+    ]
+    for look in looks:
+        with pytest.raises(
+            LayerError, match=r"layer '1' of small has no map: its output is \(1, 8, 8, 4\), not N C H W"
+        ):
+            look("1")
+        look("2")
 
 
 def test_unknown_network_suggests_the_nearest_name() -> None:

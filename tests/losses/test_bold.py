@@ -38,6 +38,13 @@ def test_quantiles_do_not_depend_on_where_a_color_lies() -> None:
     torch.testing.assert_close(color_quantiles(image), color_quantiles(shuffled))
 
 
+def test_quantiles_are_float32_under_autocast() -> None:
+    image = torch.rand(1, 3, 16, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        quantiles = color_quantiles(image)
+    torch.testing.assert_close(quantiles, color_quantiles(image), rtol=0, atol=0)
+
+
 def test_a_shift_of_all_colors_is_the_mean_square_of_its_projections() -> None:
     image = torch.rand(1, 3, 16, 16) * 0.5
     moved = color_quantiles(image + 0.25) - color_quantiles(image)

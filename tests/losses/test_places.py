@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from fast_style.errors import InputError
 from fast_style.losses import VGG, Objective, PerceptualLoss, Seen, VGGWeights
@@ -41,6 +43,15 @@ def test_the_same_seed_draws_the_same_places_each_once() -> None:
 def test_nearest_is_by_direction_whatever_the_length() -> None:
     keys = torch.tensor([[10.0, 0.0], [0.0, 0.1]])
     assert nearest(torch.tensor([[0.1, 0.0], [0.0, 9.0], [1.0, 2.0]]), keys).tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("compare", [nearest, self_similarity_distance])
+def test_places_are_compared_in_float32_under_autocast(compare: Callable[[Tensor, Tensor], Tensor]) -> None:
+    places = 1 + 0.1 * torch.rand(50, 16)  # of so similar directions that bfloat16 takes them for one
+    near = places + 0.001 * torch.rand(50, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = compare(near, places)
+    torch.testing.assert_close(found, compare(near, places), rtol=0, atol=0)
 
 
 def test_a_picture_of_one_of_the_paintings_places_is_precise_and_covers_little() -> None:

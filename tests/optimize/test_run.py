@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, load_image, save_image, to_float
-from fast_style.losses import VGG, Objective, PerceptualLoss, load_vgg_weights
+from fast_style.losses import VGG, Objective, PerceptualLoss, gram_matrix, load_vgg, load_vgg_weights
 from fast_style.optimize import PRESETS, Outcome, Scorer, Settings, Step, optimize_picture
 from fast_style.optimize.run import Init
 from tests.conftest import PAINTING, PHOTOS
@@ -106,6 +107,19 @@ def test_gatys_weighing_is_half_a_sum_and_a_quarter(photo: Pixels, painting: Pix
     values = vgg(tensor(photo), ["relu2_1"])["relu2_1"].numel()
     assert found[1].values["content"].item() == pytest.approx(found[0].values["content"].item() * values / 2, rel=1e-5)
     assert found[1].values["style"].item() == pytest.approx(found[0].values["style"].item() / 4, rel=1e-5)
+
+
+def test_johnson_weighs_as_their_train_lua_does(photo: Pixels, painting: Pixels) -> None:
+    objective = PRESETS["johnson"]
+    vgg = load_vgg("caffe-vgg19", objective)
+    picture, target = (F.interpolate(tensor(pixels), (256, 256)) for pixels in (photo, painting))
+    terms = PerceptualLoss(vgg, target, objective)(picture.flip(-1), vgg(picture)).weighted
+    seen, wanted = vgg(picture.flip(-1)), vgg(target)
+    assert terms["content"].item() == pytest.approx(F.mse_loss(seen["relu3_3"], vgg(picture)["relu3_3"]).item())
+    grams = [(gram_matrix(seen[layer]), gram_matrix(wanted[layer])) for layer in objective.style_layers]
+    assert terms["style"].item() == pytest.approx(5 * sum(F.mse_loss(*pair).item() for pair in grams), rel=1e-4)
+    squares = sum(torch.diff(255 * picture, dim=dim).square().sum().item() for dim in (2, 3))
+    assert terms["tv"].item() == pytest.approx(1e-6 / 2 * squares, rel=0.01)  # of 255 rows and columns, not 256
 
 
 @pytest.mark.parametrize(
@@ -209,6 +223,7 @@ def test_a_styles_picture_is_finished_at_full_size(tmp_path: Path, photo: Pixels
     ("arguments", "message"),
     [
         (["--from-style", "udni"], "udnie"),
+        (["--from-style", "udnie-tiny", "--init", "noise"], "give one of them"),
         (["--style-layers", "relu9_9"], "no layer 'relu9_9'"),
         (["--iterations", "0"], "iterations is 0"),
         (["--vgg", "nowhere"], "unknown VGG weights"),

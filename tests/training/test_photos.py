@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from fast_style.errors import DatasetError
+from fast_style.errors import DatasetError, ImageError
 from fast_style.images import Pixels, find_images, to_float
 from fast_style.training import photos
 from fast_style.training.photos import (
@@ -60,6 +60,16 @@ def test_subjects_come_in_several_sizes_and_are_enlarged_at_most_twice() -> None
     small = [random_crop(ramp[:64, :64], 64, np.random.default_rng(seed)) for seed in range(200)]
     steps = np.array([abs(float(crop[0, 32, 40] - crop[0, 32, 24])) / 16 * 255 / 2 for crop in small])
     assert steps.min() == pytest.approx(1 / LARGEST_MAGNIFICATION, abs=0.02)
+
+
+def test_a_panorama_is_not_shrunk_until_it_is_too_narrow(tmp_path: Path) -> None:
+    columns = np.arange(3000) // 250 * 20
+    Image.fromarray(np.broadcast_to(columns.astype(np.uint8), (300, 3000))).save(tmp_path / "long.png")
+    photo = photos.load_photo(tmp_path / "long.png", at_least=64)
+    assert photo.shape[:2] == pytest.approx((64, 640), rel=0.02)
+    Image.new("RGB", (3000, 30)).save(tmp_path / "ribbon.png")
+    with pytest.raises(ImageError, match=r"ribbon\.png of 3000×30 px is too small for crops of 64 px"):
+        photos.load_photo(tmp_path / "ribbon.png", at_least=64)
 
 
 def test_a_crop_of_the_photos_own_size_is_the_photo() -> None:

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,7 +28,7 @@ from torch import Tensor
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import CheckpointError, DeviceError, FileError, InputError, TrainingDivergedError
+from fast_style.errors import CheckpointError, DatasetError, DeviceError, FileError, InputError, TrainingDivergedError
 from fast_style.export import network_from_onnx
 from fast_style.images import load_image
 from fast_style.losses import Objective, PerceptualLoss, load_vgg
@@ -267,6 +268,44 @@ def test_two_processes_train_and_agree_with_one_of_twice_the_batch(
         assert apart(weights_of(tmp_path / f"{nodes} nodes" / "s.ckpt")) < 0.1 * apart(alone)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "least"),
+    [("devices", 0, 1), ("devices", -1, 1), ("nodes", 0, 1), ("workers", -1, 0), ("preview_every", -3, 1)],
+)
+def test_a_number_out_of_range_is_refused_before_anything_is_read(
+    tmp_path: Path, recipe: Recipe, option: str, value: int, least: int
+) -> None:
+    with pytest.raises(InputError, match=f"^{option} is {value}; expected at least {least}$"):
+        run(tmp_path / "no photos", tmp_path / "out", recipe, **{option: value})
+    assert not (tmp_path / "out").exists()
+
+
+class Removal(pl.Callback):
+    """Remove the photos before the first step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        shutil.rmtree(self.folder)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_photos_that_vanish_during_a_run_are_an_error_of_one_line(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, workers: int
+) -> None:
+    with pytest.raises(DatasetError, match=r"^none of \d+ photos could be used, the first being \S+$") as caught:
+        run(
+            photo_folder,
+            tmp_path / "out",
+            replace(recipe, steps=40),
+            workers=workers,
+            callbacks=[Removal(photo_folder)],
+        )
+    assert caught.value.hint == "Photos must be readable and at least 24 px on each side."
+
+
 def test_a_diverged_run_stops_and_keeps_the_last_good_checkpoint(
     photo_folder: Path, tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -487,10 +526,11 @@ class Bomb:
         (Bomb(), "it was not run"),
         ({"epoch": 1}, "is not a checkpoint of fast-style"),
         ({"fast_style": 1, "state_dict": {}}, "is not a checkpoint of fast-style"),
+        (PHOTOS["rocket"].read_bytes(), "is not a PyTorch file, or contains more than tensors"),
         ("text", "hostile.ckpt is damaged or not a PyTorch file\n"),
         ("", "hostile.ckpt is damaged or not a PyTorch file\n"),
     ],
-    ids=["pickle", "another's", "no facts", "text", "empty"],
+    ids=["pickle", "another's", "no facts", "photo", "text", "empty"],
 )
 def test_a_hostile_or_foreign_checkpoint_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object, message: str, capsys: pytest.CaptureFixture[str]
@@ -499,6 +539,8 @@ def test_a_hostile_or_foreign_checkpoint_is_refused(
     path = tmp_path / "hostile.ckpt"
     if isinstance(content, str):
         path.write_text(content)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
     else:
         torch.save(content, path)
     assert main(["export", str(path)]) == 2

@@ -21,7 +21,7 @@ from fast_style.export import network_from_onnx
 from fast_style.images import Picture, load_image
 from fast_style.losses import LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.styles.catalog import find_style, shipped_styles
-from fast_style.training import Recipe, paintings, train_style
+from fast_style.training import Checkpoint, Recipe, paintings, train_style
 from fast_style.training.start import FINALISTS, count_drawn, load_start, nearest_start, nearest_style_of
 from tests.conftest import PAINTING
 
@@ -178,6 +178,15 @@ def test_the_nearest_style_is_found_without_a_runtime_and_each_file_is_parsed_on
     assert len(parsed) == len([style for style in shipped_styles() if style.card["network"] == "tiny"])
 
 
+def test_a_path_with_a_number_sign_is_a_file_whose_style_may_be_named_too(tmp_path: Path) -> None:
+    path = tmp_path / "#1" / "ten#.onnx"
+    path.parent.mkdir()
+    path.write_bytes(find_style("ten").path.read_bytes())
+    start = load_start(path, network="fast")
+    assert (start.name, start.style) == ("ten#.onnx", None)
+    assert load_start(f"{path}#udnie", network="fast").style == "udnie"
+
+
 def test_a_painting_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
 
@@ -219,6 +228,25 @@ def test_a_painting_with_strong_grain_is_smoothed_unless_it_is_to_be_kept(tmp_pa
     assert said["planes", None] == said["planes", True]
     (note,) = said["canvas", None][0]
     assert note.endswith("canvas.png: its grain, of which networks make a mesh, is smoothed; --grain keeps it")
+
+
+def test_a_resumed_run_smooths_a_painting_of_large_forms_as_the_first_did(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    forms = random.integers(40, 216, (4, 5, 1)).repeat(160, 0).repeat(160, 1)
+    canvas = forms + random.normal(0, 18, (640, 800, 3))
+    Image.fromarray(canvas.clip(0, 255).astype(np.uint8)).save(tmp_path / "canvas.png")
+
+    def read(previous: Checkpoint | None) -> paintings.Painting:
+        options: dict[str, Any] = {"keep_frame": False, "grain": None, "details": {}}
+        return paintings.read_painting(tmp_path / "canvas.png", "s", None, previous=previous, **options)
+
+    first = read(None)
+    assert first.facts["smoothed"]
+    assert first.facts["style_size"] < 640
+    card = {"name": "s", "styles": ["s"], "paintings": {"s": first.facts}}
+    again = read(Checkpoint(tmp_path / "s.ckpt", 1, Recipe(), card, {}, {}))
+    assert (again.facts, again.notes) == (first.facts, ())
+    torch.testing.assert_close(again.image, first.image, rtol=0, atol=0)
 
 
 def test_a_long_painting_is_learned_at_a_size_at_which_it_is_wide_enough(tmp_path: Path) -> None:

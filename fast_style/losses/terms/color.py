@@ -16,10 +16,11 @@ _SQUARE = 4
 
 
 def color_quantiles(image: Tensor) -> Tensor:
-    """Sort an image's colors along fixed directions: (N, 3, H, W) to (N, 32, 1024), float32."""
+    """Sort an image's colors along fixed directions: (N, 3, H, W) to (N, 32, 1024), float32 whatever the autocast."""
     generator = torch.Generator().manual_seed(1)
     directions = F.normalize(torch.randn(_DIRECTIONS, 3, generator=generator), dim=1).to(image.device)
-    ordered = (directions @ image.float().flatten(2)).sort(dim=2).values
+    with torch.autocast(image.device.type, enabled=False):
+        ordered = (directions @ image.float().flatten(2)).sort(dim=2).values
     return F.interpolate(ordered, size=_QUANTILES, mode="linear", align_corners=True)
 
 

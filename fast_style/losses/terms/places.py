@@ -32,8 +32,12 @@ def draw_places(count: int, most: int, seed: int) -> Tensor:
 
 @torch.no_grad()
 def nearest(queries: Tensor, keys: Tensor) -> Tensor:
-    """Return for each query, (P, C), the index of the key, (Q, C), with the smallest cosine distance; no gradient."""
-    return (F.normalize(queries, dim=1) @ F.normalize(keys, dim=1).T).argmax(dim=1)
+    """Return for each query, (P, C), the index of the key, (Q, C), with the smallest cosine distance; no gradient.
+
+    The distances are float32 whatever the autocast: in bfloat16 many keys would be equally near.
+    """
+    with torch.autocast(queries.device.type, enabled=False):
+        return (F.normalize(queries, dim=1) @ F.normalize(keys, dim=1).T).argmax(dim=1)
 
 
 def precision_and_coverage(picture: Tensor, painting: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,13 +68,15 @@ def precision_and_coverage(picture: Tensor, painting: Tensor) -> tuple[Tensor, T
 def self_similarity(features: Tensor) -> Tensor:
     """Return how unlike each place is to each other: cosine distances, each column divided by its sum.
 
-    It says which places of a picture are alike, and nothing of their color and contrast: (P, C) to (P, P), 0 to 1.
+    It says which places of a picture are alike, and nothing of their color and contrast: (P, C) to (P, P), 0 to 1,
+    float32 whatever the autocast.
 
     Reference:
         Kolkin et al. 2019, section 2.3.
     """
     directions = F.normalize(features, dim=1)
-    distances = (1 - directions @ directions.T).clamp(min=0.0)
+    with torch.autocast(features.device.type, enabled=False):
+        distances = (1 - directions @ directions.T).clamp(min=0.0)
     return distances / (distances.sum(dim=0, keepdim=True) + _EPSILON)
 
 
