@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fast_style.cli.app import Flag, Out
-from fast_style.files import check_new
+from fast_style.styles.card import check_places
 from fast_style.styles.merge import merge_styles
 
 
@@ -17,6 +17,6 @@ def merge(*styles: str, out: Out, force: Flag = False) -> None:
         out: The ONNX file.
         force: Overwrite an existing file.
     """
-    check_new(out, force=force)
+    check_places(out, force=force)
     names, difference = merge_styles(list(styles), out)
     print(f"{out}  {', '.join(names)}; equal to each within {difference:.1e}")

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import ModelError
-from fast_style.files import check_format, replacing
+from fast_style.errors import InputError, ModelError
+from fast_style.files import check_format, check_new, replacing
 
 CARD_FORMAT = 1
 
@@ -27,6 +27,22 @@ def read_card(model: Path) -> dict[str, Any]:
         return {}
     check_format(card["card_format"], CARD_FORMAT, model.with_suffix(".json"), ModelError)
     return card
+
+
+def check_places(model: Path, *, force: bool, hint: str = "Give --force to overwrite it, or another -o.") -> None:
+    """Refuse, before any work is done, an ONNX file that may not be written with its card beside it.
+
+    Raises:
+        InputError: The name does not end in .onnx, the file exists and ``force`` was not given, or what is in the place
+            of its card is not a card.
+        ModelError: A later version of fast-style wrote the card there.
+    """
+    if model.suffix != ".onnx":
+        raise InputError(f"{model} does not end in .onnx")
+    check_new(model, force=force, hint=hint)
+    card = model.with_suffix(".json")
+    if card.exists() and not read_card(model):
+        raise InputError(f"{card} exists and is not a card, which would be written there", hint="Give another name.")
 
 
 def write_card(model: Path, facts: dict[str, Any]) -> Path:
