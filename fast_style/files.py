@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fast_style.errors import FastStyleError, FileError, InputError
@@ -106,9 +106,15 @@ def sweep(target: Path) -> None:
             partial.unlink()
 
 
-def check_new(target: Path, *, force: bool, hint: str = "Give --force to overwrite it.") -> None:
-    """Raise InputError, with the hint, if a file exists and ``force`` was not given."""
-    if target.exists() and not force:
+def check_new(
+    target: Path, *, force: bool, inputs: Iterable[Path] = (), hint: str = "Give --force to overwrite it."
+) -> None:
+    """Raise InputError if a file is one of the inputs; or, with the hint, if it exists and ``force`` was not given."""
+    if not target.exists():
+        return
+    if any(path.exists() and path.samefile(target) for path in inputs):
+        raise InputError(f"{target} would be written over itself", hint="Give another place with -o.")
+    if not force:
         raise InputError(f"{target} exists", hint=hint)
 
 

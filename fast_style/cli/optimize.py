@@ -75,7 +75,7 @@ def optimize(
         keep_colors: Take only brightness from the style.
         force: Overwrite an existing file.
     """
-    check_target(out, force=force)
+    check_target(out, force=force, inputs=[photo, painting])
     picture, style = load_image(photo, opaque=True), load_image(painting, opaque=True)
     objective = replace(PRESETS[preset], **changes.values())
     long_side = min(settings.size, max(picture.size))

@@ -12,6 +12,7 @@ from typing import Literal
 
 from fast_style.errors import DatasetError, FastStyleError, InputError, VideoError
 from fast_style.extras import install_command
+from fast_style.files import check_new
 from fast_style.images import HEIC_SUFFIXES, WRITABLE_SUFFIXES, Search, check_photos, search
 from fast_style.photos.ledger import results_in
 from fast_style.photos.shards import Shard
@@ -139,13 +140,10 @@ def check_video(job: Job, *, force: bool) -> None:
     if job.target == STREAM:
         raise InputError("a video cannot go to standard output", hint="Give a file with -o.")
     try:
-        if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
-            raise InputError(f"{job.source} would be written over itself")
-        existing = numbered_files(job.target) if is_sequence(job.target) else [job.target] * job.target.exists()
+        for target in numbered_files(job.target) if is_sequence(job.target) else [job.target]:
+            check_new(target, force=force, inputs=[job.source])
     except OSError as error:
         raise _explained(error, job.target) from error
-    if existing and not force:
-        raise InputError(f"{existing[0]} exists", hint="Give --force to overwrite it.")
 
 
 def is_sequence(path: Path) -> bool:

@@ -47,7 +47,7 @@ def features(
         source: The network.
         force: Overwrite OUT.
     """
-    check_target(out, force=force)
+    check_target(out, force=force, inputs=[photo])
     names = list(dict.fromkeys(part.strip() for name in layer for part in name.split(",") if part.strip()))
     top = top if top is not None else 16 if len(names) == 1 else 4
     check_least(1, size=size, top=top)
