@@ -139,8 +139,11 @@ class Joined:
         return give_styles(self.content, self.sets, metadata=told)
 
 
-def join_styles(texts: list[str]) -> Joined:
+def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
     """Find what several styles share, and the set of each.
+
+    Shipped styles that went on by themselves share nothing. They are still together in the file that they came from,
+    where they look different; ``as_they_are`` does not take them from there.
 
     Raises:
         StyleNotFoundError, InputError, ModelError: As :func:`find_mixture`.
@@ -148,10 +151,18 @@ def join_styles(texts: list[str]) -> Joined:
     parts = [_parse(text) for text in texts]
     contents, bases = _read(parts)
     if len(set(bases.values())) > 1:
-        # Shipped styles that went on by themselves are still together in the file that they came from.
         together = [_from_holder(part) for part in parts]
         contents_together, bases_together = _read(together)
         if len(set(bases_together.values())) == 1:
+            if as_they_are:
+                named = (
+                    text if held is part else f"{held.file}#{held.style}"
+                    for text, part, held in zip(texts, parts, together, strict=True)
+                )
+                raise InputError(
+                    f"{' and '.join(texts)} cannot be merged: their convolutions differ",
+                    hint=f"Those in one file share theirs, and look different: fast-style merge {' '.join(named)}",
+                )
             parts, contents, bases = together, contents_together, bases_together
     sets: dict[str, Set] = {}
     strengths: dict[str, float] = {}
