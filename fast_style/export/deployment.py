@@ -35,6 +35,7 @@ from fast_style.model import (
     join_passes,
     open_graph,
     open_session,
+    paintings_in,
     read_checked,
     style_names,
     takes_styles,
@@ -214,7 +215,7 @@ def _plain_graph(source: Checkpoint | Choice, place: Path) -> tuple[onnx.ModelPr
     graph = parse_model(mixture)
     known = read_metadata(graph)
     # Its own name and the paintings that count; the recipe and the losses are those of the whole file.
-    paintings = json.loads(known.get("paintings", "{}"))
+    paintings = paintings_in(known)
     known |= {
         "name": "+".join(style_names(known)),
         "paintings": json.dumps({name: paintings.get(name, {}) for name in source.weights}, ensure_ascii=False),

@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,21 @@ def style_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise _unreadable("the names of its styles")
     return tuple(names)
+
+
+def paintings_in(metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Read from a file's metadata what is known of its paintings, by style; nothing if it does not say.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        known = json.loads(metadata.get("paintings", "{}"))
+    except (ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict) or not all(isinstance(facts, dict) for facts in known.values()):
+        raise _unreadable("what the file says of its paintings")
+    return known
 
 
 def number_in(metadata: Mapping[str, str], key: str) -> int | None:

@@ -16,6 +16,7 @@ from fast_style.model import (
     choose_styles,
     give_styles,
     number_in,
+    paintings_in,
     read_checked,
     read_sets,
 )
@@ -227,8 +228,8 @@ def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, An
             f"{part.file} holds {len(held)} styles",
             hint=f"Say which: {part.file}#{next(iter(held))}. It holds {', '.join(held)}.",
         )
-    name, found = part.style or next(iter(held)), find_style(part.file)
-    return name or found.name, held[name], found.paintings.get(name, {}), metadata
+    name = part.style or next(iter(held))
+    return name or find_style(part.file).name, held[name], paintings_in(metadata).get(name, {}), metadata
 
 
 def _recipe_metadata(recipe: Any, metadata: dict[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,15 @@ from fast_style import Stylizer
 from fast_style.cli.app import main
 from fast_style.errors import FastStyleError, InputError, VerificationError
 from fast_style.images import to_float, to_uint8
-from fast_style.model import base_checksum, give_styles, open_graph, read_checked, read_sets, with_metadata
+from fast_style.model import (
+    base_checksum,
+    give_styles,
+    open_graph,
+    paintings_in,
+    read_checked,
+    read_sets,
+    with_metadata,
+)
 from fast_style.model.ground import GROUND_KEY
 from fast_style.model.passes import COARSEST_KEY, STRENGTH_KEY
 from fast_style.styles.adapter import Adapter, save_adapter
@@ -378,6 +387,16 @@ def test_merged_styles_are_the_styles(photo: Path, adapter: Path, tmp_path: Path
     again = tmp_path / "again.onnx"
     assert main(["merge", f"{merged}#mine", ONE, "-o", str(again)]) == 0
     assert levels(Stylizer(again)(photo), Stylizer(OTHER)(photo)) == 0
+
+
+def test_what_is_known_of_paintings_is_kept_without_cards(tmp_path: Path) -> None:
+    copies = [Path(shutil.copy(find_style(name).path, tmp_path)) for name in (ONE, OTHER)]
+    merged = tmp_path / "merged.onnx"
+    assert main(["merge", *map(str, copies), "-o", str(merged)]) == 0
+    known = {name: find_style(name).paintings[name] for name in (ONE, OTHER)}
+    assert known[ONE]["title"] == "Water Lilies"
+    assert find_style(merged).paintings == paintings_in(open_graph(merged).metadata) == known
+    assert paintings_in(Stylizer(f"{copies[0]},{copies[1]}").network.metadata) == known
 
 
 def test_merging_what_does_not_belong_together_leaves_no_file(tmp_path: Path) -> None:
