@@ -106,6 +106,16 @@ def sweep(target: Path) -> None:
             partial.unlink()
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether a text is the path of a file that can be looked at; one that is too long for a path is not."""
+    return os.path.isfile(path)  # noqa: PTH113 -- pathlib's raises if it is too long
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a text is the path of a folder that can be looked at; one that is too long for a path is not."""
+    return os.path.isdir(path)  # noqa: PTH112 -- pathlib's raises if it is too long
+
+
 def check_new(
     target: Path, *, force: bool, inputs: Iterable[Path] = (), hint: str = "Give --force to overwrite it."
 ) -> None:

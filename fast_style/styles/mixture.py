@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError
+from fast_style.files import is_file
 from fast_style.model import (
     Set,
     base_checksum,
@@ -97,13 +98,13 @@ def _absolute_part(part: _Part) -> str:
 
 
 def _absolute(file: str) -> str:
-    is_name = is_hub_name(file) or file in shipped_paths() or not Path(file).is_file()
+    is_name = is_hub_name(file) or file in shipped_paths() or not is_file(file)
     return file if is_name else str(Path(file).absolute())
 
 
 def _is_one(text: str) -> bool:
     """Whether a text is a name or a file, and not made up of several."""
-    return Path(text).is_file() or is_hub_name(text) or text in shipped_paths() or text in own_paths()
+    return is_file(text) or is_hub_name(text) or text in shipped_paths() or text in own_paths()
 
 
 def _holder(name: str) -> Style | None:
@@ -113,7 +114,7 @@ def _holder(name: str) -> Style | None:
 
 def mixture_name(text: str | Path) -> str:
     """Name what a text names, for files: its styles joined by ``+``."""
-    if Path(text).is_file() or not any(mark in str(text) for mark in ":,#+"):
+    if is_file(text) or not any(mark in str(text) for mark in ":,#+"):
         return Path(text).stem
     parts = [_parse(part) for part in str(text).split(",")]
     return "+".join(part.style or Path(part.adapter or part.file).stem for part in parts)

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 
 from fast_style import Stylizer
 from fast_style.cli.app import main
-from fast_style.errors import FastStyleError, InputError, VerificationError
+from fast_style.errors import FastStyleError, InputError, StyleNotFoundError, VerificationError
 from fast_style.images import to_float, to_uint8
 from fast_style.model import (
     base_checksum,
@@ -277,6 +277,19 @@ def test_each_style_of_a_file_can_be_had_alone(photo: Path, two: Path) -> None:
 def test_a_text_that_names_no_mixture_is_explained(text: str, message: str) -> None:
     with pytest.raises(FastStyleError, match=message):
         Stylizer(text)
+
+
+def test_a_mixture_may_be_longer_than_a_path(photo: Path, tmp_path: Path) -> None:
+    text = ",".join([f"{ONE}:0.{'1' * 300}", OTHER])
+    assert mixture_name(text) == f"{ONE}+{OTHER}"
+    assert absolute_mixture(text)
+    assert levels(Stylizer(text)(photo), Stylizer(f"{ONE}:1,{OTHER}:9")(photo)) <= 1
+    with pytest.raises(StyleNotFoundError, match="is neither a shipped style nor a file"):
+        Stylizer("x" * 300)
+    with pytest.raises(StyleNotFoundError, match="is neither a shipped style nor a file"):
+        Stylizer(f"{ONE},{'x' * 300}")
+    with pytest.raises(StyleNotFoundError, match="is neither a shipped style nor a file"):
+        Stylizer(tmp_path / ("x" * 300))
 
 
 def test_a_foreign_adapter_is_refused(adapter: Path) -> None:
