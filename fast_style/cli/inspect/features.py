@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from cyclopts import Parameter
 
 from fast_style.cli.app import Flag, Out
 from fast_style.cli.inspect import Channels, Source
@@ -24,7 +25,7 @@ TILE = 128
 def features(
     photo: Path,
     *,
-    layer: list[str],
+    layer: Annotated[list[str], Parameter(negative="")],
     out: Out,
     channel: Channels = None,
     top: int | None = None,
