@@ -60,7 +60,7 @@ def find_style(style: str | Path) -> Style:
     """Resolve a shipped name, a path, one of the studio's names, or ``hf:OWNER/NAME`` on the Hugging Face hub.
 
     Raises:
-        StyleNotFoundError: There is neither; the message suggests the nearest name.
+        StyleNotFoundError: There is no such style; the message suggests the nearest name.
         ModelError: Its card is of a later version of fast-style, or what the hub holds is damaged.
         HubError: The hub cannot be reached, refuses, or has no such style.
     """
@@ -71,7 +71,7 @@ def find_style(style: str | Path) -> Style:
     if is_file(path):
         return Style(path.stem, path, read_card(path))
     guess = did_you_mean(str(style), [*shipped, *own], cutoff=0.6)
-    what = "is a folder, not an ONNX file" if is_folder(path) else "is neither a shipped style nor a file"
+    what = "is a folder, not an ONNX file" if is_folder(path) else "is neither the name of a style nor a file"
     raise StyleNotFoundError(
         f"{str(style)!r} {what}{guess}",
         hint=f"Styles: {', '.join([*own, *shipped]) or 'none'}. Train your own with 'fast-style train'.",

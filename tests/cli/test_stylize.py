@@ -271,7 +271,7 @@ def test_the_second_photo_that_claims_a_result_fails_alone(capsys: pytest.Captur
     [
         (["stylize"], "--style"),
         (["stylize", "--style", "x"], "nothing to stylize"),
-        (["stylize", "none.jpg", "--style", "x"], "neither a shipped style nor a file"),
+        (["stylize", "none.jpg", "--style", "x"], "neither the name of a style nor a file"),
         (["stylize", "none.jpg", "--style", "x", "--quality", "0"], "quality is 0"),
         (["stylise"], "stylise"),
         (["train", "none.jpg", ".", "-o", "x"], "none.jpg"),

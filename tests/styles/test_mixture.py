@@ -284,11 +284,11 @@ def test_a_mixture_may_be_longer_than_a_path(photo: Path, tmp_path: Path) -> Non
     assert mixture_name(text) == f"{ONE}+{OTHER}"
     assert absolute_mixture(text)
     assert levels(Stylizer(text)(photo), Stylizer(f"{ONE}:1,{OTHER}:9")(photo)) <= 1
-    with pytest.raises(StyleNotFoundError, match="is neither a shipped style nor a file"):
+    with pytest.raises(StyleNotFoundError, match="is neither the name of a style nor a file"):
         Stylizer("x" * 300)
-    with pytest.raises(StyleNotFoundError, match="is neither a shipped style nor a file"):
+    with pytest.raises(StyleNotFoundError, match="is neither the name of a style nor a file"):
         Stylizer(f"{ONE},{'x' * 300}")
-    with pytest.raises(StyleNotFoundError, match="is neither a shipped style nor a file"):
+    with pytest.raises(StyleNotFoundError, match="is neither the name of a style nor a file"):
         Stylizer(tmp_path / ("x" * 300))
 
 
