@@ -127,6 +127,8 @@ def test_files_of_many_threads_leave_the_umask_as_it_was(tmp_path: Path, monkeyp
         "inspect gradcam p.jpg -o p.jpg",
         "inspect maximize p.jpg --layer relu1_1 -o p.jpg",
         "export a.onnx --io uint8 -o a.onnx",
+        "stylize q.jpg -s udnie --mask p.jpg -o p.jpg",
+        "stylize in -s udnie --mask p.jpg -o .",
         "merge a.onnx composition-vii -o a.onnx",
         "merge composition-vii a.onnx#water-lilies -o a.onnx",
     ],
@@ -138,8 +140,10 @@ def test_no_input_is_overwritten_even_with_force(
     for name in ("p.jpg", "q.jpg"):
         save_image(load_image(PHOTOS["astronaut"], size=64), name)
     Path("link.jpg").symlink_to("p.jpg")
+    Path("in").mkdir()
+    Path("in/p.jpg").symlink_to("../q.jpg")
     Path("a.onnx").write_bytes(find_style("water-lilies").path.read_bytes())
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     assert main([*command.split(), "--force"]) == 2
     assert "would be written over itself" in capsys.readouterr().err
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before

@@ -19,7 +19,7 @@ from fast_style.cli.app import INTERRUPTED, Flag, print_error, report_error
 from fast_style.cli.options import AUTOMATION, FileLook, Film, JsonFlag, ParallelEngine, StyleName
 from fast_style.cli.ui.outcome import LATER_FRAMES, exit_status, left_out_line, summary, with_bar
 from fast_style.errors import FastStyleError, InputError
-from fast_style.files import make_parent
+from fast_style.files import check_new, make_parent
 from fast_style.model import core_count
 from fast_style.photos.jobs import STREAM, Job, check_video, plan_jobs
 from fast_style.photos.run import PhotoOptions, PhotoOutcome, stylize_photos
@@ -84,6 +84,9 @@ def stylize(
             _refuse(film, vars(film), "videos")
         if not photos:
             _refuse(look, ("format", "max_megapixels"), "photos")
+    masks = look.mask or []
+    for job in plan.jobs if masks else []:
+        check_new(job.target, force=True, inputs=masks)
     # Before anything is done, as it may fail: options may be wrong, and the video libraries may not be installed.
     video_options = film.video_options(look) if videos else None
     records: list[Record] = []
