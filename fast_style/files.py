@@ -122,8 +122,8 @@ def check_new(
     """Raise InputError if a file is one of the inputs; or, with the hint, if it exists and ``force`` was not given."""
     if not target.exists():
         return
-    if any(path.exists() and path.samefile(target) for path in inputs):
-        raise InputError(f"{target} would be written over itself", hint="Give another place with -o.")
+    if any(is_file(path) and path.samefile(target) for path in inputs):
+        raise InputError(f"{target} would be written over itself", hint="Give another place for the result.")
     if not force:
         raise InputError(f"{target} exists", hint=hint)
 

@@ -127,6 +127,7 @@ def test_files_of_many_threads_leave_the_umask_as_it_was(tmp_path: Path, monkeyp
         "inspect gradcam p.jpg -o p.jpg",
         "inspect maximize p.jpg --layer relu1_1 -o p.jpg",
         "export a.onnx --io uint8 -o a.onnx",
+        "webcam --source p.jpg -s udnie --headless --record p.jpg",
         "stylize q.jpg -s udnie --mask p.jpg -o p.jpg",
         "stylize in -s udnie --mask p.jpg -o .",
         "merge a.onnx composition-vii -o a.onnx",
