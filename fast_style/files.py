@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fast_style.errors import FastStyleError, FileError, InputError
@@ -106,9 +106,25 @@ def sweep(target: Path) -> None:
             partial.unlink()
 
 
-def check_new(target: Path, *, force: bool, hint: str = "Give --force to overwrite it.") -> None:
-    """Raise InputError, with the hint, if a file exists and ``force`` was not given."""
-    if target.exists() and not force:
+def is_file(path: str | Path) -> bool:
+    """Whether a text is the path of a file that can be looked at; one that is too long for a path is not."""
+    return os.path.isfile(path)  # noqa: PTH113 -- pathlib's raises if it is too long
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a text is the path of a folder that can be looked at; one that is too long for a path is not."""
+    return os.path.isdir(path)  # noqa: PTH112 -- pathlib's raises if it is too long
+
+
+def check_new(
+    target: Path, *, force: bool, inputs: Iterable[Path] = (), hint: str = "Give --force to overwrite it."
+) -> None:
+    """Raise InputError if a file is one of the inputs; or, with the hint, if it exists and ``force`` was not given."""
+    if not target.exists():
+        return
+    if any(is_file(path) and path.samefile(target) for path in inputs):
+        raise InputError(f"{target} would be written over itself", hint="Give another place for the result.")
+    if not force:
         raise InputError(f"{target} exists", hint=hint)
 
 

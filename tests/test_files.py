@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from fast_style.cli import main
 from fast_style.errors import FileError, ImageError
 from fast_style.files import replacing, sweep, user_folder
+from fast_style.images import load_image, save_image
+from fast_style.styles.catalog import find_style
+from tests.conftest import PHOTOS
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -109,3 +113,38 @@ def test_files_of_many_threads_leave_the_umask_as_it_was(tmp_path: Path, monkeyp
         after = ask(before)
     assert after == 0o027
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sheet p.jpg -o p.jpg",
+        "sheet p.jpg -o ./p.jpg",
+        "sheet p.jpg -o link.jpg",
+        "optimize p.jpg q.jpg -o p.jpg",
+        "optimize q.jpg p.jpg -o p.jpg",
+        "inspect features p.jpg --layer relu1_1 -o p.jpg",
+        "inspect gradcam p.jpg -o p.jpg",
+        "inspect maximize p.jpg --layer relu1_1 -o p.jpg",
+        "export a.onnx --io uint8 -o a.onnx",
+        "webcam --source p.jpg -s udnie --headless --record p.jpg",
+        "stylize q.jpg -s udnie --mask p.jpg -o p.jpg",
+        "stylize in -s udnie --mask p.jpg -o .",
+        "merge a.onnx composition-vii -o a.onnx",
+        "merge composition-vii a.onnx#water-lilies -o a.onnx",
+    ],
+)
+def test_no_input_is_overwritten_even_with_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("p.jpg", "q.jpg"):
+        save_image(load_image(PHOTOS["astronaut"], size=64), name)
+    Path("link.jpg").symlink_to("p.jpg")
+    Path("in").mkdir()
+    Path("in/p.jpg").symlink_to("../q.jpg")
+    Path("a.onnx").write_bytes(find_style("water-lilies").path.read_bytes())
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    assert main([*command.split(), "--force"]) == 2
+    assert "would be written over itself" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import Flag
 from fast_style.errors import InputError
-from fast_style.files import check_new
 from fast_style.model.ground import Forms
+from fast_style.styles.card import check_places
 from fast_style.styles.mixture import find_mixture, mixture_name
 
 
@@ -60,14 +60,12 @@ def export(
     variant += [f"{passes}-passes"] * (passes > 1) + [f"strength-{strength:g}"] * (strength != 1)
     variant += [f"{'no' if ground == 'none' else ground}-ground"] if ground else []
     written = out or beside.with_name("-".join([beside.stem, *variant]) + ".onnx")
-    if written.suffix != ".onnx":
-        raise InputError(f"{written} does not end in .onnx")
     if choice is not None and not choice.weights and not variant:
         raise InputError(
             f"{source} is an ONNX file already",
             hint="Give --precision, --passes, --strength, --ground, --io or --size.",
         )
-    check_new(written, force=force, hint="Give --force to overwrite it, or another -o.")
+    check_places(written, force=force, inputs=[] if choice is None else [choice.style.path])
     place: dict[str, Any] = {"precision": precision, "io": io, "passes": passes, "strength": strength, "photos": photos}
     place |= {"ground": ground, "size": None if size is None else _parse_size(size)}
     if choice is not None:

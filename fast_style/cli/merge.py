@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fast_style.cli.app import Flag, Out
-from fast_style.files import check_new
+from fast_style.styles.card import check_places
 from fast_style.styles.merge import merge_styles
+from fast_style.styles.mixture import find_mixture
 
 
 def merge(*styles: str, out: Out, force: Flag = False) -> None:
@@ -17,6 +18,6 @@ def merge(*styles: str, out: Out, force: Flag = False) -> None:
         out: The ONNX file.
         force: Overwrite an existing file.
     """
-    check_new(out, force=force)
+    check_places(out, force=force, inputs=[find_mixture(style).style.path for style in styles])
     names, difference = merge_styles(list(styles), out)
     print(f"{out}  {', '.join(names)}; equal to each within {difference:.1e}")

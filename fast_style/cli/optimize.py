@@ -78,7 +78,7 @@ def optimize(
     """
     if from_style is not None and settings.init != "photo":
         raise InputError("--from-style and --init both say what to start from; give one of them")
-    check_target(out, force=force)
+    check_target(out, force=force, inputs=[photo, painting])
     picture, style = load_image(photo, opaque=True), load_image(painting, opaque=True)
     objective = replace(PRESETS[preset], **changes.values())
     long_side = min(settings.size, max(picture.size))

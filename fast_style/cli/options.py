@@ -135,6 +135,12 @@ class Film:
     audio: bool = True
     subtitle: bool = True
 
+    def __post_init__(self) -> None:
+        """Raise InputError for a rate or a time that cannot be read."""
+        _rate(self.fps)
+        _seconds(self.start)
+        _seconds(self.end)
+
     def video_options(self, look: FileLook) -> VideoOptions:
         """Return the options of videos."""
         from fast_style.films.video import VideoOptions

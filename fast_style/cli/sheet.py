@@ -47,7 +47,7 @@ def sheet(
     names = style or [shipped.name for shipped in shipped_styles()]
     if not names:
         raise InputError("no styles ship with this copy", hint="Give your own with --style.")
-    check_target(out, force=force)
+    check_target(out, force=force, inputs=[photo])
     check_size(size)
     picture = load_image(photo, size=size, opaque=True)
     tiles = [Tile(picture.pixels, "photo")]

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,10 +19,10 @@ from fast_style.cli.app import INTERRUPTED, Flag, print_error, report_error
 from fast_style.cli.options import AUTOMATION, FileLook, Film, JsonFlag, ParallelEngine, StyleName
 from fast_style.cli.ui.outcome import LATER_FRAMES, exit_status, left_out_line, summary, with_bar
 from fast_style.errors import FastStyleError, InputError
-from fast_style.files import make_parent
+from fast_style.files import check_new, make_parent
 from fast_style.model import core_count
 from fast_style.photos.jobs import STREAM, Job, check_video, plan_jobs
-from fast_style.photos.run import PhotoOutcome, stylize_photos
+from fast_style.photos.run import PhotoOptions, PhotoOutcome, stylize_photos
 from fast_style.photos.shards import parse_shard
 from fast_style.styles.mixture import mixture_name
 
@@ -71,10 +71,22 @@ def stylize(
     share = parse_shard(shard)
     plan = plan_jobs(inputs, out, mixture_name(style), look.format, shard=share)
     opening = engine.style(style, look)
+    photo_options = look.photo_options()  # even if there are none, as it may fail
     if merge:
-        return _merge(plan.jobs, opening, look)
+        if json:
+            raise InputError("--merge writes its table as CSV", hint="Leave --json out.")
+        return _merge(plan.jobs, opening, photo_options)
     photos = [job for job in plan.jobs if not _is_film(job, film)]
     videos = [job for job in plan.jobs if _is_film(job, film)]
+    # One command may be meant for many folders, and for inputs that fail this time.
+    if plan.jobs and all(job.folder is None and job.error is None for job in plan.jobs):
+        if not videos:
+            _refuse(film, vars(film), "videos")
+        if not photos:
+            _refuse(look, ("format", "max_megapixels"), "photos")
+    masks = look.mask or []
+    for job in plan.jobs if masks else []:
+        check_new(job.target, force=True, inputs=masks)
     # Before anything is done, as it may fail: options may be wrong, and the video libraries may not be installed.
     video_options = film.video_options(look) if videos else None
     records: list[Record] = []
@@ -83,7 +95,7 @@ def stylize(
             outcomes = stylize_photos(
                 photos,
                 opening,
-                look.photo_options(),
+                photo_options,
                 jobs_at_once=engine.jobs,
                 threads=engine.threads,
                 force=force,
@@ -116,6 +128,14 @@ def _is_film(job: Job, film: Film) -> bool:
     return job.is_video or (both_gif and job.error is None and job.folder is None and film != Film())
 
 
+def _refuse(options: Film | FileLook, names: Iterable[str], kind: str) -> None:
+    """Refuse those of the options that are given, as there are no photos or videos that they are for."""
+    default = type(options)()
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) != getattr(default, name)]
+    if given:
+        raise InputError(f"no {kind} are given, which {' and '.join(given)} would be for", hint="Leave that out.")
+
+
 def _report(jobs: Sequence[Job], records: Sequence[Record], seconds: float, *, single: bool) -> None:
     """Print a summary to stderr, and where results are to stdout unless that holds a picture."""
     written = [job for job, record in zip(jobs, records, strict=False) if "error" not in record]
@@ -130,7 +150,7 @@ def _report(jobs: Sequence[Job], records: Sequence[Record], seconds: float, *, s
             print(place)
 
 
-def _merge(jobs: Sequence[Job], opening: StyleOptions, look: FileLook) -> int:
+def _merge(jobs: Sequence[Job], opening: StyleOptions, options: PhotoOptions) -> int:
     """Write what the ledgers of each folder of results say."""
     from fast_style.photos.batch import told
     from fast_style.photos.ledger import Ledger
@@ -143,7 +163,7 @@ def _merge(jobs: Sequence[Job], opening: StyleOptions, look: FileLook) -> int:
             hint = "Give the folder that was stylized."
             raise job.error or InputError("only folders of photos have ledgers to merge", hint=hint)
         folders.setdefault(job.folder, []).append(job)
-    settings = settings_key(opening.open(), look.photo_options(), opening.value_range)
+    settings = settings_key(opening.open(), options, opening.value_range)
     counts: Counter[str] = Counter()
     for folder, content in folders.items():
         ledger = Ledger(folder, settings)

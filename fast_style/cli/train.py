@@ -15,7 +15,10 @@ from rich.console import Console
 from fast_style.cli.app import DONE, INTERRUPTED, Flag, Out
 from fast_style.cli.options import MACHINE
 from fast_style.errors import InputError
+from fast_style.files import check_new
 from fast_style.model.ground import Forms
+from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
+from fast_style.styles.card import check_places
 
 if TYPE_CHECKING:
     from fast_style.training import Estimate, Recipe
@@ -210,10 +213,12 @@ def _check_places(paintings: list[Path], checkpoint: Path, resume: Path | None, 
     for path in paintings:
         if not path.exists():
             raise InputError(f"{path} is not a file; expected the painting")
-    if checkpoint.exists() and not force and (resume is None or resume.resolve() != checkpoint.resolve()):
-        raise InputError(
-            f"{checkpoint} exists", hint="Give --resume to continue it, --force to overwrite it, or a --name."
-        )
+    force = force or (resume is not None and resume.resolve() == checkpoint.resolve())
+    check_new(checkpoint, force=force, hint="Give --resume to continue it, --force to overwrite it, or a --name.")
+    hint = "Give --force to overwrite it, or a --name."
+    check_places(checkpoint.with_suffix(".onnx"), force=force, hint=hint)
+    for suffix in (".csv", ADAPTER_SUFFIX):
+        check_new(checkpoint.with_suffix(suffix), force=force, hint=hint)
 
 
 def _recipe(changes: Changes, config: Path | None, resume: Path | None) -> Recipe:

@@ -64,12 +64,12 @@ class Output:
     seconds: float | None = None
     force: Flag = False
 
-    def check(self) -> None:
+    def check(self, source: str) -> None:
         """Raise InputError for what cannot be, before any window opens; make the folder of the recording."""
         if self.seconds is not None and not self.seconds > 0:
             raise InputError(f"seconds is {self.seconds}; expected more than 0")
         if self.record is not None:
-            check_new(self.record, force=self.force)
+            check_new(self.record, force=self.force, inputs=[Path(source)])
         if not self.stills.is_dir():
             raise InputError(f"{self.stills} is not a folder; expected one for stills")
         from fast_style.films.writer import check_video_name  # needs the extra "video"
@@ -113,7 +113,7 @@ def webcam(
         if output.headless:
             raise
         raise MissingExtraError(f"{error.name} is not installed: {install_command('webcam')}") from error
-    output.check()
+    output.check(source)
     if not (output.headless or cv2.currentUIFramework()):
         raise MissingExtraError(f"the OpenCV that is installed opens no windows: {windows_command()}")
     from fast_style.live.capture import Capture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,17 +27,17 @@ _Z_RLE = 3
 _TRANSPARENT, _HALF = 255, 128
 
 
-def check_target(target: Path, *, force: bool) -> None:
+def check_target(target: Path, *, force: bool, inputs: Iterable[Path] = ()) -> None:
     """Refuse, before any work is done, a picture that could not be written at the end.
 
     Raises:
         ImageError: No picture can be written with that suffix, or the folder does not exist.
-        InputError: The file exists and ``force`` was not given.
+        InputError: The file is one of the inputs, or it exists and ``force`` was not given.
     """
     format_of(target)
     if not target.parent.is_dir():
         raise ImageError(f"cannot write {target}: the folder {target.parent} does not exist", hint="Create it first.")
-    check_new(target, force=force)
+    check_new(target, force=force, inputs=inputs)
 
 
 def format_of(target: Path) -> str:

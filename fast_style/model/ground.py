@@ -10,7 +10,6 @@ size relative to the picture. Later passes keep what that one painted.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from PIL import Image
 
 from fast_style.errors import InputError, ModelError
 from fast_style.model.passes import COARSEST, LEARNED_PASSES, draft_shares
+from fast_style.model.table import paintings_in
 
 # None, strokes that turn, cells with dark lines between them, or rings.
 Forms = Literal["none", "flow", "panes", "rings"]
@@ -79,11 +79,11 @@ def ground_in(metadata: Mapping[str, str], *, forms: Forms | None = None, styles
             f"the file says that its ground is {name!r}; expected {', '.join(get_args(Forms))}",
             hint="Copy or download the file again, or export the style again.",
         )
+    known = paintings_in(metadata) if name in _COLORED else {}
+    painted = {style: facts for style, facts in known.items() if not styles or style in styles}
     try:
-        known = json.loads(metadata.get("paintings", "{}")) if name in _COLORED else {}
-        painted = {style: facts for style, facts in known.items() if not styles or style in styles}
         return make_ground(cast("Forms", name), painted)
-    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise ModelError(
             "what the file says of its paintings cannot be read",
             hint="Copy or download the file again, or export the style again.",
@@ -94,7 +94,7 @@ def make_ground(forms: Forms, paintings: Mapping[str, Mapping[str, Any]]) -> Gro
     """Give forms the colors of a painting, by what is known of the paintings: none if there are several.
 
     Raises:
-        AttributeError, TypeError, ValueError: What is known is not a palette.
+        TypeError, ValueError: What is known is not a palette.
     """
     facts = list(paintings.values())
     palette: tuple[object, ...] = ()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +69,21 @@ def style_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise _unreadable("the names of its styles")
     return tuple(names)
+
+
+def paintings_in(metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Read from a file's metadata what is known of its paintings, by style; nothing if it does not say.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        known = json.loads(metadata.get("paintings", "{}"))
+    except (ValueError, RecursionError):
+        known = None
+    if not isinstance(known, dict) or not all(isinstance(facts, dict) for facts in known.values()):
+        raise _unreadable("what the file says of its paintings")
+    return known
 
 
 def number_in(metadata: Mapping[str, str], key: str) -> int | None:
@@ -248,22 +263,10 @@ def mixture_file(content: bytes, weights: Mapping[str, float]) -> bytes:
     """
     mixture = choose_styles(content, weights)
     known = read_metadata(parse_model(mixture))
-    paintings = json.dumps(paintings_in(known, weights), ensure_ascii=False)
+    held = paintings_in(known)
+    paintings = json.dumps({name: held.get(name, {}) for name in weights}, ensure_ascii=False)
     told = {"name": "+".join(style_names(known)), "paintings": paintings, "recipe": None, "losses": None}
     return with_metadata(mixture, told)
-
-
-def paintings_in(metadata: Mapping[str, str], styles: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Read from a file's metadata what it says of the paintings of these styles; nothing if it does not say.
-
-    Raises:
-        ModelError: It cannot be read.
-    """
-    try:
-        known = json.loads(metadata.get("paintings", "{}"))
-        return {name: dict(known.get(name, {})) for name in styles}
-    except (AttributeError, TypeError, ValueError, RecursionError) as error:
-        raise _unreadable("what it says of its paintings") from error
 
 
 def base_checksum(content: bytes) -> str:

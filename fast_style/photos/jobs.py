@@ -12,6 +12,7 @@ from typing import Literal
 
 from fast_style.errors import DatasetError, FastStyleError, InputError, VideoError
 from fast_style.extras import install_command
+from fast_style.files import check_new, is_folder
 from fast_style.images import HEIC_SUFFIXES, WRITABLE_SUFFIXES, Search, check_photos, search
 from fast_style.photos.ledger import results_in
 from fast_style.photos.shards import Shard
@@ -93,11 +94,11 @@ def plan_jobs(
     """
     if not inputs:
         raise InputError("nothing to stylize", hint="Give a photo, a video, a folder, or - for standard input.")
-    single = len(inputs) == 1 and not _is_folder(inputs[0])
+    single = len(inputs) == 1 and not is_folder(inputs[0])
     is_name = out is not None and out.suffix.lower() in WRITABLE_SUFFIXES | VIDEO_SUFFIXES and not out.is_dir()
     if not single and out is not None and (out == STREAM or out.is_file() or is_name):
         raise InputError(f"several results cannot all go to {out}", hint="Give a folder with -o.")
-    if shard.count > 1 and not all(map(_is_folder, inputs)):
+    if shard.count > 1 and not all(map(is_folder, inputs)):
         raise InputError(
             "only folders of photos can be divided into shards",
             hint="Leave --shard out, or list files for 'fast-style batch'.",
@@ -139,13 +140,10 @@ def check_video(job: Job, *, force: bool) -> None:
     if job.target == STREAM:
         raise InputError("a video cannot go to standard output", hint="Give a file with -o.")
     try:
-        if job.target.exists() and job.source.exists() and job.target.samefile(job.source):
-            raise InputError(f"{job.source} would be written over itself")
-        existing = numbered_files(job.target) if is_sequence(job.target) else [job.target] * job.target.exists()
+        for target in numbered_files(job.target) if is_sequence(job.target) else [job.target]:
+            check_new(target, force=force, inputs=[job.source])
     except OSError as error:
         raise _explained(error, job.target) from error
-    if existing and not force:
-        raise InputError(f"{existing[0]} exists", hint="Give --force to overwrite it.")
 
 
 def is_sequence(path: Path) -> bool:
@@ -244,13 +242,6 @@ def _explained(error: Exception, path: Path) -> FastStyleError:
     if isinstance(error, FastStyleError):
         return error
     return InputError(f"cannot look at {path}: {getattr(error, 'strerror', None) or error}")
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # its job says why
-        return False
 
 
 def _beside(folder: Path, style: str) -> Path:

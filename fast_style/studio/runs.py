@@ -285,8 +285,8 @@ class Trainings:
     def _spawn(self, folder: Path, run: dict[str, Any], lock: int, *, finish: bool = False) -> None:
         """Start the process that watches the training; it holds the lock from here on."""
         checkpoint = self._checkpoint(folder)
-        # A checkpoint holds the whole recipe.
-        asked = ["--resume", str(checkpoint)] if checkpoint.is_file() else run["asked"]
+        # A checkpoint holds the whole recipe. Without one, the last process may still have left figures.
+        asked = ["--resume", str(checkpoint)] if checkpoint.is_file() else ["--force", *run["asked"]]
         every = min(max(_LEAST_STEPS, run["steps"] // _PREVIEWS), _MOST_STEPS_UNSEEN)
         command = [*self._program, "train", str(folder / run["painting"]), run["photos"], "-o", str(folder)]
         command += ["--name", folder.name, "--preview-every", str(every), *asked]

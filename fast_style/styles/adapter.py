@@ -61,7 +61,7 @@ def load_adapter(path: Path) -> Adapter:
     hint = "Give a file that 'fast-style train --adapter-of' wrote."
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"{path} has {path.stat().st_size >> 20} MiB; an adapter has some hundred KiB", hint=hint)
+            raise ModelError(f"{path} has {path.stat().st_size >> 20} MiB; an adapter has well under 1 MiB", hint=hint)
         with safe_open(path, framework="numpy") as file:
             facts = file.metadata() or {}
             values = file.get_tensor("set") if "set" in file.keys() else None  # noqa: SIM118 -- it is no mapping

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import ModelError
-from fast_style.files import check_format, replacing
+from fast_style.errors import InputError, ModelError
+from fast_style.files import check_format, check_new, replacing
 
 CARD_FORMAT = 1
 # Types of the entries that other modules read, and of what is in them.
@@ -38,6 +39,28 @@ def read_card(model: Path) -> dict[str, Any]:
                 hint="Copy or download it again, or delete it: the style paints without it.",
             )
     return card
+
+
+def check_places(
+    model: Path,
+    *,
+    force: bool,
+    inputs: Iterable[Path] = (),
+    hint: str = "Give --force to overwrite it, or another -o.",
+) -> None:
+    """Refuse, before any work is done, an ONNX file that may not be written with its card beside it.
+
+    Raises:
+        InputError: The name does not end in .onnx, the file is one of the inputs, it exists and ``force`` was not
+            given, or what is in the place of its card is not a card.
+        ModelError: A later version of fast-style wrote the card there.
+    """
+    if model.suffix != ".onnx":
+        raise InputError(f"{model} does not end in .onnx")
+    check_new(model, force=force, inputs=inputs, hint=hint)
+    card = model.with_suffix(".json")
+    if card.exists() and not read_card(model):
+        raise InputError(f"{card} exists and is not a card, which would be written there", hint="Give another name.")
 
 
 def write_card(model: Path, facts: dict[str, Any]) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import StyleNotFoundError, did_you_mean
-from fast_style.files import user_folder
+from fast_style.files import is_file, is_folder, user_folder
 from fast_style.styles.card import read_card
 from fast_style.styles.hub import is_hub_name, pull_style
 
@@ -60,18 +60,18 @@ def find_style(style: str | Path) -> Style:
     """Resolve a shipped name, a path, one of the studio's names, or ``hf:OWNER/NAME`` on the Hugging Face hub.
 
     Raises:
-        StyleNotFoundError: There is neither; the message suggests the nearest name.
+        StyleNotFoundError: There is no such style; the message suggests the nearest name.
         ModelError: Its card is of a later version of fast-style, or what the hub holds is damaged.
         HubError: The hub cannot be reached, refuses, or has no such style.
     """
     shipped = shipped_paths()
     path = pull_style(str(style)) if is_hub_name(str(style)) else shipped.get(str(style), Path(style))
-    own = {} if path.is_file() else own_paths()
+    own = {} if is_file(path) else own_paths()
     path = own.get(str(style), path)
-    if path.is_file():
+    if is_file(path):
         return Style(path.stem, path, read_card(path))
     guess = did_you_mean(str(style), [*shipped, *own], cutoff=0.6)
-    what = "is a folder, not an ONNX file" if path.is_dir() else "is neither a shipped style nor a file"
+    what = "is a folder, not an ONNX file" if is_folder(path) else "is neither the name of a style nor a file"
     raise StyleNotFoundError(
         f"{str(style)!r} {what}{guess}",
         hint=f"Styles: {', '.join([*own, *shipped]) or 'none'}. Train your own with 'fast-style train'.",

@@ -58,7 +58,7 @@ def pull_style(text: str) -> Path:
     except (HTTPError, HFValidationError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         hint = "Check the name and the connection; for a private repository, log in with 'hf auth login'."
-        raise HubError(f"{text} cannot be had: {reason}", hint=hint) from error
+        raise HubError(f"{text} cannot be downloaded: {reason}", hint=hint) from error
     try:
         facts = json.loads(card.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from fast_style.errors import InputError, VerificationError
 from fast_style.files import replacing
-from fast_style.model import INPUT, OUTPUT, STYLES, choose_styles, open_graph, open_session, with_metadata
+from fast_style.model import INPUT, OUTPUT, STYLES, choose_styles, open_session, read_checked, with_metadata
+from fast_style.model.editing import parse_model, read_metadata
 from fast_style.styles.card import write_card
-from fast_style.styles.mixture import join_styles
+from fast_style.styles.mixture import find_mixture, join_styles
 
 # Largest difference allowed between pictures, in [0, 1].
 TOLERANCE = 1e-4
@@ -36,7 +36,7 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
     """
     if len(styles) < 2:
         raise InputError(f"{len(styles)} styles were given; expected two or more", hint="Such as udnie the-scream.")
-    joined = join_styles(styles)
+    joined = join_styles(styles, as_they_are=True)
     strengths = set(joined.strengths.values())
     if len(strengths) > 1:
         known = ", ".join(f"{name} has {strength:g}" for name, strength in joined.strengths.items())
@@ -47,30 +47,28 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
             f"the styles cannot be merged: a file has one ground, but {known}",
             hint="Export them with the same --ground first.",
         )
-    metadata = open_graph(joined.path, content=joined.content).metadata
-    paintings = json.dumps(joined.paintings, ensure_ascii=False)
-    content = joined.graph(strengths.pop())
-    told = {"name": out.stem, "paintings": paintings, "recipe": None, "losses": None}
-    content = with_metadata(content, told)
-    difference = _difference(content, tuple(joined.sets))
+    content = with_metadata(joined.graph(strengths.pop()), {"name": out.stem, "recipe": None, "losses": None})
+    difference = _difference(content, styles)
     with replacing(out) as partial:
         partial.write_bytes(content)
     facts = {"name": out.stem, "styles": list(joined.sets), "paintings": joined.paintings}
-    proof = {"largest_difference": difference}
-    write_card(out, {**facts, "network": metadata.get("network", ""), "verification": proof})
+    network = read_metadata(parse_model(content)).get("network", "")
+    write_card(out, {**facts, "network": network, "verification": {"largest_difference": difference}})
     return tuple(joined.sets), difference
 
 
-def _difference(content: bytes, names: tuple[str, ...]) -> float:
-    """Compare each style of a file with the graph of that style alone."""
+def _difference(content: bytes, styles: list[str]) -> float:
+    """Compare each style of a merged file with the graph that it has by itself."""
     session = open_session(content)
     image = np.random.default_rng(0).random((2, 3, 61, 83), np.float32)
     image[..., :40] = np.linspace(0, 1, 61, dtype=np.float32)[:, None]
     largest = 0.0
-    for number, name in enumerate(names):
-        row = np.eye(len(names), dtype=np.float32)[number : number + 1]
-        (merged,) = session.run([OUTPUT], {INPUT: image, STYLES: row})
-        (expected,) = open_session(choose_styles(content, {name: 1.0})).run([OUTPUT], {INPUT: image})
+    for style, row in zip(styles, np.eye(len(styles), dtype=np.float32), strict=True):
+        (merged,) = session.run([OUTPUT], {INPUT: image, STYLES: row[None]})
+        choice = find_mixture(style)
+        alone = read_checked(choice.style.path) if choice.content is None else choice.content
+        alone = choose_styles(alone, choice.weights) if choice.weights else alone
+        (expected,) = open_session(alone).run([OUTPUT], {INPUT: image})
         largest = max(largest, float(np.abs(merged - expected).max()))
     # Written so that a NaN fails.
     if not largest <= TOLERANCE:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, ModelError
+from fast_style.files import is_file
 from fast_style.model import (
     Set,
     base_checksum,
     choose_styles,
     give_styles,
     number_in,
+    paintings_in,
     read_checked,
     read_sets,
 )
@@ -96,13 +98,13 @@ def _absolute_part(part: _Part) -> str:
 
 
 def _absolute(file: str) -> str:
-    is_name = is_hub_name(file) or file in shipped_paths() or not Path(file).is_file()
+    is_name = is_hub_name(file) or file in shipped_paths() or not is_file(file)
     return file if is_name else str(Path(file).absolute())
 
 
 def _is_one(text: str) -> bool:
     """Whether a text is a name or a file, and not made up of several."""
-    return Path(text).is_file() or is_hub_name(text) or text in shipped_paths() or text in own_paths()
+    return is_file(text) or is_hub_name(text) or text in shipped_paths() or text in own_paths()
 
 
 def _holder(name: str) -> Style | None:
@@ -112,7 +114,7 @@ def _holder(name: str) -> Style | None:
 
 def mixture_name(text: str | Path) -> str:
     """Name what a text names, for files: its styles joined by ``+``."""
-    if Path(text).is_file() or not any(mark in str(text) for mark in ":,#+"):
+    if is_file(text) or not any(mark in str(text) for mark in ":,#+"):
         return Path(text).stem
     parts = [_parse(part) for part in str(text).split(",")]
     return "+".join(part.style or Path(part.adapter or part.file).stem for part in parts)
@@ -139,8 +141,11 @@ class Joined:
         return give_styles(self.content, self.sets, metadata=told)
 
 
-def join_styles(texts: list[str]) -> Joined:
+def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
     """Find what several styles share, and the set of each.
+
+    Shipped styles that went on by themselves share nothing. They are still together in the file that they came from,
+    where they look different; ``as_they_are`` does not take them from there.
 
     Raises:
         StyleNotFoundError, InputError, ModelError: As :func:`find_mixture`.
@@ -148,10 +153,18 @@ def join_styles(texts: list[str]) -> Joined:
     parts = [_parse(text) for text in texts]
     contents, bases = _read(parts)
     if len(set(bases.values())) > 1:
-        # Shipped styles that went on by themselves are still together in the file that they came from.
         together = [_from_holder(part) for part in parts]
         contents_together, bases_together = _read(together)
         if len(set(bases_together.values())) == 1:
+            if as_they_are:
+                named = (
+                    text if held is part else f"{held.file}#{held.style}"
+                    for text, part, held in zip(texts, parts, together, strict=True)
+                )
+                raise InputError(
+                    f"{' and '.join(texts)} cannot be merged: their convolutions differ",
+                    hint=f"Those in one file share theirs, and look different: fast-style merge {' '.join(named)}",
+                )
             parts, contents, bases = together, contents_together, bases_together
     sets: dict[str, Set] = {}
     strengths: dict[str, float] = {}
@@ -216,8 +229,8 @@ def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, An
             f"{part.file} holds {len(held)} styles",
             hint=f"Say which: {part.file}#{next(iter(held))}. It holds {', '.join(held)}.",
         )
-    name, found = part.style or next(iter(held)), find_style(part.file)
-    return name or found.name, held[name], found.paintings.get(name, {}), metadata
+    name = part.style or next(iter(held))
+    return name or find_style(part.file).name, held[name], paintings_in(metadata).get(name, {}), metadata
 
 
 def _recipe_metadata(recipe: Any, metadata: dict[str, str]) -> dict[str, str]:

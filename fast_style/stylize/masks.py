@@ -15,6 +15,9 @@ from fast_style.stylize.tiles import is_seen_whole
 
 Mask = NDArray[np.float32]
 
+# In place of a style's name: the whole mixture.
+WHOLE = ""
+
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
     """Read a mask for a picture of (width, height) px: the brightness of a file, times its alpha.
@@ -58,7 +61,7 @@ def pair_masks(network: StyleNetwork, masks: Sequence[Path]) -> dict[str, Path]:
         InputError: There are several masks, and not as many as styles.
     """
     if len(masks) == 1:
-        return {network.name: masks[0]}
+        return {WHOLE: masks[0]}
     names = list(network.weights)
     if len(names) != len(masks):
         raise InputError(
@@ -73,14 +76,16 @@ def networks_for_masks(network: StyleNetwork, names: Iterable[str], size: tuple[
 
     Args:
         network: One style or a mixture.
-        names: Names of its styles; the network's name stands for the whole mixture.
+        names: Names of its styles; ``""`` stands for the whole mixture, and so does the network's name, unless it is
+            that of a style.
         size: Size of the picture, px.
 
     Raises:
         InputError: There is no such style, one was not exported by fast-style in float32 for pictures of any size, or
             the picture is too large to be drawn at once.
     """
-    networks = [network if name == network.name else network.mixed({name: 1.0}) for name in names]
+    whole = {WHOLE, network.name} - {*network.styles}  # a file may be called like one of its styles
+    networks = [network if name in whole else network.mixed({name: 1.0}) for name in names]
     width, height = size
     for masked in networks:
         if not masked.sees_parts:

@@ -173,8 +173,8 @@ def _name(stylizer: Stylizer) -> str:
 
 def _entry(stylizer: Stylizer) -> dict[str, Any]:
     name, network = _name(stylizer), stylizer.network
-    known = paintings_in(network.metadata, network.weights) if network.weights else stylizer.style.paintings
-    paintings = list(known.values())
+    known = paintings_in(network.metadata) if network.weights else stylizer.style.paintings
+    paintings = [painting for style, painting in known.items() if not network.weights or style in network.weights]
     painting = paintings[0] if len(paintings) == 1 else {}
     return {
         "name": name,

@@ -58,7 +58,7 @@ COMMANDS = {
     "evaluate": ("evaluate udnie --style photo.png --photos photos", "train"),
     "sheet": ("sheet photo.png -s udnie --size 32 -o out.png", None),
     "styles": ("styles", None),
-    "merge": ("merge great-wave udnie -o both.onnx", None),
+    "merge": ("merge ten#great-wave ten#udnie -o both.onnx", None),
     "stylize by a style of the hub": ("stylize photo.png -s hf:someone/udnie -o out.png", "hub"),
     "info": ("info --no-benchmark", None),
     "inspect features": ("inspect features photo.png --layer relu1_1 -o out.png", "train"),

@@ -69,6 +69,11 @@ def test_help_explains_everything_where_no_options_are_grouped(capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("verb", [*VERBS, *(f"inspect {verb}" for verb in INSPECT_VERBS)])
+def test_no_list_has_an_option_that_empties_it(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--empty-" not in page(capsys, *verb.split(), "--help-all")
+
+
+@pytest.mark.parametrize("verb", [*VERBS, *(f"inspect {verb}" for verb in INSPECT_VERBS)])
 def test_a_verb_is_described_by_its_line_on_the_page_above_and_by_all_of_its_docstring(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -269,9 +269,48 @@ def test_the_second_photo_that_claims_a_result_fails_alone(capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("a.png --side-by-side --codec nonsense", "no videos are given, which --codec and --side-by-side would be for"),
+        ("a.png z.png --fps 10", "no videos are given, which --fps would be for"),
+        ("a.png -o a.gif --no-audio", "no videos are given, which --audio would be for"),
+        ("clip.mp4 --format png --max-megapixels 9", "no photos are given, which --format and --max-megapixels would"),
+        ("%d.png --format png", "no photos are given, which --format would be for"),
+        ("in --fps abc", "'abc' is not a rate"),
+        ("in --end never", "'never' is not a time"),
+        ("clip.mp4 --max-megapixels 0", "the limit of 0 px refuses every photo"),
+        ("in --merge --json", "--merge writes its table as CSV"),
+        ("in --merge --max-megapixels 0", "the limit of 0 px refuses every photo"),
+    ],
+)
+@pytest.mark.usefixtures("place")
+def test_options_that_cannot_be_heeded_are_refused_before_anything_is_done(
+    arguments: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("in").mkdir()
+    for name in ("in/a.png", "1.png"):
+        shutil.copy("a.png", name)
+    Path("clip.mp4").write_bytes(b"")
+    before = sorted(Path().rglob("*"))
+    assert main(["stylize", *arguments.split(), "--style", "starry-night-tiny"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.usefixtures("place")
+def test_options_of_videos_may_stand_beside_a_folder_and_what_fails() -> None:
+    Path("in").mkdir()
+    shutil.copy("a.png", "in")
+    assert main(["stylize", "in", "--style", "starry-night-tiny", "--fps", "10"]) == 0
+    Path("empty").mkdir()
+    assert main(["stylize", "a.png", "empty", "--style", "starry-night-tiny", "--side-by-side"]) == 1
+    assert Path("a-starry-night-tiny.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (["stylize"], "--style"),
         (["stylize", "--style", "x"], "nothing to stylize"),
-        (["stylize", "none.jpg", "--style", "x"], "neither a shipped style nor a file"),
+        (["stylize", "none.jpg", "--style", "x"], "neither the name of a style nor a file"),
         (["stylize", "none.jpg", "--style", "x", "--quality", "0"], "quality is 0"),
         (["stylise"], "stylise"),
         (["train", "none.jpg", ".", "-o", "x"], "none.jpg"),

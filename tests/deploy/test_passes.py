@@ -209,7 +209,7 @@ def test_a_file_that_paints_otherwise_is_not_left(
         (["starry-night", "--precision", "fp16"], "fp16 is proved on photos"),
         (["PIXELS", "--passes", "2"], "is not a float graph that paints pictures of any size in one pass"),
         (["PAINTER", "--passes", "2"], "is not a float graph that paints pictures of any size in one pass"),
-        (["stary-night", "--passes", "2"], "'stary-night' is neither a shipped style nor a file"),
+        (["stary-night", "--passes", "2"], "'stary-night' is neither the name of a style nor a file"),
     ],
 )
 def test_what_cannot_paint_in_passes_names_why_and_leaves_nothing(

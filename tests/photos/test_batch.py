@@ -210,7 +210,7 @@ def test_this_folder_is_not_a_manifest(
         ("--on ray --actors 0", "actors is 0"),
         ("--format png", "follows from out"),
         ("--jobs 0", "jobs is 0"),
-        ("--style none", "'none' is neither a shipped style nor a file"),
+        ("--style none", "'none' is neither the name of a style nor a file"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(

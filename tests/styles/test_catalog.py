@@ -42,6 +42,37 @@ def test_a_card_that_is_none_of_ours_is_left_alone(style: Path, content: str) ->
     assert find_style(style).card == {}
 
 
+@pytest.mark.parametrize("command", ["merge water-lilies composition-vii", "export starry-night-tiny --io uint8"])
+def test_a_card_takes_the_place_of_cards_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments, card = [*command.split(), "-o", "mine.onnx"], Path("mine.json")
+    for content in ('{"a": 1}', "text"):
+        card.write_text(content)
+        for more in ([], ["--force"]):
+            assert main([*arguments, *more]) == 2
+            assert "error: mine.json exists and is not a card" in capsys.readouterr().err
+            assert card.read_text() == content
+            assert list(tmp_path.iterdir()) == [tmp_path / "mine.json"]
+    card.write_text(json.dumps({"name": "mine", "card_format": 1}))  # of a file that is gone
+    assert main(arguments) == 0
+    assert main(arguments) == 2
+    assert "error: mine.onnx exists" in capsys.readouterr().err
+    assert main([*arguments, "--force"]) == 0
+
+
+@pytest.mark.parametrize("out", ["mine", "mine.json", "mine.ONX"])
+def test_only_an_onnx_file_is_made_of_styles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in ("merge water-lilies composition-vii", "export starry-night-tiny --io uint8"):
+        assert main([*command.split(), "-o", out]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {out} does not end in .onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_shipped_card_measured_is_the_file_beside_it() -> None:
     for style in shipped_styles():
         checksum = hashlib.sha256(style.path.read_bytes()).hexdigest()

@@ -217,12 +217,12 @@ def test_nothing_on_the_hub_is_trusted(
 @pytest.mark.parametrize("style", ["hf:someone/else", "hf:someone/udnie/scream", "hf:some--one/udnie"])
 def test_what_the_hub_has_not_is_an_error_of_one_line_with_a_remedy(style: str, run: Run, tmp_path: Path) -> None:
     error, hint = refused(run(style), tmp_path)
-    assert error.startswith(f"error: {style} cannot be had: ")
+    assert error.startswith(f"error: {style} cannot be downloaded: ")
     assert hint == "hint: Check the name and the connection; for a private repository, log in with 'hf auth login'."
 
 
 @pytest.mark.usefixtures("files")
 def test_a_hub_that_must_not_be_reached_is_an_error_of_one_line(run: Run, tmp_path: Path) -> None:
     error, hint = refused(run("hf:someone/udnie", HF_HUB_OFFLINE="1"), tmp_path)
-    assert error.startswith("error: hf:someone/udnie cannot be had: ")
+    assert error.startswith("error: hf:someone/udnie cannot be downloaded: ")
     assert hint.startswith("hint: Check the name and the connection")

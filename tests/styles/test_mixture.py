@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +14,24 @@ from PIL import Image, ImageFilter
 
 from fast_style import Stylizer
 from fast_style.cli.app import main
-from fast_style.errors import FastStyleError, InputError
+from fast_style.errors import FastStyleError, InputError, StyleNotFoundError, VerificationError
 from fast_style.images import to_float, to_uint8
-from fast_style.model import base_checksum, give_styles, open_graph, read_checked, read_sets, with_metadata
+from fast_style.model import (
+    base_checksum,
+    give_styles,
+    open_graph,
+    paintings_in,
+    read_checked,
+    read_sets,
+    with_metadata,
+)
 from fast_style.model.ground import GROUND_KEY
 from fast_style.model.passes import COARSEST_KEY, STRENGTH_KEY
 from fast_style.styles.adapter import Adapter, save_adapter
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style
-from fast_style.styles.mixture import absolute_mixture, find_mixture, mixture_name
+from fast_style.styles.merge import merge_styles
+from fast_style.styles.mixture import Joined, absolute_mixture, find_mixture, join_styles, mixture_name
 from tests.conftest import PHOTOS
 
 ONE, OTHER = "water-lilies", "composition-vii"
@@ -71,14 +82,41 @@ def levels(first: Image.Image, second: Image.Image) -> int:
     return int(np.abs(np.asarray(first, np.int16) - np.asarray(second, np.int16)).max())
 
 
-def test_styles_that_went_on_by_themselves_are_mixed_and_merged_as_ten_holds_them(photo: Path, tmp_path: Path) -> None:
+def test_styles_that_went_on_by_themselves_are_mixed_as_ten_holds_them(photo: Path) -> None:
     ten = Stylizer("ten")
     assert levels(Stylizer("udnie")(photo), ten(photo, styles={"udnie": 1.0})) > 10
     assert levels(Stylizer("udnie:0.4")(photo), Stylizer("udnie")(photo)) == 0
     both = {"udnie": 0.7, "great-wave": 0.3}
     assert levels(Stylizer("udnie:0.7,great-wave:0.3")(photo), ten(photo, styles=both)) <= 1
-    assert main(["merge", "udnie", "great-wave", "-o", str(tmp_path / "both.onnx")]) == 0
-    assert levels(Stylizer(tmp_path / "both.onnx")(photo, styles=both), ten(photo, styles=both)) <= 1
+
+
+def test_styles_that_went_on_by_themselves_are_merged_only_by_the_names_of_those_in_ten(
+    photo: Path, adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    merged = tmp_path / "merged.onnx"
+    assert main(["merge", "starry-night", "the-scream", f"ten#udnie+{adapter}", "-o", str(merged)]) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: starry-night and the-scream and ten#udnie+")
+    assert error.endswith("cannot be merged: their convolutions differ")
+    assert not merged.exists()
+    assert main([*hint.partition("fast-style ")[2].split(), "-o", str(merged)]) == 0
+    for name in ("starry-night", "the-scream"):
+        assert levels(Stylizer(f"{merged}#{name}")(photo), Stylizer(f"ten#{name}")(photo)) <= 1
+    assert levels(Stylizer(f"{merged}#mine")(photo), Stylizer(OTHER)(photo)) <= 1
+
+
+def test_a_merged_file_is_proved_against_each_style_by_itself(
+    adapter: Path, two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exchanged(styles: list[str], **options: bool) -> Joined:
+        joined = join_styles(styles, **options)
+        return replace(joined, sets=dict(zip(joined.sets, reversed(joined.sets.values()), strict=True)))
+
+    monkeypatch.setattr("fast_style.styles.merge.join_styles", exchanged)
+    for styles in ([ONE, OTHER], [f"{two}#{ONE}", f"{two}#{OTHER}"], [ONE, f"{ONE}+{adapter}"]):
+        with pytest.raises(VerificationError, match="differs from its styles"):
+            merge_styles(styles, tmp_path / "merged.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mixture_of_one_is_that_style(photo: Path) -> None:
@@ -241,6 +279,19 @@ def test_a_text_that_names_no_mixture_is_explained(text: str, message: str) -> N
         Stylizer(text)
 
 
+def test_a_mixture_may_be_longer_than_a_path(photo: Path, tmp_path: Path) -> None:
+    text = ",".join([f"{ONE}:0.{'1' * 300}", OTHER])
+    assert mixture_name(text) == f"{ONE}+{OTHER}"
+    assert absolute_mixture(text)
+    assert levels(Stylizer(text)(photo), Stylizer(f"{ONE}:1,{OTHER}:9")(photo)) <= 1
+    with pytest.raises(StyleNotFoundError, match="is neither the name of a style nor a file"):
+        Stylizer("x" * 300)
+    with pytest.raises(StyleNotFoundError, match="is neither the name of a style nor a file"):
+        Stylizer(f"{ONE},{'x' * 300}")
+    with pytest.raises(StyleNotFoundError, match="is neither the name of a style nor a file"):
+        Stylizer(tmp_path / ("x" * 300))
+
+
 def test_a_foreign_adapter_is_refused(adapter: Path) -> None:
     with pytest.raises(InputError, match="is not an adapter for great-wave-tiny"):
         Stylizer(f"great-wave-tiny+{adapter}")
@@ -349,6 +400,16 @@ def test_merged_styles_are_the_styles(photo: Path, adapter: Path, tmp_path: Path
     again = tmp_path / "again.onnx"
     assert main(["merge", f"{merged}#mine", ONE, "-o", str(again)]) == 0
     assert levels(Stylizer(again)(photo), Stylizer(OTHER)(photo)) == 0
+
+
+def test_what_is_known_of_paintings_is_kept_without_cards(tmp_path: Path) -> None:
+    copies = [Path(shutil.copy(find_style(name).path, tmp_path)) for name in (ONE, OTHER)]
+    merged = tmp_path / "merged.onnx"
+    assert main(["merge", *map(str, copies), "-o", str(merged)]) == 0
+    known = {name: find_style(name).paintings[name] for name in (ONE, OTHER)}
+    assert known[ONE]["title"] == "Water Lilies"
+    assert find_style(merged).paintings == paintings_in(open_graph(merged).metadata) == known
+    assert paintings_in(Stylizer(f"{copies[0]},{copies[1]}").network.metadata) == known
 
 
 def test_merging_what_does_not_belong_together_leaves_no_file(tmp_path: Path) -> None:

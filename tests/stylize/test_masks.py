@@ -12,6 +12,7 @@ from fast_style import Stylizer
 from fast_style.cli.app import main
 from fast_style.errors import FastStyleError
 from fast_style.images import to_float
+from fast_style.styles.merge import merge_styles
 from tests.conftest import PHOTOS
 
 ONE, OTHER = "water-lilies", "composition-vii"
@@ -87,6 +88,22 @@ def test_two_styles_share_a_picture_and_a_soft_edge_mixes_them(folder: Path) -> 
     soft = pixels(Stylizer(ONE)(photo, masks={ONE: folder / "ramp.png"}))
     change = np.abs(soft - pixels(photo)).mean(axis=(0, 2))
     assert change[:20].mean() < change[-20:].mean()
+
+
+def test_a_mask_is_of_its_style_even_if_the_file_is_called_like_it(folder: Path, tmp_path: Path) -> None:
+    file, out, photo = tmp_path / f"{ONE}.onnx", tmp_path / "out.png", folder / "photo.png"
+    merge_styles([ONE, OTHER], file)
+    (tmp_path / "other").mkdir()
+    style = f"{file}#{ONE},{file}#{OTHER}"
+    masks = {ONE: folder / "left.png", OTHER: folder / "right.png"}
+    expected = pixels(Stylizer(f"{ONE},{OTHER}")(photo, masks=masks))
+    assert np.abs(pixels(Stylizer(style)(photo, masks=masks)) - expected).max() <= 1
+    # A single mask is still that of the whole mixture, or of the style that is painted without weights.
+    merge_styles([OTHER, ONE], tmp_path / "other" / file.name)
+    for text, painted in ((style, f"{ONE},{OTHER}"), (str(tmp_path / "other" / file.name), OTHER)):
+        command = ["stylize", str(photo), "-s", text, "--mask", str(folder / "all.png"), "-o", str(out), "--force"]
+        assert main(command) == 0
+        assert np.abs(pixels(out) - pixels(Stylizer(painted)(photo))).max() <= 1
 
 
 @pytest.mark.parametrize(

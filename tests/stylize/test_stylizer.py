@@ -201,7 +201,7 @@ def test_a_tiny_picture_and_a_wrong_array_are_refused(stylizer: Stylizer) -> Non
 
 
 def test_an_unknown_style_and_a_folder_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(StyleNotFoundError, match="neither a shipped style nor a file"):
+    with pytest.raises(StyleNotFoundError, match="neither the name of a style nor a file"):
         Stylizer("no-such-style")
     with pytest.raises(StyleNotFoundError, match="is a folder"):
         Stylizer(tmp_path)

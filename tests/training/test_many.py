@@ -144,6 +144,19 @@ def test_an_adapter_is_a_small_file_that_the_base_takes(photo_folder: Path, tmp_
     assert json.loads((out / "mine.json").read_text())["recipe"]["tune"] == "adapter"
 
 
+@pytest.mark.parametrize("suffix", ["ckpt", "onnx", "csv", "safetensors", "json"])
+def test_a_run_overwrites_no_file(
+    photo_folder: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / f"mine.{suffix}"
+    file.write_text("the user's")
+    assert main(["train", str(PAINTING), str(photo_folder), "-o", str(tmp_path), "--name", "mine"]) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"error: {file} exists")
+    assert "name" in hint
+    assert file.read_text() == "the user's"
+
+
 def test_paths_that_make_no_run_are_refused(photo_folder: Path, tmp_path: Path) -> None:
     out = ["-o", str(tmp_path / "out")]
     assert main(["train", str(PAINTING), *out]) == 2

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from cyclopts import Parameter
 
 from fast_style.cli.app import Flag, Out
 from fast_style.cli.inspect import Channels, Source
@@ -24,7 +25,7 @@ TILE = 128
 def features(
     photo: Path,
     *,
-    layer: list[str],
+    layer: Annotated[list[str], Parameter(negative="")],
     out: Out,
     channel: Channels = None,
     top: int | None = None,
@@ -47,7 +48,7 @@ def features(
         source: The network.
         force: Overwrite OUT.
     """
-    check_target(out, force=force)
+    check_target(out, force=force, inputs=[photo])
     names = list(dict.fromkeys(part.strip() for name in layer for part in name.split(",") if part.strip()))
     top = top if top is not None else 16 if len(names) == 1 else 4
     check_least(1, size=size, top=top)

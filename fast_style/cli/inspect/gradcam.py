@@ -47,7 +47,7 @@ def gradcam(
         device: auto, cpu, cuda or mps.
         force: Overwrite OUT.
     """
-    check_target(out, force=force)
+    check_target(out, force=force, inputs=[photo])
     check_least(16, size=size)
     picture = load_image(photo, opaque=True)
 

@@ -43,7 +43,7 @@ def maximize(
         source: The network.
         force: Overwrite OUT.
     """
-    check_target(out, force=force)
+    check_target(out, force=force, inputs=[photo] if photo is not None else [])
     picture = load_image(photo, size=384, opaque=True) if photo is not None else None
     network = source.load([layer])
     if picture is not None and not channel:
