@@ -6,9 +6,8 @@ import contextlib
 import errno
 import glob
 import os
+import secrets
 import sys
-import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,9 +15,6 @@ from fast_style.errors import FastStyleError, FileError, InputError
 
 if sys.platform != "win32":
     import fcntl
-
-# The mask can only be read by setting it, so threads take turns: one would take another's 0 for the mask.
-_MASKING = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -34,7 +30,6 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
     try:
         partial, lock = _new_partial(target)
         yield partial
-        partial.chmod(0o666 & ~_umask())  # mkstemp's files are private; an output is an ordinary file
         if durable:
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
@@ -54,14 +49,15 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
 def _new_partial(target: Path) -> tuple[Path, int | None]:
     """Make a temporary file, with a lock that ends with the process, so that :func:`sweep` knows what is in use."""
     while True:
-        handle, name = tempfile.mkstemp(prefix=_partial_prefix(target), suffix=target.suffix, dir=target.parent)
+        partial = target.with_name(f"{_partial_prefix(target)}{secrets.token_hex(4)}{target.suffix}")
+        handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         if sys.platform == "win32":  # an open file could not take another name
             os.close(handle)
-            return Path(name), None
+            return partial, None
         with contextlib.suppress(OSError):  # not every file system has locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:
-            return Path(name), handle
+            return partial, handle
         os.close(handle)  # swept away before it was locked
 
 
@@ -135,10 +131,3 @@ def check_format(found: object, newest: int, path: Path, error: type[FastStyleEr
             f"{path} has the format {found!r}; this version of fast-style reads up to {newest}",
             hint="Update fast-style.",
         )
-
-
-def _umask() -> int:
-    with _MASKING:
-        mask = os.umask(0)
-        os.umask(mask)
-        return mask

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -93,26 +93,26 @@ def test_a_relative_path_in_a_users_variable_is_ignored(tmp_path: Path, monkeypa
     assert user_folder("XDG_DATA_HOME", ".local/share") == own
 
 
-def test_files_of_many_threads_leave_the_umask_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ask, before = os.umask, os.umask(0o027)
-
-    def slowly(mask: int) -> int:
-        old = ask(mask)
-        time.sleep(0.002)  # another thread may ask now
-        return old
+def test_what_other_threads_make_while_files_are_written_has_the_mode_that_the_umask_leaves(tmp_path: Path) -> None:
+    before = os.umask(0o027)
 
     def write(number: int) -> None:
-        with replacing(tmp_path / f"{number}.png") as partial:
-            partial.write_bytes(b"x")
+        for _ in range(200):
+            with replacing(tmp_path / f"{number}.png") as partial:
+                partial.write_bytes(b"x")
 
-    monkeypatch.setattr(os, "umask", slowly)
     try:
-        with ThreadPoolExecutor(8) as threads:
-            list(threads.map(write, range(32)))
+        with ThreadPoolExecutor(3) as threads:
+            writing = [threads.submit(write, number) for number in range(3)]
+            while not all(each.done() for each in writing):
+                Path(tempfile.mkdtemp(dir=tmp_path)).joinpath("made").mkdir()
+            for each in writing:
+                each.result()
     finally:
-        after = ask(before)
+        after = os.umask(before)
     assert after == 0o027
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("*/made")} == {0o750}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("*.png")} == {0o640}
 
 
 @pytest.mark.parametrize(

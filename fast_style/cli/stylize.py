@@ -19,7 +19,7 @@ from fast_style.cli.app import INTERRUPTED, Flag, print_error, report_error
 from fast_style.cli.options import AUTOMATION, FileLook, Film, JsonFlag, ParallelEngine, StyleName
 from fast_style.cli.ui.outcome import LATER_FRAMES, exit_status, left_out_line, summary, with_bar
 from fast_style.errors import FastStyleError, InputError
-from fast_style.files import check_new, make_parent
+from fast_style.files import check_new
 from fast_style.model import core_count
 from fast_style.photos.jobs import STREAM, Job, check_video, plan_jobs
 from fast_style.photos.run import PhotoOptions, PhotoOutcome, stylize_photos
@@ -220,7 +220,6 @@ def _video(
     start = time.perf_counter()
     try:
         check_video(job, force=force)
-        make_parent(job.target)
         with frame_progress(job.source.name) as progress:
             at_once = {"workers": engine.jobs, "threads": engine.threads}
             report = stylize_video(job.source, job.target, stylizer, options, **at_once, progress=progress)

@@ -146,6 +146,8 @@ def stylize_video(
             sweep(target)
             writer = _open_writer(stack.enter_context(replacing(target)), width, reader, options)
         frames, interrupted = _run(reader, writer, network, options, workers, progress)
+        if is_sequence(target) and (older := len(numbered_files(target)) - frames) > 0:
+            reader.notes.append(f"{target} names {older} more, of an earlier result")
         if not frames and not interrupted:
             raise VideoError(f"{source} has no frame in the requested part", hint="Check --start and --end.")
         if not frames:
@@ -223,7 +225,7 @@ class _Stages:
 
     def __init__(self, reader: Reader, writer: Writer, network: StyleNetwork, options: VideoOptions) -> None:
         self._reader, self._writer, self._options = reader, writer, options
-        self._masks = pair_masks(network, options.masks) if options.masks else {}
+        self._masks = pair_masks(network, options.masks)
         networks = networks_for_masks(network, self._masks, (reader.width, reader.height)) if self._masks else [network]
         self._scenes = [Scene(style, passes=options.passes) for style in networks]
         self._tracker: MotionTracker | None = None

@@ -13,11 +13,12 @@ from typing import Literal
 from fast_style.errors import DatasetError, FastStyleError, InputError, VideoError
 from fast_style.extras import install_command
 from fast_style.files import check_new, is_folder
-from fast_style.images import HEIC_SUFFIXES, WRITABLE_SUFFIXES, Search, check_photos, search
+from fast_style.images import HEIC_SUFFIXES, WRITABLE_SUFFIXES, Search, check_photos, format_of, search
 from fast_style.photos.ledger import results_in
 from fast_style.photos.shards import Shard
 
 Format = Literal["png", "jpg", "webp", "tif"]
+_FORMATS: dict[Format, str] = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tif": "TIFF"}  # by Pillow's names
 
 STREAM = Path("-")
 
@@ -227,6 +228,8 @@ def _job_of(path: Path, out: Path | None, style: str, format: Format | None, *, 
         raise InputError(f"{path} is neither an option nor a file")
     if single and out is not None and (out == STREAM or (not out.is_dir() and out.suffix)):
         target = out
+        if format is not None and out.suffix.lower() in WRITABLE_SUFFIXES and format_of(out) != _FORMATS[format]:
+            raise InputError(f"--format {format} contradicts the name {out}", hint="Leave --format out.")
     elif path == STREAM:
         target = STREAM if out is None else out / f"stdin.{format or 'png'}"
     elif is_sequence(path):

@@ -135,7 +135,7 @@ def _stylize_whole(
         blend=options.blend,
         keep_colors=options.keep_colors,
         passes=options.passes,
-        masks=pair_masks(stylizer.network, options.masks) if options.masks else None,
+        masks=pair_masks(stylizer.network, options.masks),
         progress=progress,
     )
     save_image(picture, _open_target(job), quality=options.quality, format=options.format)
@@ -170,7 +170,7 @@ def _animate(
     def painted() -> Iterator[tuple[Picture, float]]:
         nonlocal size
         frames = load_frames(source, size=options.size, max_pixels=options.max_pixels)
-        masks = pair_masks(stylizer.network, options.masks) if options.masks else None
+        masks = pair_masks(stylizer.network, options.masks)
         for number, frame in enumerate(stylize_frames(stylizer.network, frames, options, masks=masks), 1):
             size = frame[0].size
             yield frame

@@ -55,13 +55,13 @@ def as_mask(picture: Picture, path: str | Path, size: tuple[int, int]) -> Mask:
 
 
 def pair_masks(network: StyleNetwork, masks: Sequence[Path]) -> dict[str, Path]:
-    """Assign masks to the styles of a mixture, in its order; a single mask is for the whole mixture.
+    """Assign masks, if any, to the styles of a mixture, in its order; a single mask is for the whole mixture.
 
     Raises:
         InputError: There are several masks, and not as many as styles.
     """
-    if len(masks) == 1:
-        return {WHOLE: masks[0]}
+    if len(masks) < 2:
+        return dict.fromkeys([WHOLE] * len(masks), *masks)
     names = list(network.weights)
     if len(names) != len(masks):
         raise InputError(

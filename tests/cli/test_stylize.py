@@ -274,11 +274,12 @@ def test_the_second_photo_that_claims_a_result_fails_alone(capsys: pytest.Captur
         ("a.png -o a.gif --no-audio", "no videos are given, which --audio would be for"),
         ("clip.mp4 --format png --max-megapixels 9", "no photos are given, which --format and --max-megapixels would"),
         ("%d.png --format png", "no photos are given, which --format would be for"),
+        ("a.png -o b.jpg --format png", "--format png contradicts the name b.jpg"),
         ("in --fps abc", "'abc' is not a rate"),
         ("in --end never", "'never' is not a time"),
-        ("clip.mp4 --max-megapixels 0", "the limit of 0 px refuses every photo"),
+        ("clip.mp4 --max-megapixels 0", "at most 0 px would refuse every photo"),
         ("in --merge --json", "--merge writes its table as CSV"),
-        ("in --merge --max-megapixels 0", "the limit of 0 px refuses every photo"),
+        ("in --merge --max-megapixels 0", "at most 0 px would refuse every photo"),
     ],
 )
 @pytest.mark.usefixtures("place")

@@ -465,6 +465,12 @@ def test_the_first_numbered_picture_that_can_be_read_sets_the_size(same: Path, t
     assert (report.width, report.height, report.frames, report.losses.frames) == (32, 48, 2, 1)
 
 
+def test_pictures_of_a_longer_result_that_remain_are_said(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    clip, pattern = make_clip(), tmp_path / "%02d.png"
+    assert run(clip, pattern, same).notes == []
+    assert run(clip, pattern, same, end=0.2).notes == [f"{pattern} names 7 more, of an earlier result"]
+
+
 def test_a_start_after_the_last_numbered_picture_is_said(same: Path, tmp_path: Path) -> None:
     for number in (1, 2):
         Image.new("RGB", (32, 32)).save(tmp_path / f"{number}.png")
