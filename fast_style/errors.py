@@ -85,6 +85,11 @@ class ModelError(FastStyleError):
     """An ONNX file that cannot serve as a style."""
 
 
+def damaged_model(message: str) -> ModelError:
+    """Make the error of a style's file that was changed on its way."""
+    return ModelError(message, hint="Copy or download the file again, or export the style again.")
+
+
 class CameraError(FastStyleError):
     """A camera that is absent, busy or gone, or a display that cannot be opened."""
 

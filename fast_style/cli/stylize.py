@@ -234,7 +234,7 @@ def _video(
             print(f"{job.source}: {'; '.join(report.notes)}", file=sys.stderr)
         if report.losses:
             record |= {"lost": report.losses.frames, "error": "; ".join(report.losses.reasons)}
-            about = f"{report.losses.frames} frames lost or damaged"
+            about = f"frames lost or damaged: {report.losses.frames}"
             print_error(f"{job.source}: {about}: {record['error']}", f"{job.target} holds what could be read.")
         if not quiet and not report.interrupted:
             print(f"{job.target}: {report.frames} frames, {record['fps']:.1f} a second", file=sys.stderr)

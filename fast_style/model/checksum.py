@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from fast_style.errors import ModelError
+from fast_style.errors import ModelError, damaged_model
 
 PRODUCER = "fast-style"
 CHECKSUM_KEY = "content_sha256"
@@ -44,8 +44,5 @@ def read_checked(path: Path) -> bytes:
     if entry == _ENTRY or _MARK in content[:_MARK_WITHIN]:
         actual = hashlib.sha256(memoryview(content)[:-_ENTRY_BYTES]).hexdigest().encode()
         if entry != _ENTRY or actual != digest:
-            raise ModelError(
-                f"{path} is damaged: its content does not match its checksum",
-                hint="Copy or download the file again, or export the style again.",
-            )
+            raise damaged_model(f"{path} is damaged: its content does not match its checksum")
     return content

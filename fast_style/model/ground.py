@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fast_style.errors import InputError, ModelError
+from fast_style.errors import InputError, damaged_model
 from fast_style.model.passes import COARSEST, LEARNED_PASSES, draft_shares
 from fast_style.model.table import paintings_in
 
@@ -75,19 +75,13 @@ def ground_in(metadata: Mapping[str, str], *, forms: Forms | None = None, styles
     """
     name = metadata.get(GROUND_KEY, "none") if forms is None else forms
     if name not in get_args(Forms):
-        raise ModelError(
-            f"the file says that its ground is {name!r}; expected {', '.join(get_args(Forms))}",
-            hint="Copy or download the file again, or export the style again.",
-        )
+        raise damaged_model(f"the file says that its ground is {name!r}; expected {', '.join(get_args(Forms))}")
     known = paintings_in(metadata) if name in _COLORED else {}
     painted = {style: facts for style, facts in known.items() if not styles or style in styles}
     try:
         return make_ground(cast("Forms", name), painted)
     except (TypeError, ValueError) as error:
-        raise ModelError(
-            "what the file says of its paintings cannot be read",
-            hint="Copy or download the file again, or export the style again.",
-        ) from error
+        raise damaged_model("what the file says of its paintings cannot be read") from error
 
 
 def make_ground(forms: Forms, paintings: Mapping[str, Mapping[str, Any]]) -> Ground:

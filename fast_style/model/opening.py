@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.errors import ModelError
+from fast_style.errors import ModelError, damaged_model
 from fast_style.images import MAX_PIXELS
 from fast_style.model.checksum import PRODUCER
 from fast_style.model.session import Device, open_session, running_device
@@ -130,10 +130,7 @@ def open_graph(
         metadata = dict(session.get_modelmeta().custom_metadata_map)
         signature = read_signature(session)
     except UnicodeDecodeError as error:
-        raise ModelError(
-            f"{path} is damaged: its names or its metadata are not text",
-            hint="Copy or download the file again, or export the style again.",
-        ) from error
+        raise damaged_model(f"{path} is damaged: its names or its metadata are not text") from error
     for value in signature.inputs:
         if math.prod(side for side in value.shape if isinstance(side, int)) > _MOST_VALUES:
             raise ModelError(

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from fast_style.errors import InputError, ModelError
+from fast_style.errors import InputError, damaged_model
 
 # Metadata: the long side of the first pass, px.
 COARSEST_KEY = "coarsest"
@@ -70,9 +70,8 @@ def strength_in(metadata: Mapping[str, str]) -> float:
     except ValueError:
         strength = math.nan
     if not 0 < strength < MOST_OWN_STRENGTH:
-        raise ModelError(
-            f"the file says that its strength is {text!r}; expected a number above 0 and below {MOST_OWN_STRENGTH:g}",
-            hint="Copy or download the file again, or export the style again.",
+        raise damaged_model(
+            f"the file says that its strength is {text!r}; expected a number above 0 and below {MOST_OWN_STRENGTH:g}"
         )
     return strength
 

@@ -348,15 +348,14 @@ def _lay_ground(
     made = _maker(prefix)
     tile, amount = ground_tile(ground, passes)
     side = tile.shape[-1]
-    pooling = {"kernel_shape": [factor, factor], "strides": [factor, factor], "ceil_mode": 1}
+    small = _reduce(edit, photo, factor, f"{prefix}small")
     edit.constant(f"{prefix}steepness", np.array(STEEPNESS, np.float32))
     edit.constant(f"{prefix}least", np.array(1 - STEEPNESS, np.float32))
     edit.constant(f"{prefix}scales", np.array([1, 1, factor, factor], np.float32))
     edit.constant(f"{prefix}level", np.array(amount / 127.5, np.float32))
     edit.constant(f"{prefix}amount", np.array(amount, np.float32))
     nodes = [
-        made("AveragePool", [photo], "small", **pooling),
-        *_detail(f"{prefix}small", prefix),
+        *_detail(small, prefix),
         made("Sub", [f"{_PREFIX}all", f"{prefix}bounded"], "even"),
         *_blur(f"{prefix}even", f"{prefix}wide", GROUND_RADIUS),
         made("Mul", [f"{prefix}wide", f"{prefix}steepness"], "steep"),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.errors import InputError, ModelError, did_you_mean
+from fast_style.errors import InputError, ModelError, damaged_model, did_you_mean
 from fast_style.model.checksum import CHECKSUM_KEY, add_checksum
 from fast_style.model.editing import (
     FLOAT,
@@ -93,7 +93,7 @@ def number_in(metadata: Mapping[str, str], key: str) -> int | None:
 
 
 def _unreadable(what: str) -> ModelError:
-    return ModelError(f"{what} cannot be read", hint="Copy or download the file again.")
+    return damaged_model(f"{what} cannot be read")
 
 
 def takes_styles(graph: GraphProto) -> bool:
