@@ -49,7 +49,7 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
 def _new_partial(target: Path) -> tuple[Path, int | None]:
     """Make a temporary file, with a lock that ends with the process, so that :func:`sweep` knows what is in use."""
     while True:
-        partial = target.with_name(f"{_partial_prefix(target)}{secrets.token_hex(4)}{target.suffix}")
+        partial = target.parent / f"{_partial_prefix(target)}{secrets.token_hex(4)}{target.suffix}"
         handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         if sys.platform == "win32":  # an open file could not take another name
             os.close(handle)
@@ -119,7 +119,7 @@ def check_new(
     if not target.exists():
         return
     if any(is_file(path) and path.samefile(target) for path in inputs):
-        raise InputError(f"{target} would be written over itself", hint="Give another place for the result.")
+        raise InputError(f"{target} is an input and would be overwritten", hint="Give another place for the result.")
     if not force:
         raise InputError(f"{target} exists", hint=hint)
 

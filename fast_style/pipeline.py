@@ -51,8 +51,8 @@ def overlap(
             turns.put(None)
 
     reader = threading.Thread(target=read, name="read", daemon=True)
+    reader.start()
     try:
-        reader.start()
         while (turn := turns.get()) is not None:
             yield turn.result()
             room.release()

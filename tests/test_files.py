@@ -146,5 +146,5 @@ def test_no_input_is_overwritten_even_with_force(
     Path("a.onnx").write_bytes(find_style("water-lilies").path.read_bytes())
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     assert main([*command.split(), "--force"]) == 2
-    assert "would be written over itself" in capsys.readouterr().err
+    assert "is an input and would be overwritten" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before

@@ -131,9 +131,13 @@ def _is_film(job: Job, film: Film) -> bool:
 def _refuse(options: Film | FileLook, names: Iterable[str], kind: str) -> None:
     """Refuse those of the options that are given, as there are no photos or videos that they are for."""
     default = type(options)()
-    given = [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) != getattr(default, name)]
+    given = [
+        f"--{'no-' * (getattr(default, name) is True)}{name.replace('_', '-')}"
+        for name in names
+        if getattr(options, name) != getattr(default, name)
+    ]
     if given:
-        raise InputError(f"no {kind} are given, which {' and '.join(given)} would be for", hint="Leave that out.")
+        raise InputError(f"{' and '.join(given)}: only for {kind}, and none are given", hint="Leave that out.")
 
 
 def _report(jobs: Sequence[Job], records: Sequence[Record], seconds: float, *, single: bool) -> None:

@@ -35,7 +35,6 @@ from fast_style.model import (
     mixture_file,
     open_graph,
     open_session,
-    read_checked,
     style_names,
     takes_styles,
 )
@@ -201,7 +200,7 @@ def _plain_graph(source: Checkpoint | Choice, place: Path) -> tuple[onnx.ModelPr
             f"{path} is not a float graph that paints pictures of any size in one pass",
             hint="Give the file that it was made from, or one that 'fast-style train' wrote.",
         )
-    content = read_checked(path) if source.content is None else source.content
+    content = source.read()
     model = parse_model(content)
     if not source.weights:
         return model, Verification({})

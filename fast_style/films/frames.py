@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,16 @@ from fast_style.images import Pixels, Planes
 OtherPacket: TypeAlias = "Packet[Stream]"  # of sound or subtitles, copied unchanged
 
 DEFAULT_RATE = Fraction(25)  # of numbered pictures, which have no times of their own
+
+
+def first_frame(start: float, rate: Fraction) -> int:
+    """Number of the frame with which a part begins: the one on the screen, unless it goes within half a frame.
+
+    Args:
+        start: When the part begins, seconds.
+        rate: Frames a second; of slower films, half a frame is that of 25 a second.
+    """
+    return max(0, math.ceil((Fraction(start) + Fraction(1, 2) / max(rate, DEFAULT_RATE)) * rate - 1))
 
 
 @dataclass(frozen=True)

@@ -259,7 +259,7 @@ class VideoReader:
     def _still_shown(self, before: VideoFrame, first: int, until: int, last: int | None) -> Iterator[Frame]:
         """Yield the frame that is on the screen when the requested part begins, until the next one comes."""
         duration = (until if last is None else min(until, last)) - first
-        if duration * self.time_base * self.rate >= Fraction(1, 2):
+        if duration * self.time_base * max(self.rate, DEFAULT_RATE) >= Fraction(1, 2):
             yield Frame(self._planes(before), 0, duration)
 
     def _late_packets(self) -> Iterator[OtherPacket]:

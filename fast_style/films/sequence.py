@@ -11,7 +11,7 @@ from av import VideoFrame
 
 from fast_style.errors import FastStyleError, VideoError
 from fast_style.films.colors import Colors, usual_matrix
-from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, plane_views
+from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, first_frame, plane_views
 from fast_style.images import WRITABLE_SUFFIXES, Picture, Planes, channels, load_image, save_image
 from fast_style.photos.jobs import numbered_files, numbered_name
 
@@ -45,7 +45,7 @@ class SequenceReader:
     ) -> None:
         self.path, self.rate, self.time_base, self._size = path, rate, 1 / rate, size
         self.finest_rate = rate
-        first, last = round(start * rate), None if end is None else round(end * rate)
+        first, last = first_frame(start, rate), None if end is None else round(end * rate)
         files = numbered_files(path)
         if not files:
             raise VideoError(f"there is no picture named {path}", hint="The numbers may start anywhere.")

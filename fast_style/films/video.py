@@ -15,7 +15,7 @@ from av import VideoFrame
 
 from fast_style.errors import InputError, VideoError
 from fast_style.files import make_parent, replacing, sweep
-from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, copy_planes
+from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, copy_planes, first_frame
 from fast_style.films.reader import VideoReader
 from fast_style.films.sequence import SequenceReader, SequenceWriter
 from fast_style.films.writer import VideoFormat, VideoWriter, check_video_name, keeps_aspect
@@ -147,7 +147,7 @@ def stylize_video(
             writer = _open_writer(stack.enter_context(replacing(target)), width, reader, options)
         frames, interrupted = _run(reader, writer, network, options, workers, progress)
         if is_sequence(target) and (older := len(numbered_files(target)) - frames) > 0:
-            reader.notes.append(f"{target} names {older} more, of an earlier result")
+            reader.notes.append(f"files left from an earlier, longer result: {older}")
         if not frames and not interrupted:
             raise VideoError(f"{source} has no frame in the requested part", hint="Check --start and --end.")
         if not frames:
@@ -367,7 +367,7 @@ def _pictures(path: Path, film: Reader, start: float) -> Iterator[Picture]:
         yield load_image(path)
         return
     if is_sequence(path):
-        yield from map(load_image, numbered_files(path)[round(start * film.rate) :])
+        yield from map(load_image, numbered_files(path)[first_frame(start, film.rate) :])
         return
     try:
         reader = VideoReader(path, start=start, copied=frozenset(), square=film.square)

@@ -259,7 +259,7 @@ class VideoWriter:
             VideoError: The file cannot be written, as on a full disk.
         """
         unit = self.format.time_base / self._time_base
-        time = round(pts * unit)
+        time = math.floor(pts * unit + Fraction(1, 2))  # round() goes to even numbers, so two of three would meet
         length = duration * unit if duration else 1 / (self.format.rate * self._time_base)
         self._end = max(time + 1, round(pts * unit + length))
         if self._last is not None and time <= self._last:

@@ -60,7 +60,7 @@ def check_places(
     check_new(model, force=force, inputs=inputs, hint=hint)
     card = model.with_suffix(".json")
     if card.exists() and not read_card(model):
-        raise InputError(f"{card} exists and is not a card, which would be written there", hint="Give another name.")
+        raise InputError(f"{card} exists and is not the card of a style, which goes there", hint="Give another name.")
 
 
 def write_card(model: Path, facts: dict[str, Any]) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fast_style.errors import InputError, VerificationError
 from fast_style.files import replacing
-from fast_style.model import INPUT, OUTPUT, STYLES, choose_styles, open_session, read_checked, with_metadata
+from fast_style.model import INPUT, OUTPUT, STYLES, choose_styles, open_session, with_metadata
 from fast_style.model.editing import parse_model, read_metadata
 from fast_style.styles.card import write_card
 from fast_style.styles.mixture import find_mixture, join_styles
@@ -35,7 +35,9 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
         FileError: It cannot be written.
     """
     if len(styles) < 2:
-        raise InputError(f"{len(styles)} styles were given; expected two or more", hint="Such as udnie the-scream.")
+        raise InputError(
+            f"{len(styles)} styles were given; expected two or more", hint="Such as ten#udnie ten#the-scream."
+        )
     joined = join_styles(styles, as_they_are=True)
     strengths = set(joined.strengths.values())
     if len(strengths) > 1:
@@ -66,8 +68,7 @@ def _difference(content: bytes, styles: list[str]) -> float:
     for style, row in zip(styles, np.eye(len(styles), dtype=np.float32), strict=True):
         (merged,) = session.run([OUTPUT], {INPUT: image, STYLES: row[None]})
         choice = find_mixture(style)
-        alone = read_checked(choice.style.path) if choice.content is None else choice.content
-        alone = choose_styles(alone, choice.weights) if choice.weights else alone
+        alone = choose_styles(choice.read(), choice.weights) if choice.weights else choice.read()
         (expected,) = open_session(alone).run([OUTPUT], {INPUT: image})
         largest = max(largest, float(np.abs(merged - expected).max()))
     # Written so that a NaN fails.

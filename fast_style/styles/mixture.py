@@ -37,6 +37,10 @@ class Choice:
     content: bytes | None  # the graph that was put together of several files, or None for the file itself
     weights: Mapping[str, float]  # of the styles that count; none leaves it to the file
 
+    def read(self) -> bytes:
+        """Return the serialized graph."""
+        return read_checked(self.style.path) if self.content is None else self.content
+
 
 @dataclass(frozen=True)
 class _Part:

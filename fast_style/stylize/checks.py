@@ -31,7 +31,7 @@ def check_passes(passes: int | None) -> None:
 def check_pixels(pixels: Pixels) -> None:
     """Raise ImageError unless it is an (H, W, 3) uint8 array that is not empty."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
-        raise ImageError(f"expected an (H, W, 3) uint8 array, got {pixels.shape} {pixels.dtype}")
+        raise ImageError(f"expected an (H, W, 3) uint8 array that is not empty, got {pixels.shape} {pixels.dtype}")
 
 
 def check_quality(quality: int) -> None:

@@ -173,8 +173,8 @@ def measure_passes(
         if mask is not None:
             factor = math.ceil(photo.shape[0] / image.shape[2])
             weights = np.asarray(Image.fromarray(mask).reduce(factor))[None, None]
-            # The rest counts a little if the mask is nearly nothing: a few equal places have no variance, and what is
-            # divided by it would be beyond all numbers elsewhere.
+            # Below a tenth of a percent, the rest makes up for what the mask lacks: a few equal places have no
+            # variance, and what is divided by it would be huge elsewhere.
             weights = np.maximum(weights, _LEAST_MASK - weights.mean())
         measured.append(network.measure(image, mask=weights))
         return image

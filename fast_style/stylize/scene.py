@@ -42,7 +42,7 @@ _CUT_COLORS, _CUT_LEVELS = 0.35, 18.0
 # Growth of the contrast of the same picture that restarts measuring, the least contrast that counts, levels, and the
 # least correlation of the same picture. A film that fades in begins nearly even: its first statistics would magnify the
 # frames that follow.
-_BRIGHTER, _LEAST_CONTRAST, _SAME = 1.1, 2.0, 0.9
+_BRIGHTER, _LEAST_CONTRAST, _SAME = 1.1, 2.0, 0.97
 # Growth of a mask's area that restarts measuring: the first few pixels of an object entering the picture are not
 # representative.
 _GROWN = 2.0
@@ -101,6 +101,8 @@ class Scene:
         self._before = look
         self._since += 1
         area = 0.0 if mask is None else float(mask.sum())
+        if self._first is not None and look.contrast < _LEAST_CONTRAST:
+            self._first = look  # a fade through black
         first = self._first
         restarts = first is None or before is None or look.is_cut_from(before) or look.fades_in_from(first)
         if self._held is None or restarts or area > _GROWN * self._area:
@@ -204,7 +206,7 @@ class _Look:
         step = max(1, max(frame[0].shape) // _LOOK)
         samples = np.stack([plane[::step, ::step] for plane in frame]).astype(np.float32)
         self.light: NDArray[np.float32] = samples.mean(0)
-        self.contrast = float(samples.std())
+        self.contrast = float(self.light.std())
         counts = [np.bincount((plane.ravel() * (_BINS / 256)).astype(np.intp), minlength=_BINS) for plane in samples]
         self.colors = np.stack(counts) / self.light.size
 
@@ -215,10 +217,14 @@ class _Look:
         return self._recolored(before) > _CUT_COLORS and float(np.abs(self.light - before.light).mean()) > _CUT_LEVELS
 
     def fades_in_from(self, first: _Look) -> bool:
-        """Whether it is the same picture with more contrast."""
+        """Whether it is the same picture with more contrast everywhere: something bright that enters adds some, too."""
         if self.contrast < _BRIGHTER * max(first.contrast, _LEAST_CONTRAST):
             return False
-        return first.contrast < _LEAST_CONTRAST or np.corrcoef(self.light.flat, first.light.flat)[0, 1] > _SAME
+        if first.contrast < _LEAST_CONTRAST:
+            return True
+        usual, usual_first = (np.median(np.abs(light - np.median(light))) for light in (self.light, first.light))
+        is_same = np.corrcoef(self.light.flat, first.light.flat)[0, 1] > _SAME
+        return bool(is_same and usual > _BRIGHTER * usual_first)
 
     def is_unlike(self, other: _Look) -> bool:
         """Whether the frame's statistics may differ: a pan over more of the same hardly changes its colors."""

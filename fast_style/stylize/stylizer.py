@@ -16,7 +16,7 @@ from fast_style.images import Picture, Pixels, channels, fit, load_image
 from fast_style.images.arrays import with_alpha
 from fast_style.images.exif import read_exif
 from fast_style.images.load import to_picture
-from fast_style.model import STYLES, Device, open_graph, read_checked, style_names
+from fast_style.model import STYLES, Device, open_graph, style_names
 from fast_style.model.ground import Forms
 from fast_style.styles.mixture import find_mixture
 from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size
@@ -69,7 +69,6 @@ class Stylizer:
     ) -> None:
         check_least(1, threads=threads)
         chosen = find_mixture(style)
-        content = read_checked(chosen.style.path) if chosen.content is None else chosen.content
         graph = open_graph(chosen.style.path, device=device, threads=threads, content=chosen.content)
         metadata = graph.metadata if graph.ours else {}  # other programs may use our keys for something else
         network = StyleNetwork(
@@ -78,7 +77,7 @@ class Stylizer:
             device=graph.device,
             name=chosen.style.name,
             metadata=metadata,
-            content=content,
+            content=chosen.read(),
             styles=style_names(metadata),
             takes_styles=any(value.name == STYLES for value in graph.signature.optional),
             threads=threads,

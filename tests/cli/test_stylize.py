@@ -269,11 +269,14 @@ def test_the_second_photo_that_claims_a_result_fails_alone(capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("a.png --side-by-side --codec nonsense", "no videos are given, which --codec and --side-by-side would be for"),
-        ("a.png z.png --fps 10", "no videos are given, which --fps would be for"),
-        ("a.png -o a.gif --no-audio", "no videos are given, which --audio would be for"),
-        ("clip.mp4 --format png --max-megapixels 9", "no photos are given, which --format and --max-megapixels would"),
-        ("%d.png --format png", "no photos are given, which --format would be for"),
+        ("a.png --side-by-side --codec nonsense", "--codec and --side-by-side: only for videos, and none are given"),
+        ("a.png z.png --fps 10", "--fps: only for videos, and none are given"),
+        ("a.png -o a.gif --no-audio", "--no-audio: only for videos, and none are given"),
+        (
+            "clip.mp4 --format png --max-megapixels 9",
+            "--format and --max-megapixels: only for photos, and none are given",
+        ),
+        ("%d.png --format png", "--format: only for photos, and none are given"),
         ("a.png -o b.jpg --format png", "--format png contradicts the name b.jpg"),
         ("in --fps abc", "'abc' is not a rate"),
         ("in --end never", "'never' is not a time"),

@@ -468,7 +468,7 @@ def test_the_first_numbered_picture_that_can_be_read_sets_the_size(same: Path, t
 def test_pictures_of_a_longer_result_that_remain_are_said(make_clip: Make, same: Path, tmp_path: Path) -> None:
     clip, pattern = make_clip(), tmp_path / "%02d.png"
     assert run(clip, pattern, same).notes == []
-    assert run(clip, pattern, same, end=0.2).notes == [f"{pattern} names 7 more, of an earlier result"]
+    assert run(clip, pattern, same, end=0.2).notes == ["files left from an earlier, longer result: 7"]
 
 
 def test_a_start_after_the_last_numbered_picture_is_said(same: Path, tmp_path: Path) -> None:
@@ -853,6 +853,11 @@ def test_pixels_keep_their_shape_or_become_square(target: str, codec: str | None
         assert shown.width == (256 if target in squared or codec in squared else 176)
 
 
+def test_an_avi_has_every_frame_of_a_part_that_begins_between_two(make_clip: Make, same: Path, tmp_path: Path) -> None:
+    clip = make_clip("in.mkv", times=[2 * number for number in range(12)], time_base=Fraction(1, 50))
+    assert run(clip, tmp_path / "out.avi", same, start=0.1).frames == len(read_frames(tmp_path / "out.avi")) == 10
+
+
 def test_a_codec_of_rgb_keeps_the_colors(make_clip: Make, same: Path, tmp_path: Path) -> None:
     orange = np.broadcast_to(np.array([255, 128, 5], np.uint8)[:, None, None], (3, 48, 64))
     run(make_clip("in.mkv", frames=[orange] * 3, codec="libx264rgb"), tmp_path / "out.mkv", same, codec="libx264rgb")
@@ -940,8 +945,8 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], said: str) ->
 def test_a_part_begins_with_the_picture_that_is_on_the_screen(make_clip: Make, same: Path, tmp_path: Path) -> None:
     slides = [np.full((3, 48, 64), level, np.uint8) for level in (40, 120, 200)]
     clip = make_clip("slides.mkv", frames=slides, times=[0, 125, 250], codec="ffv1")  # of five seconds each
-    report = run(clip, tmp_path / "part.mkv", same, start=2.0, end=4.0, codec="ffv1")
-    assert report.frames == 1
+    assert run(clip, tmp_path / "part.mkv", same, start=2.0, end=4.0, codec="ffv1").frames == 1
+    assert run(clip, tmp_path / "late.mkv", same, start=4.5, end=6.0, codec="ffv1").frames == 2
     run(clip, tmp_path / "rest.mkv", same, start=2.0, codec="ffv1")
     assert times_of(tmp_path / "rest.mkv")["video"] == [0, 3, 8]
     levels = [frame.planes.mean() for frame in read_frames(tmp_path / "rest.mkv")]

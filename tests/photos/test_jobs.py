@@ -143,7 +143,7 @@ def test_jobs_are_plain_data() -> None:
     ("target", "force", "message"),
     [
         ("-", True, "standard output"),
-        ("clip.avi", True, "written over itself"),
+        ("clip.avi", True, "is an input and would be overwritten"),
         ("a.jpg", False, "a.jpg exists"),
         ("photos/%d.png", False, "1.png exists"),
         ("n" * 300 + ".mp4", True, "cannot look at n*.mp4: File name too long"),

@@ -52,7 +52,7 @@ def test_a_card_takes_the_place_of_cards_only(
         card.write_text(content)
         for more in ([], ["--force"]):
             assert main([*arguments, *more]) == 2
-            assert "error: mine.json exists and is not a card" in capsys.readouterr().err
+            assert "error: mine.json exists and is not the card of a style" in capsys.readouterr().err
             assert card.read_text() == content
             assert list(tmp_path.iterdir()) == [tmp_path / "mine.json"]
     card.write_text(json.dumps({"name": "mine", "card_format": 1}))  # of a file that is gone

@@ -105,13 +105,16 @@ def test_a_cut_takes_over_the_new_scene_at_once(style: StyleNetwork) -> None:
         assert np.abs(pictures[-1] - expected).max() <= 1
 
 
-@pytest.mark.parametrize("first", [0, 12])  # black, and half as bright as the others
-def test_a_scene_that_fades_in_looks_as_if_it_had_begun_bright(style: StyleNetwork, first: int) -> None:
+@pytest.mark.parametrize("start", ["black", "navy", "half as bright", "through black"])
+def test_a_scene_that_fades_in_looks_as_if_it_had_begun_bright(style: StyleNetwork, start: str) -> None:
     bright = photo("coffee")
-    fade = [(bright * (number / 24)).astype(np.uint8) for number in range(first, 24)]
-    (*_, found) = drawn(Scene(style), [*fade, bright])
+    even = np.array([5, 10, 60] if start == "navy" else [0, 0, 0])
+    first = 12 if start == "half as bright" else 0
+    fade = [(even + (bright - even) * (number / 24)).astype(np.uint8) for number in range(first, 24)]
+    before = [bright, *fade[::-1], *[fade[0]] * 72] if start == "through black" else []
+    (*_, found) = drawn(Scene(style), [*before, *fade, bright])
     (expected,) = drawn(Scene(style), [bright])
-    (bleached,) = (Scene(style).style(channels(fade[0])).frame(bright),)
+    bleached = Scene(style).style(channels(fade[0])).frame(bright)
     assert np.abs(found.astype(int) - expected).mean() < 0.25 * np.abs(bleached.astype(int) - expected).mean()
 
 
