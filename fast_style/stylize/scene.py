@@ -42,7 +42,7 @@ _CUT_COLORS, _CUT_LEVELS = 0.35, 18.0
 # Growth of the contrast of the same picture that restarts measuring, the least contrast that counts, levels, and the
 # least correlation of the same picture. A film that fades in begins nearly even: its first statistics would magnify the
 # frames that follow.
-_BRIGHTER, _LEAST_CONTRAST, _SAME = 1.1, 2.0, 0.97
+_BRIGHTER, _LEAST_CONTRAST, _SAME = 1.1, 8.0, 0.97
 # Growth of a mask's area that restarts measuring: the first few pixels of an object entering the picture are not
 # representative.
 _GROWN = 2.0
