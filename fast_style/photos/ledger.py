@@ -123,9 +123,12 @@ class Ledger:
 
     def _stands(self, work: Work) -> bool:
         """Whether the result is as an earlier run left it and said so."""
-        return work.there is not None and any(
-            entry.kind == "done" and entry.state == work.there for entry in self._known.get(work.result, [])
-        )
+        return work.there is not None and bool(self._left(work))
+
+    def _left(self, work: Work) -> list[Entry]:
+        """What is said of the result as it is: who has made it."""
+        entries = self._known.get(work.result, [])
+        return [entry for entry in entries if entry.kind == "done" and entry.state == work.there]
 
     def skips(self, work: Work) -> bool:
         """Whether there is nothing to do, as it is done.
@@ -140,7 +143,12 @@ class Ledger:
             if not (self._stands(work) or self.is_done(work)):
                 raise InputError(f"{self._base / work.result} exists", hint="Give --force to overwrite it.")
         if not self.is_done(work):
-            return False
+            if all(entry.settings != self._digest for entry in self._left(work)):
+                raise InputError(
+                    f"{self._base / work.result} was painted in another style or with other settings",
+                    hint="Give another -o to keep it, or --force to overwrite it.",
+                )
+            return False  # another photo, or the same one changed
         if not self._stands(work):
             self.end(work, 0.0, "")  # its worker was killed between the result and this line
         return True

@@ -87,8 +87,22 @@ def test_what_is_new_or_changed_is_made_again(place: Path, negative: Path, capsy
     assert run(place / "list.csv", negative) == 0
     assert capsys.readouterr().err.startswith("2 stylized, 10 done before, 0 failed")
     check_pictures(place)
-    assert run(place / "list.csv", negative, "--blend", "0.5") == 0
+
+
+def test_results_of_another_style_or_other_settings_are_kept_unless_they_may_be_overwritten(
+    place: Path, negative: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(place / "list.csv", negative)
+    before = {path: path.read_bytes() for path in place.glob("out/*.png")}
+    capsys.readouterr()
+    assert run(place / "list.csv", negative, "--blend", "0.5") == 2
+    said = capsys.readouterr().err
+    assert said.count("was painted in another style or with other settings. Give another -o to keep it") == 12
+    assert {path: path.read_bytes() for path in place.glob("out/*.png")} == before
+    assert run(place / "list.csv", negative, "--blend", "0.5", "--force") == 0
     assert capsys.readouterr().err.startswith("12 stylized, 0 failed")
+    assert run(place / "list.csv", negative, "--blend", "0.5") == 0
+    assert capsys.readouterr().err.startswith("0 stylized, 12 done before")
 
 
 def test_later_frames_that_are_left_out_are_told(
