@@ -102,9 +102,14 @@ def stylize(
                 shard=share,
                 progress=move,
             )
-            for outcome in outcomes if len(photos) == 1 else with_bar(outcomes, len(photos)):
-                records.append(_photo(outcome))
-                plan.left_out[LATER_FRAMES] += outcome.left_out
+            try:
+                for outcome in outcomes if len(photos) == 1 else with_bar(outcomes, len(photos)):
+                    records.append(_photo(outcome))
+                    plan.left_out[LATER_FRAMES] += outcome.left_out
+            except KeyboardInterrupt:
+                if any(job.folder is not None for job in photos):
+                    print(f"{len(records)} of {len(photos)} done; the same command does the rest", file=sys.stderr)
+                raise
     if video_options is not None:
         records += _videos(videos, opening, video_options, engine, force=force, quiet=json)
     left_out = +plan.left_out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -70,6 +71,9 @@ def test_ctrl_c_in_a_folder_is_said_and_leaves_whole_pictures(times: int, tmp_pa
     command = ["stylize", str(photos), "--style", "starry-night", "-o", str(out)]
     done = run_interrupted(*command, results=out, pattern="[0-9]*.png", times=times)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "error: interrupted"), done
+    if times == 1:
+        (told,) = re.findall(r"^(\d+) of 500 done; the same command does the rest$", done.stderr, re.MULTILINE)
+        assert int(told) <= len(list(out.glob("[0-9]*.png")))
     # The next run removes what a second one leaves.
     assert times > 1 or not list(out.glob(".*.png"))
     pictures = sorted(out.glob("[0-9]*.png"))
