@@ -253,14 +253,14 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
 # The command, with Ctrl-C from a thread of its own: it can come neither late nor to a process that is deaf to it, as
 # background jobs of a shell are.
 INTERRUPTED = """
-import os, signal, threading, time
+import atexit, os, signal, sys, threading, time
 from pathlib import Path
 
 def interrupt():
     while sum(path.stat().st_size for path in Path({folder!r}).glob({pattern!r})) <= {size}:
         time.sleep(0.01)
     for _ in range({times}):
-        print("Ctrl-C", flush=True)  # if a test fails, its output says whether the keys were pressed
+        print("Ctrl-C", flush=True)  # if a test fails, its output says whether the keys were pressed, and seen
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.03)
 
@@ -268,6 +268,7 @@ signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 signal.signal(signal.SIGINT, signal.default_int_handler)
 threading.Thread(target=interrupt, daemon=True).start()
 from fast_style.__main__ import start
+atexit.register(lambda: print("seen:", sys.modules["fast_style.cli.app"]._CtrlC.came))
 start()
 """
 
