@@ -125,6 +125,14 @@ def test_a_shipped_style_becomes_a_file_of_pixels_that_the_runtime_takes(
     assert main(["info", str(written)]) == 0
 
 
+def test_a_file_of_pixels_paints_in_passes_beyond_the_learned_ones(checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "four.onnx"
+    assert main(["export", str(checkpoint), "-o", str(out), "--io", "uint8", "--passes", "4"]) == 0
+    assert read_card(out)["largest_level"] <= 1
+    names = [node.name for node in onnx.load(out).graph.node]
+    assert len(names) == len(set(names))
+
+
 def test_each_style_of_a_file_is_proved(two_styles: Path, tmp_path: Path) -> None:
     out = tmp_path / "two.onnx"
     assert main(["export", str(two_styles), "-o", str(out), "--passes", "2"]) == 0
