@@ -167,6 +167,13 @@ def test_a_picture_that_claims_to_be_huge_is_a_row(place: Path, negative: Path) 
     ("name", "content", "message", "hint"),
     [
         ("a.csv", b"photo,result\nx,y\n", "has the columns photo, result; expected in and out", "in,out"),
+        (
+            "a.csv",
+            b"in;out\nx;y\n",
+            "has the columns in;out; expected in and out",
+            "Separate columns by commas: in,out.",
+        ),
+        ("a.csv", b"in\tout\nx\ty\n", "expected in and out", "Separate columns by commas: in,out."),
         ("a.csv", b"", "has the columns none; expected in and out", "in,out"),
         ("a.csv", b"in,out\n", "has no rows", "Each row"),
         ("a.csv", b"in,out\n\xff,y\n", "is not UTF-8 text", "UTF-8"),
