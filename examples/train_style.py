@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fast_style import FastStyleError
+from fast_style.losses import BOLD
 from fast_style.training import Outcome, Recipe, train_style
 
 
@@ -27,8 +28,7 @@ def main(painting: Path, photos: Path, out: Path, **changes: Any) -> Outcome:
     Returns:
         What the run left.
     """
-    recipe = Recipe("fast", **{"steps": 800, **changes})
-    recipe = replace(recipe, objective=replace(recipe.objective, strength=1.5))
+    recipe = Recipe("fast", objective=replace(BOLD, strength=1.5), **{"steps": 800, **changes})
     return train_style(painting, photos, out, recipe=recipe, init="starry-night", details={"license": "public domain"})
 
 

@@ -25,7 +25,7 @@ import onnxruntime
 from PIL import Image, ImageOps
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -166,6 +166,8 @@ class Service:
                         raise HTTPException(413, f"expected at most {self.limits.upload_bytes:,} bytes")
         except TimeoutError:
             raise HTTPException(408, f"expected the photo within {self.limits.upload_seconds:g} seconds") from None
+        except ClientDisconnect:
+            raise HTTPException(400, "the upload was broken off") from None  # no one is left to read it
         return bytes(upload)
 
     async def health(self, request: Request) -> Response:

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError
+from cyclopts import (
+    App,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    UnknownCommandError,
+    UnusedCliTokensError,
+)
 
 from fast_style import __version__
 from fast_style.cli.ui.help import Basics, with_examples
@@ -19,6 +27,8 @@ from fast_style.errors import FastStyleError, did_you_mean
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from cyclopts import Argument
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -110,7 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except CycloptsError as error:
         chain = " ".join(["fast-style", *(error.command_chain or ())])
-        print_error(_explain(error), f"See '{chain} --help'.")
+        needed = error.argument.names if isinstance(error, MissingArgumentError) and error.argument else ()
+        # evaluate's --style, without the short form, is a painting.
+        listed = "'fast-style styles' for the styles, and " if "-s" in needed else ""
+        print_error(_explain(error), f"See {listed}'{chain} --help'.")
         return FAILED
     except ImportError as error:
         from fast_style.extras import missing_extra  # 30 ms, and only errors need it
@@ -150,7 +163,22 @@ def _explain(error: CycloptsError) -> str:
         # Said in our words: for its own, cyclopts imports every verb, and their libraries need not be installed.
         verb, verbs = error.unused_tokens[0], [name for name in error.app if not name.startswith("-")]
         return f"there is no verb {verb!r}{did_you_mean(verb, verbs, cutoff=0.6)}"
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"{error.unused_tokens[0]!r} is not expected here"
+    if type(error) is MissingArgumentError and error.argument is not None:  # others count what was given
+        return _explain_missing(error, error.argument)
     return " ".join(str(error).split())
+
+
+def _explain_missing(error: MissingArgumentError, argument: Argument) -> str:
+    """Say what a verb needs, or which option has no value or may be misspelled."""
+    if error.keyword:
+        return f"{error.keyword} needs a value"
+    for token in error.unused_tokens or ():
+        if token.startswith("-") and (guess := did_you_mean(token, argument.names, cutoff=0.6)):
+            return f"there is no option {token!r}{guess}"
+    name = argument.name if argument.index is None else argument.name.strip("-").upper()
+    return f"{' '.join(error.command_chain or ())} needs {name}"
 
 
 def run() -> NoReturn:

@@ -95,6 +95,7 @@ def _report(facts: dict[str, Any], size: int) -> None:
             f"the worst, mean difference {fidelity['mean']:.1e}, largest {fidelity['largest']:.1e}"
         )
     if "largest_level" in facts:
-        print(f"pixels against the rounded float graph: at most {facts['largest_level']} level apart")
+        level = facts["largest_level"]
+        print(f"pixels against the rounded float graph: at most {level} level{'s' * (level != 1)} apart")
     if fidelity:
         print(f"{size / 1e6:.2f} MB (fp32 {facts['fp32_bytes'] / 1e6:.2f} MB)")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fast_style import __version__
 from fast_style.errors import FastStyleError
@@ -57,14 +58,12 @@ def info(model: str | None = None, *, benchmark: bool = True) -> None:
             print(f"training a style takes about {_training_minutes():.0f} minutes")
 
 
-def _print_rows(rows: Iterable[tuple[str, str]]) -> None:
+def _print_rows(rows: Sequence[tuple[str, str]]) -> None:
     """Print what is described, in bold, and what is said of it."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(markup=False, highlight=False).print(table)
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        # Left to the window, what does not fit is still copied as one line: a path, or a checksum.
+        Console().print(Text.assemble((name.ljust(width), "bold"), "  ", text), soft_wrap=True)
 
 
 def _print_speeds() -> None:

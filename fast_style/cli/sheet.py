@@ -54,9 +54,11 @@ def sheet(
     looks = list(itertools.product(strength or (None,), ground or (None,)))
     for name in names:
         stylizer = Stylizer(name, device=device)
+        # Of several styles in one file, the file's name would not tell which were asked for.
+        title = name.replace(",", ", ") if stylizer.network.weights else stylizer.style.name
         for each in looks:
             told = [f"{one:g}" if isinstance(one, float) else one for one in each if one is not None]
-            label = "  ".join([stylizer.style.name, *told])
+            label = "  ".join([title, *told])
             tiles.append(Tile(stylizer.mixed(None, *each).picture(picture).pixels, label))
     save_image(Picture(grid(tiles, text=18)), out)
     print(out)

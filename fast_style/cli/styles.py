@@ -28,4 +28,7 @@ def styles() -> None:
             str(style.card.get("network", "")),
             f"{style.path.stat().st_size / 1e6:.1f} MB",
         )
-    Console(markup=False, emoji=False).print(table)  # what a card says is not rich's to read
+    console = Console(markup=False, emoji=False)  # what a card says is not rich's to read
+    if not console.is_terminal:
+        console.width = 10_000  # grep and files need whole titles
+    console.print(table)

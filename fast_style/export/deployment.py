@@ -270,7 +270,7 @@ def _load_photos(folder: Path, size: tuple[int, int] | None, smallest: int) -> t
             break
     if len(usable) < 4:
         raise DatasetError(
-            f"{folder} holds {len(usable)} usable photos with sides of at least {smallest} px; at least 4 are needed",
+            f"at least 4 photos are needed; {folder} holds {len(usable)} with sides of at least {smallest} px",
             hint="A few dozen are better.",
         )
     held_out = min(HELD_OUT_PHOTOS, len(usable) // 2)

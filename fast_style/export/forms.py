@@ -22,10 +22,11 @@ def pixels_in_and_out(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     wrapped = deepcopy(model)
     graph = wrapped.graph
+    floats = {INPUT: "image_float", OUTPUT: "stylized_float"}
     for node in graph.node:
+        node.name = floats.get(node.name, node.name)
         for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                names[index] = {INPUT: "image_float", OUTPUT: "stylized_float"}.get(name, name)
+            names[:] = [floats.get(name, name) for name in names]
     edit = GraphEdit(graph)
     for name, number in (("one_255th", 1 / 255), ("levels", 255.0), ("half", 0.5)):
         edit.constant(name, np.array(number, np.float32))

@@ -128,7 +128,10 @@ class Live:
         while passes > 1 and self._time(Scene(network, passes=passes), first) > _BUDGET * self.capture.period:
             passes -= 1
         if passes < usual:
-            self.say(f"painting in {passes} of {usual} passes, to keep up; --passes sets their number")
+            networks = [stylizer.network for stylizer in self.stylizers]
+            unseen = passes == 1 and any(each.strength != 1 or each.ground.forms != "none" for each in networks)
+            more = ", and strength and ground show only in several" * unseen
+            self.say(f"painting in {passes} of {usual} passes, to keep up; --passes sets their number{more}")
         return passes
 
     @staticmethod
@@ -217,7 +220,7 @@ class Live:
         if self._recorder is not None:
             recorder, self._recorder = self._recorder, None
             recorder.close()
-            self.say(f"recorded {recorder.frames} frames to {recorder.target}")
+            self.say(f"recorded {recorder.frames} frame{'s' * (recorder.frames != 1)} to {recorder.target}")
 
 
 def shrink(pixels: Pixels, size: int | None) -> Pixels:

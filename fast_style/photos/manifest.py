@@ -110,9 +110,12 @@ def _pairs(manifest: Path) -> Iterator[tuple[str, str]]:
             table = csv.DictReader(file, strict=True)
             columns = table.fieldnames or []
             if not set(COLUMNS) <= set(columns):
+                told = ", ".join(columns[:8])
+                remedy = (
+                    "Separate columns by commas" if set(told) & {";", "\t"} else "Name the columns in the first line"
+                )
                 raise InputError(
-                    f"{manifest} has the columns {', '.join(columns[:8]) or 'none'}; expected in and out",
-                    hint="The first line of a CSV file names its columns: in,out.",
+                    f"{manifest} has the columns {told or 'none'}; expected in and out", hint=f"{remedy}: in,out."
                 )
             for row in table:
                 yield row["in"] or "", row["out"] or ""

@@ -71,6 +71,8 @@ def find_style(style: str | Path) -> Style:
     if is_file(path):
         return Style(path.stem, path, read_card(path))
     guess = did_you_mean(str(style), [*shipped, *own], cutoff=0.6)
+    if path.suffix == ".onnx" and not is_folder(path):
+        raise StyleNotFoundError(f"there is no file {path}{guess}", hint="'fast-style styles' lists the styles.")
     what = "is a folder, not an ONNX file" if is_folder(path) else "is neither the name of a style nor a file"
     raise StyleNotFoundError(
         f"{str(style)!r} {what}{guess}",

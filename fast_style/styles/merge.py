@@ -35,9 +35,7 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
         FileError: It cannot be written.
     """
     if len(styles) < 2:
-        raise InputError(
-            f"{len(styles)} styles were given; expected two or more", hint="Such as ten#udnie ten#the-scream."
-        )
+        raise InputError(f"expected two or more styles, not {len(styles)}", hint="Such as ten#udnie ten#the-scream.")
     joined = join_styles(styles, as_they_are=True)
     strengths = set(joined.strengths.values())
     if len(strengths) > 1:

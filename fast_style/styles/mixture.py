@@ -177,9 +177,11 @@ def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
     grounds: dict[str, Forms] = {}
     for part in parts:
         if bases[part.file] != bases[parts[0].file]:
+            several = [style for style in shipped_styles() if len(style.styles) > 1]
+            held = "".join(f", such as {', '.join(style.styles)} of {style.name}," for style in several)
             raise InputError(
                 f"{part.file} and {parts[0].file} cannot be mixed: their convolutions differ",
-                hint="Mix styles of one file, or adapters of one network.",
+                hint=f"Mix styles of one file{held} or adapters of one network.",
             )
         name, values, painting, metadata = _set(part, contents[part.file], bases[part.file])
         if name in sets:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +31,19 @@ def test_a_machine_is_described_with_each_network_and_a_training(
     assert [name for name, _, _ in rows] == ["tiny", "fast", "fine"]
     assert all(float(speed) > 0 for _, *speeds in rows for speed in speeds)
     assert said.endswith("training a style takes about 5 minutes\n")
+
+
+def test_a_long_path_and_the_checksums_of_a_file_are_not_broken(
+    same: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    path = tmp_path / ("long" * 40) / "[b]mine.onnx"
+    path.parent.mkdir()
+    path.write_bytes(same.read_bytes())
+    assert main(["info", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("  ")[-1].startswith(f"{path}, ")
+    assert lines[1].split() == ["sha256", hashlib.sha256(same.read_bytes()).hexdigest()]
 
 
 def test_nothing_is_measured_without_a_benchmark(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,8 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.cli import main
+from fast_style.images import load_image
+from fast_style.sheet import Tile, grid
 
 
 def test_the_sheet_of_a_photo_holds_the_photo_and_its_styles(
@@ -36,6 +38,20 @@ def test_a_sheet_shows_each_strength_over_each_ground(photo_folder: Path, tmp_pa
     ]
     for tile, expected in zip(tiles[1:], shown, strict=True):
         np.testing.assert_array_equal(tile, expected)
+
+
+def test_a_mixture_is_labeled_with_what_was_asked_for(photo_folder: Path, tmp_path: Path) -> None:
+    photo, out = photo_folder / "astronaut.png", tmp_path / "sheet.png"
+    asked = {
+        "udnie:0.9,night-cafe:0.1": "udnie:0.9, night-cafe:0.1",
+        "ten#udnie": "ten#udnie",
+        "starry-night-tiny:0.5": "starry-night-tiny",
+    }
+    assert main(["sheet", str(photo), "-o", str(out), "--size", "256", "--style", *asked]) == 0
+    pictures = {"photo": load_image(photo, size=256).pixels}
+    pictures |= {label: np.asarray(Stylizer(style)(photo, size=256)) for style, label in asked.items()}
+    expected = grid([Tile(pixels, label) for label, pixels in pictures.items()], text=18)
+    np.testing.assert_array_equal(np.asarray(Image.open(out)), expected)
 
 
 def test_colors_that_a_photo_hides_are_not_on_its_sheet(same: Path, tmp_path: Path) -> None:

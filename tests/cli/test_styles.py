@@ -13,7 +13,6 @@ from fast_style.cli import main
 def own(same: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A style called wave in the studio's folder, without a card yet."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "300")
     path = tmp_path / "fast-style/studio/styles/wave/wave.onnx"
     path.parent.mkdir(parents=True)
     shutil.copyfile(same, path)
@@ -26,6 +25,17 @@ def test_a_title_is_shown_as_it_is_written(title: str, own: Path, capsys: pytest
     own.with_suffix(".json").write_text(json.dumps(card))
     assert main(["styles"]) == 0
     assert title in capsys.readouterr().out
+
+
+def test_a_title_is_whole_in_a_pipe(
+    own: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    card = {"card_format": 1, "paintings": {"wave": {"title": "wave " * 40}}}
+    own.with_suffix(".json").write_text(json.dumps(card))
+    assert main(["styles"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if ("wave " * 40).strip() in line]) == 1
 
 
 @pytest.mark.parametrize(

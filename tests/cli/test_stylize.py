@@ -85,7 +85,7 @@ def test_what_a_folders_run_left_out_is_told_in_a_line_and_in_json(capsys: pytes
     command = ["stylize", "in", "--style", "starry-night-tiny", "-o", "in/out"]
     pages = "later frames of animations, or pages: only the first is painted"
     assert main(command) == 0
-    line = f"left out: 1 films: give each by its name; 2 {pages}"
+    line = f"left out: films (1): give each by its name; {pages.replace(':', ' (2):')}"
     assert line in capsys.readouterr().err.splitlines()
     assert main([*command, "--force", "--json"]) == 0
     *records, last = json.loads(capsys.readouterr().out)

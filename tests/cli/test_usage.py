@@ -26,21 +26,24 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("command", "named"),
     [
-        ("train", "--painting"),
-        ("train photo.png", "--photos"),
+        ("train", "train needs PAINTING"),
+        ("train photo.png", "train needs PHOTOS"),
         ("train photo.png . --netwrok fast", "Did you mean --network?"),
-        ("train photo.png . -o", "-o requires"),
+        ("train photo.png . -o", "-o needs a value"),
         ("train photo.png . -o out --steps many", '--steps: unable to convert "many"'),
         ("train --painting photo.png photos -o out", '"photos"'),
-        ("export a.ckpt b.ckpt", "'b.ckpt'"),
-        ("stylize photo.png", "--style"),
+        ("export a.ckpt b.ckpt", "'b.ckpt' is not expected here"),
+        ("stylize photo.png", "stylize needs --style"),
         ("stylize photo.png -s udnie --size 1 --size 2", "--size"),
         ("stylize photo.png -s udnie --blend half", '--blend: unable to convert "half"'),
         ("stylize photo.png -s udnie --json=maybe", "--json"),
         ("stylize photo.png -s udnie --format tiff", '"tiff" for --format'),
         ("webcam --style --headless", "no style was given"),
-        ("optimize", "--photo"),
-        ("evaluate udnie", "--style"),
+        ("optimize", "optimize needs PHOTO"),
+        ("sheet", "sheet needs PHOTO"),
+        ("sheet photo.png --otu sheet.png", "there is no option '--otu'; did you mean '--out'?"),
+        ("inspect maximize", "inspect maximize needs --layer"),
+        ("evaluate udnie", "evaluate needs --style"),
         ("info --bench", "Did you mean --benchmark?"),
         ("inspect --json", "--json"),
         ("inspect layer", "did you mean 'layers'?"),
@@ -59,6 +62,14 @@ def test_a_call_that_is_wrong_is_an_error_of_one_line_that_names_the_argument(
     assert named in error
     assert hint.startswith("hint: See 'fast-style")
     assert hint.endswith("--help'.")
+
+
+@pytest.mark.parametrize(("verb", "listed"), [("stylize photo.png", True), ("webcam", True), ("evaluate udnie", False)])
+def test_who_gives_no_style_is_told_where_they_are_listed(
+    verb: str, listed: bool, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(verb.split()) == 2
+    assert ("'fast-style styles'" in capsys.readouterr().err) == listed
 
 
 @pytest.mark.parametrize("more", [["-s", "udnie"], ["-s", "udnie", "-o", "out.png"]])
@@ -81,7 +92,7 @@ def test_an_unknown_option_of_stylize_is_refused_before_anything_is_done(
 
 def test_an_option_is_not_taken_for_the_file_to_write(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stylize", "photo.png", "-s", "udnie", "-o", "--keep-colors"]) == 2
-    assert capsys.readouterr().err.startswith('error: Command "stylize" parameter -o requires')
+    assert capsys.readouterr().err.startswith("error: -o needs a value\n")
 
 
 @pytest.mark.parametrize("inputs", [["--", "-photo.png"], ["./-photo.png"]])

@@ -303,6 +303,17 @@ def test_a_photo_whose_client_has_gone_is_not_painted_on(service: Any) -> None:
         wait_for(port, 0)
 
 
+def test_a_client_that_leaves_while_it_uploads_is_not_an_error_of_the_service(
+    service: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(service.Service({"held": Held()}, service.Limits()).app()) as port:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"POST /stylize/held HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\n\r\np")
+            ask(port, "/health")
+        ask(port, "/health")
+    assert capsys.readouterr().err == ""
+
+
 def test_a_run_of_onnx_runtime_can_be_ended(service: Any, style: Path, photo: Pixels) -> None:
     options = onnxruntime.RunOptions()
     options.terminate = True

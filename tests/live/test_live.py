@@ -251,6 +251,15 @@ def test_headless_records_what_it_shows(
     assert "exists" in capsys.readouterr().err
 
 
+def test_a_recording_of_one_frame_is_told_in_the_singular(
+    make_clip: Make, negative: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, target = make_clip(frames=moving_square(1)), tmp_path / "rec.mp4"
+    command = ["webcam", "--style", str(negative), "--source", str(clip), "--headless", "--record", str(target)]
+    assert main(command) == 0
+    assert f"recorded 1 frame to {target}" in capsys.readouterr().err.splitlines()
+
+
 @pytest.mark.parametrize("times", [1, 20])  # the last: the keys are held down
 def test_ctrl_c_finishes_the_recording(times: int, clips: Path, negative: Path, tmp_path: Path) -> None:
     target = tmp_path / "rec.mp4"
@@ -497,3 +506,13 @@ def test_a_camera_is_painted_in_as_many_passes_as_keep_up(
         live.run()
     assert live.passes == painted
     assert said == ["painting in 1 of 3 passes, to keep up; --passes sets their number"] * (painted == 1)
+
+
+@pytest.mark.parametrize(("style", "strength"), [("great-wave-tiny", 2.0), ("starry-night-tiny", 1.0)])
+def test_who_asks_for_what_one_pass_does_not_show_is_told(style: str, strength: float, make_clip: Make) -> None:
+    said: list[str] = []
+    with closing(Capture(str(make_clip(frames=moving_square(2, 640, 480))))) as capture:
+        capture.period = 1e-9
+        stylizers = [Stylizer(style, strength=strength)]
+        Live(capture=capture, stylizers=stylizers, display=None, seconds=0.0, say=said.append).run()
+    assert said[0].endswith("sets their number, and strength and ground show only in several")

@@ -30,6 +30,14 @@ def test_a_card_of_a_later_format_is_refused_with_the_remedy(style: Path, capsys
     assert "hint: Update fast-style." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("name", "guess"), [("mine.onnx", ""), ("udnie.onnx", "; did you mean 'udnie'?")])
+def test_a_file_that_does_not_exist_is_named_and_the_styles_are_not(name: str, guess: str) -> None:
+    with pytest.raises(StyleNotFoundError) as raised:
+        find_style(name)
+    assert str(raised.value) == f"there is no file {name}{guess}"
+    assert raised.value.hint == "'fast-style styles' lists the styles."
+
+
 def test_a_card_of_todays_format_is_read(style: Path) -> None:
     card = {"name": "mine", "card_format": 1}
     style.with_suffix(".json").write_text(json.dumps(card))

@@ -279,6 +279,18 @@ def test_a_text_that_names_no_mixture_is_explained(text: str, message: str) -> N
         Stylizer(text)
 
 
+@pytest.mark.parametrize("styles", [[], ["udnie"]])
+def test_fewer_than_two_styles_are_not_merged(styles: list[str], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"expected two or more styles, not {len(styles)}"):
+        merge_styles(styles, tmp_path / "few.onnx")
+
+
+def test_who_mixes_styles_that_share_nothing_is_told_which_shipped_ones_mix() -> None:
+    with pytest.raises(InputError, match="halftone and udnie cannot be mixed") as raised:
+        find_mixture("udnie,halftone")
+    assert f"such as {', '.join(find_style('ten').styles)} of ten, or" in str(raised.value.hint)
+
+
 def test_a_mixture_may_be_longer_than_a_path(photo: Path, tmp_path: Path) -> None:
     text = ",".join([f"{ONE}:0.{'1' * 300}", OTHER])
     assert mixture_name(text) == f"{ONE}+{OTHER}"

@@ -29,7 +29,8 @@ def summary(done: int, skipped: int, failed: int, seconds: float) -> str:
 
 def left_out_line(counts: Mapping[str, int]) -> str:
     """Say what was not stylized, by the reason and the remedy."""
-    return "left out: " + "; ".join(f"{count} {reason}" for reason, count in counts.items())
+    told = ((*reason.partition(":"), count) for reason, count in counts.items())
+    return "left out: " + "; ".join(f"{what} ({count}){colon}{remedy}" for what, colon, remedy, count in told)
 
 
 def exit_status(done: int, failed: int) -> int:
