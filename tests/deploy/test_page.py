@@ -426,6 +426,37 @@ def test_saved_picture_is_the_one_shown(page: Any, frames: list[Pixels], tmp_pat
     np.testing.assert_array_equal(np.asarray(Image.open(download.value.path()).convert("RGB")), shown(page))
 
 
+def saved_as(page: Any) -> str:
+    with page.expect_download() as download:
+        page.click("#save")
+    return str(download.value.suggested_filename)
+
+
+def test_a_saved_picture_is_named_after_what_is_painted(
+    browser: Any, address: str, model: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    with on_a_gpu(browser, write_page([model, "udnie-tiny"], tmp_path / "page", runtime=RUNTIME), "") as page:
+        page.context.grant_permissions(["camera"])
+        choose(page, frames[0], tmp_path)
+        Image.new("RGB", (8, 8)).save(tmp_path / "tiny.png")
+        page.set_input_files("#file", tmp_path / "tiny.png")
+        wait_for(page, "#status", "could not be painted")
+        assert saved_as(page) == "photo-small.png"
+        choose(page, frames[0], tmp_path)
+        change = "(style) => { style.selectedIndex = 1; style.dispatchEvent(new Event('change')); save.click(); }"
+        with page.expect_download() as download:
+            page.locator("#style").evaluate(change)
+        assert download.value.suggested_filename == "photo-small.png"
+        page.locator("#canvas[aria-label^='photo painted as Udnie']").wait_for()
+        assert saved_as(page) == "photo-udnie-tiny.png"
+        page.select_option("#size", "160")
+        page.click("#camera")
+        wait_for(page, "#speed", "frames a second")
+        page.click("#camera")
+        wait_for(page, "#status", "The camera is off.")
+        assert saved_as(page) == "camera-udnie-tiny.png"
+
+
 def test_camera_is_painted_recorded_and_stopped(page: Any) -> None:
     page.select_option("#size", "160")
     page.locator("#camera").focus()

@@ -11,6 +11,7 @@ const STARTING = "Starting …";
 const files = new Map(); // what styles.json says of each file
 
 let source = null; // {kind: "photo" | "camera", element, width, height, name}
+let painted = null; // what the canvas shows: {kind, name, style, title, width, height}
 let worker, stream, recorder;
 let photoNumber = 0; // names a photo, so that the worker knows the one it has
 let busy = false; // one frame at a time is with the worker
@@ -120,7 +121,6 @@ async function startCamera() {
   source = { kind: "camera", element: video, width: video.videoWidth, height: video.videoHeight, name: "camera" };
   shown = [];
   press("camera", true, "Stop the camera");
-  $("record").disabled = !("MediaRecorder" in window);
   refresh();
 }
 
@@ -154,9 +154,9 @@ function refresh() {
   busy = true;
   if (source.kind === "photo") say("Painting …");
   const key = source.kind === "photo" ? photoNumber : null;
-  const id = { kind: source.kind, width, height };
   const blend = Number($("blend").value) / 100;
   const file = files.get($("style").value);
+  const id = { kind: source.kind, name: source.name, style: file.name, title: $("style").selectedOptions[0].text, width, height };
   const told = { weights: weights(), strength: file.strength * strength(), smallest: file.smallest, ground: file.ground, passes: passes(file, width, height) };
   worker.postMessage({ id, style: $("style").value, told, key, pixels, width, height, blend, colors: $("colors").checked }, [pixels]);
 }
@@ -176,20 +176,24 @@ function receive(message) {
     say(`This picture could not be painted: ${message.error}`, true);
     return;
   }
-  const { kind, width, height } = message.id;
+  painted = message.id;
+  const { kind, width, height } = painted;
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
   $("stage").style.setProperty("--aspect", width / height);
   context.putImageData(new ImageData(new Uint8ClampedArray(message.pixels), width, height), 0, 0);
   $("invitation").hidden = true;
   $("save").disabled = $("fullscreen").disabled = false;
-  canvas.setAttribute("aria-label", `${source?.name ?? "Picture"} painted as ${$("style").selectedOptions[0].text}, ${width} by ${height} pixels`);
+  canvas.setAttribute("aria-label", `${painted.name} painted as ${painted.title}, ${width} by ${height} pixels`);
   if (kind === "camera" && !stream) {
     // The last frame of a camera that was stopped meanwhile.
   } else if (kind === "camera") {
     shown = [...shown, performance.now()].slice(-20);
     const seconds = (shown.at(-1) - shown[0]) / 1000;
     $("speed").textContent = seconds ? `${((shown.length - 1) / seconds).toFixed(1)} frames a second, ${width}×${height}` : "";
-    if (shown.length === 1) say("The camera runs.");
+    if (shown.length === 1) {
+      $("record").disabled = !("MediaRecorder" in window);
+      say("The camera runs.");
+    }
   } else {
     $("speed").textContent = `${Math.round(message.milliseconds)} ms, ${width}×${height}`;
     say("Done.");
@@ -200,7 +204,8 @@ function receive(message) {
 
 function save() {
   const jpeg = $("quality").value !== "png";
-  canvas.toBlob((blob) => download(blob, fileName(jpeg ? "jpg" : "png")), jpeg ? "image/jpeg" : "image/png", Number($("quality").value) || undefined);
+  const name = fileName(jpeg ? "jpg" : "png");
+  canvas.toBlob((blob) => download(blob, name), jpeg ? "image/jpeg" : "image/png", Number($("quality").value) || undefined);
 }
 
 function record() {
@@ -226,7 +231,7 @@ function record() {
 }
 
 function fileName(suffix) {
-  return `${source?.name ?? "picture"}-${files.get($("style").value).name}.${suffix}`;
+  return `${painted.name}-${painted.style}.${suffix}`;
 }
 
 function download(blob, name) {
