@@ -457,6 +457,34 @@ def test_a_saved_picture_is_named_after_what_is_painted(
         assert saved_as(page) == "camera-udnie-tiny.png"
 
 
+# The camera, or its first picture, comes when the test allows it.
+HOLD = """(name) => {
+    const owner = name === "play" ? HTMLMediaElement.prototype : navigator.mediaDevices, real = owner[name];
+    owner[name] = async function (...given) {
+        await new Promise((resolve) => { window.allow = resolve; });
+        return real.apply(this, given);
+    };
+}"""
+
+
+@pytest.mark.parametrize("step", ["getUserMedia", "play"])
+def test_a_photo_chosen_while_the_camera_starts_takes_its_place(
+    step: str, page: Any, frames: list[Pixels], tmp_path: Path
+) -> None:
+    page.evaluate(HOLD, step)
+    page.click("#camera")
+    while not page.evaluate("Boolean(window.allow)"):
+        page.wait_for_timeout(20)
+    choose(page, frames[0], tmp_path)
+    page.evaluate("allow()")
+    page.wait_for_timeout(1000)
+    assert page.inner_text("#camera") == "Start the camera"
+    assert page.locator("#record").is_disabled()
+    assert "ms, 128×96" in page.inner_text("#speed")
+    assert saved_as(page) == "photo-small.png"
+    assert not page.evaluate("video.srcObject?.active ?? false")
+
+
 def test_camera_is_painted_recorded_and_stopped(page: Any) -> None:
     page.select_option("#size", "160")
     page.locator("#camera").focus()

@@ -16,6 +16,7 @@ let worker, stream, recorder;
 let photoNumber = 0; // names a photo, so that the worker knows the one it has
 let busy = false; // one frame at a time is with the worker
 let again = false; // something changed meanwhile
+let wished = false; // the camera is wanted
 let asking = false; // the browser asks for permission
 let shown = []; // when the last frames were shown, ms
 
@@ -98,14 +99,20 @@ async function startCamera() {
     return;
   }
   const video = $("video");
+  let opened = null;
+  wished = true;
   if (asking) return;
   asking = true;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" } });
+    opened = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" } }).finally(() => { asking = false; });
+    if (!wished) { opened.getTracks().forEach((track) => track.stop()); return; }
+    stream = opened;
     stream.getVideoTracks()[0].addEventListener("ended", stopCamera);
     video.srcObject = stream;
     await video.play();
+    if (stream !== opened) return;
   } catch (error) {
+    if (!wished || stream !== opened) return;
     stopCamera();
     const reasons = {
       NotAllowedError: "The camera was not allowed. Allow it in the browser's settings for this page, then try again.",
@@ -114,8 +121,6 @@ async function startCamera() {
     };
     say(reasons[error.name] ?? `The camera did not start: ${error.message}`, true);
     return;
-  } finally {
-    asking = false;
   }
   source?.element.close?.();
   source = { kind: "camera", element: video, width: video.videoWidth, height: video.videoHeight, name: "camera" };
@@ -125,6 +130,7 @@ async function startCamera() {
 }
 
 function stopCamera() {
+  wished = false;
   if (!stream) return;
   recorder?.stop();
   for (const track of stream.getTracks()) track.stop();
