@@ -485,6 +485,28 @@ def test_a_photo_chosen_while_the_camera_starts_takes_its_place(
     assert not page.evaluate("video.srcObject?.active ?? false")
 
 
+def test_the_newest_photo_is_shown_however_long_an_older_one_takes_to_decode(
+    page: Any, model: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    slow = """() => {
+        const decode = createImageBitmap;
+        window.createImageBitmap = async (file) => {
+            if (file.name !== "photo.png") await new Promise((resolve) => { (window.allow ??= []).push(resolve); });
+            return decode(file);
+        };
+    }"""
+    page.evaluate(slow)
+    Image.fromarray(frames[1]).save(tmp_path / "older.png")
+    (tmp_path / "notes.png").write_text("no picture")
+    for name in ("older.png", "notes.png"):
+        page.set_input_files("#file", tmp_path / name)
+    choose(page, frames[0], tmp_path)
+    page.evaluate("allow.forEach((one) => one())")
+    page.wait_for_timeout(1000)
+    assert page.inner_text("#status") == "Done."
+    assert np.abs(shown(page).astype(int) - Stylizer(model).frame(frames[0])).max() <= 1
+
+
 def test_camera_is_painted_recorded_and_stopped(page: Any) -> None:
     page.select_option("#size", "160")
     page.locator("#camera").focus()

@@ -13,6 +13,7 @@ const files = new Map(); // what styles.json says of each file
 let source = null; // {kind: "photo" | "camera", element, width, height, name}
 let painted = null; // what the canvas shows: {kind, name, style, title, width, height}
 let worker, stream, recorder;
+let choice = 0; // numbers what was chosen, so that a photo that is decoded late does not replace it
 let photoNumber = 0; // names a photo, so that the worker knows the one it has
 let busy = false; // one frame at a time is with the worker
 let again = false; // something changed meanwhile
@@ -78,13 +79,15 @@ function wire() {
 
 async function openPhoto(file) {
   if (!file) return;
+  const number = ++choice;
   let bitmap;
   try {
     bitmap = await createImageBitmap(file); // turns it upright, too
   } catch {
-    say(`${file.name} is not a picture that this browser can read. JPEG, PNG and WebP are.`, true);
+    if (number === choice) say(`${file.name} is not a picture that this browser can read. JPEG, PNG and WebP are.`, true);
     return;
   }
+  if (number !== choice) { bitmap.close(); return; }
   stopCamera();
   source?.element.close?.();
   source = { kind: "photo", element: bitmap, width: bitmap.width, height: bitmap.height, name: file.name.replace(/\.[^.]*$/, "") };
@@ -101,6 +104,7 @@ async function startCamera() {
   const video = $("video");
   let opened = null;
   wished = true;
+  choice++;
   if (asking) return;
   asking = true;
   try {
