@@ -507,6 +507,34 @@ def test_the_newest_photo_is_shown_however_long_an_older_one_takes_to_decode(
     assert np.abs(shown(page).astype(int) - Stylizer(model).frame(frames[0])).max() <= 1
 
 
+# A camera whose picture is a disc, and which can be turned.
+TURNED = """() => {
+    const disc = Object.assign(document.createElement("canvas"), { width: 320, height: 240 });
+    const brush = disc.getContext("2d");
+    setInterval(() => {
+        brush.fillStyle = "white";
+        brush.fillRect(0, 0, disc.width, disc.height);
+        brush.fillStyle = "black";
+        brush.arc(disc.width / 2, disc.height / 2, 100, 0, 7);
+        brush.fill();
+    }, 50);
+    navigator.mediaDevices.getUserMedia = async () => disc.captureStream();
+    window.turn = () => { [disc.width, disc.height] = [disc.height, disc.width]; };
+}"""
+
+
+def test_a_camera_that_is_turned_keeps_its_proportions(page: Any) -> None:
+    page.evaluate(TURNED)
+    page.locator("#blend").fill("0")
+    page.click("#camera")
+    wait_for(page, "#speed", "320×240")
+    page.evaluate("turn()")
+    wait_for(page, "#speed", "240×320")
+    page.wait_for_timeout(500)
+    rows, columns = np.nonzero(shown(page).mean(axis=2) < 128)
+    assert abs(np.ptp(rows) - np.ptp(columns)) <= 2
+
+
 def test_camera_is_painted_recorded_and_stopped(page: Any) -> None:
     page.select_option("#size", "160")
     page.locator("#camera").focus()

@@ -10,7 +10,7 @@ const SMALLEST_DRAFT = 16; // px
 const STARTING = "Starting …";
 const files = new Map(); // what styles.json says of each file
 
-let source = null; // {kind: "photo" | "camera", element, width, height, name}
+let source = null; // {kind: "photo" | "camera", element, name}
 let painted = null; // what the canvas shows: {kind, name, style, title, width, height}
 let worker, stream, recorder;
 let choice = 0; // numbers what was chosen, so that a photo that is decoded late does not replace it
@@ -90,7 +90,7 @@ async function openPhoto(file) {
   if (number !== choice) { bitmap.close(); return; }
   stopCamera();
   source?.element.close?.();
-  source = { kind: "photo", element: bitmap, width: bitmap.width, height: bitmap.height, name: file.name.replace(/\.[^.]*$/, "") };
+  source = { kind: "photo", element: bitmap, name: file.name.replace(/\.[^.]*$/, "") };
   photoNumber++;
   $("file").value = ""; // so that the same file can be chosen again
   refresh();
@@ -127,7 +127,7 @@ async function startCamera() {
     return;
   }
   source?.element.close?.();
-  source = { kind: "camera", element: video, width: video.videoWidth, height: video.videoHeight, name: "camera" };
+  source = { kind: "camera", element: video, name: "camera" };
   shown = [];
   press("camera", true, "Stop the camera");
   refresh();
@@ -150,23 +150,26 @@ function stopCamera() {
 function refresh() {
   if (!source) return;
   if (busy) { again = true; return; }
-  const limit = $("size").value === "auto" ? AUTOMATIC[source.kind] : Number($("size").value);
-  const scale = Math.min(1, limit / Math.max(source.width, source.height));
-  const width = Math.max(1, Math.round(source.width * scale));
-  const height = Math.max(1, Math.round(source.height * scale));
+  const { kind, element, name } = source;
+  // A camera that is turned gives frames of another size.
+  const [columns, rows] = kind === "camera" ? [element.videoWidth, element.videoHeight] : [element.width, element.height];
+  const limit = $("size").value === "auto" ? AUTOMATIC[kind] : Number($("size").value);
+  const scale = Math.min(1, limit / Math.max(columns, rows));
+  const width = Math.max(1, Math.round(columns * scale));
+  const height = Math.max(1, Math.round(rows * scale));
   [scratch.width, scratch.height] = [width, height];
   const brush = scratch.getContext("2d", { willReadFrequently: true });
   brush.fillStyle = "white"; // under transparent parts
   brush.fillRect(0, 0, width, height);
   brush.imageSmoothingQuality = "high";
-  brush.drawImage(source.element, 0, 0, width, height);
+  brush.drawImage(element, 0, 0, width, height);
   const pixels = brush.getImageData(0, 0, width, height).data.buffer;
   busy = true;
-  if (source.kind === "photo") say("Painting …");
-  const key = source.kind === "photo" ? photoNumber : null;
+  if (kind === "photo") say("Painting …");
+  const key = kind === "photo" ? photoNumber : null;
   const blend = Number($("blend").value) / 100;
   const file = files.get($("style").value);
-  const id = { kind: source.kind, name: source.name, style: file.name, title: $("style").selectedOptions[0].text, width, height };
+  const id = { kind, name, style: file.name, title: $("style").selectedOptions[0].text, width, height };
   const told = { weights: weights(), strength: file.strength * strength(), smallest: file.smallest, ground: file.ground, passes: passes(file, width, height) };
   worker.postMessage({ id, style: $("style").value, told, key, pixels, width, height, blend, colors: $("colors").checked }, [pixels]);
 }
