@@ -535,6 +535,18 @@ def test_a_camera_that_is_turned_keeps_its_proportions(page: Any) -> None:
     assert abs(np.ptp(rows) - np.ptp(columns)) <= 2
 
 
+def test_controls_begin_anew_when_the_page_is_loaded_again(page: Any) -> None:
+    names = ["blend", "blend-value", "passes", "passes-value"]
+    values = f"{names}.map((name) => document.getElementById(name).value)"
+    began = page.evaluate(values)
+    page.locator("#blend").fill("40")
+    page.locator("#passes").fill("3")
+    page.goto("about:blank")
+    page.go_back()
+    wait_for(page, "#status", "Ready.")
+    assert page.evaluate(values) == began
+
+
 def test_camera_is_painted_recorded_and_stopped(page: Any) -> None:
     page.select_option("#size", "160")
     page.locator("#camera").focus()
