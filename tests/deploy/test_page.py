@@ -547,6 +547,20 @@ def test_controls_begin_anew_when_the_page_is_loaded_again(page: Any) -> None:
     assert page.evaluate(values) == began
 
 
+def test_the_policy_of_the_page_lets_no_form_be_sent(browser: Any, address: str) -> None:
+    page = open_page(browser)
+    page.goto(address)
+    wait_for(page, "#status", "Ready.")
+    submit = """() => new Promise((resolve) => {
+        addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));
+        const form = Object.assign(document.createElement("form"), { method: "post", action: "http://127.0.0.1:9/" });
+        document.body.append(form);
+        form.submit();
+    })"""
+    assert page.evaluate(submit) == "form-action"
+    page.context.close()
+
+
 def test_camera_is_painted_recorded_and_stopped(page: Any) -> None:
     page.select_option("#size", "160")
     page.locator("#camera").focus()
