@@ -52,11 +52,12 @@ function wire() {
   $("controls").addEventListener("submit", (event) => event.preventDefault());
   $("file").addEventListener("change", () => openPhoto($("file").files[0]));
   $("camera").addEventListener("click", () => (stream ? stopCamera() : startCamera()));
-  $("blend").addEventListener("input", () => { showBlend(); refresh(); });
+  $("blend").addEventListener("input", () => { showValues(); refresh(); });
   $("style").addEventListener("change", showMixture);
   for (const id of ["style", "size"]) $(id).addEventListener("change", () => { photoNumber++; refresh(); });
-  for (const id of ["mixture", "strength", "passes"]) $(id).addEventListener("input", () => { photoNumber++; showStrength(); showPasses(); refresh(); });
+  for (const id of ["mixture", "strength", "passes"]) $(id).addEventListener("input", () => { photoNumber++; showValues(); refresh(); });
   showMixture();
+  showValues();
   $("colors").addEventListener("change", refresh);
   $("save").addEventListener("click", save);
   $("record").addEventListener("click", () => (recorder ? recorder.stop() : record()));
@@ -282,9 +283,17 @@ function strength() {
   return 4 ** (Number($("strength").value) / HALF_RANGE);
 }
 
-function showStrength() {
-  $("strength-value").textContent = strength().toFixed(2);
-  $("strength").setAttribute("aria-valuetext", $("strength-value").textContent);
+/** What stands beside the sliders. */
+function showValues() {
+  const passes = Number($("passes").value);
+  show("strength", strength().toFixed(2));
+  show("passes", passes || "auto", passes || "automatic");
+  show("blend", `${$("blend").value} %`);
+}
+
+function show(slider, text, spoken = text) {
+  $(`${slider}-value`).textContent = text;
+  $(slider).setAttribute("aria-valuetext", spoken);
 }
 
 /** In how many passes to paint, from coarse to fine: as fast_style.model.passes counts them. */
@@ -293,16 +302,6 @@ function passes(file, width, height) {
   const usual = 1 + Math.max(0, Math.round(Math.log2(Math.max(width, height) / file.coarsest)));
   const fitting = 1 + Math.max(0, Math.floor(Math.log2(Math.min(width, height) / SMALLEST_DRAFT)));
   return Math.min(Number($("passes").value) || usual, fitting);
-}
-
-function showPasses() {
-  $("passes-value").textContent = Number($("passes").value) || "auto";
-  $("passes").setAttribute("aria-valuetext", Number($("passes").value) || "automatic");
-}
-
-function showBlend() {
-  $("blend-value").textContent = `${$("blend").value} %`;
-  $("blend").setAttribute("aria-valuetext", $("blend-value").textContent);
 }
 
 function press(id, on, text) {
