@@ -611,7 +611,7 @@ def test_what_is_dropped_but_no_picture_is_said_to_be_none(page: Any, tmp_path: 
     path.write_text("no picture")
     for data, message in (
         ({"files": [str(path)]}, "notes.txt is not a picture"),
-        ({"items": [{"mimeType": "text/plain", "data": "words"}]}, "That was no file."),
+        ({"items": [{"mimeType": "text/plain", "data": "words"}]}, "That was not a file."),
     ):
         for kind in ("dragEnter", "dragOver", "drop"):
             drag(page, kind, (300, 200), **data)

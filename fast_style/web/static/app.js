@@ -73,7 +73,7 @@ function wire() {
     $("stage").classList.remove("over");
     const file = event.dataTransfer.files[0];
     if (file) openPhoto(file);
-    else say("That was no file. Save the picture first, then drop its file.", true);
+    else say("That was not a file. Save the picture first, then drop its file.", true);
   });
   addEventListener("paste", (event) => event.clipboardData.files[0] && openPhoto(event.clipboardData.files[0]));
 }
