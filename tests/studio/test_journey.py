@@ -390,6 +390,15 @@ HOLD_CAMERAS = """() => {
 }"""
 
 
+# A camera that can be turned.
+TURNED = """() => {
+    const frame = Object.assign(document.createElement("canvas"), { width: 320, height: 240 });
+    setInterval(() => frame.getContext("2d").fillRect(0, 0, frame.width, frame.height), 50);
+    navigator.mediaDevices.getUserMedia = async () => frame.captureStream();
+    window.turn = () => { [frame.width, frame.height] = [frame.height, frame.width]; };
+}"""
+
+
 def test_one_camera_is_opened_and_it_is_stopped_if_the_view_was_left_meanwhile(page: Any) -> None:
     page.get_by_role("link", name="Try").click()
     page.evaluate(HOLD_CAMERAS)
@@ -401,6 +410,17 @@ def test_one_camera_is_opened_and_it_is_stopped_if_the_view_was_left_meanwhile(p
     wait_for(lambda: page.evaluate("streams.every((stream) => !stream.active)"))
     assert page.evaluate("streams.length") == 1
     assert page.locator("#camera").get_attribute("aria-pressed") == "false"
+
+
+def test_a_camera_that_is_turned_keeps_its_proportions_in_the_studio(page: Any) -> None:
+    page.get_by_role("link", name="Try").click()
+    page.evaluate(TURNED)
+    page.get_by_role("button", name="Camera").click()
+    canvas = page.locator("#try-canvas")
+    ratio = "(one) => (one.height / one.width).toFixed(2)"
+    wait_for(lambda: canvas.evaluate(ratio) == "0.75")
+    page.evaluate("turn()")
+    wait_for(lambda: canvas.evaluate(ratio) == "1.33")
 
 
 def test_a_picture_that_fails_does_not_hold_up_the_newest_choice(page: Any) -> None:

@@ -637,13 +637,14 @@ async function startCamera() {
     stage("try-canvas");
     $("camera").setAttribute("aria-pressed", "true");
     await showTry();
-    const scratch = el("canvas", { width: FRAME_WIDTH, height: Math.round((FRAME_WIDTH * video.videoHeight) / video.videoWidth) });
-    Object.assign($("try-canvas"), { width: scratch.width, height: scratch.height });
+    const scratch = el("canvas");
     while (camera === stream) {
+      Object.assign(scratch, { width: FRAME_WIDTH, height: Math.round((FRAME_WIDTH * video.videoHeight) / video.videoWidth) }); // it may be turned
       scratch.getContext("2d").drawImage(video, 0, 0, scratch.width, scratch.height);
       const jpeg = await new Promise((resolve) => scratch.toBlob(resolve, "image/jpeg", 0.85));
       const painted = await createImageBitmap(await (await ask(`/api/styles/${$("style").value}/frame?${chosenOf(styleOf($("style").value))}`, "POST", jpeg)).blob());
       if (camera !== stream) break;
+      Object.assign($("try-canvas"), { width: painted.width, height: painted.height });
       $("try-canvas").getContext("2d").drawImage(painted, 0, 0);
       times.push(performance.now());
       if (times.length > 10) times.shift();
