@@ -412,6 +412,20 @@ def test_one_camera_is_opened_and_it_is_stopped_if_the_view_was_left_meanwhile(p
     assert page.locator("#camera").get_attribute("aria-pressed") == "false"
 
 
+def test_a_camera_that_is_unplugged_is_noticed(page: Any) -> None:
+    page.get_by_role("link", name="Try").click()
+    page.evaluate(HOLD_CAMERAS)
+    page.get_by_role("button", name="Camera").click()
+    wait_for(lambda: page.evaluate("Boolean(window.allow)"))
+    page.evaluate("allow()")
+    reads(page, "#try-caption", "frames a second")
+    # A fake camera cannot be unplugged; a track says of itself that it has.
+    page.evaluate("streams[0].getTracks()[0].dispatchEvent(new Event('ended'))")
+    page.locator("#camera[aria-pressed=false]").wait_for()
+    page.locator("#try-none").wait_for()
+    assert not page.evaluate("streams[0].active")
+
+
 def test_a_camera_that_is_turned_keeps_its_proportions_in_the_studio(page: Any) -> None:
     page.get_by_role("link", name="Try").click()
     page.evaluate(TURNED)

@@ -629,6 +629,7 @@ async function startCamera() {
   const stream = await openCamera({ width: { ideal: 640 }, facingMode: "user" }).finally(() => { asking = false; });
   if (!wished) return stream.getTracks().forEach((track) => track.stop());
   camera = stream;
+  stream.getVideoTracks()[0].addEventListener("ended", stopCamera);
   const video = el("video", { muted: true, playsInline: true, srcObject: stream }), times = [];
   try {
     await video.play();
