@@ -412,6 +412,23 @@ def test_one_camera_is_opened_and_it_is_stopped_if_the_view_was_left_meanwhile(p
     assert page.locator("#camera").get_attribute("aria-pressed") == "false"
 
 
+def test_controls_begin_anew_when_the_studio_is_loaded_again(page: Any) -> None:
+    names = ["strength", "strength-value", "blend", "blend-value", "passes", "passes-value"]
+    values = f"{names}.map((name) => document.getElementById(name).value)"
+    began = page.evaluate(values)
+    page.get_by_text("A folder of mine").click()
+    page.locator("#folders-cancel").click()
+    page.locator("#strength").fill("12")
+    page.get_by_role("link", name="Try").click()
+    page.locator("#blend").fill("40")
+    page.locator("#passes").fill("3")
+    page.goto("about:blank")
+    page.go_back()
+    page.locator("#try-title").wait_for()
+    assert page.evaluate(values) == began
+    assert page.evaluate("document.querySelector('[name=photos]:checked').value") == ""
+
+
 def test_a_camera_that_is_unplugged_is_noticed(page: Any) -> None:
     page.get_by_role("link", name="Try").click()
     page.evaluate(HOLD_CAMERAS)

@@ -724,6 +724,7 @@ document.querySelectorAll("[name=photos]").forEach((radio) => when(radio, "chang
   showPhotos();
   if (ownPhotos() && !photos) return openFolder("");
 }));
+$("try-controls").addEventListener("submit", (event) => event.preventDefault());
 $("ask-no").addEventListener("click", () => $("ask").close());
 $("folders-cancel").addEventListener("click", () => $("folders").close());
 $("folders-take").addEventListener("click", () => {
