@@ -412,6 +412,21 @@ def test_one_camera_is_opened_and_it_is_stopped_if_the_view_was_left_meanwhile(p
     assert page.locator("#camera").get_attribute("aria-pressed") == "false"
 
 
+@pytest.mark.parametrize("server", ["played"], indirect=True)
+def test_start_waits_while_the_pace_is_measured(page: Any) -> None:
+    held: list[Any] = []
+    page.route("**/api/pace?*", lambda route: held.append(route))
+    page.set_input_files("#painting", PAINTING)
+    page.get_by_alt_text("The painting ihc.png").wait_for()
+    button = page.get_by_role("button", name="Start", exact=True)
+    button.click()
+    page.wait_for_timeout(4000)  # of several polls
+    assert button.is_disabled()
+    for route in held:
+        route.continue_()
+    reads(page, "#run-title", "ihc")
+
+
 def test_controls_begin_anew_when_the_studio_is_loaded_again(page: Any) -> None:
     names = ["strength", "strength-value", "blend", "blend-value", "passes", "passes-value"]
     values = f"{names}.map((name) => document.getElementById(name).value)"

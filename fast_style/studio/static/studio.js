@@ -15,6 +15,7 @@ let shown = null; // the name of the training that is looked at
 let making = false; // the form is asked for beside a training that rests
 let painting = null, photos = null; // what the form holds: an upload, and a folder of one's own
 const paces = {}; // promises of how fast this machine trains, by network and start
+let starting = false; // a training is asked for
 let unmeasured = null; // {key, error} of a measurement that failed; it is not tried again with every poll
 let tried = null; // {kind: "photo", id, preview, name} or {kind: "film", id, name, style}
 let filming = null; // the film that is being painted, whatever is looked at
@@ -212,7 +213,7 @@ function show() {
   if (shown && !state.runs.some((run) => run.name === shown) && !styleOf(shown)) shown = null;
   showRun(state.runs.find((run) => run.name === shown), shown ? styleOf(shown) : undefined);
   showOthers(running);
-  $("start-training").disabled = !state.trains;
+  $("start-training").disabled = starting || !state.trains;
   $("new").hidden = Boolean(running || (shown && !making));
   if ($("new").hidden) unmeasured = null;
   else showPace();
@@ -742,7 +743,7 @@ $("strength").addEventListener("input", () => showStrength("strength"));
 $("new").addEventListener("submit", async (event) => {
   event.preventDefault();
   $("new-problem").hidden = true;
-  $("start-training").disabled = true;
+  starting = $("start-training").disabled = true;
   unmeasured = null;
   try {
     await start();
@@ -750,7 +751,7 @@ $("new").addEventListener("submit", async (event) => {
     $("new-problem").textContent = `${error.message} ${error.hint ?? ""}`;
     $("new-problem").hidden = false;
   } finally {
-    $("start-training").disabled = false;
+    starting = $("start-training").disabled = false;
   }
 });
 when($("run-pause"), "click", () => wish("pause"));
