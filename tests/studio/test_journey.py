@@ -287,6 +287,7 @@ def test_a_painting_is_dropped_pasted_or_shown_to_the_camera_and_learned_on_the_
     well_made(page)
     page.get_by_role("button", name="Take the picture").click()
     page.get_by_alt_text("The painting from the camera").wait_for()
+    page.get_by_label("Title", exact=True).fill("ihc")
     tracks = "document.getElementById('shoot-video').srcObject.getTracks().map((track) => track.readyState)"
     assert page.evaluate(tracks) == ["ended"]
     # The pace is measured by itself: 20 s and half a second a step, as the stand-in says.
@@ -425,6 +426,23 @@ def test_start_waits_while_the_pace_is_measured(page: Any) -> None:
     for route in held:
         route.continue_()
     reads(page, "#run-title", "ihc")
+
+
+def test_a_title_follows_the_painting_until_it_is_typed(page: Any, tmp_path: Path) -> None:
+    title = page.get_by_label("Title", exact=True)
+    for name, found in (("the-wave", "the wave"), ("sunflowers", "sunflowers")):
+        path = tmp_path / f"{name}.png"
+        Image.open(PAINTING).save(path)
+        page.set_input_files("#painting", path)
+        page.get_by_alt_text(f"The painting {path.name}").wait_for()
+        assert title.input_value() == found
+    give(page, "paste", "body", PAINTING)
+    page.get_by_alt_text("The painting that was pasted").wait_for()
+    assert title.input_value() == ""
+    title.fill("Mine")
+    page.set_input_files("#painting", path)
+    page.get_by_alt_text(f"The painting {path.name}").wait_for()
+    assert title.input_value() == "Mine"
 
 
 def test_controls_begin_anew_when_the_studio_is_loaded_again(page: Any) -> None:

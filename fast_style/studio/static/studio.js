@@ -13,6 +13,7 @@ const EXPORTS = { onnx: "ONNX file", app: "For an app (zip)", page: "Web page (z
 let state = { styles: [], runs: [], trains: true, install: "" };
 let shown = null; // the name of the training that is looked at
 let making = false; // the form is asked for beside a training that rests
+let suggested = ""; // the title that the painting's file gives
 let painting = null, photos = null; // what the form holds: an upload, and a folder of one's own
 const paces = {}; // promises of how fast this machine trains, by network and start
 let starting = false; // a training is asked for
@@ -376,7 +377,9 @@ async function takePainting(file, name = file.name) {
   $("painting-picture").src = `/api/uploads/paintings/${painting.preview}`;
   $("painting-picture").alt = `The painting ${name}`;
   $("painting-picture").hidden = false;
-  if (!$("title").value && name === file.name) $("title").value = name.replace(/\.[^.]*$/, "").replaceAll(/[-_]+/g, " ").trim();
+  const typed = $("title").value !== suggested;
+  suggested = name === file.name ? name.replace(/\.[^.]*$/, "").replaceAll(/[-_]+/g, " ").trim() : "";
+  if (!typed) $("title").value = suggested;
   say(`The painting ${name} is here, ${painting.width} by ${painting.height} pixels`);
 }
 
