@@ -31,12 +31,6 @@ class Refused extends Error {
   constructor(message, hint) { super(message); this.hint = hint; }
 }
 
-async function check(answer) {
-  if (answer.ok) return answer;
-  const said = await answer.json().catch(() => ({ error: answer.status === 403 ? "This tab has lost its key." : "The studio did not understand.", hint: "Open the address that the studio printed when it started." }));
-  throw new Refused(said.error, said.hint);
-}
-
 async function ask(path, method = "GET", content) {
   const body = content === undefined || content instanceof Blob ? content : JSON.stringify(content);
   let answer;
@@ -45,7 +39,9 @@ async function ask(path, method = "GET", content) {
   } catch {
     throw new Refused("The studio does not answer.", "Start it again on this machine. A training goes on meanwhile.");
   }
-  return check(answer);
+  if (answer.ok) return answer;
+  const said = await answer.json().catch(() => ({ error: answer.status === 403 ? "This tab has lost its key." : "The studio did not understand.", hint: "Open the address that the studio printed when it started." }));
+  throw new Refused(said.error, said.hint);
 }
 
 const read = async (path) => (await ask(path)).json();
@@ -413,12 +409,6 @@ function showPhotos() {
   $("choose-folder").hidden = $("photos-chosen").hidden = !ownPhotos();
 }
 
-function takePhotos(where, count, name) {
-  photos = where;
-  const few = count < 100 ? " More would make a better style." : "";
-  put("photos-chosen", `${count} ${count === 1 ? "photo" : "photos"} in ${name}.${few}`);
-}
-
 let folder = null;
 async function openFolder(path) {
   folder = await read(`/api/folders?path=${encodeURIComponent(path)}`);
@@ -732,7 +722,9 @@ $("try-controls").addEventListener("submit", (event) => event.preventDefault());
 $("ask-no").addEventListener("click", () => $("ask").close());
 $("folders-cancel").addEventListener("click", () => $("folders").close());
 $("folders-take").addEventListener("click", () => {
-  takePhotos({ folder: folder.path }, folder.photos, folder.path);
+  photos = { folder: folder.path };
+  const few = folder.photos < 100 ? " More would make a better style." : "";
+  put("photos-chosen", `${folder.photos} ${folder.photos === 1 ? "photo" : "photos"} in ${folder.path}.${few}`);
   $("folders").close();
 });
 for (const id of ["steps", "minutes"]) $(id).addEventListener("input", showPace);
