@@ -166,7 +166,7 @@ def test_from_the_first_click_to_the_downloaded_file(page: Any, tmp_path: Path) 
     reads(
         page,
         "#notice",
-        "Notes.jpg is not a picture that can be read Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF.",
+        "Notes.jpg is not a picture that can be read. Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF.",
     )
     page.get_by_label("Close the message").click()
     # By keyboard: the folder of photos.
@@ -369,7 +369,7 @@ def test_a_film_in_work_can_be_stopped_whatever_else_is_tried(page: Any, tmp_pat
     stop = page.get_by_role("button", name="Stop the film here")
     stop.wait_for()
     page.set_input_files("#film", clip.rename(tmp_path / "other.mp4"))
-    reads(page, "#notice", "A film is being painted, and there is one at a time")
+    reads(page, "#notice", "Another film is being painted. Wait, or stop it first.")
     assert stop.is_visible()
     give(page, "paste", "body", PHOTOS["flower"])
     page.locator("#try-picture[alt*='painted as Udnie']").wait_for()

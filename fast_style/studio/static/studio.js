@@ -27,8 +27,11 @@ let live = true; // the newest preview is shown
 
 // ---- talking to the server ----
 
+/** An error as a sentence that a remedy can follow. */
+const sentence = (text) => text[0].toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
+
 class Refused extends Error {
-  constructor(message, hint) { super(message); this.hint = hint; }
+  constructor(message, hint) { super(sentence(message)); this.hint = hint; }
 }
 
 async function ask(path, method = "GET", content) {
@@ -232,7 +235,7 @@ function showRun(run, done) {
     $("run-bar").value = run.step / run.steps;
     put("run-left", run.state === "preparing" ? "Looking at the painting and the photos …" : run.seconds_left !== null ? `${duration(run.seconds_left)} left` : "");
     put("run-steps", `${run.step} of ${run.steps} steps`);
-    put("run-error", run.error ? `${run.error} ${run.hint ?? ""}` : "");
+    put("run-error", run.error ? `${sentence(run.error)} ${run.hint ?? ""}` : "");
     const busy = ["pausing", "finishing"].includes(run.state);
     $("run-pause").hidden = !run.running || busy;
     $("run-stop").hidden = busy || (!run.kept && !run.step);
