@@ -152,7 +152,7 @@ def fill_in(page: Any, title: str, steps: int) -> None:
     page.get_by_label("Title", exact=True).fill(title)
     page.get_by_text("More choices").click()
     page.get_by_label("Steps, in place of a time").fill(str(steps))
-    page.get_by_label("Begin with").select_option("scratch")
+    page.get_by_label("Start from").select_option("scratch")
 
 
 def test_from_the_first_click_to_the_downloaded_file(page: Any, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_from_the_first_click_to_the_downloaded_file(page: Any, tmp_path: Path) 
     )
     page.get_by_label("Close the message").click()
     # By keyboard: the folder of photos.
-    page.get_by_label("Use the ones that come with it").focus()
+    page.get_by_label("Use the included photos").focus()
     page.keyboard.press("ArrowDown")
     page.get_by_role("button", name="holiday").press("Enter")
     reads(page, "#folders-count", "3 photos")
@@ -323,7 +323,7 @@ def test_a_slider_paints_while_it_moves(page: Any) -> None:
     give(page, "paste", "body", PHOTOS["flower"])
     page.get_by_label("Mix it with").select_option("udnie")
     page.locator("#try-picture[alt*=' with ']").wait_for()
-    for slider in ("Strength", "Passes, from coarse to fine", "How much of that"):
+    for slider in ("Strength", "Passes, from coarse to fine", "Share of the second style"):
         shown = page.locator("#try-picture").get_attribute("src")
         # As a thumb that is held: it moves and is not let go.
         move = "(one) => { one.stepUp(); one.dispatchEvent(new Event('input')); }"

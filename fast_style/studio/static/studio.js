@@ -6,7 +6,7 @@ const LEAST_STEPS = 10, MOST_STEPS = 100_000;
 const FRAME_WIDTH = 480; // of the camera's frames, px
 const SHOWN_SIZE = 1280; // long side of a photo that is tried, px; the download has its own size
 const LIVE_SIZE = 640; // while a slider moves, px
-const TERMS = { total: "All together", content: "Photo lost", style: "Painting met", tv: "Noise", color: "Colors", places: "Places unlike the painting", self_similarity: "Likeness lost", tone: "Light and dark", border: "Border", steady: "Flicker", kept: "Photo kept" };
+const TERMS = { total: "All together", content: "Photo lost", style: "Distance from the painting", tv: "Noise", color: "Colors", places: "Places unlike the painting", self_similarity: "Likeness lost", tone: "Light and dark", border: "Border", steady: "Flicker", kept: "Photo kept (higher is better)" };
 const STATES = { preparing: "Starting", training: "Learning", pausing: "Finishing the step, then it pauses", finishing: "Writing the style", paused: "Paused", failed: "Stopped by an error", done: "Ready" };
 const EXPORTS = { onnx: "ONNX file", app: "For an app (zip)", page: "Web page (zip)", card: "Card", adapter: "Adapter" };
 
