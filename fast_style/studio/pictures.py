@@ -128,7 +128,7 @@ class Films:
         with self._turn:
             if any(film.state == "painting" for film in self._films.values()):
                 source.unlink(missing_ok=True)
-                raise StudioError("a film is being painted, and there is one at a time", hint="Wait, or stop it.")
+                raise StudioError("another film is being painted", hint="Wait, or stop it first.")
             identity = secrets.token_hex(16)
             film = self._films[identity] = _Film(self._library.place("tries") / f"{identity}.mp4")
         threading.Thread(target=self._paint, args=(film, path, choice, source, size), daemon=True).start()

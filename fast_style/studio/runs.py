@@ -239,7 +239,7 @@ class Trainings:
         with self._measuring:
             if (network, start) not in self._paces:
                 if self._running() is not None:
-                    raise StudioError("a training is running, and there is one at a time", hint="Pause or stop it.")
+                    raise StudioError("another training is running", hint="Pause or stop it first.")
                 # Nothing is read of the painting and the photos, and nothing is written.
                 said = self._run("train", "painting", "photos", "-o", "out", "--estimate", *self._asked(wish))
                 ((around, step),) = _ESTIMATE.findall(said)
@@ -315,7 +315,7 @@ class Trainings:
                     except BlockingIOError:  # perhaps another request only looks whether it is held
                         time.sleep(0.02)
                 else:
-                    raise StudioError("a training is running, and there is one at a time", hint="Pause or stop it.")
+                    raise StudioError("another training is running", hint="Pause or stop it first.")
                 os.truncate(lock, 0)
                 yield lock
             finally:

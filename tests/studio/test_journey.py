@@ -152,7 +152,7 @@ def fill_in(page: Any, title: str, steps: int) -> None:
     page.get_by_label("Title", exact=True).fill(title)
     page.get_by_text("More choices").click()
     page.get_by_label("Steps, in place of a time").fill(str(steps))
-    page.get_by_label("Begin with").select_option("scratch")
+    page.get_by_label("Start from").select_option("scratch")
 
 
 def test_from_the_first_click_to_the_downloaded_file(page: Any, tmp_path: Path) -> None:
@@ -166,11 +166,11 @@ def test_from_the_first_click_to_the_downloaded_file(page: Any, tmp_path: Path) 
     reads(
         page,
         "#notice",
-        "Notes.jpg is not a picture that can be read Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF.",
+        "Notes.jpg is not a picture that can be read. Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF.",
     )
     page.get_by_label("Close the message").click()
     # By keyboard: the folder of photos.
-    page.get_by_label("Use the ones that come with it").focus()
+    page.get_by_label("Use the included photos").focus()
     page.keyboard.press("ArrowDown")
     page.get_by_role("button", name="holiday").press("Enter")
     reads(page, "#folders-count", "3 photos")
@@ -287,6 +287,7 @@ def test_a_painting_is_dropped_pasted_or_shown_to_the_camera_and_learned_on_the_
     well_made(page)
     page.get_by_role("button", name="Take the picture").click()
     page.get_by_alt_text("The painting from the camera").wait_for()
+    page.get_by_label("Title", exact=True).fill("ihc")
     tracks = "document.getElementById('shoot-video').srcObject.getTracks().map((track) => track.readyState)"
     assert page.evaluate(tracks) == ["ended"]
     # The pace is measured by itself: 20 s and half a second a step, as the stand-in says.
@@ -322,7 +323,7 @@ def test_a_slider_paints_while_it_moves(page: Any) -> None:
     give(page, "paste", "body", PHOTOS["flower"])
     page.get_by_label("Mix it with").select_option("udnie")
     page.locator("#try-picture[alt*=' with ']").wait_for()
-    for slider in ("Strength", "Passes, from coarse to fine", "How much of that"):
+    for slider in ("Strength", "Passes, from coarse to fine", "Share of the second style"):
         shown = page.locator("#try-picture").get_attribute("src")
         # As a thumb that is held: it moves and is not let go.
         move = "(one) => { one.stepUp(); one.dispatchEvent(new Event('input')); }"
@@ -368,7 +369,7 @@ def test_a_film_in_work_can_be_stopped_whatever_else_is_tried(page: Any, tmp_pat
     stop = page.get_by_role("button", name="Stop the film here")
     stop.wait_for()
     page.set_input_files("#film", clip.rename(tmp_path / "other.mp4"))
-    reads(page, "#notice", "A film is being painted, and there is one at a time")
+    reads(page, "#notice", "Another film is being painted. Wait, or stop it first.")
     assert stop.is_visible()
     give(page, "paste", "body", PHOTOS["flower"])
     page.locator("#try-picture[alt*='painted as Udnie']").wait_for()
@@ -390,6 +391,15 @@ HOLD_CAMERAS = """() => {
 }"""
 
 
+# A camera that can be turned.
+TURNED = """() => {
+    const frame = Object.assign(document.createElement("canvas"), { width: 320, height: 240 });
+    setInterval(() => frame.getContext("2d").fillRect(0, 0, frame.width, frame.height), 50);
+    navigator.mediaDevices.getUserMedia = async () => frame.captureStream();
+    window.turn = () => { [frame.width, frame.height] = [frame.height, frame.width]; };
+}"""
+
+
 def test_one_camera_is_opened_and_it_is_stopped_if_the_view_was_left_meanwhile(page: Any) -> None:
     page.get_by_role("link", name="Try").click()
     page.evaluate(HOLD_CAMERAS)
@@ -401,6 +411,80 @@ def test_one_camera_is_opened_and_it_is_stopped_if_the_view_was_left_meanwhile(p
     wait_for(lambda: page.evaluate("streams.every((stream) => !stream.active)"))
     assert page.evaluate("streams.length") == 1
     assert page.locator("#camera").get_attribute("aria-pressed") == "false"
+
+
+@pytest.mark.parametrize("server", ["played"], indirect=True)
+def test_start_waits_while_the_pace_is_measured(page: Any) -> None:
+    held: list[Any] = []
+    page.route("**/api/pace?*", lambda route: held.append(route))
+    page.set_input_files("#painting", PAINTING)
+    page.get_by_alt_text("The painting ihc.png").wait_for()
+    button = page.get_by_role("button", name="Start", exact=True)
+    button.click()
+    page.wait_for_timeout(4000)  # of several polls
+    assert button.is_disabled()
+    for route in held:
+        route.continue_()
+    reads(page, "#run-title", "ihc")
+
+
+def test_a_title_follows_the_painting_until_it_is_typed(page: Any, tmp_path: Path) -> None:
+    title = page.get_by_label("Title", exact=True)
+    for name, found in (("the-wave", "the wave"), ("sunflowers", "sunflowers")):
+        path = tmp_path / f"{name}.png"
+        Image.open(PAINTING).save(path)
+        page.set_input_files("#painting", path)
+        page.get_by_alt_text(f"The painting {path.name}").wait_for()
+        assert title.input_value() == found
+    give(page, "paste", "body", PAINTING)
+    page.get_by_alt_text("The painting that was pasted").wait_for()
+    assert title.input_value() == ""
+    title.fill("Mine")
+    page.set_input_files("#painting", path)
+    page.get_by_alt_text(f"The painting {path.name}").wait_for()
+    assert title.input_value() == "Mine"
+
+
+def test_controls_begin_anew_when_the_studio_is_loaded_again(page: Any) -> None:
+    names = ["strength", "strength-value", "blend", "blend-value", "passes", "passes-value"]
+    values = f"{names}.map((name) => document.getElementById(name).value)"
+    began = page.evaluate(values)
+    page.get_by_text("A folder of mine").click()
+    page.locator("#folders-cancel").click()
+    page.locator("#strength").fill("12")
+    page.get_by_role("link", name="Try").click()
+    page.locator("#blend").fill("40")
+    page.locator("#passes").fill("3")
+    page.goto("about:blank")
+    page.go_back()
+    page.locator("#try-title").wait_for()
+    assert page.evaluate(values) == began
+    assert page.evaluate("document.querySelector('[name=photos]:checked').value") == ""
+
+
+def test_a_camera_that_is_unplugged_is_noticed(page: Any) -> None:
+    page.get_by_role("link", name="Try").click()
+    page.evaluate(HOLD_CAMERAS)
+    page.get_by_role("button", name="Camera").click()
+    wait_for(lambda: page.evaluate("Boolean(window.allow)"))
+    page.evaluate("allow()")
+    reads(page, "#try-caption", "frames a second")
+    # A fake camera cannot be unplugged; a track says of itself that it has.
+    page.evaluate("streams[0].getTracks()[0].dispatchEvent(new Event('ended'))")
+    page.locator("#camera[aria-pressed=false]").wait_for()
+    page.locator("#try-none").wait_for()
+    assert not page.evaluate("streams[0].active")
+
+
+def test_a_camera_that_is_turned_keeps_its_proportions_in_the_studio(page: Any) -> None:
+    page.get_by_role("link", name="Try").click()
+    page.evaluate(TURNED)
+    page.get_by_role("button", name="Camera").click()
+    canvas = page.locator("#try-canvas")
+    ratio = "(one) => (one.height / one.width).toFixed(2)"
+    wait_for(lambda: canvas.evaluate(ratio) == "0.75")
+    page.evaluate("turn()")
+    wait_for(lambda: canvas.evaluate(ratio) == "1.33")
 
 
 def test_a_picture_that_fails_does_not_hold_up_the_newest_choice(page: Any) -> None:

@@ -264,7 +264,7 @@ def test_there_is_one_training_at_a_time_and_a_second_tab_sees_it(
     monkeypatch.setenv("MOMENT", "0.3")
     name = begin(client, steps=10_000)
     status, error = client.refused("POST", "/api/runs", wish := request_of(client))
-    assert (status, error) == (409, "A training is running, and there is one at a time")
+    assert (status, error) == (409, "Another training is running")
     assert [run["name"] for run in client.get("/api/state")["runs"]] == [name]
     client.post(f"/api/runs/{name}/pause")
     client.wait(name, "paused")
@@ -410,7 +410,7 @@ def test_a_training_survives_a_killed_server_and_the_next_server_shows_it(
     before = wait_for(lambda: trainings.describe(folder)["step"])
     wait_for(lambda: trainings.describe(folder)["step"] > before)
     assert trainings.describe(folder)["running"]
-    with pytest.raises(StudioError, match="one at a time"):
+    with pytest.raises(StudioError, match="another training is running"):
         trainings.wish("mine", "resume")
     trainings.wish("mine", "pause")
     wait_for(lambda: trainings.describe(folder)["state"] == "paused")
@@ -465,7 +465,7 @@ def test_the_pace_of_this_machine_is_measured_once_for_each_network_and_start(
 def test_the_pace_is_not_measured_beside_a_training(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOMENT", "0.3")
     begin(client, steps=10_000)
-    assert client.refused("GET", "/api/pace?network=tiny") == (409, "A training is running, and there is one at a time")
+    assert client.refused("GET", "/api/pace?network=tiny") == (409, "Another training is running")
 
 
 def test_a_machine_that_cannot_be_measured_says_why(client: Client, trainings: Trainings, tmp_path: Path) -> None:

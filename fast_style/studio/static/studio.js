@@ -6,15 +6,17 @@ const LEAST_STEPS = 10, MOST_STEPS = 100_000;
 const FRAME_WIDTH = 480; // of the camera's frames, px
 const SHOWN_SIZE = 1280; // long side of a photo that is tried, px; the download has its own size
 const LIVE_SIZE = 640; // while a slider moves, px
-const TERMS = { total: "All together", content: "Photo lost", style: "Painting met", tv: "Noise", color: "Colors", places: "Places unlike the painting", self_similarity: "Likeness lost", tone: "Light and dark", border: "Border", steady: "Flicker", kept: "Photo kept" };
+const TERMS = { total: "All together", content: "Photo lost", style: "Distance from the painting", tv: "Noise", color: "Colors", places: "Places unlike the painting", self_similarity: "Likeness lost", tone: "Light and dark", border: "Border", steady: "Flicker", kept: "Photo kept (higher is better)" };
 const STATES = { preparing: "Starting", training: "Learning", pausing: "Finishing the step, then it pauses", finishing: "Writing the style", paused: "Paused", failed: "Stopped by an error", done: "Ready" };
 const EXPORTS = { onnx: "ONNX file", app: "For an app (zip)", page: "Web page (zip)", card: "Card", adapter: "Adapter" };
 
 let state = { styles: [], runs: [], trains: true, install: "" };
 let shown = null; // the name of the training that is looked at
 let making = false; // the form is asked for beside a training that rests
+let suggested = ""; // the title that the painting's file gives
 let painting = null, photos = null; // what the form holds: an upload, and a folder of one's own
 const paces = {}; // promises of how fast this machine trains, by network and start
+let starting = false; // a training is asked for
 let unmeasured = null; // {key, error} of a measurement that failed; it is not tried again with every poll
 let tried = null; // {kind: "photo", id, preview, name} or {kind: "film", id, name, style}
 let filming = null; // the film that is being painted, whatever is looked at
@@ -25,14 +27,11 @@ let live = true; // the newest preview is shown
 
 // ---- talking to the server ----
 
-class Refused extends Error {
-  constructor(message, hint) { super(message); this.hint = hint; }
-}
+/** An error as a sentence that a remedy can follow. */
+const sentence = (text) => text[0].toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
 
-async function check(answer) {
-  if (answer.ok) return answer;
-  const said = await answer.json().catch(() => ({ error: answer.status === 403 ? "This tab has lost its key." : "The studio did not understand.", hint: "Open the address that the studio printed when it started." }));
-  throw new Refused(said.error, said.hint);
+class Refused extends Error {
+  constructor(message, hint) { super(sentence(message)); this.hint = hint; }
 }
 
 async function ask(path, method = "GET", content) {
@@ -43,7 +42,9 @@ async function ask(path, method = "GET", content) {
   } catch {
     throw new Refused("The studio does not answer.", "Start it again on this machine. A training goes on meanwhile.");
   }
-  return check(answer);
+  if (answer.ok) return answer;
+  const said = await answer.json().catch(() => ({ error: answer.status === 403 ? "This tab has lost its key." : "The studio did not understand.", hint: "Open the address that the studio printed when it started." }));
+  throw new Refused(said.error, said.hint);
 }
 
 const read = async (path) => (await ask(path)).json();
@@ -212,7 +213,7 @@ function show() {
   if (shown && !state.runs.some((run) => run.name === shown) && !styleOf(shown)) shown = null;
   showRun(state.runs.find((run) => run.name === shown), shown ? styleOf(shown) : undefined);
   showOthers(running);
-  $("start-training").disabled = !state.trains;
+  $("start-training").disabled = starting || !state.trains;
   $("new").hidden = Boolean(running || (shown && !making));
   if ($("new").hidden) unmeasured = null;
   else showPace();
@@ -234,7 +235,7 @@ function showRun(run, done) {
     $("run-bar").value = run.step / run.steps;
     put("run-left", run.state === "preparing" ? "Looking at the painting and the photos …" : run.seconds_left !== null ? `${duration(run.seconds_left)} left` : "");
     put("run-steps", `${run.step} of ${run.steps} steps`);
-    put("run-error", run.error ? `${run.error} ${run.hint ?? ""}` : "");
+    put("run-error", run.error ? `${sentence(run.error)} ${run.hint ?? ""}` : "");
     const busy = ["pausing", "finishing"].includes(run.state);
     $("run-pause").hidden = !run.running || busy;
     $("run-stop").hidden = busy || (!run.kept && !run.step);
@@ -375,7 +376,9 @@ async function takePainting(file, name = file.name) {
   $("painting-picture").src = `/api/uploads/paintings/${painting.preview}`;
   $("painting-picture").alt = `The painting ${name}`;
   $("painting-picture").hidden = false;
-  if (!$("title").value && name === file.name) $("title").value = name.replace(/\.[^.]*$/, "").replaceAll(/[-_]+/g, " ").trim();
+  const typed = $("title").value !== suggested;
+  suggested = name === file.name ? name.replace(/\.[^.]*$/, "").replaceAll(/[-_]+/g, " ").trim() : "";
+  if (!typed) $("title").value = suggested;
   say(`The painting ${name} is here, ${painting.width} by ${painting.height} pixels`);
 }
 
@@ -407,12 +410,6 @@ const ownPhotos = () => document.querySelector("[name=photos]:checked").value ==
 
 function showPhotos() {
   $("choose-folder").hidden = $("photos-chosen").hidden = !ownPhotos();
-}
-
-function takePhotos(where, count, name) {
-  photos = where;
-  const few = count < 100 ? " More would make a better style." : "";
-  put("photos-chosen", `${count} ${count === 1 ? "photo" : "photos"} in ${name}.${few}`);
 }
 
 let folder = null;
@@ -629,6 +626,7 @@ async function startCamera() {
   const stream = await openCamera({ width: { ideal: 640 }, facingMode: "user" }).finally(() => { asking = false; });
   if (!wished) return stream.getTracks().forEach((track) => track.stop());
   camera = stream;
+  stream.getVideoTracks()[0].addEventListener("ended", stopCamera);
   const video = el("video", { muted: true, playsInline: true, srcObject: stream }), times = [];
   try {
     await video.play();
@@ -637,13 +635,14 @@ async function startCamera() {
     stage("try-canvas");
     $("camera").setAttribute("aria-pressed", "true");
     await showTry();
-    const scratch = el("canvas", { width: FRAME_WIDTH, height: Math.round((FRAME_WIDTH * video.videoHeight) / video.videoWidth) });
-    Object.assign($("try-canvas"), { width: scratch.width, height: scratch.height });
+    const scratch = el("canvas");
     while (camera === stream) {
+      Object.assign(scratch, { width: FRAME_WIDTH, height: Math.round((FRAME_WIDTH * video.videoHeight) / video.videoWidth) }); // it may be turned
       scratch.getContext("2d").drawImage(video, 0, 0, scratch.width, scratch.height);
       const jpeg = await new Promise((resolve) => scratch.toBlob(resolve, "image/jpeg", 0.85));
       const painted = await createImageBitmap(await (await ask(`/api/styles/${$("style").value}/frame?${chosenOf(styleOf($("style").value))}`, "POST", jpeg)).blob());
       if (camera !== stream) break;
+      Object.assign($("try-canvas"), { width: painted.width, height: painted.height });
       $("try-canvas").getContext("2d").drawImage(painted, 0, 0);
       times.push(performance.now());
       if (times.length > 10) times.shift();
@@ -722,10 +721,13 @@ document.querySelectorAll("[name=photos]").forEach((radio) => when(radio, "chang
   showPhotos();
   if (ownPhotos() && !photos) return openFolder("");
 }));
+$("try-controls").addEventListener("submit", (event) => event.preventDefault());
 $("ask-no").addEventListener("click", () => $("ask").close());
 $("folders-cancel").addEventListener("click", () => $("folders").close());
 $("folders-take").addEventListener("click", () => {
-  takePhotos({ folder: folder.path }, folder.photos, folder.path);
+  photos = { folder: folder.path };
+  const few = folder.photos < 100 ? " More would make a better style." : "";
+  put("photos-chosen", `${folder.photos} ${folder.photos === 1 ? "photo" : "photos"} in ${folder.path}.${few}`);
   $("folders").close();
 });
 for (const id of ["steps", "minutes"]) $(id).addEventListener("input", showPace);
@@ -739,7 +741,7 @@ $("strength").addEventListener("input", () => showStrength("strength"));
 $("new").addEventListener("submit", async (event) => {
   event.preventDefault();
   $("new-problem").hidden = true;
-  $("start-training").disabled = true;
+  starting = $("start-training").disabled = true;
   unmeasured = null;
   try {
     await start();
@@ -747,7 +749,7 @@ $("new").addEventListener("submit", async (event) => {
     $("new-problem").textContent = `${error.message} ${error.hint ?? ""}`;
     $("new-problem").hidden = false;
   } finally {
-    $("start-training").disabled = false;
+    starting = $("start-training").disabled = false;
   }
 });
 when($("run-pause"), "click", () => wish("pause"));
