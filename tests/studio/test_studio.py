@@ -586,9 +586,9 @@ def test_the_page_folder_of_a_style_is_downloaded(client: Client, library: Libra
 @pytest.mark.parametrize(
     ("style", "said"),
     [
-        ("great-wave-tiny", "paints: 3, for photos of about 640 px. No side may be under 64 px."),
-        ("the-scream-tiny", "paints: 2, for photos of about 640 px. No side may be under 32 px."),
-        ("engraving", "paints: 1, for photos of about 640 px. No side may be under 16 px."),
+        ("great-wave-tiny", "passes: 3, meant for photos of about 640 px. Each side must have at least 64 px."),
+        ("the-scream-tiny", "passes: 2, meant for photos of about 640 px. Each side must have at least 32 px."),
+        ("engraving", "passes: 1, meant for photos of about 640 px. Each side must have at least 16 px."),
     ],
 )
 def test_what_an_app_needs_is_downloaded_and_paints_as_the_studio(
