@@ -414,20 +414,6 @@ def test_one_camera_is_opened_and_it_is_stopped_if_the_view_was_left_meanwhile(p
 
 
 @pytest.mark.parametrize("server", ["played"], indirect=True)
-def test_start_waits_while_the_pace_is_measured(page: Any) -> None:
-    held: list[Any] = []
-    page.route("**/api/pace?*", lambda route: held.append(route))
-    page.set_input_files("#painting", PAINTING)
-    page.get_by_alt_text("The painting ihc.png").wait_for()
-    button = page.get_by_role("button", name="Start", exact=True)
-    button.click()
-    page.wait_for_timeout(4000)  # of several polls
-    assert button.is_disabled()
-    for route in held:
-        route.abort()
-    button.click(trial=True)  # waits until it is enabled
-
-
 def test_a_title_follows_the_painting_until_it_is_typed(page: Any, tmp_path: Path) -> None:
     title = page.get_by_label("Title", exact=True)
     for name, found in (("the-wave", "the wave"), ("sunflowers", "sunflowers")):
