@@ -426,6 +426,141 @@ def test_saved_picture_is_the_one_shown(page: Any, frames: list[Pixels], tmp_pat
     np.testing.assert_array_equal(np.asarray(Image.open(download.value.path()).convert("RGB")), shown(page))
 
 
+def saved_as(page: Any) -> str:
+    with page.expect_download() as download:
+        page.click("#save")
+    return str(download.value.suggested_filename)
+
+
+def test_a_saved_picture_is_named_after_what_is_painted(
+    browser: Any, address: str, model: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    with on_a_gpu(browser, write_page([model, "udnie-tiny"], tmp_path / "page", runtime=RUNTIME), "") as page:
+        page.context.grant_permissions(["camera"])
+        choose(page, frames[0], tmp_path)
+        Image.new("RGB", (8, 8)).save(tmp_path / "tiny.png")
+        page.set_input_files("#file", tmp_path / "tiny.png")
+        wait_for(page, "#status", "could not be painted")
+        assert saved_as(page) == "photo-small.png"
+        choose(page, frames[0], tmp_path)
+        change = "(style) => { style.selectedIndex = 1; style.dispatchEvent(new Event('change')); save.click(); }"
+        with page.expect_download() as download:
+            page.locator("#style").evaluate(change)
+        assert download.value.suggested_filename == "photo-small.png"
+        page.locator("#canvas[aria-label^='photo painted as Udnie']").wait_for()
+        assert saved_as(page) == "photo-udnie-tiny.png"
+        page.select_option("#size", "160")
+        page.click("#camera")
+        wait_for(page, "#speed", "frames a second")
+        page.click("#camera")
+        wait_for(page, "#status", "The camera is off.")
+        assert saved_as(page) == "camera-udnie-tiny.png"
+
+
+# The camera, or its first picture, comes when the test allows it.
+HOLD = """(name) => {
+    const owner = name === "play" ? HTMLMediaElement.prototype : navigator.mediaDevices, real = owner[name];
+    owner[name] = async function (...given) {
+        await new Promise((resolve) => { window.allow = resolve; });
+        return real.apply(this, given);
+    };
+}"""
+
+
+@pytest.mark.parametrize("step", ["getUserMedia", "play"])
+def test_a_photo_chosen_while_the_camera_starts_takes_its_place(
+    step: str, page: Any, frames: list[Pixels], tmp_path: Path
+) -> None:
+    page.evaluate(HOLD, step)
+    page.click("#camera")
+    while not page.evaluate("Boolean(window.allow)"):
+        page.wait_for_timeout(20)
+    choose(page, frames[0], tmp_path)
+    page.evaluate("allow()")
+    page.wait_for_timeout(1000)
+    assert page.inner_text("#camera") == "Start the camera"
+    assert page.locator("#record").is_disabled()
+    assert "ms, 128×96" in page.inner_text("#speed")
+    assert saved_as(page) == "photo-small.png"
+    assert not page.evaluate("video.srcObject?.active ?? false")
+
+
+def test_the_newest_photo_is_shown_however_long_an_older_one_takes_to_decode(
+    page: Any, model: Path, frames: list[Pixels], tmp_path: Path
+) -> None:
+    slow = """() => {
+        const decode = createImageBitmap;
+        window.createImageBitmap = async (file) => {
+            if (file.name !== "photo.png") await new Promise((resolve) => { (window.allow ??= []).push(resolve); });
+            return decode(file);
+        };
+    }"""
+    page.evaluate(slow)
+    Image.fromarray(frames[1]).save(tmp_path / "older.png")
+    (tmp_path / "notes.png").write_text("no picture")
+    for name in ("older.png", "notes.png"):
+        page.set_input_files("#file", tmp_path / name)
+    choose(page, frames[0], tmp_path)
+    page.evaluate("allow.forEach((one) => one())")
+    page.wait_for_timeout(1000)
+    assert page.inner_text("#status") == "Done."
+    assert np.abs(shown(page).astype(int) - Stylizer(model).frame(frames[0])).max() <= 1
+
+
+# A camera whose picture is a disc, and which can be turned.
+TURNED = """() => {
+    const disc = Object.assign(document.createElement("canvas"), { width: 320, height: 240 });
+    const brush = disc.getContext("2d");
+    setInterval(() => {
+        brush.fillStyle = "white";
+        brush.fillRect(0, 0, disc.width, disc.height);
+        brush.fillStyle = "black";
+        brush.arc(disc.width / 2, disc.height / 2, 100, 0, 7);
+        brush.fill();
+    }, 50);
+    navigator.mediaDevices.getUserMedia = async () => disc.captureStream();
+    window.turn = () => { [disc.width, disc.height] = [disc.height, disc.width]; };
+}"""
+
+
+def test_a_camera_that_is_turned_keeps_its_proportions(page: Any) -> None:
+    page.evaluate(TURNED)
+    page.locator("#blend").fill("0")
+    page.click("#camera")
+    wait_for(page, "#speed", "320×240")
+    page.evaluate("turn()")
+    wait_for(page, "#speed", "240×320")
+    page.wait_for_timeout(500)
+    rows, columns = np.nonzero(shown(page).mean(axis=2) < 128)
+    assert abs(np.ptp(rows) - np.ptp(columns)) <= 2
+
+
+def test_controls_begin_anew_when_the_page_is_loaded_again(page: Any) -> None:
+    names = ["blend", "blend-value", "passes", "passes-value"]
+    values = f"{names}.map((name) => document.getElementById(name).value)"
+    began = page.evaluate(values)
+    page.locator("#blend").fill("40")
+    page.locator("#passes").fill("3")
+    page.goto("about:blank")
+    page.go_back()
+    wait_for(page, "#status", "Ready.")
+    assert page.evaluate(values) == began
+
+
+def test_the_policy_of_the_page_lets_no_form_be_sent(browser: Any, address: str) -> None:
+    page = open_page(browser)
+    page.goto(address)
+    wait_for(page, "#status", "Ready.")
+    submit = """() => new Promise((resolve) => {
+        addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));
+        const form = Object.assign(document.createElement("form"), { method: "post", action: "http://127.0.0.1:9/" });
+        document.body.append(form);
+        form.submit();
+    })"""
+    assert page.evaluate(submit) == "form-action"
+    page.context.close()
+
+
 def test_camera_is_painted_recorded_and_stopped(page: Any) -> None:
     page.select_option("#size", "160")
     page.locator("#camera").focus()
@@ -476,7 +611,7 @@ def test_what_is_dropped_but_no_picture_is_said_to_be_none(page: Any, tmp_path: 
     path.write_text("no picture")
     for data, message in (
         ({"files": [str(path)]}, "notes.txt is not a picture"),
-        ({"items": [{"mimeType": "text/plain", "data": "words"}]}, "That was no file."),
+        ({"items": [{"mimeType": "text/plain", "data": "words"}]}, "That was not a file."),
     ):
         for kind in ("dragEnter", "dragOver", "drop"):
             drag(page, kind, (300, 200), **data)

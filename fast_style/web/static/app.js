@@ -10,11 +10,15 @@ const SMALLEST_DRAFT = 16; // px
 const STARTING = "Starting …";
 const files = new Map(); // what styles.json says of each file
 
-let source = null; // {kind: "photo" | "camera", element, width, height, name}
-let worker, stream, recorder;
+let source = null; // {kind: "photo" | "camera", element, name}
+let painted = null; // what the canvas shows: {kind, name, style, title, width, height}
+let worker, recorder;
+let stream = null; // the camera's
+let choice = 0; // numbers what was chosen, so that a photo that is decoded late does not replace it
 let photoNumber = 0; // names a photo, so that the worker knows the one it has
 let busy = false; // one frame at a time is with the worker
 let again = false; // something changed meanwhile
+let wished = false; // the camera is wanted
 let asking = false; // the browser asks for permission
 let shown = []; // when the last frames were shown, ms
 
@@ -49,11 +53,12 @@ function wire() {
   $("controls").addEventListener("submit", (event) => event.preventDefault());
   $("file").addEventListener("change", () => openPhoto($("file").files[0]));
   $("camera").addEventListener("click", () => (stream ? stopCamera() : startCamera()));
-  $("blend").addEventListener("input", () => { showBlend(); refresh(); });
+  $("blend").addEventListener("input", () => { showValues(); refresh(); });
   $("style").addEventListener("change", showMixture);
   for (const id of ["style", "size"]) $(id).addEventListener("change", () => { photoNumber++; refresh(); });
-  for (const id of ["mixture", "strength", "passes"]) $(id).addEventListener("input", () => { photoNumber++; showStrength(); showPasses(); refresh(); });
+  for (const id of ["mixture", "strength", "passes"]) $(id).addEventListener("input", () => { photoNumber++; showValues(); refresh(); });
   showMixture();
+  showValues();
   $("colors").addEventListener("change", refresh);
   $("save").addEventListener("click", save);
   $("record").addEventListener("click", () => (recorder ? recorder.stop() : record()));
@@ -69,23 +74,25 @@ function wire() {
     $("stage").classList.remove("over");
     const file = event.dataTransfer.files[0];
     if (file) openPhoto(file);
-    else say("That was no file. Save the picture first, then drop its file.", true);
+    else say("That was not a file. Save the picture first, then drop its file.", true);
   });
   addEventListener("paste", (event) => event.clipboardData.files[0] && openPhoto(event.clipboardData.files[0]));
 }
 
 async function openPhoto(file) {
   if (!file) return;
+  const number = ++choice;
   let bitmap;
   try {
     bitmap = await createImageBitmap(file); // turns it upright, too
   } catch {
-    say(`${file.name} is not a picture that this browser can read. JPEG, PNG and WebP are.`, true);
+    if (number === choice) say(`${file.name} is not a picture that this browser can read. JPEG, PNG and WebP are.`, true);
     return;
   }
+  if (number !== choice) { bitmap.close(); return; }
   stopCamera();
   source?.element.close?.();
-  source = { kind: "photo", element: bitmap, width: bitmap.width, height: bitmap.height, name: file.name.replace(/\.[^.]*$/, "") };
+  source = { kind: "photo", element: bitmap, name: file.name.replace(/\.[^.]*$/, "") };
   photoNumber++;
   $("file").value = ""; // so that the same file can be chosen again
   refresh();
@@ -97,14 +104,21 @@ async function startCamera() {
     return;
   }
   const video = $("video");
+  let opened = null;
+  wished = true;
+  choice++;
   if (asking) return;
   asking = true;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" } });
+    opened = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" } }).finally(() => { asking = false; });
+    if (!wished) { opened.getTracks().forEach((track) => track.stop()); return; }
+    stream = opened;
     stream.getVideoTracks()[0].addEventListener("ended", stopCamera);
     video.srcObject = stream;
     await video.play();
+    if (stream !== opened) return;
   } catch (error) {
+    if (!wished || stream !== opened) return;
     stopCamera();
     const reasons = {
       NotAllowedError: "The camera was not allowed. Allow it in the browser's settings for this page, then try again.",
@@ -113,18 +127,16 @@ async function startCamera() {
     };
     say(reasons[error.name] ?? `The camera did not start: ${error.message}`, true);
     return;
-  } finally {
-    asking = false;
   }
   source?.element.close?.();
-  source = { kind: "camera", element: video, width: video.videoWidth, height: video.videoHeight, name: "camera" };
+  source = { kind: "camera", element: video, name: "camera" };
   shown = [];
   press("camera", true, "Stop the camera");
-  $("record").disabled = !("MediaRecorder" in window);
   refresh();
 }
 
 function stopCamera() {
+  wished = false;
   if (!stream) return;
   recorder?.stop();
   for (const track of stream.getTracks()) track.stop();
@@ -140,23 +152,26 @@ function stopCamera() {
 function refresh() {
   if (!source) return;
   if (busy) { again = true; return; }
-  const limit = $("size").value === "auto" ? AUTOMATIC[source.kind] : Number($("size").value);
-  const scale = Math.min(1, limit / Math.max(source.width, source.height));
-  const width = Math.max(1, Math.round(source.width * scale));
-  const height = Math.max(1, Math.round(source.height * scale));
+  const { kind, element, name } = source;
+  // A camera that is turned gives frames of another size.
+  const [columns, rows] = kind === "camera" ? [element.videoWidth, element.videoHeight] : [element.width, element.height];
+  const limit = $("size").value === "auto" ? AUTOMATIC[kind] : Number($("size").value);
+  const scale = Math.min(1, limit / Math.max(columns, rows));
+  const width = Math.max(1, Math.round(columns * scale));
+  const height = Math.max(1, Math.round(rows * scale));
   [scratch.width, scratch.height] = [width, height];
   const brush = scratch.getContext("2d", { willReadFrequently: true });
   brush.fillStyle = "white"; // under transparent parts
   brush.fillRect(0, 0, width, height);
   brush.imageSmoothingQuality = "high";
-  brush.drawImage(source.element, 0, 0, width, height);
+  brush.drawImage(element, 0, 0, width, height);
   const pixels = brush.getImageData(0, 0, width, height).data.buffer;
   busy = true;
-  if (source.kind === "photo") say("Painting …");
-  const key = source.kind === "photo" ? photoNumber : null;
-  const id = { kind: source.kind, width, height };
+  if (kind === "photo") say("Painting …");
+  const key = kind === "photo" ? photoNumber : null;
   const blend = Number($("blend").value) / 100;
   const file = files.get($("style").value);
+  const id = { kind, name, style: file.name, title: $("style").selectedOptions[0].text, width, height };
   const told = { weights: weights(), strength: file.strength * strength(), smallest: file.smallest, ground: file.ground, passes: passes(file, width, height) };
   worker.postMessage({ id, style: $("style").value, told, key, pixels, width, height, blend, colors: $("colors").checked }, [pixels]);
 }
@@ -176,20 +191,24 @@ function receive(message) {
     say(`This picture could not be painted: ${message.error}`, true);
     return;
   }
-  const { kind, width, height } = message.id;
+  painted = message.id;
+  const { kind, width, height } = painted;
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
   $("stage").style.setProperty("--aspect", width / height);
   context.putImageData(new ImageData(new Uint8ClampedArray(message.pixels), width, height), 0, 0);
   $("invitation").hidden = true;
   $("save").disabled = $("fullscreen").disabled = false;
-  canvas.setAttribute("aria-label", `${source?.name ?? "Picture"} painted as ${$("style").selectedOptions[0].text}, ${width} by ${height} pixels`);
+  canvas.setAttribute("aria-label", `${painted.name} painted as ${painted.title}, ${width} by ${height} pixels`);
   if (kind === "camera" && !stream) {
     // The last frame of a camera that was stopped meanwhile.
   } else if (kind === "camera") {
     shown = [...shown, performance.now()].slice(-20);
     const seconds = (shown.at(-1) - shown[0]) / 1000;
     $("speed").textContent = seconds ? `${((shown.length - 1) / seconds).toFixed(1)} frames a second, ${width}×${height}` : "";
-    if (shown.length === 1) say("The camera runs.");
+    if (shown.length === 1) {
+      $("record").disabled = !("MediaRecorder" in window);
+      say("The camera runs.");
+    }
   } else {
     $("speed").textContent = `${Math.round(message.milliseconds)} ms, ${width}×${height}`;
     say("Done.");
@@ -200,7 +219,8 @@ function receive(message) {
 
 function save() {
   const jpeg = $("quality").value !== "png";
-  canvas.toBlob((blob) => download(blob, fileName(jpeg ? "jpg" : "png")), jpeg ? "image/jpeg" : "image/png", Number($("quality").value) || undefined);
+  const name = fileName(jpeg ? "jpg" : "png");
+  canvas.toBlob((blob) => download(blob, name), jpeg ? "image/jpeg" : "image/png", Number($("quality").value) || undefined);
 }
 
 function record() {
@@ -226,7 +246,7 @@ function record() {
 }
 
 function fileName(suffix) {
-  return `${source?.name ?? "picture"}-${files.get($("style").value).name}.${suffix}`;
+  return `${painted.name}-${painted.style}.${suffix}`;
 }
 
 function download(blob, name) {
@@ -264,9 +284,17 @@ function strength() {
   return 4 ** (Number($("strength").value) / HALF_RANGE);
 }
 
-function showStrength() {
-  $("strength-value").textContent = strength().toFixed(2);
-  $("strength").setAttribute("aria-valuetext", $("strength-value").textContent);
+/** What stands beside the sliders. */
+function showValues() {
+  const passes = Number($("passes").value);
+  show("strength", strength().toFixed(2));
+  show("passes", passes || "auto", passes || "automatic");
+  show("blend", `${$("blend").value} %`);
+}
+
+function show(slider, text, spoken = text) {
+  $(`${slider}-value`).textContent = text;
+  $(slider).setAttribute("aria-valuetext", spoken);
 }
 
 /** In how many passes to paint, from coarse to fine: as fast_style.model.passes counts them. */
@@ -275,16 +303,6 @@ function passes(file, width, height) {
   const usual = 1 + Math.max(0, Math.round(Math.log2(Math.max(width, height) / file.coarsest)));
   const fitting = 1 + Math.max(0, Math.floor(Math.log2(Math.min(width, height) / SMALLEST_DRAFT)));
   return Math.min(Number($("passes").value) || usual, fitting);
-}
-
-function showPasses() {
-  $("passes-value").textContent = Number($("passes").value) || "auto";
-  $("passes").setAttribute("aria-valuetext", Number($("passes").value) || "automatic");
-}
-
-function showBlend() {
-  $("blend-value").textContent = `${$("blend").value} %`;
-  $("blend").setAttribute("aria-valuetext", $("blend-value").textContent);
 }
 
 function press(id, on, text) {
