@@ -65,11 +65,10 @@ def rewrite_card(style: Style, model: Path, verification: Verification, *, facts
     if "ground" in facts or "weights" in facts:
         left_out.add("chosen")
     if "weights" in facts:
-        left_out |= {"name", "training", "calibrations", "imitation"}
+        left_out |= {"training", "calibrations", "imitation"}
     shared = {key: value for key, value in style.card.items() if key not in left_out}
-    name = facts["styles"][0] if "weights" in facts else style.name
     proof = _proof(verification) if verification.differences else {}
-    return style_card.write_card(model, {"name": name, **shared, **proof, **facts})
+    return style_card.write_card(model, {"name": style.name, **shared, **proof, **facts})
 
 
 def _proof(verification: Verification) -> dict[str, Any]:

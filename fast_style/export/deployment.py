@@ -124,10 +124,10 @@ def deploy(
     Returns:
         The comparisons of float32 graphs, none if that of an ONNX file stays as it is; and values for the card:
         ``precision``, ``fp32_bytes``, ``io``, several ``passes``, a given ``ground``, what a mixture is made of
-        (``styles``, ``paintings``, ``weights``); with fewer bits ``fidelity``
-        (worst ``psnr``, dB, ``largest`` and ``mean`` difference in [0, 1] on so many ``photos``); of an 8-bit graph
-        ``float_convolutions`` and ``share_of_work_in_int8``; of pixels out ``largest_level``, their largest difference
-        from the float graph, rounded.
+        (``name``, ``styles``, ``paintings``, ``weights``); with fewer bits ``fidelity`` (worst ``psnr``, dB,
+        ``largest`` and ``mean`` difference in [0, 1] on so many ``photos``); of an 8-bit graph ``float_convolutions``
+        and ``share_of_work_in_int8``; of pixels out ``largest_level``, their largest difference from the float graph,
+        rounded.
 
     Raises:
         InputError: Photos are missing, the size is too small, there is no such ground, or the number of passes or the
@@ -176,8 +176,8 @@ def deploy(
         facts |= {"io": io} | ({"passes": passes} if passes > 1 else {})
         facts |= {} if ground is None else {"ground": ground}
         if isinstance(source, Choice) and source.weights:
-            paintings = json.loads(metadata["paintings"])
-            facts |= {"styles": [metadata["name"]], "paintings": paintings, "weights": dict(source.weights)}
+            name, paintings = metadata["name"], json.loads(metadata["paintings"])
+            facts |= {"name": name, "styles": [name], "paintings": paintings, "weights": dict(source.weights)}
         if io == "uint8":
             floats, model = model, pixels_in_and_out(model)
             facts["largest_level"] = _check_pixels(floats, model, size, smallest)

@@ -60,8 +60,10 @@ def pair_masks(network: StyleNetwork, masks: Sequence[Path]) -> dict[str, Path]:
     Raises:
         InputError: There are several masks, and not as many as styles.
     """
-    if len(masks) < 2:
-        return dict.fromkeys([WHOLE] * len(masks), *masks)
+    if not masks:
+        return {}
+    if len(masks) == 1:
+        return {WHOLE: masks[0]}
     names = list(network.weights)
     if len(names) != len(masks):
         raise InputError(

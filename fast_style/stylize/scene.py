@@ -101,11 +101,11 @@ class Scene:
         self._before = look
         self._since += 1
         area = 0.0 if mask is None else float(mask.sum())
-        if self._first is not None and look.contrast < _LEAST_CONTRAST:
+        begins = before is None or look.is_cut_from(before)
+        begins = begins or (self._first is not None and look.fades_in_from(self._first))
+        if look.contrast < _LEAST_CONTRAST:
             self._first = look  # a fade through black
-        first = self._first
-        restarts = first is None or before is None or look.is_cut_from(before) or look.fades_in_from(first)
-        if self._held is None or restarts or area > _GROWN * self._area:
+        if self._held is None or begins or area > _GROWN * self._area:
             statistics = self._measure(frame, mask)
             self._held = _Held((statistics,), statistics, statistics, self.network.fixed(statistics), look)
             self._pending, self._since, self._area, self._first = None, 0, area, look
