@@ -389,14 +389,18 @@ def test_the_command_line_mixes_and_takes_a_strength(large: Path, two: Path, tmp
     assert main(["stylize", str(large), "-s", "udnie-fine", "--strength", "5", "-o", str(out), "--force"]) == 2
 
 
-def test_a_folder_is_made_again_for_another_strength(large: Path, two: Path, tmp_path: Path) -> None:
+def test_a_folder_at_another_strength_is_kept_unless_it_may_be_overwritten(
+    large: Path, two: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     Image.open(large).save(folder / "a.png")
     run = ["stylize", str(folder), "-s", str(two), "-o", str(tmp_path / "out")]
     assert main(run) == 0
     before = (tmp_path / "out" / "a.png").read_bytes()
-    assert main([*run, "--strength", "3"]) == 0
+    assert main([*run, "--strength", "3"]) == 2
+    assert (tmp_path / "out" / "a.png").read_bytes() == before
+    assert main([*run, "--strength", "3", "--force"]) == 0
     assert (tmp_path / "out" / "a.png").read_bytes() != before
 
 

@@ -19,7 +19,7 @@ from fast_style.errors import ImageError, InputError, ModelError
 from fast_style.export.forms import pixels_in_and_out
 from fast_style.images import Pixels
 from fast_style.photos.jobs import Job
-from fast_style.photos.run import PhotoOptions, stylize_photos
+from fast_style.photos.run import PhotoOptions, PhotoOutcome, stylize_photos
 from fast_style.stylize.contract import Range
 from fast_style.stylize.options import StyleOptions
 from tests.conftest import read_frames, write_style
@@ -248,15 +248,21 @@ def test_the_command_takes_photos_and_videos_with_a_range(
     assert main([*command, "--range", "0-100"]) == 2
 
 
-def test_a_folder_is_made_again_with_another_range(tmp_path: Path) -> None:
+def test_a_result_with_another_range_is_kept_unless_it_may_be_overwritten(tmp_path: Path) -> None:
     Image.fromarray(FRAME).save(tmp_path / "photo.png")
     model, out = foreign(tmp_path / "x.onnx", white=1.0), tmp_path / "out"
     out.mkdir()
     job = Job(tmp_path / "photo.png", out / "photo.png", out)
-    given: list[Range] = ["0-255", "0-255", "0-1"]
-    outcomes = [
-        next(iter(stylize_photos([job], StyleOptions(model, value_range=value), PhotoOptions()))) for value in given
-    ]
-    assert [outcome.error for outcome in outcomes] == [None] * 3
-    assert [outcome.skipped for outcome in outcomes] == [False, True, False]
-    np.testing.assert_array_equal(np.asarray(Image.open(out / "photo.png")), 255 - FRAME)
+
+    def outcome(value: Range, *, force: bool = False) -> PhotoOutcome:
+        return next(iter(stylize_photos([job], StyleOptions(model, value_range=value), PhotoOptions(), force=force)))
+
+    assert (outcome("0-255").error, outcome("0-255").skipped) == (None, True)
+    before = job.target.read_bytes()
+    refused = outcome("0-1")
+    assert isinstance(refused.error, InputError)
+    assert "with other settings" in str(refused.error)
+    assert job.target.read_bytes() == before
+    again = outcome("0-1", force=True)
+    assert (again.error, again.skipped) == (None, False)
+    np.testing.assert_array_equal(np.asarray(Image.open(job.target)), 255 - FRAME)
