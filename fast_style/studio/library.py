@@ -33,21 +33,13 @@ _RUN = {"title": str, "network": str, "steps": int, "asked": list, "painting": s
 
 @dataclass(frozen=True)
 class Entry:
-    """A style in the library.
+    """A finished style in the library."""
 
-    Attributes:
-        name: What addresses and files call it.
-        title: What it is called on the page.
-        path: Its ONNX file, which an unfinished one has not yet.
-        own: Whether it was made here.
-        card: What its training recorded.
-    """
-
-    name: str
-    title: str
-    path: Path
-    own: bool
-    card: dict[str, Any]
+    name: str  # what addresses and files call it
+    title: str  # what it is called on the page
+    path: Path  # its ONNX file
+    own: bool  # whether it was made here
+    card: dict[str, Any]  # what its training recorded
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the page shows."""
@@ -111,12 +103,21 @@ class Library:
             if _TOKEN.fullmatch(token := path.read_text(encoding="ascii").strip()):
                 return token
         token = secrets.token_urlsafe(32)
-        _write_private(path, token)
+        try:
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600, exist_ok=False)  # at no moment can others read it
+            path.write_text(token, encoding="ascii")
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {error.strerror}", hint="Give another --folder.") from error
         return token
 
     def styles(self) -> list[Entry]:
         """List the finished styles: own ones first, the newest in front."""
-        own = [entry for run in self.runs() if is_finished(run) and (entry := self._own(run))]
+        own = []
+        for folder in filter(is_finished, self.runs()):
+            path = folder / f"{folder.name}.onnx"
+            with contextlib.suppress(ModelError):  # it is among the trainings, which say what is wrong
+                own.append(Entry(folder.name, read_run(folder)["title"], path, True, read_card(path)))
         own.sort(key=lambda entry: entry.path.stat().st_mtime, reverse=True)
         return own + self._shipped
 
@@ -179,13 +180,6 @@ class Library:
             return path
         raise InputError("what was uploaded is no longer there", hint="Choose the file again.")
 
-    def _own(self, folder: Path) -> Entry | None:
-        path = folder / f"{folder.name}.onnx"
-        try:
-            return Entry(folder.name, read_run(folder)["title"], path, True, read_card(path))
-        except ModelError:  # it is among the trainings, which say what is wrong
-            return None
-
     def _forget_uploads(self) -> None:
         """Delete what nobody uses any more: a training has a copy of its painting."""
         for kind in ("paintings", "tries"):
@@ -237,16 +231,6 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write plain values, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that nobody but its owner can read at any moment."""
-    try:
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(text, encoding="ascii")
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}", hint="Give another --folder.") from error
 
 
 def _shipped_title(name: str, card: dict[str, Any]) -> str:
