@@ -41,11 +41,7 @@ class Recorder:
         self._thread.start()
 
     def add(self, pixels: Pixels, captured: float) -> None:
-        """Write an (H, W, 3) uint8 BGR frame at the time it was captured.
-
-        Raises:
-            FastStyleError: An earlier frame could not be written.
-        """
+        """Write an (H, W, 3) uint8 BGR frame at the time it was captured; raise what an earlier frame failed with."""
         if self.error is not None:
             raise self.error
         height, width = pixels.shape[:2]
@@ -73,11 +69,7 @@ class Recorder:
                 pass
 
     def close(self) -> None:
-        """Finish the file.
-
-        Raises:
-            FastStyleError: It could not be written.
-        """
+        """Finish the file; raise what it failed with."""
         self._queue.put(None)
         self._thread.join()
         if self.error is not None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fast_style.errors import FastStyleError, FileError, InputError, StudioError, StyleNotFoundError
 from fast_style.extras import install_command
 from fast_style.images import load_image
+from fast_style.model.ground import Forms
 from fast_style.model.passes import smallest_side
 from fast_style.studio.library import Library, check_title, file_name
 from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
@@ -34,9 +35,6 @@ from fast_style.studio.runs import PHOTOS, Trainings, Wish
 from fast_style.studio.uploads import check_folder, for_the_page, keep_film, keep_picture, list_folder, receive
 from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
 from fast_style.web import write_page
-
-if TYPE_CHECKING:
-    from fast_style.model.ground import Forms
 
 _STATIC = Path(__file__).parent / "static"
 _MOST_JSON = 65_536
@@ -176,14 +174,9 @@ class _Studio:
         self._painter, self.films = Painter(library), Films()
 
     def state(self, request: Request) -> Response:
-        return JSONResponse(
-            {
-                "styles": [entry.as_dict() for entry in self._library.styles()],
-                "runs": self._trainings.unfinished(),
-                "trains": find_spec("torch") is not None,
-                "install": install_command("studio"),
-            }
-        )
+        styles, runs = [entry.as_dict() for entry in self._library.styles()], self._trainings.unfinished()
+        can = {"trains": find_spec("torch") is not None, "install": install_command("studio")}
+        return JSONResponse({"styles": styles, "runs": runs, **can})
 
     def folders(self, request: Request) -> Response:
         return JSONResponse(list_folder(self._roots, request.query_params.get("path", "")))

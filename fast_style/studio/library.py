@@ -122,11 +122,7 @@ class Library:
         return own + self._shipped
 
     def style(self, name: str) -> Entry:
-        """Find a finished style.
-
-        Raises:
-            StyleNotFoundError: There is none of that name.
-        """
+        """Find a finished style, or raise StyleNotFoundError if there is none of that name."""
         for entry in self.styles():
             if entry.name == name:
                 return entry
@@ -137,11 +133,7 @@ class Library:
         return sorted(folder for folder in self.place("styles").iterdir() if _is_run(folder))
 
     def run(self, name: str) -> Path:
-        """Find the folder of an own style.
-
-        Raises:
-            StyleNotFoundError: There is none, or the name is none.
-        """
+        """Find the folder of an own style, or raise StyleNotFoundError if there is none, or the name is none."""
         folder = self.place("styles") / name
         if not _NAME.fullmatch(name) or not _is_run(folder):
             raise StyleNotFoundError(f"you have no style {name!r}", hint="Reload the page: it may have been deleted.")
@@ -161,21 +153,12 @@ class Library:
         return folder
 
     def rename(self, name: str, title: object) -> None:
-        """Give an own style another title.
-
-        Raises:
-            InputError: The title is empty or too long.
-            StyleNotFoundError: There is no such style.
-        """
+        """Give an own style another title; errors as of :meth:`run` and :func:`check_title`."""
         folder = self.run(name)
         write_json(folder / "run.json", {**read_run(folder), "title": check_title(title)})
 
     def upload(self, kind: str, identity: str) -> Path:
-        """Find what was uploaded.
-
-        Raises:
-            InputError: There is nothing of that name.
-        """
+        """Find what was uploaded, or raise InputError if there is nothing of that name."""
         if re.fullmatch(r"[0-9a-f]{32}(\.[a-z0-9]{2,4})?", identity) and (path := self.place(kind) / identity).exists():
             return path
         raise InputError("what was uploaded is no longer there", hint="Choose the file again.")
@@ -195,11 +178,7 @@ def file_name(title: str) -> str:
 
 
 def check_title(title: object) -> str:
-    """Return a title without spaces around it.
-
-    Raises:
-        InputError: It is empty, too long, or not one line of text.
-    """
+    """Return a title without spaces around it; raise InputError if it is empty, too long, or not one line of text."""
     if not isinstance(title, str) or not title.strip() or len(title) > _LONGEST_TITLE or not title.isprintable():
         raise InputError(f"a title is one line of 1 to {_LONGEST_TITLE} letters", hint="Give another title.")
     return title.strip()

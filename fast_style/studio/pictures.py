@@ -37,11 +37,7 @@ class Choice:
     keep_colors: bool = False  # take only brightness from the style
 
     def of(self, stylizer: Stylizer) -> Stylizer:
-        """Return a file's style as it is chosen.
-
-        Raises:
-            InputError: The file holds no such style, the strength is out of range, or there is no such ground.
-        """
+        """Return a file's style as it is chosen; errors as of :meth:`Stylizer.mixed`."""
         if not self.styles and self.strength == 1.0 and self.ground is None:
             return stylizer
         return stylizer.mixed(self.styles or None, self.strength, self.ground)
@@ -126,11 +122,7 @@ class Films:
         self._find(identity).stopped.set()
 
     def file(self, identity: str) -> Path:
-        """Return the painted film.
-
-        Raises:
-            StudioError: It is not there yet.
-        """
+        """Return the painted film, or raise StudioError if it is not there yet."""
         film = self._find(identity)
         if film.state == "painting" or not film.target.is_file():
             raise StudioError("the film is not painted", hint="Wait, or start it again.")

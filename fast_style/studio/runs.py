@@ -149,11 +149,7 @@ class Trainings:
             self._spawn(folder, read_run(folder), lock, finish=wish == "stop")
 
     def delete(self, name: str) -> None:
-        """Delete an own style and all that its training left.
-
-        Raises:
-            StudioError: It is being trained.
-        """
+        """Delete an own style and all that its training left; raise StudioError if it is being trained."""
         with self._turn:
             if self._running() == name:
                 raise StudioError(f"{name} is being trained", hint="Pause it first.")
@@ -252,10 +248,7 @@ class Trainings:
     def export_for_app(self, style: Path, target: Path) -> int:
         """Write a style file that takes and gives pixels and paints in passes by itself; return their number.
 
-        It is that of the style for pictures of 640 px.
-
-        Raises:
-            StudioError: It cannot be exported.
+        It is that of the style for pictures of 640 px. A style that cannot be exported raises StudioError.
         """
         passes = Stylizer(style, threads=1).network.count_passes(_APP_SIZE, _APP_SIZE)
         self._run("export", str(style), "--io", "uint8", "--passes", str(passes), "-o", str(target))

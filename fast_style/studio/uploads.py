@@ -80,11 +80,7 @@ def for_the_page(error: InputError, path: Path, shown_as: str) -> InputError:
 
 
 def keep_film(path: Path) -> Path:
-    """Look at the first bytes of an uploaded film and give it its suffix.
-
-    Raises:
-        VideoError: It is not a film of a kind that browsers and cameras make.
-    """
+    """Give an uploaded film its suffix; raise VideoError if it is not of a kind that browsers and cameras make."""
     with path.open("rb") as file:
         start = file.read(16)
     for offset, magic, suffix in _FILMS:
@@ -95,11 +91,7 @@ def keep_film(path: Path) -> Path:
 
 
 def list_folder(roots: list[Path], asked: str) -> dict[str, Any]:
-    """List the folders in a folder, the first root if nothing is asked for, and count its photos, for choosing one.
-
-    Raises:
-        InputError: It is outside of the roots, or not a folder.
-    """
+    """List the folders in a folder, by default the first root, and count its photos; errors as of `check_folder`."""
     path = check_folder(roots, asked) if asked else roots[0]
     try:
         inside = sorted(
@@ -115,11 +107,7 @@ def list_folder(roots: list[Path], asked: str) -> dict[str, Any]:
 
 
 def check_folder(roots: list[Path], asked: str) -> Path:
-    """Resolve a folder of photos that may be used.
-
-    Raises:
-        InputError: It is outside of the roots, or not a folder.
-    """
+    """Resolve a folder of photos; raise InputError if it is outside of the roots, or not a folder."""
     path = None if "\0" in asked else Path(asked).resolve()
     if path is None or not any(path.is_relative_to(root) for root in roots) or not path.is_dir():
         raise InputError(

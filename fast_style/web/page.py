@@ -46,7 +46,7 @@ _NPM_SECONDS = 600
 def write_page(
     styles: Sequence[str | Path], out: str | Path, *, runtime: str | Path | None = None, force: bool = False
 ) -> Path:
-    """Write a static folder with the page, the styles and the browser's runtime; it appears whole or not at all.
+    """Write a static folder with the page, the styles and the browser's runtime, whole or not at all; return it.
 
     Args:
         styles: Names of shipped styles, ONNX files with float input and output, or mixtures, as for
@@ -54,9 +54,6 @@ def write_page(
         out: The folder.
         runtime: Folder of an unpacked onnxruntime-web (or its ``dist``); None fetches it with npm.
         force: Replace a page that exists. A folder that is not a page of ours is never replaced.
-
-    Returns:
-        The folder.
 
     Raises:
         InputError: No style, two of one name, styles that cannot be mixed, or the folder exists or is the current one.
@@ -232,14 +229,8 @@ def _fetch_runtime(temporary: Path) -> Path:
     if npm is None:
         raise WebError(f"npm is not installed, and {package} comes from it", hint=f"Install Node.js. Or: {remedy}")
     try:
-        done = subprocess.run(
-            [npm, "pack", package, "--ignore-scripts", "--loglevel=error"],
-            cwd=temporary,
-            capture_output=True,
-            text=True,
-            timeout=_NPM_SECONDS,
-            check=False,
-        )
+        command = [npm, "pack", package, "--ignore-scripts", "--loglevel=error"]
+        done = subprocess.run(command, cwd=temporary, capture_output=True, text=True, timeout=_NPM_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
         raise WebError(f"npm did not fetch {package} within {_NPM_SECONDS} s", hint=remedy) from error
     archives = list(temporary.glob("*.tgz"))
