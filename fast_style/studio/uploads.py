@@ -91,7 +91,7 @@ def keep_film(path: Path) -> Path:
 
 
 def list_folder(roots: list[Path], asked: str) -> dict[str, Any]:
-    """List the folders in a folder, by default the first root, and count its photos; errors as of `check_folder`."""
+    """List the folders in a folder, or the first root, and count its photos; errors as of :func:`check_folder`."""
     path = check_folder(roots, asked) if asked else roots[0]
     try:
         inside = sorted(
