@@ -21,7 +21,7 @@ from fast_style.errors import CameraError, InputError, MissingExtraError
 from fast_style.extras import install_command, windows_command
 from fast_style.files import check_new, make_parent
 from fast_style.model.ground import Forms  # noqa: F401  # cyclopts looks for the types of Look's fields here, too
-from fast_style.stylize.checks import check_blend, check_size
+from fast_style.stylize.checks import check_blend, check_passes, check_size
 
 
 @Parameter(name="*")
@@ -42,6 +42,7 @@ class LiveLook(Look):
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         check_blend(self.blend)
+        check_passes(self.passes)
         check_size(self.size)
 
 
@@ -127,7 +128,7 @@ def webcam(
         for number in (signal.SIGINT, signal.SIGTERM):
             stack.callback(signal.signal, number, signal.signal(number, _stop))
         capture = stack.enter_context(contextlib.closing(Capture(source)))
-        window = None if output.headless else stack.enter_context(contextlib.closing(Window("fast-style")))
+        window = None if output.headless else stack.enter_context(contextlib.closing(Window()))
         controls = Controls(
             blend=look.blend,
             strength=look.strength,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from fast_style.errors import CameraError
 from fast_style.images import Pixels
@@ -55,14 +56,15 @@ class Capture:
         device = self._open()
         if device is None:
             raise CameraError(f"{self.shown} {_why(source)}", hint=_remedy(source))
-        self._device = device
-        good, self.first = self._device.read()
+        good, first = device.read()
         if not good:
-            self._device.release()
+            device.release()
             raise CameraError(f"{self.shown} delivers no frame", hint=_remedy(source))
-        rate = self._device.get(cv2.CAP_PROP_FPS)
+        self.first = np.asarray(first, np.uint8)
+        rate = device.get(cv2.CAP_PROP_FPS)
         self.period = 1 / (rate if 0 < rate <= 1000 else _USUAL_RATE)
-        self._newest: Shot | None = None
+        self._device = device
+        self._newest = Shot(self.first, 0.0, 0)
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, name="capture", daemon=True)
@@ -74,8 +76,8 @@ class Capture:
     def newest(self, *, after: int = 0, timeout: float = 0.1) -> Shot | None:
         """Wait for a frame that is newer than number ``after``; None if none comes within ``timeout`` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self.ended or (self._newest and self._newest.number > after), timeout)
-            return self._newest if self._newest is not None and self._newest.number > after else None
+            self._changed.wait_for(lambda: self.ended or self._newest.number > after, timeout)
+            return self._newest if self._newest.number > after else None
 
     def _open(self) -> cv2.VideoCapture | None:
         # FFmpeg takes what stands before a colon for a protocol, except in an absolute path.
@@ -85,7 +87,6 @@ class Capture:
         except cv2.error:  # the number is greater than any of a camera
             return None
         if not device.isOpened():
-            device.release()
             return None
         # A driver's queue of old frames would add latency. Some drivers ignore this setting.
         device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
@@ -93,13 +94,12 @@ class Capture:
 
     def _read(self) -> None:
         device: cv2.VideoCapture | None = self._device
-        waiting = self.first if self.is_file else None  # that of a camera is old by now
+        waiting: NDArray[np.generic] | None = self.first if self.is_file else None  # that of a camera is old by now
         number, start = 0, time.perf_counter()
         while not self._stop.is_set():
             pixels, waiting = waiting, None
             if pixels is None and device is not None:
-                good, pixels = device.read()
-                pixels = pixels if good else None
+                _, pixels = device.read()  # None if there is none
             if pixels is not None and pixels.ndim == 3:
                 if self.is_file and self._stop.wait(max(0.0, start + number * self.period - time.perf_counter())):
                     break
@@ -135,7 +135,7 @@ def _why(source: str) -> str:
     if not source.isdigit():
         return "cannot be opened as a video"
     device = Path(f"/dev/video{source}")
-    if not Path("/dev").is_dir() or not device.exists():
+    if not device.exists():
         return "does not exist"
     return "cannot be opened" if os.access(device, os.R_OK | os.W_OK) else "is not accessible to this user"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from fractions import Fraction
@@ -40,11 +41,7 @@ class Recorder:
         self._thread.start()
 
     def add(self, pixels: Pixels, captured: float) -> None:
-        """Write an (H, W, 3) uint8 BGR frame at the time it was captured.
-
-        Raises:
-            FastStyleError: An earlier frame could not be written.
-        """
+        """Write an (H, W, 3) uint8 BGR frame at the time it was captured; raise what an earlier frame failed with."""
         if self.error is not None:
             raise self.error
         height, width = pixels.shape[:2]
@@ -53,36 +50,26 @@ class Recorder:
             pixels = np.asarray(cv2.resize(barred, self.size, interpolation=cv2.INTER_AREA), np.uint8)
         self._start = captured if self._start is None else self._start
         pts = max(self._last + 1, round((captured - self._start) / _TIME_BASE))
-        try:
+        with contextlib.suppress(queue.Full):
             self._queue.put_nowait((pixels, pts))
             self._last = pts
-        except queue.Full:
-            pass
 
     def _write(self) -> None:
         items = iter(self._queue.get, None)
         try:
             sweep(self.target)
-            with replacing(self.target) as partial:
-                format = VideoFormat(*self.size, rate=Fraction(30), time_base=_TIME_BASE)
-                writer = VideoWriter(partial, format)
-                try:
-                    for pixels, pts in items:
-                        writer.add(channels(pixels[..., ::-1]), pts)
-                        self.frames += 1
-                finally:
-                    writer.close()
+            format = VideoFormat(*self.size, rate=Fraction(30), time_base=_TIME_BASE)
+            with replacing(self.target) as partial, contextlib.closing(VideoWriter(partial, format)) as writer:
+                for pixels, pts in items:
+                    writer.add(channels(pixels[..., ::-1]), pts)
+                    self.frames += 1
         except Exception as error:
             self.error = error
             for _ in items:  # a full queue would block close()
                 pass
 
     def close(self) -> None:
-        """Finish the file.
-
-        Raises:
-            FastStyleError: It could not be written.
-        """
+        """Finish the file; raise what it failed with."""
         self._queue.put(None)
         self._thread.join()
         if self.error is not None:

@@ -17,7 +17,6 @@ from fast_style.live.capture import Capture, Shot
 from fast_style.live.recorder import Recorder, free_name
 from fast_style.live.window import HELP, Controls, Display, press, write_lines
 from fast_style.model.passes import count_fitting
-from fast_style.stylize.checks import check_passes
 from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.network import StyleNetwork
 from fast_style.stylize.scene import Scene
@@ -80,13 +79,9 @@ class Live:
     _recorder: Recorder | None = field(default=None, init=False)
     _recordings: int = field(default=0, init=False)
 
-    def __post_init__(self) -> None:
-        """Raise InputError for a value out of range."""
-        check_passes(self.passes)
-
     def run(self) -> Figures:
         """Run until the user quits, the file ends, or the time is up."""
-        first = shrink(np.asarray(self.capture.first, np.uint8), self.size)
+        first = shrink(self.capture.first, self.size)
         if self.passes is None:
             self.passes = self._affordable_passes(first)
         self._scenes = [self._scene(stylizer.network) for stylizer in self.stylizers]

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, get_args
+from typing import Protocol, get_args
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ HELP = (
     "h      this help",
     "q Esc  quit",
 )
+_TITLE = "fast-style"
 _WIDEST = 1280  # px; OpenCV does not tell the screen's width, and laptops have little more
 # How long a window may take to fill the screen, seconds, before it is opened again: a slow window manager may miss a
 # new window, or what it asks for. Each wait is twice as long as the one before, up to the last.
@@ -85,20 +86,16 @@ class Display(Protocol):
 
 
 class Window:
-    """An OpenCV window.
+    """An OpenCV window."""
 
-    Args:
-        title: Title of the window.
-    """
-
-    def __init__(self, title: str) -> None:
-        self._title, self._full = title, False
-        self._size: Any = None
+    def __init__(self) -> None:
+        self._full = False
+        self._size: tuple[int, ...] | None = None
         self._wait, self._until, self._narrow = _FIRST_WAIT, math.inf, 0
         # On a busy machine the first window of a process often stays black on X11, whatever is shown in it (OpenCV
         # 5.0, Qt, seen in more than a third of the starts under load); its successor rarely does.
         if sys.platform == "linux":
-            first = f"{title}: starting"
+            first = f"{_TITLE}: starting"
             cv2.namedWindow(first, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
             cv2.waitKey(1)
             cv2.destroyWindow(first)
@@ -113,44 +110,44 @@ class Window:
             if self._fills() or self._wait > _LAST_WAIT:
                 self._until = math.inf
             else:
-                cv2.destroyWindow(self._title)
+                cv2.destroyWindow(_TITLE)
                 self._open()
                 self._fill()
         if pixels.shape != self._size and not self._full:
             self._size = pixels.shape
             scale = min(1.0, _WIDEST / pixels.shape[1])
-            cv2.resizeWindow(self._title, round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
+            cv2.resizeWindow(_TITLE, round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
         if self._full:
             pixels = letterbox(pixels, *self._area())
-        cv2.imshow(self._title, pixels)
+        cv2.imshow(_TITLE, pixels)
 
     def _open(self) -> None:
-        cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
     def _fill(self) -> None:
         """Ask for the full screen, or for the end of it."""
         self._narrow, _ = self._area()
         full = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
-        cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, full)
+        cv2.setWindowProperty(_TITLE, cv2.WND_PROP_FULLSCREEN, full)
         # OpenCV would keep the ratio with bars in the desktop's gray.
         ratio = cv2.WINDOW_FREERATIO if self._full else cv2.WINDOW_KEEPRATIO
-        cv2.setWindowProperty(self._title, cv2.WND_PROP_ASPECT_RATIO, ratio)
+        cv2.setWindowProperty(_TITLE, cv2.WND_PROP_ASPECT_RATIO, ratio)
         self._until = time.monotonic() + self._wait
         self._wait *= 2
 
     def _fills(self) -> bool:
         """Whether the window is wider than when it asked; OpenCV says that it fills the screen before it does."""
-        return cv2.getWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN) == 1 and self._area()[0] > self._narrow
+        return cv2.getWindowProperty(_TITLE, cv2.WND_PROP_FULLSCREEN) == 1 and self._area()[0] > self._narrow
 
     def _area(self) -> tuple[int, int]:
         """Width and height of the window's picture, px."""
-        _, _, width, height = cv2.getWindowImageRect(self._title)
+        _, _, width, height = cv2.getWindowImageRect(_TITLE)
         return width, height
 
     def key(self) -> str | None:
         """The key that was pressed, or ``quit`` if the window was closed."""
         code = cv2.waitKey(1) & 0xFF
-        if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+        if cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1:
             return "quit"
         return None if code == 0xFF else chr(code)
 

@@ -9,11 +9,11 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -27,15 +27,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fast_style.errors import FastStyleError, FileError, InputError, StudioError, StyleNotFoundError
 from fast_style.extras import install_command
 from fast_style.images import load_image
+from fast_style.model.ground import Forms
 from fast_style.model.passes import smallest_side
 from fast_style.studio.library import Library, check_title, file_name
 from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
 from fast_style.studio.runs import PHOTOS, Trainings, Wish
 from fast_style.studio.uploads import check_folder, for_the_page, keep_film, keep_picture, list_folder, receive
+from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
 from fast_style.web import write_page
-
-if TYPE_CHECKING:
-    from fast_style.model.ground import Forms
 
 _STATIC = Path(__file__).parent / "static"
 _MOST_JSON = 65_536
@@ -67,28 +66,32 @@ def make_app(
     """
     studio = _Studio(library, trainings, [root.resolve() for root in roots], runtime)
     routes = [
-        Route("/", studio.page),
-        Route("/{name:str}", studio.static),
+        Route("/", partial(_send, name="index.html")),
+        Route("/studio.js", partial(_send, name="studio.js")),
+        Route("/studio.css", partial(_send, name="studio.css")),
+        Route("/icon.svg", partial(_send, name="icon.svg")),
         Route("/api/state", studio.state),
         Route("/api/folders", studio.folders),
         Route("/api/pace", studio.pace),
         Route("/api/paintings", partial(studio.add_picture, place="paintings", kind="painting"), methods=["POST"]),
         Route("/api/tries", partial(studio.add_picture, place="tries", kind="photo"), methods=["POST"]),
-        Route("/api/uploads/{kind:str}/{name:str}", studio.preview_upload),
+        Route("/api/uploads/{kind}/{name}", studio.preview_upload),
         Route("/api/runs", studio.start, methods=["POST"]),
-        Route("/api/runs/{name:str}/curves", studio.curves),
-        Route("/api/runs/{name:str}/previews/{picture:str}", studio.preview),
-        Route("/api/runs/{name:str}/{wish:str}", studio.wish, methods=["POST"]),
-        Route("/api/styles/{name:str}", studio.delete, methods=["DELETE"]),
-        Route("/api/styles/{name:str}/title", studio.rename, methods=["POST"]),
-        Route("/api/styles/{name:str}/card", studio.card),
-        Route("/api/styles/{name:str}/paint", studio.paint),
-        Route("/api/styles/{name:str}/frame", studio.frame, methods=["POST"]),
-        Route("/api/styles/{name:str}/film", studio.add_film, methods=["POST"]),
-        Route("/api/styles/{name:str}/export/{kind:str}", studio.export),
-        Route("/api/films/{id:str}", studio.film),
-        Route("/api/films/{id:str}/stop", studio.stop_film, methods=["POST"]),
-        Route("/api/films/{id:str}/file", studio.film_file),
+        Route("/api/runs/{name}/curves", _plain(trainings.curves)),
+        Route("/api/runs/{name}/previews/{picture}", studio.preview),
+        Route("/api/runs/{name}/pause", _plain(partial(trainings.wish, wish="pause")), methods=["POST"]),
+        Route("/api/runs/{name}/resume", _plain(partial(trainings.wish, wish="resume")), methods=["POST"]),
+        Route("/api/runs/{name}/stop", _plain(partial(trainings.wish, wish="stop")), methods=["POST"]),
+        Route("/api/styles/{name}", _plain(trainings.delete), methods=["DELETE"]),
+        Route("/api/styles/{name}/title", studio.rename, methods=["POST"]),
+        Route("/api/styles/{name}/card", studio.card),
+        Route("/api/styles/{name}/paint", studio.paint),
+        Route("/api/styles/{name}/frame", studio.frame, methods=["POST"]),
+        Route("/api/styles/{name}/film", studio.add_film, methods=["POST"]),
+        Route("/api/styles/{name}/export/{kind}", studio.export),
+        Route("/api/films/{identity}", _plain(studio.films.describe)),
+        Route("/api/films/{identity}/stop", _plain(studio.films.stop), methods=["POST"]),
+        Route("/api/films/{identity}/file", studio.film_file),
     ]
     errors = dict.fromkeys((FastStyleError, ClientDisconnect, OSError, Exception), _answer)
     return _Guard(Starlette(routes=routes, exception_handlers=errors), library.token(), port, ticket)
@@ -120,25 +123,22 @@ class _Guard:
             return PlainTextResponse("This host is not the studio's.\n", 403)
         shown = request.query_params.get("token")
         if shown is not None and request.url.path == "/" and request.method == "GET":
-            if not (self._is_token(shown) or self._takes_ticket(shown)):
+            if self._ticket is not None and _equal(shown, self._ticket):
+                self._ticket = None  # it lets in once
+            elif not _equal(shown, self._token):
                 return PlainTextResponse(_ENTRANCE, 403)
             answer = RedirectResponse("/", 303)  # the address bar and the history keep no key
             answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", max_age=30 * 24 * 3600)
             return answer
-        if not self._is_token(request.cookies.get(self._cookie, "")):
+        if not _equal(request.cookies.get(self._cookie, ""), self._token):
             return PlainTextResponse(_ENTRANCE, 403)
         if request.method not in {"GET", "HEAD"} and request.headers.get("origin") != f"http://{host}":
             return PlainTextResponse("This does not come from the studio's page.\n", 403)
         return None
 
-    def _takes_ticket(self, shown: str) -> bool:
-        if self._ticket is None or not hmac.compare_digest(shown.encode(), self._ticket.encode()):
-            return False
-        self._ticket = None
-        return True
 
-    def _is_token(self, shown: str) -> bool:
-        return hmac.compare_digest(shown.encode(), self._token.encode())
+def _equal(shown: str, secret: str) -> bool:
+    return hmac.compare_digest(shown.encode(), secret.encode())
 
 
 def _answer(request: Request, error: Exception) -> Response:
@@ -157,31 +157,26 @@ def _answer(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": said[:1].upper() + said[1:], "hint": hint}, status)
 
 
+def _send(request: Request, name: str) -> Response:
+    return FileResponse(_STATIC / name)
+
+
+def _plain(call: Callable[..., dict[str, Any] | None]) -> Callable[[Request], Response]:
+    """Make an endpoint of a function that takes what stands in the address, and gives plain values or nothing."""
+    return lambda request: JSONResponse(call(**request.path_params) or {})
+
+
 class _Studio:
-    """The endpoints; those that are not coroutines run in threads."""
+    """The other endpoints; those that are not coroutines run in threads."""
 
     def __init__(self, library: Library, trainings: Trainings, roots: list[Path], runtime: Path | None) -> None:
         self._library, self._trainings, self._roots, self._runtime = library, trainings, roots, runtime
-        self._painter, self._films = Painter(library), Films(library)
-
-    def page(self, request: Request) -> Response:
-        return FileResponse(_STATIC / "index.html")
-
-    def static(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in {"studio.js", "studio.css", "icon.svg"}:
-            raise HTTPException(404)
-        return FileResponse(_STATIC / name)
+        self._painter, self.films = Painter(library), Films()
 
     def state(self, request: Request) -> Response:
-        return JSONResponse(
-            {
-                "styles": [entry.as_dict() for entry in self._library.styles()],
-                "runs": self._trainings.unfinished(),
-                "trains": find_spec("torch") is not None,
-                "install": install_command("studio"),
-            }
-        )
+        styles, runs = [entry.as_dict() for entry in self._library.styles()], self._trainings.unfinished()
+        can = {"trains": find_spec("torch") is not None, "install": install_command("studio")}
+        return JSONResponse({"styles": styles, "runs": runs, **can})
 
     def folders(self, request: Request) -> Response:
         return JSONResponse(list_folder(self._roots, request.query_params.get("path", "")))
@@ -191,9 +186,9 @@ class _Studio:
         return JSONResponse(self._trainings.pace(asked.get("network", "fast"), asked.get("start", "nearest")))
 
     async def add_picture(self, request: Request, place: str, kind: str) -> Response:
-        path = await self._receive(request, place, kind)
+        path = await receive(request.stream(), self._library.place(place), kind)
         shown_as = request.query_params.get("name", "")[:100] or f"the {kind}"
-        return JSONResponse(await run_in_threadpool(keep_picture, path, self._library.place(place), shown_as))
+        return JSONResponse(await run_in_threadpool(keep_picture, path, shown_as))
 
     def preview_upload(self, request: Request) -> Response:
         kind, name = request.path_params["kind"], request.path_params["name"]
@@ -210,21 +205,12 @@ class _Studio:
             strength=_number(asked, "strength", 1.0),
             start=_text(asked, "start", "nearest"),
             keep_frame=asked.get("keep_frame") is True,
-            **{name: _text(asked, name, "").strip() for name in ("artist", "year", "license")},
+            **{name: _text(asked, name).strip() for name in ("artist", "year", "license")},
         )
-        painting = self._library.upload("paintings", _text(asked, "painting", ""))
-        folder = _text(asked, "folder", "")
+        painting = self._library.upload("paintings", _text(asked, "painting"))
+        folder = _text(asked, "folder")
         photos = check_folder(self._roots, folder) if folder else PHOTOS
         return JSONResponse({"name": await run_in_threadpool(self._trainings.start, wish, painting, photos)}, 201)
-
-    def wish(self, request: Request) -> Response:
-        if (wish := request.path_params["wish"]) not in {"pause", "resume", "stop"}:
-            raise HTTPException(404)
-        self._trainings.wish(request.path_params["name"], wish)
-        return JSONResponse({})
-
-    def curves(self, request: Request) -> Response:
-        return JSONResponse(self._trainings.curves(request.path_params["name"]))
 
     def preview(self, request: Request) -> Response:
         picture = request.path_params["picture"]
@@ -232,10 +218,6 @@ class _Studio:
         if not re.fullmatch(r"step-\d+\.png", picture) or not path.is_file():
             raise HTTPException(404)
         return FileResponse(path)
-
-    def delete(self, request: Request) -> Response:
-        self._trainings.delete(request.path_params["name"])
-        return JSONResponse({})
 
     async def rename(self, request: Request) -> Response:
         self._library.rename(request.path_params["name"], (await _read_json(request)).get("title"))
@@ -247,15 +229,15 @@ class _Studio:
         return FileResponse(self._painter.card(request.path_params["name"], path))
 
     def paint(self, request: Request) -> Response:
-        asked = dict(request.query_params)
-        size, choice = int(_number(asked, "size", 0)), _choice(asked)
-        picture = load_image(self._library.upload("tries", asked.get("photo", "")), size=size or None, opaque=True)
+        asked = request.query_params
+        size, choice = int(_number(asked, "size", 0)) or None, _choice(asked)
+        picture = load_image(self._library.upload("tries", asked.get("photo", "")), size=size, opaque=True)
         painted = self._painter.paint(request.path_params["name"], picture, choice)
         return Response(as_jpeg(painted, quality=94), media_type="image/jpeg")
 
     async def frame(self, request: Request) -> Response:
-        choice = _choice(dict(request.query_params))
-        path = await self._receive(request, "tries", "frame")
+        choice = _choice(request.query_params)
+        path = await receive(request.stream(), self._library.place("tries"), "frame")
 
         def paint() -> bytes:
             picture = load_image(path, size=_FRAME_SIZE, opaque=True)
@@ -269,22 +251,14 @@ class _Studio:
             path.unlink()
 
     async def add_film(self, request: Request) -> Response:
-        name = self._library.style(request.path_params["name"]).name
-        asked = dict(request.query_params)
+        style, asked = self._library.style(request.path_params["name"]).path, request.query_params
         size, choice = int(_number(asked, "size", 640)) or None, _choice(asked)
-        path = await self._receive(request, "tries", "film")
-        source = await run_in_threadpool(keep_film, path, self._library.place("tries"))
-        return JSONResponse({"id": self._films.start(name, source, choice, size=size)}, 201)
-
-    def film(self, request: Request) -> Response:
-        return JSONResponse(self._films.describe(request.path_params["id"]))
-
-    def stop_film(self, request: Request) -> Response:
-        self._films.stop(request.path_params["id"])
-        return JSONResponse({})
+        path = await receive(request.stream(), self._library.place("tries"), "film")
+        source = await run_in_threadpool(keep_film, path)
+        return JSONResponse({"id": self.films.start(style, source, choice, size)}, 201)
 
     def film_file(self, request: Request) -> Response:
-        return FileResponse(self._films.file(request.path_params["id"]), filename="film.mp4")
+        return FileResponse(self.films.file(request.path_params["identity"]), filename="film.mp4")
 
     def export(self, request: Request) -> Response:
         entry, kind = self._library.style(request.path_params["name"]), request.path_params["kind"]
@@ -292,9 +266,9 @@ class _Studio:
         if kind in {"app", "page"}:
             archive = self._pack(kind, entry.path, name)
             return FileResponse(archive, filename=f"{name}-{kind}.zip", background=BackgroundTask(archive.unlink))
-        suffix = {"onnx": ".onnx", "card": ".json", "adapter": ".safetensors"}.get(kind)
-        path = entry.path.with_suffix(suffix or ".none")
-        if suffix is None or not path.is_file():
+        suffix = {"onnx": ".onnx", "card": ".json", "adapter": ADAPTER_SUFFIX}.get(kind, ".none")
+        path = entry.path.with_suffix(suffix)
+        if not path.is_file():
             raise InputError(f"{entry.title} has no {kind}", hint="Adapters come from a training of an adapter.")
         return FileResponse(path, filename=name + suffix)
 
@@ -313,11 +287,6 @@ class _Studio:
                 (folder / "README.txt").write_text(text, encoding="utf-8")
             return Path(shutil.make_archive(str(tries / secrets.token_hex(16)), "zip", temporary, name))
 
-    async def _receive(self, request: Request, place: str, kind: str) -> Path:
-        path = self._library.place(place) / f".{secrets.token_hex(16)}"
-        await receive(request.stream(), path, kind)
-        return path
-
 
 async def _read_json(request: Request) -> dict[str, Any]:
     body = b""
@@ -334,27 +303,27 @@ async def _read_json(request: Request) -> dict[str, Any]:
     return asked
 
 
-def _text(asked: dict[str, Any], name: str, default: str) -> str:
+def _text(asked: Mapping[str, Any], name: str, default: str = "") -> str:
     value = asked.get(name, default)
     if not isinstance(value, str):
         raise InputError(f"{name} is {value!r}; expected text")
     return value
 
 
-def _choice(asked: dict[str, Any]) -> Choice:
+def _choice(asked: Mapping[str, str]) -> Choice:
     """Read what is chosen of a file, and how it paints."""
     passes = int(_number(asked, "passes", 0)) or None
-    first, second, share = _text(asked, "part", ""), _text(asked, "other", ""), _number(asked, "share", 0.5)
+    first, second, share = _text(asked, "part"), _text(asked, "other"), _number(asked, "share", 0.5)
     if not 0 <= share <= 1:
         raise InputError(f"share is {share:g}; expected 0 to 1")
     weights = {first: 1 - share, second: share} if second and second != first else {first: 1.0}
     chosen = {name: weight for name, weight in weights.items() if name and weight}
-    ground = cast("Forms", _text(asked, "ground", "")) or None  # checked where it is laid
+    ground = cast("Forms", _text(asked, "ground")) or None  # checked where it is laid
     blend, keep_colors = _number(asked, "blend", 1.0), asked.get("colors") == "1"
     return Choice(chosen, _number(asked, "strength", 1.0), passes, ground, blend, keep_colors)
 
 
-def _number(asked: dict[str, Any], name: str, default: float) -> float:
+def _number(asked: Mapping[str, Any], name: str, default: float) -> float:
     value = asked.get(name, default)
     try:
         number = float(value)

@@ -33,21 +33,13 @@ _RUN = {"title": str, "network": str, "steps": int, "asked": list, "painting": s
 
 @dataclass(frozen=True)
 class Entry:
-    """A style in the library.
+    """A finished style in the library."""
 
-    Attributes:
-        name: What addresses and files call it.
-        title: What it is called on the page.
-        path: Its ONNX file, which an unfinished one has not yet.
-        own: Whether it was made here.
-        card: What its training recorded.
-    """
-
-    name: str
-    title: str
-    path: Path
-    own: bool
-    card: dict[str, Any]
+    name: str  # what addresses and files call it
+    title: str  # what it is called on the page
+    path: Path  # its ONNX file
+    own: bool  # whether it was made here
+    card: dict[str, Any]  # what its training recorded
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the page shows."""
@@ -111,21 +103,26 @@ class Library:
             if _TOKEN.fullmatch(token := path.read_text(encoding="ascii").strip()):
                 return token
         token = secrets.token_urlsafe(32)
-        _write_private(path, token)
+        try:
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600, exist_ok=False)  # at no moment can others read it
+            path.write_text(token, encoding="ascii")
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {error.strerror}", hint="Give another --folder.") from error
         return token
 
     def styles(self) -> list[Entry]:
         """List the finished styles: own ones first, the newest in front."""
-        own = [entry for run in self.runs() if is_finished(run) and (entry := self._own(run))]
+        own = []
+        for folder in filter(is_finished, self.runs()):
+            path = folder / f"{folder.name}.onnx"
+            with contextlib.suppress(ModelError):  # it is among the trainings, which say what is wrong
+                own.append(Entry(folder.name, read_run(folder)["title"], path, True, read_card(path)))
         own.sort(key=lambda entry: entry.path.stat().st_mtime, reverse=True)
         return own + self._shipped
 
     def style(self, name: str) -> Entry:
-        """Find a finished style.
-
-        Raises:
-            StyleNotFoundError: There is none of that name.
-        """
+        """Find a finished style, or raise StyleNotFoundError if there is none of that name."""
         for entry in self.styles():
             if entry.name == name:
                 return entry
@@ -136,11 +133,7 @@ class Library:
         return sorted(folder for folder in self.place("styles").iterdir() if _is_run(folder))
 
     def run(self, name: str) -> Path:
-        """Find the folder of an own style.
-
-        Raises:
-            StyleNotFoundError: There is none, or the name is none.
-        """
+        """Find the folder of an own style, or raise StyleNotFoundError if there is none, or the name is none."""
         folder = self.place("styles") / name
         if not _NAME.fullmatch(name) or not _is_run(folder):
             raise StyleNotFoundError(f"you have no style {name!r}", hint="Reload the page: it may have been deleted.")
@@ -160,31 +153,15 @@ class Library:
         return folder
 
     def rename(self, name: str, title: object) -> None:
-        """Give an own style another title.
-
-        Raises:
-            InputError: The title is empty or too long.
-            StyleNotFoundError: There is no such style.
-        """
+        """Give an own style another title; errors as of :meth:`run` and :func:`check_title`."""
         folder = self.run(name)
         write_json(folder / "run.json", {**read_run(folder), "title": check_title(title)})
 
     def upload(self, kind: str, identity: str) -> Path:
-        """Find what was uploaded.
-
-        Raises:
-            InputError: There is nothing of that name.
-        """
+        """Find what was uploaded, or raise InputError if there is nothing of that name."""
         if re.fullmatch(r"[0-9a-f]{32}(\.[a-z0-9]{2,4})?", identity) and (path := self.place(kind) / identity).exists():
             return path
         raise InputError("what was uploaded is no longer there", hint="Choose the file again.")
-
-    def _own(self, folder: Path) -> Entry | None:
-        path = folder / f"{folder.name}.onnx"
-        try:
-            return Entry(folder.name, read_run(folder)["title"], path, True, read_card(path))
-        except ModelError:  # it is among the trainings, which say what is wrong
-            return None
 
     def _forget_uploads(self) -> None:
         """Delete what nobody uses any more: a training has a copy of its painting."""
@@ -201,11 +178,7 @@ def file_name(title: str) -> str:
 
 
 def check_title(title: object) -> str:
-    """Return a title without spaces around it.
-
-    Raises:
-        InputError: It is empty, too long, or not one line of text.
-    """
+    """Return a title without spaces around it; raise InputError if it is empty, too long, or not one line of text."""
     if not isinstance(title, str) or not title.strip() or len(title) > _LONGEST_TITLE or not title.isprintable():
         raise InputError(f"a title is one line of 1 to {_LONGEST_TITLE} letters", hint="Give another title.")
     return title.strip()
@@ -237,16 +210,6 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write plain values, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that nobody but its owner can read at any moment."""
-    try:
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(text, encoding="ascii")
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}", hint="Give another --folder.") from error
 
 
 def _shipped_title(name: str, card: dict[str, Any]) -> str:

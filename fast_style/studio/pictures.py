@@ -18,46 +18,29 @@ from fast_style.model.ground import Forms
 from fast_style.studio.library import Library
 from fast_style.stylize.stylizer import Stylizer
 
-CARD_SIZE = 480
+_CARD_SIZE = 480  # px
 # Hills by a lake at evening: what cards show until there is a photo of the user's own.
 _LANDSCAPE = Path(__file__).parent / "static" / "landscape.jpg"
 _OPEN_STYLES = 4
-_QUALITY = 90
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is chosen of a file, and how it paints.
+    """What is chosen of a file, and how it paints."""
 
-    Attributes:
-        styles: Weights of the styles in it by name; none leaves it to the file.
-        strength: How strongly to paint, 0.25 to 4.
-        passes: Number of passes, from coarse to fine; None takes the style's for the picture's size.
-        ground: What is laid under flat places; None is the style's own.
-        blend: 0 is the photo, 1 the full style.
-        keep_colors: Take only brightness from the style.
-    """
-
-    styles: Mapping[str, float] = field(default_factory=dict)
-    strength: float = 1.0
-    passes: int | None = None
-    ground: Forms | None = None
-    blend: float = 1.0
-    keep_colors: bool = False
+    styles: Mapping[str, float] = field(default_factory=dict)  # weights by name; none leaves it to the file
+    strength: float = 1.0  # how strongly to paint, 0.25 to 4
+    passes: int | None = None  # from coarse to fine; None takes the style's for the picture's size
+    ground: Forms | None = None  # what is laid under flat places; None is the style's own
+    blend: float = 1.0  # 0 is the photo, 1 the full style
+    keep_colors: bool = False  # take only brightness from the style
 
     def of(self, stylizer: Stylizer) -> Stylizer:
-        """Return a file's style as it is chosen.
-
-        Raises:
-            InputError: The file holds no such style, the strength is out of range, or there is no such ground.
-        """
+        """Return a file's style as it is chosen; errors as of :meth:`Stylizer.mixed`."""
         if not self.styles and self.strength == 1.0 and self.ground is None:
             return stylizer
         return stylizer.mixed(self.styles or None, self.strength, self.ground)
-
-
-DEFAULT = Choice()
 
 
 class Painter:
@@ -69,10 +52,11 @@ class Painter:
         # A file that was written anew is opened anew.
         self._open = functools.lru_cache(_OPEN_STYLES)(lambda path, _written: Stylizer(path))
 
-    def paint(self, name: str, picture: Picture, choice: Choice = DEFAULT) -> Picture:
+    def paint(self, name: str, picture: Picture, choice: Choice) -> Picture:
         """Paint a picture; arguments and errors as of :class:`Stylizer`."""
         with self._turn:
-            stylizer = choice.of(self._stylizer(name))
+            path = self._library.style(name).path
+            stylizer = choice.of(self._open(path, path.stat().st_mtime_ns))
             return stylizer.picture(picture, blend=choice.blend, keep_colors=choice.keep_colors, passes=choice.passes)
 
     def card(self, name: str, photo: Path | None) -> Path:
@@ -81,16 +65,12 @@ class Painter:
         key = f"card-{name}-{path.stat().st_mtime_ns}-{photo.stem if photo else 'landscape'}.jpg"
         target = self._library.place("tries") / key
         if not target.is_file():
-            picture = load_image(photo or _LANDSCAPE, size=CARD_SIZE, opaque=True)
-            save_image(self.paint(name, picture), target, quality=_QUALITY)
+            picture = load_image(photo or _LANDSCAPE, size=_CARD_SIZE, opaque=True)
+            save_image(self.paint(name, picture, Choice()), target, quality=90)
         return target
 
-    def _stylizer(self, name: str) -> Stylizer:
-        path = self._library.style(name).path
-        return self._open(path, path.stat().st_mtime_ns)
 
-
-def as_jpeg(picture: Picture, *, quality: int = _QUALITY) -> bytes:
+def as_jpeg(picture: Picture, *, quality: int) -> bytes:
     """Encode a picture for the page."""
     out = io.BytesIO()
     save_image(picture, out, quality=quality, format="JPEG")
@@ -113,43 +93,36 @@ class _Film:
 class Films:
     """Paints films, one at a time, beside the server's own work."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
+    def __init__(self) -> None:
         self._films: dict[str, _Film] = {}
         self._turn = threading.Lock()
 
-    def start(self, name: str, source: Path, choice: Choice = DEFAULT, *, size: int | None) -> str:
-        """Begin to paint an uploaded film; return what to ask for it by.
+    def start(self, style: Path, source: Path, choice: Choice, size: int | None) -> str:
+        """Begin to paint an uploaded film, which is deleted then; return what to ask for it by.
 
         Raises:
             StudioError: Another film is being painted.
         """
-        path = self._library.style(name).path
         with self._turn:
             if any(film.state == "painting" for film in self._films.values()):
                 source.unlink(missing_ok=True)
                 raise StudioError("another film is being painted", hint="Wait, or stop it first.")
             identity = secrets.token_hex(16)
-            film = self._films[identity] = _Film(self._library.place("tries") / f"{identity}.mp4")
-        threading.Thread(target=self._paint, args=(film, path, choice, source, size), daemon=True).start()
+            film = self._films[identity] = _Film(source.with_name(f"{identity}.mp4"))
+        threading.Thread(target=self._paint, args=(film, style, choice, source, size), daemon=True).start()
         return identity
 
     def describe(self, identity: str) -> dict[str, Any]:
         """Say how far a film is: painting, done, stopped with what there was until then, or failed."""
         film = self._find(identity)
-        shown = ("state", "frames", "expected", "error", "hint")
-        return {"id": identity, **{key: getattr(film, key) for key in shown}}
+        return {key: getattr(film, key) for key in ("state", "frames", "expected", "error", "hint")}
 
     def stop(self, identity: str) -> None:
         """End a film where it is."""
         self._find(identity).stopped.set()
 
     def file(self, identity: str) -> Path:
-        """Return the painted film.
-
-        Raises:
-            StudioError: It is not there yet.
-        """
+        """Return the painted film, or raise StudioError if it is not there yet."""
         film = self._find(identity)
         if film.state == "painting" or not film.target.is_file():
             raise StudioError("the film is not painted", hint="Wait, or start it again.")

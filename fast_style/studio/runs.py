@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from fast_style.errors import InputError, ModelError, StudioError
 from fast_style.studio import supervisor
 from fast_style.studio.library import FORMAT, Library, is_finished, read_run, write_json
 from fast_style.styles.card import read_card
-from fast_style.styles.catalog import find_style, shipped_styles
+from fast_style.styles.catalog import find_style, shipped_paths
 from fast_style.stylize.stylizer import Stylizer
 
 NETWORKS = ("fast", "fine", "tiny", "johnson")
@@ -76,7 +76,7 @@ class Wish:
             raise InputError(f"steps are {self.steps}; expected 1 to {_MOST_STEPS}")
         if not 0.25 <= self.strength <= 4:
             raise InputError(f"the strength is {self.strength:g}; expected 0.25 to 4")
-        if self.start not in {"nearest", "scratch", *(style.name for style in shipped_styles())}:
+        if self.start not in {"nearest", "scratch", *shipped_paths()}:
             raise InputError(f"the start is {self.start!r}; expected nearest, scratch or a shipped style")
         for name in _CAPTIONS:
             if len(value := getattr(self, name)) > 120 or not value.isprintable():
@@ -149,11 +149,7 @@ class Trainings:
             self._spawn(folder, read_run(folder), lock, finish=wish == "stop")
 
     def delete(self, name: str) -> None:
-        """Delete an own style and all that its training left.
-
-        Raises:
-            StudioError: It is being trained.
-        """
+        """Delete an own style and all that its training left; raise StudioError if it is being trained."""
         with self._turn:
             if self._running() == name:
                 raise StudioError(f"{name} is being trained", hint="Pause it first.")
@@ -173,11 +169,11 @@ class Trainings:
         run, process = read_run(folder), _read(folder / "process.json")
         running = self._running() == folder.name
         figures = folder / f"{folder.name}.csv"
-        step = supervisor.last_step(figures) or 0
+        step, steps = supervisor.last_step(figures) or 0, run["steps"]
         error = hint = None
         if running:
             started = "first" in process
-            written = process.get("command") == process.get("finish") or (started and step >= run["steps"])
+            written = process.get("command") == process.get("finish") or (started and step >= steps)
             if written or (folder / "stop").exists():
                 state = "finishing"
             elif (folder / "pause").exists():
@@ -196,8 +192,11 @@ class Trainings:
                 error, hint = "The training was cut off.", "Go on: it begins at the last checkpoint."
         else:
             state = "failed"
-            error, hint = _last_error(_read_log(folder / "log.txt"))
-            hint = hint or ("Mend that, then go on." if error else f"Go on to try again. See {folder / 'log.txt'}.")
+            log, said = folder / "log.txt", ""
+            with suppress(FileNotFoundError):
+                said = log.read_text(encoding="utf-8", errors="replace")
+            error, hint = _last_error(said)
+            hint = hint or ("Mend that, then go on." if error else f"Go on to try again. See {log}.")
             error = error or "The training ended unexpectedly."
         return {
             "name": folder.name,
@@ -206,8 +205,8 @@ class Trainings:
             "state": state,
             "running": running,
             "step": step,
-            "steps": run["steps"],
-            "seconds_left": _seconds_left(process["first"], figures, run["steps"]) if state == "training" else None,
+            "steps": steps,
+            "seconds_left": _seconds_left(process["first"], figures, step, steps) if state == "training" else None,
             "kept": self._checkpoint(folder).is_file(),
             "error": error,
             "hint": hint,
@@ -249,10 +248,7 @@ class Trainings:
     def export_for_app(self, style: Path, target: Path) -> int:
         """Write a style file that takes and gives pixels and paints in passes by itself; return their number.
 
-        It is that of the style for pictures of 640 px.
-
-        Raises:
-            StudioError: It cannot be exported.
+        It is that of the style for pictures of 640 px. A style that cannot be exported raises StudioError.
         """
         passes = Stylizer(style, threads=1).network.count_passes(_APP_SIZE, _APP_SIZE)
         self._run("export", str(style), "--io", "uint8", "--passes", str(passes), "-o", str(target))
@@ -323,16 +319,11 @@ class Trainings:
 
     def _running(self) -> str | None:
         """Name what is being trained, on the word of the kernel."""
-        try:
-            lock = os.open(self._lock, os.O_RDONLY)
-        except FileNotFoundError:
-            return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return os.pread(lock, 256, 0).decode()
-        finally:
-            os.close(lock)
+        with suppress(FileNotFoundError), self._lock.open(encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return lock.read()
         return None
 
     @staticmethod
@@ -347,19 +338,11 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _read_log(path: Path) -> str:
-    """What a training said; nothing if there is no log."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-
-
-def _seconds_left(first: tuple[int, float], figures: Path, steps: int) -> float | None:
+def _seconds_left(first: tuple[int, float], figures: Path, step: int, steps: int) -> float | None:
     """The time left at the pace since the first step and when it was done; None until there is another."""
-    step, when = supervisor.last_step(figures), figures.stat().st_mtime
-    if step is None or step <= first[0]:
+    if step <= first[0]:
         return None
+    when = figures.stat().st_mtime
     pace = (when - first[1]) / (step - first[0])
     return max(0.0, (steps - step) * pace - (time.time() - when))
 

@@ -20,11 +20,7 @@ PORT = 8765
 
 
 def listen(port: int) -> socket.socket:
-    """Bind a socket to the loopback address.
-
-    Raises:
-        StudioError: The port is taken.
-    """
+    """Bind a socket to the loopback address, or raise StudioError if the port is taken."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -24,14 +24,14 @@ _FILMS = ((4, b"ftyp", ".mp4"), (0, b"\x1a\x45\xdf\xa3", ".mkv"), (8, b"AVI ", "
 _COUNT_SECONDS = 0.5
 
 
-async def receive(stream: AsyncIterator[bytes], target: Path, kind: str) -> None:
-    """Write a request's body to a file, and stop where it grows too large.
+async def receive(stream: AsyncIterator[bytes], folder: Path, kind: str) -> Path:
+    """Write a request's body to a hidden file in a folder, and stop where it grows too large.
 
     Raises:
         InputError: It is empty, or larger than its kind may be.
         FileError: The disk is full.
     """
-    most, size = MOST_BYTES[kind], 0
+    target, most, size = folder / f".{secrets.token_hex(16)}", MOST_BYTES[kind], 0
     with replacing(target) as partial, partial.open("wb") as file:
         async for chunk in stream:
             size += len(chunk)
@@ -43,22 +43,23 @@ async def receive(stream: AsyncIterator[bytes], target: Path, kind: str) -> None
     if not size:
         target.unlink()
         raise InputError("the file is empty", hint="Choose another file.")
+    return target
 
 
-def keep_picture(path: Path, folder: Path, shown_as: str) -> dict[str, Any]:
-    """Move an uploaded picture to a folder under a random name, beside a small copy; errors call it ``shown_as``.
+def keep_picture(path: Path, shown_as: str) -> dict[str, Any]:
+    """Give an uploaded picture a random name, with a small copy beside it; errors call it ``shown_as``.
 
     Raises:
         ImageError: It is not a picture, or it is damaged or too large.
         FileError: The disk is full.
     """
-    preview = folder / f"{secrets.token_hex(16)}.jpg"
+    preview = path.with_name(f"{secrets.token_hex(16)}.jpg")
     try:
         header = read_header(path)
         picture = load_image(path, opaque=True)
         suffix = _SUFFIX.get(header.format if header else "")
         save_image(fit(picture, _PREVIEW_SIZE), preview)
-        original = folder / f"{secrets.token_hex(16)}{suffix or '.png'}"
+        original = path.with_name(f"{secrets.token_hex(16)}{suffix or '.png'}")
         if suffix is None:  # GIF and PPM, which a training does not take for paintings
             save_image(picture, original)
         else:
@@ -78,27 +79,19 @@ def for_the_page(error: InputError, path: Path, shown_as: str) -> InputError:
     return type(error)(str(error).replace(str(path), shown_as), hint=hint)
 
 
-def keep_film(path: Path, folder: Path) -> Path:
-    """Look at the first bytes of an uploaded film and keep it under a random name.
-
-    Raises:
-        VideoError: It is not a film of a kind that browsers and cameras make.
-    """
+def keep_film(path: Path) -> Path:
+    """Give an uploaded film its suffix; raise VideoError if it is not of a kind that browsers and cameras make."""
     with path.open("rb") as file:
         start = file.read(16)
     for offset, magic, suffix in _FILMS:
         if start[offset : offset + len(magic)] == magic:
-            return path.replace(folder / f"{secrets.token_hex(16)}{suffix}")
+            return path.replace(path.with_suffix(suffix))
     path.unlink()
     raise VideoError("this is not a film that can be read", hint="MP4, MOV, MKV, WebM, AVI and GIF are.")
 
 
 def list_folder(roots: list[Path], asked: str) -> dict[str, Any]:
-    """List the folders in a folder, the first root if nothing is asked for, and count its photos, for choosing one.
-
-    Raises:
-        InputError: It is outside of the roots, or not a folder.
-    """
+    """List the folders in a folder, or the first root, and count its photos; errors as of :func:`check_folder`."""
     path = check_folder(roots, asked) if asked else roots[0]
     try:
         inside = sorted(
@@ -114,20 +107,13 @@ def list_folder(roots: list[Path], asked: str) -> dict[str, Any]:
 
 
 def check_folder(roots: list[Path], asked: str) -> Path:
-    """Resolve a folder of photos that may be used.
-
-    Raises:
-        InputError: It is outside of the roots, or not a folder.
-    """
-    refused = InputError(
-        f"{asked} is not a folder that the studio may read",
-        hint=f"It reads {', '.join(map(str, roots))}; 'fast-style studio --photos FOLDER' names others.",
-    )
-    if "\0" in asked:
-        raise refused
-    path = Path(asked).resolve()
-    if not any(path.is_relative_to(root) for root in roots) or not path.is_dir():
-        raise refused
+    """Resolve a folder of photos; raise InputError if it is outside of the roots, or not a folder."""
+    path = None if "\0" in asked else Path(asked).resolve()
+    if path is None or not any(path.is_relative_to(root) for root in roots) or not path.is_dir():
+        raise InputError(
+            f"{asked} is not a folder that the studio may read",
+            hint=f"It reads {', '.join(map(str, roots))}; 'fast-style studio --photos FOLDER' names others.",
+        )
     return path
 
 

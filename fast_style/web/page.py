@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -47,7 +46,7 @@ _NPM_SECONDS = 600
 def write_page(
     styles: Sequence[str | Path], out: str | Path, *, runtime: str | Path | None = None, force: bool = False
 ) -> Path:
-    """Write a static folder with the page, the styles and the browser's runtime; it appears whole or not at all.
+    """Write a static folder with the page, the styles and the browser's runtime, whole or not at all; return it.
 
     Args:
         styles: Names of shipped styles, ONNX files with float input and output, or mixtures, as for
@@ -55,9 +54,6 @@ def write_page(
         out: The folder.
         runtime: Folder of an unpacked onnxruntime-web (or its ``dist``); None fetches it with npm.
         force: Replace a page that exists. A folder that is not a page of ours is never replaced.
-
-    Returns:
-        The folder.
 
     Raises:
         InputError: No style, two of one name, styles that cannot be mixed, or the folder exists or is the current one.
@@ -88,10 +84,9 @@ def write_page(
             raise InputError(f"{out} exists", hint="Give --force to replace the page, or another -o.")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
-        page = Path(temporary) / "page"
-        with as_file(files("fast_style.web") / "static") as static:
-            shutil.copytree(static, page)
-        _place_runtime(page / "runtime", None if runtime is None else Path(runtime), Path(temporary))
+        page, previous = Path(temporary, "page"), Path(temporary, "previous")
+        shutil.copytree(Path(__file__).parent / "static", page)
+        _place_runtime(page / "runtime", runtime, Path(temporary))
         (page / "styles").mkdir()
         for stylizer in opened:
             network, content = stylizer.network, stylizer.network.content
@@ -107,15 +102,13 @@ def write_page(
         (page / "restoring.onnx").write_bytes(restoring_form())
         listing = [_entry(stylizer) for stylizer in opened]
         (page / "styles.json").write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        previous = Path(temporary) / "previous"
         try:
             if out.exists():
                 out.rename(previous)
             page.rename(out)
-        except BaseException:
+        finally:
             if previous.exists() and not out.exists():
                 previous.rename(out)
-            raise
     return out
 
 
@@ -135,10 +128,8 @@ def serve_page(folder: str | Path, *, host: str = "127.0.0.1", port: int = 8000)
     """
     folder = Path(folder)
     if not _is_page(folder):
-        raise InputError(
-            f"{folder} is not a page of fast-style", hint="Write one with 'fast-style web STYLE -o FOLDER'."
-        )
-
+        hint = "Write one with 'fast-style web STYLE -o FOLDER'."
+        raise InputError(f"{folder} is not a page of fast-style", hint=hint)
     try:
         return ThreadingHTTPServer((host, port), partial(_Handler, directory=str(folder)))
     except (OSError, OverflowError) as error:
@@ -199,8 +190,8 @@ def _is_page(folder: Path) -> bool:
     return all((folder / name).is_file() for name in ("index.html", "worker.js", "styles.json"))
 
 
-def _place_runtime(target: Path, source: Path | None, temporary: Path) -> None:
-    source = _fetch_runtime(temporary) if source is None else source
+def _place_runtime(target: Path, runtime: str | Path | None, temporary: Path) -> None:
+    source = _fetch_runtime(temporary) if runtime is None else Path(runtime)
     version = _package_version(source)
     if version not in {None, RUNTIME_VERSION}:
         raise WebError(
@@ -238,14 +229,8 @@ def _fetch_runtime(temporary: Path) -> Path:
     if npm is None:
         raise WebError(f"npm is not installed, and {package} comes from it", hint=f"Install Node.js. Or: {remedy}")
     try:
-        done = subprocess.run(
-            [npm, "pack", package, "--ignore-scripts", "--loglevel=error"],
-            cwd=temporary,
-            capture_output=True,
-            text=True,
-            timeout=_NPM_SECONDS,
-            check=False,
-        )
+        command = [npm, "pack", package, "--ignore-scripts", "--loglevel=error"]
+        done = subprocess.run(command, cwd=temporary, capture_output=True, text=True, timeout=_NPM_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
         raise WebError(f"npm did not fetch {package} within {_NPM_SECONDS} s", hint=remedy) from error
     archives = list(temporary.glob("*.tgz"))

@@ -427,7 +427,7 @@ def test_full_screen_puts_the_frame_between_black_bars(late: bool, display: str)
     code = """
 import numpy as np, sys
 from fast_style.live.window import Controls, Window
-window, frame = Window("fast-style"), np.full((180, 320, 3), (40, 40, 220), np.uint8)
+window, frame = Window(), np.full((180, 320, 3), (40, 40, 220), np.uint8)
 while window.key() is None:
     window.show(frame, Controls(full_screen=True))
 """

@@ -8,6 +8,7 @@ const SHOWN_SIZE = 1280; // long side of a photo that is tried, px; the download
 const LIVE_SIZE = 640; // while a slider moves, px
 const TERMS = { total: "All together", content: "Photo lost", style: "Distance from the painting", tv: "Noise", color: "Colors", places: "Places unlike the painting", self_similarity: "Likeness lost", tone: "Light and dark", border: "Border", steady: "Flicker", kept: "Photo kept (higher is better)" };
 const STATES = { preparing: "Starting", training: "Learning", pausing: "Finishing the step, then it pauses", finishing: "Writing the style", paused: "Paused", failed: "Stopped by an error", done: "Ready" };
+const VIEWS = { make: "Make", try: "Try", library: "Library" };
 const EXPORTS = { onnx: "ONNX file", app: "For an app (zip)", page: "Web page (zip)", card: "Card", adapter: "Adapter" };
 
 let state = { styles: [], runs: [], trains: true, install: "" };
@@ -84,11 +85,11 @@ async function download(path, name) {
 
 function el(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children.filter((child) => child !== null));
+  made.append(...children);
   return made;
 }
 
-function tell(message, hint = "", good = false) {
+function tell(message, hint, good = false) {
   $("notice-text").textContent = message;
   $("notice-hint").textContent = hint ?? "";
   $("notice").classList.toggle("good", good);
@@ -101,8 +102,9 @@ function when(element, event, action) {
     try {
       await action(happened);
     } catch (error) {
-      if (!(error instanceof Refused)) console.error(error);
-      tell(error instanceof Refused ? error.message : "Something went wrong on this page.", error.hint ?? (error instanceof Refused ? "" : "Reload it."));
+      if (error instanceof Refused) return tell(error.message, error.hint);
+      console.error(error);
+      tell("Something went wrong on this page.", "Reload it.");
     }
   });
 }
@@ -113,8 +115,8 @@ function button(text, action, properties = {}) {
   return made;
 }
 
-const say = (text) => { if ($("said").textContent !== text) $("said").textContent = text; };
 const put = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text; };
+const say = (text) => put("said", text);
 const source = (id, url) => { if ($(id).getAttribute("src") !== url) $(id).src = url; };
 const strengthOf = (slider) => 2 ** (slider / 10); // 0.25 to 4
 const styleOf = (name) => state.styles.find((style) => style.name === name);
@@ -169,15 +171,12 @@ function confirmed(title, text, yes, value) {
 // ---- views ----
 
 function route() {
-  const asked = location.hash.slice(2), view = ["make", "try", "library"].includes(asked) ? asked : "make";
-  for (const name of ["make", "try", "library"]) $(name).hidden = name !== view;
-  for (const link of document.querySelectorAll("nav a")) {
-    if (link.hash === `#/${view}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
+  const asked = location.hash.slice(2), view = Object.hasOwn(VIEWS, asked) ? asked : "make";
+  for (const name in VIEWS) $(name).hidden = name !== view;
+  for (const link of document.querySelectorAll("nav a")) link.ariaCurrent = link.hash === `#/${view}` ? "page" : null;
   if (view !== "try") stopCamera();
   if (view === "try") showTry();
-  document.title = `${{ make: "Make", try: "Try", library: "Library" }[view]} · fast-style studio`;
+  document.title = `${VIEWS[view]} · fast-style studio`;
 }
 
 async function poll() {
@@ -211,7 +210,7 @@ function show() {
   if (running && shown !== running.name) [shown, live] = [running.name, true];
   if (!shown && state.runs.length && !making) shown = state.runs[0].name;
   if (shown && !state.runs.some((run) => run.name === shown) && !styleOf(shown)) shown = null;
-  showRun(state.runs.find((run) => run.name === shown), shown ? styleOf(shown) : undefined);
+  showRun(state.runs.find((run) => run.name === shown), styleOf(shown));
   showOthers(running);
   $("start-training").disabled = starting || !state.trains;
   $("new").hidden = Boolean(running || (shown && !making));
@@ -324,10 +323,7 @@ async function remove(name, title) {
 
 // ---- make: the form ----
 
-function network() {
-  return document.querySelector("[name=network]:checked").value;
-}
-
+const network = () => document.querySelector("[name=network]:checked").value;
 const startOf = () => `network=${network()}&start=${encodeURIComponent($("start").value)}`;
 
 /** How fast this machine trains what is chosen; that is measured once. */
@@ -390,9 +386,12 @@ async function openCamera(wished) {
   }
 }
 
+const closeCamera = (stream) => stream.getTracks().forEach((track) => track.stop());
+const jpegOf = (canvas, quality) => new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
+
 async function openShoot() {
   const stream = await openCamera({ width: { ideal: 1920 }, facingMode: "environment" });
-  $("shoot").addEventListener("close", () => stream.getTracks().forEach((track) => track.stop()), { once: true });
+  $("shoot").addEventListener("close", () => closeCamera(stream), { once: true });
   $("shoot-video").srcObject = stream;
   $("shoot").showModal();
   await $("shoot-video").play();
@@ -401,16 +400,12 @@ async function openShoot() {
 async function shoot() {
   const video = $("shoot-video"), canvas = el("canvas", { width: video.videoWidth, height: video.videoHeight });
   canvas.getContext("2d").drawImage(video, 0, 0);
-  const jpeg = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.95));
+  const jpeg = await jpegOf(canvas, 0.95);
   $("shoot").close();
   await takePainting(jpeg, "from the camera");
 }
 
 const ownPhotos = () => document.querySelector("[name=photos]:checked").value === "folder";
-
-function showPhotos() {
-  $("choose-folder").hidden = $("photos-chosen").hidden = !ownPhotos();
-}
 
 let folder = null;
 async function openFolder(path) {
@@ -443,14 +438,21 @@ const partTitle = (part) => styleOf(part)?.title ?? part;
 const isMix = (style) => style.styles.length > 1 && style.styles.includes($("part").value);
 /** What is chosen of a file that holds several styles, and how it paints. */
 function chosenOf(style) {
-  const mix = isMix(style) ? `&part=${encodeURIComponent($("part").value)}&other=${encodeURIComponent($("other").value)}&share=${$("share").value / 100}` : "";
-  return `${mix}&strength=${strengthOf($("paint-strength").value)}&passes=${$("passes").value}&ground=${$("ground").value}&blend=${$("blend").value / 100}&colors=${Number($("colors").checked)}`;
+  const mix = { part: $("part").value, other: $("other").value, share: $("share").value / 100 };
+  return new URLSearchParams({
+    ...(isMix(style) ? mix : {}),
+    strength: strengthOf($("paint-strength").value),
+    passes: $("passes").value,
+    ground: $("ground").value,
+    blend: $("blend").value / 100,
+    colors: Number($("colors").checked),
+  });
 }
 function titleOf(style) {
   if (!isMix(style)) return style.title;
   return partTitle($("part").value) + ($("other").value ? ` with ${partTitle($("other").value)}` : "");
 }
-const paintPath = (name, size) => `/api/styles/${name}/paint?photo=${tried.id}&size=${size}${chosenOf(styleOf(name))}`;
+const paintPath = (name, size) => `/api/styles/${name}/paint?photo=${tried.id}&size=${size}&${chosenOf(styleOf(name))}`;
 
 function exportsOf(style) {
   const kinds = Object.keys(EXPORTS).filter((kind) => kind !== "adapter" || style.adapter);
@@ -572,7 +574,7 @@ async function takeFilm(file) {
   const style = $("style").value;
   put("try-status", `Sending ${file.name} …`);
   try {
-    const made = await send(`/api/styles/${style}/film?size=640${chosenOf(styleOf(style))}`, file, filming ? null : $("film-bar"));
+    const made = await send(`/api/styles/${style}/film?size=640&${chosenOf(styleOf(style))}`, file, filming ? null : $("film-bar"));
     filming = tried = { kind: "film", id: made.id, name: file.name.replace(/\.[^.]*$/, ""), style };
     stage("try-film");
     await showTry();
@@ -610,8 +612,8 @@ async function watchFilm(film) {
 
 function stopCamera() {
   wished = false;
-  camera?.getTracks().forEach((track) => track.stop());
   if (!camera) return;
+  closeCamera(camera);
   camera = null;
   $("camera").setAttribute("aria-pressed", "false");
   stage("try-picture");
@@ -624,7 +626,7 @@ async function startCamera() {
   if (asking) return;
   asking = true;
   const stream = await openCamera({ width: { ideal: 640 }, facingMode: "user" }).finally(() => { asking = false; });
-  if (!wished) return stream.getTracks().forEach((track) => track.stop());
+  if (!wished) return closeCamera(stream);
   camera = stream;
   stream.getVideoTracks()[0].addEventListener("ended", stopCamera);
   const video = el("video", { muted: true, playsInline: true, srcObject: stream }), times = [];
@@ -639,8 +641,9 @@ async function startCamera() {
     while (camera === stream) {
       Object.assign(scratch, { width: FRAME_WIDTH, height: Math.round((FRAME_WIDTH * video.videoHeight) / video.videoWidth) }); // it may be turned
       scratch.getContext("2d").drawImage(video, 0, 0, scratch.width, scratch.height);
-      const jpeg = await new Promise((resolve) => scratch.toBlob(resolve, "image/jpeg", 0.85));
-      const painted = await createImageBitmap(await (await ask(`/api/styles/${$("style").value}/frame?${chosenOf(styleOf($("style").value))}`, "POST", jpeg)).blob());
+      const style = styleOf($("style").value);
+      const answer = await ask(`/api/styles/${style.name}/frame?${chosenOf(style)}`, "POST", await jpegOf(scratch, 0.85));
+      const painted = await createImageBitmap(await answer.blob());
       if (camera !== stream) break;
       Object.assign($("try-canvas"), { width: painted.width, height: painted.height });
       $("try-canvas").getContext("2d").drawImage(painted, 0, 0);
@@ -709,7 +712,6 @@ dropPlace($("try-drop"), (file) => (/^video\/|\.mkv$/.test(file.type || file.nam
 when($("choose-folder"), "click", () => openFolder(""));
 when($("shoot-open"), "click", openShoot);
 when($("shoot-take"), "click", shoot);
-$("shoot-cancel").addEventListener("click", () => $("shoot").close());
 when(document, "paste", (event) => {
   const file = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));
   if (!file) return;
@@ -718,12 +720,11 @@ when(document, "paste", (event) => {
   if (!$("make").hidden && !$("new").hidden) return takePainting(file, "that was pasted");
 });
 document.querySelectorAll("[name=photos]").forEach((radio) => when(radio, "change", () => {
-  showPhotos();
+  $("choose-folder").hidden = $("photos-chosen").hidden = !ownPhotos();
   if (ownPhotos() && !photos) return openFolder("");
 }));
 $("try-controls").addEventListener("submit", (event) => event.preventDefault());
-$("ask-no").addEventListener("click", () => $("ask").close());
-$("folders-cancel").addEventListener("click", () => $("folders").close());
+for (const name of ["ask", "folders", "shoot"]) $(`${name}-cancel`).addEventListener("click", () => $(name).close());
 $("folders-take").addEventListener("click", () => {
   photos = { folder: folder.path };
   const few = folder.photos < 100 ? " More would make a better style." : "";
@@ -752,9 +753,7 @@ $("new").addEventListener("submit", async (event) => {
     starting = $("start-training").disabled = false;
   }
 });
-when($("run-pause"), "click", () => wish("pause"));
-when($("run-stop"), "click", () => wish("stop"));
-when($("run-resume"), "click", () => wish("resume"));
+for (const what of ["pause", "stop", "resume"]) when($(`run-${what}`), "click", () => wish(what));
 when($("run-delete"), "click", () => remove(shown, $("run-title").textContent));
 $("run-try").addEventListener("click", () => { $("style").value = shown; });
 $("run-new").addEventListener("click", () => { [shown, making] = [null, true]; show(); $("make-title").scrollIntoView(); $("painting").focus(); });
