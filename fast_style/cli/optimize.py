@@ -100,5 +100,5 @@ def optimize(
     save_image(Picture(outcome.pixels, icc_profile=picture.icc_profile, exif=picture.exif), out)
     print(out)
     if outcome.interrupted:
-        print_error(f"interrupted after {bar.done} iterations; {out} holds the best picture so far", None)
+        print_error(f"interrupted after {bar.done} iterations; {out} holds the best picture so far")
     return INTERRUPTED if outcome.interrupted else DONE

@@ -237,7 +237,7 @@ def _video(
         record["fps"] = round(report.frames / seconds, 2)
         if report.interrupted:
             record["interrupted"] = True
-            print_error(f"interrupted; {job.target} holds the {report.frames} frames so far", None)
+            print_error(f"interrupted; {job.target} holds the {report.frames} frames so far")
         if report.notes:
             record["notes"] = report.notes
             print(f"{job.source}: {'; '.join(report.notes)}", file=sys.stderr)
