@@ -145,17 +145,8 @@ class Film:
         """Return the options of videos."""
         from fast_style.films.video import VideoOptions
 
-        return VideoOptions(
-            **look.shared(quality=64),
-            fps=_rate(self.fps),
-            start=_seconds(self.start) or 0.0,
-            end=_seconds(self.end),
-            side_by_side=self.side_by_side,
-            steady=self.steady,
-            audio=self.audio,
-            subtitle=self.subtitle,
-            codec=self.codec,
-        )
+        read = {"fps": _rate(self.fps), "start": _seconds(self.start) or 0.0, "end": _seconds(self.end)}
+        return VideoOptions(**look.shared(quality=64), **(vars(self) | read))
 
 
 @Parameter(name="*", group=MACHINE)
