@@ -75,6 +75,5 @@ def _sheet(result: Maximized, layer: str, model: str, photo: Picture | None) -> 
     ]
     if photo is None:
         return grid(tiles, columns=min(len(tiles), 5), heading=model)
-    shown = Tile(drawing.within(photo.pixels, result.pictures.shape[-1]), "the photo")
-    heading = f"{model}: the channels of {layer} most active in the photo"
-    return grid([shown, *tiles], columns=min(len(tiles) + 1, 6), heading=heading)
+    tiles.insert(0, Tile(drawing.within(photo.pixels, result.pictures.shape[-1]), "the photo"))
+    return grid(tiles, columns=min(len(tiles), 6), heading=f"{model}: the channels of {layer} most active in the photo")
