@@ -168,9 +168,8 @@ def train(
             warnings.simplefilter("ignore")  # Lightning's, about so short a training
             print(_describe(estimate_duration(_recipe(changes, config, resume), init=init)))
         return DONE
-    if resume is not None:
-        name = name or resume.stem
-    _check_places(paintings, out / f"{name or style_name(paintings)}.ckpt", resume, force=force)
+    name = name or (style_name(paintings) if resume is None else resume.stem)
+    _check_places(paintings, out / f"{name}.ckpt", resume, force=force)
     console = Console(stderr=True)
 
     def note(text: str) -> None:
