@@ -140,12 +140,9 @@ def find_style_size(pixels: Pixels) -> int:
 
 
 def crop_painting(picture: Picture, box: Sequence[int] | None, *, name: str) -> Picture:
-    """Take a painting out of its picture.
+    """Take a painting out of its picture, which errors call ``name``.
 
-    Args:
-        picture: The painting, perhaps with a frame around it.
-        box: (left, top, right, bottom) of the painting in the picture, px; None takes the whole.
-        name: Its name in errors.
+    Its ``box`` in the picture is (left, top, right, bottom), px; None takes the whole.
 
     Raises:
         CheckpointError: The box, from a checkpoint or a card, does not lie in the picture.
