@@ -110,16 +110,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _give_whole_help(tokens)
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except KeyboardInterrupt:
+        _tell_interrupted()
+        return INTERRUPTED
     except FastStyleError as error:
         report_error(error)
-        return FAILED
     except CycloptsError as error:
         chain = " ".join(["fast-style", *(error.command_chain or ())])
         needed = error.argument.names if isinstance(error, MissingArgumentError) and error.argument else ()
         # evaluate's --style, without the short form, is a painting.
         listed = "'fast-style styles' for the styles, and " if "-s" in needed else ""
         print_error(_explain(error), f"See {listed}'{chain} --help'.")
-        return FAILED
     except ImportError as error:
         from fast_style.extras import missing_extra  # 30 ms, and only errors need it
 
@@ -127,18 +128,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(cause, ImportError) or (missing := missing_extra(cause)) is None:
             raise
         report_error(missing)
-        return FAILED
-    except KeyboardInterrupt:
-        _tell_interrupted()
-        return INTERRUPTED
     except BrokenPipeError:
         _discard_output()  # its reader has gone, as `| head` does
-        return FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print_error(f"{where}{error.strerror or error}")
-        return FAILED
-    return status if isinstance(status, int) else DONE
+    else:
+        return status if isinstance(status, int) else DONE
+    return FAILED
 
 
 def _give_whole_help(tokens: Sequence[str]) -> None:

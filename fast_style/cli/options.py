@@ -1,6 +1,7 @@
-"""Groups of options that several verbs take, and what the library makes of them."""
+"""Groups of options that several verbs take, and what the library makes of them.
 
-from __future__ import annotations
+Annotations are not postponed here: cyclopts would look for those of inherited fields in the module of the subclass.
+"""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,7 +36,7 @@ _IN_FILES = Parameter(group=FILES)
 JsonFlag = Annotated[Flag, Parameter(group=AUTOMATION)]
 
 
-def complete_style(context: CompletionContext) -> list[str]:
+def complete_style(context: "CompletionContext") -> list[str]:
     """The shipped styles, and the ONNX files in the folder that has been typed and one below, for the shell."""
     folder = Path(f"{context.incomplete}…").parent
     return [*shipped_paths(), *(str(path) for pattern in ("*.onnx", "*/*.onnx") for path in folder.glob(pattern))]
@@ -141,7 +142,7 @@ class Film:
         _seconds(self.start)
         _seconds(self.end)
 
-    def video_options(self, look: FileLook) -> VideoOptions:
+    def video_options(self, look: FileLook) -> "VideoOptions":
         """Return the options of videos."""
         from fast_style.films.video import VideoOptions
 

@@ -19,7 +19,6 @@ from fast_style.cli.options import Engine, JsonFlag, Look, StyleNames
 from fast_style.errors import CameraError, InputError, MissingExtraError
 from fast_style.extras import install_command, windows_command
 from fast_style.files import check_new, make_parent
-from fast_style.model.ground import Forms  # noqa: F401  # cyclopts looks for the types of Look's fields here, too
 from fast_style.stylize.checks import check_blend, check_size
 
 
