@@ -283,8 +283,7 @@ def _distance(edge: _Edge, color: Floats) -> float:
 def _bars(edges: list[list[_Edge]]) -> list[_Edge | None]:
     """Return the edges if two opposite sides have black or white margins and the other two none, and else []."""
     plain = [next((e for e in side[::-1] if e.one_color and e.share > _BAR_SHARE), None) for side in edges]
-    for first, second in ((0, 1), (1, 0)):
-        pair, others = plain[first::2], plain[second::2]
+    for pair, others in ((plain[::2], plain[1::2]), (plain[1::2], plain[::2])):
         if all(pair) and not any(others):
             dark = all(edge and edge.color.max() < 40 for edge in pair)
             light = all(edge and edge.color.min() > 225 for edge in pair)
