@@ -204,7 +204,7 @@ class _CtrlC:
     came = told = False
 
     @classmethod
-    def press(cls, *signal: object) -> None:
+    def press(cls, *details: object) -> None:
         """Handle the signal."""
         cls.came = True
         if not cls.told:

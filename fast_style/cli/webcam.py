@@ -181,7 +181,7 @@ def check_display() -> None:
         raise CameraError(f"the display {display!r} cannot be opened: {error}", hint=hint) from error
 
 
-def _stop(*signaled: object) -> None:
+def _stop(*details: object) -> None:
     """Raise KeyboardInterrupt at the first Ctrl-C or SIGTERM; others must not end what finishes a recording."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
