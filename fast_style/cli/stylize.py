@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from fast_style.cli.app import INTERRUPTED, Flag, print_error, report_error
+from fast_style.cli.app import INTERRUPTED, Flag, Out, print_error, report_error
 from fast_style.cli.options import AUTOMATION, FileLook, Film, JsonFlag, ParallelEngine, StyleName
 from fast_style.cli.ui.outcome import LATER_FRAMES, exit_status, left_out_line, summary, with_bar
 from fast_style.errors import FastStyleError, InputError
@@ -38,7 +38,7 @@ Record = dict[str, Any]
 def stylize(
     *inputs: Path,
     style: StyleName,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: Out | None = None,
     look: FileLook = FileLook(),
     film: Film = Film(),
     engine: ParallelEngine = ParallelEngine(),
