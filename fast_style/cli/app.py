@@ -79,6 +79,7 @@ app = App(
     name="fast-style",
     help="Fast neural style transfer: train a style on one painting, prove its ONNX export equal, run it anywhere.",
     help_flags=["--help", "-h", HELP_ALL],
+    default_parameter=Parameter(negative_iterable=""),  # no list has an option that empties it
     version=__version__,
     suppress_keyboard_interrupt=False,  # main says what happened
 )

@@ -44,7 +44,7 @@ def complete_style(context: "CompletionContext") -> list[str]:
 
 _STYLE = Parameter(name=["--style", "-s"], completer=complete_style)
 StyleName = Annotated[str, _STYLE]
-StyleNames = Annotated[list[str], _STYLE, Parameter(consume_multiple=True, negative="")]
+StyleNames = Annotated[list[str], _STYLE, Parameter(consume_multiple=True)]
 
 
 @Parameter(name="*")
@@ -88,7 +88,7 @@ class FileLook(Look):
 
     format: Annotated[Format | None, _IN_FILES] = None
     quality: Annotated[int | None, _IN_FILES] = None
-    mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="", group=FILES)] = None
+    mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, group=FILES)] = None
     max_megapixels: Annotated[int | None, _IN_FILES] = None
 
     def shared(self, quality: int) -> dict[str, Any]:

@@ -18,14 +18,14 @@ from fast_style.styles.catalog import shipped_paths
 from fast_style.stylize.checks import check_size
 from fast_style.stylize.stylizer import Stylizer
 
-_SEVERAL = Parameter(consume_multiple=True, negative="", show_default=False)
+_SEVERAL = Parameter(consume_multiple=True, show_default=False)
 
 
 def sheet(
     photo: Path,
     *,
     out: Out,
-    style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], consume_multiple=True, negative="")] = None,
+    style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], consume_multiple=True)] = None,
     size: int = 512,
     strength: Annotated[tuple[float, ...], _SEVERAL] = (),
     ground: Annotated[tuple[Forms, ...], _SEVERAL] = (),
