@@ -50,9 +50,8 @@ def export(
     from fast_style.export import deploy, rewrite_card, write_card  # imports torch
 
     choice = None if Path(source).suffix == ".ckpt" else find_mixture(source)
-    if choice is None:
-        beside = Path(source)
-    else:
+    beside = Path(source)
+    if choice is not None:
         beside = Path(f"{mixture_name(source)}.onnx" if choice.weights else choice.style.path.name)
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
     variant += [f"{passes}-passes"] * (passes > 1) + [f"strength-{strength:g}"] * (strength != 1)
