@@ -103,7 +103,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         )
     except (CheckpointError, InputError) as error:  # of the recipe, which does not know its file
         raise CheckpointError(f"{path} is damaged: {error}", hint=hint) from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: its facts about the training are incomplete", hint=hint) from error
 
 

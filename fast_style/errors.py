@@ -1,30 +1,7 @@
 """Every error fast-style raises on purpose.
 
-The tree::
-
-    FastStyleError                  anything a user can mend; has a remedy in ``hint``
-    ├── InputError                  what was given cannot be used
-    │   ├── FileError               a file that cannot be written
-    │   ├── ImageError              a picture: not one, damaged, too small, too large
-    │   ├── VideoError              a video: not one, damaged, or a codec its file cannot hold
-    │   ├── LayerError              a layer name the perceptual network does not have
-    │   ├── StyleNotFoundError      no shipped style and no file of that name
-    │   └── DatasetError            a folder of photos with nothing usable in it
-    ├── WeightsError                perceptual weights: missing, damaged, unknown source
-    ├── CheckpointError             a .ckpt that is not ours, or holds more than tensors
-    ├── ModelError                  an ONNX file that cannot serve as a style
-    ├── CameraError                 a camera that is absent, busy or gone; a display that is not there
-    ├── DeviceError                 the device asked for is not the one that would run
-    ├── MissingExtraError           a library of one of fast-style's extras: missing, or cannot be loaded
-    ├── WebError                    the page's runtime or address cannot be had
-    ├── HubError                    the Hugging Face hub cannot be reached, or refuses
-    ├── StudioError                 what the studio is asked for cannot be done now
-    ├── TrainingDivergedError       the loss or the pictures show that training has failed
-    └── ExportError                 a network that cannot be exported
-        └── VerificationError       the exported graph differs from it by more than the tolerance
-
-The command line prints ``error: <message>`` and ``hint: <hint>`` for these, and a traceback only for what
-is not in this tree: those are our own mistakes.
+Of a :class:`FastStyleError` the command line prints ``error: <message>`` and ``hint: <hint>``; a traceback only of
+others, which are our own mistakes.
 """
 
 from __future__ import annotations

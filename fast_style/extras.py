@@ -39,11 +39,7 @@ CLONE = Path(__file__).parents[1]
 
 
 def missing_extra(error: ImportError) -> MissingExtraError | None:
-    """Say what to install for an import that failed.
-
-    Returns:
-        The error for the user, or None if no extra brings the module.
-    """
+    """Return the error that says what to install for an import that failed; None if no extra brings the module."""
     for extra, modules in EXTRAS.items():
         if isinstance(error, ModuleNotFoundError) and error.name in modules:
             return MissingExtraError(f"{error.name} is not installed: {install_command(extra)}")
@@ -91,12 +87,9 @@ def _is_distribution(name: str) -> bool:
 
 
 def install_command(*extras: str) -> str:
-    """Return the command that adds extras to fast-style, from where this installation was made.
+    """Return the command that adds extras to fast-style, from where this installation was made (PEP 610).
 
     That is a folder, a wheel, a repository, or the package index. A clone is installed from its folder.
-
-    Reference:
-        PEP 610, "Recording the Direct URL Origin of installed distributions".
     """
     chosen = f"[{','.join(extras)}]"
     if (CLONE / "pyproject.toml").is_file():

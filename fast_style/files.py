@@ -67,11 +67,7 @@ def _partial_prefix(target: Path) -> str:
 
 
 def make_parent(target: Path) -> None:
-    """Make the folder of a file that will be written.
-
-    Raises:
-        FileError: It cannot be made.
-    """
+    """Make the folder of a file that will be written; raise FileError if it cannot be made."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -79,14 +75,10 @@ def make_parent(target: Path) -> None:
 
 
 def user_folder(variable: str, default: str) -> Path:
-    """Return fast-style's folder in one of the user's base directories.
+    """Return fast-style's folder in the directory that a variable such as ``XDG_DATA_HOME`` names.
 
-    Args:
-        variable: The variable that names the directory, such as ``XDG_DATA_HOME``; a relative path in it is ignored.
-        default: The directory in the user's home if the variable names none, such as ``.local/share``.
-
-    Reference:
-        XDG Base Directory Specification, version 0.8, "Basics".
+    If it names none, or a relative path, the directory is the ``default`` in the user's home, such as ``.local/share``
+    (XDG Base Directory Specification, version 0.8, "Basics").
     """
     given = Path(os.environ.get(variable, ""))
     return (given if given.is_absolute() else Path.home() / default) / "fast-style"

@@ -140,12 +140,9 @@ def find_style_size(pixels: Pixels) -> int:
 
 
 def crop_painting(picture: Picture, box: Sequence[int] | None, *, name: str) -> Picture:
-    """Take a painting out of its picture.
+    """Take a painting out of its picture, which errors call ``name``.
 
-    Args:
-        picture: The painting, perhaps with a frame around it.
-        box: (left, top, right, bottom) of the painting in the picture, px; None takes the whole.
-        name: Its name in errors.
+    Its ``box`` in the picture is (left, top, right, bottom), px; None takes the whole.
 
     Raises:
         CheckpointError: The box, from a checkpoint or a card, does not lie in the picture.
@@ -286,8 +283,7 @@ def _distance(edge: _Edge, color: Floats) -> float:
 def _bars(edges: list[list[_Edge]]) -> list[_Edge | None]:
     """Return the edges if two opposite sides have black or white margins and the other two none, and else []."""
     plain = [next((e for e in side[::-1] if e.one_color and e.share > _BAR_SHARE), None) for side in edges]
-    for first, second in ((0, 1), (1, 0)):
-        pair, others = plain[first::2], plain[second::2]
+    for pair, others in ((plain[::2], plain[1::2]), (plain[1::2], plain[::2])):
         if all(pair) and not any(others):
             dark = all(edge and edge.color.max() < 40 for edge in pair)
             light = all(edge and edge.color.min() > 225 for edge in pair)

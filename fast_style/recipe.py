@@ -203,5 +203,5 @@ class Recipe:
                 key: tuple(value) if isinstance(value, list) else value for key, value in values["objective"].items()
             }
             return cls(**{**values, "objective": Objective(**objective)})
-        except (KeyError, TypeError, AttributeError) as error:
+        except (AttributeError, KeyError, RuntimeError, TypeError) as error:  # a tensor has no truth
             raise CheckpointError(f"the recipe in this checkpoint cannot be read: {error}") from error

@@ -37,7 +37,7 @@ def grid(tiles: Sequence[Tile], *, columns: int | None = None, heading: str = ""
     """
     cell_w = max(tile.pixels.shape[1] for tile in tiles)
     cell_h = max(tile.pixels.shape[0] for tile in tiles)
-    columns = columns or max(1, math.ceil(math.sqrt(len(tiles) * (cell_h + text) / cell_w)))
+    columns = columns or math.ceil(math.sqrt(len(tiles) * (cell_h + text) / cell_w))
     columns = min(columns, len(tiles))
     font, line = ImageFont.load_default(size=text), round(text * 1.35)
     titles = [wrap_text(tile.title, cell_w, font) for tile in tiles]

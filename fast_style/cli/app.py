@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 from cyclopts import (
     App,
@@ -24,11 +24,6 @@ from cyclopts import (
 from fast_style import __version__
 from fast_style.cli.ui.help import Basics, with_examples
 from fast_style.errors import FastStyleError, did_you_mean
-
-if TYPE_CHECKING:
-    from types import FrameType
-
-    from cyclopts import Argument
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -84,6 +79,7 @@ app = App(
     name="fast-style",
     help="Fast neural style transfer: train a style on one painting, prove its ONNX export equal, run it anywhere.",
     help_flags=["--help", "-h", HELP_ALL],
+    default_parameter=Parameter(negative_iterable=""),  # no list has an option that empties it
     version=__version__,
     suppress_keyboard_interrupt=False,  # main says what happened
 )
@@ -115,16 +111,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _give_whole_help(tokens)
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except KeyboardInterrupt:
+        _tell_interrupted()
+        return INTERRUPTED
     except FastStyleError as error:
         report_error(error)
-        return FAILED
     except CycloptsError as error:
         chain = " ".join(["fast-style", *(error.command_chain or ())])
         needed = error.argument.names if isinstance(error, MissingArgumentError) and error.argument else ()
         # evaluate's --style, without the short form, is a painting.
         listed = "'fast-style styles' for the styles, and " if "-s" in needed else ""
         print_error(_explain(error), f"See {listed}'{chain} --help'.")
-        return FAILED
     except ImportError as error:
         from fast_style.extras import missing_extra  # 30 ms, and only errors need it
 
@@ -132,18 +129,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(cause, ImportError) or (missing := missing_extra(cause)) is None:
             raise
         report_error(missing)
-        return FAILED
-    except KeyboardInterrupt:
-        _tell_interrupted()
-        return INTERRUPTED
     except BrokenPipeError:
         _discard_output()  # its reader has gone, as `| head` does
-        return FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print_error(f"{where}{error.strerror or error}", None)
-        return FAILED
-    return status if isinstance(status, int) else DONE
+        print_error(f"{where}{error.strerror or error}")
+    else:
+        return status if isinstance(status, int) else DONE
+    return FAILED
 
 
 def _give_whole_help(tokens: Sequence[str]) -> None:
@@ -159,22 +152,18 @@ def _give_whole_help(tokens: Sequence[str]) -> None:
 
 def _explain(error: CycloptsError) -> str:
     """Say in one line what is wrong with the command."""
-    if isinstance(error, UnknownCommandError) and error.unused_tokens and error.app is not None:
+    unused, argument = error.unused_tokens or [], error.argument
+    if isinstance(error, UnknownCommandError) and unused and error.app is not None:
         # Said in our words: for its own, cyclopts imports every verb, and their libraries need not be installed.
-        verb, verbs = error.unused_tokens[0], [name for name in error.app if not name.startswith("-")]
-        return f"there is no verb {verb!r}{did_you_mean(verb, verbs, cutoff=0.6)}"
-    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
-        return f"{error.unused_tokens[0]!r} is not expected here"
-    if type(error) is MissingArgumentError and error.argument is not None:  # others count what was given
-        return _explain_missing(error, error.argument)
-    return " ".join(str(error).split())
-
-
-def _explain_missing(error: MissingArgumentError, argument: Argument) -> str:
-    """Say what a verb needs, or which option has no value or may be misspelled."""
+        verbs = [name for name in error.app if not name.startswith("-")]
+        return f"there is no verb {unused[0]!r}{did_you_mean(unused[0], verbs, cutoff=0.6)}"
+    if isinstance(error, UnusedCliTokensError) and unused:
+        return f"{unused[0]!r} is not expected here"
+    if type(error) is not MissingArgumentError or argument is None:  # its subclasses count what was given
+        return " ".join(str(error).split())
     if error.keyword:
         return f"{error.keyword} needs a value"
-    for token in error.unused_tokens or ():
+    for token in unused:
         if token.startswith("-") and (guess := did_you_mean(token, argument.names, cutoff=0.6)):
             return f"there is no option {token!r}{guess}"
     name = argument.name if argument.index is None else argument.name.strip("-").upper()
@@ -189,11 +178,9 @@ def run() -> NoReturn:
         signal.signal(signal.SIGINT, _CtrlC.press)
     try:
         status = main()
-    except KeyboardInterrupt:  # a second one, before or after the first was told
-        _tell_interrupted()
-        status = INTERRUPTED
-    except ImportError:  # what numpy and ONNX Runtime make of Ctrl-C while they load
-        if not _CtrlC.came:
+    except (KeyboardInterrupt, ImportError) as error:
+        # A second Ctrl-C, before or after the first was told; or what numpy and ONNX Runtime make of it as they load.
+        if isinstance(error, ImportError) and not _CtrlC.came:
             raise
         _tell_interrupted()
         status = INTERRUPTED
@@ -203,7 +190,7 @@ def run() -> NoReturn:
             stream.flush()
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
-            print_error(f"standard output: {error.strerror}", None)
+            print_error(f"standard output: {error.strerror}")
         _discard_output()
         status = FAILED
     if status == INTERRUPTED:
@@ -218,7 +205,7 @@ class _CtrlC:
     came = told = False
 
     @classmethod
-    def press(cls, number: int, frame: FrameType | None) -> None:
+    def press(cls, *details: object) -> None:
         """Handle the signal."""
         cls.came = True
         if not cls.told:
@@ -228,7 +215,7 @@ class _CtrlC:
 def _tell_interrupted() -> None:
     """Say that Ctrl-C ended the command, even if its keys are held down."""
     _CtrlC.told = True
-    print_error("interrupted", None)
+    print_error("interrupted")
 
 
 def _discard_output() -> None:
@@ -241,7 +228,7 @@ def report_error(error: FastStyleError, *, about: str | None = None) -> None:
     print_error(f"{about}: {error}" if about and about not in str(error) else str(error), error.hint)
 
 
-def print_error(message: str, hint: str | None) -> None:
+def print_error(message: str, hint: str | None = None) -> None:
     """Print ``error:`` and ``hint:`` lines on stderr."""
     print(f"error: {message}", file=sys.stderr)
     if hint:

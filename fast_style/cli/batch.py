@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from fast_style.cli.app import Flag, print_error
+from fast_style.cli.app import Flag, report_error
 from fast_style.cli.options import FileLook, ParallelEngine, StyleName
 from fast_style.cli.ui.outcome import LATER_FRAMES, exit_status, left_out_line, summary, with_bar
-from fast_style.errors import InputError, check_least
+from fast_style.errors import FastStyleError, InputError, check_least
 from fast_style.photos.batch import Batch, run_batch, write_report
 from fast_style.photos.manifest import Status
 from fast_style.photos.shards import parse_shard
@@ -96,6 +96,5 @@ def _run(plan: Batch, on: str, jobs: int | None, actors: int | None) -> Counter[
         counts["skipped" if row.skipped else row.status] += 1
         counts[LATER_FRAMES] += row.left_out
         if row.error:
-            about = "" if row.source in row.error else f"{row.source}: "
-            print_error(f"{about}{row.error}", None)
+            report_error(FastStyleError(row.error), about=row.source)
     return counts

@@ -24,7 +24,7 @@ def evaluate(
     *models: str,
     style: Path,
     photos: Path,
-    pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)] = (),
+    pictures: Annotated[tuple[str, ...], Parameter(consume_multiple=True, show_default=False)] = (),
     options: Annotated[
         Options, Parameter(name="*", negative="", consume_multiple=True, show_default=_as_typed)
     ] = Options(),

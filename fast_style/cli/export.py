@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from cyclopts import Parameter
-
-from fast_style.cli.app import Flag
+from fast_style.cli.app import Flag, Out
 from fast_style.errors import InputError
 from fast_style.model.ground import Forms
 from fast_style.styles.card import check_places
@@ -18,7 +16,7 @@ from fast_style.styles.mixture import find_mixture, mixture_name
 def export(
     source: str,
     *,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: Out | None = None,
     precision: Literal["fp32", "fp16", "int8"] = "fp32",
     io: Literal["float", "uint8"] = "float",
     size: str | None = None,
@@ -52,9 +50,8 @@ def export(
     from fast_style.export import deploy, rewrite_card, write_card  # imports torch
 
     choice = None if Path(source).suffix == ".ckpt" else find_mixture(source)
-    if choice is None:
-        beside = Path(source)
-    else:
+    beside = Path(source)
+    if choice is not None:
         beside = Path(f"{mixture_name(source)}.onnx" if choice.weights else choice.style.path.name)
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
     variant += [f"{passes}-passes"] * (passes > 1) + [f"strength-{strength:g}"] * (strength != 1)

@@ -12,7 +12,7 @@ from rich.console import Console
 from fast_style.cli.app import DONE, INTERRUPTED, Flag, Out, print_error
 from fast_style.cli.ui.progress import LossProgress
 from fast_style.errors import InputError
-from fast_style.images import Picture, check_target, fit, load_image, save_image
+from fast_style.images import check_target, fit, load_image, save_image
 from fast_style.optimize import PRESETS, Settings, optimize_picture
 from fast_style.stylize import Stylizer
 
@@ -97,8 +97,8 @@ def optimize(
             colors=keep_colors,
             on_step=lambda step: bar.advance(step.terms),
         )
-    save_image(Picture(outcome.pixels, icc_profile=picture.icc_profile, exif=picture.exif), out)
+    save_image(replace(picture, pixels=outcome.pixels), out)
     print(out)
     if outcome.interrupted:
-        print_error(f"interrupted after {bar.done} iterations; {out} holds the best picture so far", None)
+        print_error(f"interrupted after {bar.done} iterations; {out} holds the best picture so far")
     return INTERRUPTED if outcome.interrupted else DONE

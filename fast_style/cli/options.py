@@ -1,6 +1,7 @@
-"""Groups of options that several verbs take, and what the library makes of them."""
+"""Groups of options that several verbs take, and what the library makes of them.
 
-from __future__ import annotations
+Annotations are not postponed here: cyclopts would look for those of inherited fields in the module of the subclass.
+"""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,7 +36,7 @@ _IN_FILES = Parameter(group=FILES)
 JsonFlag = Annotated[Flag, Parameter(group=AUTOMATION)]
 
 
-def complete_style(context: CompletionContext) -> list[str]:
+def complete_style(context: "CompletionContext") -> list[str]:
     """The shipped styles, and the ONNX files in the folder that has been typed and one below, for the shell."""
     folder = Path(f"{context.incomplete}…").parent
     return [*shipped_paths(), *(str(path) for pattern in ("*.onnx", "*/*.onnx") for path in folder.glob(pattern))]
@@ -43,7 +44,7 @@ def complete_style(context: CompletionContext) -> list[str]:
 
 _STYLE = Parameter(name=["--style", "-s"], completer=complete_style)
 StyleName = Annotated[str, _STYLE]
-StyleNames = Annotated[list[str], _STYLE, Parameter(consume_multiple=True, negative="")]
+StyleNames = Annotated[list[str], _STYLE, Parameter(consume_multiple=True)]
 
 
 @Parameter(name="*")
@@ -87,7 +88,7 @@ class FileLook(Look):
 
     format: Annotated[Format | None, _IN_FILES] = None
     quality: Annotated[int | None, _IN_FILES] = None
-    mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="", group=FILES)] = None
+    mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, group=FILES)] = None
     max_megapixels: Annotated[int | None, _IN_FILES] = None
 
     def shared(self, quality: int) -> dict[str, Any]:
@@ -141,21 +142,12 @@ class Film:
         _seconds(self.start)
         _seconds(self.end)
 
-    def video_options(self, look: FileLook) -> VideoOptions:
+    def video_options(self, look: FileLook) -> "VideoOptions":
         """Return the options of videos."""
         from fast_style.films.video import VideoOptions
 
-        return VideoOptions(
-            **look.shared(quality=64),
-            fps=_rate(self.fps),
-            start=_seconds(self.start) or 0.0,
-            end=_seconds(self.end),
-            side_by_side=self.side_by_side,
-            steady=self.steady,
-            audio=self.audio,
-            subtitle=self.subtitle,
-            codec=self.codec,
-        )
+        read = {"fps": _rate(self.fps), "start": _seconds(self.start) or 0.0, "end": _seconds(self.end)}
+        return VideoOptions(**look.shared(quality=64), **(vars(self) | read))
 
 
 @Parameter(name="*", group=MACHINE)

@@ -14,18 +14,18 @@ from fast_style.images import Picture, check_target, load_image, save_image
 from fast_style.model import Device
 from fast_style.model.ground import Forms
 from fast_style.sheet import Tile, grid
-from fast_style.styles.catalog import shipped_styles
+from fast_style.styles.catalog import shipped_paths
 from fast_style.stylize.checks import check_size
 from fast_style.stylize.stylizer import Stylizer
 
-_SEVERAL = Parameter(consume_multiple=True, negative="", show_default=False)
+_SEVERAL = Parameter(consume_multiple=True, show_default=False)
 
 
 def sheet(
     photo: Path,
     *,
     out: Out,
-    style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], consume_multiple=True, negative="")] = None,
+    style: Annotated[list[str] | None, Parameter(name=["--style", "-s"], consume_multiple=True)] = None,
     size: int = 512,
     strength: Annotated[tuple[float, ...], _SEVERAL] = (),
     ground: Annotated[tuple[Forms, ...], _SEVERAL] = (),
@@ -44,7 +44,7 @@ def sheet(
         device: auto, cpu, cuda, ….
         force: Overwrite an existing file.
     """
-    names = style or [shipped.name for shipped in shipped_styles()]
+    names = style or list(shipped_paths())
     if not names:
         raise InputError("no styles ship with this copy", hint="Give your own with --style.")
     check_target(out, force=force, inputs=[photo])

@@ -15,7 +15,7 @@ from fast_style.errors import InputError
 def studio(
     *,
     folder: Path | None = None,
-    photos: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative="")] = None,
+    photos: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
     port: int = 8765,
     runtime: Path | None = None,
     config: Path | None = None,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from fast_style.cli.app import INTERRUPTED, Flag, print_error, report_error
+from fast_style.cli.app import INTERRUPTED, Flag, Out, print_error, report_error
 from fast_style.cli.options import AUTOMATION, FileLook, Film, JsonFlag, ParallelEngine, StyleName
 from fast_style.cli.ui.outcome import LATER_FRAMES, exit_status, left_out_line, summary, with_bar
 from fast_style.errors import FastStyleError, InputError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from fast_style.films.video import VideoOptions
     from fast_style.stylize.options import StyleOptions
-    from fast_style.stylize.stylizer import Stylizer
 
 Record = dict[str, Any]
 
@@ -39,7 +38,7 @@ Record = dict[str, Any]
 def stylize(
     *inputs: Path,
     style: StyleName,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: Out | None = None,
     look: FileLook = FileLook(),
     film: Film = Film(),
     engine: ParallelEngine = ParallelEngine(),
@@ -206,52 +205,42 @@ def _photo(outcome: PhotoOutcome) -> Record:
 def _videos(
     jobs: list[Job], opening: StyleOptions, options: VideoOptions, engine: ParallelEngine, *, force: bool, quiet: bool
 ) -> Iterator[Record]:
-    """Stylize videos in turn, until the user stops it; yield their records."""
+    """Stylize videos in turn, each with a bar, until the user stops it; yield their records."""
+    from fast_style.cli.ui.progress import frame_progress
+    from fast_style.films.video import stylize_video
+
+    at_once = {"workers": engine.jobs, "threads": engine.threads}
     workers = engine.jobs or max(1, core_count() // (engine.threads or 1))
     stylizer = opening.open(engine.threads or max(1, core_count() // workers))
     # A service manager stops with SIGTERM: that, too, leaves a video that plays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for job in jobs:
-        record = _video(job, stylizer, options, engine, force, quiet)
-        yield record
+        record: Record = {"input": str(job.source), "output": str(job.target)}
+        start = time.perf_counter()
+        try:
+            check_video(job, force=force)
+            with frame_progress(job.source.name) as progress:
+                report = stylize_video(job.source, job.target, stylizer, options, **at_once, progress=progress)
+            rate = report.frames / (time.perf_counter() - start)
+            record |= {"width": report.width, "height": report.height, "frames": report.frames, "fps": round(rate, 2)}
+            if report.interrupted:
+                record["interrupted"] = True
+                print_error(f"interrupted; {job.target} holds the {report.frames} frames so far")
+            if report.notes:
+                record["notes"] = report.notes
+                print(f"{job.source}: {'; '.join(report.notes)}", file=sys.stderr)
+            if report.losses:
+                record |= {"lost": report.losses.frames, "error": "; ".join(report.losses.reasons)}
+                about = f"frames lost or damaged: {report.losses.frames}"
+                print_error(f"{job.source}: {about}: {record['error']}", f"{job.target} holds what could be read.")
+            if not quiet and not report.interrupted:
+                print(f"{job.target}: {report.frames} frames, {record['fps']:.1f} a second", file=sys.stderr)
+        except FastStyleError as error:
+            record["error"] = str(error)
+            report_error(error, about=str(job.source))
+        yield record | {"seconds": round(time.perf_counter() - start, 4)}
         if "interrupted" in record:
             return
-
-
-def _video(
-    job: Job, stylizer: Stylizer, options: VideoOptions, engine: ParallelEngine, force: bool, quiet: bool
-) -> Record:
-    """Stylize one video with a bar; return its record."""
-    from fast_style.cli.ui.progress import frame_progress
-    from fast_style.films.video import stylize_video
-
-    record: Record = {"input": str(job.source), "output": str(job.target)}
-    start = time.perf_counter()
-    try:
-        check_video(job, force=force)
-        with frame_progress(job.source.name) as progress:
-            at_once = {"workers": engine.jobs, "threads": engine.threads}
-            report = stylize_video(job.source, job.target, stylizer, options, **at_once, progress=progress)
-        seconds = time.perf_counter() - start
-        record |= {"width": report.width, "height": report.height, "frames": report.frames}
-        record["fps"] = round(report.frames / seconds, 2)
-        if report.interrupted:
-            record["interrupted"] = True
-            print_error(f"interrupted; {job.target} holds the {report.frames} frames so far", None)
-        if report.notes:
-            record["notes"] = report.notes
-            print(f"{job.source}: {'; '.join(report.notes)}", file=sys.stderr)
-        if report.losses:
-            record |= {"lost": report.losses.frames, "error": "; ".join(report.losses.reasons)}
-            about = f"frames lost or damaged: {report.losses.frames}"
-            print_error(f"{job.source}: {about}: {record['error']}", f"{job.target} holds what could be read.")
-        if not quiet and not report.interrupted:
-            print(f"{job.target}: {report.frames} frames, {record['fps']:.1f} a second", file=sys.stderr)
-    except FastStyleError as error:
-        record["error"] = str(error)
-        report_error(error, about=str(job.source))
-    record["seconds"] = round(time.perf_counter() - start, 4)
-    return record
 
 
 @contextlib.contextmanager

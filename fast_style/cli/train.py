@@ -21,7 +21,7 @@ from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
 from fast_style.styles.card import check_places
 
 if TYPE_CHECKING:
-    from fast_style.training import Estimate, Recipe
+    from fast_style.training import Recipe
 
 START = Group("Start", sort_key=1)
 RECIPE = Group("Recipe", sort_key=2)
@@ -166,11 +166,12 @@ def train(
     if estimate:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Lightning's, about so short a training
-            print(_describe(estimate_duration(_recipe(changes, config, resume), init=init)))
+            needed = estimate_duration(_recipe(changes, config, resume), init=init)
+        parts = f"{needed.around:.1f} s before and after the steps, {needed.step:.3f} s for each of {needed.steps}"
+        print(f"about {needed.seconds / 60:.0f} minutes: {parts}")  # the studio reads this line
         return DONE
-    if resume is not None:
-        name = name or resume.stem
-    _check_places(paintings, out / f"{name or style_name(paintings)}.ckpt", resume, force=force)
+    name = name or (style_name(paintings) if resume is None else resume.stem)
+    _check_places(paintings, out / f"{name}.ckpt", resume, force=force)
     console = Console(stderr=True)
 
     def note(text: str) -> None:
@@ -200,12 +201,6 @@ def train(
         print(f"{outcome.model}  equal to the network within {outcome.verification.largest:.1e}")
         print(*filter(None, (outcome.card, outcome.adapter, outcome.checkpoint, outcome.grounds)), sep="\n")
     return DONE
-
-
-def _describe(estimate: Estimate) -> str:
-    """Say how long a training takes; the studio reads this line."""
-    parts = f"{estimate.around:.1f} s before and after the steps, {estimate.step:.3f} s for each of {estimate.steps}"
-    return f"about {estimate.seconds / 60:.0f} minutes: {parts}"
 
 
 def _check_places(paintings: list[Path], checkpoint: Path, resume: Path | None, *, force: bool) -> None:

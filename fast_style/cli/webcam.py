@@ -11,7 +11,6 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from cyclopts import Group, Parameter
 
@@ -20,7 +19,6 @@ from fast_style.cli.options import Engine, JsonFlag, Look, StyleNames
 from fast_style.errors import CameraError, InputError, MissingExtraError
 from fast_style.extras import install_command, windows_command
 from fast_style.files import check_new, make_parent
-from fast_style.model.ground import Forms  # noqa: F401  # cyclopts looks for the types of Look's fields here, too
 from fast_style.stylize.checks import check_blend, check_passes, check_size
 
 
@@ -69,13 +67,12 @@ class Output:
         """Raise InputError for what cannot be, before any window opens; make the folder of the recording."""
         if self.seconds is not None and not self.seconds > 0:
             raise InputError(f"seconds is {self.seconds}; expected more than 0")
-        if self.record is not None:
-            check_new(self.record, force=self.force, inputs=[Path(source)])
         if not self.stills.is_dir():
             raise InputError(f"{self.stills} is not a folder; expected one for stills")
-        from fast_style.films.writer import check_video_name  # needs the extra "video"
-
         if self.record is not None:
+            from fast_style.films.writer import check_video_name  # needs the extra "video"
+
+            check_new(self.record, force=self.force, inputs=[Path(source)])
             check_video_name(self.record)
         if not self.headless:
             check_display()
@@ -143,7 +140,7 @@ def webcam(
             stylizers=stylizers,
             display=window,
             controls=controls,
-            say=_say,
+            say=lambda text: print(text, file=sys.stderr),
             size=look.size,
             record=output.record,
             stills=output.stills,
@@ -163,11 +160,7 @@ def webcam(
 
 
 def check_display() -> None:
-    """Raise CameraError if no window could be opened: without this, the window library ends the process.
-
-    Raises:
-        CameraError: There is no display.
-    """
+    """Raise CameraError if there is no display: without this, the window library ends the process."""
     if not sys.platform.startswith("linux") or os.environ.get("WAYLAND_DISPLAY"):
         return
     display = os.environ.get("DISPLAY", "")
@@ -189,12 +182,8 @@ def check_display() -> None:
         raise CameraError(f"the display {display!r} cannot be opened: {error}", hint=hint) from error
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _stop(*details: object) -> None:
     """Raise KeyboardInterrupt at the first Ctrl-C or SIGTERM; others must not end what finishes a recording."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

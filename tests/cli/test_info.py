@@ -46,6 +46,15 @@ def test_a_long_path_and_the_checksums_of_a_file_are_not_broken(
     assert lines[1].split() == ["sha256", hashlib.sha256(same.read_bytes()).hexdigest()]
 
 
+def test_a_machine_is_described_without_shipped_styles(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fast_style.styles.catalog._PLACES", ())
+    monkeypatch.setattr("fast_style.training.estimate_duration", lambda: Estimate(50.0, 1.0, 250))
+    assert main(["info"]) == 0
+    assert "cpu (does not start: 'starry-night-tiny' is neither" in " ".join(capsys.readouterr().out.split())
+
+
 def test_nothing_is_measured_without_a_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "--no-benchmark"]) == 0
     said = capsys.readouterr().out

@@ -493,6 +493,7 @@ def test_a_checkpoint_of_another_format_or_none_is_refused(
     [
         ({"steps": 0}, "steps is 0; expected a number from 1 up"),
         ({"steps": "many"}, "the recipe in this checkpoint cannot be read"),
+        ({"steps": torch.zeros(2)}, "the recipe in this checkpoint cannot be read"),
         ({"stepz": 3}, "the recipe in this checkpoint cannot be read: a recipe has no stepz"),
         ({"objective": {"places_weight": 1.0, "places_layers": []}}, "places_layers names no layer"),
     ],
@@ -504,6 +505,13 @@ def test_a_checkpoint_with_a_damaged_recipe_is_refused_by_its_name(
     stored["fast_style"]["recipe"] |= damage
     torch.save(stored, path)
     with pytest.raises(CheckpointError, match=rf"s\.ckpt is damaged: .*{message}"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_of_endless_steps_is_refused_by_its_name(tmp_path: Path, trained: Outcome) -> None:
+    stored, path = torch.load(trained.checkpoint, weights_only=True), tmp_path / "s.ckpt"
+    torch.save(stored | {"global_step": float("inf")}, path)
+    with pytest.raises(CheckpointError, match=r"s\.ckpt is damaged: its facts about the training are incomplete"):
         load_checkpoint(path)
 
 

@@ -13,7 +13,7 @@ from fast_style.cli.app import app
 if TYPE_CHECKING:
     from fast_style.inspect import Network
 
-Channels = Annotated[list[int] | None, Parameter(name="--channel", negative="")]
+Channels = Annotated[list[int] | None, Parameter(name="--channel")]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
-from cyclopts import Parameter
 
 from fast_style.cli.app import Flag, Out
 from fast_style.cli.inspect import Channels, Source
@@ -25,7 +24,7 @@ TILE = 128
 def features(
     photo: Path,
     *,
-    layer: Annotated[list[str], Parameter(negative="")],
+    layer: list[str],
     out: Out,
     channel: Channels = None,
     top: int | None = None,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
@@ -13,11 +12,8 @@ from numpy.typing import NDArray
 from fast_style.cli.app import Flag, Out
 from fast_style.cli.inspect import DeviceName
 from fast_style.errors import check_least
-from fast_style.images import Picture, Pixels, check_target, load_image, save_image
+from fast_style.images import Picture, check_target, load_image, save_image
 from fast_style.sheet import Tile, grid
-
-if TYPE_CHECKING:
-    from fast_style.inspect import HeatMaps, Prediction
 
 
 def gradcam(
@@ -54,6 +50,7 @@ def gradcam(
     # These import torch.
     from fast_style import inspect as look
     from fast_style.device import find_device
+    from fast_style.inspect import drawing
 
     network = look.load_network(model, device=find_device(device))
     image = network.class_input(picture)
@@ -62,20 +59,15 @@ def gradcam(
         index = look.find_class(network, wanted)
         classes = [prediction for prediction in classes if prediction.index == index]
     heat = look.grad_cam(network, image, [prediction.index for prediction in classes], layer=layer)
-    save_image(Picture(_sheet(picture.pixels, classes, heat, model, size)), out, quality=85)
+    pixels = drawing.within(picture.pixels, size)
+    tiles, lines = [Tile(pixels, "the photo")], []
     for prediction, values in zip(classes, heat.upsampled[0], strict=True):
-        print(f"{prediction.label} ({prediction.index}) {prediction.probability:.1%}: {_hottest(values)}")
-    print(out)
-
-
-def _sheet(photo: Pixels, classes: Sequence[Prediction], heat: HeatMaps, model: str, size: int) -> Pixels:
-    from fast_style.inspect import drawing
-
-    pixels = drawing.within(photo, size)
-    tiles = [Tile(pixels, "the photo")]
-    for prediction, values in zip(classes, heat.upsampled[0], strict=True):
-        tiles.append(Tile(drawing.overlay(pixels, values), f"{prediction.label} {prediction.probability:.1%}"))
-    return grid(tiles, columns=min(len(tiles), 4), heading=f"Grad-CAM at {heat.layer} of {model}")
+        likely = f"{prediction.probability:.1%}"
+        tiles.append(Tile(drawing.overlay(pixels, values), f"{prediction.label} {likely}"))
+        lines.append(f"{prediction.label} ({prediction.index}) {likely}: {_hottest(values)}")
+    sheet = grid(tiles, columns=min(len(tiles), 4), heading=f"Grad-CAM at {heat.layer} of {model}")
+    save_image(Picture(sheet), out, quality=85)
+    print(*lines, out, sep="\n")
 
 
 def _hottest(values: NDArray[np.float32]) -> str:

@@ -11,8 +11,8 @@ from rich.progress import Progress
 
 from fast_style.cli.app import Flag, Out
 from fast_style.cli.inspect import Channels, Source
-from fast_style.images import Picture, Pixels, check_target, load_image, save_image, to_uint8
-from fast_style.inspect import Growth, Maximized, drawing, feature_maps, rank_channels, to_tensor
+from fast_style.images import Picture, check_target, load_image, save_image, to_uint8
+from fast_style.inspect import Growth, drawing, feature_maps, rank_channels, to_tensor
 from fast_style.inspect import maximize as grow
 from fast_style.sheet import Tile, grid
 
@@ -57,24 +57,18 @@ def maximize(
             bar.update(task, completed=done, total=total)
 
         result = grow(network, layer, channel or [], growth, progress=progress)
-    save_image(Picture(_sheet(result, layer, source.model, picture)), out, quality=85)
-    for number, rms, raw in zip(result.channels, result.scores, result.reached, strict=True):
-        print(f"{layer} channel {number}: root mean square {_short(rms)}, unclamped {_short(raw)}")
-    print(out)
+    tiles, lines = [], []
+    for pixels, number, rms, raw in zip(result.pictures, result.channels, result.scores, result.reached, strict=True):
+        tiles.append(Tile(to_uint8(pixels[None]), f"{layer} channel {number}\nrms {_short(rms)}"))
+        lines.append(f"{layer} channel {number}: root mean square {_short(rms)}, unclamped {_short(raw)}")
+    columns, heading = 5, source.model
+    if picture is not None:
+        tiles.insert(0, Tile(drawing.within(picture.pixels, result.pictures.shape[-1]), "the photo"))
+        columns, heading = 6, f"{source.model}: the channels of {layer} most active in the photo"
+    sheet = grid(tiles, columns=min(len(tiles), columns), heading=heading)
+    save_image(Picture(sheet), out, quality=85)
+    print(*lines, out, sep="\n")
 
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _sheet(result: Maximized, layer: str, model: str, photo: Picture | None) -> Pixels:
-    """Draw the pictures with their scores, beside the photo if there is one."""
-    tiles = [
-        Tile(to_uint8(picture[None]), f"{layer} channel {channel}\nrms {_short(score)}")
-        for picture, channel, score in zip(result.pictures, result.channels, result.scores, strict=True)
-    ]
-    if photo is None:
-        return grid(tiles, columns=min(len(tiles), 5), heading=model)
-    shown = Tile(drawing.within(photo.pixels, result.pictures.shape[-1]), "the photo")
-    heading = f"{model}: the channels of {layer} most active in the photo"
-    return grid([shown, *tiles], columns=min(len(tiles) + 1, 6), heading=heading)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cyclopts.help import ColumnSpec, DefaultFormatter
+from cyclopts.help import ColumnSpec, DefaultFormatter, HelpEntry, HelpPanel
 
 if TYPE_CHECKING:
-    from cyclopts.help import HelpEntry, HelpPanel
     from rich.console import Console, ConsoleOptions, RenderableType
 
 # What cyclopts calls the panels of arguments and options that are in no group.
@@ -18,9 +17,7 @@ _BASIC = {"Arguments", "Parameters"}
 class Basics(DefaultFormatter):
     """Explains the options that are in no group, and names those of each group, for ``--help-all`` to explain."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._begun = False
+    _begun = False
 
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
         """Print one panel of a help page."""

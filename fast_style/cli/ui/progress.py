@@ -13,10 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 @contextmanager
 def frame_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show frames done, frames per second and the time left, if stderr is a terminal.
-
-    Args:
-        name: Name of the video.
+    """Show a video's frames done, frames per second and the time left, if stderr is a terminal.
 
     Yields:
         A function to call with the frames done and the frames expected, or None if unknown.
@@ -47,14 +44,8 @@ def frame_progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
 class LossProgress:
     """A bar with steps, losses and the time left; a line now and then if the output is not a terminal.
 
-    Its ``progress`` is to be started and stopped.
-
-    Args:
-        console: The output.
-        title: The activity, such as training.
-        unit: The name of a step.
-        total: Number of steps.
-        done: Number of steps done before.
+    Its ``progress`` is to be started and stopped. ``title`` is the activity, such as training, and ``unit`` what a step
+    is called; of ``total`` steps so many were ``done`` before.
     """
 
     def __init__(self, console: Console, title: str, unit: str, total: int, *, done: int = 0) -> None:
