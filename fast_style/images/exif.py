@@ -71,10 +71,8 @@ def read_exif(image: ImageFile.ImageFile) -> bytes | None:
     Orientation and the thumbnail are left out, then the largest values beyond 65,000 bytes. Of a TIFF's own tags, those
     that describe the picture are taken.
     """
-    if image.format == "TIFF":
-        file, tiff = image.fp, True
-    else:
-        file, tiff = io.BytesIO(_record(image)), False
+    tiff = image.format == "TIFF"
+    file = image.fp if tiff else io.BytesIO(_record(image))
     if file is None or (head := _read_head(file)) is None:
         return None
     layout, first = head
@@ -192,15 +190,9 @@ def _read_tags(file: IO[bytes], layout: _Layout, first: int) -> _Tags:
 def _lay_out(
     tags: _Tags, order: str, layout: _Layout, *, at: int, group: int = 0, own: Mapping[int, bytes] | None = None
 ) -> bytes:
-    """Lay out a directory and those that it points to.
+    """Lay out the directory ``group``, which will be at ``at`` in the file, and those that it points to.
 
-    Args:
-        tags: Of all directories.
-        order: Their byte order.
-        layout: What is written.
-        at: Where it will be in the file.
-        group: The directory.
-        own: Entries that it has already.
+    ``tags`` are those of all directories, in the byte order ``order``; ``own`` are entries that it has already.
     """
     children = {tag for tag, parent in _PARENTS.items() if parent == group and any(tag == key[0] for key in tags)}
     entries = {tag: entry for tag, entry in (own or {}).items() if tag not in children}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 from fast_style.errors import DatasetError
-from fast_style.extras import install_command
+from fast_style.extras import install_command, is_installed
 
 HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 SUFFIXES = HEIC_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
@@ -35,7 +34,7 @@ class Search:
 
 def search(folder: Path) -> Search:
     """Look through a folder and the links in it, each folder once; it has its own path rather than that of a link."""
-    readable = SUFFIXES if _reads_heic() else SUFFIXES - HEIC_SUFFIXES
+    readable = SUFFIXES if is_installed("heic") else SUFFIXES - HEIC_SUFFIXES
     result, seen, waiting, links = Search(), set[tuple[int, int]](), [folder], list[Path]()
     while waiting or links:
         path = waiting.pop() if waiting else links.pop(0)
@@ -67,13 +66,6 @@ def search(folder: Path) -> Search:
                 result.others[suffix] += 1
     result.photos.sort()
     return result
-
-
-def _reads_heic() -> bool:
-    try:
-        return find_spec("pillow_heif") is not None
-    except ImportError:
-        return False
 
 
 def find_images(folder: Path) -> list[Path]:
