@@ -11,12 +11,8 @@ from fast_style.losses.term import Seen, Term, Weight
 class Steady(Term):
     """Mean absolute difference between the picture of a second view and the first view's picture, moved alike.
 
-    It lies in [0, 1]. Gradients flow to both pictures.
-
-    Args:
-        weight: Its weight.
-        since: Progress, 0 to 1, before which it is not computed: a network without strokes would learn to be steady by
-            drawing none.
+    It lies in [0, 1]. Gradients flow to both pictures. It is not computed before the progress ``since``, 0 to 1: a
+    network without strokes would learn to be steady by drawing none.
 
     Reference:
         Wang et al. 2020 (ReReVST), section 3.3.
