@@ -75,12 +75,9 @@ def evaluate(
 ) -> Evaluation:
     """Score models, and pictures of other programs, on photos, beside the photos themselves and the reference.
 
-    Args:
-        models: The models by name.
-        photos: Name to (H, W, 3) uint8, one size of at least 128 px.
-        reference: The reference of the painting.
-        pictures: Name to another program's pictures, one for each photo, in the photos' order and of their size.
-        on_note: Called with a sentence on the progress of the reference.
+    Models and photos have names. The photos are (H, W, 3) uint8, all of one size of at least 128 px; ``pictures`` are
+    another program's by its name, one for each photo, in their order and of their size. ``on_note`` is called with a
+    sentence on the progress of the reference.
 
     Raises:
         ModelError: A model failed.

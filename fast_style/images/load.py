@@ -209,13 +209,10 @@ def load_frames(
 def to_picture(
     image: Image.Image, *, orientation: int = 1, exif: bytes | None = None, low_bytes: Pixels | None = None
 ) -> Picture:
-    """Convert a loaded image to a picture and turn it upright.
+    """Convert a loaded image to a picture and turn it upright, by its EXIF orientation; ``exif`` is kept with it.
 
-    Args:
-        image: Pillow's image; text in its info where none belongs is removed. Its mode ``I`` is gray of 16 bits.
-        orientation: EXIF orientation of the image; 1 is upright.
-        exif: A record of :func:`fast_style.images.exif.read_exif`, or None.
-        low_bytes: (H, W, 3) uint8, the lower bytes of 16-bit RGB in which one color is transparent, or None.
+    Text in its info where none belongs is removed. The mode ``I`` is gray of 16 bits. ``low_bytes``, (H, W, 3) uint8,
+    are the lower bytes of 16-bit RGB in which one color is transparent.
     """
     pixels, alpha = _decode(image, low_bytes)
     if turn := _TURNS.get(orientation):
@@ -229,7 +226,7 @@ def to_picture(
 
 @contextlib.contextmanager
 def _opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture of at most so many pixels, lifting Pillow's bound against decompression bombs if it is lower."""
+    """Open a picture of at most ``max_pixels``, lifting Pillow's bound against decompression bombs if it is lower."""
     with _failing(source, max_pixels), _BOUND:
         before = Image.MAX_IMAGE_PIXELS
         if max_pixels > MAX_PIXELS:
@@ -263,11 +260,7 @@ def _silence_libtiff() -> None:
 
 
 def _identified(source: Source) -> ImageFile.ImageFile:
-    """Open a picture with the library of its format.
-
-    Raises:
-        ImageError: The library is missing, or cannot be loaded.
-    """
+    """Open a picture with the library of its format; an ImageError says that it is missing or cannot be loaded."""
     head = _read(source, 64)
     brands: set[bytes] = set()
     if head[4:8] == b"ftyp":
