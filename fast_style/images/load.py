@@ -193,6 +193,7 @@ def load_frames(
         if width * height * frames > MOST_ANIMATED * max_pixels:
             raise _too_large(source, f"an animation of {frames} times {width}×{height} px", MOST_ANIMATED * max_pixels)
         exif = read_exif(image)
+        _check_samples(image, source)
         with _failing(source, max_pixels):
             orientation = _orientation(image)
         for number in range(frames):
