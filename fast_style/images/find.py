@@ -87,11 +87,7 @@ def find_photos(folder: Path) -> list[Path]:
 
 
 def check_photos(folder: Path, content: Search) -> None:
-    """Refuse a folder without photos.
-
-    Raises:
-        DatasetError: It contains no pictures.
-    """
+    """Raise DatasetError for a folder without photos."""
     if content.photos:
         return
     hint = "Supported: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF."

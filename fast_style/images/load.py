@@ -379,8 +379,6 @@ def _read_planes(image: Any, source: Source) -> None:
 
 def _low_bytes(source: Source, max_pixels: int) -> Pixels:
     """Read the lower bytes of a PNG of 16-bit RGB, as if its samples had the other byte order."""
-    if not isinstance(source, str | Path):
-        source.seek(0)
     with _failing(source, max_pixels), _opened(source, max_pixels) as image:
         image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]
         image.load()
