@@ -28,11 +28,7 @@ class Steady(Term):
         super().__init__(Weight(weight, since=since))
 
     def distance(self, part: str, seen: Seen) -> Tensor:
-        """Draw the second view and compare.
-
-        Raises:
-            InputError: The photo, the network or the motion is missing.
-        """
+        """Draw the second view and compare; InputError says if the photo, the network or the motion is missing."""
         if seen.photo is None or seen.draw is None or seen.motion is None:
             raise InputError(
                 "the steady term needs the photo, the network and a motion", hint="Pass photo, draw and motion."
