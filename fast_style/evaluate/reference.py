@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from fast_style.device import to_tensor
-from fast_style.errors import check_least
 from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.evaluate.places import PlacesMeasure
 from fast_style.files import make_parent, replacing, user_folder
@@ -50,7 +49,7 @@ class Reference:
     ``vgg`` is the source of the perceptual weights, ``cache`` the folder of earlier courses.
 
     Raises:
-        InputError: There are no photos, or no iterations.
+        InputError: There are no photos.
         WeightsError: The perceptual weights cannot be loaded.
     """
 
@@ -64,7 +63,6 @@ class Reference:
         iterations: int = 200,
         cache: Path | None = None,
     ) -> None:
-        check_least(1, iterations=iterations)
         self.iterations, self.cache = iterations, cache
         self.neutral = NeutralMeasure(painting, vgg=vgg)
         self.places = PlacesMeasure(painting, vgg=vgg)
