@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import timeit
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -75,12 +75,9 @@ def evaluate(
 ) -> Evaluation:
     """Score models, and pictures of other programs, on photos, beside the photos themselves and the reference.
 
-    Args:
-        models: The models by name.
-        photos: Name to (H, W, 3) uint8, one size of at least 128 px.
-        reference: The reference of the painting.
-        pictures: Name to another program's pictures, one for each photo, in the photos' order and of their size.
-        on_note: Called with a sentence on the progress of the reference.
+    Models and photos have names. The photos are (H, W, 3) uint8, all of one size of at least 128 px; ``pictures`` are
+    another program's by its name, one for each photo, in their order and of their size. ``on_note`` is called with a
+    sentence on the progress of the reference.
 
     Raises:
         ModelError: A model failed.
@@ -97,8 +94,8 @@ def evaluate(
     seconds = float(np.median([course.seconds for course in courses]))
 
     def result(name: str, terms: Sequence[float], drawn: Sequence[Pixels], **more: Any) -> Result:
-        neutral, quality = _neutral(drawn, originals, reference), _quality(drawn)
-        places = vars(reference.places.measure(originals, drawn))
+        neutral = _means([vars(reference.neutral.measure(*pair)) for pair in zip(originals, drawn, strict=True)])
+        places, quality = vars(reference.places.measure(originals, drawn)), _quality(drawn)
         return Result(name, dict(zip(FIGURES, terms, strict=True)), neutral, places, quality, tuple(drawn), **more)
 
     baselines = [result("unstyled", curve[0].tolist(), originals, iterations=0.0)]
@@ -108,8 +105,8 @@ def evaluate(
         baselines.append(result(f"reference {iteration}", curve[iteration].tolist(), drawn, **measured))
 
     def score(name: str, drawn: Sequence[Pixels]) -> Result:
-        scores = [reference.score(picture, photo) for picture, photo in zip(drawn, originals, strict=True)]
-        terms = [float(np.mean([score[figure] for score in scores])) for figure in FIGURES]
+        means = _means([reference.score(*pair) for pair in zip(drawn, originals, strict=True)])
+        terms = [means[figure] for figure in FIGURES]
         scored = result(name, terms, drawn, iterations=equivalent_iterations(curve[:, 0], terms[0]))
         return replace(scored, warnings=tuple(find_faults(scored.quality, baselines[-1].quality)))
 
@@ -152,8 +149,7 @@ def find_faults(quality: Mapping[str, float], reference: Mapping[str, float]) ->
     return faults
 
 
-def _neutral(pictures: Sequence[Pixels], photos: Sequence[Pixels], reference: Reference) -> dict[str, float]:
-    figures = [vars(reference.neutral.measure(*pair)) for pair in zip(photos, pictures, strict=True)]
+def _means(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([figure[name] for figure in figures])) for name in figures[0]}
 
 
@@ -171,9 +167,4 @@ def _quality(pictures: Sequence[Pixels]) -> dict[str, float]:
 
 def _milliseconds(draw: Draw, photo: Pixels) -> float:
     """Time a model: the median of seven runs after two to warm up."""
-    times = []
-    for _ in range(9):
-        start = time.perf_counter()
-        draw(photo)
-        times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times[2:]))
+    return 1e3 * float(np.median(timeit.repeat(lambda: draw(photo), number=1, repeat=9)[2:]))

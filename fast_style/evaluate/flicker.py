@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.evaluate.motion import KINDS, Moment, play
+from fast_style.evaluate.motion import KINDS, Floats, Moment, play
 from fast_style.images import Pixels, Planes, channels
 from fast_style.stylize.scene import Scene
 from fast_style.stylize.stylizer import Stylizer
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,15 @@ class Flicker:
 def measure_motion(stylize: Callable[[Pixels], Pixels], scene: Iterable[Moment]) -> Flicker:
     """Warp each stylized frame of a scene to the next by its known motion, and compare.
 
-    Args:
-        stylize: Maps (H, W, 3) uint8 to the same.
-        scene: At least two moments of :func:`fast_style.evaluate.motion.play`.
+    ``stylize`` maps (H, W, 3) uint8 to the same. The scene has at least two moments of
+    :func:`fast_style.evaluate.motion.play`.
 
     Reference:
         Ruder, Dosovitskiy and Brox 2016, section 3.1.
     """
     pairs = []
-    for first, second in itertools.pairwise((moment, stylize(moment.frame)) for moment in scene):
-        (before, drawn_before), (now, drawn) = first, second
+    frames = ((moment, stylize(moment.frame)) for moment in scene)
+    for (before, drawn_before), (now, drawn) in itertools.pairwise(frames):
         error, photos = (
             float(np.abs(warp(old, now.flow) - new.astype(np.float32))[now.known].mean())
             for old, new in ((drawn_before, drawn), (before.frame, now.frame))

@@ -40,11 +40,9 @@ class Moment:
 def play(kind: Kind, photo: Pixels, *, frames: int = 12) -> Iterator[Moment]:
     """Play a scene; nothing of its first moment is known, as no moment precedes it.
 
-    Args:
-        kind: ``pan``: a camera moves over the photo; ``zoom``: toward its middle; ``layers``: a disc cut from the
-            photo upside down moves over a pan, and hides parts of it.
-        photo: (H, W, 3) uint8, at least 32 px on each side; the frames have three quarters of its sides.
-        frames: Number of frames.
+    In a ``pan`` a camera moves over the photo, in a ``zoom`` toward its middle; in ``layers`` a disc cut from the photo
+    upside down moves over a pan, and hides parts of it. The photo is (H, W, 3) uint8, at least 32 px on each side; the
+    frames have three quarters of its sides.
     """
     import cv2
 
@@ -59,10 +57,8 @@ def play(kind: Kind, photo: Pixels, *, frames: int = 12) -> Iterator[Moment]:
     def behind(time: int) -> tuple[Floats, Floats]:
         """Return which point of the photo each pixel shows."""
         factor, moved = zoom ** (middle - time), time - middle
-        return (
-            x0 + factor * (columns - x0) + across + pan[0] * moved,
-            y0 + factor * (rows - y0) + down + pan[1] * moved,
-        )
+        x = x0 + factor * (columns - x0) + across + pan[0] * moved
+        return x, y0 + factor * (rows - y0) + down + pan[1] * moved
 
     def in_front(time: int) -> tuple[Floats, Floats, Mask]:
         """Return which point of the photo upside down each pixel shows, and the mask of the disc."""

@@ -40,15 +40,6 @@ class Neutral:
 
 
 @dataclass(frozen=True)
-class _Raw:
-    """A picture's squared distances from the painting, not yet shares, and its centered content features."""
-
-    distances: NDArray[np.float64]
-    colors: float
-    content: Tensor
-
-
-@dataclass(frozen=True)
 class Gaussian:
     """Mean (C,) and covariance (C, C) of a layer's activations over positions, float64."""
 
@@ -88,17 +79,14 @@ def color_quantiles(pixels: Pixels) -> NDArray[np.float64]:
 
     The result is (directions, quantiles), from -255·√2 to 255·√3, each row rising.
     """
-    projected = pixels.reshape(-1, 3).astype(np.float64) @ _directions().T
-    return np.quantile(projected, (np.arange(QUANTILES) + 0.5) / QUANTILES, axis=0).T
-
-
-def _directions() -> NDArray[np.float64]:
-    """Unit vectors spread evenly over half of the sphere: a direction and its opposite sort alike."""
+    # Unit vectors spread evenly over half of the sphere: a direction and its opposite sort alike.
     index = np.arange(DIRECTIONS) + 0.5
     height = index / DIRECTIONS
     angle = np.pi * (1.0 + np.sqrt(5.0)) * index
     radius = np.sqrt(1.0 - height**2)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=1)
+    directions: NDArray[np.float64] = np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=1)
+    projected = pixels.reshape(-1, 3).astype(np.float64) @ directions.T
+    return np.quantile(projected, (np.arange(QUANTILES) + 0.5) / QUANTILES, axis=0).T
 
 
 def check_sizes(photo: Pixels, picture: Pixels) -> None:
@@ -112,11 +100,8 @@ class NeutralMeasure:
     """Measures pictures against one painting.
 
     No training minimizes these figures: the statistics, layers, pooling, padding and scales differ from the
-    objective's. So they also serve for pictures of other programs.
-
-    Args:
-        painting: (H, W, 3) uint8, at a size like the pictures'.
-        vgg: Source of the features' weights.
+    objective's. So they also serve for pictures of other programs. The painting is (H, W, 3) uint8, at a size like the
+    pictures'; ``vgg`` is the source of the features' weights.
 
     Raises:
         WeightsError: The weights cannot be loaded.
@@ -129,7 +114,7 @@ class NeutralMeasure:
         self._painting, _ = self._look(painting)
         self._roots = [square_root(layer.covariance) for layer in self._painting]
         self._colors = color_quantiles(painting)
-        self._photos: dict[tuple[object, bytes], _Raw] = {}
+        self._photos: dict[tuple[object, bytes], tuple[NDArray[np.float64], float, Tensor]] = {}
 
     def measure(self, photo: Pixels, picture: Pixels) -> Neutral:
         """Measure a picture as a stylization of a photo of the same size; both (H, W, 3) uint8.
@@ -141,33 +126,33 @@ class NeutralMeasure:
         key = photo.shape, photo.tobytes()
         if key not in self._photos:  # several models are measured on one photo
             self._photos[key] = self._measure(photo)
-        drawn, original = self._measure(picture), self._photos[key]
+        distances, colors, content = self._measure(picture)
+        unstyled_distances, unstyled_colors, original = self._photos[key]
         return Neutral(
-            distance=float((drawn.distances / np.maximum(original.distances, _SMALLEST)).mean()),
-            colors=drawn.colors / max(original.colors, _SMALLEST),
-            kept=float(F.cosine_similarity(drawn.content, original.content, dim=0)),
+            distance=float((distances / np.maximum(unstyled_distances, _SMALLEST)).mean()),
+            colors=colors / max(unstyled_colors, _SMALLEST),
+            kept=float(F.cosine_similarity(content, original, dim=0)),
         )
 
     @torch.no_grad()
-    def _measure(self, pixels: Pixels) -> _Raw:
+    def _measure(self, pixels: Pixels) -> tuple[NDArray[np.float64], float, Tensor]:
+        """Return squared distances from the painting, of features and of colors, and centered content features."""
         gaussians, features = self._look(pixels)
         distances = [
             wasserstein(painting, picture, root=root)
             for painting, picture, root in zip(self._painting, gaussians, self._roots, strict=True)
         ]
         content = (features - features.mean(dim=1, keepdim=True)).flatten()
-        return _Raw(np.array(distances), float(np.square(color_quantiles(pixels) - self._colors).mean()), content)
+        return np.array(distances), float(np.square(color_quantiles(pixels) - self._colors).mean()), content
 
     def _look(self, pixels: Pixels) -> tuple[list[Gaussian], Tensor]:
         """Return the Gaussians of each scale's layers in order, and the content features, (C, positions)."""
         image = to_tensor(pixels)
         height, width = image.shape[-2:]
-        gaussians = []
-        content = torch.empty(0)
+        gaussians, contents = [], []
         for scale in SCALES:
             view = F.interpolate(image, (max(1, height // scale), max(1, width // scale)), mode="area")
-            features = self._vgg(view, (*STYLE_LAYERS, CONTENT_LAYER) if scale == 1 else STYLE_LAYERS)
+            features = self._vgg(view, (*STYLE_LAYERS, CONTENT_LAYER))
             gaussians += [gaussian(features[layer]) for layer in STYLE_LAYERS]
-            if scale == 1:
-                content = features[CONTENT_LAYER][0].flatten(1).double()
-        return gaussians, content
+            contents.append(features[CONTENT_LAYER])
+        return gaussians, contents[0][0].flatten(1).double()

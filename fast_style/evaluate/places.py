@@ -59,11 +59,8 @@ class PlacesMeasure:
 
     The statistics of a whole picture can agree with the painting's although a flat sky stays flat, or although no
     single place looks painted. Here each place counts by itself. A place is the feature vector of a position of relu3_1
-    or relu4_1; distances are cosine distances, means over both layers.
-
-    Args:
-        painting: (H, W, 3) uint8, at a size like the pictures'.
-        vgg: Source of the features' weights.
+    or relu4_1; distances are cosine distances, means over both layers. The painting is (H, W, 3) uint8, at a size like
+    the pictures'; ``vgg`` is the source of the features' weights.
 
     Raises:
         WeightsError: The weights cannot be loaded.
@@ -80,10 +77,14 @@ class PlacesMeasure:
         # A repeated edge makes places at the border look like those inside.
         self._vgg = VGG(load_vgg_weights(vgg), LAYERS, pooling="max", padding="replicate")
         self._painting: list[Tensor] = []
+        floors = []  # mean cosine distances of the painting's places to the nearest other one
         for features in self._look(painting):
             everywhere = places(features)
-            self._painting.append(everywhere[draw_places(len(everywhere), PLACES, seed=0)])
-        floors = [_distance_to_others(rows) for rows in self._painting]
+            rows = everywhere[draw_places(len(everywhere), PLACES, seed=0)]
+            self._painting.append(rows)
+            directions = F.normalize(rows, dim=1)
+            similarity = (directions @ directions.T).fill_diagonal_(-1.0)
+            floors.append(float(1 - similarity.amax(dim=1).mean()))
         self._floors = np.reshape(floors, (len(SCALES), len(LAYERS))).mean(axis=1)
         self._photos: dict[tuple[object, bytes], NDArray[np.float64]] = {}
 
@@ -131,10 +132,3 @@ class PlacesMeasure:
         for scale in SCALES:
             features = self._vgg(F.avg_pool2d(image, scale), LAYERS)
             yield from (features[layer][0] for layer in LAYERS)
-
-
-def _distance_to_others(rows: Tensor) -> float:
-    """Return the mean cosine distance of places (P, C) to the nearest other one."""
-    directions = F.normalize(rows, dim=1)
-    similarity = (directions @ directions.T).fill_diagonal_(-1.0)
-    return float(1 - similarity.amax(dim=1).mean())

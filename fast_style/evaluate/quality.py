@@ -84,7 +84,8 @@ def _spectrum(pixels: Pixels) -> Floats:
     taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW)
     window = taper[:, None] * taper[None, :]
     power = np.zeros((_WINDOW, _WINDOW))
-    tops, lefts = (_starts(side) for side in pixels.shape[:2])
+    # Windows begin every half window, and one ends with the picture.
+    tops, lefts = (sorted({*range(0, side - _WINDOW + 1, _WINDOW // 2), side - _WINDOW}) for side in pixels.shape[:2])
     for top in tops:
         for left in lefts:
             patch = pixels[top : top + _WINDOW, left : left + _WINDOW].astype(np.float64)
@@ -92,11 +93,6 @@ def _spectrum(pixels: Pixels) -> Floats:
             power += (np.abs(np.fft.fft2(patch * window[..., None], axes=(0, 1))) ** 2).mean(axis=2)
     mean: Floats = power / (len(tops) * len(lefts) * _WINDOW**2 * (window**2).sum())
     return mean
-
-
-def _starts(side: int) -> list[int]:
-    """Return where windows begin: every half window, and one that ends with the picture."""
-    return sorted({*range(0, side - _WINDOW + 1, _WINDOW // 2), side - _WINDOW})
 
 
 def border_contrast(pixels: Pixels) -> float:

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from fast_style.device import to_tensor
-from fast_style.errors import check_least
 from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.evaluate.places import PlacesMeasure
 from fast_style.files import make_parent, replacing, user_folder
@@ -42,20 +41,15 @@ class Course:
 
 
 class Reference:
-    """The reference and the units of a painting.
+    """The reference and the units of a painting, (H, W, 3) uint8, at the size that sets the strokes.
 
-    All models and the reference are scored in the same units: the scores of unstyled photos.
+    All models and the reference are scored in the same units: the scores of unstyled photos, each (H, W, 3) uint8. They
+    are the photos to evaluate, or more of their kind.
 
-    Args:
-        painting: (H, W, 3) uint8, at the size that sets the strokes.
-        photos: Each (H, W, 3) uint8. They set the units: the photos to evaluate, or more of their kind.
-        objective: The objective to minimize.
-        vgg: Source of the perceptual weights.
-        iterations: Number of iterations.
-        cache: Folder of earlier courses, or None.
+    ``vgg`` is the source of the perceptual weights, ``cache`` the folder of earlier courses.
 
     Raises:
-        InputError: There are no photos, or no iterations.
+        InputError: There are no photos.
         WeightsError: The perceptual weights cannot be loaded.
     """
 
@@ -69,7 +63,6 @@ class Reference:
         iterations: int = 200,
         cache: Path | None = None,
     ) -> None:
-        check_least(1, iterations=iterations)
         self.iterations, self.cache = iterations, cache
         self.neutral = NeutralMeasure(painting, vgg=vgg)
         self.places = PlacesMeasure(painting, vgg=vgg)
@@ -111,30 +104,27 @@ class Reference:
     def _compute(self, photo: Pixels) -> Course:
         content = to_tensor(photo)
         score = Scorer(self.loss, content)
-        terms = [_row(self.score(photo, photo))]
+        terms = [self.score(photo, photo)]
         wanted = sorted({*(each for each in CHECKPOINTS if each < self.iterations), self.iterations})
         pictures: dict[int, Pixels] = {}
         image = start = content.contiguous()
         ends = [time.perf_counter()]
         for iteration, image in enumerate(islice(lbfgs(score, start), self.iterations), 1):
             ends.append(time.perf_counter())
-            terms.append(_row(score.terms))
+            terms.append(score.terms)
             if iteration in wanted:
                 pictures[iteration] = to_uint8(image.numpy())
         seconds = float(np.median(np.diff(ends))) if len(ends) > 1 else 0.0
         for iteration in wanted[len(pictures) :]:
             pictures[iteration] = to_uint8(image.numpy())  # nothing improved any more before this one
         terms += [terms[-1]] * (self.iterations + 1 - len(terms))
-        return Course(np.array(terms), pictures, seconds, cached=False)
+        rows = np.array([[each[name] for name in FIGURES] for each in terms])
+        return Course(rows, pictures, seconds, cached=False)
 
 
 def default_cache() -> Path:
     """Where courses are kept between evaluations: a folder of the user's cache."""
     return user_folder("XDG_CACHE_HOME", ".cache") / "reference"
-
-
-def _row(terms: dict[str, float]) -> list[float]:
-    return [terms[name] for name in FIGURES]
 
 
 def _write(path: Path, course: Course) -> None:

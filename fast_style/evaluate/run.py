@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -93,10 +93,9 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        settings = asdict(self.options)
         return {
             "style": str(self.style),
-            "settings": {key: settings[key] for key in ("size", "style_size", "iterations", "preset", "vgg")},
+            "settings": {key: vars(self.options)[key] for key in ("size", "style_size", "iterations", "preset", "vgg")},
             **self.evaluation.as_dict(),
             "flicker": {
                 kind: {name: {**vars(flicker), "relative": flicker.relative} for name, flicker in models.items()}

@@ -93,9 +93,7 @@ def _rounded(frames: Iterable[tuple[Picture, float]], unit: int, most: int) -> I
 
 def _fraction(pause: float) -> float:
     """The nearest pause, ms, that a PNG can hold."""
-    if pause <= _MOST_PARTS:
-        return pause
-    return min(round(pause / 1000), _MOST_PARTS) * 1000.0
+    return pause if pause <= _MOST_PARTS else min(round(pause / 1000), _MOST_PARTS) * 1000.0
 
 
 def _write_gif(frames: Iterator[tuple[Picture, float]], file: IO[bytes], plays: int) -> None:

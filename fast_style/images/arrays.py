@@ -70,13 +70,9 @@ def fit(picture: Picture, size: float, *, enlarge: bool = False) -> Picture:
 def fit_size(
     size: tuple[int, int], long_side: float | None, *, enlarge: bool = False, least: int = 1
 ) -> tuple[int, int]:
-    """Shrink a size, (width, height) px, to a long side; the aspect ratio is kept.
+    """Shrink a size, (width, height) px, to a long side, px; the aspect ratio is kept. None keeps the size.
 
-    Args:
-        size: Width and height, px.
-        long_side: Px, or None to keep the size.
-        enlarge: Also enlarge a smaller size to that long side.
-        least: Least length of each side of the result, px.
+    ``enlarge`` also enlarges a smaller size to that long side. Each side of the result has at least ``least`` px.
     """
     if long_side is None or (max(size) <= long_side and not enlarge):
         return size
@@ -144,11 +140,8 @@ def mix(
 ) -> None:
     """Mix the photo into the stylized picture, in place. Both (1, 3, H, W) float32 in [0, 1].
 
-    Args:
-        photo: What was stylized.
-        stylized: The result, overwritten.
-        blend: 0.0 is the photo, 1.0 the stylized picture.
-        keep_colors: Brightness from the stylized picture, colors from the photo.
+    A ``blend`` of 0.0 is the photo, of 1.0 the stylized picture. With ``keep_colors``, the brightness is that of the
+    stylized picture, the colors those of the photo.
 
     Reference:
         Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer", section 3.2.

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -39,30 +38,18 @@ _LARGEST = 65_000
 
 # Types and bytes by directory and tag.
 _Tags = Mapping[tuple[int, int], tuple[int, bytes]]
+# An entry of a directory: tag, type, count, and the value if it fits, else its place.
+_Entry = tuple[int, int, int, bytes]
 
 
-@dataclass(frozen=True)
 class _Layout:
-    """Byte order of a TIFF structure, "<" or ">", and whether it is BigTIFF."""
+    """How a TIFF structure packs its numbers: in the byte order "<" or ">", and whether it is BigTIFF."""
 
-    order: str
-    big: bool
-
-    @property
-    def word(self) -> int:
-        """Bytes of an offset, and of a value that needs none."""
-        return 8 if self.big else 4
-
-    def pack(self, format: str, *values: int | bytes) -> bytes:
-        """Pack values; "P" is an offset and "N" the number of entries in a directory."""
-        return struct.pack(self._format(format), *values)
-
-    def unpack(self, format: str, data: bytes) -> tuple[int, ...]:
-        """Unpack numbers from the first bytes; the format is that of :meth:`pack`."""
-        return struct.unpack_from(self._format(format), data)
-
-    def _format(self, format: str) -> str:
-        return self.order + format.replace("P", "Q" if self.big else "L").replace("N", "Q" if self.big else "H")
+    def __init__(self, order: str, *, big: bool) -> None:
+        self.order, self.big = order, big
+        self.offset = struct.Struct(order + ("Q" if big else "L"))
+        self.length = struct.Struct(order + ("Q" if big else "H"))  # of a directory
+        self.entry = struct.Struct(order + ("HHQ8s" if big else "HHL4s"))
 
 
 def read_exif(image: ImageFile.ImageFile) -> bytes | None:
@@ -71,10 +58,8 @@ def read_exif(image: ImageFile.ImageFile) -> bytes | None:
     Orientation and the thumbnail are left out, then the largest values beyond 65,000 bytes. Of a TIFF's own tags, those
     that describe the picture are taken.
     """
-    if image.format == "TIFF":
-        file, tiff = image.fp, True
-    else:
-        file, tiff = io.BytesIO(_record(image)), False
+    tiff = image.format == "TIFF"
+    file = image.fp if tiff else io.BytesIO(_record(image))
     if file is None or (head := _read_head(file)) is None:
         return None
     layout, first = head
@@ -83,9 +68,9 @@ def read_exif(image: ImageFile.ImageFile) -> bytes | None:
         tags = {key: value for key, value in tags.items() if key[0] or key[1] in _DESCRIBING}
     if not tags:
         return None
-    classic = _Layout(layout.order, big=False)
-    mark = b"II" if layout.order == "<" else b"MM"
-    return b"Exif\0\0" + mark + classic.pack("HL", 42, 8) + _lay_out(tags, layout.order, classic, at=8)
+    order = layout.order
+    start = struct.pack(f"{order}2sHL", b"II" if order == "<" else b"MM", 42, 8)
+    return b"Exif\0\0" + start + _lay_out(tags, order, _Layout(order, big=False), at=8)
 
 
 def add_exif(path: Path, record: bytes) -> None:
@@ -101,7 +86,7 @@ def add_exif(path: Path, record: bytes) -> None:
         if head is None or target is None:
             return
         layout, first = target
-        own = dict(_entries(file, layout, first))
+        own = {entry[0]: entry for entry in _entries(file, layout, first)}
         tags = {
             (group, tag): value
             for (group, tag), value in _read_tags(source, *head).items()
@@ -113,7 +98,7 @@ def add_exif(path: Path, record: bytes) -> None:
             return
         file.write(_lay_out(tags, head[0].order, layout, at=end, own=own))
         file.seek(8 if layout.big else 4)
-        file.write(layout.pack("P", end))
+        file.write(layout.offset.pack(end))
 
 
 def _record(image: ImageFile.ImageFile) -> bytes:
@@ -138,25 +123,23 @@ def _read_head(file: IO[bytes]) -> tuple[_Layout, int] | None:
         return None
     (version,) = struct.unpack(f"{order}H", head[2:4])
     layout = _Layout(order, big=version == 43)
-    if version not in {42, 43} or len(head) < 2 * layout.word:
+    word = layout.offset.size
+    if version not in {42, 43} or len(head) < 2 * word:
         return None
-    return layout, layout.unpack("P", head[layout.word :])[0]
+    return layout, layout.offset.unpack_from(head, word)[0]
 
 
-def _entries(file: IO[bytes], layout: _Layout, at: int) -> Iterator[tuple[int, bytes]]:
-    """Tags of a directory and their entries: tag, type, count, and the value or its place."""
+def _entries(file: IO[bytes], layout: _Layout, at: int) -> list[_Entry]:
+    """Read the entries of a directory, as far as it goes."""
     if at >= 2**63:
-        return
+        return []
     file.seek(at)
-    head = file.read(len(layout.pack("N", 0)))
-    size = len(layout.pack("HHPP", 0, 0, 0, 0))
-    if len(head) < len(layout.pack("N", 0)):
-        return
-    count = min(layout.unpack("N", head)[0], _LARGEST // size)
-    entries = file.read(count * size)
-    for start in range(0, len(entries) - size + 1, size):
-        entry = entries[start : start + size]
-        yield layout.unpack("H", entry)[0], entry
+    head = file.read(layout.length.size)
+    if len(head) < layout.length.size:
+        return []
+    size = layout.entry.size
+    entries = file.read(min(layout.length.unpack(head)[0], _LARGEST // size) * size)
+    return list(layout.entry.iter_unpack(entries[: len(entries) // size * size]))
 
 
 def _read_tags(file: IO[bytes], layout: _Layout, first: int) -> _Tags:
@@ -164,13 +147,12 @@ def _read_tags(file: IO[bytes], layout: _Layout, first: int) -> _Tags:
     places: dict[tuple[int, int], tuple[int, int, bytes]] = {}
     groups = {0: first}
     for group in (0, *_PARENTS):
-        for tag, entry in _entries(file, layout, groups[group]) if group in groups else ():
-            _, kind, count = layout.unpack("HHP", entry)
-            field = entry[-layout.word :]
+        for tag, kind, count, field in _entries(file, layout, groups[group]) if group in groups else ():
             if tag in _PARENTS:
-                format = _POINTERS.get(kind)
-                if group == _PARENTS[tag] and format and count == 1 and struct.calcsize(f"={format}") <= layout.word:
-                    groups[tag] = layout.unpack(format, field)[0]
+                format = layout.order + _POINTERS.get(kind, "")
+                fits = kind in _POINTERS and struct.calcsize(format) <= len(field)
+                if fits and count == 1 and group == _PARENTS[tag]:
+                    (groups[tag],) = struct.unpack_from(format, field)
             elif kind in _WIDTHS and not (group == 0 and tag in _LEFT_OUT):
                 size = count * _WIDTHS[kind] * (2 if kind in _RATIONALS else 1)
                 places[group, tag] = (size, kind, field)
@@ -181,7 +163,7 @@ def _read_tags(file: IO[bytes], layout: _Layout, first: int) -> _Tags:
         if left < 0:
             break
         data = field[:size]
-        if size > layout.word and (place := layout.unpack("P", field)[0]) < 2**63:
+        if size > len(field) and (place := layout.offset.unpack(field)[0]) < 2**63:
             file.seek(place)
             data = file.read(size)
         if len(data) == size > 0:
@@ -190,22 +172,17 @@ def _read_tags(file: IO[bytes], layout: _Layout, first: int) -> _Tags:
 
 
 def _lay_out(
-    tags: _Tags, order: str, layout: _Layout, *, at: int, group: int = 0, own: Mapping[int, bytes] | None = None
+    tags: _Tags, order: str, layout: _Layout, *, at: int, group: int = 0, own: Mapping[int, _Entry] | None = None
 ) -> bytes:
-    """Lay out a directory and those that it points to.
+    """Lay out the directory ``group``, which will be at ``at`` in the file, and those that it points to.
 
-    Args:
-        tags: Of all directories.
-        order: Their byte order.
-        layout: What is written.
-        at: Where it will be in the file.
-        group: The directory.
-        own: Entries that it has already.
+    ``tags`` are those of all directories, in the byte order ``order``; ``own`` are entries that it has already.
     """
     children = {tag for tag, parent in _PARENTS.items() if parent == group and any(tag == key[0] for key in tags)}
     entries = {tag: entry for tag, entry in (own or {}).items() if tag not in children}
     numbers = sorted({*entries, *children, *(tag for parent, tag in tags if parent == group)})
-    start = at + len(layout.pack("N", 0)) + len(numbers) * len(layout.pack("HHPP", 0, 0, 0, 0)) + layout.word
+    word = layout.offset.size
+    start = at + layout.length.size + len(numbers) * layout.entry.size + word
     body = b""
     for tag in numbers:
         if tag in entries:
@@ -213,15 +190,16 @@ def _lay_out(
         place = start + len(body)
         if tag in children:
             body += _lay_out(tags, order, layout, at=place, group=tag)
-            entries[tag] = layout.pack("HHPP", tag, 16 if layout.big else 4, 1, place)
+            entries[tag] = tag, 16 if layout.big else 4, 1, layout.offset.pack(place)
             continue
         kind, data = tags[group, tag]
         count = len(data) // (_WIDTHS[kind] * (2 if kind in _RATIONALS else 1))
         if order != layout.order:
             data = np.frombuffer(data, f"u{_WIDTHS[kind]}").byteswap().tobytes()
-        field = data.ljust(layout.word, b"\0")
-        if len(data) > layout.word:
-            field = layout.pack("P", place)
+        field = data.ljust(word, b"\0")
+        if len(data) > word:
+            field = layout.offset.pack(place)
             body += data + b"\0" * (len(data) % 2)
-        entries[tag] = layout.pack("HHP", tag, kind, count) + field
-    return b"".join((layout.pack("N", len(numbers)), *(entries[tag] for tag in numbers), layout.pack("P", 0), body))
+        entries[tag] = tag, kind, count, field
+    packed = b"".join(layout.entry.pack(*entries[tag]) for tag in numbers)
+    return layout.length.pack(len(numbers)) + packed + layout.offset.pack(0) + body

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 from fast_style.errors import DatasetError
-from fast_style.extras import install_command
+from fast_style.extras import install_command, is_installed
 
 HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 SUFFIXES = HEIC_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
@@ -35,7 +34,7 @@ class Search:
 
 def search(folder: Path) -> Search:
     """Look through a folder and the links in it, each folder once; it has its own path rather than that of a link."""
-    readable = SUFFIXES if _reads_heic() else SUFFIXES - HEIC_SUFFIXES
+    readable = SUFFIXES if is_installed("heic") else SUFFIXES - HEIC_SUFFIXES
     result, seen, waiting, links = Search(), set[tuple[int, int]](), [folder], list[Path]()
     while waiting or links:
         path = waiting.pop() if waiting else links.pop(0)
@@ -69,13 +68,6 @@ def search(folder: Path) -> Search:
     return result
 
 
-def _reads_heic() -> bool:
-    try:
-        return find_spec("pillow_heif") is not None
-    except ImportError:
-        return False
-
-
 def find_images(folder: Path) -> list[Path]:
     """List the pictures under a folder: see :func:`search`."""
     return search(folder).photos
@@ -95,11 +87,7 @@ def find_photos(folder: Path) -> list[Path]:
 
 
 def check_photos(folder: Path, content: Search) -> None:
-    """Refuse a folder without photos.
-
-    Raises:
-        DatasetError: It contains no pictures.
-    """
+    """Raise DatasetError for a folder without photos."""
     if content.photos:
         return
     hint = "Supported: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF."

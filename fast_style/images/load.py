@@ -137,9 +137,7 @@ def load_exif(path: Path) -> bytes | None:
     Raises:
         ImageError: It is not a picture, or of a kind that :func:`load_image` refuses.
     """
-    with contextlib.ExitStack() as stack:
-        with _failing(path, sys.maxsize):
-            image = stack.enter_context(_opened(path, sys.maxsize))
+    with _opened(path, sys.maxsize) as image:
         _check_samples(image, path)
         return read_exif(image)
 
@@ -162,14 +160,12 @@ def load_image(
             ``max_pixels``.
     """
     # Only Pillow's part is within _failing: a bug here must not be reported as a damaged file.
-    with contextlib.ExitStack() as stack:
-        with _failing(source, max_pixels):
-            image = stack.enter_context(_opened(source, max_pixels))
-        if image.width * image.height > max_pixels:
-            raise _too_large(source, f"{image.width}×{image.height} px", max_pixels)
+    with _opened(source, max_pixels) as image:
         exif = read_exif(image)
         _check_samples(image, source)
-        low_bytes = _low_bytes(source, max_pixels) if _has_deep_key(image) else None
+        # Of 16-bit RGB in which one color is transparent, Pillow compares the upper bytes with that color.
+        deep_key = _coding(image) == "RGB;16B" and "transparency" in image.info
+        low_bytes = _low_bytes(source, max_pixels) if deep_key else None
         with _failing(source, max_pixels):
             orientation = _orientation(image)
             if size is not None and image.format != "HEIF":  # its draft is the thumbnail
@@ -186,26 +182,18 @@ def load_frames(
 ) -> Iterator[tuple[Picture, float]]:
     """Decode an animation frame by frame, each as it is seen, laid over those before it.
 
-    Args:
-        source: A path or a binary stream.
-        size: Shrink the long side to this many px, or None to keep it. Never enlarges.
-        max_pixels: Refuse an animation with more in a frame, or more than four times as many in all of them.
+    Arguments and errors are those of :func:`load_image`. All frames together may have four times ``max_pixels``; a
+    damaged frame is an error when its turn comes.
 
     Yields:
         A picture, as of :func:`load_image`, and for how many milliseconds it is shown.
-
-    Raises:
-        ImageError: As :func:`load_image`, at the first frame that is damaged.
     """
-    with contextlib.ExitStack() as stack:
-        with _failing(source, max_pixels):
-            image = stack.enter_context(_opened(source, max_pixels))
+    with _opened(source, max_pixels) as image:
         (width, height), frames = image.size, _frames(image)
-        if width * height > max_pixels:
-            raise _too_large(source, f"{width}×{height} px", max_pixels)
         if width * height * frames > MOST_ANIMATED * max_pixels:
             raise _too_large(source, f"an animation of {frames} times {width}×{height} px", MOST_ANIMATED * max_pixels)
         exif = read_exif(image)
+        _check_samples(image, source)
         with _failing(source, max_pixels):
             orientation = _orientation(image)
         for number in range(frames):
@@ -222,13 +210,10 @@ def load_frames(
 def to_picture(
     image: Image.Image, *, orientation: int = 1, exif: bytes | None = None, low_bytes: Pixels | None = None
 ) -> Picture:
-    """Convert a loaded image to a picture and turn it upright.
+    """Convert a loaded image to a picture and turn it upright, by its EXIF orientation; ``exif`` is kept with it.
 
-    Args:
-        image: Pillow's image; text in its info where none belongs is removed. Its mode ``I`` is gray of 16 bits.
-        orientation: EXIF orientation of the image; 1 is upright.
-        exif: A record of :func:`fast_style.images.exif.read_exif`, or None.
-        low_bytes: (H, W, 3) uint8, the lower bytes of 16-bit RGB in which one color is transparent, or None.
+    Text in its info where none belongs is removed. The mode ``I`` is gray of 16 bits. ``low_bytes``, (H, W, 3) uint8,
+    are the lower bytes of 16-bit RGB in which one color is transparent.
     """
     pixels, alpha = _decode(image, low_bytes)
     if turn := _TURNS.get(orientation):
@@ -242,8 +227,8 @@ def to_picture(
 
 @contextlib.contextmanager
 def _opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture, lifting Pillow's bound against decompression bombs if ``max_pixels`` is higher."""
-    with _BOUND:
+    """Open a picture of at most ``max_pixels``, lifting Pillow's bound against decompression bombs if it is lower."""
+    with _failing(source, max_pixels), _BOUND:
         before = Image.MAX_IMAGE_PIXELS
         if max_pixels > MAX_PIXELS:
             Image.MAX_IMAGE_PIXELS = None
@@ -251,10 +236,12 @@ def _opened(source: Source, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
             image = _identified(source)
         finally:
             Image.MAX_IMAGE_PIXELS = before
-    if image.format == "TIFF":
-        _silence_libtiff()
-    _drop_texts(image)
+        if image.format == "TIFF":
+            _silence_libtiff()
+        _drop_texts(image)
     with image:
+        if image.width * image.height > max_pixels:
+            raise _too_large(source, f"{image.width}×{image.height} px", max_pixels)
         yield image
 
 
@@ -274,15 +261,11 @@ def _silence_libtiff() -> None:
 
 
 def _identified(source: Source) -> ImageFile.ImageFile:
-    """Open a picture with the library of its format.
-
-    Raises:
-        ImageError: The library is missing, or cannot be loaded.
-    """
+    """Open a picture with the library of its format; an ImageError says that it is missing or cannot be loaded."""
     head = _read(source, 64)
-    brands = {head[at : at + 4] for at in range(8, min(len(head), int.from_bytes(head[:4], "big")), 4)}
-    if head[4:8] != b"ftyp":
-        return Image.open(source, formats=FORMATS)
+    brands: set[bytes] = set()
+    if head[4:8] == b"ftyp":
+        brands = {head[at : at + 4] for at in range(8, min(len(head), int.from_bytes(head[:4], "big")), 4)}
     if brands & _AVIF_BRANDS:
         try:
             return Image.open(source, formats=("AVIF",))
@@ -394,17 +377,9 @@ def _read_planes(image: Any, source: Source) -> None:
         )
 
 
-def _has_deep_key(image: ImageFile.ImageFile) -> bool:
-    """Whether it is a PNG of 16-bit RGB in which one color is transparent; Pillow compares the upper bytes with it."""
-    return _coding(image) == "RGB;16B" and "transparency" in image.info
-
-
 def _low_bytes(source: Source, max_pixels: int) -> Pixels:
     """Read the lower bytes of a PNG of 16-bit RGB, as if its samples had the other byte order."""
-    if not isinstance(source, str | Path):
-        source.seek(0)
-    with contextlib.ExitStack() as stack, _failing(source, max_pixels):
-        image = stack.enter_context(_opened(source, max_pixels))
+    with _failing(source, max_pixels), _opened(source, max_pixels) as image:
         image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]
         image.load()
         return np.array(image)

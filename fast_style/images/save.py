@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -19,9 +20,6 @@ WRITABLE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"
 
 # Longest side that a format can hold, px; the bound of JPEG is libjpeg's.
 _LONGEST = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
-
-# zlib's name for compression that looks for runs only.
-_Z_RLE = 3
 
 # A GIF's last color stands for transparency; half-transparent pixels become opaque from half on.
 _TRANSPARENT, _HALF = 255, 128
@@ -115,7 +113,7 @@ def save_options(picture: Picture, format: str, quality: int) -> dict[str, Any]:
     if format == "PNG":
         # Stylized pictures hardly repeat themselves, so runs are all that is worth looking for: a third of the time of
         # level 4, and files of the same size.
-        options["compress_type"] = _Z_RLE
+        options["compress_type"] = zlib.Z_RLE
     elif format == "TIFF":
         options["compression"] = "tiff_adobe_deflate"
     elif format != "GIF":

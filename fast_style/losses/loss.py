@@ -80,9 +80,6 @@ class WeightedSum(nn.Module):
         vgg: The perceptual network; its layers must include those of the terms.
         terms: The summands. A later term replaces an earlier one with its name. A term without weight is left out
             unless it is one of :data:`FIGURES`.
-
-    Attributes:
-        terms: The summands by name.
     """
 
     def __init__(self, vgg: VGG, terms: Iterable[Term]) -> None:
@@ -186,10 +183,7 @@ class PerceptualLoss(WeightedSum):
 
     @torch.no_grad()
     def calibrate(self, photos: Sequence[Tensor]) -> Units:
-        """Measure what unstyled photos score, keep it, and return it.
-
-        Args:
-            photos: Each (N, 3, H, W), RGB in [0, 1].
+        """Measure what unstyled photos score, each (N, 3, H, W), RGB in [0, 1]; keep it, and return it.
 
         Raises:
             InputError: There are no photos.

@@ -68,7 +68,7 @@ class Motion:
         height, width = self.flow.shape[:2]
         rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         inside = torch.ones(height, width, dtype=torch.bool)
-        places = [(columns, width), (rows, height)]
-        for place, side in [*places, (columns + self.flow[..., 0], width), (rows + self.flow[..., 1], height)]:
+        x, y = columns + self.flow[..., 0], rows + self.flow[..., 1]
+        for place, side in ((columns, width), (rows, height), (x, width), (y, height)):
             inside &= (place >= _RIM * side) & (place <= (1 - _RIM) * side - 1)
         return inside.float()

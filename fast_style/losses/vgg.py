@@ -147,28 +147,28 @@ class VGG(nn.Module):
             LayerError: A layer is unknown, or deeper than the network.
             ImageError: The image is not (N, 3, H, W), or too small for the deepest layer.
         """
-        wanted = list(self.layers) if layers is None else list(layers)
-        _check_layers(wanted, tuple(self.layers), f"this VGG-{self.depth}")
+        order = list(self.layers)
+        wanted = order if layers is None else list(layers)
+        _check_layers(wanted, order, f"this VGG-{self.depth}")
         if image.ndim != 4 or image.shape[1] != 3:
             raise ImageError(f"expected a batch of RGB images (N, 3, H, W), got {tuple(image.shape)}")
-        order = list(self.layers)
-        last = max(map(order.index, wanted))
-        smallest = 2 ** sum(name.startswith("pool") for name in order[: last + 1])
+        needed = order[: max(map(order.index, wanted)) + 1]
+        smallest = 2 ** sum(name.startswith("pool") for name in needed)
         if min(image.shape[-2:]) < smallest:
             raise ImageError(
-                f"an image of {image.shape[-1]}×{image.shape[-2]} px is too small for {order[last]}",
+                f"an image of {image.shape[-1]}×{image.shape[-2]} px is too small for {needed[-1]}",
                 hint=f"That layer needs at least {smallest} px on each side.",
             )
         activations: dict[str, Tensor] = {}
         features = self.preprocess(image).to(next(self.layers.buffers()).dtype)
-        for name in order[: last + 1]:
+        for name in needed:
             features = self.layers[name](features)
             if name in wanted:
                 activations[name] = features
         return activations
 
 
-def _check_layers(asked: Sequence[str], known: tuple[str, ...], owner: str) -> None:
+def _check_layers(asked: Sequence[str], known: Sequence[str], owner: str) -> None:
     hint = f"Its layers are {known[0]} … {known[-1]}."
     if not asked:
         raise LayerError(f"no layer of {owner} was asked for", hint=hint)

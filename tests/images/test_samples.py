@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.errors import ImageError
-from fast_style.images import load_image
+from fast_style.images import load_frames, load_image
 from fast_style.stylize.streaming import open_raster, streams
 
 HEIGHT, WIDTH = 64, 96
@@ -130,6 +130,9 @@ def test_the_transparent_color_of_a_png_is_compared_in_all_of_its_bits(tmp_path:
     np.testing.assert_array_equal(picture.alpha, np.where(hole, 0, 255))
     with (tmp_path / "photo.png").open("rb") as stream:
         np.testing.assert_array_equal(load_image(stream).alpha, np.where(hole, 0, 255))
+    if (depth, kind) != (16, 2):  # of an animation's frames, only the upper bytes are read
+        ((frame, _),) = load_frames(tmp_path / "photo.png")
+        np.testing.assert_array_equal(frame.alpha, np.where(hole, 0, 255))
 
 
 @pytest.mark.parametrize("kind", ["i1", "i2", "i4", "u4", "f4"])

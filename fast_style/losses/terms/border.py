@@ -25,11 +25,7 @@ class Border(Term):
         super().__init__(Weight(weight))
 
     def distance(self, part: str, seen: Seen) -> Tensor:
-        """Draw the cut photo and compare.
-
-        Raises:
-            InputError: The photo or the network is missing.
-        """
+        """Draw the cut photo and compare; InputError says if the photo or the network is missing."""
         if seen.photo is None or seen.draw is None:
             raise InputError("the border term needs the photo and the network", hint="Pass photo and draw.")
         block = min(_BLOCK, seen.photo.shape[-1])

@@ -43,16 +43,12 @@ def nearest(queries: Tensor, keys: Tensor) -> Tensor:
 def precision_and_coverage(picture: Tensor, painting: Tensor) -> tuple[Tensor, Tensor]:
     """Return the two halves of the relaxed earth mover's distance, each a float32 scalar from 0 to 2; less is better.
 
-    Precision is the mean cosine distance of the picture's places to the nearest of the painting: 0 if every place of
-    the picture occurs in the painting. Coverage is the other way round: 0 if every place of the painting occurs in the
-    picture.
+    Precision is the mean cosine distance of the picture's places, (P, C), to the nearest of the painting's, (Q, C): 0
+    if every place of the picture occurs in the painting. Coverage is the other way round: 0 if every place of the
+    painting occurs in the picture. Gradients flow to the picture.
 
     The pairs are found without gradient and their distances computed again with it: the same gradient as through the
     whole matrix of distances, for a hundredth of its memory.
-
-    Args:
-        picture: (P, C); gradients flow to it.
-        painting: (Q, C).
 
     Reference:
         Kolkin et al. 2019 ("Style transfer by relaxed optimal transport and self-similarity"), equations 2 to 6.

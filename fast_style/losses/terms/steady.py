@@ -11,12 +11,8 @@ from fast_style.losses.term import Seen, Term, Weight
 class Steady(Term):
     """Mean absolute difference between the picture of a second view and the first view's picture, moved alike.
 
-    It lies in [0, 1]. Gradients flow to both pictures.
-
-    Args:
-        weight: Its weight.
-        since: Progress, 0 to 1, before which it is not computed: a network without strokes would learn to be steady by
-            drawing none.
+    It lies in [0, 1]. Gradients flow to both pictures. It is not computed before the progress ``since``, 0 to 1: a
+    network without strokes would learn to be steady by drawing none.
 
     Reference:
         Wang et al. 2020 (ReReVST), section 3.3.
@@ -32,11 +28,7 @@ class Steady(Term):
         super().__init__(Weight(weight, since=since))
 
     def distance(self, part: str, seen: Seen) -> Tensor:
-        """Draw the second view and compare.
-
-        Raises:
-            InputError: The photo, the network or the motion is missing.
-        """
+        """Draw the second view and compare; InputError says if the photo, the network or the motion is missing."""
         if seen.photo is None or seen.draw is None or seen.motion is None:
             raise InputError(
                 "the steady term needs the photo, the network and a motion", hint="Pass photo, draw and motion."

@@ -52,11 +52,7 @@ class Tone(Term):
         super().__init__(Weight(objective.tone_weight))
 
     def distance(self, part: str, seen: Seen) -> Tensor:
-        """Compare with the photo.
-
-        Raises:
-            InputError: There is no photo.
-        """
+        """Compare with the photo; InputError says if there is none."""
         if seen.photo is None:
             raise InputError("the tone term needs the photo", hint="Pass photo=.")
         return tone_distance(seen.image, seen.photo)

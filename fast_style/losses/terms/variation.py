@@ -9,10 +9,9 @@ from fast_style.losses.term import Seen, Term, Weight
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Mean squared difference of neighboring pixels, vertical plus horizontal, a float32 scalar.
+    """Mean squared difference of neighboring pixels of (N, C, H, W), vertical plus horizontal, a float32 scalar.
 
-    Args:
-        image: (N, C, H, W). A side of one pixel has no neighbors and adds nothing.
+    A side of one pixel has no neighbors and adds nothing.
 
     Reference:
         Mahendran and Vedaldi 2015, equation 5, with beta = 2.
