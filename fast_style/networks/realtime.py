@@ -13,14 +13,14 @@ from fast_style.errors import InputError
 from fast_style.networks.accents import Accents
 from fast_style.networks.condition import Condition, Origin
 from fast_style.networks.coring import Coring
-from fast_style.networks.kernels.depthwise import depthwise
+from fast_style.networks.depthwise import depthwise
 from fast_style.networks.transformer import TransformerNetwork
 
 
 class ConvNormBlock(nn.Module):
     """A convolution, instance normalization, and by default a ReLU.
 
-    By default zeros are padded, which is fastest; with ``padding=0`` the caller pads.
+    Zeros are padded, which is fastest, except for a convolution in ``groups``, for which the caller pads.
 
     Reference:
         Ulyanov, Vedaldi and Lempitsky 2017, equation 2: instance normalization, the only layer that looks at the whole
