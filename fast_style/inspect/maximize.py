@@ -114,14 +114,8 @@ def maximize(
     """Grow from noise, for each of some channels of a layer, a picture that excites it.
 
     It maximizes the logarithm of the channel's root mean square, less the penalties. The pictures of several channels
-    are grown side by side, each as it would be alone.
-
-    Args:
-        network: A network of :func:`load_network`.
-        layer: Name of the layer.
-        channels: Numbers of the channels.
-        growth: Sizes, optimizer and penalties.
-        progress: Called after each optimizer step with the steps done and the steps in all.
+    are grown side by side, each as it would be alone. ``progress`` is called after each optimizer step with the steps
+    done and the steps in all.
 
     Raises:
         InputError: There is no channel, or all are silent.
