@@ -396,7 +396,7 @@ def _fit(
         with _stopping_gently(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except DatasetError as error:
-        raise data.unusable() from error  # a worker's message is its traceback
+        raise data.draws.unusable() from error  # a worker's message is its traceback
     except Exception as error:  # Lightning takes over what it finds, and raises nearly anything
         if resume is None or module.latest is not None or isinstance(error, FastStyleError):
             raise
