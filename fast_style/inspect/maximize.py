@@ -15,9 +15,6 @@ from fast_style.errors import InputError, TrainingDivergedError
 from fast_style.inspect.activations import check_channel, find_maps, run_to
 from fast_style.inspect.network import Network
 
-Pictures = NDArray[np.float32]
-Progress = Callable[[int, int], None]
-
 # Gray level and standard deviation of natural photos (about ImageNet's). The picture is optimized in these units, so
 # that one learning rate and one set of penalties fit every network.
 _GRAY, _DEVIATION = 0.45, 0.225
@@ -87,7 +84,7 @@ class Maximized:
     """
 
     channels: tuple[int, ...]
-    pictures: Pictures
+    pictures: NDArray[np.float32]
     scores: tuple[float, ...]
     reached: tuple[float, ...]
 
@@ -109,7 +106,7 @@ def maximize(
     channels: Sequence[int],
     growth: Growth = Growth(),
     *,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Maximized:
     """Grow from noise, for each of some channels of a layer, a picture that excites it.
 

@@ -151,10 +151,11 @@ def train_style(
     check_least(1, devices=devices, nodes=nodes, preview_every=preview_every)
     check_least(0, workers=workers)
     sources = [Path(path) for path in ([painting] if isinstance(painting, str | Path) else painting)]
-    paths, folder = find_paintings(sources), Path(out)
+    paths = find_paintings(sources)
     device = find_device(accelerator, apple=True)  # Apple's GPU is Lightning's own choice, too
     previous = None if resume is None else load_checkpoint(resume)
     name = name or (style_name(sources) if previous is None else previous.card["name"])
+    checkpoint = Path(out) / f"{name}.ckpt"
     if previous is None:
         recipe, init = _begun(recipe, init, device, several=len(paths) > 1, processes=devices * nodes)
     else:
@@ -170,8 +171,8 @@ def train_style(
     start = None
     if previous is not None:
         start = Start(previous.card.get("init"), previous.network())
-        _check_steps_left(previous, recipe, folder / f"{name}.ckpt")
-    make_parent(folder / f"{name}.ckpt")  # fails now, not after the calibration
+        _check_steps_left(previous, recipe, checkpoint)
+    make_parent(checkpoint)  # fails now, not after the calibration
     pl.seed_everything(recipe.seed, verbose=False)
     losses = _calibrated_losses(paintings, data, recipe, previous)
     if init is not None:
@@ -184,8 +185,8 @@ def train_style(
     if start is not None and start.name is not None:
         card["init"] = start.name
     module = StyleModule(recipe, losses, card=card, start=start)
-    trainer = _trainer(module, data, folder / name, device, preview_every, callbacks, devices=devices, nodes=nodes)
-    return _fit(trainer, module, data, folder / f"{name}.ckpt", resume, export=export)
+    trainer = _trainer(module, data, checkpoint, device, preview_every, callbacks, devices=devices, nodes=nodes)
+    return _fit(trainer, module, data, checkpoint, resume, export=export)
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def estimate_duration(recipe: Recipe | None = None, *, init: str | Path | None =
         scored = time.perf_counter() - began
         module = StyleModule(brief, [loss], card={"name": "noise", "styles": ["noise"], "paintings": {}})
         pace = _Pace()
-        trainer = _trainer(module, data, Path(folder) / "noise", device, None, [pace], devices=1, nodes=1)
+        trainer = _trainer(module, data, Path(folder) / "noise.ckpt", device, None, [pace], devices=1, nodes=1)
         trainer.fit(module, datamodule=data)
     drawn = CALIBRATION_PHOTOS + (count_drawn(recipe.network, NEARNESS_PHOTOS) if init == NEAREST else 0)
     return Estimate(drawn * scored + EXPORT_STEPS * pace.seconds, pace.seconds, recipe.step_count)
@@ -332,7 +333,7 @@ def _find_start(init: str | Path, loss: PerceptualLoss, data: PhotoData, recipe:
 def _trainer(
     module: StyleModule,
     data: PhotoData,
-    stem: Path,
+    path: Path,
     device: torch.device,
     preview_every: int | None,
     callbacks: Sequence[pl.Callback],
@@ -340,8 +341,8 @@ def _trainer(
     devices: int,
     nodes: int,
 ) -> pl.Trainer:
-    """Make the trainer, which writes checkpoint, figures and previews into the folder of ``stem``, which exists."""
-    recipe, folder = module.recipe, stem.parent
+    """Make the trainer, which writes figures and previews into the folder of the checkpoint's path, which exists."""
+    recipe = module.recipe
     every = preview_every or max(25, recipe.step_count // 20)
     if recipe.precision == "bf16":
         module.loss_of(0).vgg.compute_in(torch.bfloat16)
@@ -361,9 +362,9 @@ def _trainer(
         logger=False,
         callbacks=[
             Averaging(every=1),
-            Metrics(folder / f"{stem.name}.csv", every=10),
-            Previews(folder / "previews", data.sample(4, size=256), every=every),
-            Checkpoints(folder / f"{stem.name}.ckpt", every=every),
+            Metrics(path.with_suffix(".csv"), every=10),
+            Previews(path.parent / "previews", data.sample(4, size=256), every=every),
+            Checkpoints(path, every=every),
             *callbacks,
         ],
         enable_checkpointing=False,
