@@ -32,12 +32,8 @@ _DECODE_FACTOR = 4
 class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
     """An endless, reproducible sequence of random crops: draw n is a function of the seed and n alone.
 
-    So a resumed run, or one of several processes, sees exactly the photos it would have seen otherwise.
-
-    Args:
-        paths: The photos.
-        size: Side of the crops, px.
-        seed: Seed of order, crops and flips.
+    So a resumed run, or one of several processes, sees exactly the photos it would have seen otherwise. ``size`` and
+    ``seed`` are those of :class:`PhotoData`.
     """
 
     def __init__(self, paths: list[Path], *, size: int, seed: int) -> None:
