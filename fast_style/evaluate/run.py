@@ -179,15 +179,7 @@ def evaluate_styles(
     opened = _open_models(models, options, chosen[names[0]], leave_out)
     if shared := opened.keys() & others.keys():
         raise InputError(f"a model and a folder of pictures are both called {min(shared)}")
-    painting = read_painting(
-        style,
-        style.stem,
-        options.style_size,
-        previous=None,
-        keep_frame=options.keep_frame,
-        grain=options.grain,
-        details={},
-    )
+    painting = read_painting(style, style.stem, options.style_size, options.grain, keep_frame=options.keep_frame)
     for note in painting.notes:
         on_note(note)
     reference = Reference(

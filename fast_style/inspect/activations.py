@@ -35,11 +35,9 @@ def find_layers(network: Network, names: Sequence[str]) -> dict[str, nn.Module]:
 
 @contextlib.contextmanager
 def hooks(modules: Mapping[str, nn.Module], after: Callable[[str, Any], Tensor | None]) -> Iterator[None]:
-    """Call back whenever one of some modules has run; the hooks are always removed after the block.
+    """Call back with name and output whenever one of some modules has run, until the block ends, however it ends.
 
-    Args:
-        modules: Name to module.
-        after: Called with name and output; its result, unless None, replaces the output.
+    What ``after`` returns, unless None, replaces the output.
     """
     with contextlib.ExitStack() as handles:
         for name, module in modules.items():
@@ -103,15 +101,9 @@ def find_maps(network: Network, names: Sequence[str]) -> dict[str, nn.Module]:
 
 
 def activations(network: Network, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """Run a network as far as needed and return the outputs of its layers.
+    """Run a network as far as needed and return the outputs of its layers, (N, C, h, w), by name.
 
-    Args:
-        network: A network of :func:`load_network`.
-        image: (N, 3, H, W), RGB in [0, 1]; gradients flow to it if it requires them.
-        layers: Names of the layers.
-
-    Returns:
-        Name to (N, C, h, w).
+    ``image`` is (N, 3, H, W), RGB in [0, 1]; gradients flow to it if it requires them.
 
     Raises:
         LayerError: As :func:`find_maps`.

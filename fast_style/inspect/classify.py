@@ -22,15 +22,9 @@ class Prediction:
 
 @torch.no_grad()
 def classify(network: Network, image: Tensor, *, top: int = 5) -> list[list[Prediction]]:
-    """Name the most probable classes of each picture of a batch.
+    """Name the ``top`` most probable classes of each picture of a batch, most probable first; all if there are fewer.
 
-    Args:
-        network: A classifier.
-        image: (N, 3, H, W), RGB in [0, 1]; see :meth:`Network.class_input`.
-        top: Number of classes; all if the network has fewer.
-
-    Returns:
-        The classes of each picture, most probable first.
+    ``image`` is (N, 3, H, W), RGB in [0, 1]; see :meth:`Network.class_input`.
 
     Raises:
         InputError: The network does not classify, or ``top`` is not positive.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fast_style.inspect.activations import hooks
 from fast_style.inspect.network import Network
@@ -41,11 +41,9 @@ def layer_table(network: Network) -> list[Layer]:
 
     with hooks(modules, note):
         network(torch.rand(1, 3, network.size, network.size, device=network.device))
-    found = ((name, modules[name], shape) for name, shape in shapes.items())
-    return [Layer(name, type(module).__name__, shape, _count_parameters(module)) for name, module, shape in found]
-
-
-def _count_parameters(module: nn.Module) -> int:
-    if isinstance(module, FrozenConv2d):  # keeps its weights as buffers
-        return module.weight.numel() + module.bias.numel()
-    return sum(parameter.numel() for parameter in module.parameters())
+    rows = []
+    for name, shape in shapes.items():
+        module = modules[name]  # a frozen convolution keeps its weights as buffers
+        weights = module.buffers() if isinstance(module, FrozenConv2d) else module.parameters()
+        rows.append(Layer(name, type(module).__name__, shape, sum(weight.numel() for weight in weights)))
+    return rows

@@ -15,9 +15,6 @@ from fast_style.errors import InputError, TrainingDivergedError
 from fast_style.inspect.activations import check_channel, find_maps, run_to
 from fast_style.inspect.network import Network
 
-Pictures = NDArray[np.float32]
-Progress = Callable[[int, int], None]
-
 # Gray level and standard deviation of natural photos (about ImageNet's). The picture is optimized in these units, so
 # that one learning rate and one set of penalties fit every network.
 _GRAY, _DEVIATION = 0.45, 0.225
@@ -87,7 +84,7 @@ class Maximized:
     """
 
     channels: tuple[int, ...]
-    pictures: Pictures
+    pictures: NDArray[np.float32]
     scores: tuple[float, ...]
     reached: tuple[float, ...]
 
@@ -109,19 +106,13 @@ def maximize(
     channels: Sequence[int],
     growth: Growth = Growth(),
     *,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Maximized:
     """Grow from noise, for each of some channels of a layer, a picture that excites it.
 
     It maximizes the logarithm of the channel's root mean square, less the penalties. The pictures of several channels
-    are grown side by side, each as it would be alone.
-
-    Args:
-        network: A network of :func:`load_network`.
-        layer: Name of the layer.
-        channels: Numbers of the channels.
-        growth: Sizes, optimizer and penalties.
-        progress: Called after each optimizer step with the steps done and the steps in all.
+    are grown side by side, each as it would be alone. ``progress`` is called after each optimizer step with the steps
+    done and the steps in all.
 
     Raises:
         InputError: There is no channel, or all are silent.

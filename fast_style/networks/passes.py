@@ -38,15 +38,7 @@ def paint(
 ) -> Tensor:
     """Stylize in passes, from coarse to fine: see :mod:`fast_style.model.passes`.
 
-    Args:
-        stylize: The network, (N, 3, H, W) to the same shape.
-        photo: (N, 3, H, W), RGB in [0, 1], sides of at least 16 · 2^(passes - 1) px.
-        passes: Number of passes.
-        strength: How strongly to paint, see :func:`~fast_style.model.passes.draft_shares`.
-        ground: What to lay under flat places, see :mod:`fast_style.model.ground`.
-
-    Returns:
-        (N, 3, H, W); only the last pass has a gradient.
+    Arguments as for :func:`add_draft`. The result, (N, 3, H, W), has a gradient through the last pass only.
     """
     seen, draft = add_draft(stylize, photo, passes, strength=strength, ground=ground)
     drawn = stylize(seen)
@@ -68,8 +60,8 @@ def add_draft(
         stylize: The network, (N, 3, H, W) to the same shape.
         photo: (N, 3, H, W), RGB in [0, 1], sides of at least 16 · 2^(passes - 1) px.
         passes: Number of passes; 1 returns the photo.
-        strength: As for :func:`paint`.
-        ground: As for :func:`paint`.
+        strength: How strongly to paint, see :func:`~fast_style.model.passes.draft_shares`.
+        ground: What to lay under flat places, see :mod:`fast_style.model.ground`.
 
     Returns:
         The photo, (N, 3, H, W), with its coarse part mixed with the enlarged draft, and the draft, at half the size,
@@ -115,16 +107,10 @@ def draft_share(photo: Tensor, strength: float = 1.0) -> Tensor:
 
 
 def lay_ground(photo: Tensor, ground: Ground, passes: int, strength: float = 1.0) -> Tensor:
-    """Lay a ground under the flat places of a photo: see :mod:`fast_style.model.ground`.
+    """Lay a ground under the flat places of a photo, (N, 3, H, W) in [0, 1], and return the same shape and range.
 
-    Args:
-        photo: (N, 3, H, W), RGB in [0, 1].
-        ground: Which.
-        passes: The last of how many passes, all of them learned, sees a photo of this size: 2 or 3.
-        strength: How strongly to paint: below 1, less of the ground is laid.
-
-    Returns:
-        The same shape, in [0, 1].
+    ``passes`` is the number of passes, all of them learned, of which the last sees a photo of this size: 2 or 3. Below
+    a ``strength`` of 1, less of the ground is laid. See :mod:`fast_style.model.ground`.
     """
     levels, largest = ground_tile(ground, passes)
     tile = (torch.from_numpy(levels).to(photo) / 127.5 - 1) * largest

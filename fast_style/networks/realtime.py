@@ -13,14 +13,14 @@ from fast_style.errors import InputError
 from fast_style.networks.accents import Accents
 from fast_style.networks.condition import Condition, Origin
 from fast_style.networks.coring import Coring
-from fast_style.networks.kernels.depthwise import depthwise
+from fast_style.networks.depthwise import depthwise
 from fast_style.networks.transformer import TransformerNetwork
 
 
 class ConvNormBlock(nn.Module):
     """A convolution, instance normalization, and by default a ReLU.
 
-    By default zeros are padded, which is fastest; with ``padding=0`` the caller pads.
+    Zeros are padded, which is fastest, except for a convolution in ``groups``, for which the caller pads.
 
     Reference:
         Ulyanov, Vedaldi and Lempitsky 2017, equation 2: instance normalization, the only layer that looks at the whole
@@ -28,18 +28,10 @@ class ConvNormBlock(nn.Module):
     """
 
     def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: int,
-        stride: int = 1,
-        *,
-        padding: int | None = None,
-        groups: int = 1,
-        relu: bool = True,
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, groups: int = 1, relu: bool = True
     ) -> None:
         super().__init__()
-        padding = (kernel - stride + 1) // 2 if padding is None else padding
+        padding = (kernel - stride + 1) // 2 if groups == 1 else 0
         # No bias: the normalization would remove it.
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
         self.norm = nn.InstanceNorm2d(outputs, affine=True)
@@ -69,7 +61,7 @@ class InvertedResidualBlock(nn.Module):
         super().__init__()
         wide = channels * 2
         self.widen = ConvNormBlock(channels, wide, 1)
-        self.look = ConvNormBlock(wide, wide, 5, padding=0, groups=wide)
+        self.look = ConvNormBlock(wide, wide, 5, groups=wide)
         self.narrow = ConvNormBlock(wide, channels, 1, relu=False)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -87,11 +79,8 @@ class Noise(nn.Module):
 
     Where a photo is flat, convolutions alone repeat one cell: dots on a lattice. Noise gives strokes a place to begin.
     It is the same for every picture, so a still film does not flicker; where a camera moves,
-    :class:`fast_style.films.motion.MotionTracker` moves it along.
-
-    Args:
-        channels: Channels of the features.
-        scale: Standard deviation of the initial scales.
+    :class:`fast_style.films.motion.MotionTracker` moves it along. ``scale`` is the standard deviation of the initial
+    scales.
 
     Reference:
         Karras et al. 2019 ("A style-based generator architecture"), section 3.2.
@@ -205,11 +194,7 @@ class HalfSizeEnd(nn.Module):
 class RealtimeNetwork(TransformerNetwork):
     """A strided stem to 1/4, residual blocks at 1/8, a skip at 1/4, and an end through 1/2 to full size.
 
-    Args:
-        quarter: Channels at 1/4 of the size.
-        eighth: Channels at 1/8 of the size.
-        blocks: Residual blocks at 1/8 of the size.
-        half: Channels at 1/2 of the size.
+    ``quarter``, ``eighth`` and ``half`` are numbers of channels at these sizes, ``blocks`` that of the residual blocks.
     """
 
     stride = 8

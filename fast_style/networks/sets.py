@@ -18,7 +18,6 @@ class StyleSets(nn.Module):
         names: Names of the styles.
 
     Attributes:
-        names: Names of the styles.
         values: For each style (2, C): scales and shifts of all C channels in the layers' order.
 
     Reference:

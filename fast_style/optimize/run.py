@@ -218,12 +218,11 @@ def _steps(
         if objective.weighting == "balanced":
             loss.calibrate([content])
         score = Scorer(loss, content)
-        if image is not None and image.shape != content.shape:
+        if image is None:
+            noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(0))  # the same each time
+            image = content if settings.init == "photo" else noise.to(device)
+        elif image.shape != content.shape:
             image = F.interpolate(image, content.shape[-2:], mode="bicubic", align_corners=False).clamp(0.0, 1.0)
-        elif image is None and settings.init == "photo":
-            image = content
-        elif image is None:  # the same noise each time
-            image = torch.rand(content.shape, generator=torch.Generator().manual_seed(0)).to(device)
         descent = islice(lbfgs(score, image.contiguous()), iterations)
         for image in descent:
             number += 1

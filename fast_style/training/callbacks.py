@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,7 @@ class StyleCallback(pl.Callback):
 
 
 class Averaging(StyleCallback):
-    """Update the averaged weights after each step.
-
-    A callback, as Lightning calls the module's own hooks last, after a checkpoint was saved.
-    """
+    """Update the averaged weights. Lightning calls the module's own hooks later, after a checkpoint was saved."""
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
         """Update."""
@@ -97,11 +95,7 @@ class Checkpoints(StyleCallback):
         self.path = path
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Save, if all is well.
-
-        Raises:
-            TrainingDivergedError: Training has failed; the file of an earlier step stays as it is.
-        """
+        """Save, if training has not failed; otherwise the file of an earlier step stays as it is."""
         assert_healthy(module, step)
         sweep(self.path)
         # On every process, as it waits for all of them; the first one writes.
@@ -142,17 +136,12 @@ class Metrics(StyleCallback):
             partial.write_text("\n".join([",".join(self.columns(pl_module)), *kept, ""]), encoding="utf-8")
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Write a row.
-
-        Raises:
-            TrainingDivergedError: Training has failed; it stops here, so that little time is lost.
-        """
+        """Write a row, or stop here if training has failed, so that little time is lost."""
         assert_healthy(module, step)
         if not trainer.is_global_zero:
             return
-        figures = module.figures()
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        row = {name: f"{value:.6g}" for name, value in figures.items()}
+        row = {name: f"{value:.6g}" for name, value in module.figures().items()}
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns(module), lineterminator="\n")
             writer.writerow({"step": step, "learning_rate": f"{rate:.3g}", **row})
@@ -173,11 +162,7 @@ class Previews(StyleCallback):
             self.act(trainer, pl_module, 0)
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Stylize the photos with the averaged weights.
-
-        Raises:
-            TrainingDivergedError: Training has failed, so that there is nothing to show.
-        """
+        """Stylize the photos with the averaged weights, if training has not failed."""
         assert_healthy(module, step)
         if not trainer.is_global_zero:
             return
@@ -186,10 +171,9 @@ class Previews(StyleCallback):
         else:  # a row for each style
             styles = (module.average_sets.one(style) for style in range(len(module.losses)))
             pairs = [pair for each in styles for pair in self._pairs(module, self.photos[:2], each)]
-        sheet = torch.cat(pairs, dim=-2)
         path = self.folder / f"step-{step:06d}.png"
         make_parent(path)
-        save_image(Picture(to_uint8(sheet.numpy())), path)
+        save_image(Picture(to_uint8(torch.cat(pairs, dim=-2).numpy())), path)
 
     @staticmethod
     @torch.no_grad()
@@ -197,14 +181,9 @@ class Previews(StyleCallback):
         """Draw photos; two pairs of a photo and its result side by side, so that four photos make a square."""
         rows, recipe = [], module.recipe
         ground = make_ground(recipe.ground, module.card["paintings"])
-
-        def stylize(image: Tensor) -> Tensor:
-            picture: Tensor = functional_call(module.average, style, image)
-            return picture
-
+        stylize = partial(functional_call, module.average, style)
         for photo in photos:
             passes = 1 if recipe.passes == 1 else count_passes(max(photo.shape[-2:]), recipe.coarsest)
-            here = photo.to(module.device)
-            result = paint(stylize, here, passes, strength=recipe.draft_strength, ground=ground)
+            result = paint(stylize, photo.to(module.device), passes, strength=recipe.draft_strength, ground=ground)
             rows.append(torch.cat([photo, result.clamp(0.0, 1.0).float().cpu()], dim=-1))
         return [torch.cat(rows[first : first + 2], dim=-1) for first in range(0, len(rows) - len(rows) % 2, 2)] or rows

@@ -26,9 +26,6 @@ class Keeping(nn.Module):
         kept: The cosine that is asked for, see :func:`~fast_style.losses.kept`, 0 to 1.
         styles: How many paintings are learned; each has a factor of its own.
 
-    Attributes:
-        levels: The logarithm of each style's factor, (styles,): part of the checkpoint, so that a run resumes exactly.
-
     Reference:
         Platt and Barr 1987, "Constrained Differential Optimization", whose multipliers follow the constraint's error.
 
@@ -36,7 +33,7 @@ class Keeping(nn.Module):
         It is the multiplier's logarithm that follows, so that one gain serves every painting, and it is bounded.
     """
 
-    levels: Tensor
+    levels: Tensor  # the logarithm of each style's factor, (styles,), in the checkpoint, so that a run resumes exactly
 
     def __init__(self, kept: float, *, styles: int = 1) -> None:
         super().__init__()

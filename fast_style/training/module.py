@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -43,14 +43,9 @@ FIRST_STYLE_SHARE = 0.25
 
 
 def training_losses(loss: PerceptualLoss, recipe: Recipe) -> list[WeightedSum]:
-    """Return what a network is trained with: the picture's objective, the style rising, and the second views.
+    """Return what the steps minimize in turn: one sum, or four if the terms that draw a second time count in turns.
 
-    Args:
-        loss: The objective of a picture, calibrated; its targets are shared.
-        recipe: Has the further weights.
-
-    Returns:
-        What the steps minimize in turn: one sum, or four if the terms that draw a second time count in turns.
+    It is the calibrated objective of a picture, whose targets are shared, with the style rising, and the second views.
     """
     rising = [
         term.with_weight(replace(term.weight, first=FIRST_STYLE_SHARE, until=recipe.style_warmup))
@@ -112,7 +107,8 @@ class StyleModule(pl.LightningModule):
                 # Where there are sets, the layers' own scales and shifts play no part.
                 layer.requires_grad_(self.sets is None)
         self.calibrations = [each.calibration for each in losses]
-        self.losses = nn.ModuleList(nn.ModuleList(training_losses(each, recipe)) for each in losses)
+        turns = nn.ModuleList(nn.ModuleList(training_losses(each, recipe)) for each in losses)
+        self.losses = cast("Sequence[Sequence[WeightedSum]]", turns)
         self.keeping: Keeping | None = None
         if recipe.kept:
             self.keeping = Keeping(kept_at(recipe.kept, recipe.objective.strength), styles=len(losses))
@@ -177,14 +173,13 @@ class StyleModule(pl.LightningModule):
 
     def loss_of(self, style: int) -> WeightedSum:
         """Return what this step minimizes if it draws the style of that number."""
-        turns = cast("nn.ModuleList", self.losses[style])
-        return cast("WeightedSum", turns[self.global_step % len(turns)])
+        turns = self.losses[style]
+        return turns[self.global_step % len(turns)]
 
     @property
     def terms(self) -> tuple[str, ...]:
         """The names of all terms, whichever step they count in."""
-        turns = cast("Iterable[WeightedSum]", self.losses[0])
-        return tuple(dict.fromkeys(name for turn in turns for name in turn.terms))
+        return tuple(dict.fromkeys(name for turn in self.losses[0] for name in turn.terms))
 
     def drawn(self) -> int:
         """The number of the style that this step is about."""

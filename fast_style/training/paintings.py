@@ -38,9 +38,8 @@ def find_paintings(paths: Sequence[Path]) -> list[Path]:
     """
     paintings = [painting for path in paths for painting in (find_photos(path) if path.is_dir() else [path])]
     names = [path.stem for path in paintings]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"two paintings are called {twice[0]}", hint="Their styles are called after the files.")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"two paintings are called {min(twice)}", hint="Their styles are called after the files.")
     return paintings
 
 
@@ -70,11 +69,11 @@ def read_painting(
     path: Path,
     style: str,
     size: int | None,
-    *,
-    previous: Checkpoint | None,
-    keep_frame: bool,
     grain: bool | None,
-    details: Mapping[str, Any],
+    *,
+    previous: Checkpoint | None = None,
+    keep_frame: bool,
+    details: Mapping[str, Any] | None = None,
 ) -> Painting:
     """Read a painting once, and prepare all that a run needs of it.
 
@@ -82,16 +81,14 @@ def read_painting(
         path: The picture.
         style: Name of its style.
         size: Its long side, px; None takes what :func:`~fast_style.painting.find_style_size` finds.
+        grain: Whether it keeps its grain; None asks :func:`~fast_style.networks.coring.has_grain`.
         previous: The checkpoint that the run continues from; it keeps to what was found then.
         keep_frame: Take the picture whole.
-        grain: Whether it keeps its grain; None decides by the painting, see
-            :func:`~fast_style.networks.coring.has_grain`.
         details: For the card. A table under the painting's name is about this one, all others about each.
 
     Raises:
         ImageError: It cannot be read, or is too small.
-        InputError: It is not the painting that the checkpoint was trained on, or its frame is to be kept, and the
-            checkpoint was trained without it.
+        InputError: The checkpoint was trained on another painting, or without the frame that is to be kept.
         CheckpointError: The box in the checkpoint does not lie in the picture.
     """
     picture = load_image(path, opaque=True)
@@ -122,6 +119,7 @@ def read_painting(
     taught = max(image.shape[-2:])
     if size is None and previous is None and taught < STYLE_SIZE:
         notes.append(f"{path}: its forms are large, so it is taught at {taught} px; see --style-size")
+    details = details or {}
     of_each = {key: value for key, value in details.items() if not isinstance(value, dict)}
     own = details.get(path.stem)
     about = of_each | (own if isinstance(own, dict) else {})

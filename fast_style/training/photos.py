@@ -32,12 +32,8 @@ _DECODE_FACTOR = 4
 class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
     """An endless, reproducible sequence of random crops: draw n is a function of the seed and n alone.
 
-    So a resumed run, or one of several processes, sees exactly the photos it would have seen otherwise.
-
-    Args:
-        paths: The photos.
-        size: Side of the crops, px.
-        seed: Seed of order, crops and flips.
+    So a resumed run, or one of several processes, sees exactly the photos it would have seen otherwise. ``size`` and
+    ``seed`` are those of :class:`PhotoData`.
     """
 
     def __init__(self, paths: list[Path], *, size: int, seed: int) -> None:
@@ -62,14 +58,14 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
                 return random_crop(load_photo(path, at_least=self.size), self.size, random), skipped
             except ImageError:
                 skipped.append(str(path))
-        raise _unusable(len(skipped), skipped[0], self.size)
+        raise self.unusable()
 
-
-def _unusable(count: int, first: str | Path, size: int) -> DatasetError:
-    return DatasetError(
-        f"none of {count} photos could be used, the first being {first}",
-        hint=f"Photos must be readable and at least {size // 2} px on each side.",
-    )
+    def unusable(self) -> DatasetError:
+        """Return the error that not one photo could be used."""
+        return DatasetError(
+            f"none of {len(self.paths)} photos could be used, the first being {self.paths[0]}",
+            hint=f"Photos must be readable and at least {self.size // 2} px on each side.",
+        )
 
 
 def load_photo(path: Path, *, at_least: int) -> Pixels:
@@ -164,12 +160,8 @@ class PhotoData(pl.LightningDataModule):
             except ImageError:
                 self.skipped.add(str(path))
         if not found:
-            raise self.unusable()
+            raise self.draws.unusable()
         return found
-
-    def unusable(self) -> DatasetError:
-        """Return the error that not one photo could be used."""
-        return _unusable(len(self.paths), self.paths[0], self.draws.size)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, list[str]]]:
         """Load from the step the trainer is at, so that a resumed run goes on with the photos that come next."""

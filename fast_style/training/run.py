@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, get_args
 
 import numpy as np
@@ -152,25 +151,18 @@ def train_style(
     check_least(1, devices=devices, nodes=nodes, preview_every=preview_every)
     check_least(0, workers=workers)
     sources = [Path(path) for path in ([painting] if isinstance(painting, str | Path) else painting)]
-    paths, folder = find_paintings(sources), Path(out)
+    paths = find_paintings(sources)
     device = find_device(accelerator, apple=True)  # Apple's GPU is Lightning's own choice, too
     previous = None if resume is None else load_checkpoint(resume)
     name = name or (style_name(sources) if previous is None else previous.card["name"])
+    checkpoint = Path(out) / f"{name}.ckpt"
     if previous is None:
-        recipe = _begun(recipe or Recipe(), device, processes=devices * nodes)
-        init = _settle_init(init, recipe, several=len(paths) > 1)
-        recipe = replace(recipe, steps=recipe.step_count) if init is None else recipe.from_trained()
+        recipe, init = _begun(recipe, init, device, several=len(paths) > 1, processes=devices * nodes)
     else:
         recipe, init = _continued(recipe, previous), None
     paintings = [
         read_painting(
-            path,
-            style,
-            recipe.style_size,
-            previous=previous,
-            keep_frame=keep_frame,
-            grain=recipe.grain,
-            details=details or {},
+            path, style, recipe.style_size, recipe.grain, previous=previous, keep_frame=keep_frame, details=details
         )
         for path, style in zip(paths, name_styles(paths, name, previous), strict=True)
     ]
@@ -179,21 +171,22 @@ def train_style(
     start = None
     if previous is not None:
         start = Start(previous.card.get("init"), previous.network())
-        _check_steps_left(previous, recipe, folder / f"{name}.ckpt")
-    make_parent(folder / f"{name}.ckpt")  # fails now, not after the calibration
+        _check_steps_left(previous, recipe, checkpoint)
+    make_parent(checkpoint)  # fails now, not after the calibration
     pl.seed_everything(recipe.seed, verbose=False)
     losses = _calibrated_losses(paintings, data, recipe, previous)
     if init is not None:
         start = _find_start(init, losses[0], data, recipe)
-    for note in (*(note for each in paintings for note in each.notes), *(() if start is None else start.notes)):
+    notes = [note for each in paintings for note in each.notes]
+    for note in notes if start is None else (*notes, *start.notes):
         rank_zero_only(on_note)(note)
     facts = {painting.style: painting.facts for painting in paintings}
     card = {"name": name, "styles": list(facts), "paintings": facts}
     if start is not None and start.name is not None:
         card["init"] = start.name
     module = StyleModule(recipe, losses, card=card, start=start)
-    trainer = _trainer(module, data, folder / name, device, preview_every, callbacks, devices=devices, nodes=nodes)
-    return _fit(trainer, module, data, folder / f"{name}.ckpt", resume, export=export)
+    trainer = _trainer(module, data, checkpoint, device, preview_every, callbacks, devices=devices, nodes=nodes)
+    return _fit(trainer, module, data, checkpoint, resume, export=export)
 
 
 @dataclass(frozen=True)
@@ -229,9 +222,8 @@ def estimate_duration(recipe: Recipe | None = None, *, init: str | Path | None =
         InputError: As :func:`train_style`.
         WeightsError: The perceptual weights cannot be had.
     """
-    device, recipe = find_device("auto", apple=True), recipe or Recipe()
-    init = _settle_init(init, recipe, several=False)
-    recipe = _begun(recipe if init is None else recipe.from_trained(), device, processes=1)
+    device = find_device("auto", apple=True)
+    recipe, init = _begun(recipe, init, device, several=False, processes=1)
     brief = replace(recipe, steps=ESTIMATE_STEPS)
     noise = torch.rand(1, 3, recipe.size, recipe.size, generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
@@ -244,7 +236,7 @@ def estimate_duration(recipe: Recipe | None = None, *, init: str | Path | None =
         scored = time.perf_counter() - began
         module = StyleModule(brief, [loss], card={"name": "noise", "styles": ["noise"], "paintings": {}})
         pace = _Pace()
-        trainer = _trainer(module, data, Path(folder) / "noise", device, None, [pace], devices=1, nodes=1)
+        trainer = _trainer(module, data, Path(folder) / "noise.ckpt", device, None, [pace], devices=1, nodes=1)
         trainer.fit(module, datamodule=data)
     drawn = CALIBRATION_PHOTOS + (count_drawn(recipe.network, NEARNESS_PHOTOS) if init == NEAREST else 0)
     return Estimate(drawn * scored + EXPORT_STEPS * pace.seconds, pace.seconds, recipe.step_count)
@@ -268,12 +260,20 @@ class _Pace(pl.Callback):
         return (self.starts[-1] - self.starts[1]) / (len(self.starts) - 2)
 
 
-def _begun(recipe: Recipe, device: torch.device, *, processes: int) -> Recipe:
-    """Decide what a recipe leaves open, once for all parts of a run."""
-    precision = recipe.precision
-    if precision == "auto":
-        precision = "bf16" if _bf16_is_faster(device, measure=processes == 1) else "32"
-    return replace(recipe, precision=precision)
+def _begun(
+    recipe: Recipe | None, init: str | Path | None, device: torch.device, *, several: bool, processes: int
+) -> tuple[Recipe, str | Path | None]:
+    """Decide once for all parts of a run what its recipe leaves open and what it starts from: None is fresh weights."""
+    recipe = recipe or Recipe()
+    if init is None and recipe.tune == "network" and not several and shipped_starts(recipe.network):
+        init = NEAREST
+    elif init == SCRATCH:
+        init = None
+    if init is None and recipe.tune == "adapter":
+        raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for example.")
+    if recipe.precision == "auto":
+        recipe = replace(recipe, precision="bf16" if _bf16_is_faster(device, measure=processes == 1) else "32")
+    return replace(recipe, steps=recipe.step_count) if init is None else recipe.from_trained(), init
 
 
 def _continued(recipe: Recipe | None, previous: Checkpoint) -> Recipe:
@@ -304,17 +304,6 @@ def _check_steps_left(previous: Checkpoint, recipe: Recipe, path: Path) -> None:
         )
 
 
-def _settle_init(init: str | Path | None, recipe: Recipe, *, several: bool) -> str | Path | None:
-    """Return what a new run starts from; None for fresh weights."""
-    if init is None and recipe.tune == "network" and not several and shipped_starts(recipe.network):
-        return NEAREST
-    if init not in (None, SCRATCH):
-        return init
-    if recipe.tune == "adapter":
-        raise InputError("an adapter needs a network to adapt", hint="Give --init with a shipped style, for example.")
-    return None
-
-
 def _calibrated_losses(
     paintings: Sequence[Painting], data: PhotoData, recipe: Recipe, previous: Checkpoint | None
 ) -> list[PerceptualLoss]:
@@ -323,9 +312,8 @@ def _calibrated_losses(
     known = {} if previous is None else previous.calibrations
     losses = []
     for painting in paintings:
-        units = known.get(painting.style)
-        loss = PerceptualLoss(vgg, painting.image, recipe.objective, calibration=units)
-        if units is None and recipe.objective.weighting == "balanced":
+        loss = PerceptualLoss(vgg, painting.image, recipe.objective, calibration=known.get(painting.style))
+        if loss.calibration is None and recipe.objective.weighting == "balanced":
             loss.calibrate(data.sample(CALIBRATION_PHOTOS, size=recipe.size))
         losses.append(loss)
     return losses
@@ -334,8 +322,7 @@ def _calibrated_losses(
 def _find_start(init: str | Path, loss: PerceptualLoss, data: PhotoData, recipe: Recipe) -> Start:
     """Load what a run starts from: what is named, or what is nearest to the first painting."""
     if init == NEAREST:
-        photos = data.sample(NEARNESS_PHOTOS, size=recipe.size)
-        return nearest_start(loss, photos, network=recipe.network)
+        return nearest_start(loss, data.sample(NEARNESS_PHOTOS, size=recipe.size), network=recipe.network)
     start = load_start(init, network=recipe.network)
     if recipe.tune == "adapter" and len(start.sets) > 1 and start.style is None:
         # One photo is enough: an adapter learns in seconds what more photos would tell.
@@ -346,7 +333,7 @@ def _find_start(init: str | Path, loss: PerceptualLoss, data: PhotoData, recipe:
 def _trainer(
     module: StyleModule,
     data: PhotoData,
-    stem: Path,
+    path: Path,
     device: torch.device,
     preview_every: int | None,
     callbacks: Sequence[pl.Callback],
@@ -354,8 +341,8 @@ def _trainer(
     devices: int,
     nodes: int,
 ) -> pl.Trainer:
-    """Make the trainer, which writes checkpoint, figures and previews into the folder of ``stem``, which exists."""
-    recipe, folder = module.recipe, stem.parent
+    """Make the trainer, which writes figures and previews into the folder of the checkpoint's path, which exists."""
+    recipe = module.recipe
     every = preview_every or max(25, recipe.step_count // 20)
     if recipe.precision == "bf16":
         module.loss_of(0).vgg.compute_in(torch.bfloat16)
@@ -375,9 +362,9 @@ def _trainer(
         logger=False,
         callbacks=[
             Averaging(every=1),
-            Metrics(folder / f"{stem.name}.csv", every=10),
-            Previews(folder / "previews", data.sample(4, size=256), every=every),
-            Checkpoints(folder / f"{stem.name}.ckpt", every=every),
+            Metrics(path.with_suffix(".csv"), every=10),
+            Previews(path.parent / "previews", data.sample(4, size=256), every=every),
+            Checkpoints(path, every=every),
             *callbacks,
         ],
         enable_checkpointing=False,
@@ -396,7 +383,7 @@ def _fit(
         with _stopping_gently(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except DatasetError as error:
-        raise data.unusable() from error  # a worker's message is its traceback
+        raise data.draws.unusable() from error  # a worker's message is its traceback
     except Exception as error:  # Lightning takes over what it finds, and raises nearly anything
         if resume is None or module.latest is not None or isinstance(error, FastStyleError):
             raise
@@ -420,12 +407,11 @@ def _publish(outcome: Outcome, training: dict[str, Any], data: PhotoData) -> Out
     model = outcome.checkpoint.with_suffix(".onnx")
     verification = export_checkpoint(checkpoint, model)
     card = write_card(checkpoint, model, verification, training=training)
-    adapter = None
+    adapter = grounds = None
     if checkpoint.recipe.tune == "adapter" and len(checkpoint.styles) == 1:
         adapter, content = model.with_suffix(SUFFIX), read_checked(model)
         ((style, values),) = read_sets(content).items()
         save_adapter(Adapter(style, base_checksum(content), values, training_card(checkpoint)), adapter)
-    grounds = None
     side = 3 * checkpoint.recipe.coarsest  # three passes
     if checkpoint.recipe.passes > 1 and side <= GROUND_SIDE and len(checkpoint.styles) == 1:
         grounds = model.parent / "previews" / "grounds.png"
@@ -472,7 +458,7 @@ def _bf16_is_faster(device: torch.device, *, measure: bool) -> bool:
 def _stopping_gently(trainer: pl.Trainer) -> Iterator[None]:
     """Let the first Ctrl-C finish the step at hand, so that the checkpoint is whole; the second one is Python's."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(*_: object) -> None:
         trainer.should_stop = True
         signal.signal(signal.SIGINT, before)
 

@@ -57,11 +57,9 @@ def count_drawn(network: str, photos: int) -> int:
 
 
 def load_start(init: str | Path, *, network: str) -> Start:
-    """Load the weights of a checkpoint, an exported style or a shipped one, to train on.
+    """Load the weights of a checkpoint, an exported style or a shipped one, to train on; they must be of that network.
 
-    Args:
-        init: What to load; FILE#STYLE is one of the styles in a file of several.
-        network: The name that its network must have.
+    FILE#STYLE is one of the styles in a file of several.
 
     Raises:
         CheckpointError: The checkpoint is unusable, or what is there is another network.
@@ -92,8 +90,7 @@ def nearest_start(loss: PerceptualLoss, photos: Sequence[Tensor], *, network: st
 
     Args:
         loss: Loss of the painting, calibrated.
-        photos: What is drawn to tell, each (N, 3, H, W), RGB in [0, 1]. All styles are drawn on the first, the best
-            of them on the others.
+        photos: Each (N, 3, H, W), RGB in [0, 1]. All styles are drawn on the first, the best of them on the others.
         network: Styles of other networks do not count.
 
     Raises:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fast_style.networks.kernels.depthwise import depthwise
+from fast_style.networks.depthwise import depthwise
 
 
 @pytest.mark.parametrize(("kernel", "height", "width"), [(5, 13, 9), (3, 4, 3), (1, 2, 2)])

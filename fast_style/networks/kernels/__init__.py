@@ -1,3 +1,0 @@
-"""Faster convolutions for the transformer networks."""
-
-__all__: list[str] = []
