@@ -34,9 +34,11 @@ def find_paintings(paths: Sequence[Path]) -> list[Path]:
 
     Raises:
         DatasetError: A folder holds no pictures.
-        InputError: Two paintings have one name.
+        InputError: There is no painting, or two have one name.
     """
     paintings = [painting for path in paths for painting in (find_photos(path) if path.is_dir() else [path])]
+    if not paintings:
+        raise InputError("there is no painting to learn")
     names = [path.stem for path in paintings]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two paintings are called {min(twice)}", hint="Their styles are called after the files.")

@@ -140,8 +140,8 @@ def train_style(
         ImageError: The painting cannot be read.
         DatasetError: There are no usable photos.
         DeviceError: There is no such accelerator.
-        InputError: A number is out of range, or the options contradict one another, or the recipe of the checkpoint to
-            resume.
+        InputError: A number is out of range, the name has a folder in it, there is no painting, or the options
+            contradict one another or the recipe of the checkpoint to resume.
         WeightsError: The perceptual weights cannot be had.
         CheckpointError: ``init`` or ``resume`` cannot be used.
         TrainingDivergedError: The run failed; its last good checkpoint is kept.
@@ -155,6 +155,8 @@ def train_style(
     device = find_device(accelerator, apple=True)  # Apple's GPU is Lightning's own choice, too
     previous = None if resume is None else load_checkpoint(resume)
     name = name or (style_name(sources) if previous is None else previous.card["name"])
+    if Path(name).name != name:  # which may come from a checkpoint that somebody else made
+        raise InputError(f"the name {name!r} is not that of a file", hint="Give a name without a folder.")
     checkpoint = Path(out) / f"{name}.ckpt"
     if previous is None:
         recipe, init = _begun(recipe, init, device, several=len(paths) > 1, processes=devices * nodes)

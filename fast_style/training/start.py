@@ -12,6 +12,7 @@ from torch import Tensor
 from fast_style.checkpoint import load_checkpoint
 from fast_style.errors import CheckpointError, InputError
 from fast_style.export import network_from_onnx, read_network
+from fast_style.files import is_file
 from fast_style.losses import PerceptualLoss
 from fast_style.model import read_checked, read_sets
 from fast_style.networks import StyleSets, TransformerNetwork, take_style
@@ -67,7 +68,7 @@ def load_start(init: str | Path, *, network: str) -> Start:
         StyleNotFoundError: There is nothing of that name.
         InputError: The file holds no style of that name.
     """
-    named = "#" in str(init) and not Path(init).is_file()
+    named = "#" in str(init) and not is_file(init)
     file, style = str(init).rsplit("#", 1) if named else (str(init), "")
     if Path(file).suffix == ".ckpt":
         checkpoint = load_checkpoint(file)

@@ -425,6 +425,24 @@ def test_a_resumed_run_keeps_its_name_and_what_is_said_of_its_painting(
     assert stored.card["paintings"]["s"]["license"] == "public domain"
 
 
+def test_a_name_cannot_lead_out_of_the_folder_even_from_a_checkpoint(
+    photo_folder: Path, tmp_path: Path, recipe: Recipe, trained: Outcome
+) -> None:
+    stored, path = torch.load(trained.checkpoint, weights_only=True), tmp_path / "s.ckpt"
+    stored["fast_style"]["card"]["name"] = "../t"
+    torch.save(stored, path)
+    for arguments in ({"name": "../t", "recipe": recipe}, {"resume": path}):
+        with pytest.raises(InputError, match=r"the name '\.\./t' is not that of a file"):
+            train_style(PHOTOS["coffee"], photo_folder, tmp_path / "out", accelerator="cpu", workers=0, **arguments)
+    assert not [*tmp_path.rglob("t.*")]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_without_a_painting_is_refused(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
+    with pytest.raises(InputError, match="there is no painting to learn"):
+        train_style([], photo_folder, tmp_path / "out", recipe=recipe, accelerator="cpu", workers=0)
+
+
 def test_resuming_with_another_painting_is_refused(photo_folder: Path, tmp_path: Path, trained: Outcome) -> None:
     with pytest.raises(InputError, match=r"coffee\.png is not the painting that .*s\.ckpt was trained on, "):
         train_style(PHOTOS["coffee"], photo_folder, tmp_path, resume=trained.checkpoint, accelerator="cpu", workers=0)

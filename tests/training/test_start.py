@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from fast_style.cli import main
-from fast_style.errors import ImageError, InputError
+from fast_style.errors import ImageError, InputError, StyleNotFoundError
 from fast_style.export import network_from_onnx
 from fast_style.images import Picture, load_image
 from fast_style.losses import LossTerms, Objective, PerceptualLoss, load_vgg
@@ -158,6 +158,8 @@ def test_a_run_may_start_from_one_of_the_styles_in_a_file(photo: Tensor) -> None
         assert torch.equal(chosen(photo), expected(photo))
     with pytest.raises(InputError, match="no style 'udny' in the file; did you mean 'udnie'"):
         load_start("ten#udny", network="fast")
+    with pytest.raises(StyleNotFoundError, match="is neither the name of a style nor a file"):
+        load_start("n" * 300 + "#udnie", network="fast")
 
 
 def test_the_nearest_style_is_found_without_a_runtime_and_each_file_is_parsed_once(

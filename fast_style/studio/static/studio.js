@@ -94,6 +94,7 @@ function tell(message, hint, good = false) {
   $("notice-hint").textContent = hint ?? "";
   $("notice").classList.toggle("good", good);
   $("notice").hidden = false;
+  delete $("notice").dataset.away;
 }
 
 /** Do what a button says, and show what went wrong. */
