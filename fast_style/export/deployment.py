@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from torch import Tensor
 
@@ -206,11 +207,7 @@ def _plain_graph(source: Checkpoint | Choice, place: Path) -> tuple[onnx.ModelPr
         return model, Verification({})
     mixture = mixture_file(content, source.weights)
     feed = {STYLES: as_row(style_names(opened.metadata), source.weights)} if takes_styles(model.graph) else {}
-
-    def mixed(image: Tensor) -> Tensor:
-        return torch.from_numpy(opened.session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
-
-    return parse_model(mixture), judge(verify_passes(mixed, mixture, 1))
+    return parse_model(mixture), judge(verify_passes(_painter(opened.session, feed), mixture, 1))
 
 
 def _for_place(graph: onnx.ModelProto, size: tuple[int, int] | None, passes: int) -> onnx.ModelProto:
@@ -229,18 +226,20 @@ def _verify(
 ) -> Verification:
     """Compare a graph for a place with the graph it was made from, with each of its styles."""
     content, session = plain.SerializeToString(), open_session(graph.SerializeToString())
-
-    def alone(feed: Feed) -> Callable[[Tensor], Tensor]:
-        return lambda image: torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
-
     sizes = None if size is None else [(1, size[1], size[0])]
-    differences = verify_passes(alone({}), content, passes, sizes=sizes)
+    differences = verify_passes(_painter(session, {}), content, passes, sizes=sizes)
     if takes_styles(graph.graph):
         side = smallest_side(passes) + 9
         for name, feed in zip(style_names(read_metadata(graph)), _style_feeds(graph), strict=False):
-            compared = verify_passes(alone(feed), content, passes, sizes=sizes or [(2, side, side + 8)], feed=feed)
+            own_sizes = sizes or [(2, side, side + 8)]
+            compared = verify_passes(_painter(session, feed), content, passes, sizes=own_sizes, feed=feed)
             differences[f"{passes} passes {name}" if passes > 1 else name] = max(compared.values())
     return judge({**before.differences, **differences})
+
+
+def _painter(session: onnxruntime.InferenceSession, feed: Feed) -> Callable[[Tensor], Tensor]:
+    """Let a graph paint tensors, with its other inputs as given."""
+    return lambda image: torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
 
 
 def _to_int8(model: onnx.ModelProto, calibration: Sequence[Feed]) -> tuple[onnx.ModelProto, list[str], float]:

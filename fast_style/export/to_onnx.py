@@ -16,7 +16,6 @@ from copy import deepcopy
 from pathlib import Path
 
 import onnx
-import onnx_ir
 import torch
 from onnx import numpy_helper
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass, DeduplicateInitializersPass
@@ -113,7 +112,11 @@ def _trace(module: _Clamped) -> onnx.ModelProto:
     except torch.onnx.OnnxExporterError as error:
         raise ExportError(f"PyTorch cannot export the network: {error}") from error
     assert program is not None
-    _name_constants(program.model.graph, {f"{PREFIX}{name}" for name in module.network.state_dict()})
+    # Buffers that are part of the structure, and in no state dict, lose the weights' prefix.
+    weights = {f"{PREFIX}{name}" for name in module.network.state_dict()}
+    for name, value in list(program.model.graph.initializers.items()):
+        if name not in weights:
+            value.name = name.removeprefix(PREFIX)
     # Source lines and tracing records on every node; then equal constants, such as the noise that two layers add.
     ClearMetadataAndDocStringPass()(program.model)
     DeduplicateInitializersPass(size_limit=sys.maxsize)(program.model)
@@ -123,10 +126,3 @@ def _trace(module: _Clamped) -> onnx.ModelProto:
         for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
             value.type.tensor_type.shape.dim[axis].dim_param = name
     return model
-
-
-def _name_constants(graph: onnx_ir.Graph, weights: set[str]) -> None:
-    """Take the weights' prefix from buffers that are part of the structure and in no state dict."""
-    for name, value in list(graph.initializers.items()):
-        if name not in weights:
-            value.name = name.removeprefix(PREFIX)

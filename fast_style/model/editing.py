@@ -167,26 +167,18 @@ class GraphEdit:
     def apply(self) -> None:
         """Change the graph, and drop the nodes and constants that no output needs any longer."""
         kept = (self._instead.get(node.output[0], (node,)) for node in self.graph.node)
-        nodes = [*self._before, *(node for group in kept for node in group), *self._after]
-        for node in nodes:
-            node.input[:] = [self._names.get(name, name) for name in node.input]
+        needed = {value.name for value in self.graph.output}
+        nodes = []
+        for node in reversed([*self._before, *(node for group in kept for node in group), *self._after]):
+            if needed.intersection(node.output):
+                node.input[:] = [self._names.get(name, name) for name in node.input]
+                needed.update(node.input)
+                nodes.append(node)
         del self.graph.node[:]
-        self.graph.node.extend(nodes)
+        self.graph.node.extend(reversed(nodes))
         self.graph.initializer.extend(self._constants)
-        _prune(self.graph)
-
-
-def _prune(graph: GraphProto) -> None:
-    needed = {value.name for value in graph.output}
-    nodes = []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            needed.update(node.input)
-            nodes.append(node)
-    del graph.node[:]
-    graph.node.extend(reversed(nodes))
-    needed.update(value.name for value in graph.input)  # a default may belong to an input that no node takes
-    keep_initializers(graph, needed)
+        needed.update(value.name for value in self.graph.input)  # a default may belong to an input that no node takes
+        keep_initializers(self.graph, needed)
 
 
 def keep_initializers(graph: GraphProto, names: set[str]) -> None:

@@ -128,7 +128,8 @@ def open_graph(
     session = open_session(path if content is None else content, device=device, threads=threads)
     try:
         metadata = dict(session.get_modelmeta().custom_metadata_map)
-        signature = read_signature(session)
+        taken = session.get_inputs(), session.get_overridable_initializers(), session.get_outputs()
+        signature = Signature(*(tuple(map(_read_value, values)) for values in taken))
     except UnicodeDecodeError as error:
         raise damaged_model(f"{path} is damaged: its names or its metadata are not text") from error
     for value in signature.inputs:
@@ -138,15 +139,6 @@ def open_graph(
                 hint="Export it for smaller pictures.",
             )
     return Graph(path, session, signature, metadata)
-
-
-def read_signature(session: onnxruntime.InferenceSession) -> Signature:
-    """Read the signature of an opened graph."""
-    return Signature(
-        tuple(map(_read_value, session.get_inputs())),
-        tuple(map(_read_value, session.get_overridable_initializers())),
-        tuple(map(_read_value, session.get_outputs())),
-    )
 
 
 def show_shape(shape: tuple[Any, ...]) -> str:

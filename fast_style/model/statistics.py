@@ -62,7 +62,8 @@ def measure_form(content: bytes, *, rim: int = 0, masked: bool = False) -> bytes
     edit = GraphEdit(graph)
     edit.constant(f"{_PREFIX}axes", np.array([0, 2, 3]))
     if masked:
-        _take_mask(edit)
+        add_input(graph, MASK, FLOAT, ("mask_batch", 1, "mask_height", "mask_width"))
+        edit.constant(f"{_PREFIX}none", np.empty(0, np.float32))
     for number, layer in enumerate(layers):
         prefix = f"{_PREFIX}{number}."
         if masked:
@@ -115,24 +116,14 @@ def _normalize(edit: GraphEdit, layer: Layer, prefix: str) -> list[NodeProto]:
     ]
 
 
-def _take_mask(edit: GraphEdit) -> None:
-    """Add the mask as an input, with the constants that the nodes of :func:`_measure_masked` share."""
-    add_input(edit.graph, MASK, FLOAT, ("mask_batch", 1, "mask_height", "mask_width"))
-    for name, axis in (("first", 0), ("second", 2), ("last", 4)):
-        edit.constant(_PREFIX + name, np.array([axis]))
-    edit.constant(f"{_PREFIX}none", np.empty(0, np.float32))
-
-
 def _measure_masked(layer: Layer, prefix: str) -> list[NodeProto]:
     """Find a mean and a variance in which each position counts as much as the mask says there."""
     none = f"{_PREFIX}none"
     return [
         # The mask at the features' size. They have up to four cells around the picture more, by which it is stretched:
         # the mask is off by that much at the border, and right in the middle.
-        make_node("Shape", [layer.features], [f"{prefix}size"]),
-        make_node("Slice", [f"{prefix}size", f"{_PREFIX}second", f"{_PREFIX}last"], [f"{prefix}sides"]),
-        make_node("Shape", [MASK], [f"{prefix}mask"]),
-        make_node("Slice", [f"{prefix}mask", f"{_PREFIX}first", f"{_PREFIX}second"], [f"{prefix}batch"]),
+        make_node("Shape", [layer.features], [f"{prefix}sides"], start=2),
+        make_node("Shape", [MASK], [f"{prefix}batch"], end=2),
         make_node("Concat", [f"{prefix}batch", f"{prefix}sides"], [f"{prefix}target"], axis=0),
         make_node("Resize", [MASK, none, none, f"{prefix}target"], [f"{prefix}weights"], mode="linear", antialias=1),
         make_node("ReduceSum", [f"{prefix}weights", f"{_PREFIX}axes"], [f"{prefix}total"]),
@@ -205,19 +196,13 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_giv
             make_node("Add", [f"{prefix}scaled", offsets], [layer.node.output[0]]),
         )
     if noise_given:
-        _take_noise(edit)
+        for number, node in enumerate(node for node in graph.node if node.op_type == "Tile"):
+            edit.rename(node.output[0], noise_input(number))
+            add_input(graph, noise_input(number), FLOAT, (1, 1, f"rows{number}", f"columns{number}"))
     else:
         _move_noise(edit, stride)
     edit.apply()
     return bytes(model.SerializeToString())
-
-
-def _take_noise(edit: GraphEdit) -> None:
-    """Make each map of noise an input."""
-    for number, node in enumerate(node for node in edit.graph.node if node.op_type == "Tile"):
-        edit.rename(node.output[0], noise_input(number))
-        edit.replace(node)
-        add_input(edit.graph, noise_input(number), FLOAT, (1, 1, f"rows{number}", f"columns{number}"))
 
 
 def _move_noise(edit: GraphEdit, stride: int) -> None:

@@ -140,31 +140,23 @@ def give_styles(content: bytes, sets: Mapping[str, Set], *, metadata: Mapping[st
     add_input(edit.graph, STYLES, FLOAT, ("styles_batch", len(sets)))
     edit.constant(STYLES, np.eye(1, len(sets), dtype=np.float32))
     edit.constant(_TABLE, np.stack([values.ravel() for values in sets.values()]))
-    edit.prepend(make_node("MatMul", [STYLES, _TABLE], [f"{_PREFIX}mixed"]))
-    _split_row(edit, f"{_PREFIX}mixed", sizes)
+    width = edit.constant(f"{_PREFIX}width", np.array([2 * sum(sizes)]))
+    axis, end = edit.constant(f"{_PREFIX}axis", np.array([0])), edit.constant(f"{_PREFIX}end", np.array([1]))
+    parts = edit.constant(f"{_PREFIX}sizes", np.array([*sizes, *sizes]))
+    named = [f"{_PREFIX}{what}{number}" for what in ("scales", "shifts") for number in range(len(sizes))]
+    edit.prepend(
+        make_node("MatMul", [STYLES, _TABLE], [f"{_PREFIX}mixed"]),
+        # A row for each picture.
+        make_node("Shape", [INPUT], [f"{_PREFIX}image"]),
+        make_node("Slice", [f"{_PREFIX}image", axis, end], [f"{_PREFIX}batch"]),
+        make_node("Concat", [f"{_PREFIX}batch", width], [f"{_PREFIX}shape"], axis=0),
+        make_node("Expand", [f"{_PREFIX}mixed", f"{_PREFIX}shape"], [f"{_PREFIX}rows"]),
+        make_node("Split", [f"{_PREFIX}rows", parts], named, axis=1),
+    )
     _normalize_each(edit, layers)
     edit.apply()
     write_metadata(model, {**read_metadata(model), **(metadata or {}), NAMES_KEY: json.dumps(list(sets))})
     return bytes(model.SerializeToString())
-
-
-def _split_row(edit: GraphEdit, row: str, sizes: Sequence[int]) -> None:
-    """Split a row (N or 1, 2C) into the scales and the shifts of each layer, with a row for each picture."""
-    width = edit.constant(f"{_PREFIX}width", np.array([2 * sum(sizes)]))
-    axis, end = edit.constant(f"{_PREFIX}axis", np.array([0])), edit.constant(f"{_PREFIX}end", np.array([1]))
-    parts = edit.constant(f"{_PREFIX}sizes", np.array([*sizes, *sizes]))
-    edit.prepend(
-        make_node("Shape", [INPUT], [f"{_PREFIX}image"]),
-        make_node("Slice", [f"{_PREFIX}image", axis, end], [f"{_PREFIX}batch"]),
-        make_node("Concat", [f"{_PREFIX}batch", width], [f"{_PREFIX}shape"], axis=0),
-        make_node("Expand", [row, f"{_PREFIX}shape"], [f"{_PREFIX}rows"]),
-        make_node(
-            "Split",
-            [f"{_PREFIX}rows", parts],
-            [f"{_PREFIX}{what}{number}" for what in ("scales", "shifts") for number in range(len(sizes))],
-            axis=1,
-        ),
-    )
 
 
 def _normalize_each(edit: GraphEdit, layers: Sequence[Layer]) -> None:
