@@ -148,18 +148,18 @@ def deploy(
         raise InputError(f"{precision} is proved on photos", hint="Give --photos FOLDER.")
     with replacing(path) as partial:
         graph, verification = _plain_graph(source, partial)
+        told = read_metadata(graph)
         if strength != 1:
-            known = read_metadata(graph)
-            own = strength_in(known)
-            product = f"{strength * own:g}"
-            if not 0 < float(product) < MOST_OWN_STRENGTH:
+            own = strength_in(told)
+            told[STRENGTH_KEY] = f"{strength * own:g}"
+            if not 0 < float(told[STRENGTH_KEY]) < MOST_OWN_STRENGTH:
                 raise InputError(
                     f"strength is {strength:g} times the style's own, {own:g}; "
                     f"expected a product above 0 and below {MOST_OWN_STRENGTH:g}"
                 )
-            write_metadata(graph, known | {STRENGTH_KEY: product})
         if ground is not None:
-            write_metadata(graph, read_metadata(graph) | {GROUND_KEY: ground})
+            told[GROUND_KEY] = ground
+        write_metadata(graph, told)
         plain = _for_place(graph, size, passes)
         if plain is not graph:
             verification = _verify(graph, plain, size, passes, verification)

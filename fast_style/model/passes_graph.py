@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fast_style.model.editing import (
     FLOAT,
     GraphEdit,
     add_input,
+    adder,
     make_node,
     parse_model,
     read_metadata,
@@ -110,7 +111,7 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Groun
             if all(size := _sides(model.graph)):
                 edit.constant(f"{prefix}size", np.array(size))
             else:
-                edit.append(make_node("Shape", [copy], [f"{prefix}size"], start=2, end=4))
+                edit.after.append(make_node("Shape", [copy], [f"{prefix}size"], start=2, end=4))
             _mix(edit, draft, smaller, copy, _share(edit, smaller, prefix), seen, prefix)
         restores = number >= LEARNED_PASSES
         painted = f"{prefix}painted" if restores else drawn
@@ -118,7 +119,7 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Groun
         names = {**weights, INPUT: seen, OUTPUT: painted}
         if origins:
             names[ORIGIN] = _divide_origin(edit, factor, f"{prefix}origin")
-        edit.append(*_pass(model.graph, names, f"pass{number}."))
+        edit.after += _pass(model.graph, names, f"pass{number}.")
         if restores:
             _restore(edit, painted, draft, drawn, prefix)
     edit.apply()
@@ -147,7 +148,7 @@ def sharing_form() -> bytes:
     It gives ``share`` (1, 1, H, W).
     """
     edit = _begin(["photo"], "share", shares=True, channels=1)
-    edit.append(make_node("Identity", [_share(edit, "photo", _ALONE)], ["share"]))
+    edit.after.append(make_node("Identity", [_share(edit, "photo", _ALONE)], ["share"]))
     return _finish(edit)
 
 
@@ -190,8 +191,8 @@ def _begin(inputs: Sequence[str], output: str, *, shares: bool = False, channels
     if shares:
         add_input(edit.graph, "shares", FLOAT, [2])
         names = [f"{_PREFIX}flat", f"{_PREFIX}more"]
-        edit.append(make_node("Split", ["shares", f"{_PREFIX}ones"], names, axis=0))
-    edit.append(make_node("Shape", [inputs[0]], [f"{_ALONE}size"], start=2, end=4))
+        edit.after.append(make_node("Split", ["shares", f"{_PREFIX}ones"], names, axis=0))
+    edit.after.append(make_node("Shape", [inputs[0]], [f"{_ALONE}size"], start=2, end=4))
     return edit
 
 
@@ -263,26 +264,16 @@ def _add_constants(edit: GraphEdit) -> None:
         edit.constant(f"{_PREFIX}across{maps}", taps.reshape(maps, 1, 1, 8))
 
 
-def _adder(edit: GraphEdit, prefix: str) -> Callable[..., str]:
-    """Return a function that appends a node, whose outputs begin with the prefix, and returns its first output."""
-
-    def add(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
-        edit.append(make_node(operator, inputs, [prefix + output for output in outputs], **attributes))
-        return prefix + outputs[0]
-
-    return add
-
-
 def _share(edit: GraphEdit, photo: str, prefix: str) -> str:
     """Find the share of the draft by place: see :func:`fast_style.networks.passes.draft_share`."""
-    add = _adder(edit, prefix)
+    add = adder(edit.after, prefix)
     less = add("Mul", [_detail(edit, photo, prefix), f"{_PREFIX}more"], "less")
     return add("Add", [less, f"{_PREFIX}flat"], "share")
 
 
 def _detail(edit: GraphEdit, photo: str, prefix: str) -> str:
     """Find how much detail there is by place, bounded to [0, 1]."""
-    add = _adder(edit, prefix)
+    add = adder(edit.after, prefix)
     brightness = add("Conv", [photo, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1])
     fine = add("Sub", [brightness, _blur(edit, brightness, f"{prefix}coarse", DETAIL_RADIUS)], "fine")
     squares = add("Mul", [fine, fine], "squares")
@@ -299,7 +290,7 @@ def _reduce(edit: GraphEdit, photo: str, factor: int, reduced: str) -> str:
     if factor == 1:
         return photo
     pooling = {"kernel_shape": [factor, factor], "strides": [factor, factor], "ceil_mode": 1}
-    edit.append(make_node("AveragePool", [photo], [reduced], **pooling))
+    edit.after.append(make_node("AveragePool", [photo], [reduced], **pooling))
     return reduced
 
 
@@ -307,7 +298,7 @@ def _divide_origin(edit: GraphEdit, factor: int, divided: str) -> str:
     """Convert the origin to px of a smaller copy; return the name of the result."""
     if factor == 1:
         return ORIGIN
-    edit.append(make_node("Div", [ORIGIN, edit.constant(f"{divided}.factor", np.array(factor))], [divided]))
+    edit.after.append(make_node("Div", [ORIGIN, edit.constant(f"{divided}.factor", np.array(factor))], [divided]))
     return divided
 
 
@@ -328,7 +319,7 @@ def _lay_ground(
     only, (height, width) px, needs none.
     """
     prefix, factor = f"{_PREFIX}ground.", 2 ** (passes - 1)
-    add = _adder(edit, prefix)
+    add = adder(edit.after, prefix)
     tile, amount = ground_tile(ground, passes)
     side = tile.shape[-1]
     numbers = {"steepness": STEEPNESS, "least": 1 - STEEPNESS, "scales": [1, 1, factor, factor]}
@@ -365,23 +356,23 @@ def _lay_ground(
 
 def _clip_sum(edit: GraphEdit, image: str, change: str, result: str, prefix: str) -> None:
     """Add a change to a picture, and clip the sum to [0, 1]."""
-    total = _adder(edit, prefix)("Add", [image, change], "sum")
-    edit.append(make_node("Clip", [total, f"{_PREFIX}none", f"{_PREFIX}all"], [result]))
+    total = adder(edit.after, prefix)("Add", [image, change], "sum")
+    edit.after.append(make_node("Clip", [total, f"{_PREFIX}none", f"{_PREFIX}all"], [result]))
 
 
 def _blur(edit: GraphEdit, image: str, blurred: str, radius: int) -> str:
     """Average over squares, twice; borders are repeated. Return the name of the result."""
     for source, result in ((image, f"{blurred}.once"), (f"{blurred}.once", blurred)):
-        edit.append(
+        edit.after += [
             make_node("Pad", [source, f"{_PREFIX}border{radius}"], [f"{result}.padded"], mode="edge"),
             make_node("AveragePool", [f"{result}.padded"], [result], kernel_shape=[2 * radius + 1] * 2),
-        )
+        ]
     return blurred
 
 
 def _mix(edit: GraphEdit, draft: str, smaller: str, copy: str, share: str, seen: str, prefix: str) -> None:
     """Enlarge what the draft changed, and its share, by two, and add them to the photo's copy."""
-    add = _adder(edit, prefix)
+    add = adder(edit.after, prefix)
     small = add("Concat", [add("Sub", [draft, smaller], "change"), share], "small", axis=1)
     maps = _enlarge(edit, small, share, 4, prefix, prefix)
     add("Split", [maps, f"{_PREFIX}parts4"], "changes", "shares", axis=1)
@@ -392,7 +383,7 @@ def _mix(edit: GraphEdit, draft: str, smaller: str, copy: str, share: str, seen:
 def _restore(edit: GraphEdit, painted: str, draft: str, restored: str, prefix: str) -> None:
     """Restore most of the coarse part of the draft in what a pass has painted over it."""
     own = f"{prefix}restoring."
-    add = _adder(edit, own)
+    add = adder(edit.after, own)
     change = add("Sub", [draft, _reduce(edit, painted, 2, f"{own}half")], "change")
     brightness = add("Conv", [draft, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1])
     maps = _enlarge(edit, change, brightness, 3, prefix, own)
@@ -406,7 +397,7 @@ def _enlarge(edit: GraphEdit, small: str, like: str, count: int, prefix: str, ow
     A transposed convolution adds the taps of the pixels inside; so does it with ones, by which the result is divided.
     The ones are made of ``like``, (N, 1, h, w).
     """
-    add, maps = _adder(edit, own), count + 1
+    add, maps = adder(edit.after, own), count + 1
     down = {"kernel_shape": [8, 1], "strides": [2, 1], "pads": [3, 0, 3, 0], "group": maps}
     across = {"kernel_shape": [1, 8], "strides": [1, 2], "pads": [0, 3, 0, 3], "group": maps}
     ones = add("Add", [add("Mul", [like, f"{_PREFIX}none"], "zeros"), f"{_PREFIX}all"], "ones")

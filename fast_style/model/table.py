@@ -144,7 +144,7 @@ def give_styles(content: bytes, sets: Mapping[str, Set], *, metadata: Mapping[st
     axis, end = edit.constant(f"{_PREFIX}axis", np.array([0])), edit.constant(f"{_PREFIX}end", np.array([1]))
     parts = edit.constant(f"{_PREFIX}sizes", np.array([*sizes, *sizes]))
     named = [f"{_PREFIX}{what}{number}" for what in ("scales", "shifts") for number in range(len(sizes))]
-    edit.prepend(
+    edit.before += [
         make_node("MatMul", [STYLES, _TABLE], [f"{_PREFIX}mixed"]),
         # A row for each picture.
         make_node("Shape", [INPUT], [f"{_PREFIX}image"]),
@@ -152,7 +152,7 @@ def give_styles(content: bytes, sets: Mapping[str, Set], *, metadata: Mapping[st
         make_node("Concat", [f"{_PREFIX}batch", width], [f"{_PREFIX}shape"], axis=0),
         make_node("Expand", [f"{_PREFIX}mixed", f"{_PREFIX}shape"], [f"{_PREFIX}rows"]),
         make_node("Split", [f"{_PREFIX}rows", parts], named, axis=1),
-    )
+    ]
     _normalize_each(edit, layers)
     edit.apply()
     write_metadata(model, {**read_metadata(model), **(metadata or {}), NAMES_KEY: json.dumps(list(sets))})
