@@ -278,13 +278,13 @@ def _load_photos(folder: Path, size: tuple[int, int] | None, smallest: int) -> t
 
 def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Feed]:
     """Give each photo one of a graph's styles, in turn, if it takes these."""
-    if not takes_styles(model.graph):
-        return [{INPUT: photo} for photo in photos]
     return [{INPUT: photo, **feed} for photo, feed in zip(photos, cycle(_style_feeds(model)), strict=False)]
 
 
 def _style_feeds(model: onnx.ModelProto) -> list[Feed]:
-    """Weights for a graph that takes them: each of its styles."""
+    """Weights for a graph: each of its styles, or none if it takes none."""
+    if not takes_styles(model.graph):
+        return [{}]
     return [{STYLES: row[None]} for row in np.eye(len(style_names(read_metadata(model))), dtype=np.float32)]
 
 

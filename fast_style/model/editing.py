@@ -149,7 +149,6 @@ class GraphEdit:
         self.before: list[NodeProto] = []
         self.after: list[NodeProto] = []
         self._instead: dict[str, tuple[NodeProto, ...]] = {}
-        self._names: dict[str, str] = {}
         self._constants: list[TensorProto] = []
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
@@ -163,10 +162,6 @@ class GraphEdit:
         """Put nodes in the place of another."""
         self._instead[node.output[0]] = nodes
 
-    def rename(self, old: str, new: str) -> None:
-        """Let every node that takes the value ``old`` take ``new``."""
-        self._names[old] = new
-
     def apply(self) -> None:
         """Change the graph, and drop the nodes and constants that no output needs any longer."""
         kept = (self._instead.get(node.output[0], (node,)) for node in self.graph.node)
@@ -174,7 +169,6 @@ class GraphEdit:
         nodes = []
         for node in reversed([*self.before, *(node for group in kept for node in group), *self.after]):
             if needed.intersection(node.output):
-                node.input[:] = [self._names.get(name, name) for name in node.input]
                 needed.update(node.input)
                 nodes.append(node)
         del self.graph.node[:]

@@ -95,7 +95,7 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Groun
         base = _reduce(edit, INPUT, factor, f"{_PREFIX}base")
         origin = _divide_origin(edit, factor, f"{_PREFIX}ground.origin") if origins else ""
         _lay_ground(edit, laid, over_ground, base, grounded, origin=origin, size=_sides(models[over_ground - 1].graph))
-    stored: dict[tuple[str, bytes], str] = {}
+    stored: dict[bytes, dict[str, str]] = {}
     copy, drawn = "", ""
     for number, model in enumerate(models):
         prefix, factor = f"{_PREFIX}{number}.", 2 ** (len(models) - 1 - number)
@@ -211,27 +211,27 @@ def _sides(graph: GraphProto) -> list[int]:
 
 
 def _add_weights(
-    joined: GraphProto, graph: GraphProto, prefix: str, stored: dict[tuple[str, bytes], str]
+    joined: GraphProto, graph: GraphProto, prefix: str, stored: dict[bytes, dict[str, str]]
 ) -> dict[str, str]:
     """Add the constants of a pass to the joined graph, where equal ones of several passes are stored once.
 
-    ``stored`` has the names there by name and content, and by content alone. Return them by the pass's own names.
+    ``stored`` has the names there by content and by the pass's own names. Return them by the latter.
     """
     taken = {tensor.name for tensor in joined.initializer}
     names: dict[str, str] = {}
-    new: dict[tuple[str, bytes], str] = {}
+    new: list[tuple[bytes, str]] = []
     for tensor in graph.initializer:
         name, tensor.name = tensor.name, ""
         content = tensor.SerializeToString()
-        same = stored.get((name, content)) or stored.get(("", content))
-        names[name] = same or (prefix + name if name in taken else name)
-        if same is None:
-            tensor.name = new[name, content] = names[name]
+        same = stored.get(content, {})
+        names[name] = same.get(name) or next(iter(same.values()), prefix + name if name in taken else name)
+        if not same:
+            tensor.name = names[name]
             joined.initializer.append(tensor)
+            new.append((content, name))
     # Only now, as weights of one pass that are equal are read back by their own names.
-    for (name, content), there in new.items():
-        stored[name, content] = there
-        stored.setdefault(("", content), there)
+    for content, name in new:
+        stored.setdefault(content, {})[name] = names[name]
     return names
 
 

@@ -175,6 +175,11 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_giv
     """
     model = parse_model(content)
     graph = model.graph
+    if noise_given:
+        for number, node in enumerate(node for node in graph.node if node.op_type == "Tile"):
+            add_input(graph, noise_input(number), FLOAT, (1, 1, f"rows{number}", f"columns{number}"))
+            for user in graph.node:
+                user.input[:] = [noise_input(number) if name == node.output[0] else name for name in user.input]
     layers, edit = find_layers(graph), GraphEdit(graph)
     ends = np.cumsum([layer.scale.size for layer in layers])
     parts = np.split(statistics, ends[:-1], axis=1)
@@ -189,11 +194,7 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_giv
             make_node("Mul", [layer.features, factors], [f"{prefix}scaled"]),
             make_node("Add", [f"{prefix}scaled", offsets], [layer.node.output[0]]),
         )
-    if noise_given:
-        for number, node in enumerate(node for node in graph.node if node.op_type == "Tile"):
-            edit.rename(node.output[0], noise_input(number))
-            add_input(graph, noise_input(number), FLOAT, (1, 1, f"rows{number}", f"columns{number}"))
-    else:
+    if not noise_given:
         _move_noise(edit, stride)
     edit.apply()
     return bytes(model.SerializeToString())
