@@ -36,6 +36,7 @@ class Choice:
     style: Style  # its name, file and card
     content: bytes | None  # the graph that was put together of several files, or None for the file itself
     weights: Mapping[str, float]  # of the styles that count; none leaves it to the file
+    others: tuple[Path, ...] = ()  # the files beside the style's own of which the graph was put together
 
     def read(self) -> bytes:
         """Return the serialized graph."""
@@ -82,7 +83,8 @@ def find_mixture(text: str | Path) -> Choice:
     joined = join_styles(whole.split(","))
     weights = dict(zip(joined.sets, (part.weight for part in parts), strict=True))
     strength = sum(weights[name] * own for name, own in joined.strengths.items()) / sum(weights.values())
-    return Choice(Style("+".join(joined.sets), joined.path, {}), joined.graph(strength), weights)
+    first, *others = joined.paths
+    return Choice(Style("+".join(joined.sets), first, {}), joined.graph(strength), weights, tuple(others))
 
 
 def absolute_mixture(text: str | Path) -> str:
@@ -126,7 +128,7 @@ def mixture_name(text: str | Path) -> str:
 class Joined:
     """Several styles of one network."""
 
-    path: Path  # the first one's file
+    paths: list[Path]  # their files
     content: bytes  # the serialized graph of one of them
     sets: dict[str, Set]  # their scales and shifts by name
     strengths: dict[str, float]  # their own strengths by name
@@ -193,7 +195,8 @@ def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
     held = next(iter(read_sets(first)))
     plain = choose_styles(first, {held: 1.0}) if held else first  # a file without names holds one style
     coarsest = next(iter(sides.values()))
-    return Joined(find_style(parts[0].file).path, plain, sets, strengths, coarsest, grounds, paintings)
+    paths = [find_style(part.file).path for part in parts]
+    return Joined(paths, plain, sets, strengths, coarsest, grounds, paintings)
 
 
 def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
