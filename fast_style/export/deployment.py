@@ -127,8 +127,7 @@ def deploy(
         ``precision``, ``fp32_bytes``, ``io``, several ``passes``, a given ``ground``, what a mixture is made of
         (``name``, ``styles``, ``paintings``, ``weights``); with fewer bits ``fidelity`` (worst ``psnr``, dB,
         ``largest`` and ``mean`` difference in [0, 1] on so many ``photos``); of an 8-bit graph ``float_convolutions``
-        and ``share_of_work_in_int8``; of pixels out ``largest_level``, their largest difference from the float graph,
-        rounded.
+        and ``share_of_work_in_int8``; of pixels out ``largest_level``, their difference from the rounded float graph.
 
     Raises:
         InputError: Photos are missing, the size is too small, there is no such ground, or the number of passes or the

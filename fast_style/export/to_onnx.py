@@ -4,8 +4,7 @@ It is traced with random weights, which are then replaced by the network's own, 
 
 - The exporter stores equal weights once, under one name, and untrained normalizations are all equal. But files are read
   back, trained further and mixed by the names of their weights, so each weight needs its own.
-- Tracing takes 7 to 12 s on one core, and the same trace serves every network of one structure: of a zoo of
-  styles, of a benchmark, of the tests.
+- Tracing takes 7 to 12 s on one core, and a trace serves every network of one structure, as in a zoo of styles.
 """
 
 from __future__ import annotations

@@ -102,8 +102,7 @@ def _see(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
             return replace(padded, cell=_of_rows(node, "strides", 1) * source.cell)
         case "ConvTranspose":
             (source,), stride = sources, _of_rows(node, "strides", 1)
-            # Cell i adds to the kernel's size of cells, from i · stride on: the first that adds to a cell lies farthest
-            # before.
+            # Cell i adds to a kernel of cells, from i · stride on: the first that adds to a cell lies farthest before.
             before = source.before + source.cell * Fraction(sizes.kernel(node) - 1, stride)
             return _shifted(node, Seen(source.cell / stride, before, source.after), -_of_rows(node, "pads", 0))
         case "DepthToSpace":

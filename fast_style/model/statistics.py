@@ -2,8 +2,7 @@
 
 An instance normalization looks at the whole picture. The measuring variant returns what the normalizations find in a
 picture, or in a batch of its parts. The fixed variant has those statistics as constants: a part of a picture is drawn
-as in the whole, and a frame of a film like the others. Both are made from the graph of the style itself, so every file
-has them.
+as in the whole, and a frame of a film like the others. Both are made from a style's own graph, so every file has them.
 
 Reference:
     Chen et al. 2022 (URST), section 3.2, give a thumbnail's statistics to every part of a large picture.

@@ -1,8 +1,7 @@
 """Many styles in one file: their scales and shifts, mixed by weights that are given beside the picture.
 
 Styles that share their convolutions differ in the scales and shifts of their instance normalizations only. Here these
-become a table, of which a picture takes any mixture. It is made from the graphs of the styles themselves, and can be
-turned back into a graph of one style.
+become a table, of which a picture takes any mixture. It is made from the styles' own graphs, and can be turned back.
 
 Reference:
     Dumoulin, Shlens and Kudlur 2017, section 2.2: a set of scales and shifts for each style, and linear mixtures.
@@ -246,8 +245,7 @@ def choose_styles(content: bytes, weights: Mapping[str, float]) -> bytes:
 def mixture_file(content: bytes, weights: Mapping[str, float]) -> bytes:
     """Turn a graph of many styles into the file of one mixture, which takes only the picture.
 
-    Its metadata has a name of its own and the paintings that count; the recipe and the losses are those of the whole
-    file, and left out.
+    Its metadata has a name of its own and the paintings that count, but not the whole file's recipe and losses.
 
     Raises:
         InputError: It does not hold such a style.
