@@ -85,8 +85,7 @@ def _graph(network: TransformerNetwork) -> onnx.ModelProto:
             for parameter in copy.parameters():
                 parameter.normal_(generator=generator)
         _TRACES[structure] = _trace(_Clamped(copy).eval())
-    model = onnx.ModelProto()
-    model.CopyFrom(_TRACES[structure])
+    model = deepcopy(_TRACES[structure])
     for tensor in model.graph.initializer:
         if tensor.name.startswith(PREFIX):
             values = state[tensor.name.removeprefix(PREFIX)].cpu().numpy()

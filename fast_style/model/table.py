@@ -231,11 +231,8 @@ def choose_styles(content: bytes, weights: Mapping[str, float]) -> bytes:
         first = last
         epsilon = read_attribute(node, "epsilon", 1e-5)
         whole = make_node("InstanceNormalization", [joined.input[0], *names], [apart.output[0]], epsilon=epsilon)
-        edit.replace(node)
         edit.replace(apart, whole)
-    inputs = [value for value in graph.input if value.name != STYLES]
-    del graph.input[:]
-    graph.input.extend(inputs)
+    graph.input.remove(next(value for value in graph.input if value.name == STYLES))
     edit.apply()
     name = "+".join(name for name, weight in weights.items() if weight)
     write_metadata(model, {**read_metadata(model), NAMES_KEY: json.dumps([name])})
