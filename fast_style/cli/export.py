@@ -62,7 +62,7 @@ def export(
             f"{source} is an ONNX file already",
             hint="Give --precision, --passes, --strength, --ground, --io or --size.",
         )
-    check_places(written, force=force, inputs=[] if choice is None else [choice.style.path])
+    check_places(written, force=force, inputs=[] if choice is None else [choice.style.path, *choice.others])
     place: dict[str, Any] = {"precision": precision, "io": io, "passes": passes, "strength": strength, "photos": photos}
     place |= {"ground": ground, "size": None if size is None else _parse_size(size)}
     if choice is not None:

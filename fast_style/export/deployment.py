@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from torch import Tensor
 
@@ -126,8 +127,7 @@ def deploy(
         ``precision``, ``fp32_bytes``, ``io``, several ``passes``, a given ``ground``, what a mixture is made of
         (``name``, ``styles``, ``paintings``, ``weights``); with fewer bits ``fidelity`` (worst ``psnr``, dB,
         ``largest`` and ``mean`` difference in [0, 1] on so many ``photos``); of an 8-bit graph ``float_convolutions``
-        and ``share_of_work_in_int8``; of pixels out ``largest_level``, their largest difference from the float graph,
-        rounded.
+        and ``share_of_work_in_int8``; of pixels out ``largest_level``, their difference from the rounded float graph.
 
     Raises:
         InputError: Photos are missing, the size is too small, there is no such ground, or the number of passes or the
@@ -147,18 +147,18 @@ def deploy(
         raise InputError(f"{precision} is proved on photos", hint="Give --photos FOLDER.")
     with replacing(path) as partial:
         graph, verification = _plain_graph(source, partial)
+        told = read_metadata(graph)
         if strength != 1:
-            known = read_metadata(graph)
-            own = strength_in(known)
-            product = f"{strength * own:g}"
-            if not 0 < float(product) < MOST_OWN_STRENGTH:
+            own = strength_in(told)
+            told[STRENGTH_KEY] = f"{strength * own:g}"
+            if not 0 < float(told[STRENGTH_KEY]) < MOST_OWN_STRENGTH:
                 raise InputError(
                     f"strength is {strength:g} times the style's own, {own:g}; "
                     f"expected a product above 0 and below {MOST_OWN_STRENGTH:g}"
                 )
-            write_metadata(graph, known | {STRENGTH_KEY: product})
         if ground is not None:
-            write_metadata(graph, read_metadata(graph) | {GROUND_KEY: ground})
+            told[GROUND_KEY] = ground
+        write_metadata(graph, told)
         plain = _for_place(graph, size, passes)
         if plain is not graph:
             verification = _verify(graph, plain, size, passes, verification)
@@ -206,11 +206,7 @@ def _plain_graph(source: Checkpoint | Choice, place: Path) -> tuple[onnx.ModelPr
         return model, Verification({})
     mixture = mixture_file(content, source.weights)
     feed = {STYLES: as_row(style_names(opened.metadata), source.weights)} if takes_styles(model.graph) else {}
-
-    def mixed(image: Tensor) -> Tensor:
-        return torch.from_numpy(opened.session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
-
-    return parse_model(mixture), judge(verify_passes(mixed, mixture, 1))
+    return parse_model(mixture), judge(verify_passes(_painter(opened.session, feed), mixture, 1))
 
 
 def _for_place(graph: onnx.ModelProto, size: tuple[int, int] | None, passes: int) -> onnx.ModelProto:
@@ -229,18 +225,20 @@ def _verify(
 ) -> Verification:
     """Compare a graph for a place with the graph it was made from, with each of its styles."""
     content, session = plain.SerializeToString(), open_session(graph.SerializeToString())
-
-    def alone(feed: Feed) -> Callable[[Tensor], Tensor]:
-        return lambda image: torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
-
     sizes = None if size is None else [(1, size[1], size[0])]
-    differences = verify_passes(alone({}), content, passes, sizes=sizes)
+    differences = verify_passes(_painter(session, {}), content, passes, sizes=sizes)
     if takes_styles(graph.graph):
         side = smallest_side(passes) + 9
         for name, feed in zip(style_names(read_metadata(graph)), _style_feeds(graph), strict=False):
-            compared = verify_passes(alone(feed), content, passes, sizes=sizes or [(2, side, side + 8)], feed=feed)
+            own_sizes = sizes or [(2, side, side + 8)]
+            compared = verify_passes(_painter(session, feed), content, passes, sizes=own_sizes, feed=feed)
             differences[f"{passes} passes {name}" if passes > 1 else name] = max(compared.values())
     return judge({**before.differences, **differences})
+
+
+def _painter(session: onnxruntime.InferenceSession, feed: Feed) -> Callable[[Tensor], Tensor]:
+    """Let a graph paint tensors, with its other inputs as given."""
+    return lambda image: torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy(), **feed})[0])
 
 
 def _to_int8(model: onnx.ModelProto, calibration: Sequence[Feed]) -> tuple[onnx.ModelProto, list[str], float]:
@@ -279,13 +277,13 @@ def _load_photos(folder: Path, size: tuple[int, int] | None, smallest: int) -> t
 
 def _with_styles(model: onnx.ModelProto, photos: Sequence[Image]) -> list[Feed]:
     """Give each photo one of a graph's styles, in turn, if it takes these."""
-    if not takes_styles(model.graph):
-        return [{INPUT: photo} for photo in photos]
     return [{INPUT: photo, **feed} for photo, feed in zip(photos, cycle(_style_feeds(model)), strict=False)]
 
 
 def _style_feeds(model: onnx.ModelProto) -> list[Feed]:
-    """Weights for a graph that takes them: each of its styles."""
+    """Weights for a graph: each of its styles, or none if it takes none."""
+    if not takes_styles(model.graph):
+        return [{}]
     return [{STYLES: row[None]} for row in np.eye(len(style_names(read_metadata(model))), dtype=np.float32)]
 
 

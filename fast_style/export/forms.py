@@ -30,18 +30,18 @@ def pixels_in_and_out(model: onnx.ModelProto) -> onnx.ModelProto:
     edit = GraphEdit(graph)
     for name, number in (("one_255th", 1 / 255), ("levels", 255.0), ("half", 0.5)):
         edit.constant(name, np.array(number, np.float32))
-    edit.prepend(
+    edit.before += [
         make_node("Cast", [INPUT], ["image_cast"], to=TensorProto.FLOAT),
         make_node("Transpose", ["image_cast"], ["image_nchw"], perm=[0, 3, 1, 2]),
         make_node("Mul", ["image_nchw", "one_255th"], ["image_float"]),
-    )
+    ]
     # A cast to integer drops the fraction, so adding a half first rounds as the Python runtime does.
-    edit.append(
+    edit.after += [
         make_node("Mul", ["stylized_float", "levels"], ["stylized_levels"]),
         make_node("Add", ["stylized_levels", "half"], ["stylized_half"]),
         make_node("Transpose", ["stylized_half"], ["stylized_nhwc"], perm=[0, 2, 3, 1]),
         make_node("Cast", ["stylized_nhwc"], [OUTPUT], to=TensorProto.UINT8),
-    )
+    ]
     edit.apply()
     for value in (value for value in (*graph.input, *graph.output) if value.name in {INPUT, OUTPUT}):
         n, _, height, width = (dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim)

@@ -4,8 +4,7 @@ It is traced with random weights, which are then replaced by the network's own, 
 
 - The exporter stores equal weights once, under one name, and untrained normalizations are all equal. But files are read
   back, trained further and mixed by the names of their weights, so each weight needs its own.
-- Tracing takes 7 to 12 s on one core, and the same trace serves every network of one structure: of a zoo of
-  styles, of a benchmark, of the tests.
+- Tracing takes 7 to 12 s on one core, and a trace serves every network of one structure, as in a zoo of styles.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from copy import deepcopy
 from pathlib import Path
 
 import onnx
-import onnx_ir
 import torch
 from onnx import numpy_helper
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass, DeduplicateInitializersPass
@@ -87,8 +85,7 @@ def _graph(network: TransformerNetwork) -> onnx.ModelProto:
             for parameter in copy.parameters():
                 parameter.normal_(generator=generator)
         _TRACES[structure] = _trace(_Clamped(copy).eval())
-    model = onnx.ModelProto()
-    model.CopyFrom(_TRACES[structure])
+    model = deepcopy(_TRACES[structure])
     for tensor in model.graph.initializer:
         if tensor.name.startswith(PREFIX):
             values = state[tensor.name.removeprefix(PREFIX)].cpu().numpy()
@@ -113,7 +110,11 @@ def _trace(module: _Clamped) -> onnx.ModelProto:
     except torch.onnx.OnnxExporterError as error:
         raise ExportError(f"PyTorch cannot export the network: {error}") from error
     assert program is not None
-    _name_constants(program.model.graph, {f"{PREFIX}{name}" for name in module.network.state_dict()})
+    # Buffers that are part of the structure, and in no state dict, lose the weights' prefix.
+    weights = {f"{PREFIX}{name}" for name in module.network.state_dict()}
+    for name, value in list(program.model.graph.initializers.items()):
+        if name not in weights:
+            value.name = name.removeprefix(PREFIX)
     # Source lines and tracing records on every node; then equal constants, such as the noise that two layers add.
     ClearMetadataAndDocStringPass()(program.model)
     DeduplicateInitializersPass(size_limit=sys.maxsize)(program.model)
@@ -123,10 +124,3 @@ def _trace(module: _Clamped) -> onnx.ModelProto:
         for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
             value.type.tensor_type.shape.dim[axis].dim_param = name
     return model
-
-
-def _name_constants(graph: onnx_ir.Graph, weights: set[str]) -> None:
-    """Take the weights' prefix from buffers that are part of the structure and in no state dict."""
-    for name, value in list(graph.initializers.items()):
-        if name not in weights:
-            value.name = name.removeprefix(PREFIX)

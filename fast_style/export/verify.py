@@ -83,6 +83,7 @@ def judge(differences: Mapping[str, float]) -> Verification:
     return verification
 
 
+@torch.no_grad()
 def verify_variants(network: TransformerNetwork, path: Path) -> dict[str, float]:
     """Compare the graph variants of an ONNX file of any size with its network.
 
@@ -100,10 +101,9 @@ def verify_variants(network: TransformerNetwork, path: Path) -> dict[str, float]
     # Tiles begin at cells of the network, and here at none that the noise repeats.
     margin = -(-find_reach(content) // stride) * stride
     image = example_image(1, 2 * margin + _ROOM + 3 * stride, 2 * margin + _ROOM + 5 * stride + 3)
-    device = next(network.parameters()).device
-    with torch.no_grad():
-        expected = network(torch.from_numpy(image).to(device)).clamp(0.0, 1.0).cpu().numpy()
-    recorded = record_statistics(network, torch.from_numpy(image).to(device))
+    seen = torch.from_numpy(image).to(next(network.parameters()).device)
+    expected = network(seen).clamp(0.0, 1.0).cpu().numpy()
+    recorded = record_statistics(network, seen)
     (statistics,) = open_session(measure_form(content)).run(None, {INPUT: image})
     deviation = np.sqrt(recorded[1] + _LEAST_VARIANCE)
     means, deviations = (statistics[0] - recorded[0]) / deviation, np.sqrt(statistics[1] + _LEAST_VARIANCE) / deviation

@@ -6,7 +6,7 @@ inside the functions here, and the modules that edit graphs call these functions
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +57,16 @@ def make_node(operator: str, inputs: Sequence[str], outputs: Sequence[str], **at
     from onnx import helper
 
     return helper.make_node(operator, inputs, outputs, name=outputs[0], **attributes)
+
+
+def adder(nodes: list[NodeProto], prefix: str) -> Callable[..., str]:
+    """Return a function that adds a node, whose outputs begin with the prefix, and returns its first output."""
+
+    def add(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> str:
+        nodes.append(make_node(operator, inputs, [prefix + output for output in outputs], **attributes))
+        return prefix + outputs[0]
+
+    return add
 
 
 def add_input(graph: GraphProto, name: str, kind: int, shape: Sequence[int | str]) -> None:
@@ -135,10 +145,10 @@ class GraphEdit:
 
     def __init__(self, graph: GraphProto) -> None:
         self.graph = graph
-        self._before: list[NodeProto] = []
-        self._after: list[NodeProto] = []
+        # Nodes to put before and after all others.
+        self.before: list[NodeProto] = []
+        self.after: list[NodeProto] = []
         self._instead: dict[str, tuple[NodeProto, ...]] = {}
-        self._names: dict[str, str] = {}
         self._constants: list[TensorProto] = []
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
@@ -148,45 +158,24 @@ class GraphEdit:
         self._constants.append(numpy_helper.from_array(values, name))
         return name
 
-    def prepend(self, *nodes: NodeProto) -> None:
-        """Put nodes before all others, after those prepended so far."""
-        self._before += nodes
-
-    def append(self, *nodes: NodeProto) -> None:
-        """Put nodes after all others."""
-        self._after += nodes
-
     def replace(self, node: NodeProto, *nodes: NodeProto) -> None:
         """Put nodes in the place of another."""
         self._instead[node.output[0]] = nodes
 
-    def rename(self, old: str, new: str) -> None:
-        """Let every node that takes the value ``old`` take ``new``."""
-        self._names[old] = new
-
     def apply(self) -> None:
         """Change the graph, and drop the nodes and constants that no output needs any longer."""
         kept = (self._instead.get(node.output[0], (node,)) for node in self.graph.node)
-        nodes = [*self._before, *(node for group in kept for node in group), *self._after]
-        for node in nodes:
-            node.input[:] = [self._names.get(name, name) for name in node.input]
+        needed = {value.name for value in self.graph.output}
+        nodes = []
+        for node in reversed([*self.before, *(node for group in kept for node in group), *self.after]):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+                nodes.append(node)
         del self.graph.node[:]
-        self.graph.node.extend(nodes)
+        self.graph.node.extend(reversed(nodes))
         self.graph.initializer.extend(self._constants)
-        _prune(self.graph)
-
-
-def _prune(graph: GraphProto) -> None:
-    needed = {value.name for value in graph.output}
-    nodes = []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            needed.update(node.input)
-            nodes.append(node)
-    del graph.node[:]
-    graph.node.extend(reversed(nodes))
-    needed.update(value.name for value in graph.input)  # a default may belong to an input that no node takes
-    keep_initializers(graph, needed)
+        needed.update(value.name for value in self.graph.input)  # a default may belong to an input that no node takes
+        keep_initializers(self.graph, needed)
 
 
 def keep_initializers(graph: GraphProto, names: set[str]) -> None:

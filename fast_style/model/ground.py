@@ -47,15 +47,10 @@ GROUND_RADIUS, STEEPNESS = 6, 1.5
 
 @dataclass(frozen=True)
 class Ground:
-    """What is laid under flat places.
-
-    Attributes:
-        forms: Its forms.
-        palette: The painting's colors, each ``rrggbb``, see :func:`find_palette`; without them, panes and rings are
-            gray.
-    """
+    """What is laid under flat places."""
 
     forms: Forms = "none"
+    # The painting's colors, each `rrggbb`, see `find_palette`; without them, panes and rings are gray.
     palette: tuple[str, ...] = ()
 
 

@@ -100,11 +100,9 @@ class Graph:
             raise ModelError(f"{self.path} has no input for a picture; it takes {takes or 'nothing'}")
         free = (1, size[1], size[0], 3) if picture.channels_last else (1, 3, size[1], size[0])
         shape = [side if isinstance(side, int) else length for side, length in zip(picture.shape, free, strict=True)]
-        random = np.random.default_rng(0)
-        if picture.type == "uint8":
-            feed: Feed = {picture.name: random.integers(0, 256, shape, np.uint8)}
-        else:
-            feed = {picture.name: random.random(shape, np.float32).astype(PICTURE_TYPES[picture.type])}
+        white = 255 if picture.type == "uint8" else 1
+        random = np.random.default_rng(0).random(shape, np.float32)
+        feed: Feed = {picture.name: (white * random).astype(PICTURE_TYPES[picture.type])}
         for value in (value for value in self.signature.inputs if value is not picture):
             lengths = [side for side in value.shape if isinstance(side, int)]
             if len(lengths) < len(value.shape) or value.type != "float":
@@ -128,7 +126,8 @@ def open_graph(
     session = open_session(path if content is None else content, device=device, threads=threads)
     try:
         metadata = dict(session.get_modelmeta().custom_metadata_map)
-        signature = read_signature(session)
+        taken = session.get_inputs(), session.get_overridable_initializers(), session.get_outputs()
+        signature = Signature(*(tuple(map(_read_value, values)) for values in taken))
     except UnicodeDecodeError as error:
         raise damaged_model(f"{path} is damaged: its names or its metadata are not text") from error
     for value in signature.inputs:
@@ -138,15 +137,6 @@ def open_graph(
                 hint="Export it for smaller pictures.",
             )
     return Graph(path, session, signature, metadata)
-
-
-def read_signature(session: onnxruntime.InferenceSession) -> Signature:
-    """Read the signature of an opened graph."""
-    return Signature(
-        tuple(map(_read_value, session.get_inputs())),
-        tuple(map(_read_value, session.get_overridable_initializers())),
-        tuple(map(_read_value, session.get_outputs())),
-    )
 
 
 def show_shape(shape: tuple[Any, ...]) -> str:

@@ -24,8 +24,7 @@ from fast_style.errors import InputError, damaged_model
 COARSEST_KEY = "coarsest"
 # Metadata: the number of passes in which a graph paints by itself.
 PASSES_KEY = "passes"
-# Metadata: what strength 1 of a style is in units of the training's; of a graph that paints in passes by itself, the
-# strength that it has.
+# Metadata: what strength 1 is in units of the training's; of a graph that paints in passes by itself, its strength.
 STRENGTH_KEY = "strength"
 # Networks that paint in passes begin at this long side, px, whatever the photo's size.
 COARSEST = 160

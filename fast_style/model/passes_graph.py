@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fast_style.model.editing import (
     FLOAT,
     GraphEdit,
     add_input,
+    adder,
     make_node,
     parse_model,
     read_metadata,
@@ -93,15 +94,12 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Groun
         factor = 2 ** (len(models) - over_ground)
         base = _reduce(edit, INPUT, factor, f"{_PREFIX}base")
         origin = _divide_origin(edit, factor, f"{_PREFIX}ground.origin") if origins else ""
-        side = _sides(models[over_ground - 1].graph)
-        edit.append(*_lay_ground(edit, laid, over_ground, base, grounded, origin=origin, size=side))
-    stored: dict[tuple[str, bytes], str] = {}
+        _lay_ground(edit, laid, over_ground, base, grounded, origin=origin, size=_sides(models[over_ground - 1].graph))
+    stored: dict[bytes, dict[str, str]] = {}
     copy, drawn = "", ""
     for number, model in enumerate(models):
         prefix, factor = f"{_PREFIX}{number}.", 2 ** (len(models) - 1 - number)
-        smaller, draft = copy, drawn
-        if 0 < number == over_ground:
-            smaller = base
+        draft, smaller = drawn, base if 0 < number == over_ground else copy
         drawn = OUTPUT if factor == 1 else f"{prefix}drawn"
         if number < over_ground:
             copy = _reduce(edit, grounded, 2 ** (over_ground - 1 - number), f"{prefix}copy")
@@ -113,20 +111,19 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Groun
             if all(size := _sides(model.graph)):
                 edit.constant(f"{prefix}size", np.array(size))
             else:
-                edit.append(make_node("Shape", [copy], [f"{prefix}size"], start=2, end=4))
-            edit.append(*_share(smaller, prefix), *_mix(draft, smaller, copy, seen, prefix))
+                edit.after.append(make_node("Shape", [copy], [f"{prefix}size"], start=2, end=4))
+            _mix(edit, draft, smaller, copy, _share(edit, smaller, prefix), seen, prefix)
         restores = number >= LEARNED_PASSES
         painted = f"{prefix}painted" if restores else drawn
         weights = _add_weights(joined.graph, model.graph, f"pass{number}.", stored)
         names = {**weights, INPUT: seen, OUTPUT: painted}
         if origins:
             names[ORIGIN] = _divide_origin(edit, factor, f"{prefix}origin")
-        edit.append(*_pass(model.graph, names, f"pass{number}."))
+        edit.after += _pass(model.graph, names, f"pass{number}.")
         if restores:
-            edit.append(*_restore(painted, draft, drawn, prefix))
+            _restore(edit, painted, draft, drawn, prefix)
     edit.apply()
-    changed = {COARSEST_KEY, CHECKSUM_KEY}
-    metadata = {key: value for key, value in told.items() if key not in changed}
+    metadata = {key: value for key, value in told.items() if key not in {COARSEST_KEY, CHECKSUM_KEY}}
     write_metadata(joined, {**metadata, STRENGTH_KEY: f"{strength:g}", PASSES_KEY: str(len(models))})
     return bytes(joined.SerializeToString())
 
@@ -139,8 +136,9 @@ def mixing_form() -> bytes:
     ``shares`` (2), float32: of the draft where the photo is flat, and how much more where it has much detail, see
     :func:`~fast_style.model.passes.draft_shares`.
     """
-    nodes = [*_share("small", _ALONE), *_mix("draft", "small", "photo", "seen", _ALONE)]
-    return _alone(["photo", "small", "draft"], "seen", lambda edit: nodes, shares=True)
+    edit = _begin(["photo", "small", "draft"], "seen", shares=True)
+    _mix(edit, "draft", "small", "photo", _share(edit, "small", _ALONE), "seen", _ALONE)
+    return _finish(edit)
 
 
 def sharing_form() -> bytes:
@@ -149,8 +147,9 @@ def sharing_form() -> bytes:
     It takes ``photo`` (1, 3, H, W) at the draft's size, float32, RGB in [0, 1], and ``shares`` as :func:`mixing_form`.
     It gives ``share`` (1, 1, H, W).
     """
-    nodes = [*_share("photo", _ALONE), make_node("Identity", [f"{_ALONE}share"], ["share"])]
-    return _alone(["photo"], "share", lambda edit: nodes, shares=True, channels=1)
+    edit = _begin(["photo"], "share", shares=True, channels=1)
+    edit.after.append(make_node("Identity", [_share(edit, "photo", _ALONE)], ["share"]))
+    return _finish(edit)
 
 
 def ground_form(ground: Ground, passes: int) -> bytes:
@@ -163,13 +162,10 @@ def ground_form(ground: Ground, passes: int) -> bytes:
         ground: Which.
         passes: The last of how many passes, all of them learned, sees a photo of this size: 2 or 3.
     """
-
-    def nodes(edit: GraphEdit) -> list[NodeProto]:
-        add_input(edit.graph, "share", FLOAT, [1])
-        renamed = make_node("Identity", ["share"], [_GROUND_SHARE])
-        return [renamed, *_lay_ground(edit, ground, passes, "photo", "grounded")]
-
-    return _alone(["photo"], "grounded", nodes)
+    edit = _begin(["photo"], "grounded")
+    add_input(edit.graph, "share", FLOAT, [1])
+    _lay_ground(edit, ground, passes, "photo", "grounded", share="share")
+    return _finish(edit)
 
 
 def restoring_form() -> bytes:
@@ -178,34 +174,33 @@ def restoring_form() -> bytes:
     It takes ``painted`` (1, 3, H, W), which a pass has painted, and ``draft`` (1, 3, ⌈H / 2⌉, ⌈W / 2⌉), which the pass
     before left. It gives ``restored`` (1, 3, H, W). All are float32, RGB in [0, 1].
     """
-    nodes = _restore("painted", "draft", "restored", _ALONE)
-    return _alone(["painted", "draft"], "restored", lambda edit: nodes)
+    edit = _begin(["painted", "draft"], "restored")
+    _restore(edit, "painted", "draft", "restored", _ALONE)
+    return _finish(edit)
 
 
-def _alone(
-    inputs: Sequence[str],
-    output: str,
-    nodes: Callable[[GraphEdit], Sequence[NodeProto]],
-    *,
-    shares: bool = False,
-    channels: int = 3,
-) -> bytes:
-    """Make a graph of what lies between two passes; the first input has the output's size, the others half of it."""
-    from onnx import GraphProto, helper
+def _begin(inputs: Sequence[str], output: str, *, shares: bool = False, channels: int = 3) -> GraphEdit:
+    """Begin a graph of what lies between passes; the first input has the output's size, the others half of it."""
+    from onnx import GraphProto
 
-    graph = GraphProto(name=output)
+    edit = GraphEdit(GraphProto(name=output))
     for name in inputs:
-        add_input(graph, name, FLOAT, [1, 3, *(("h", "w") if name == inputs[0] else ("h2", "w2"))])
-    set_output(graph, output, [1, channels, "h", "w"])
-    edit = GraphEdit(graph)
+        add_input(edit.graph, name, FLOAT, [1, 3, *(("h", "w") if name == inputs[0] else ("h2", "w2"))])
+    set_output(edit.graph, output, [1, channels, "h", "w"])
     _add_constants(edit)
     if shares:
-        add_input(graph, "shares", FLOAT, [2])
+        add_input(edit.graph, "shares", FLOAT, [2])
         names = [f"{_PREFIX}flat", f"{_PREFIX}more"]
-        edit.append(make_node("Split", ["shares", f"{_PREFIX}ones"], names, axis=0))
-    edit.append(make_node("Shape", [inputs[0]], [f"{_ALONE}size"], start=2, end=4), *nodes(edit))
+        edit.after.append(make_node("Split", ["shares", f"{_PREFIX}ones"], names, axis=0))
+    edit.after.append(make_node("Shape", [inputs[0]], [f"{_ALONE}size"], start=2, end=4))
+    return edit
+
+
+def _finish(edit: GraphEdit) -> bytes:
+    from onnx import helper
+
     edit.apply()
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = helper.make_model(edit.graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     return bytes(model.SerializeToString())
 
 
@@ -216,27 +211,27 @@ def _sides(graph: GraphProto) -> list[int]:
 
 
 def _add_weights(
-    joined: GraphProto, graph: GraphProto, prefix: str, stored: dict[tuple[str, bytes], str]
+    joined: GraphProto, graph: GraphProto, prefix: str, stored: dict[bytes, dict[str, str]]
 ) -> dict[str, str]:
     """Add the constants of a pass to the joined graph, where equal ones of several passes are stored once.
 
-    ``stored`` has the names there by name and content, and by content alone. Return them by the pass's own names.
+    ``stored`` has the names there by content and by the pass's own names. Return them by the latter.
     """
     taken = {tensor.name for tensor in joined.initializer}
     names: dict[str, str] = {}
-    new: dict[tuple[str, bytes], str] = {}
+    new: list[tuple[bytes, str]] = []
     for tensor in graph.initializer:
         name, tensor.name = tensor.name, ""
         content = tensor.SerializeToString()
-        same = stored.get((name, content)) or stored.get(("", content))
-        names[name] = same or (prefix + name if name in taken else name)
-        if same is None:
-            tensor.name = new[name, content] = names[name]
+        same = stored.get(content, {})
+        names[name] = same.get(name) or next(iter(same.values()), prefix + name if name in taken else name)
+        if not same:
+            tensor.name = names[name]
             joined.initializer.append(tensor)
+            new.append((content, name))
     # Only now, as weights of one pass that are equal are read back by their own names.
-    for (name, content), there in new.items():
-        stored[name, content] = there
-        stored.setdefault(("", content), there)
+    for content, name in new:
+        stored.setdefault(content, {})[name] = names[name]
     return names
 
 
@@ -269,41 +264,25 @@ def _add_constants(edit: GraphEdit) -> None:
         edit.constant(f"{_PREFIX}across{maps}", taps.reshape(maps, 1, 1, 8))
 
 
-def _maker(prefix: str) -> Callable[..., NodeProto]:
-    """Return a function that makes nodes, whose outputs begin with the prefix."""
-
-    def made(operator: str, inputs: Sequence[str], *outputs: str, **attributes: Any) -> NodeProto:
-        return make_node(operator, inputs, [prefix + output for output in outputs], **attributes)
-
-    return made
-
-
-def _share(photo: str, prefix: str) -> list[NodeProto]:
+def _share(edit: GraphEdit, photo: str, prefix: str) -> str:
     """Find the share of the draft by place: see :func:`fast_style.networks.passes.draft_share`."""
-    made = _maker(prefix)
-    return [
-        *_detail(photo, prefix),
-        made("Mul", [f"{prefix}bounded", f"{_PREFIX}more"], "less"),
-        made("Add", [f"{prefix}less", f"{_PREFIX}flat"], "share"),
-    ]
+    add = adder(edit.after, prefix)
+    less = add("Mul", [_detail(edit, photo, prefix), f"{_PREFIX}more"], "less")
+    return add("Add", [less, f"{_PREFIX}flat"], "share")
 
 
-def _detail(photo: str, prefix: str) -> list[NodeProto]:
-    """Find how much detail there is by place, ``bounded`` to [0, 1]."""
-    made = _maker(prefix)
-    return [
-        made("Conv", [photo, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1]),
-        *_blur(f"{prefix}brightness", f"{prefix}coarse", DETAIL_RADIUS),
-        made("Sub", [f"{prefix}brightness", f"{prefix}coarse"], "fine"),
-        made("Mul", [f"{prefix}fine", f"{prefix}fine"], "squares"),
-        *_blur(f"{prefix}squares", f"{prefix}energy", SURROUNDINGS_RADIUS),
-        made("Sqrt", [f"{prefix}energy"], "detail"),
-        made("ReduceMean", [f"{prefix}detail", f"{_PREFIX}sides"], "average"),
-        made("Mul", [f"{prefix}average", f"{_PREFIX}much"], "scaled"),
-        made("Add", [f"{prefix}scaled", f"{_PREFIX}least"], "limit"),
-        made("Div", [f"{prefix}detail", f"{prefix}limit"], "relative"),
-        made("Min", [f"{prefix}relative", f"{_PREFIX}all"], "bounded"),
-    ]
+def _detail(edit: GraphEdit, photo: str, prefix: str) -> str:
+    """Find how much detail there is by place, bounded to [0, 1]."""
+    add = adder(edit.after, prefix)
+    brightness = add("Conv", [photo, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1])
+    fine = add("Sub", [brightness, _blur(edit, brightness, f"{prefix}coarse", DETAIL_RADIUS)], "fine")
+    squares = add("Mul", [fine, fine], "squares")
+    detail = add("Sqrt", [_blur(edit, squares, f"{prefix}energy", SURROUNDINGS_RADIUS)], "detail")
+    average = add("ReduceMean", [detail, f"{_PREFIX}sides"], "average")
+    scaled = add("Mul", [average, f"{_PREFIX}much"], "scaled")
+    limit = add("Add", [scaled, f"{_PREFIX}least"], "limit")
+    relative = add("Div", [detail, limit], "relative")
+    return add("Min", [relative, f"{_PREFIX}all"], "bounded")
 
 
 def _reduce(edit: GraphEdit, photo: str, factor: int, reduced: str) -> str:
@@ -311,7 +290,7 @@ def _reduce(edit: GraphEdit, photo: str, factor: int, reduced: str) -> str:
     if factor == 1:
         return photo
     pooling = {"kernel_shape": [factor, factor], "strides": [factor, factor], "ceil_mode": 1}
-    edit.append(make_node("AveragePool", [photo], [reduced], **pooling))
+    edit.after.append(make_node("AveragePool", [photo], [reduced], **pooling))
     return reduced
 
 
@@ -319,7 +298,7 @@ def _divide_origin(edit: GraphEdit, factor: int, divided: str) -> str:
     """Convert the origin to px of a smaller copy; return the name of the result."""
     if factor == 1:
         return ORIGIN
-    edit.append(make_node("Div", [ORIGIN, edit.constant(f"{divided}.factor", np.array(factor))], [divided]))
+    edit.after.append(make_node("Div", [ORIGIN, edit.constant(f"{divided}.factor", np.array(factor))], [divided]))
     return divided
 
 
@@ -330,127 +309,101 @@ def _lay_ground(
     photo: str,
     grounded: str,
     *,
+    share: str = _GROUND_SHARE,
     origin: str = "",
     size: Sequence[int] = (0, 0),
-) -> list[NodeProto]:
+) -> None:
     """Lay a ground under the flat places: see :func:`fast_style.networks.passes.lay_ground`.
 
-    Args:
-        edit: Of the graph.
-        ground: Which.
-        passes: The last of how many learned passes sees the photo.
-        photo: (N, 3, H, W).
-        grounded: The result.
-        origin: Row and column of the photo in the whole, px; empty for none.
-        size: H and W, where the graph takes one size only.
+    ``origin`` names the row and column of the photo in the whole, px, if it is a part. A graph that takes one ``size``
+    only, (height, width) px, needs none.
     """
     prefix, factor = f"{_PREFIX}ground.", 2 ** (passes - 1)
-    made = _maker(prefix)
+    add = adder(edit.after, prefix)
     tile, amount = ground_tile(ground, passes)
     side = tile.shape[-1]
-    small = _reduce(edit, photo, factor, f"{prefix}small")
-    edit.constant(f"{prefix}steepness", np.array(STEEPNESS, np.float32))
-    edit.constant(f"{prefix}least", np.array(1 - STEEPNESS, np.float32))
-    edit.constant(f"{prefix}scales", np.array([1, 1, factor, factor], np.float32))
-    edit.constant(f"{prefix}level", np.array(amount / 127.5, np.float32))
-    edit.constant(f"{prefix}amount", np.array(amount, np.float32))
-    nodes = [
-        *_detail(small, prefix),
-        made("Sub", [f"{_PREFIX}all", f"{prefix}bounded"], "even"),
-        *_blur(f"{prefix}even", f"{prefix}wide", GROUND_RADIUS),
-        made("Mul", [f"{prefix}wide", f"{prefix}steepness"], "steep"),
-        made("Add", [f"{prefix}steep", f"{prefix}least"], "moved"),
-        made("Clip", [f"{prefix}moved", f"{_PREFIX}none", f"{_PREFIX}all"], "where"),
-        made("Resize", [f"{prefix}where", "", f"{prefix}scales"], "enlarged", mode="linear"),
-    ]
+    numbers = {"steepness": STEEPNESS, "least": 1 - STEEPNESS, "scales": [1, 1, factor, factor]}
+    for name, values in (numbers | {"level": amount / 127.5, "amount": amount}).items():
+        edit.constant(prefix + name, np.array(values, np.float32))
+    detail = _detail(edit, _reduce(edit, photo, factor, f"{prefix}small"), prefix)
+    even = add("Sub", [f"{_PREFIX}all", detail], "even")
+    steep = add("Mul", [_blur(edit, even, f"{prefix}wide", GROUND_RADIUS), f"{prefix}steepness"], "steep")
+    moved = add("Add", [steep, f"{prefix}least"], "moved")
+    where = add("Clip", [moved, f"{_PREFIX}none", f"{_PREFIX}all"], "where")
+    enlarged = add("Resize", [where, "", f"{prefix}scales"], "enlarged", mode="linear")
     edit.constant(f"{prefix}tile", tile)
     if all(size):
-        edit.constant(f"{prefix}size", np.array(size))
-        edit.constant(f"{prefix}start", np.array([0, 0]))
-        edit.constant(f"{prefix}end", np.array(size))
-        edit.constant(f"{prefix}times", np.array([1, 1, *(length // side + 1 for length in size)]))
+        times = [1, 1, *(length // side + 1 for length in size)]
+        for name, lengths in {"size": size, "start": [0, 0], "end": size, "times": times}.items():
+            edit.constant(prefix + name, np.array(lengths))
     else:
         edit.constant(f"{prefix}side", np.array(side))
         edit.constant(f"{prefix}two", np.array(2))
-        nodes += [
-            made("Shape", [photo], "size", start=2, end=4),
-            made("Mod", [origin or f"{_PREFIX}first", f"{prefix}side"], "start"),
-            made("Add", [f"{prefix}start", f"{prefix}size"], "end"),
-            made("Div", [f"{prefix}size", f"{prefix}side"], "whole"),
-            made("Add", [f"{prefix}whole", f"{prefix}two"], "enough"),
-            made("Concat", [f"{_PREFIX}ones", f"{prefix}enough"], "times", axis=0),
-        ]
-    return [
-        *nodes,
-        made("Tile", [f"{prefix}tile", f"{prefix}times"], "repeated"),
-        made("Slice", [f"{prefix}repeated", f"{prefix}start", f"{prefix}end", f"{_PREFIX}sides"], "levels"),
-        made("Cast", [f"{prefix}levels"], "numbers", to=FLOAT),
-        made("Mul", [f"{prefix}numbers", f"{prefix}level"], "changes"),
-        made("Sub", [f"{prefix}changes", f"{prefix}amount"], "forms"),
-        made("Slice", [f"{prefix}enlarged", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "flat"),
-        made("Mul", [f"{prefix}forms", f"{prefix}flat"], "all"),
-        made("Mul", [f"{prefix}all", _GROUND_SHARE], "ground"),
-        made("Add", [photo, f"{prefix}ground"], "sum"),
-        make_node("Clip", [f"{prefix}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [grounded]),
-    ]
+        add("Shape", [photo], "size", start=2, end=4)
+        add("Mod", [origin or f"{_PREFIX}first", f"{prefix}side"], "start")
+        add("Add", [f"{prefix}start", f"{prefix}size"], "end")
+        whole = add("Div", [f"{prefix}size", f"{prefix}side"], "whole")
+        enough = add("Add", [whole, f"{prefix}two"], "enough")
+        add("Concat", [f"{_PREFIX}ones", enough], "times", axis=0)
+    repeated = add("Tile", [f"{prefix}tile", f"{prefix}times"], "repeated")
+    levels = add("Slice", [repeated, f"{prefix}start", f"{prefix}end", f"{_PREFIX}sides"], "levels")
+    changes = add("Mul", [add("Cast", [levels], "numbers", to=FLOAT), f"{prefix}level"], "changes")
+    forms = add("Sub", [changes, f"{prefix}amount"], "forms")
+    flat = add("Slice", [enlarged, f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "flat")
+    laid = add("Mul", [add("Mul", [forms, flat], "all"), share], "ground")
+    _clip_sum(edit, photo, laid, grounded, prefix)
 
 
-def _blur(image: str, blurred: str, radius: int) -> list[NodeProto]:
-    """Average over squares, twice; borders are repeated."""
-    nodes = []
+def _clip_sum(edit: GraphEdit, image: str, change: str, result: str, prefix: str) -> None:
+    """Add a change to a picture, and clip the sum to [0, 1]."""
+    total = adder(edit.after, prefix)("Add", [image, change], "sum")
+    edit.after.append(make_node("Clip", [total, f"{_PREFIX}none", f"{_PREFIX}all"], [result]))
+
+
+def _blur(edit: GraphEdit, image: str, blurred: str, radius: int) -> str:
+    """Average over squares, twice; borders are repeated. Return the name of the result."""
     for source, result in ((image, f"{blurred}.once"), (f"{blurred}.once", blurred)):
-        nodes += [
+        edit.after += [
             make_node("Pad", [source, f"{_PREFIX}border{radius}"], [f"{result}.padded"], mode="edge"),
             make_node("AveragePool", [f"{result}.padded"], [result], kernel_shape=[2 * radius + 1] * 2),
         ]
-    return nodes
+    return blurred
 
 
-def _mix(draft: str, smaller: str, copy: str, seen: str, prefix: str) -> list[NodeProto]:
+def _mix(edit: GraphEdit, draft: str, smaller: str, copy: str, share: str, seen: str, prefix: str) -> None:
     """Enlarge what the draft changed, and its share, by two, and add them to the photo's copy."""
-    made = _maker(prefix)
-    return [
-        made("Sub", [draft, smaller], "change"),
-        made("Concat", [f"{prefix}change", f"{prefix}share"], "small", axis=1),
-        *_enlarge(f"{prefix}small", f"{prefix}share", 4, prefix, prefix),
-        made("Split", [f"{prefix}maps", f"{_PREFIX}parts4"], "changes", "shares", axis=1),
-        made("Mul", [f"{prefix}changes", f"{prefix}shares"], "part"),
-        made("Add", [copy, f"{prefix}part"], "sum"),
-        make_node("Clip", [f"{prefix}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [seen]),
-    ]
+    add = adder(edit.after, prefix)
+    small = add("Concat", [add("Sub", [draft, smaller], "change"), share], "small", axis=1)
+    maps = _enlarge(edit, small, share, 4, prefix, prefix)
+    add("Split", [maps, f"{_PREFIX}parts4"], "changes", "shares", axis=1)
+    part = add("Mul", [f"{prefix}changes", f"{prefix}shares"], "part")
+    _clip_sum(edit, copy, part, seen, prefix)
 
 
-def _restore(painted: str, draft: str, restored: str, prefix: str) -> list[NodeProto]:
+def _restore(edit: GraphEdit, painted: str, draft: str, restored: str, prefix: str) -> None:
     """Restore most of the coarse part of the draft in what a pass has painted over it."""
     own = f"{prefix}restoring."
-    made = _maker(own)
-    return [
-        made("AveragePool", [painted], "half", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
-        made("Sub", [draft, f"{own}half"], "change"),
-        made("Conv", [draft, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1]),
-        *_enlarge(f"{own}change", f"{own}brightness", 3, prefix, own),
-        made("Mul", [f"{own}maps", f"{_PREFIX}coarse"], "part"),
-        made("Add", [painted, f"{own}part"], "sum"),
-        make_node("Clip", [f"{own}sum", f"{_PREFIX}none", f"{_PREFIX}all"], [restored]),
-    ]
+    add = adder(edit.after, own)
+    change = add("Sub", [draft, _reduce(edit, painted, 2, f"{own}half")], "change")
+    brightness = add("Conv", [draft, f"{_PREFIX}thirds"], "brightness", kernel_shape=[1, 1])
+    maps = _enlarge(edit, change, brightness, 3, prefix, own)
+    part = add("Mul", [maps, f"{_PREFIX}coarse"], "part")
+    _clip_sum(edit, painted, part, restored, own)
 
 
-def _enlarge(small: str, like: str, count: int, prefix: str, own: str) -> list[NodeProto]:
+def _enlarge(edit: GraphEdit, small: str, like: str, count: int, prefix: str, own: str) -> str:
     """Enlarge ``small``, (N, count, h, w), by two, and cut it to the pass's size, to ``maps`` of the prefix ``own``.
 
     A transposed convolution adds the taps of the pixels inside; so does it with ones, by which the result is divided.
     The ones are made of ``like``, (N, 1, h, w).
     """
-    made, maps = _maker(own), count + 1
+    add, maps = adder(edit.after, own), count + 1
     down = {"kernel_shape": [8, 1], "strides": [2, 1], "pads": [3, 0, 3, 0], "group": maps}
     across = {"kernel_shape": [1, 8], "strides": [1, 2], "pads": [0, 3, 0, 3], "group": maps}
-    return [
-        made("Mul", [like, f"{_PREFIX}none"], "zeros"),
-        made("Add", [f"{own}zeros", f"{_PREFIX}all"], "ones"),
-        made("Concat", [small, f"{own}ones"], "weighted", axis=1),
-        made("ConvTranspose", [f"{own}weighted", f"{_PREFIX}down{maps}"], "tall", **down),
-        made("ConvTranspose", [f"{own}tall", f"{_PREFIX}across{maps}"], "wide", **across),
-        made("Slice", [f"{own}wide", f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "cut"),
-        made("Split", [f"{own}cut", f"{_PREFIX}parts{maps}"], "sums", "inside", axis=1),
-        made("Div", [f"{own}sums", f"{own}inside"], "maps"),
-    ]
+    ones = add("Add", [add("Mul", [like, f"{_PREFIX}none"], "zeros"), f"{_PREFIX}all"], "ones")
+    weighted = add("Concat", [small, ones], "weighted", axis=1)
+    tall = add("ConvTranspose", [weighted, f"{_PREFIX}down{maps}"], "tall", **down)
+    wide = add("ConvTranspose", [tall, f"{_PREFIX}across{maps}"], "wide", **across)
+    cut = add("Slice", [wide, f"{_PREFIX}first", f"{prefix}size", f"{_PREFIX}sides"], "cut")
+    add("Split", [cut, f"{_PREFIX}parts{maps}"], "sums", "inside", axis=1)
+    return add("Div", [f"{own}sums", f"{own}inside"], "maps")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -57,11 +57,8 @@ def follow_picture(graph: GraphProto) -> dict[str, Seen]:
         # Sizes are computed from the picture's, without a look at its pixels.
         if not sources or node.op_type == "Shape":
             continue
-        rule = _RULES.get(node.op_type)
-        if rule is None:
-            raise ModelError(f"how far {node.op_type} looks is unknown here")
         try:
-            seen[node.output[0]] = rule(node, sources, sizes)
+            seen[node.output[0]] = _see(node, sources, sizes)
         # Weights that lie in another file, and attributes that are left out.
         except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
             raise ModelError("how far this graph looks cannot be told") from error
@@ -89,30 +86,49 @@ class _Sizes:
         return int((read_attribute(node, "kernel_shape", None) or self.constants[node.input[1]].shape[2:])[0])
 
 
-def _first(node: NodeProto, attribute: str, default: int) -> int:
+def _see(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
+    """Compute what an operator's output sees from what those of its inputs see that are made of the picture."""
+    source = sources[0]
+    match node.op_type:
+        case "Add" | "Sub" | "Mul" | "Div" | "Concat":
+            if len({each.cell for each in sources}) > 1:
+                raise ModelError(f"{node.name or node.op_type} joins features of different sizes")
+            return Seen(source.cell, max(each.before for each in sources), max(each.after for each in sources))
+        case "Conv" | "AveragePool":
+            (source,) = sources
+            span = (sizes.kernel(node) - 1) * _of_rows(node, "dilations", 1)
+            wide = Seen(source.cell, source.before, source.after + span * source.cell)
+            padded = _shifted(node, wide, _of_rows(node, "pads", 0))
+            return replace(padded, cell=_of_rows(node, "strides", 1) * source.cell)
+        case "ConvTranspose":
+            (source,), stride = sources, _of_rows(node, "strides", 1)
+            # Cell i adds to a kernel of cells, from i · stride on: the first that adds to a cell lies farthest before.
+            before = source.before + source.cell * Fraction(sizes.kernel(node) - 1, stride)
+            return _shifted(node, Seen(source.cell / stride, before, source.after), -_of_rows(node, "pads", 0))
+        case "DepthToSpace":
+            return _enlarged(source, int(read_attribute(node, "blocksize", 0)))
+        case "Resize":
+            scales = sizes.constants.get(node.input[2])
+            nearest = read_attribute(node, "mode", b"nearest") == b"nearest"
+            if scales is None or not nearest or scales[2] != int(scales[2]):
+                raise ModelError("a resizing of this kind is unknown here")
+            return _enlarged(source, int(scales[2]))
+        case "Pad":
+            return _shifted(node, source, sizes.entry(node.input[1], 2))
+        case "Slice":
+            axis = sizes.entry(node.input[3], 0) if len(node.input) > 3 else 0
+            start = sizes.entry(node.input[1], 0)
+            # Rows and columns are cut alike, one after the other; cutting columns does not change the rows.
+            return _shifted(node, source, None if start is None or axis is None else -start if axis == 2 else 0)
+        case operator if operator in _POINTWISE:
+            return source
+        case operator:
+            raise ModelError(f"how far {operator} looks is unknown here")
+
+
+def _of_rows(node: NodeProto, attribute: str, default: int) -> int:
     """Read what an attribute that lists values by axis says of the rows."""
     return int((read_attribute(node, attribute, None) or [default])[0])
-
-
-def _at_the_place(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
-    return sources[0]
-
-
-def _joined(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
-    if len({source.cell for source in sources}) > 1:
-        raise ModelError(f"{node.name or node.op_type} joins features of different sizes")
-    return Seen(sources[0].cell, max(source.before for source in sources), max(source.after for source in sources))
-
-
-def _convolved(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
-    (source,) = sources
-    pad = _first(node, "pads", 0)
-    span = (sizes.kernel(node) - 1) * _first(node, "dilations", 1)
-    return Seen(
-        _first(node, "strides", 1) * source.cell,
-        source.before + pad * source.cell,
-        source.after + (span - pad) * source.cell,
-    )
 
 
 def _enlarged(source: Seen, factor: int) -> Seen:
@@ -120,51 +136,8 @@ def _enlarged(source: Seen, factor: int) -> Seen:
     return Seen(source.cell / factor, source.before + source.cell * Fraction(factor - 1, factor), source.after)
 
 
-def _shuffled(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
-    return _enlarged(sources[0], int(read_attribute(node, "blocksize", 0)))
-
-
-def _resized(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
-    scales = sizes.constants.get(node.input[2])
-    if scales is None or read_attribute(node, "mode", b"nearest") != b"nearest" or scales[2] != int(scales[2]):
-        raise ModelError("a resizing of this kind is unknown here")
-    return _enlarged(sources[0], int(scales[2]))
-
-
-def _transposed(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
-    (source,), stride = sources, _first(node, "strides", 1)
-    # Cell i adds to the kernel's size of cells, from i · stride on: the first that adds to a cell lies farthest before.
-    before = source.before + source.cell * Fraction(sizes.kernel(node) - 1, stride)
-    return _shifted(node, Seen(source.cell / stride, before, source.after), -_first(node, "pads", 0))
-
-
-def _padded(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
-    return _shifted(node, sources[0], sizes.entry(node.input[1], 2))
-
-
-def _sliced(node: NodeProto, sources: Sequence[Seen], sizes: _Sizes) -> Seen:
-    axis = sizes.entry(node.input[3], 0) if len(node.input) > 3 else 0
-    start = sizes.entry(node.input[1], 0)
-    # Rows and columns are cut alike, one after the other; cutting columns does not change the rows.
-    return _shifted(node, sources[0], None if start is None or axis is None else -start if axis == 2 else 0)
-
-
 def _shifted(node: NodeProto, source: Seen, rows: int | None) -> Seen:
     """``rows`` rows stand before the first; if negative, so many are cut off."""
     if rows is None:
         raise ModelError(f"{node.name or node.op_type} depends on the picture's size in a way that is unknown here")
     return replace(source, before=source.before + rows * source.cell, after=source.after - rows * source.cell)
-
-
-# What the output of each operator sees, computed from what its inputs see.
-_RULES: dict[str, Callable[[NodeProto, Sequence[Seen], _Sizes], Seen]] = {
-    **dict.fromkeys(_POINTWISE, _at_the_place),
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Concat"), _joined),
-    "AveragePool": _convolved,
-    "Conv": _convolved,
-    "ConvTranspose": _transposed,
-    "DepthToSpace": _shuffled,
-    "Resize": _resized,
-    "Pad": _padded,
-    "Slice": _sliced,
-}

@@ -2,8 +2,7 @@
 
 An instance normalization looks at the whole picture. The measuring variant returns what the normalizations find in a
 picture, or in a batch of its parts. The fixed variant has those statistics as constants: a part of a picture is drawn
-as in the whole, and a frame of a film like the others. Both are made from the graph of the style itself, so every file
-has them.
+as in the whole, and a frame of a film like the others. Both are made from a style's own graph, so every file has them.
 
 Reference:
     Chen et al. 2022 (URST), section 3.2, give a thumbnail's statistics to every part of a large picture.
@@ -23,6 +22,7 @@ from fast_style.model.editing import (
     GraphEdit,
     Layer,
     add_input,
+    adder,
     find_layers,
     make_node,
     parse_model,
@@ -39,6 +39,8 @@ Statistics = NDArray[np.float32]
 
 # The names of the tensors and nodes that a variant adds begin with this.
 _PREFIX = "form."
+# Constants that its nodes share: the axes over which they measure, and an empty one.
+_AXES, _NONE = f"{_PREFIX}axes", f"{_PREFIX}none"
 
 
 def measure_form(content: bytes, *, rim: int = 0, masked: bool = False) -> bytes:
@@ -60,91 +62,73 @@ def measure_form(content: bytes, *, rim: int = 0, masked: bool = False) -> bytes
     layers = find_layers(graph)
     seen = follow_picture(graph) if rim else {}
     edit = GraphEdit(graph)
-    edit.constant(f"{_PREFIX}axes", np.array([0, 2, 3]))
+    edit.constant(_AXES, np.array([0, 2, 3]))
     if masked:
-        _take_mask(edit)
+        add_input(graph, MASK, FLOAT, ("mask_batch", 1, "mask_height", "mask_width"))
+        edit.constant(_NONE, np.empty(0, np.float32))
+    measured = []
     for number, layer in enumerate(layers):
         prefix = f"{_PREFIX}{number}."
+        nodes: list[NodeProto] = []
         if masked:
-            measuring = _measure_masked(layer, prefix)
+            found = _measure_masked(nodes, layer, prefix)
         else:
             cells = int(rim / seen[layer.features].cell) if rim else 0
-            measuring = _measure(edit, layer, prefix, cells)
-        edit.replace(layer.node, *measuring, *_normalize(edit, layer, prefix))
+            found = _measure(edit, nodes, layer, prefix, cells)
+        _normalize(edit, nodes, layer, prefix, *found)
+        edit.replace(layer.node, *nodes)
+        measured.append(found)
     channels = sum(layer.scale.size for layer in layers)
-    measured = [f"{_PREFIX}{number}.{what}" for what in ("mean", "variance") for number in range(len(layers))]
+    add = adder(edit.after, _PREFIX)
+    means, variances = zip(*measured, strict=True)
+    joined = add("Concat", [*means, *variances], "all", axis=1)
     shape = edit.constant(f"{_PREFIX}shape", np.array([2, channels]))
-    edit.append(
-        make_node("Concat", measured, [f"{_PREFIX}all"], axis=1),
-        make_node("Reshape", [f"{_PREFIX}all", shape], [STATISTICS]),
-    )
+    edit.after.append(make_node("Reshape", [joined, shape], [STATISTICS]))
     set_output(graph, STATISTICS, (2, channels))
     edit.apply()
     return bytes(model.SerializeToString())
 
 
-def _measure(edit: GraphEdit, layer: Layer, prefix: str, cells: int) -> list[NodeProto]:
+def _measure(edit: GraphEdit, nodes: list[NodeProto], layer: Layer, prefix: str, cells: int) -> tuple[str, str]:
     """Find mean and variance of the features, without ``cells`` positions along their border."""
-    counted, cut = layer.features, []
+    add, counted = adder(nodes, prefix), layer.features
     if cells:
         bounds = {"first": [cells, cells], "last": [-cells, -cells], "sides": [2, 3]}
         names = [edit.constant(prefix + name, np.array(values)) for name, values in bounds.items()]
-        counted = f"{prefix}counted"
-        cut = [make_node("Slice", [layer.features, *names], [counted])]
-    return [
-        *cut,
-        make_node("ReduceMean", [counted, f"{_PREFIX}axes"], [f"{prefix}mean"]),
-        make_node("Sub", [counted, f"{prefix}mean"], [f"{prefix}deviations"]),
-        make_node("Mul", [f"{prefix}deviations", f"{prefix}deviations"], [f"{prefix}squares"]),
-        make_node("ReduceMean", [f"{prefix}squares", f"{_PREFIX}axes"], [f"{prefix}variance"]),
-    ]
+        counted = add("Slice", [layer.features, *names], "counted")
+    mean = add("ReduceMean", [counted, _AXES], "mean")
+    deviations = add("Sub", [counted, mean], "deviations")
+    squares = add("Mul", [deviations, deviations], "squares")
+    return mean, add("ReduceMean", [squares, _AXES], "variance")
 
 
-def _normalize(edit: GraphEdit, layer: Layer, prefix: str) -> list[NodeProto]:
+def _normalize(edit: GraphEdit, nodes: list[NodeProto], layer: Layer, prefix: str, mean: str, variance: str) -> None:
     """Normalize features by the mean and the variance that were measured."""
+    add = adder(nodes, prefix)
     scale = edit.constant(f"{prefix}scale", layer.scale.reshape(1, -1, 1, 1))
     shift = edit.constant(f"{prefix}shift", layer.shift.reshape(1, -1, 1, 1))
     epsilon = edit.constant(f"{prefix}epsilon", np.array(layer.epsilon, np.float32))
-    return [
-        make_node("Sub", [layer.features, f"{prefix}mean"], [f"{prefix}centered"]),
-        make_node("Add", [f"{prefix}variance", epsilon], [f"{prefix}sum"]),
-        make_node("Sqrt", [f"{prefix}sum"], [f"{prefix}deviation"]),
-        make_node("Div", [scale, f"{prefix}deviation"], [f"{prefix}factor"]),
-        make_node("Mul", [f"{prefix}centered", f"{prefix}factor"], [f"{prefix}scaled"]),
-        make_node("Add", [f"{prefix}scaled", shift], [layer.node.output[0]]),
-    ]
+    centered = add("Sub", [layer.features, mean], "centered")
+    deviation = add("Sqrt", [add("Add", [variance, epsilon], "sum")], "deviation")
+    scaled = add("Mul", [centered, add("Div", [scale, deviation], "factor")], "scaled")
+    nodes.append(make_node("Add", [scaled, shift], [layer.node.output[0]]))
 
 
-def _take_mask(edit: GraphEdit) -> None:
-    """Add the mask as an input, with the constants that the nodes of :func:`_measure_masked` share."""
-    add_input(edit.graph, MASK, FLOAT, ("mask_batch", 1, "mask_height", "mask_width"))
-    for name, axis in (("first", 0), ("second", 2), ("last", 4)):
-        edit.constant(_PREFIX + name, np.array([axis]))
-    edit.constant(f"{_PREFIX}none", np.empty(0, np.float32))
-
-
-def _measure_masked(layer: Layer, prefix: str) -> list[NodeProto]:
+def _measure_masked(nodes: list[NodeProto], layer: Layer, prefix: str) -> tuple[str, str]:
     """Find a mean and a variance in which each position counts as much as the mask says there."""
-    none = f"{_PREFIX}none"
-    return [
-        # The mask at the features' size. They have up to four cells around the picture more, by which it is stretched:
-        # the mask is off by that much at the border, and right in the middle.
-        make_node("Shape", [layer.features], [f"{prefix}size"]),
-        make_node("Slice", [f"{prefix}size", f"{_PREFIX}second", f"{_PREFIX}last"], [f"{prefix}sides"]),
-        make_node("Shape", [MASK], [f"{prefix}mask"]),
-        make_node("Slice", [f"{prefix}mask", f"{_PREFIX}first", f"{_PREFIX}second"], [f"{prefix}batch"]),
-        make_node("Concat", [f"{prefix}batch", f"{prefix}sides"], [f"{prefix}target"], axis=0),
-        make_node("Resize", [MASK, none, none, f"{prefix}target"], [f"{prefix}weights"], mode="linear", antialias=1),
-        make_node("ReduceSum", [f"{prefix}weights", f"{_PREFIX}axes"], [f"{prefix}total"]),
-        make_node("Mul", [layer.features, f"{prefix}weights"], [f"{prefix}weighted"]),
-        make_node("ReduceSum", [f"{prefix}weighted", f"{_PREFIX}axes"], [f"{prefix}added"]),
-        make_node("Div", [f"{prefix}added", f"{prefix}total"], [f"{prefix}mean"]),
-        make_node("Sub", [layer.features, f"{prefix}mean"], [f"{prefix}deviations"]),
-        make_node("Mul", [f"{prefix}deviations", f"{prefix}deviations"], [f"{prefix}squares"]),
-        make_node("Mul", [f"{prefix}squares", f"{prefix}weights"], [f"{prefix}heavy"]),
-        make_node("ReduceSum", [f"{prefix}heavy", f"{_PREFIX}axes"], [f"{prefix}spread"]),
-        make_node("Div", [f"{prefix}spread", f"{prefix}total"], [f"{prefix}variance"]),
-    ]
+    add = adder(nodes, prefix)
+    # The mask at the features' size. They have up to four cells around the picture more, by which it is stretched: the
+    # mask is off by that much at the border, and right in the middle.
+    sides, batch = add("Shape", [layer.features], "sides", start=2), add("Shape", [MASK], "batch", end=2)
+    target = add("Concat", [batch, sides], "target", axis=0)
+    weights = add("Resize", [MASK, _NONE, _NONE, target], "weights", mode="linear", antialias=1)
+    total = add("ReduceSum", [weights, _AXES], "total")
+    weighted = add("Mul", [layer.features, weights], "weighted")
+    mean = add("Div", [add("ReduceSum", [weighted, _AXES], "added"), total], "mean")
+    deviations = add("Sub", [layer.features, mean], "deviations")
+    squares = add("Mul", [deviations, deviations], "squares")
+    heavy = add("Mul", [squares, weights], "heavy")
+    return mean, add("Div", [add("ReduceSum", [heavy, _AXES], "spread"), total], "variance")
 
 
 def features_per_pixel(content: bytes) -> float:
@@ -190,6 +174,11 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_giv
     """
     model = parse_model(content)
     graph = model.graph
+    if noise_given:
+        for number, node in enumerate(node for node in graph.node if node.op_type == "Tile"):
+            add_input(graph, noise_input(number), FLOAT, (1, 1, f"rows{number}", f"columns{number}"))
+            for user in graph.node:
+                user.input[:] = [noise_input(number) if name == node.output[0] else name for name in user.input]
     layers, edit = find_layers(graph), GraphEdit(graph)
     ends = np.cumsum([layer.scale.size for layer in layers])
     parts = np.split(statistics, ends[:-1], axis=1)
@@ -204,20 +193,10 @@ def fixed_form(content: bytes, statistics: Statistics, *, stride: int, noise_giv
             make_node("Mul", [layer.features, factors], [f"{prefix}scaled"]),
             make_node("Add", [f"{prefix}scaled", offsets], [layer.node.output[0]]),
         )
-    if noise_given:
-        _take_noise(edit)
-    else:
+    if not noise_given:
         _move_noise(edit, stride)
     edit.apply()
     return bytes(model.SerializeToString())
-
-
-def _take_noise(edit: GraphEdit) -> None:
-    """Make each map of noise an input."""
-    for number, node in enumerate(node for node in edit.graph.node if node.op_type == "Tile"):
-        edit.rename(node.output[0], noise_input(number))
-        edit.replace(node)
-        add_input(edit.graph, noise_input(number), FLOAT, (1, 1, f"rows{number}", f"columns{number}"))
 
 
 def _move_noise(edit: GraphEdit, stride: int) -> None:
@@ -234,12 +213,9 @@ def _move_noise(edit: GraphEdit, stride: int) -> None:
         side = edit.constant(f"{prefix}side", np.array([shapes[tile][-1]] * 2))
         axes = edit.constant(f"{prefix}axes", np.array([2, 3]))
         twice = edit.constant(f"{prefix}twice", np.array([1, 1, 2, 2]))
-        edit.replace(
-            node,
-            make_node("Div", [ORIGIN, cell], [f"{prefix}cells"]),
-            make_node("Mod", [f"{prefix}cells", side], [f"{prefix}first"]),
-            make_node("Add", [f"{prefix}first", side], [f"{prefix}last"]),
-            make_node("Tile", [tile, twice], [f"{prefix}doubled"]),
-            make_node("Slice", [f"{prefix}doubled", f"{prefix}first", f"{prefix}last", axes], [f"{prefix}rolled"]),
-            make_node("Tile", [f"{prefix}rolled", node.input[1]], [node.output[0]]),
-        )
+        nodes: list[NodeProto] = []
+        add = adder(nodes, prefix)
+        first = add("Mod", [add("Div", [ORIGIN, cell], "cells"), side], "first")
+        last = add("Add", [first, side], "last")
+        rolled = add("Slice", [add("Tile", [tile, twice], "doubled"), first, last, axes], "rolled")
+        edit.replace(node, *nodes, make_node("Tile", [rolled, node.input[1]], [node.output[0]]))

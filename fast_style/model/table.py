@@ -1,8 +1,7 @@
 """Many styles in one file: their scales and shifts, mixed by weights that are given beside the picture.
 
 Styles that share their convolutions differ in the scales and shifts of their instance normalizations only. Here these
-become a table, of which a picture takes any mixture. It is made from the graphs of the styles themselves, and can be
-turned back into a graph of one style.
+become a table, of which a picture takes any mixture. It is made from the styles' own graphs, and can be turned back.
 
 Reference:
     Dumoulin, Shlens and Kudlur 2017, section 2.2: a set of scales and shifts for each style, and linear mixtures.
@@ -140,31 +139,23 @@ def give_styles(content: bytes, sets: Mapping[str, Set], *, metadata: Mapping[st
     add_input(edit.graph, STYLES, FLOAT, ("styles_batch", len(sets)))
     edit.constant(STYLES, np.eye(1, len(sets), dtype=np.float32))
     edit.constant(_TABLE, np.stack([values.ravel() for values in sets.values()]))
-    edit.prepend(make_node("MatMul", [STYLES, _TABLE], [f"{_PREFIX}mixed"]))
-    _split_row(edit, f"{_PREFIX}mixed", sizes)
+    width = edit.constant(f"{_PREFIX}width", np.array([2 * sum(sizes)]))
+    axis, end = edit.constant(f"{_PREFIX}axis", np.array([0])), edit.constant(f"{_PREFIX}end", np.array([1]))
+    parts = edit.constant(f"{_PREFIX}sizes", np.array([*sizes, *sizes]))
+    named = [f"{_PREFIX}{what}{number}" for what in ("scales", "shifts") for number in range(len(sizes))]
+    edit.before += [
+        make_node("MatMul", [STYLES, _TABLE], [f"{_PREFIX}mixed"]),
+        # A row for each picture.
+        make_node("Shape", [INPUT], [f"{_PREFIX}image"]),
+        make_node("Slice", [f"{_PREFIX}image", axis, end], [f"{_PREFIX}batch"]),
+        make_node("Concat", [f"{_PREFIX}batch", width], [f"{_PREFIX}shape"], axis=0),
+        make_node("Expand", [f"{_PREFIX}mixed", f"{_PREFIX}shape"], [f"{_PREFIX}rows"]),
+        make_node("Split", [f"{_PREFIX}rows", parts], named, axis=1),
+    ]
     _normalize_each(edit, layers)
     edit.apply()
     write_metadata(model, {**read_metadata(model), **(metadata or {}), NAMES_KEY: json.dumps(list(sets))})
     return bytes(model.SerializeToString())
-
-
-def _split_row(edit: GraphEdit, row: str, sizes: Sequence[int]) -> None:
-    """Split a row (N or 1, 2C) into the scales and the shifts of each layer, with a row for each picture."""
-    width = edit.constant(f"{_PREFIX}width", np.array([2 * sum(sizes)]))
-    axis, end = edit.constant(f"{_PREFIX}axis", np.array([0])), edit.constant(f"{_PREFIX}end", np.array([1]))
-    parts = edit.constant(f"{_PREFIX}sizes", np.array([*sizes, *sizes]))
-    edit.prepend(
-        make_node("Shape", [INPUT], [f"{_PREFIX}image"]),
-        make_node("Slice", [f"{_PREFIX}image", axis, end], [f"{_PREFIX}batch"]),
-        make_node("Concat", [f"{_PREFIX}batch", width], [f"{_PREFIX}shape"], axis=0),
-        make_node("Expand", [row, f"{_PREFIX}shape"], [f"{_PREFIX}rows"]),
-        make_node(
-            "Split",
-            [f"{_PREFIX}rows", parts],
-            [f"{_PREFIX}{what}{number}" for what in ("scales", "shifts") for number in range(len(sizes))],
-            axis=1,
-        ),
-    )
 
 
 def _normalize_each(edit: GraphEdit, layers: Sequence[Layer]) -> None:
@@ -240,11 +231,8 @@ def choose_styles(content: bytes, weights: Mapping[str, float]) -> bytes:
         first = last
         epsilon = read_attribute(node, "epsilon", 1e-5)
         whole = make_node("InstanceNormalization", [joined.input[0], *names], [apart.output[0]], epsilon=epsilon)
-        edit.replace(node)
         edit.replace(apart, whole)
-    inputs = [value for value in graph.input if value.name != STYLES]
-    del graph.input[:]
-    graph.input.extend(inputs)
+    graph.input.remove(next(value for value in graph.input if value.name == STYLES))
     edit.apply()
     name = "+".join(name for name, weight in weights.items() if weight)
     write_metadata(model, {**read_metadata(model), NAMES_KEY: json.dumps([name])})
@@ -254,8 +242,7 @@ def choose_styles(content: bytes, weights: Mapping[str, float]) -> bytes:
 def mixture_file(content: bytes, weights: Mapping[str, float]) -> bytes:
     """Turn a graph of many styles into the file of one mixture, which takes only the picture.
 
-    Its metadata has a name of its own and the paintings that count; the recipe and the losses are those of the whole
-    file, and left out.
+    Its metadata has a name of its own and the paintings that count, but not the whole file's recipe and losses.
 
     Raises:
         InputError: It does not hold such a style.

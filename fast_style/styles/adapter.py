@@ -13,6 +13,7 @@ import numpy as np
 from fast_style.errors import ModelError
 from fast_style.files import check_format, replacing
 from fast_style.model import Set, number_in
+from fast_style.styles.card import damaged_entry
 
 SUFFIX = ".safetensors"
 _FORMAT = 1
@@ -81,5 +82,6 @@ def load_adapter(path: Path) -> Adapter:
     try:
         card = json.loads(facts.get("card", "{}"))
     except (ValueError, RecursionError):
-        card = {}
-    return Adapter(facts["name"], facts["base"], values, card if isinstance(card, dict) else {})
+        card = None
+    is_sound = isinstance(card, dict) and damaged_entry(card) is None
+    return Adapter(facts["name"], facts["base"], values, card if is_sound else {})

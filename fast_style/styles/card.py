@@ -22,23 +22,31 @@ def read_card(model: Path) -> dict[str, Any]:
     Raises:
         ModelError: A later version of fast-style wrote it, or it is damaged.
     """
+    path = model.with_suffix(".json")
     try:
-        card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+        card = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(card, dict) or "card_format" not in card:
         return {}
-    path = model.with_suffix(".json")
     check_format(card["card_format"], CARD_FORMAT, path, ModelError)
+    if damaged := damaged_entry(card):
+        raise ModelError(
+            f"{path} is damaged: its {damaged} cannot be read",
+            hint="Copy or download it again, or delete it: the style paints without it.",
+        )
+    return card
+
+
+def damaged_entry(card: dict[str, Any]) -> str | None:
+    """Name the first entry of a card that other modules cannot read, or None."""
     for name, (kind, held) in _FIELDS.items():
         found = card.get(name, kind())
-        values = found.values() if isinstance(found, dict) else found
-        if not isinstance(found, kind) or not all(isinstance(value, held) for value in values):
-            raise ModelError(
-                f"{path} is damaged: its {name} cannot be read",
-                hint="Copy or download it again, or delete it: the style paints without it.",
-            )
-    return card
+        if not isinstance(found, kind):
+            return name
+        if not all(isinstance(value, held) for value in (found.values() if isinstance(found, dict) else found)):
+            return name
+    return None
 
 
 def check_places(

@@ -9,12 +9,11 @@ import re
 from pathlib import Path
 
 from fast_style.errors import HubError, InputError, ModelError
+from fast_style.styles.card import damaged_entry
 
 _NAME = re.compile(r"hf:([\w.-]+/[\w.-]+?)(?:/([\w.-]+?))?(?:\.onnx)?", re.ASCII)
 # Size limits: networks have 0.1 to 30 MB, cards 5 to 90 kB.
 _MOST_BYTES = {".onnx": 256 << 20, ".json": 1 << 20}
-# Types of the entries that other modules read.
-_FIELDS = {"styles": list, "paintings": dict, "recipe": dict, "training": dict}
 
 
 def is_hub_name(text: str) -> bool:
@@ -63,9 +62,7 @@ def pull_style(text: str) -> Path:
         facts = json.loads(card.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         facts = None
-    if not isinstance(facts, dict) or not all(
-        isinstance(facts.get(key, kind()), kind) for key, kind in _FIELDS.items()
-    ):
+    if not isinstance(facts, dict) or damaged_entry(facts):
         raise ModelError(f"{text}: {card.name} is not a card")
     if facts.get("sha256") != hashlib.sha256(model.read_bytes()).hexdigest():
         raise ModelError(f"{text}: {card.name} is the card of another file than {model.name}")

@@ -36,6 +36,7 @@ class Choice:
     style: Style  # its name, file and card
     content: bytes | None  # the graph that was put together of several files, or None for the file itself
     weights: Mapping[str, float]  # of the styles that count; none leaves it to the file
+    others: tuple[Path, ...] = ()  # the files beside the style's own of which the graph was put together
 
     def read(self) -> bytes:
         """Return the serialized graph."""
@@ -75,21 +76,25 @@ def find_mixture(text: str | Path) -> Choice:
     weights = {part.style: part.weight for part in together if part.style is not None and part.adapter is None}
     if len(weights) == len(parts) and len({part.file for part in together}) == 1:
         style = find_style(together[0].file)
-        _check_held(together[0].file, weights, style.styles or read_sets(read_checked(style.path)))
+        held = style.styles or read_sets(read_checked(style.path))
+        for name in weights:
+            _check_held(together[0].file, name, held)
         return Choice(style, None, weights)
     joined = join_styles(whole.split(","))
     weights = dict(zip(joined.sets, (part.weight for part in parts), strict=True))
     strength = sum(weights[name] * own for name, own in joined.strengths.items()) / sum(weights.values())
-    return Choice(Style("+".join(joined.sets), joined.path, {}), joined.graph(strength), weights)
+    first, *others = joined.paths
+    return Choice(Style("+".join(joined.sets), first, {}), joined.graph(strength), weights, tuple(others))
 
 
 def absolute_mixture(text: str | Path) -> str:
     """Make the paths in what :func:`find_mixture` takes absolute, so that it means the same in every folder."""
     whole = str(text)
-    return _absolute(whole) if _is_one(whole) else ",".join(map(_absolute_part, map(_parse, whole.split(","))))
+    return _absolute(whole) if _is_one(whole) else ",".join(map(_absolute_part, whole.split(",")))
 
 
-def _absolute_part(part: _Part) -> str:
+def _absolute_part(text: str) -> str:
+    part = _parse(text)
     file, adapter = _absolute(part.file), "" if part.adapter is None else str(part.adapter.absolute())
     for path in (file, adapter):
         if mark := next((mark for mark in (",#+" if adapter else ",#") if mark in path), None):
@@ -111,11 +116,6 @@ def _is_one(text: str) -> bool:
     return is_file(text) or is_hub_name(text) or text in shipped_paths() or text in own_paths()
 
 
-def _holder(name: str) -> Style | None:
-    """The shipped file of several styles that holds this one."""
-    return next((style for style in shipped_styles() if name in style.styles and len(style.styles) > 1), None)
-
-
 def mixture_name(text: str | Path) -> str:
     """Name what a text names, for files: its styles joined by ``+``."""
     if is_file(text) or not any(mark in str(text) for mark in ":,#+"):
@@ -128,7 +128,7 @@ def mixture_name(text: str | Path) -> str:
 class Joined:
     """Several styles of one network."""
 
-    path: Path  # the first one's file
+    paths: list[Path]  # their files
     content: bytes  # the serialized graph of one of them
     sets: dict[str, Set]  # their scales and shifts by name
     strengths: dict[str, float]  # their own strengths by name
@@ -171,10 +171,8 @@ def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
                 )
             parts, contents, bases = together, contents_together, bases_together
     sets: dict[str, Set] = {}
-    strengths: dict[str, float] = {}
     paintings: dict[str, dict[str, Any]] = {}
-    sides: dict[str, int] = {}  # of their first passes, px
-    grounds: dict[str, Forms] = {}
+    told: dict[str, dict[str, str]] = {}
     for part in parts:
         if bases[part.file] != bases[parts[0].file]:
             several = [style for style in shipped_styles() if len(style.styles) > 1]
@@ -186,9 +184,10 @@ def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
         name, values, painting, metadata = _set(part, contents[part.file], bases[part.file])
         if name in sets:
             raise InputError(f"{name} is named twice", hint="Give each style one weight.")
-        sets[name], paintings[name], strengths[name] = values, painting, strength_in(metadata)
-        sides[name] = number_in(metadata, COARSEST_KEY) or COARSEST_UNTRAINED
-        grounds[name] = ground_in(metadata).forms
+        sets[name], paintings[name], told[name] = values, painting, metadata
+    strengths = {name: strength_in(metadata) for name, metadata in told.items()}
+    grounds = {name: ground_in(metadata).forms for name, metadata in told.items()}
+    sides = {name: number_in(metadata, COARSEST_KEY) or COARSEST_UNTRAINED for name, metadata in told.items()}
     if len(set(sides.values())) > 1:
         known = ", ".join(f"{name} at {side} px" for name, side in sides.items())
         raise InputError(f"{' and '.join(sides)} cannot be mixed: their first passes differ in size, {known}")
@@ -196,7 +195,8 @@ def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
     held = next(iter(read_sets(first)))
     plain = choose_styles(first, {held: 1.0}) if held else first  # a file without names holds one style
     coarsest = next(iter(sides.values()))
-    return Joined(find_style(parts[0].file).path, plain, sets, strengths, coarsest, grounds, paintings)
+    paths = [find_style(part.file).path for part in parts]
+    return Joined(paths, plain, sets, strengths, coarsest, grounds, paintings)
 
 
 def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -213,9 +213,10 @@ def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
 
 def _from_holder(part: _Part) -> _Part:
     """A shipped style as one of those in the file of several that holds it."""
-    if part.style is not None or part.adapter is not None or (holder := _holder(part.file)) is None:
+    if part.style is not None or part.adapter is not None:
         return part
-    return replace(part, file=holder.name, style=part.file)
+    holders = [style.name for style in shipped_styles() if part.file in style.styles and len(style.styles) > 1]
+    return replace(part, file=holders[0], style=part.file) if holders else part
 
 
 def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, Any], dict[str, str]]:
@@ -229,8 +230,9 @@ def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, An
             )
         painting = adapter.card.get("paintings", {}).get(adapter.name, {})
         return adapter.name, adapter.values, painting, _recipe_metadata(adapter.card.get("recipe"), metadata)
-    _check_held(part.file, [] if part.style is None else [part.style], held)
-    if part.style is None and len(held) > 1:
+    if part.style is not None:
+        _check_held(part.file, part.style, held)
+    elif len(held) > 1:
         raise InputError(
             f"{part.file} holds {len(held)} styles",
             hint=f"Say which: {part.file}#{next(iter(held))}. It holds {', '.join(held)}.",
@@ -249,10 +251,9 @@ def _recipe_metadata(recipe: Any, metadata: dict[str, str]) -> dict[str, str]:
     return told
 
 
-def _check_held(file: str, styles: Iterable[str], held: Iterable[str]) -> None:
-    for style in styles:
-        if style not in held:
-            raise InputError(f"{file} holds no style {style!r}", hint=f"It holds {', '.join(held)}.")
+def _check_held(file: str, style: str, held: Iterable[str]) -> None:
+    if style not in held:
+        raise InputError(f"{file} holds no style {style!r}", hint=f"It holds {', '.join(held)}.")
 
 
 def _parse(text: str) -> _Part:

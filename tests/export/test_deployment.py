@@ -48,6 +48,19 @@ def test_repeated_exports_multiply_the_strength_up_to_what_a_file_can_say(tmp_pa
     assert not (tmp_path / "more.onnx").exists()
 
 
+@pytest.mark.parametrize("out", ["a.onnx", "b.onnx"])
+def test_a_mixture_is_not_written_over_one_of_its_files(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, style in (("a", "ten#udnie"), ("b", "ten#the-scream")):
+        assert main(["export", style, "-o", f"{name}.onnx"]) == 0
+    before = Path(out).read_bytes()
+    assert main(["export", "a.onnx:0.5,b.onnx:0.5", "-o", out, "--force"]) == 2
+    assert f"{out} is an input and would be overwritten" in capsys.readouterr().err
+    assert Path(out).read_bytes() == before
+
+
 @pytest.mark.parametrize("mixture", ["ten#the-scream", "starry-night:0.7,udnie:0.3"])
 def test_a_mixture_becomes_a_file_that_takes_only_the_picture(
     mixture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

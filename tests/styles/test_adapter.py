@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,12 @@ def test_an_adapter_comes_back_as_it_was(adapter: Adapter, tmp_path: Path) -> No
     found = load_adapter(tmp_path / "mine.safetensors")
     np.testing.assert_array_equal(found.values, adapter.values)
     assert (found.name, found.base, found.card) == (adapter.name, adapter.base, adapter.card)
+
+
+@pytest.mark.parametrize("card", [[], {"paintings": []}, {"paintings": {"mine": []}}, {"recipe": "udnie"}])
+def test_a_card_that_cannot_be_read_is_left_out(adapter: Adapter, tmp_path: Path, card: Any) -> None:
+    save_adapter(replace(adapter, card=card), tmp_path / "mine.safetensors")
+    assert load_adapter(tmp_path / "mine.safetensors").card == {}
 
 
 @pytest.mark.parametrize("at", [3, 9, -1, -300])
