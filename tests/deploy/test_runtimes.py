@@ -125,7 +125,8 @@ def test_ncnn_paints_the_same_with_a_fixed_size(one_size: tuple[Path, Image]) ->
     extractor.input("in0", ncnn.Mat(image[0]).clone())
     status, found = extractor.extract("out0")
     assert status == 0
-    np.testing.assert_allclose(np.array(found), run(path, [image])[0][0], atol=1e-4)
+    # An eighth of a level: how sums are rounded depends on the processor, and each pass magnifies it.
+    np.testing.assert_allclose(np.array(found), run(path, [image])[0][0], atol=5e-4)
 
 
 @pytest.mark.parametrize("passes", [1, 3])
