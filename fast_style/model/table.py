@@ -221,11 +221,12 @@ def choose_styles(content: bytes, weights: Mapping[str, float]) -> bytes:
     constants = read_constants(graph)
     first = 0
     for node in [node for node in graph.node if node.op_type == "InstanceNormalization"]:
-        joined, apart = makers[node.input[0]], users[node.output[0]]
         names = [name.removeprefix(_PREFIX) for name in node.input[1:]]
-        if apart.input[1] not in constants:
-            raise _unreadable("its normalizations")
-        last = first + int(constants[apart.input[1]][1])
+        try:
+            joined, apart = makers[node.input[0]], users[node.output[0]]
+            last = first + int(constants[apart.input[1]][1])
+        except (IndexError, KeyError):
+            raise _unreadable("its normalizations") from None
         for name, row in zip(names, values, strict=True):
             edit.constant(name, np.ascontiguousarray(row[first:last]))
         first = last

@@ -112,6 +112,16 @@ def test_a_chosen_style_is_a_plain_graph_again(many: bytes) -> None:
     measure_form(choose_styles(many, {OTHER: 1.0}))  # which refuses normalizations without constants
 
 
+def test_a_graph_whose_normalizations_are_made_otherwise_is_refused(many: bytes) -> None:
+    model = onnx.load_model_from_string(many)
+    norm = next(node for node in model.graph.node if node.op_type == "InstanceNormalization")
+    apart = next(node for node in model.graph.node if norm.output[0] in node.input)
+    apart.op_type = "Identity"
+    del apart.input[1:]
+    with pytest.raises(ModelError, match="its normalizations"):
+        choose_styles(with_metadata(model.SerializeToString(), {}), {ONE: 1.0})
+
+
 def test_the_file_of_a_mixture_names_what_it_was_mixed_of_and_nothing_else(many: bytes) -> None:
     paintings = {name: {"title": name.title()} for name in ("another", OTHER, ONE)}
     told = {"paintings": json.dumps(paintings), "recipe": "{}", "losses": "{}"}
