@@ -49,7 +49,7 @@ class Worker:
 
     def __init__(self, batch: Batch, *, at_once: int = 1, deaths: int | None = None) -> None:
         self._batch, self._deaths = batch, deaths
-        self._photos = PhotoWorker(batch.style.open, batch.options, at_once, batch.threads, None)
+        self._photos = PhotoWorker(batch.style, batch.options, workers=at_once, threads=batch.threads)
         self.ledger = batch.open_ledger(self._photos.stylizer, own=f"-{batch.shard}-{uuid.uuid4().hex[:12]}")
 
     def __call__(self, row: Row) -> Status:
