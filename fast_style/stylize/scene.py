@@ -180,23 +180,14 @@ class _PhotoPainter(Network):
 
 @dataclass(frozen=True)
 class _Held:
-    """What is known of a scene.
+    """What is known of a scene."""
 
-    Attributes:
-        recent: The latest measurements, oldest first.
-        statistics: What follows their median.
-        fixed: The statistics of the painter.
-        painter: The style for the scene's frames.
-        look: Of the frame that was measured last.
-        unmeasured: How often since then a frame looked alike, and was not measured.
-    """
-
-    recent: tuple[Statistics, ...]
-    statistics: Statistics
-    fixed: Statistics
-    painter: Network
-    look: _Look
-    unmeasured: int = 0
+    recent: tuple[Statistics, ...]  # the latest measurements, oldest first
+    statistics: Statistics  # what follows their median
+    fixed: Statistics  # the statistics of the painter
+    painter: Network  # the style for the scene's frames
+    look: _Look  # of the frame that was measured last
+    unmeasured: int = 0  # how often since then a frame looked alike, and was not measured
 
 
 class _Look:

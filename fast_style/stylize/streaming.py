@@ -24,9 +24,8 @@ from fast_style.stylize.rasters import Box, Part
 if TYPE_CHECKING:
     import pyvips
 
-# libvips's loader for each format that Pillow recognized; libvips's own choice would open many other formats.
-_LOADERS = {"JPEG": "jpegload", "PNG": "pngload", "TIFF": "tiffload", "WEBP": "webpload"}
-READABLE = frozenset(_LOADERS)
+# Formats, as Pillow recognizes them, whose loader is named; libvips's own choice would open many others.
+READABLE = frozenset({"JPEG", "PNG", "TIFF", "WEBP"})
 # Largest content of a plain TIFF, bytes: half of its 4 GiB, as compression can enlarge the content.
 _PLAIN_TIFF_BYTES = 2**31
 # Bytes that are written to a file that could not be written, so that the system says why.
@@ -45,17 +44,11 @@ def streams() -> bool:
 
 @dataclass(frozen=True)
 class StreamedRaster:
-    """A photo that libvips reads in parts; a large one is decoded into a temporary file.
+    """A photo that libvips reads in parts; a large one is decoded into a temporary file."""
 
-    Attributes:
-        image: Upright RGB with 8 or 16 bits a channel.
-        alpha: One channel, or None.
-        exif: EXIF without the orientation, or None.
-    """
-
-    image: pyvips.Image
-    alpha: pyvips.Image | None
-    exif: bytes | None
+    image: pyvips.Image  # upright RGB with 8 or 16 bits a channel
+    alpha: pyvips.Image | None = None  # one channel, or None
+    exif: bytes | None = None  # without the orientation, or None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,7 +75,7 @@ class StreamedRaster:
         return self._shallow(self.image.shrink(factor, factor, ceil=True))
 
     def _shallow(self, image: pyvips.Image) -> StreamedRaster:
-        return StreamedRaster((image >> 8).cast("uchar") if self.deep else image, None, None)
+        return StreamedRaster((image >> 8).cast("uchar") if self.deep else image)
 
 
 def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
@@ -101,10 +94,10 @@ def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
 
     exif = load_exif(path)
     header = read_header(path)
-    if header is None or header.format not in _LOADERS:
-        raise ImageError(f"cannot read {path} in parts: it is none of {', '.join(sorted(_LOADERS))}")
+    if header is None or header.format not in READABLE:
+        raise ImageError(f"cannot read {path} in parts: it is none of {', '.join(sorted(READABLE))}")
     with _failing(f"cannot read {path}"):
-        load = getattr(pyvips.Image, _LOADERS[header.format])
+        load = getattr(pyvips.Image, f"{header.format.lower()}load")
         image = load(os.fsencode(path), access="random", fail_on="error").autorot()
         alpha = image[image.bands - 1] if image.hasalpha() else None
         if alpha is not None:
