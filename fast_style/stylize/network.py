@@ -318,8 +318,13 @@ class StyleNetwork(Network):
                 hint="Leave --passes out, or give the file that it was made from.",
             )
 
-    def count_passes(self, width: int, height: int) -> int:
-        """Return in how many passes to paint a photo of this size, px, see :mod:`fast_style.model.passes`."""
+    def count_passes(self, width: int, height: int, asked: int | None = None) -> int:
+        """Return in how many passes to paint a photo of this size, px, see :mod:`fast_style.model.passes`.
+
+        So many are taken as are asked for, but only one in a file that paints in passes by itself.
+        """
+        if asked is not None and self.contract.passes == 1:
+            return asked
         return 1 if self.coarsest is None else count_passes(max(width, height), self.coarsest)
 
     @property

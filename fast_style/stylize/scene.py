@@ -68,7 +68,7 @@ class Scene:
         check_passes(passes)
         network.check_passes(passes)
         self.network = network
-        self.passes = None if network.contract.passes > 1 else passes
+        self.passes = passes
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="measure") if background else None
         self._pending: Future[_Held] | None = None
         self._held: _Held | None = None
@@ -130,7 +130,7 @@ class Scene:
 
     def _count_passes(self, frame: Planes) -> int:
         height, width = frame[0].shape
-        return self.network.count_passes(width, height) if self.passes is None else self.passes
+        return self.network.count_passes(width, height, self.passes)
 
     def _followed(self, held: _Held, frame: Planes, mask: Mask | None, look: _Look) -> _Held:
         """Go a step toward the median, with a new measurement unless the frame looks as the last one measured did."""

@@ -80,7 +80,7 @@ def stylize_bands(
         ModelError: The network produced NaN or infinity.
     """
     network.check_passes(passes)
-    passes = network.count_passes(*photo.size) if passes is None or network.contract.passes > 1 else passes
+    passes = network.count_passes(*photo.size, passes)
 
     if is_seen_whole(network, math.prod(photo.size)):
         yield 0, _draw_whole(network, photo, passes, blend, keep_colors)
