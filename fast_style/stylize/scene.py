@@ -172,10 +172,10 @@ class _PhotoPainter(Network):
     ) -> None:
         """Paint a frame as a photo; its strokes do not follow the camera."""
         frame = ArrayRaster(np.stack([*photo], axis=-1))
-        bands = stylize_bands(self.style, frame, blend=blend, keep_colors=keep_colors, passes=self.passes)
-        for top, band in bands:
-            for plane, channel in zip(result, channels(band), strict=True):
-                plane[top : top + len(band)] = channel
+        # In a single band, as such a style sees no parts.
+        ((_, painted),) = stylize_bands(self.style, frame, blend=blend, keep_colors=keep_colors, passes=self.passes)
+        for plane, channel in zip(result, channels(painted), strict=True):
+            np.copyto(plane, channel)
 
 
 @dataclass(frozen=True)
