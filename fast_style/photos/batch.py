@@ -80,8 +80,10 @@ def run_batch(batch: Batch, *, jobs_at_once: int | None = None) -> Iterator[Stat
     yield from overlap(read_rows(batch.manifest, batch.shard), worker, workers=workers)
 
 
-def told(ledger: Ledger, result: str, source: str, target: str) -> Status:
-    """What a ledger tells of a result, as the status of a photo and the place of its result."""
+def told(ledger: Ledger, result: str, source: str, target: str, error: str) -> Status:
+    """What a ledger tells of a result, as the status of a photo that was not refused by such an error before."""
+    if error:
+        return Status(source, target, "failed", error)
     entry = ledger.latest(result)
     if entry is None:
         return Status(source, target, "left")
@@ -101,10 +103,5 @@ def write_report(batch: Batch) -> tuple[Path, Counter[str]]:
     """
     ledger = batch.open_ledger(batch.style.open())
     file = batch.home / ("status.csv" if batch.shard.count == 1 else f"status-{batch.shard}.csv")
-    statuses = (
-        Status(row.source, row.target, "failed", row.error)
-        if row.error
-        else told(ledger, row.target, row.source, row.target)
-        for row in read_rows(batch.manifest, batch.shard)
-    )
-    return file, write_status(file, statuses)
+    rows = read_rows(batch.manifest, batch.shard)
+    return file, write_status(file, (told(ledger, row.target, row.source, row.target, row.error) for row in rows))

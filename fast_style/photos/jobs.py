@@ -18,7 +18,6 @@ from fast_style.photos.ledger import cannot_look, results_in
 from fast_style.photos.shards import Shard
 
 Format = Literal["png", "jpg", "webp", "tif"]
-_FORMATS: dict[Format, str] = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tif": "TIFF"}  # by Pillow's names
 
 STREAM = Path("-")
 
@@ -231,7 +230,8 @@ def _job_of(path: Path, out: Path | None, style: str, format: Format | None, *, 
         raise InputError(f"{path} is neither an option nor a file")
     if single and out is not None and (out == STREAM or (not out.is_dir() and out.suffix)):
         target = out
-        if format is not None and out.suffix.lower() in WRITABLE_SUFFIXES and format_of(out) != _FORMATS[format]:
+        wanted = out if format is None else out.with_suffix(f".{format}")
+        if out.suffix.lower() in WRITABLE_SUFFIXES and format_of(out) != format_of(wanted):
             raise InputError(f"--format {format} contradicts the name {out}", hint="Leave --format out.")
     elif path == STREAM:
         target = STREAM if out is None else out / f"stdin.{format or 'png'}"

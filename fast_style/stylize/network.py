@@ -133,15 +133,16 @@ class Network:
         height, width = photo[0].shape
         with self._explaining(height, width):
             if not self.contract.is_plain:
-                self._adapt_planes(photo, result, blend, keep_colors)
-                return
-            image, drawn, binding = self._bound(height, width)
-            planes_to_float(photo, image)
-            if any(origin) or self.inputs:  # inputs with a default cannot be bound
-                drawn = self.floats(image, origin=origin)
+                frame = np.stack([*photo], axis=-1)
+                image, drawn = to_float(frame), to_float(self._adapted(frame))
             else:
-                self.session.run_with_iobinding(binding, self._run_options(height * width))
-            self._check(drawn)
+                image, drawn, binding = self._bound(height, width)
+                planes_to_float(photo, image)
+                if any(origin) or self.inputs:  # inputs with a default cannot be bound
+                    drawn = self.floats(image, origin=origin)
+                else:
+                    self.session.run_with_iobinding(binding, self._run_options(height * width))
+                    self._check(drawn)
             mix(image, drawn, blend=blend, keep_colors=keep_colors)
             float_to_planes(drawn, result)
 
@@ -179,16 +180,6 @@ class Network:
         options = self._run_options(frame.shape[0] * frame.shape[1])
         (result,) = self.session.run([self.contract.output], feeds, options)
         return self.contract.read(result, frame)
-
-    def _adapt_planes(self, photo: Planes, result: Planes, blend: float, keep_colors: bool) -> None:
-        frame = np.stack([*photo], axis=-1)
-        stylized = self._adapted(frame)
-        if blend < 1.0 or keep_colors:
-            mixed = to_float(stylized)
-            mix(to_float(frame), mixed, blend=blend, keep_colors=keep_colors)
-            stylized = to_uint8(mixed)
-        for plane, channel in zip(result, channels(stylized), strict=True):
-            np.copyto(plane, channel)
 
     def _bound(self, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32], Any]:
         """Return this thread's input and output, (1, 3, H, W) float32, bound to the session; frames reuse them."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fast_style.errors import InputError
 from fast_style.model import Device
 from fast_style.model.ground import Forms
-from fast_style.stylize.checks import check_blend, check_passes, check_quality, check_size
+from fast_style.stylize.checks import check_blend, check_passes, check_size
 from fast_style.stylize.contract import Range
 from fast_style.stylize.stylizer import Stylizer
 
@@ -48,4 +49,5 @@ class Look:
         check_size(self.size)
         check_blend(self.blend)
         check_passes(self.passes)
-        check_quality(self.quality)
+        if not 1 <= self.quality <= 100:
+            raise InputError(f"quality is {self.quality}; expected 1 to 100")

@@ -9,7 +9,7 @@ frame.
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,20 +138,15 @@ class Scene:
         recent = (*held.recent, self._measure(frame, mask) if measured else held.recent[-1])[-_RECENT:]
         median = np.median(np.stack(recent), axis=0).astype(np.float32)
         statistics = held.statistics + np.float32(_RATE) * (median - held.statistics)
-        held = replace(
-            held,
-            recent=recent,
-            statistics=statistics,
-            look=look if measured else held.look,
-            unmeasured=0 if measured else held.unmeasured + 1,
-        )
         (mean, variance), (fixed_mean, fixed_variance) = (np.moveaxis(each, 1, 0) for each in (statistics, held.fixed))
         deviation = np.sqrt(fixed_variance + _EPSILON)
         moved = np.abs(mean - fixed_mean) / deviation
         widened = np.abs(np.sqrt(np.maximum(variance, 0) + _EPSILON) / deviation - 1)
-        if max(float(moved.max()), float(widened.max())) <= _LEAST_CHANGE:
-            return held
-        return replace(held, fixed=statistics, painter=self.network.fixed(statistics))
+        fixed, painter = held.fixed, held.painter
+        if max(float(moved.max()), float(widened.max())) > _LEAST_CHANGE:
+            fixed, painter = statistics, self.network.fixed(statistics)
+        look, unmeasured = (look, 0) if measured else (held.look, held.unmeasured + 1)
+        return _Held(recent, statistics, fixed, painter, look, unmeasured)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -131,10 +131,9 @@ class Stylizer:
                 has another shape or type.
             InputError: An option is out of its range; or as :meth:`mixed`.
         """
-        if any(each is not None for each in (styles, strength, ground)):
-            mixed = self.mixed(styles, strength, ground)
-            return mixed(image, size=size, blend=blend, keep_colors=keep_colors, passes=passes, masks=masks)
-        picture = self.picture(
+        is_other = any(each is not None for each in (styles, strength, ground))
+        stylizer = self.mixed(styles, strength, ground) if is_other else self
+        picture = stylizer.picture(
             _as_picture(image), size=size, blend=blend, keep_colors=keep_colors, passes=passes, masks=masks
         )
         out = with_alpha(picture)
