@@ -296,15 +296,11 @@ def work_once(
     force: bool,
     deaths: int | None = None,
 ) -> PhotoOutcome:
-    """Do a job unless it is done, and note it in a ledger.
+    """Do a job unless it is done, and note it in a ledger; without one, a result that exists is an error.
 
-    Args:
-        job: What to do.
-        do: Does it.
-        ledger: Without one, a result that exists is an error.
-        names: What the ledger calls the photo and its result; by default those of the job.
-        force: Do everything again, and overwrite what exists.
-        deaths: Give up after so many workers crashed while they did this job; None never does.
+    The ledger calls the photo and its result by these names, or those of the job. With ``force`` everything is done
+    again, and what exists is overwritten. A job is given up after so many ``deaths``, workers that crashed while they
+    did it; with None it never is.
     """
     entry = None
     try:

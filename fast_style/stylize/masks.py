@@ -20,10 +20,7 @@ WHOLE = ""
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
-    """Read a mask for a picture of (width, height) px: the brightness of a file, times its alpha.
-
-    Returns:
-        (H, W) in [0, 1].
+    """Read a mask, (H, W) in [0, 1], for a picture of (width, height) px: the brightness of a file, times its alpha.
 
     Raises:
         ImageError: The file cannot be read, or has another aspect ratio than the picture.
@@ -49,9 +46,7 @@ def as_mask(picture: Picture, path: str | Path, size: tuple[int, int]) -> Mask:
         )
     fitted = picture if picture.size == size else resize(picture, size)
     mask: Mask = fitted.pixels.astype(np.float32).mean(axis=2) / np.float32(255)
-    if fitted.alpha is not None:
-        mask = mask * (fitted.alpha.astype(np.float32) / np.float32(255))
-    return mask
+    return mask if fitted.alpha is None else mask * (fitted.alpha.astype(np.float32) / np.float32(255))
 
 
 def pair_masks(network: StyleNetwork, masks: Sequence[Path]) -> dict[str, Path]:

@@ -126,10 +126,7 @@ def restore_coarse(
 ) -> NDArray[np.float32]:
     """Replace most of the coarse part of what a pass has painted by the draft, see :mod:`fast_style.model.passes`.
 
-    Args:
-        painted: (1, 3, H, W) float32.
-        draft: (1, 3, ⌈H / 2⌉, ⌈W / 2⌉) float32 in [0, 1]; None changes nothing.
-        threads: CPU threads; None takes every core.
+    ``painted`` is (1, 3, H, W) float32, and the draft (1, 3, ⌈H / 2⌉, ⌈W / 2⌉) in [0, 1]; None changes nothing.
     """
     if draft is None:
         return painted
