@@ -67,10 +67,7 @@ class Worker:
 
 
 def run_batch(batch: Batch, *, jobs_at_once: int | None = None) -> Iterator[Status]:
-    """Stylize the photos of a share in this process, by default as many at once as there are cores.
-
-    Yields:
-        What became of each, in order.
+    """Stylize the photos of a share here, by default one for each core at once; yield the status of each, in order.
 
     Raises:
         FastStyleError: The style cannot be opened, or the manifest cannot be read.
@@ -95,8 +92,7 @@ def told(ledger: Ledger, result: str, source: str, target: str, error: str) -> S
 def write_report(batch: Batch) -> tuple[Path, Counter[str]]:
     """Write what became of each row of a share, as the ledgers of all workers tell, beside these.
 
-    Returns:
-        The file, and how many rows have each status.
+    Returns the file, and how many rows have each status.
 
     Raises:
         FastStyleError: The style cannot be opened, the manifest cannot be read, or the file cannot be written.

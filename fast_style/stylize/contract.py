@@ -85,9 +85,7 @@ class Contract:
 def check_contract(graph: Graph, value_range: Range | None = None) -> Contract:
     """Return how a graph takes pictures. Other inputs keep the graph's defaults.
 
-    Args:
-        graph: The graph.
-        value_range: The values that a float graph from elsewhere takes and returns. They are never guessed.
+    ``value_range`` says which values a float graph from elsewhere takes and returns. They are never guessed.
 
     Raises:
         InputError: ``value_range`` is neither ``0-1`` nor ``0-255``.

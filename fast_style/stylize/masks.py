@@ -69,13 +69,9 @@ def pair_masks(network: StyleNetwork, masks: Sequence[Path]) -> dict[str, Path]:
 
 
 def networks_for_masks(network: StyleNetwork, names: Iterable[str], size: tuple[int, int]) -> list[StyleNetwork]:
-    """Return the network for each mask of a picture of (width, height) px.
+    """Return the network for each mask of a picture of (width, height) px, by the names of a mixture's styles.
 
-    Args:
-        network: One style or a mixture.
-        names: Names of its styles; ``""`` stands for the whole mixture, and so does the network's name, unless it is
-            that of a style.
-        size: Size of the picture, px.
+    ``""`` stands for the whole mixture, and so does the network's name, unless it is that of a style.
 
     Raises:
         InputError: There is no such style, one was not exported by fast-style in float32 for pictures of any size, or

@@ -79,13 +79,9 @@ class StreamedRaster:
 
 
 def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
-    """Open a JPEG, PNG, TIFF or WebP file.
+    """Open a JPEG, PNG, TIFF or WebP file, with its long side shrunk to ``size`` px unless that is None.
 
     EXIF orientation is applied; gray and CMYK become RGB.
-
-    Args:
-        path: The file, whose header has been checked.
-        size: Shrink the long side to this many px, or None.
 
     Raises:
         ImageError: It is damaged, or of another format.
@@ -118,12 +114,8 @@ def write_bands(
 ) -> None:
     """Encode a picture while its bands are drawn; profile, EXIF, resolution and alpha come from the photo.
 
-    Args:
-        bands: First row and pixels of each strip of rows, see :func:`fast_style.stylize.tiles.stylize_bands`.
-        photo: The photo that is stylized.
-        target: The file to write.
-        format: JPEG, PNG, TIFF or WEBP. JPEG and WebP have 8 bits a channel.
-        quality: Quality of JPEG and WebP, 1 to 100.
+    The bands are those of :func:`fast_style.stylize.tiles.stylize_bands`. The format is JPEG, PNG, TIFF or WEBP; JPEG
+    and WebP have 8 bits a channel, and a quality of 1 to 100.
 
     Raises:
         ImageError: The picture is too large for the format, or cannot be written.
