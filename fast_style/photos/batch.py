@@ -12,7 +12,7 @@ from fast_style.model import core_count
 from fast_style.photos.jobs import Job
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.manifest import Row, Status, read_rows, write_status
-from fast_style.photos.run import PhotoOptions, PhotoWorker, explain, settings_key, work_once
+from fast_style.photos.run import PhotoOptions, PhotoWorker, explain, settings_key
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import overlap
 from fast_style.stylize.options import StyleOptions
@@ -58,9 +58,7 @@ class Worker:
             return Status(row.source, row.target, "failed", row.error)
         folder, names = self._batch.manifest.parent, (row.source, row.target)
         job = Job(folder / row.source, folder / row.target)
-        outcome = work_once(
-            job, self._photos.do, self.ledger, names=names, force=self._batch.force, deaths=self._deaths
-        )
+        outcome = self._photos.work(job, self.ledger, force=self._batch.force, names=names, deaths=self._deaths)
         if outcome.error is not None:
             return Status(*names, "failed", explain(outcome.error), round(outcome.seconds, 4))
         return Status(*names, "done", "", round(outcome.seconds, 4), outcome.skipped, outcome.left_out)

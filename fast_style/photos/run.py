@@ -8,7 +8,7 @@ import io
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO
@@ -98,7 +98,7 @@ class PhotoOutcome:
 class PhotoWorker:
     """What the threads share: the sessions and the bound on memory.
 
-    So many ``workers`` call :meth:`do`; the network has so many ``threads`` for one photo, or a share of the cores.
+    So many ``workers`` call :meth:`work`; the network has so many ``threads`` for one photo, or a share of the cores.
     """
 
     def __init__(
@@ -116,7 +116,50 @@ class PhotoWorker:
         self._lock = threading.Lock()
         self._budget = Budget(_PIXELS_AT_ONCE)
 
-    def do(self, job: Job) -> PhotoOutcome:
+    def work(
+        self,
+        job: Job,
+        ledger: Ledger | None,
+        *,
+        force: bool,
+        names: tuple[str, str] | None = None,
+        deaths: int | None = None,
+    ) -> PhotoOutcome:
+        """Do a job unless it is done, and note it in a ledger; without one, a result that exists is an error.
+
+        The ledger calls the photo and its result by these names, or those of the job. With ``force`` everything is done
+        again, and what exists is overwritten. A job is given up after so many ``deaths``, workers that crashed while
+        they did it; with None it never is.
+        """
+        entry = None
+        try:
+            if job.error is not None:
+                raise job.error
+            if ledger is None:
+                if not force and job.target != STREAM and file_state(job.target) is not None:
+                    raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
+                sweep(job.target)
+                return self._do(job)
+            entry = ledger.look(*(names or job.names))  # as late as can be: someone else may write there, too
+            if not force and ledger.skips(entry):
+                return PhotoOutcome(job, 0.0, skipped=True)
+            if not force and deaths is not None and ledger.deaths(entry) >= deaths:
+                raise InputError(
+                    f"{deaths} workers crashed while processing {names[0] if names else job.source}",
+                    hint="Check whether memory ran out; --force tries again.",
+                )
+        except FastStyleError as error:
+            if ledger is not None and entry is not None:
+                ledger.end(entry, 0.0, explain(error))
+            return PhotoOutcome(job, 0.0, error=error)
+        if ledger.deaths(entry):
+            sweep(job.target)
+        ledger.begin(entry)
+        outcome = self._do(job)
+        ledger.end(entry, outcome.seconds, explain(outcome.error))
+        return outcome
+
+    def _do(self, job: Job) -> PhotoOutcome:
         """Stylize one photo and save it, as soon as there is memory for it; whatever is wrong is in the outcome."""
         try:
             with _opened(job.source) as (source, header):
@@ -282,53 +325,9 @@ def stylize_photos(
     ledgers = {folder: Ledger(folder, settings, own=suffix, shard=shard) for folder in folders}
 
     def work(job: Job) -> PhotoOutcome:
-        return work_once(job, worker.do, None if job.folder is None else ledgers[job.folder], force=force)
+        return worker.work(job, None if job.folder is None else ledgers[job.folder], force=force)
 
     return map(work, jobs) if len(jobs) == 1 else overlap(jobs, work, workers=workers)
-
-
-def work_once(
-    job: Job,
-    do: Callable[[Job], PhotoOutcome],
-    ledger: Ledger | None,
-    *,
-    names: tuple[str, str] | None = None,
-    force: bool,
-    deaths: int | None = None,
-) -> PhotoOutcome:
-    """Do a job unless it is done, and note it in a ledger; without one, a result that exists is an error.
-
-    The ledger calls the photo and its result by these names, or those of the job. With ``force`` everything is done
-    again, and what exists is overwritten. A job is given up after so many ``deaths``, workers that crashed while they
-    did it; with None it never is.
-    """
-    entry = None
-    try:
-        if job.error is not None:
-            raise job.error
-        if ledger is None:
-            if not force and job.target != STREAM and file_state(job.target) is not None:
-                raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
-            sweep(job.target)
-            return do(job)
-        entry = ledger.look(*(names or job.names))  # as late as can be: someone else may write there, too
-        if not force and ledger.skips(entry):
-            return PhotoOutcome(job, 0.0, skipped=True)
-        if not force and deaths is not None and ledger.deaths(entry) >= deaths:
-            raise InputError(
-                f"{deaths} workers crashed while processing {names[0] if names else job.source}",
-                hint="Check whether memory ran out; --force tries again.",
-            )
-    except FastStyleError as error:
-        if ledger is not None and entry is not None:
-            ledger.end(entry, 0.0, explain(error))
-        return PhotoOutcome(job, 0.0, error=error)
-    if ledger.deaths(entry):
-        sweep(job.target)
-    ledger.begin(entry)
-    outcome = do(job)
-    ledger.end(entry, outcome.seconds, explain(outcome.error))
-    return outcome
 
 
 def settings_key(stylizer: Stylizer, options: PhotoOptions, value_range: Range | None) -> dict[str, object]:
