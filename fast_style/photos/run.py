@@ -224,8 +224,7 @@ class PhotoWorker:
         def painted() -> Iterator[tuple[Picture, float]]:
             nonlocal size
             frames = load_frames(source, size=options.size, max_pixels=options.max_pixels)
-            masks = pair_masks(stylizer.network, options.masks)
-            for number, frame in enumerate(stylize_frames(stylizer.network, frames, options, masks=masks), 1):
+            for number, frame in enumerate(stylize_frames(stylizer.network, frames, options), 1):
                 size = frame[0].size
                 yield frame
                 if self._progress is not None:
