@@ -162,7 +162,7 @@ def _merge(jobs: Sequence[Job], opening: StyleOptions, options: PhotoOptions) ->
     """Write what the ledgers of each folder of results say."""
     from fast_style.photos.batch import told
     from fast_style.photos.ledger import Ledger
-    from fast_style.photos.manifest import Status, write_status
+    from fast_style.photos.manifest import write_status
     from fast_style.photos.run import explain, settings_key
 
     folders: dict[Path, list[Job]] = {}
@@ -175,12 +175,7 @@ def _merge(jobs: Sequence[Job], opening: StyleOptions, options: PhotoOptions) ->
     counts: Counter[str] = Counter()
     for folder, content in folders.items():
         ledger = Ledger(folder, settings)
-        statuses = (
-            told(ledger, job.names[1], str(job.source), str(job.target))
-            if job.error is None
-            else Status(str(job.source), str(job.target), "failed", explain(job.error))
-            for job in content
-        )
+        statuses = (told(ledger, job.names[1], str(job.source), str(job.target), explain(job.error)) for job in content)
         counts += write_status(folder / "status.csv", statuses)
         print(folder / "status.csv")
     print(f"{counts['done']} done, {counts['failed']} failed, {counts['left']} left", file=sys.stderr)

@@ -12,7 +12,7 @@ from fast_style.model import core_count
 from fast_style.photos.jobs import Job
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.manifest import Row, Status, read_rows, write_status
-from fast_style.photos.run import PhotoOptions, PhotoWorker, explain, settings_key, work_once
+from fast_style.photos.run import PhotoOptions, PhotoWorker, explain, settings_key
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import overlap
 from fast_style.stylize.options import StyleOptions
@@ -49,7 +49,7 @@ class Worker:
 
     def __init__(self, batch: Batch, *, at_once: int = 1, deaths: int | None = None) -> None:
         self._batch, self._deaths = batch, deaths
-        self._photos = PhotoWorker(batch.style.open, batch.options, at_once, batch.threads, None)
+        self._photos = PhotoWorker(batch.style, batch.options, workers=at_once, threads=batch.threads)
         self.ledger = batch.open_ledger(self._photos.stylizer, own=f"-{batch.shard}-{uuid.uuid4().hex[:12]}")
 
     def __call__(self, row: Row) -> Status:
@@ -58,19 +58,14 @@ class Worker:
             return Status(row.source, row.target, "failed", row.error)
         folder, names = self._batch.manifest.parent, (row.source, row.target)
         job = Job(folder / row.source, folder / row.target)
-        outcome = work_once(
-            job, self._photos.do, self.ledger, names=names, force=self._batch.force, deaths=self._deaths
-        )
+        outcome = self._photos.work(job, self.ledger, force=self._batch.force, names=names, deaths=self._deaths)
         if outcome.error is not None:
             return Status(*names, "failed", explain(outcome.error), round(outcome.seconds, 4))
         return Status(*names, "done", "", round(outcome.seconds, 4), outcome.skipped, outcome.left_out)
 
 
 def run_batch(batch: Batch, *, jobs_at_once: int | None = None) -> Iterator[Status]:
-    """Stylize the photos of a share in this process, by default as many at once as there are cores.
-
-    Yields:
-        What became of each, in order.
+    """Stylize the photos of a share here, by default one for each core at once; yield the status of each, in order.
 
     Raises:
         FastStyleError: The style cannot be opened, or the manifest cannot be read.
@@ -80,8 +75,10 @@ def run_batch(batch: Batch, *, jobs_at_once: int | None = None) -> Iterator[Stat
     yield from overlap(read_rows(batch.manifest, batch.shard), worker, workers=workers)
 
 
-def told(ledger: Ledger, result: str, source: str, target: str) -> Status:
-    """What a ledger tells of a result, as the status of a photo and the place of its result."""
+def told(ledger: Ledger, result: str, source: str, target: str, error: str) -> Status:
+    """What a ledger tells of a result, as the status of a photo that was not refused by such an error before."""
+    if error:
+        return Status(source, target, "failed", error)
     entry = ledger.latest(result)
     if entry is None:
         return Status(source, target, "left")
@@ -93,18 +90,12 @@ def told(ledger: Ledger, result: str, source: str, target: str) -> Status:
 def write_report(batch: Batch) -> tuple[Path, Counter[str]]:
     """Write what became of each row of a share, as the ledgers of all workers tell, beside these.
 
-    Returns:
-        The file, and how many rows have each status.
+    Returns the file, and how many rows have each status.
 
     Raises:
         FastStyleError: The style cannot be opened, the manifest cannot be read, or the file cannot be written.
     """
     ledger = batch.open_ledger(batch.style.open())
     file = batch.home / ("status.csv" if batch.shard.count == 1 else f"status-{batch.shard}.csv")
-    statuses = (
-        Status(row.source, row.target, "failed", row.error)
-        if row.error
-        else told(ledger, row.target, row.source, row.target)
-        for row in read_rows(batch.manifest, batch.shard)
-    )
-    return file, write_status(file, statuses)
+    rows = read_rows(batch.manifest, batch.shard)
+    return file, write_status(file, (told(ledger, row.target, row.source, row.target, row.error) for row in rows))

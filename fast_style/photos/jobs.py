@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,11 +14,10 @@ from fast_style.errors import DatasetError, FastStyleError, InputError, VideoErr
 from fast_style.extras import install_command
 from fast_style.files import check_new, is_folder
 from fast_style.images import HEIC_SUFFIXES, WRITABLE_SUFFIXES, Search, check_photos, format_of, search
-from fast_style.photos.ledger import results_in
+from fast_style.photos.ledger import cannot_look, results_in
 from fast_style.photos.shards import Shard
 
 Format = Literal["png", "jpg", "webp", "tif"]
-_FORMATS: dict[Format, str] = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tif": "TIFF"}  # by Pillow's names
 
 STREAM = Path("-")
 
@@ -120,7 +119,8 @@ def plan_jobs(
             else:
                 jobs.append(_job_of(path, out, style, format, single=single))
         except (DatasetError, OSError) as error:
-            jobs.append(Job(path, path, error=_explained(error, path)))
+            why = error if isinstance(error, DatasetError) else cannot_look(path, error)
+            jobs.append(Job(path, path, error=why))
     if format == "tif" and any(job.target == STREAM for job in jobs):
         raise InputError(
             "a TIFF cannot go to standard output, as it is not written in order",
@@ -144,7 +144,7 @@ def check_video(job: Job, *, force: bool) -> None:
         for target in numbered_files(job.target) if is_sequence(job.target) else [job.target]:
             check_new(target, force=force, inputs=[job.source])
     except OSError as error:
-        raise _explained(error, job.target) from error
+        raise cannot_look(job.target, error) from error
 
 
 def is_sequence(path: Path) -> bool:
@@ -200,15 +200,17 @@ def _left_out(content: Search, results: int) -> Counter[str]:
 
 def _with_clashes(jobs: Sequence[Job]) -> Iterator[Job]:
     """Yield jobs, with an error for each whose result another has claimed, or would be written over an input."""
-    folders: dict[Path, tuple[int, int] | Path] = {}
+
+    @cache
+    def identity(folder: Path) -> tuple[int, int] | Path:
+        try:
+            status = folder.stat()
+        except OSError:  # not there, or not to be looked at
+            return folder
+        return status.st_dev, status.st_ino
 
     def place(path: Path) -> tuple[tuple[int, int] | Path, str]:
-        if path.parent not in folders:
-            folders[path.parent] = path.parent
-            with contextlib.suppress(OSError):  # not there, or not to be looked at
-                status = path.parent.stat()
-                folders[path.parent] = (status.st_dev, status.st_ino)
-        return folders[path.parent], path.name
+        return identity(path.parent), path.name
 
     originals = {place(job.source): job.source for job in jobs if STREAM not in {job.source, job.target}}
     claimed: dict[Path, Path] = {}
@@ -228,7 +230,8 @@ def _job_of(path: Path, out: Path | None, style: str, format: Format | None, *, 
         raise InputError(f"{path} is neither an option nor a file")
     if single and out is not None and (out == STREAM or (not out.is_dir() and out.suffix)):
         target = out
-        if format is not None and out.suffix.lower() in WRITABLE_SUFFIXES and format_of(out) != _FORMATS[format]:
+        wanted = out if format is None else out.with_suffix(f".{format}")
+        if out.suffix.lower() in WRITABLE_SUFFIXES and format_of(out) != format_of(wanted):
             raise InputError(f"--format {format} contradicts the name {out}", hint="Leave --format out.")
     elif path == STREAM:
         target = STREAM if out is None else out / f"stdin.{format or 'png'}"
@@ -239,12 +242,6 @@ def _job_of(path: Path, out: Path | None, style: str, format: Format | None, *, 
     else:
         target = path.with_name(f"{path.stem}-{style}{_suffix(path, format)}")
     return Job(path, target)
-
-
-def _explained(error: Exception, path: Path) -> FastStyleError:
-    if isinstance(error, FastStyleError):
-        return error
-    return InputError(f"cannot look at {path}: {getattr(error, 'strerror', None) or error}")
 
 
 def _beside(folder: Path, style: str) -> Path:

@@ -121,12 +121,8 @@ class Ledger:
             for entry in self._known.get(work.result, [])
         )
 
-    def _stands(self, work: Work) -> bool:
-        """Whether the result is as an earlier run left it and said so."""
-        return work.there is not None and bool(self._left(work))
-
     def _left(self, work: Work) -> list[Entry]:
-        """What is said of the result as it is: who has made it."""
+        """What is said of the result as an earlier run left it; nothing if it has changed since."""
         entries = self._known.get(work.result, [])
         return [entry for entry in entries if entry.kind == "done" and entry.state == work.there]
 
@@ -138,9 +134,9 @@ class Ledger:
         """
         if work.there is None:
             return False
-        if not (self._stands(work) or self.is_done(work)):
+        if not (self._left(work) or self.is_done(work)):
             self.refresh()  # perhaps another worker has just made it
-            if not (self._stands(work) or self.is_done(work)):
+            if not (self._left(work) or self.is_done(work)):
                 raise InputError(f"{self._base / work.result} exists", hint="Give --force to overwrite it.")
         if not self.is_done(work):
             if all(entry.settings != self._digest for entry in self._left(work)):
@@ -149,7 +145,7 @@ class Ledger:
                     hint="Give another -o to keep it, or --force to overwrite it.",
                 )
             return False  # another photo, or the same one changed
-        if not self._stands(work):
+        if not self._left(work):
             self.end(work, 0.0, "")  # its worker was killed between the result and this line
         return True
 
@@ -204,8 +200,13 @@ def file_state(path: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:  # no right to look, or a name that none can have
-        raise InputError(f"cannot look at {path}: {getattr(error, 'strerror', None) or error}") from error
+        raise cannot_look(path, error) from error
     return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def cannot_look(path: Path, error: Exception) -> InputError:
+    """Make the error of a place that the system does not let us look at."""
+    return InputError(f"cannot look at {path}: {getattr(error, 'strerror', None) or error}")
 
 
 def _digest(text: str) -> str:

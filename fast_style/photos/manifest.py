@@ -111,9 +111,8 @@ def _pairs(manifest: Path) -> Iterator[tuple[str, str]]:
             columns = table.fieldnames or []
             if not set(COLUMNS) <= set(columns):
                 told = ", ".join(columns[:8])
-                remedy = (
-                    "Separate columns by commas" if set(told) & {";", "\t"} else "Name the columns in the first line"
-                )
+                others = set(told) & {";", "\t"}  # in place of commas
+                remedy = "Separate columns by commas" if others else "Name the columns in the first line"
                 raise InputError(
                     f"{manifest} has the columns {told or 'none'}; expected in and out", hint=f"{remedy}: in,out."
                 )

@@ -8,7 +8,7 @@ import io
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO
@@ -47,8 +47,8 @@ _ANIMATIONS = ANIMATED | {"AVIF"}
 # Options that decide whether there is a file, and of what kind, but not what the picture looks like.
 _SAME_PICTURE = frozenset({"format", "max_pixels"})
 
-# A photo whose file is open, or its path if it cannot be opened: loading that says why.
-_Photo = tuple[Path | IO[bytes], Header | None]
+# A photo's open file, or its path if it cannot be opened: loading that says why.
+_Source = Path | IO[bytes]
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,182 @@ class PhotoOutcome:
     left_out: int = 0  # frames or pages after the first, which is what was stylized
 
 
+class PhotoWorker:
+    """What the threads share: the sessions and the bound on memory.
+
+    So many ``workers`` call :meth:`work`; the network has so many ``threads`` for one photo, or a share of the cores.
+    """
+
+    def __init__(
+        self,
+        style: StyleOptions,
+        options: PhotoOptions,
+        *,
+        workers: int,
+        threads: int | None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._style, self._options, self._workers, self._progress = style, options, workers, progress
+        self.stylizer = style.open(threads or max(1, core_count() // workers))
+        self._large: Stylizer | None = None
+        self._lock = threading.Lock()
+        self._budget = Budget(_PIXELS_AT_ONCE)
+
+    def work(
+        self,
+        job: Job,
+        ledger: Ledger | None,
+        *,
+        force: bool,
+        names: tuple[str, str] | None = None,
+        deaths: int | None = None,
+    ) -> PhotoOutcome:
+        """Do a job unless it is done, and note it in a ledger; without one, a result that exists is an error.
+
+        The ledger calls the photo and its result by these names, or those of the job. With ``force`` everything is done
+        again, and what exists is overwritten. A job is given up after so many ``deaths``, workers that crashed while
+        they did it; with None it never is.
+        """
+        entry = None
+        try:
+            if job.error is not None:
+                raise job.error
+            if ledger is None:
+                if not force and job.target != STREAM and file_state(job.target) is not None:
+                    raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
+                sweep(job.target)
+                return self._do(job)
+            entry = ledger.look(*(names or job.names))  # as late as can be: someone else may write there, too
+            if not force and ledger.skips(entry):
+                return PhotoOutcome(job, 0.0, skipped=True)
+            if not force and deaths is not None and ledger.deaths(entry) >= deaths:
+                raise InputError(
+                    f"{deaths} workers crashed while processing {names[0] if names else job.source}",
+                    hint="Check whether memory ran out; --force tries again.",
+                )
+        except FastStyleError as error:
+            if ledger is not None and entry is not None:
+                ledger.end(entry, 0.0, explain(error))
+            return PhotoOutcome(job, 0.0, error=error)
+        if ledger.deaths(entry):
+            sweep(job.target)
+        ledger.begin(entry)
+        outcome = self._do(job)
+        ledger.end(entry, outcome.seconds, explain(outcome.error))
+        return outcome
+
+    def _do(self, job: Job) -> PhotoOutcome:
+        """Stylize one photo and save it, as soon as there is memory for it; whatever is wrong is in the outcome."""
+        try:
+            with _opened(job.source) as (source, header):
+                pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
+                waiting = 0
+                if header is not None and header.frames > 1 and header.format in _ANIMATIONS:
+                    waiting = pixels * header.frames // _PAINTED
+                with self._budget.spend(pixels + waiting):
+                    return self._stylize(job, source, header, self._stylizer_for(pixels))
+        except Exception as error:  # a bug of ours must not end the work on a million other photos
+            if job.target == STREAM:  # whose reader may have gone
+                raise
+            mistake = FastStyleError(f"{type(error).__name__}: {error}", hint="This is a bug in fast-style.")
+            return PhotoOutcome(job, 0.0, error=mistake)
+
+    def _stylizer_for(self, pixels: int) -> Stylizer:
+        """The session for a photo of that size: one thread each, but all for one so large that few fit in memory."""
+        if self._workers == 1 or pixels <= _PIXELS_AT_ONCE // self._workers:
+            return self.stylizer
+        with self._lock:
+            self._large = self._large or self._style.open(core_count())
+        return self._large
+
+    def _stylize(self, job: Job, source: _Source, header: Header | None, stylizer: Stylizer) -> PhotoOutcome:
+        start = time.perf_counter()
+        try:
+            if header is not None and self._is_animated(job, header):
+                size = self._animate(job, source, header, stylizer)
+                return PhotoOutcome(job, time.perf_counter() - start, size, frames=header.frames)
+            if self._is_streamed(job, header, stylizer):
+                size = self._stream(job, stylizer)
+            else:
+                size = self._stylize_whole(job, source, stylizer)
+        except FastStyleError as error:
+            return PhotoOutcome(job, time.perf_counter() - start, error=error)
+        left_out = 0 if header is None else header.frames - 1
+        return PhotoOutcome(job, time.perf_counter() - start, size, left_out=left_out)
+
+    def _stylize_whole(self, job: Job, source: _Source, stylizer: Stylizer) -> tuple[int, int]:
+        """Stylize a photo in memory; return its size."""
+        options = self._options
+        picture = stylizer.picture(
+            load_image(source, size=options.size, max_pixels=options.max_pixels),
+            blend=options.blend,
+            keep_colors=options.keep_colors,
+            passes=options.passes,
+            masks=pair_masks(stylizer.network, options.masks),
+            progress=self._progress,
+        )
+        save_image(picture, _open_target(job), quality=options.quality, format=options.format)
+        return picture.size
+
+    def _is_animated(self, job: Job, header: Header) -> bool:
+        """Whether a file is an animation, and its result can be one."""
+        format = self._options.format if job.target == STREAM else format_of(job.target)
+        return header.frames > 1 and header.format in _ANIMATIONS and format in ANIMATED
+
+    def _animate(self, job: Job, source: _Source, header: Header, stylizer: Stylizer) -> tuple[int, int]:
+        """Stylize an animation; return the size of its frames."""
+        options, size = self._options, (0, 0)
+
+        def painted() -> Iterator[tuple[Picture, float]]:
+            nonlocal size
+            frames = load_frames(source, size=options.size, max_pixels=options.max_pixels)
+            for number, frame in enumerate(stylize_frames(stylizer.network, frames, options), 1):
+                size = frame[0].size
+                yield frame
+                if self._progress is not None:
+                    self._progress(number / header.frames)
+
+        target, plays, poster = _open_target(job), header.plays, header.poster
+        save_frames(painted(), target, plays=plays, poster=poster, quality=options.quality, format=options.format)
+        return size
+
+    def _is_streamed(self, job: Job, header: Header | None, stylizer: Stylizer) -> bool:
+        """Whether a photo is read and written in parts: a large one, or one whose 16 bits a channel can be kept."""
+        options = self._options
+        if options.masks or STREAM in {job.source, job.target} or header is None:
+            return False
+        deep = header.deep and format_of(job.target) in {"PNG", "TIFF"}
+        if not deep and is_seen_whole(stylizer.network, header.pixels(options.size)):
+            return False
+        from fast_style.stylize.streaming import READABLE, streams
+
+        return header.width * header.height <= options.max_pixels and header.format in READABLE and streams()
+
+    def _stream(self, job: Job, stylizer: Stylizer) -> tuple[int, int]:
+        """Stylize a photo that is never in memory as a whole; return its size."""
+        from fast_style.stylize.streaming import open_raster, write_bands
+
+        options = self._options
+        photo = open_raster(job.source, size=options.size)
+        bands = stylize_bands(
+            stylizer.network,
+            photo,
+            blend=options.blend,
+            keep_colors=options.keep_colors,
+            passes=options.passes,
+            progress=self._progress,
+        )
+        make_parent(job.target)
+        with replacing(job.target) as partial:
+            write_bands(bands, photo, partial, format=format_of(job.target), quality=options.quality)
+        return photo.size
+
+
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[_Photo]:
+def _opened(path: Path) -> Iterator[tuple[_Source, Header | None]]:
     """Open a photo once: its header is read before there is memory for its pixels."""
     with contextlib.ExitStack() as stack:
-        source: Path | IO[bytes] = path
+        source: _Source = path
         if path == STREAM:
             source = io.BytesIO(sys.stdin.buffer.read())
         else:
@@ -108,109 +279,12 @@ def _opened(path: Path) -> Iterator[_Photo]:
         yield source, read_header(source)
 
 
-def _stylize(
-    job: Job, photo: _Photo, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
-) -> PhotoOutcome:
-    start, (source, header) = time.perf_counter(), photo
-    try:
-        if header is not None and _is_animated(job, header, options):
-            size = _animate(job, source, header, stylizer, options, progress)
-            return PhotoOutcome(job, time.perf_counter() - start, size, frames=header.frames)
-        if _is_streamed(job, header, stylizer, options):
-            size = _stream(job, stylizer, options, progress)
-        else:
-            size = _stylize_whole(job, source, stylizer, options, progress)
-    except FastStyleError as error:
-        return PhotoOutcome(job, time.perf_counter() - start, error=error)
-    left_out = 0 if header is None else header.frames - 1
-    return PhotoOutcome(job, time.perf_counter() - start, size, left_out=left_out)
-
-
-def _stylize_whole(
-    job: Job, source: Path | IO[bytes], stylizer: Stylizer, options: PhotoOptions, progress: Progress | None
-) -> tuple[int, int]:
-    """Stylize a photo in memory; return its size."""
-    picture = stylizer.picture(
-        load_image(source, size=options.size, max_pixels=options.max_pixels),
-        blend=options.blend,
-        keep_colors=options.keep_colors,
-        passes=options.passes,
-        masks=pair_masks(stylizer.network, options.masks),
-        progress=progress,
-    )
-    save_image(picture, _open_target(job), quality=options.quality, format=options.format)
-    return picture.size
-
-
 def _open_target(job: Job) -> Path | IO[bytes]:
     """Standard output, or the place of the result, whose folder is made."""
     if job.target == STREAM:
         return sys.stdout.buffer
     make_parent(job.target)
     return job.target
-
-
-def _is_animated(job: Job, header: Header, options: PhotoOptions) -> bool:
-    """Whether a file is an animation, and its result can be one."""
-    format = options.format if job.target == STREAM else format_of(job.target)
-    return header.frames > 1 and header.format in _ANIMATIONS and format in ANIMATED
-
-
-def _animate(
-    job: Job,
-    source: Path | IO[bytes],
-    header: Header,
-    stylizer: Stylizer,
-    options: PhotoOptions,
-    progress: Progress | None,
-) -> tuple[int, int]:
-    """Stylize an animation; return the size of its frames."""
-    size = (0, 0)
-
-    def painted() -> Iterator[tuple[Picture, float]]:
-        nonlocal size
-        frames = load_frames(source, size=options.size, max_pixels=options.max_pixels)
-        masks = pair_masks(stylizer.network, options.masks)
-        for number, frame in enumerate(stylize_frames(stylizer.network, frames, options, masks=masks), 1):
-            size = frame[0].size
-            yield frame
-            if progress is not None:
-                progress(number / header.frames)
-
-    target, plays, poster = _open_target(job), header.plays, header.poster
-    save_frames(painted(), target, plays=plays, poster=poster, quality=options.quality, format=options.format)
-    return size
-
-
-def _is_streamed(job: Job, header: Header | None, stylizer: Stylizer, options: PhotoOptions) -> bool:
-    """Whether a photo is read and written in parts: a large one, or one whose 16 bits a channel can be kept."""
-    if options.masks or STREAM in {job.source, job.target} or header is None:
-        return False
-    deep = header.deep and format_of(job.target) in {"PNG", "TIFF"}
-    if not deep and is_seen_whole(stylizer.network, header.pixels(options.size)):
-        return False
-    from fast_style.stylize.streaming import READABLE, streams
-
-    return header.width * header.height <= options.max_pixels and header.format in READABLE and streams()
-
-
-def _stream(job: Job, stylizer: Stylizer, options: PhotoOptions, progress: Progress | None) -> tuple[int, int]:
-    """Stylize a photo that is never in memory as a whole; return its size."""
-    from fast_style.stylize.streaming import open_raster, write_bands
-
-    photo = open_raster(job.source, size=options.size)
-    bands = stylize_bands(
-        stylizer.network,
-        photo,
-        blend=options.blend,
-        keep_colors=options.keep_colors,
-        passes=options.passes,
-        progress=progress,
-    )
-    make_parent(job.target)
-    with replacing(job.target) as partial:
-        write_bands(bands, photo, partial, format=format_of(job.target), quality=options.quality)
-    return photo.size
 
 
 def stylize_photos(
@@ -242,64 +316,17 @@ def stylize_photos(
     """
     jobs = list(jobs)
     workers = min(len(jobs), jobs_at_once or max(1, core_count() // (threads or 1))) or 1
-    worker = PhotoWorker(style.open, options, workers, threads, progress if len(jobs) == 1 else None)
+    progress = progress if len(jobs) == 1 else None
+    worker = PhotoWorker(style, options, workers=workers, threads=threads, progress=progress)
     folders = {job.folder for job in jobs if job.folder is not None}
     settings = settings_key(worker.stylizer, options, style.value_range) if folders else {}
     suffix = "" if shard.count == 1 else f"-{shard}"
     ledgers = {folder: Ledger(folder, settings, own=suffix, shard=shard) for folder in folders}
 
     def work(job: Job) -> PhotoOutcome:
-        return work_once(job, worker.do, None if job.folder is None else ledgers[job.folder], force=force)
+        return worker.work(job, None if job.folder is None else ledgers[job.folder], force=force)
 
     return map(work, jobs) if len(jobs) == 1 else overlap(jobs, work, workers=workers)
-
-
-def work_once(
-    job: Job,
-    do: Callable[[Job], PhotoOutcome],
-    ledger: Ledger | None,
-    *,
-    names: tuple[str, str] | None = None,
-    force: bool,
-    deaths: int | None = None,
-) -> PhotoOutcome:
-    """Do a job unless it is done, and note it in a ledger.
-
-    Args:
-        job: What to do.
-        do: Does it.
-        ledger: Without one, a result that exists is an error.
-        names: What the ledger calls the photo and its result; by default those of the job.
-        force: Do everything again, and overwrite what exists.
-        deaths: Give up after so many workers crashed while they did this job; None never does.
-    """
-    entry = None
-    try:
-        if job.error is not None:
-            raise job.error
-        if ledger is None:
-            if not force and job.target != STREAM and file_state(job.target) is not None:
-                raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
-            sweep(job.target)
-            return do(job)
-        entry = ledger.look(*(names or job.names))  # as late as can be: someone else may write there, too
-        if not force and ledger.skips(entry):
-            return PhotoOutcome(job, 0.0, skipped=True)
-        if not force and deaths is not None and ledger.deaths(entry) >= deaths:
-            raise InputError(
-                f"{deaths} workers crashed while processing {names[0] if names else job.source}",
-                hint="Check whether memory ran out; --force tries again.",
-            )
-    except FastStyleError as error:
-        if ledger is not None and entry is not None:
-            ledger.end(entry, 0.0, explain(error))
-        return PhotoOutcome(job, 0.0, error=error)
-    if ledger.deaths(entry):
-        sweep(job.target)
-    ledger.begin(entry)
-    outcome = do(job)
-    ledger.end(entry, outcome.seconds, explain(outcome.error))
-    return outcome
 
 
 def settings_key(stylizer: Stylizer, options: PhotoOptions, value_range: Range | None) -> dict[str, object]:
@@ -331,51 +358,3 @@ def _checksum(mask: Path) -> str:
 def explain(error: FastStyleError | None) -> str:
     """An error and its remedy in one line; empty for None."""
     return "" if error is None else f"{error}. {error.hint}" if error.hint else str(error)
-
-
-class PhotoWorker:
-    """What the threads share: the sessions and the bound on memory.
-
-    So many ``workers`` call :meth:`do`; the network has so many ``threads`` for one photo, or a share of the cores.
-    """
-
-    def __init__(
-        self,
-        open_style: Callable[[int], Stylizer],
-        options: PhotoOptions,
-        workers: int,
-        threads: int | None,
-        progress: Progress | None,
-    ) -> None:
-        self._open, self._options, self._workers, self._progress = open_style, options, workers, progress
-        self.stylizer = open_style(threads or max(1, core_count() // workers))
-        self._large: Stylizer | None = None
-        self._lock = threading.Lock()
-        self._budget = Budget(_PIXELS_AT_ONCE)
-
-    def do(self, job: Job) -> PhotoOutcome:
-        """Stylize one photo and save it, as soon as there is memory for it; whatever is wrong is in the outcome."""
-        try:
-            return self._do(job)
-        except Exception as error:  # a bug of ours must not end the work on a million other photos
-            if job.target == STREAM:  # whose reader may have gone
-                raise
-            mistake = FastStyleError(f"{type(error).__name__}: {error}", hint="This is a bug in fast-style.")
-            return PhotoOutcome(job, 0.0, error=mistake)
-
-    def _do(self, job: Job) -> PhotoOutcome:
-        with _opened(job.source) as photo:
-            header = photo[1]
-            pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
-            animated = header is not None and header.frames > 1 and header.format in _ANIMATIONS
-            waiting = pixels * header.frames // _PAINTED if header is not None and animated else 0
-            with self._budget.spend(pixels + waiting):
-                return _stylize(job, photo, self._stylizer_for(pixels), self._options, self._progress)
-
-    def _stylizer_for(self, pixels: int) -> Stylizer:
-        """The session for a photo of that size: one thread each, but all for one so large that few fit in memory."""
-        if self._workers == 1 or pixels <= _PIXELS_AT_ONCE // self._workers:
-            return self.stylizer
-        with self._lock:
-            self._large = self._large or self._open(core_count())
-        return self._large

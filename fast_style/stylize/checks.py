@@ -32,9 +32,3 @@ def check_pixels(pixels: Pixels) -> None:
     """Raise ImageError unless it is an (H, W, 3) uint8 array that is not empty."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise ImageError(f"expected an (H, W, 3) uint8 array that is not empty, got {pixels.shape} {pixels.dtype}")
-
-
-def check_quality(quality: int) -> None:
-    """Raise InputError unless ``quality`` is from 1 to 100."""
-    if not 1 <= quality <= 100:
-        raise InputError(f"quality is {quality}; expected 1 to 100")

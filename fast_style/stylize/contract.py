@@ -24,29 +24,17 @@ _LARGEST_SURPLUS = 31
 
 @dataclass(frozen=True)
 class Contract:
-    """The input and output of a graph that stylizes.
+    """The input and output of a graph that stylizes."""
 
-    Attributes:
-        path: The graph's file.
-        input: Name of its input.
-        output: Name of its output.
-        ours: Whether fast-style exported it.
-        pixels: Whether both are (N, H, W, 3) uint8; otherwise (N, 3, H, W) float32.
-        white: The value of white, 1.0 or 255.0.
-        height: Height that it takes, px, or None for any.
-        width: Width that it takes, px, or None for any.
-        passes: Number of passes in which it paints by itself.
-    """
-
-    path: Path
-    input: str
-    output: str
-    ours: bool
-    pixels: bool
-    white: float
-    height: int | None
-    width: int | None
-    passes: int = 1
+    path: Path  # the graph's file
+    input: str  # name of its input
+    output: str  # name of its output
+    ours: bool  # whether fast-style exported it
+    pixels: bool  # whether both are (N, H, W, 3) uint8; otherwise (N, 3, H, W) float32
+    white: float  # the value of white, 1.0 or 255.0
+    height: int | None  # that it takes, px, or None for any
+    width: int | None  # that it takes, px, or None for any
+    passes: int = 1  # in how many it paints by itself
 
     @property
     def smallest(self) -> int:
@@ -97,9 +85,7 @@ class Contract:
 def check_contract(graph: Graph, value_range: Range | None = None) -> Contract:
     """Return how a graph takes pictures. Other inputs keep the graph's defaults.
 
-    Args:
-        graph: The graph.
-        value_range: The values that a float graph from elsewhere takes and returns. They are never guessed.
+    ``value_range`` says which values a float graph from elsewhere takes and returns. They are never guessed.
 
     Raises:
         InputError: ``value_range`` is neither ``0-1`` nor ``0-255``.

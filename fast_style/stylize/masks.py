@@ -20,10 +20,7 @@ WHOLE = ""
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
-    """Read a mask for a picture of (width, height) px: the brightness of a file, times its alpha.
-
-    Returns:
-        (H, W) in [0, 1].
+    """Read a mask, (H, W) in [0, 1], for a picture of (width, height) px: the brightness of a file, times its alpha.
 
     Raises:
         ImageError: The file cannot be read, or has another aspect ratio than the picture.
@@ -49,9 +46,7 @@ def as_mask(picture: Picture, path: str | Path, size: tuple[int, int]) -> Mask:
         )
     fitted = picture if picture.size == size else resize(picture, size)
     mask: Mask = fitted.pixels.astype(np.float32).mean(axis=2) / np.float32(255)
-    if fitted.alpha is not None:
-        mask = mask * (fitted.alpha.astype(np.float32) / np.float32(255))
-    return mask
+    return mask if fitted.alpha is None else mask * (fitted.alpha.astype(np.float32) / np.float32(255))
 
 
 def pair_masks(network: StyleNetwork, masks: Sequence[Path]) -> dict[str, Path]:
@@ -74,13 +69,9 @@ def pair_masks(network: StyleNetwork, masks: Sequence[Path]) -> dict[str, Path]:
 
 
 def networks_for_masks(network: StyleNetwork, names: Iterable[str], size: tuple[int, int]) -> list[StyleNetwork]:
-    """Return the network for each mask of a picture of (width, height) px.
+    """Return the network for each mask of a picture of (width, height) px, by the names of a mixture's styles.
 
-    Args:
-        network: One style or a mixture.
-        names: Names of its styles; ``""`` stands for the whole mixture, and so does the network's name, unless it is
-            that of a style.
-        size: Size of the picture, px.
+    ``""`` stands for the whole mixture, and so does the network's name, unless it is that of a style.
 
     Raises:
         InputError: There is no such style, one was not exported by fast-style in float32 for pictures of any size, or

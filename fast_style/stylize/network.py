@@ -60,19 +60,12 @@ _PADDED = 96
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Network:
-    """A session that stylizes pictures, with its other inputs. Several threads may call it at once.
+    """A session that stylizes pictures, with its other inputs. Several threads may call it at once."""
 
-    Attributes:
-        contract: What the session takes and returns.
-        session: The session of ONNX Runtime.
-        device: Where it runs.
-        inputs: Its inputs besides the picture, by name.
-    """
-
-    contract: Contract
+    contract: Contract  # what the session takes and returns
     session: onnxruntime.InferenceSession
-    device: Device
-    inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    device: Device  # where it runs
+    inputs: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # besides the picture, by name
     _buffers: threading.local = field(default_factory=threading.local, init=False, repr=False)
 
     def floats(
@@ -140,18 +133,16 @@ class Network:
         height, width = photo[0].shape
         with self._explaining(height, width):
             if not self.contract.is_plain:
-                self._adapt_planes(photo, result, blend, keep_colors)
-                return
-            image, drawn, binding = self._bound(height, width)
-            planes_to_float(photo, image)
-            if any(origin) or self.inputs:  # inputs with a default cannot be bound
-                drawn = self.floats(image, origin=origin)
+                frame = np.stack([*photo], axis=-1)
+                image, drawn = to_float(frame), to_float(self._adapted(frame))
             else:
-                try:
+                image, drawn, binding = self._bound(height, width)
+                planes_to_float(photo, image)
+                if any(origin) or self.inputs:  # inputs with a default cannot be bound
+                    drawn = self.floats(image, origin=origin)
+                else:
                     self.session.run_with_iobinding(binding, self._run_options(height * width))
-                except RuntimeError as error:  # for everything, where run raises errors of its own
-                    raise self._refusal(error, height, width) from error
-            self._check(drawn)
+                    self._check(drawn)
             mix(image, drawn, blend=blend, keep_colors=keep_colors)
             float_to_planes(drawn, result)
 
@@ -167,19 +158,16 @@ class Network:
             raise ImageError(
                 f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {smallest} px."
             )
-        refused: tuple[type[Exception], ...] = (MemoryError, *engine_errors())
+        # Nearly all are about memory. With bound inputs ONNX Runtime raises RuntimeError, else errors of its own.
+        refused: tuple[type[Exception], ...] = (MemoryError, RuntimeError, *engine_errors())
         try:
             yield
         except refused as error:
-            raise self._refusal(error, height, width) from error
-
-    def _refusal(self, error: Exception, height: int, width: int) -> ImageError:
-        """What to say of an error of ONNX Runtime; nearly all are about memory."""
-        return ImageError(
-            f"a picture of {width}×{height} px could not be stylized: {first_line(error)}",
-            hint="If memory ran out, give a smaller --size."
-            + ("" if self.contract.ours else " A model from elsewhere may not take every size."),
-        )
+            elsewhere = "" if self.contract.ours else " A model from elsewhere may not take every size."
+            raise ImageError(
+                f"a picture of {width}×{height} px could not be stylized: {first_line(error)}",
+                hint=f"If memory ran out, give a smaller --size.{elsewhere}",
+            ) from error
 
     def _check(self, stylized: NDArray[np.float32]) -> None:
         # Normalization spreads a NaN over the whole picture, so samples are enough.
@@ -192,16 +180,6 @@ class Network:
         options = self._run_options(frame.shape[0] * frame.shape[1])
         (result,) = self.session.run([self.contract.output], feeds, options)
         return self.contract.read(result, frame)
-
-    def _adapt_planes(self, photo: Planes, result: Planes, blend: float, keep_colors: bool) -> None:
-        frame = np.stack([*photo], axis=-1)
-        stylized = self._adapted(frame)
-        if blend < 1.0 or keep_colors:
-            mixed = to_float(stylized)
-            mix(to_float(frame), mixed, blend=blend, keep_colors=keep_colors)
-            stylized = to_uint8(mixed)
-        for plane, channel in zip(result, channels(stylized), strict=True):
-            np.copyto(plane, channel)
 
     def _bound(self, height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32], Any]:
         """Return this thread's input and output, (1, 3, H, W) float32, bound to the session; frames reuse them."""
@@ -232,14 +210,10 @@ class Network:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FixedNetwork(Network):
-    """A network with fixed statistics: it draws a part of a picture as it would in the whole.
+    """A network with fixed statistics: it draws a part of a picture as it would in the whole."""
 
-    Attributes:
-        stride: Side of the network's cells, px.
-        noise: Tiles of noise with the side of their cells, px, if noise is an input, so that it never repeats.
-    """
-
-    stride: int
+    stride: int  # side of the network's cells, px
+    # Tiles of noise with the side of their cells, px, if noise is an input, so that it never repeats.
     noise: tuple[tuple[NDArray[np.float32], int], ...] = ()
 
     def floats(
@@ -266,29 +240,17 @@ class FixedNetwork(Network):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StyleNetwork(Network):
-    """A style, or a mixture of the styles in a file, at one strength, over one ground.
+    """A style, or a mixture of the styles in a file, at one strength, over one ground."""
 
-    Attributes:
-        name: Name of the style or mixture.
-        metadata: Metadata of the file.
-        content: The serialized graph, with all of its styles, as it was when it was opened.
-        styles: Names of the styles in the file; empty for a file from another program.
-        takes_styles: Whether the graph mixes its styles by weights.
-        weights: Weights of the styles by name; empty is the file's default.
-        strength: How strongly it paints, 0.25 to 4; 1 is the file's own.
-        other_ground: What it lays under flat places in place of the file's own ground, or None.
-        threads: CPU threads for one picture; None takes every core.
-    """
-
-    name: str
-    metadata: Mapping[str, str]
-    content: bytes = field(repr=False)
-    styles: tuple[str, ...] = ()
-    takes_styles: bool = False
-    weights: Mapping[str, float] = field(default_factory=dict)
-    strength: float = 1.0
-    other_ground: Forms | None = None
-    threads: int | None = None
+    name: str  # of the style or mixture
+    metadata: Mapping[str, str]  # of the file
+    content: bytes = field(repr=False)  # the serialized graph, with all of its styles, as it was when it was opened
+    styles: tuple[str, ...] = ()  # names of the styles in the file; empty for a file from another program
+    takes_styles: bool = False  # whether the graph mixes its styles by weights
+    weights: Mapping[str, float] = field(default_factory=dict)  # of the styles by name; empty is the file's default
+    strength: float = 1.0  # how strongly it paints, 0.25 to 4; 1 is the file's own
+    other_ground: Forms | None = None  # what it lays under flat places in place of the file's own ground, or None
+    threads: int | None = None  # CPU threads for one picture; None takes every core
 
     def mixed(
         self,
@@ -298,17 +260,7 @@ class StyleNetwork(Network):
     ) -> StyleNetwork:
         """Return this file's styles in another mixture, at another strength, or over another ground.
 
-        It runs in the same session.
-
-        Args:
-            weights: Weights by name, divided by their sum; styles that are not named have none. None keeps the
-                mixture.
-            strength: 0.25 to 4.0; None keeps it.
-            ground: What to lay under flat places, see :mod:`fast_style.model.ground`; None keeps it.
-
-        Raises:
-            InputError: The file has no such style, no style is named, the strength is out of range, there is no such
-                ground, or strength and ground are fixed in the file.
+        It runs in the same session. Arguments and errors are those of ``Stylizer.mixed``.
         """
         if weights is not None and not weights:
             raise InputError("the mixture is empty", hint="Name a style, or give None to keep the mixture.")
@@ -357,8 +309,13 @@ class StyleNetwork(Network):
                 hint="Leave --passes out, or give the file that it was made from.",
             )
 
-    def count_passes(self, width: int, height: int) -> int:
-        """Return in how many passes to paint a photo of this size, px, see :mod:`fast_style.model.passes`."""
+    def count_passes(self, width: int, height: int, asked: int | None = None) -> int:
+        """Return in how many passes to paint a photo of this size, px, see :mod:`fast_style.model.passes`.
+
+        So many are taken as are asked for, but only one in a file that paints in passes by itself.
+        """
+        if asked is not None and self.contract.passes == 1:
+            return asked
         return 1 if self.coarsest is None else count_passes(max(width, height), self.coarsest)
 
     @property
@@ -400,20 +357,12 @@ class StyleNetwork(Network):
 
     @cached_property
     def reach(self) -> int:
-        """Distance over which pixels influence the result, px, with fixed statistics.
-
-        Raises:
-            ModelError: It cannot be computed.
-        """
+        """Distance over which pixels influence the result, px, with fixed statistics; ModelError if it is unknown."""
         return find_reach(self.chosen)
 
     @cached_property
     def features_per_pixel(self) -> float:
-        """Number of values of its largest features for each pixel, which decides its memory.
-
-        Raises:
-            ModelError: It cannot be computed.
-        """
+        """Values of its largest features for each pixel, which decide its memory; ModelError if they are unknown."""
         return features_per_pixel(self.chosen)
 
     def measure(

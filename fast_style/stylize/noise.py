@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,20 +21,14 @@ def endless_noise(tile: NDArray[np.float32], origin: tuple[int, int], shape: tup
         (1, 1, rows, columns). The same place has the same noise in every part.
     """
     side = tile.shape[-1]
-    out = np.empty((1, 1, *shape), np.float32)
-    last = [first + length - 1 for first, length in zip(origin, shape, strict=True)]
-    for row, column in product(*(range(a // side, b // side + 1) for a, b in zip(origin, last, strict=True))):
-        roll = np.random.default_rng([row, column]).integers(0, side, 2) if row or column else np.zeros(2, np.int64)
-        copy = np.roll(tile[0, 0], roll, (0, 1))
-        (to_rows, from_rows), (to_columns, from_columns) = (
-            _overlap(block * side, side, first, length)
-            for block, first, length in zip((row, column), origin, shape, strict=True)
-        )
-        out[0, 0, to_rows, to_columns] = copy[from_rows, from_columns]
-    return out
 
+    def copy(row: int, column: int) -> NDArray[np.float32]:
+        roll = np.random.default_rng([row, column]).integers(0, side, 2) if row or column else (0, 0)
+        return np.roll(tile[0, 0], roll, (0, 1))
 
-def _overlap(block: int, side: int, first: int, length: int) -> tuple[slice, slice]:
-    """Return where a block of the plane lies in a part, and where the part lies in the block."""
-    low, high = max(block, first), min(block + side, first + length)
-    return slice(low - first, high - first), slice(low - block, high - block)
+    rows, columns = (
+        range(first // side, (first + length - 1) // side + 1) for first, length in zip(origin, shape, strict=True)
+    )
+    copies = np.block([[copy(row, column) for column in columns] for row in rows])
+    top, left = origin[0] % side, origin[1] % side
+    return np.ascontiguousarray(copies[None, None, top : top + shape[0], left : left + shape[1]])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fast_style.errors import InputError
 from fast_style.model import Device
 from fast_style.model.ground import Forms
-from fast_style.stylize.checks import check_blend, check_passes, check_quality, check_size
+from fast_style.stylize.checks import check_blend, check_passes, check_size
 from fast_style.stylize.contract import Range
 from fast_style.stylize.stylizer import Stylizer
 
@@ -28,40 +29,25 @@ class StyleOptions:
         Raises:
             FastStyleError: As :class:`Stylizer`.
         """
-        return Stylizer(
-            self.style,
-            device=self.device,
-            threads=threads,
-            value_range=self.value_range,
-            strength=self.strength,
-            ground=self.ground,
-        )
+        return Stylizer(**vars(self), threads=threads)
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a style is applied.
+    """How a style is applied."""
 
-    Attributes:
-        size: Shrink the long side to this many px, or None.
-        blend: 0.0 is the original, 1.0 the full style.
-        keep_colors: Take only brightness from the style.
-        passes: Number of passes, from coarse to fine; None takes the style's for the size.
-        masks: Masks of the styles, see :func:`fast_style.stylize.masks.pair_masks`. Masks of a video may be videos;
-            after the end of one, its last frame is used.
-        quality: Quality of JPEG, WebP or a video, 1 to 100.
-    """
-
-    size: int | None = None
-    blend: float = 1.0
-    keep_colors: bool = False
-    passes: int | None = None
+    size: int | None = None  # shrink the long side to this many px, or None
+    blend: float = 1.0  # 0.0 is the original, 1.0 the full style
+    keep_colors: bool = False  # take only brightness from the style
+    passes: int | None = None  # number of passes, from coarse to fine; None takes the style's for the size
+    # Of the styles, see `pair_masks`. Masks of a video may be videos; after the end of one, its last frame is used.
     masks: tuple[Path, ...] = ()
-    quality: int = 92
+    quality: int = 92  # of JPEG, WebP or a video, 1 to 100
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
         check_size(self.size)
         check_blend(self.blend)
         check_passes(self.passes)
-        check_quality(self.quality)
+        if not 1 <= self.quality <= 100:
+            raise InputError(f"quality is {self.quality}; expected 1 to 100")

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fast_style.images import Pixels, to_float, to_uint8
-from fast_style.images.arrays import to_uint16
+from fast_style.images import Pixels, to_float
 from fast_style.model import ground_form, mixing_form, open_session, restoring_form, session_options, sharing_form
 from fast_style.model.ground import MOST_PIXELS, NO_GROUND, Ground, ground_share, passes_over
 from fast_style.model.passes import LEARNED_PASSES, count_fitting, draft_shares
-from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster, read_whole
+from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster, read_whole, to_part
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -83,16 +82,10 @@ def underpaint_in_parts(
     ground: Ground = NO_GROUND,
     threads: int | None = None,
 ) -> tuple[Raster, Pixels | None]:
-    """Do as :func:`underpaint` for a photo of any size.
+    """Do as :func:`underpaint`, whose arguments these are, for a photo of any size.
 
-    Args:
-        stylize: Stylizes a copy, into (H, W, 3) uint8, and restores the coarse part of a draft of half the size,
-            unless that is None.
-        photo: The photo.
-        passes: Number of passes; 1 returns the photo.
-        strength: As for :func:`underpaint`.
-        ground: As for :func:`underpaint`.
-        threads: As for :func:`underpaint`.
+    Here ``stylize`` stylizes a copy into (H, W, 3) uint8, and restores the coarse part of a draft of half the size,
+    unless that is None.
     """
     passes = count_fitting(photo.size, passes)
     copies, smalls = _copies(photo, passes, ground, strength, threads)
@@ -121,7 +114,7 @@ def _copies(
         part = read_whole(copies[learned - 1])
         feeds = {"photo": to_float(part), "share": np.array([ground_share(strength)], np.float32)}
         (grounded,) = _session(ground_form, threads, ground, learned).run(None, feeds)
-        base = ArrayRaster(to_uint8(grounded) if part.dtype == np.uint8 else to_uint16(grounded))
+        base = ArrayRaster(to_part(grounded, part))
         copies[:learned] = [base.reduced(2**step) for step in range(learned - 1, 0, -1)] + [base]
         # The first pass that sees no ground takes what the draft made of the photo, with its ground.
         smalls[: learned - 1] = copies[: learned - 1]
@@ -133,10 +126,7 @@ def restore_coarse(
 ) -> NDArray[np.float32]:
     """Replace most of the coarse part of what a pass has painted by the draft, see :mod:`fast_style.model.passes`.
 
-    Args:
-        painted: (1, 3, H, W) float32.
-        draft: (1, 3, ⌈H / 2⌉, ⌈W / 2⌉) float32 in [0, 1]; None changes nothing.
-        threads: CPU threads; None takes every core.
+    ``painted`` is (1, 3, H, W) float32, and the draft (1, 3, ⌈H / 2⌉, ⌈W / 2⌉) in [0, 1]; None changes nothing.
     """
     if draft is None:
         return painted
@@ -168,7 +158,7 @@ def measure_passes(
     """
     measured: list[Statistics] = []
 
-    def measure(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def measure(image: NDArray[np.float32]) -> None:
         weights = None
         if mask is not None:
             factor = math.ceil(photo.shape[0] / image.shape[2])
@@ -177,7 +167,6 @@ def measure_passes(
             # variance, and what is divided by it would be huge elsewhere.
             weights = np.maximum(weights, _LEAST_MASK - weights.mean())
         measured.append(network.measure(image, mask=weights))
-        return image
 
     def stylize(image: NDArray[np.float32]) -> NDArray[np.float32]:
         measure(image)

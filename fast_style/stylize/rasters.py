@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.images import Picture, Pixels, resize, to_float, to_uint8
+from fast_style.images.arrays import to_uint16
 
 # (H, W, 3), RGB: uint8, or uint16 of a picture with 16 bits for each channel.
 Part = NDArray[Any]
@@ -41,6 +42,11 @@ def read_whole(raster: Raster) -> Part:
     return raster.read((0, 0, *raster.size))
 
 
+def to_part(image: NDArray[np.float32], like: Part) -> Part:
+    """(1, 3, H, W) float in [0, 1] to (H, W, 3) of another part's type; rounds, and clamps what lies outside."""
+    return to_uint8(image) if like.dtype == np.uint8 else to_uint16(image)
+
+
 class ArrayRaster:
     """A picture that is in memory.
 
@@ -49,17 +55,11 @@ class ArrayRaster:
     """
 
     def __init__(self, pixels: Part) -> None:
-        self.pixels = pixels
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height, px."""
-        return self.pixels.shape[1], self.pixels.shape[0]
+        self.pixels, self.size = pixels, (pixels.shape[1], pixels.shape[0])
 
     def read(self, box: Box) -> Part:
         """Return a view of a part."""
-        left, top, right, bottom = box
-        return self.pixels[top:bottom, left:right]
+        return _cut(self.pixels, box)
 
     def shrunk(self, size: tuple[int, int]) -> ArrayRaster:
         """Resample the whole, of 8 bits, with Lanczos."""
@@ -92,7 +92,7 @@ class OverRaster:
         """Mix a part."""
         part = self.photo.read(box)
         height, width = self.share.shape
-        share = _enlarged(lambda box: _part(self.share, box), (width, height), self.factor, box)
+        share = _enlarged(lambda box: _cut(self.share, box), (width, height), self.factor, box)
         change = _enlarged(self._change, self.small.size, 2, box)
         change *= share * np.float32(1 if part.dtype == np.uint8 else 257)
         mixed = part + change + np.float32(0.5)
@@ -100,7 +100,7 @@ class OverRaster:
 
     def _change(self, box: Box) -> NDArray[np.float32]:
         """What the draft changed in a part of the small photo."""
-        change: NDArray[np.float32] = np.subtract(_part(self.draft, box), self.small.read(box), dtype=np.float32)
+        change: NDArray[np.float32] = np.subtract(_cut(self.draft, box), self.small.read(box), dtype=np.float32)
         return change
 
     def shrunk(self, size: tuple[int, int]) -> ArrayRaster:
@@ -120,7 +120,7 @@ class OverRaster:
         return ArrayRaster((mixed + np.float32(0.5)).astype(np.uint8))
 
 
-def _part(array: NDArray[Any], box: Box) -> NDArray[Any]:
+def _cut(array: NDArray[Any], box: Box) -> NDArray[Any]:
     left, top, right, bottom = box
     return array[top:bottom, left:right]
 

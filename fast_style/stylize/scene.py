@@ -9,7 +9,7 @@ frame.
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ class Scene:
         check_passes(passes)
         network.check_passes(passes)
         self.network = network
-        self.passes = None if network.contract.passes > 1 else passes
+        self.passes = passes
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="measure") if background else None
         self._pending: Future[_Held] | None = None
         self._held: _Held | None = None
@@ -130,7 +130,7 @@ class Scene:
 
     def _count_passes(self, frame: Planes) -> int:
         height, width = frame[0].shape
-        return self.network.count_passes(width, height) if self.passes is None else self.passes
+        return self.network.count_passes(width, height, self.passes)
 
     def _followed(self, held: _Held, frame: Planes, mask: Mask | None, look: _Look) -> _Held:
         """Go a step toward the median, with a new measurement unless the frame looks as the last one measured did."""
@@ -138,20 +138,15 @@ class Scene:
         recent = (*held.recent, self._measure(frame, mask) if measured else held.recent[-1])[-_RECENT:]
         median = np.median(np.stack(recent), axis=0).astype(np.float32)
         statistics = held.statistics + np.float32(_RATE) * (median - held.statistics)
-        held = replace(
-            held,
-            recent=recent,
-            statistics=statistics,
-            look=look if measured else held.look,
-            unmeasured=0 if measured else held.unmeasured + 1,
-        )
         (mean, variance), (fixed_mean, fixed_variance) = (np.moveaxis(each, 1, 0) for each in (statistics, held.fixed))
         deviation = np.sqrt(fixed_variance + _EPSILON)
         moved = np.abs(mean - fixed_mean) / deviation
         widened = np.abs(np.sqrt(np.maximum(variance, 0) + _EPSILON) / deviation - 1)
-        if max(float(moved.max()), float(widened.max())) <= _LEAST_CHANGE:
-            return held
-        return replace(held, fixed=statistics, painter=self.network.fixed(statistics))
+        fixed, painter = held.fixed, held.painter
+        if max(float(moved.max()), float(widened.max())) > _LEAST_CHANGE:
+            fixed, painter = statistics, self.network.fixed(statistics)
+        look, unmeasured = (look, 0) if measured else (held.look, held.unmeasured + 1)
+        return _Held(recent, statistics, fixed, painter, look, unmeasured)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -172,31 +167,22 @@ class _PhotoPainter(Network):
     ) -> None:
         """Paint a frame as a photo; its strokes do not follow the camera."""
         frame = ArrayRaster(np.stack([*photo], axis=-1))
-        bands = stylize_bands(self.style, frame, blend=blend, keep_colors=keep_colors, passes=self.passes)
-        for top, band in bands:
-            for plane, channel in zip(result, channels(band), strict=True):
-                plane[top : top + len(band)] = channel
+        # In a single band, as such a style sees no parts.
+        ((_, painted),) = stylize_bands(self.style, frame, blend=blend, keep_colors=keep_colors, passes=self.passes)
+        for plane, channel in zip(result, channels(painted), strict=True):
+            np.copyto(plane, channel)
 
 
 @dataclass(frozen=True)
 class _Held:
-    """What is known of a scene.
+    """What is known of a scene."""
 
-    Attributes:
-        recent: The latest measurements, oldest first.
-        statistics: What follows their median.
-        fixed: The statistics of the painter.
-        painter: The style for the scene's frames.
-        look: Of the frame that was measured last.
-        unmeasured: How often since then a frame looked alike, and was not measured.
-    """
-
-    recent: tuple[Statistics, ...]
-    statistics: Statistics
-    fixed: Statistics
-    painter: Network
-    look: _Look
-    unmeasured: int = 0
+    recent: tuple[Statistics, ...]  # the latest measurements, oldest first
+    statistics: Statistics  # what follows their median
+    fixed: Statistics  # the statistics of the painter
+    painter: Network  # the style for the scene's frames
+    look: _Look  # of the frame that was measured last
+    unmeasured: int = 0  # how often since then a frame looked alike, and was not measured
 
 
 class _Look:

@@ -24,9 +24,8 @@ from fast_style.stylize.rasters import Box, Part
 if TYPE_CHECKING:
     import pyvips
 
-# libvips's loader for each format that Pillow recognized; libvips's own choice would open many other formats.
-_LOADERS = {"JPEG": "jpegload", "PNG": "pngload", "TIFF": "tiffload", "WEBP": "webpload"}
-READABLE = frozenset(_LOADERS)
+# Formats, as Pillow recognizes them, whose loader is named; libvips's own choice would open many others.
+READABLE = frozenset({"JPEG", "PNG", "TIFF", "WEBP"})
 # Largest content of a plain TIFF, bytes: half of its 4 GiB, as compression can enlarge the content.
 _PLAIN_TIFF_BYTES = 2**31
 # Bytes that are written to a file that could not be written, so that the system says why.
@@ -45,17 +44,11 @@ def streams() -> bool:
 
 @dataclass(frozen=True)
 class StreamedRaster:
-    """A photo that libvips reads in parts; a large one is decoded into a temporary file.
+    """A photo that libvips reads in parts; a large one is decoded into a temporary file."""
 
-    Attributes:
-        image: Upright RGB with 8 or 16 bits a channel.
-        alpha: One channel, or None.
-        exif: EXIF without the orientation, or None.
-    """
-
-    image: pyvips.Image
-    alpha: pyvips.Image | None
-    exif: bytes | None
+    image: pyvips.Image  # upright RGB with 8 or 16 bits a channel
+    alpha: pyvips.Image | None = None  # one channel, or None
+    exif: bytes | None = None  # without the orientation, or None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,17 +75,13 @@ class StreamedRaster:
         return self._shallow(self.image.shrink(factor, factor, ceil=True))
 
     def _shallow(self, image: pyvips.Image) -> StreamedRaster:
-        return StreamedRaster((image >> 8).cast("uchar") if self.deep else image, None, None)
+        return StreamedRaster((image >> 8).cast("uchar") if self.deep else image)
 
 
 def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
-    """Open a JPEG, PNG, TIFF or WebP file.
+    """Open a JPEG, PNG, TIFF or WebP file, with its long side shrunk to ``size`` px unless that is None.
 
     EXIF orientation is applied; gray and CMYK become RGB.
-
-    Args:
-        path: The file, whose header has been checked.
-        size: Shrink the long side to this many px, or None.
 
     Raises:
         ImageError: It is damaged, or of another format.
@@ -101,10 +90,10 @@ def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
 
     exif = load_exif(path)
     header = read_header(path)
-    if header is None or header.format not in _LOADERS:
-        raise ImageError(f"cannot read {path} in parts: it is none of {', '.join(sorted(_LOADERS))}")
+    if header is None or header.format not in READABLE:
+        raise ImageError(f"cannot read {path} in parts: it is none of {', '.join(sorted(READABLE))}")
     with _failing(f"cannot read {path}"):
-        load = getattr(pyvips.Image, _LOADERS[header.format])
+        load = getattr(pyvips.Image, f"{header.format.lower()}load")
         image = load(os.fsencode(path), access="random", fail_on="error").autorot()
         alpha = image[image.bands - 1] if image.hasalpha() else None
         if alpha is not None:
@@ -125,12 +114,8 @@ def write_bands(
 ) -> None:
     """Encode a picture while its bands are drawn; profile, EXIF, resolution and alpha come from the photo.
 
-    Args:
-        bands: First row and pixels of each strip of rows, see :func:`fast_style.stylize.tiles.stylize_bands`.
-        photo: The photo that is stylized.
-        target: The file to write.
-        format: JPEG, PNG, TIFF or WEBP. JPEG and WebP have 8 bits a channel.
-        quality: Quality of JPEG and WebP, 1 to 100.
+    The bands are those of :func:`fast_style.stylize.tiles.stylize_bands`. The format is JPEG, PNG, TIFF or WEBP; JPEG
+    and WebP have 8 bits a channel, and a quality of 1 to 100.
 
     Raises:
         ImageError: The picture is too large for the format, or cannot be written.

@@ -82,12 +82,7 @@ class Stylizer:
             takes_styles=any(value.name == STYLES for value in graph.signature.optional),
             threads=threads,
         )
-        self._opened = {
-            "style": style,
-            "device": device,
-            "threads": threads,
-            "value_range": value_range,
-        }
+        self._opened = {"style": style, "device": device, "threads": threads, "value_range": value_range}
         self.style = chosen.style
         self.network = replace(network.mixed(chosen.weights or None, strength, ground), name=chosen.style.name)
 
@@ -136,10 +131,9 @@ class Stylizer:
                 has another shape or type.
             InputError: An option is out of its range; or as :meth:`mixed`.
         """
-        if any(each is not None for each in (styles, strength, ground)):
-            mixed = self.mixed(styles, strength, ground)
-            return mixed(image, size=size, blend=blend, keep_colors=keep_colors, passes=passes, masks=masks)
-        picture = self.picture(
+        is_other = any(each is not None for each in (styles, strength, ground))
+        stylizer = self.mixed(styles, strength, ground) if is_other else self
+        picture = stylizer.picture(
             _as_picture(image), size=size, blend=blend, keep_colors=keep_colors, passes=passes, masks=masks
         )
         out = with_alpha(picture)
@@ -167,20 +161,22 @@ class Stylizer:
         check_size(size)
         if size is not None:
             picture = fit(picture, size)
+        photo, painted = picture.pixels, np.empty_like(picture.pixels)
+        look: dict[str, Any] = {"blend": blend, "keep_colors": keep_colors}
         if masks:
-            pixels = self._masked(picture.pixels, masks, passes, blend=blend, keep_colors=keep_colors)
-            return replace(picture, pixels=pixels)
-        bands = stylize_bands(
-            self.network,
-            ArrayRaster(picture.pixels),
-            blend=blend,
-            keep_colors=keep_colors,
-            passes=passes,
-            progress=progress,
-        )
-        painted = np.empty_like(picture.pixels)
-        for top, band in bands:
-            painted[top : top + len(band)] = band
+            read = [read_mask(path, picture.size) for path in masks.values()]
+            networks = networks_for_masks(self.network, masks, picture.size)
+            passes = self.network.count_passes(*picture.size, passes)
+            # A generator, as each session keeps the memory of a picture.
+            fixed = (
+                network.fixed(measure_passes(network, photo, passes=passes, mask=mask))
+                for network, mask in zip(networks, read, strict=True)
+            )
+            paint_masked(fixed, read, channels(photo), channels(painted), **look)
+        else:
+            bands = stylize_bands(self.network, ArrayRaster(photo), **look, passes=passes, progress=progress)
+            for top, band in bands:
+                painted[top : top + len(band)] = band
         return replace(picture, pixels=painted)
 
     def frame(self, pixels: Pixels, *, blend: float = 1.0, keep_colors: bool = False) -> Pixels:
@@ -192,26 +188,6 @@ class Stylizer:
         """
         check_blend(blend)
         return self.network.frame(pixels, blend=blend, keep_colors=keep_colors)
-
-    def _masked(
-        self,
-        pixels: Pixels,
-        masks: Mapping[str, str | Path],
-        passes: int | None,
-        *,
-        blend: float,
-        keep_colors: bool,
-    ) -> Pixels:
-        size = pixels.shape[1], pixels.shape[0]
-        read = [read_mask(path, size) for path in masks.values()]
-        result, passes = np.empty_like(pixels), passes or self.network.count_passes(*size)
-        # A generator, as each session keeps the memory of a picture.
-        fixed = (
-            network.fixed(measure_passes(network, pixels, passes=passes, mask=mask))
-            for network, mask in zip(networks_for_masks(self.network, masks, size), read, strict=True)
-        )
-        paint_masked(fixed, read, channels(pixels), channels(result), blend=blend, keep_colors=keep_colors)
-        return result
 
     def mixed(
         self,

@@ -21,14 +21,13 @@ from functools import partial
 import numpy as np
 
 from fast_style.errors import ModelError
-from fast_style.images import Pixels, channels, fit_size, float_to_planes, mix, to_float, to_uint8
-from fast_style.images.arrays import to_uint16
+from fast_style.images import Pixels, fit_size, mix, to_float, to_uint8
 from fast_style.model import Statistics, core_count
 from fast_style.pipeline import overlap
 from fast_style.stylize.contract import SMALLEST_SIDE
 from fast_style.stylize.network import StyleNetwork
 from fast_style.stylize.passes import RESTORED_AROUND, restore_coarse, underpaint, underpaint_in_parts
-from fast_style.stylize.rasters import Box, Part, Raster, read_whole
+from fast_style.stylize.rasters import Box, Part, Raster, read_whole, to_part
 
 # Largest picture that is drawn at once, px, and values of the features for each pixel for which it holds. `fast` takes
 # some 170 bytes a pixel; a network with larger features draws fewer pixels in the same memory. Tiles take a fifth
@@ -80,7 +79,7 @@ def stylize_bands(
         ModelError: The network produced NaN or infinity.
     """
     network.check_passes(passes)
-    passes = network.count_passes(*photo.size) if passes is None or network.contract.passes > 1 else passes
+    passes = network.count_passes(*photo.size, passes)
 
     if is_seen_whole(network, math.prod(photo.size)):
         yield 0, _draw_whole(network, photo, passes, blend, keep_colors)
@@ -89,21 +88,15 @@ def stylize_bands(
     def draft(copy: Raster, before: Pixels | None) -> Pixels:
         if is_seen_whole(network, math.prod(copy.size)):
             drawn = network.floats(to_float(read_whole(copy)), keep_memory=False)
-            return to_uint8(
-                restore_coarse(drawn, None if before is None else to_float(before), threads=network.threads)
-            )
+            coarse = None if before is None else to_float(before)
+            return to_uint8(restore_coarse(drawn, coarse, threads=network.threads))
         painted = np.empty((*copy.size[::-1], 3), np.uint8)
         for top, band in _draw_tiles(network, copy, copy, before):
             painted[top : top + len(band)] = band
         return painted
 
     seen, before = underpaint_in_parts(
-        draft,
-        photo,
-        passes=passes,
-        strength=network.draft_strength,
-        ground=network.ground,
-        threads=network.threads,
+        draft, photo, passes=passes, strength=network.draft_strength, ground=network.ground, threads=network.threads
     )
     yield from _draw_tiles(network, seen, photo, before, blend, keep_colors, progress)
 
@@ -114,21 +107,12 @@ def _draw_whole(network: StyleNetwork, photo: Raster, passes: int, blend: float,
         return network.frame(part, blend=blend, keep_colors=keep_colors)
     draft = partial(network.floats, keep_memory=math.prod(photo.size) <= _KEPT_PIXELS)
     seen, before = underpaint(
-        draft,
-        photo,
-        passes=passes,
-        strength=network.draft_strength,
-        ground=network.ground,
-        threads=network.threads,
+        draft, photo, passes=passes, strength=network.draft_strength, ground=network.ground, threads=network.threads
     )
     drawn = restore_coarse(network.floats(seen), before, threads=network.threads)
     if blend < 1.0 or keep_colors:
         mix(to_float(part), drawn, blend=blend, keep_colors=keep_colors)
-    if part.dtype == np.uint16:
-        return to_uint16(drawn)
-    result = np.empty_like(part)
-    float_to_planes(drawn, channels(result))
-    return result
+    return to_part(drawn, part)
 
 
 def _draw_tiles(
@@ -156,7 +140,7 @@ def _draw_tiles(
             drawn = restore_coarse(drawn, to_float(half), threads=1)
         drawn = drawn[:, :, top : top + inner[3] - inner[1], left : left + inner[2] - inner[0]]
         mix(to_float(photo.read(inner)), drawn, blend=blend, keep_colors=keep_colors)
-        return to_uint8(drawn) if part.dtype == np.uint8 else to_uint16(drawn)
+        return to_part(drawn, part)
 
     rows = [(top, min(top + TILE, height)) for top in range(0, height, TILE)]
     columns = [(left, min(left + TILE, width)) for left in range(0, width, TILE)]
@@ -234,11 +218,8 @@ def _parts(network: StyleNetwork, size: tuple[int, int]) -> list[Box]:
 
 def _around(inner: Box, margin: int, stride: int, size: tuple[int, int]) -> Box:
     """Return the input of a tile: larger by the margin, in whole cells of the network, within the picture."""
-
-    def before(side: int) -> int:
-        return max(0, side - margin) // stride * stride
-
-    def after(side: int, whole: int) -> int:
-        return min(whole, -(-(side + margin) // stride) * stride)
-
-    return before(inner[0]), before(inner[1]), after(inner[2], size[0]), after(inner[3], size[1])
+    left, top = (max(0, side - margin) // stride * stride for side in inner[:2])
+    right, bottom = (
+        min(whole, -(-(side + margin) // stride) * stride) for side, whole in zip(inner[2:], size, strict=True)
+    )
+    return left, top, right, bottom

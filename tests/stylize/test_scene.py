@@ -75,8 +75,8 @@ def test_an_animation_takes_masks_as_a_photo_does(style: StyleNetwork, tmp_path:
     mask[:, :96] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     frame = photo("coffee")
-    masks = {style.name: tmp_path / "mask.png"}
-    ((painted, _),) = stylize_frames(style, [(Picture(frame), 40.0)], Look(), masks=masks)
+    look = Look(masks=(tmp_path / "mask.png",))
+    ((painted, _),) = stylize_frames(style, [(Picture(frame), 40.0)], look)
     assert (painted.pixels[:, 96:] == frame[:, 96:]).all()
     assert np.abs(painted.pixels[:, :96].astype(int) - frame[:, :96]).mean() > 10
 
