@@ -141,7 +141,9 @@ class Network:
                 if any(origin) or self.inputs:  # inputs with a default cannot be bound
                     drawn = self.floats(image, origin=origin)
                 else:
-                    self.session.run_with_iobinding(binding, self._run_options(height * width))
+                    # It raises RuntimeError for everything, where run raises errors of its own.
+                    with self._explaining(height, width, RuntimeError):
+                        self.session.run_with_iobinding(binding, self._run_options(height * width))
                     self._check(drawn)
             mix(image, drawn, blend=blend, keep_colors=keep_colors)
             float_to_planes(drawn, result)
@@ -151,15 +153,14 @@ class Network:
         return {}
 
     @contextmanager
-    def _explaining(self, height: int, width: int) -> Iterator[None]:
-        """Check the sides, px, and turn ONNX Runtime's errors in the block into ImageError."""
+    def _explaining(self, height: int, width: int, *more: type[Exception]) -> Iterator[None]:
+        """Check the sides, px, and turn ONNX Runtime's errors in the block, and ``more``, into ImageError."""
         smallest = self.contract.smallest
         if min(height, width) < smallest:
             raise ImageError(
                 f"a picture of {width}×{height} px is too small", hint=f"Each side needs at least {smallest} px."
             )
-        # Nearly all are about memory. With bound inputs ONNX Runtime raises RuntimeError, else errors of its own.
-        refused: tuple[type[Exception], ...] = (MemoryError, RuntimeError, *engine_errors())
+        refused: tuple[type[Exception], ...] = (MemoryError, *engine_errors(), *more)  # nearly all are about memory
         try:
             yield
         except refused as error:
