@@ -464,6 +464,7 @@ print(status, next(line.split()[1] for line in lines if line.startswith("VmHWM")
         status, peak = done.stdout.split()[-2:]
         assert status == "0", done.stderr
         peaks.append(int(peak) / 2**20)
-    # Four times the pixels, of which each array of bytes would be 0.09 GiB more.
-    assert peaks[1] < 1.0
-    assert peaks[1] < peaks[0] + 0.4
+    # Four times the pixels. Photo and result are held as bytes, 0.07 GiB more each; how much of the tiles and bands
+    # lives at once depends on the threads' turns, 0.2 GiB; the network's features of the whole would be 9 GiB more.
+    assert peaks[1] < 1.25
+    assert peaks[1] < peaks[0] + 0.6
