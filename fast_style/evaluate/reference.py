@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from fast_style.device import to_tensor
+from fast_style.errors import check_least
 from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.evaluate.places import PlacesMeasure
 from fast_style.files import make_parent, replacing, user_folder
@@ -46,10 +47,11 @@ class Reference:
     All models and the reference are scored in the same units: the scores of unstyled photos, each (H, W, 3) uint8. They
     are the photos to evaluate, or more of their kind.
 
-    ``vgg`` is the source of the perceptual weights, ``cache`` the folder of earlier courses.
+    The reference minimizes the ``objective`` in so many ``iterations``. ``vgg`` is the source of the perceptual
+    weights, ``cache`` the folder of earlier courses.
 
     Raises:
-        InputError: There are no photos.
+        InputError: There are no photos, or no iterations.
         WeightsError: The perceptual weights cannot be loaded.
     """
 
@@ -63,6 +65,7 @@ class Reference:
         iterations: int = 200,
         cache: Path | None = None,
     ) -> None:
+        check_least(1, iterations=iterations)
         self.iterations, self.cache = iterations, cache
         self.neutral = NeutralMeasure(painting, vgg=vgg)
         self.places = PlacesMeasure(painting, vgg=vgg)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.errors import ModelError
+from fast_style.errors import ModelError, damaged_model
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -124,6 +124,8 @@ class Layer:
                 hint="Use the float32 file of the style.",
             )
         self.scale, self.shift = constants[scale], constants[shift]
+        if self.scale.ndim != 1 or self.scale.shape != self.shift.shape:
+            raise damaged_model("the normalizations of this graph cannot be read")
         self.epsilon = float(read_attribute(node, "epsilon", 1e-5))
 
 

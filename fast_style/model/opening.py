@@ -100,9 +100,11 @@ class Graph:
             raise ModelError(f"{self.path} has no input for a picture; it takes {takes or 'nothing'}")
         free = (1, size[1], size[0], 3) if picture.channels_last else (1, 3, size[1], size[0])
         shape = [side if isinstance(side, int) else length for side, length in zip(picture.shape, free, strict=True)]
-        white = 255 if picture.type == "uint8" else 1
-        random = np.random.default_rng(0).random(shape, np.float32)
-        feed: Feed = {picture.name: (white * random).astype(PICTURE_TYPES[picture.type])}
+        random = np.random.default_rng(0)
+        if picture.type == "uint8":
+            feed: Feed = {picture.name: random.integers(0, 256, shape, np.uint8)}
+        else:
+            feed = {picture.name: random.random(shape, np.float32).astype(PICTURE_TYPES[picture.type], copy=False)}
         for value in (value for value in self.signature.inputs if value is not picture):
             lengths = [side for side in value.shape if isinstance(side, int)]
             if len(lengths) < len(value.shape) or value.type != "float":

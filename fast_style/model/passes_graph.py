@@ -223,10 +223,10 @@ def _add_weights(
     for tensor in graph.initializer:
         name, tensor.name = tensor.name, ""
         content = tensor.SerializeToString()
-        same = stored.get(content, {})
-        names[name] = same.get(name) or next(iter(same.values()), prefix + name if name in taken else name)
-        if not same:
-            tensor.name = names[name]
+        if same := stored.get(content):
+            names[name] = same.get(name) or next(iter(same.values()))
+        else:
+            tensor.name = names[name] = prefix + name if name in taken else name
             joined.initializer.append(tensor)
             new.append((content, name))
     # Only now, as weights of one pass that are equal are read back by their own names.

@@ -128,7 +128,7 @@ def mixture_name(text: str | Path) -> str:
 class Joined:
     """Several styles of one network."""
 
-    paths: list[Path]  # their files
+    paths: list[Path]  # their files, each once
     content: bytes  # the serialized graph of one of them
     sets: dict[str, Set]  # their scales and shifts by name
     strengths: dict[str, float]  # their own strengths by name
@@ -155,10 +155,10 @@ def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
         StyleNotFoundError, InputError, ModelError: As :func:`find_mixture`.
     """
     parts = [_parse(text) for text in texts]
-    contents, bases = _read(parts)
+    paths, contents, bases = _read(parts)
     if len(set(bases.values())) > 1:
         together = [_from_holder(part) for part in parts]
-        contents_together, bases_together = _read(together)
+        paths_together, contents_together, bases_together = _read(together)
         if len(set(bases_together.values())) == 1:
             if as_they_are:
                 named = (
@@ -169,7 +169,7 @@ def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
                     f"{' and '.join(texts)} cannot be merged: their convolutions differ",
                     hint=f"Those in one file share theirs, and look different: fast-style merge {' '.join(named)}",
                 )
-            parts, contents, bases = together, contents_together, bases_together
+            parts, paths, contents, bases = together, paths_together, contents_together, bases_together
     sets: dict[str, Set] = {}
     paintings: dict[str, dict[str, Any]] = {}
     told: dict[str, dict[str, str]] = {}
@@ -195,20 +195,20 @@ def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
     held = next(iter(read_sets(first)))
     plain = choose_styles(first, {held: 1.0}) if held else first  # a file without names holds one style
     coarsest = next(iter(sides.values()))
-    paths = [find_style(part.file).path for part in parts]
-    return Joined(paths, plain, sets, strengths, coarsest, grounds, paintings)
+    return Joined([*paths.values()], plain, sets, strengths, coarsest, grounds, paintings)
 
 
-def _read(parts: list[_Part]) -> tuple[dict[str, bytes], dict[str, str]]:
-    """The content of each file, and the checksum of its convolutions."""
-    contents = {part.file: read_checked(find_style(part.file).path) for part in parts}
+def _read(parts: list[_Part]) -> tuple[dict[str, Path], dict[str, bytes], dict[str, str]]:
+    """The place of each file, its content, and the checksum of its convolutions."""
+    paths = {part.file: find_style(part.file).path for part in parts}
+    contents = {file: read_checked(path) for file, path in paths.items()}
     bases = {}
     for file, content in contents.items():
         try:
             bases[file] = base_checksum(content)
         except ModelError as error:
             raise ModelError(f"{file} cannot be mixed: {error}", hint=error.hint) from error
-    return contents, bases
+    return paths, contents, bases
 
 
 def _from_holder(part: _Part) -> _Part:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from fast_style.errors import InputError, ModelError
 from fast_style.model import (
@@ -120,6 +121,15 @@ def test_a_graph_whose_normalizations_are_made_otherwise_is_refused(many: bytes)
     del apart.input[1:]
     with pytest.raises(ModelError, match="its normalizations"):
         choose_styles(with_metadata(model.SerializeToString(), {}), {ONE: 1.0})
+
+
+def test_normalizations_whose_scales_and_shifts_differ_in_number_are_damaged() -> None:
+    model = onnx.load_model_from_string(content_of(ONE))
+    norm = next(node for node in model.graph.node if node.op_type == "InstanceNormalization")
+    scale = next(tensor for tensor in model.graph.initializer if tensor.name == norm.input[1])
+    scale.CopyFrom(numpy_helper.from_array(np.ones(1, np.float32), scale.name))
+    with pytest.raises(ModelError, match="normalizations of this graph cannot be read"):
+        read_sets(with_metadata(model.SerializeToString(), {}))
 
 
 def test_the_file_of_a_mixture_names_what_it_was_mixed_of_and_nothing_else(many: bytes) -> None:
