@@ -95,12 +95,12 @@ class Checkpoints(StyleCallback):
         self.path = path
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Save, if training has not failed; otherwise the file of an earlier step stays as it is."""
+        """Save, or raise TrainingDivergedError, and the file of an earlier step stays as it is."""
         assert_healthy(module, step)
         sweep(self.path)
         # On every process, as it waits for all of them; the first one writes.
-        with replacing(self.path, durable=True) if trainer.is_global_zero else nullcontext(self.path) as partial:
-            trainer.save_checkpoint(partial)
+        with replacing(self.path, durable=True) if trainer.is_global_zero else nullcontext(self.path) as place:
+            trainer.save_checkpoint(place)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save where a run is stopped."""
@@ -132,11 +132,11 @@ class Metrics(StyleCallback):
         assert isinstance(pl_module, StyleModule)
         rows = self.path.read_text(encoding="utf-8").splitlines()[1:] if self.path.is_file() else []
         kept = [row for row in rows if (step := row.partition(",")[0]).isdigit() and int(step) <= trainer.global_step]
-        with replacing(self.path) as partial:
-            partial.write_text("\n".join([",".join(self.columns(pl_module)), *kept, ""]), encoding="utf-8")
+        with replacing(self.path) as place:
+            place.write_text("\n".join([",".join(self.columns(pl_module)), *kept, ""]), encoding="utf-8")
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Write a row, or stop here if training has failed, so that little time is lost."""
+        """Write a row, or raise TrainingDivergedError, so that little time is lost."""
         assert_healthy(module, step)
         if not trainer.is_global_zero:
             return
@@ -162,7 +162,7 @@ class Previews(StyleCallback):
             self.act(trainer, pl_module, 0)
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
-        """Stylize the photos with the averaged weights, if training has not failed."""
+        """Stylize the photos with the averaged weights, or raise TrainingDivergedError."""
         assert_healthy(module, step)
         if not trainer.is_global_zero:
             return

@@ -244,7 +244,10 @@ def test_a_training_is_watched_paused_and_stopped_in_two_tabs_and_outlives_the_s
     assert tab.locator("#new").is_hidden()
     # The server is killed: the training goes on, and so does the page when the server is back.
     server.end(signal.SIGKILL)
-    reads(page, "#notice", "The studio does not answer. Start it again on this machine. A training goes on meanwhile.")
+    lost = "The studio does not answer. Start it again on this machine. A training goes on meanwhile."
+    reads(page, "#notice", lost)
+    page.get_by_role("button", name="Pause").click()
+    reads(page, "#notice", lost)
     server.start(server.port)
     page.locator("#notice").wait_for(state="hidden")
     reads(page, "#run-state", "Learning")

@@ -18,6 +18,7 @@ let suggested = ""; // the title that the painting's file gives
 let painting = null, photos = null; // what the form holds: an upload, and a folder of one's own
 const paces = {}; // promises of how fast this machine trains, by network and start
 let starting = false; // a training is asked for
+let away = null; // what was said as the studio did not answer the last time it was asked how things are
 let unmeasured = null; // {key, error} of a measurement that failed; it is not tried again with every poll
 let tried = null; // {kind: "photo", id, preview, name} or {kind: "film", id, name, style}
 let filming = null; // the film that is being painted, whatever is looked at
@@ -94,7 +95,6 @@ function tell(message, hint, good = false) {
   $("notice-hint").textContent = hint ?? "";
   $("notice").classList.toggle("good", good);
   $("notice").hidden = false;
-  delete $("notice").dataset.away;
 }
 
 /** Do what a button says, and show what went wrong. */
@@ -183,20 +183,17 @@ function route() {
 async function poll() {
   try {
     state = await read("/api/state");
-    if ($("notice").dataset.away) {
-      $("notice").hidden = true;
-      delete $("notice").dataset.away;
-      unmeasured = null;
+    if (away) {
+      if ($("notice-text").textContent === away) $("notice").hidden = true;
+      [away, unmeasured] = [null, null];
     }
     show();
     const run = state.runs.find((one) => one.name === shown);
     if (run && !$("make").hidden) drawCurves(await read(`/api/runs/${run.name}/curves`));
   } catch (error) {
     if (!(error instanceof Refused)) console.error(error);
-    if ($("notice").hidden || $("notice").dataset.away) {
-      tell(error.message, error.hint);
-      $("notice").dataset.away = "yes";
-    }
+    if ($("notice").hidden) tell(error.message, error.hint);
+    away = error.message;
   }
   setTimeout(poll, document.hidden ? 4 * POLL : POLL);
 }
