@@ -134,7 +134,12 @@ class Network:
         with self._explaining(height, width):
             if not self.contract.is_plain:
                 frame = np.stack([*photo], axis=-1)
-                image, drawn = to_float(frame), to_float(self._adapted(frame))
+                stylized = self._adapted(frame)
+                if blend == 1.0 and not keep_colors:
+                    for plane, channel in zip(result, channels(stylized), strict=True):
+                        np.copyto(plane, channel)
+                    return
+                image, drawn = to_float(frame), to_float(stylized)
             else:
                 image, drawn, binding = self._bound(height, width)
                 planes_to_float(photo, image)

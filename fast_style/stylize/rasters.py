@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fast_style.images import Picture, Pixels, resize, to_float, to_uint8
+from fast_style.images import Picture, Pixels, channels, float_to_planes, resize, to_float, to_uint8
 from fast_style.images.arrays import to_uint16
 
 # (H, W, 3), RGB: uint8, or uint16 of a picture with 16 bits for each channel.
@@ -43,8 +43,15 @@ def read_whole(raster: Raster) -> Part:
 
 
 def to_part(image: NDArray[np.float32], like: Part) -> Part:
-    """(1, 3, H, W) float in [0, 1] to (H, W, 3) of another part's type; rounds, and clamps what lies outside."""
-    return to_uint8(image) if like.dtype == np.uint8 else to_uint16(image)
+    """(1, 3, H, W) float in [0, 1] to (H, W, 3) of another part's type; rounds, and clamps what lies outside.
+
+    The image is overwritten: another of floats would be most of the memory.
+    """
+    if like.dtype != np.uint8:
+        return to_uint16(image)
+    part = np.empty((*image.shape[2:], 3), np.uint8)
+    float_to_planes(image, channels(part))
+    return part
 
 
 class ArrayRaster:
