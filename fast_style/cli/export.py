@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from fast_style.cli.app import Flag, Out
 from fast_style.errors import InputError
 from fast_style.model.ground import Forms
 from fast_style.styles.card import check_places
-from fast_style.styles.mixture import find_mixture, mixture_name
+from fast_style.styles.mixture import Choice, find_mixture, mixture_name
 
 
 def export(
@@ -50,13 +51,10 @@ def export(
     from fast_style.export import deploy, rewrite_card, write_card  # imports torch
 
     choice = None if Path(source).suffix == ".ckpt" else find_mixture(source)
-    beside = Path(source)
-    if choice is not None:
-        beside = Path(f"{mixture_name(source)}.onnx" if choice.weights else choice.style.path.name)
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
     variant += [f"{passes}-passes"] * (passes > 1) + [f"strength-{strength:g}"] * (strength != 1)
     variant += [f"{'no' if ground == 'none' else ground}-ground"] if ground else []
-    written = out or beside.with_name("-".join([beside.stem, *variant]) + ".onnx")
+    written = out or _default_name(source, choice, variant)
     if choice is not None and not choice.weights and not variant:
         raise InputError(
             f"{source} is an ONNX file already",
@@ -76,6 +74,13 @@ def export(
         print(f"{shape:>16}  largest difference {difference:.1e}")
     _report(facts, written.stat().st_size)
     print(written, card, sep="\n")
+
+
+def _default_name(source: str, choice: Choice | None, variant: Sequence[str]) -> Path:
+    beside = Path(source)
+    if choice is not None:
+        beside = Path(f"{mixture_name(source)}.onnx" if choice.weights else choice.style.path.name)
+    return beside.with_name("-".join([beside.stem, *variant]) + ".onnx")
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.evaluate.motion import KINDS, Floats, Moment, play
-from fast_style.images import Pixels, Planes, channels
-from fast_style.stylize.scene import Scene
+from fast_style.images import Picture, Pixels, load_image, save_image
+from fast_style.photos.jobs import numbered_files
 from fast_style.stylize.stylizer import Stylizer
 
 
@@ -33,46 +35,34 @@ class Flicker:
         return (self.error / max(self.contrast, 1e-6)) / max(self.photos / max(self.photos_contrast, 1e-6), 1e-6)
 
 
-def measure_motion(stylize: Callable[[Pixels], Pixels], scene: Iterable[Moment]) -> Flicker:
+def measure_motion(drawn: Iterable[Pixels], scene: Iterable[Moment]) -> Flicker:
     """Warp each stylized frame of a scene to the next by its known motion, and compare.
 
-    ``stylize`` maps (H, W, 3) uint8 to the same. The scene has at least two moments of
+    ``drawn`` are the stylized frames, (H, W, 3) uint8. The scene has at least two moments of
     :func:`fast_style.evaluate.motion.play`.
 
     Reference:
         Ruder, Dosovitskiy and Brox 2016, section 3.1.
     """
     pairs = []
-    frames = ((moment, stylize(moment.frame)) for moment in scene)
-    for (before, drawn_before), (now, drawn) in itertools.pairwise(frames):
+    for (before, drawn_before), (now, drawn_now) in itertools.pairwise(zip(scene, drawn, strict=True)):
         error, photos = (
             float(np.abs(warp(old, now.flow) - new.astype(np.float32))[now.known].mean())
-            for old, new in ((drawn_before, drawn), (before.frame, now.frame))
+            for old, new in ((drawn_before, drawn_now), (before.frame, now.frame))
         )
-        pairs.append(Flicker(error, photos, float(drawn.std()), float(now.frame.std()), float(now.known.mean()), 1))
+        pairs.append(Flicker(error, photos, float(drawn_now.std()), float(now.frame.std()), float(now.known.mean()), 1))
     return mean(pairs)
 
 
-def filmed(stylizer: Stylizer, *, steady: bool = True) -> Callable[[Pixels], Pixels]:
-    """Return a function that draws the frames of one film in order as ``stylize`` does, or with ``--no-steady``."""
-    # These need OpenCV.
-    from fast_style.films.motion import MotionTracker
-    from fast_style.films.steady import SteadyFilter
+def filmed(stylizer: Stylizer, scene: Iterable[Moment], *, steady: bool = True) -> list[Pixels]:
+    """Draw the frames of a film, (H, W, 3) uint8, as ``stylize`` does, or with ``--no-steady``."""
+    from fast_style.films.video import VideoOptions, stylize_video  # needs PyAV
 
-    scene, tracker, memory = Scene(stylizer.network), MotionTracker(), SteadyFilter()
-
-    def draw(pixels: Pixels) -> Pixels:
-        photo: Planes = channels(pixels)
-        motion = tracker.follow(photo)
-        if steady:
-            photo, change = memory.hold(photo, motion.flow, origin=motion.origin)
-        result = np.empty((3, *pixels.shape[:2]), np.uint8)
-        scene.style(photo).planes(photo, result, origin=motion.origin)
-        if steady:
-            result = memory.smooth(result, change)
-        return np.ascontiguousarray(result.transpose(1, 2, 0))
-
-    return draw
+    with tempfile.TemporaryDirectory() as folder:
+        for number, moment in enumerate(scene):
+            save_image(Picture(moment.frame), Path(folder) / f"{number}.png")
+        stylize_video(f"{folder}/%d.png", f"{folder}/drawn%d.png", stylizer, VideoOptions(steady=steady))
+        return [load_image(path).pixels for path in numbered_files(Path(folder) / "drawn%d.png")]
 
 
 def warp(image: NDArray[Any], flow: Floats) -> Floats:
@@ -104,9 +94,12 @@ def measure_films(models: Mapping[str, Stylizer], photos: Sequence[Pixels]) -> d
     for name, stylizer in models.items():
         for way, steady in (("", None), ("film ", True), ("no-steady ", False)):
             for kind, scenes in films.items():
-                measures = [
-                    measure_motion(stylizer.frame if steady is None else filmed(stylizer, steady=steady), scene)
-                    for scene in scenes
-                ]
+                measures = []
+                for scene in scenes:
+                    if steady is None:
+                        drawn = [stylizer.frame(moment.frame) for moment in scene]
+                    else:
+                        drawn = filmed(stylizer, scene, steady=steady)
+                    measures.append(measure_motion(drawn, scene))
                 measured.setdefault(way + kind, {})[name] = mean(measures)
     return measured

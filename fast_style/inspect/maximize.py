@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -134,28 +135,19 @@ def maximize(
     noise = torch.randn(1, 3, _START, _START, generator=generator) * _NOISE
     picture = noise.to(network.device).repeat(len(channels), 1, 1, 1)
     with torch.no_grad():
-        count = run_to(network, _to_rgb(picture), found)[layer].shape[1]
+        channel_count = run_to(network, _to_rgb(picture), found)[layer].shape[1]
     for channel in channels:
-        check_channel(channel, count, layer)
-    for number, size in enumerate(growth.sizes):
+        check_channel(channel, channel_count, layer)
+
+    def loss(picture: Tensor) -> Tensor:
+        maps = run_to(network, _to_rgb(_move(picture, growth, generator)), found)[layer]
+        return (-0.5 * torch.log(_energy(maps, channels) + _SILENT) + _penalty(picture, growth)).sum()
+
+    done = count(1)
+    for size in growth.sizes:
         if picture.shape[-1] != size:
             picture = F.interpolate(picture, size=(size, size), mode="bicubic", align_corners=False)
-        picture = picture.clone().requires_grad_()
-        optimizer = torch.optim.Adam([picture], lr=growth.rate)
-        for iteration in range(growth.iterations):
-            optimizer.zero_grad()
-            maps = run_to(network, _to_rgb(_move(picture, growth, generator)), found)[layer]
-            loss = (-0.5 * torch.log(_energy(maps, channels) + _SILENT) + _penalty(picture, growth)).sum()
-            loss.backward()
-            optimizer.step()
-            if not (torch.isfinite(loss) and torch.isfinite(picture).all()):
-                raise TrainingDivergedError(
-                    f"the picture for {layer} became infinite or NaN at {size} px, step {iteration + 1}",
-                    hint=f"Give a smaller --rate than {growth.rate:g}; if that does not help, check the weights.",
-                )
-            if progress is not None:
-                progress(number * growth.iterations + iteration + 1, len(growth.sizes) * growth.iterations)
-        picture = picture.detach()
+        picture = _descend(picture, loss, growth, layer, done, progress)
     raw = _to_rgb(picture)
     clamped = raw.clamp(0, 1)
     with torch.no_grad():
@@ -168,6 +160,32 @@ def maximize(
             hint="Give the convolution before the layer.",
         )
     return Maximized(tuple(channels), clamped.cpu().numpy(), scores, reached)
+
+
+def _descend(
+    picture: Tensor,
+    loss: Callable[[Tensor], Tensor],
+    growth: Growth,
+    layer: str,
+    done: Iterator[int],
+    progress: Callable[[int, int], None] | None,
+) -> Tensor:
+    """Optimize a picture of one size; ``done`` counts the steps of all sizes."""
+    picture = picture.clone().requires_grad_()
+    optimizer = torch.optim.Adam([picture], lr=growth.rate)
+    for iteration in range(growth.iterations):
+        optimizer.zero_grad()
+        value = loss(picture)
+        value.backward()
+        optimizer.step()
+        if not (torch.isfinite(value) and torch.isfinite(picture).all()):
+            raise TrainingDivergedError(
+                f"the picture for {layer} became infinite or NaN at {picture.shape[-1]} px, step {iteration + 1}",
+                hint=f"Give a smaller --rate than {growth.rate:g}; if that does not help, check the weights.",
+            )
+        if progress is not None:
+            progress(next(done), len(growth.sizes) * growth.iterations)
+    return picture.detach()
 
 
 def _to_rgb(picture: Tensor) -> Tensor:

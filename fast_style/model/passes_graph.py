@@ -105,14 +105,7 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Groun
             copy = _reduce(edit, grounded, 2 ** (over_ground - 1 - number), f"{prefix}copy")
         else:
             copy = _reduce(edit, INPUT, factor, f"{prefix}copy")
-        seen = copy
-        if number > 0:
-            seen = f"{prefix}seen"
-            if all(size := _sides(model.graph)):
-                edit.constant(f"{prefix}size", np.array(size))
-            else:
-                edit.after.append(make_node("Shape", [copy], [f"{prefix}size"], start=2, end=4))
-            _mix(edit, draft, smaller, copy, _share(edit, smaller, prefix), seen, prefix)
+        seen = _draft_over(edit, draft, smaller, copy, _sides(model.graph), prefix) if number > 0 else copy
         restores = number >= LEARNED_PASSES
         painted = f"{prefix}painted" if restores else drawn
         weights = _add_weights(joined.graph, model.graph, f"pass{number}.", stored)
@@ -368,6 +361,16 @@ def _blur(edit: GraphEdit, image: str, blurred: str, radius: int) -> str:
             make_node("AveragePool", [f"{result}.padded"], [result], kernel_shape=[2 * radius + 1] * 2),
         ]
     return blurred
+
+
+def _draft_over(edit: GraphEdit, draft: str, smaller: str, copy: str, sides: Sequence[int], prefix: str) -> str:
+    """What a later pass sees: the photo's copy with the draft over it."""
+    if all(sides):
+        edit.constant(f"{prefix}size", np.array(sides))
+    else:
+        edit.after.append(make_node("Shape", [copy], [f"{prefix}size"], start=2, end=4))
+    _mix(edit, draft, smaller, copy, _share(edit, smaller, prefix), seen := f"{prefix}seen", prefix)
+    return seen
 
 
 def _mix(edit: GraphEdit, draft: str, smaller: str, copy: str, share: str, seen: str, prefix: str) -> None:

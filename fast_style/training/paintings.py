@@ -103,9 +103,8 @@ def read_painting(
         )
     box, notes = known.get("box"), []
     if previous is not None and box is not None and keep_frame:
-        raise InputError(
-            f"{previous.path} was trained without the frame, which stays so", hint="Leave --keep-frame out."
-        )
+        said = f"{previous.path} was trained without the frame, which stays so"
+        raise InputError(said, hint="Leave --keep-frame out.")
     if previous is None and not keep_frame and (canvas := find_canvas(picture.pixels)) is not None:
         box = canvas.box
         notes.append(f"{path}: {canvas.note}; --keep-frame keeps it")
@@ -121,16 +120,20 @@ def read_painting(
     taught = max(image.shape[-2:])
     if size is None and previous is None and taught < STYLE_SIZE:
         notes.append(f"{path}: its forms are large, so it is taught at {taught} px; see --style-size")
-    details = details or {}
-    of_each = {key: value for key, value in details.items() if not isinstance(value, dict)}
-    own = details.get(path.stem)
-    about = of_each | (own if isinstance(own, dict) else {})
     # The threshold of flatness was found on paintings that were not smoothed.
     rough = scale_painting(picture, taught, name=str(path)) if smoothed else image
     found = {"smoothed": smoothed, "flat": is_flat(rough), "colored": is_colored(image)}
     palette = list(find_palette(fit(picture, STYLE_SIZE).pixels))
-    facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found, **about, "palette": palette}
+    facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found}
+    facts |= {**_about(path, details or {}), "palette": palette}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
+
+
+def _about(path: Path, details: Mapping[str, Any]) -> dict[str, Any]:
+    """What the details say of each painting, and of this one."""
+    own = details.get(path.stem)
+    of_each = {key: value for key, value in details.items() if not isinstance(value, dict)}
+    return of_each | (own if isinstance(own, dict) else {})
 
 
 def finish_for(paintings: Iterable[Mapping[str, Any]]) -> dict[str, bool]:

@@ -87,21 +87,7 @@ def write_page(
         page, previous = Path(temporary, "page"), Path(temporary, "previous")
         shutil.copytree(Path(__file__).parent / "static", page)
         _place_runtime(page / "runtime", runtime, Path(temporary))
-        (page / "styles").mkdir()
-        for stylizer in opened:
-            network, content = stylizer.network, stylizer.network.content
-            if network.weights:
-                content = mixture_file(content, network.weights)
-            elif network.takes_styles:  # the browser's runtime takes no inputs with defaults
-                content = without_defaults(content)
-            (page / "styles" / f"{_name(stylizer)}.onnx").write_bytes(webgpu_form(content))
-        for ground in {stylizer.network.ground for stylizer in opened if stylizer.network.coarsest}:
-            for passes in range(2, LEARNED_PASSES + 1) if ground.forms != "none" else ():
-                (page / f"{_ground_name(ground)}-{passes}.onnx").write_bytes(ground_form(ground, passes))
-        (page / "mixing.onnx").write_bytes(mixing_form())
-        (page / "restoring.onnx").write_bytes(restoring_form())
-        listing = [_entry(stylizer) for stylizer in opened]
-        (page / "styles.json").write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _place_styles(page, opened)
         try:
             if out.exists():
                 out.rename(previous)
@@ -110,6 +96,25 @@ def write_page(
             if previous.exists() and not out.exists():
                 previous.rename(out)
     return out
+
+
+def _place_styles(page: Path, styles: Sequence[Stylizer]) -> None:
+    """Write the styles, what paints between their passes, and the list of them."""
+    (page / "styles").mkdir()
+    for stylizer in styles:
+        network, content = stylizer.network, stylizer.network.content
+        if network.weights:
+            content = mixture_file(content, network.weights)
+        elif network.takes_styles:  # the browser's runtime takes no inputs with defaults
+            content = without_defaults(content)
+        (page / "styles" / f"{_name(stylizer)}.onnx").write_bytes(webgpu_form(content))
+    for ground in {stylizer.network.ground for stylizer in styles if stylizer.network.coarsest}:
+        for passes in range(2, LEARNED_PASSES + 1) if ground.forms != "none" else ():
+            (page / f"{_ground_name(ground)}-{passes}.onnx").write_bytes(ground_form(ground, passes))
+    (page / "mixing.onnx").write_bytes(mixing_form())
+    (page / "restoring.onnx").write_bytes(restoring_form())
+    listing = [_entry(stylizer) for stylizer in styles]
+    (page / "styles.json").write_text(json.dumps(listing, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def serve_page(folder: str | Path, *, host: str = "127.0.0.1", port: int = 8000) -> ThreadingHTTPServer:

@@ -48,7 +48,8 @@ def test_what_comes_out_from_behind_the_disc_is_not_known(monkeypatch: pytest.Mo
 
 
 def test_a_style_that_does_nothing_is_as_steady_as_the_photos(smooth: Pixels) -> None:
-    found = measure_motion(lambda pixels: pixels, play("pan", smooth, frames=4))
+    scene = list(play("pan", smooth, frames=4))
+    found = measure_motion([moment.frame for moment in scene], scene)
     assert found.error == found.photos
     assert found.relative == pytest.approx(1.0)
     assert found.pairs == 3
@@ -60,5 +61,6 @@ def test_what_is_fixed_to_the_screen_counts_as_flicker(smooth: Pixels) -> None:
     def behind_dirty_glass(pixels: Pixels) -> Pixels:
         return np.clip(pixels.astype(int) + dirt, 0, 255).astype(np.uint8)
 
-    found = measure_motion(behind_dirty_glass, play("pan", smooth, frames=4))
+    scene = list(play("pan", smooth, frames=4))
+    found = measure_motion([behind_dirty_glass(moment.frame) for moment in scene], scene)
     assert found.error > 2 * found.photos
