@@ -253,12 +253,15 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
 # The command, with Ctrl-C from a thread of its own: it can come neither late nor to a process that is deaf to it, as
 # background jobs of a shell are.
 INTERRUPTED = """
-import atexit, os, signal, sys, threading, time
+import atexit, contextlib, os, signal, sys, threading, time
 from pathlib import Path
 
 def interrupt():
-    while sum(path.stat().st_size for path in Path({folder!r}).glob({pattern!r})) <= {size}:
+    written = 0
+    while written <= {size}:
         time.sleep(0.01)
+        with contextlib.suppress(OSError):  # a file may get another name between the two
+            written = sum(path.stat().st_size for path in Path({folder!r}).glob({pattern!r}))
     for _ in range({times}):
         print("Ctrl-C", flush=True)  # if a test fails, its output says whether the keys were pressed, and seen
         os.kill(os.getpid(), signal.SIGINT)
