@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import urllib.request
@@ -144,5 +143,5 @@ def test_the_page_is_written_and_served(place: Path) -> None:
         with urllib.request.urlopen(said[1] + "styles/starry-night.onnx") as answer:
             assert answer.read() == (ROOT / "checkpoints/starry-night.onnx").read_bytes()
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # not Ctrl-C, to which background jobs of a shell are deaf
         process.communicate(timeout=120)
