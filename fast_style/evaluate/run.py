@@ -231,7 +231,12 @@ def _load_pictures(folder: Path, photos: Sequence[str], *, size: int) -> list[Pi
     stems = [Path(photo).stem for photo in photos]
     if twice := sorted(stem for stem in set(stems) if stems.count(stem) > 1):
         raise InputError(f"two photos are called {twice[0]}, so that pictures cannot be matched to them by name")
-    paths = {path.stem: path for path in find_images(folder)}
+    found = find_images(folder)
+    paths = {path.stem: path for path in found}
+    if several := [path for path in found if path.stem in stems and path != paths[path.stem]]:
+        raise InputError(
+            f"{folder} holds several pictures called {several[0].stem}", hint="Leave one of each name there."
+        )
     if missing := [stem for stem in stems if stem not in paths]:
         raise InputError(
             f"{folder} holds no picture of {', '.join(missing)}",

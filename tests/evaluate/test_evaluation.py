@@ -219,6 +219,10 @@ def test_command_leaves_a_report_and_lists_what_failed(
     assert main(arguments) == 2
     assert "holds no picture of flower" in capsys.readouterr().err
     save_image(Picture(255 - photos["flower"]), tmp_path / "theirs" / "flower.png")
+    (tmp_path / "theirs" / "chelsea.png").symlink_to(tmp_path / "theirs" / "chelsea.jpg")
+    assert main(arguments) == 2
+    assert "theirs holds several pictures called chelsea" in capsys.readouterr().err
+    (tmp_path / "theirs" / "chelsea.png").unlink()
     assert main(arguments) == 1
     shown = capsys.readouterr()
     assert "bad.onnx cannot be opened as an ONNX model" in shown.err
