@@ -233,10 +233,8 @@ def _load_pictures(folder: Path, photos: Sequence[str], *, size: int) -> list[Pi
         raise InputError(f"two photos are called {twice[0]}, so that pictures cannot be matched to them by name")
     found = find_images(folder)
     paths = {path.stem: path for path in found}
-    if several := [path for path in found if path.stem in stems and path != paths[path.stem]]:
-        raise InputError(
-            f"{folder} holds several pictures called {several[0].stem}", hint="Leave one of each name there."
-        )
+    if several := [path.stem for path in found if path.stem in stems and path != paths[path.stem]]:
+        raise InputError(f"{folder} holds several pictures called {several[0]}", hint="Leave one of each name there.")
     if missing := [stem for stem in stems if stem not in paths]:
         raise InputError(
             f"{folder} holds no picture of {', '.join(missing)}",

@@ -182,7 +182,7 @@ def load_frames(
 ) -> Iterator[tuple[Picture, float]]:
     """Decode an animation frame by frame, each as it is seen, laid over those before it.
 
-    Its arguments, and errors, are as of :func:`load_image`. All frames together may have four times ``max_pixels``; a
+    Arguments and errors are those of :func:`load_image`. All frames together may have four times ``max_pixels``; a
     damaged frame is an error when its turn comes.
 
     Yields:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 import numpy as np
 import torch
@@ -135,19 +134,18 @@ def maximize(
     noise = torch.randn(1, 3, _START, _START, generator=generator) * _NOISE
     picture = noise.to(network.device).repeat(len(channels), 1, 1, 1)
     with torch.no_grad():
-        channel_count = run_to(network, _to_rgb(picture), found)[layer].shape[1]
+        count = run_to(network, _to_rgb(picture), found)[layer].shape[1]
     for channel in channels:
-        check_channel(channel, channel_count, layer)
+        check_channel(channel, count, layer)
 
     def loss(picture: Tensor) -> Tensor:
         maps = run_to(network, _to_rgb(_move(picture, growth, generator)), found)[layer]
         return (-0.5 * torch.log(_energy(maps, channels) + _SILENT) + _penalty(picture, growth)).sum()
 
-    done = count(1)
-    for size in growth.sizes:
+    for number, size in enumerate(growth.sizes):
         if picture.shape[-1] != size:
             picture = F.interpolate(picture, size=(size, size), mode="bicubic", align_corners=False)
-        picture = _descend(picture, loss, growth, layer, done, progress)
+        picture = _descend(picture, loss, growth, layer, number * growth.iterations, progress)
     raw = _to_rgb(picture)
     clamped = raw.clamp(0, 1)
     with torch.no_grad():
@@ -167,10 +165,10 @@ def _descend(
     loss: Callable[[Tensor], Tensor],
     growth: Growth,
     layer: str,
-    done: Iterator[int],
+    done: int,
     progress: Callable[[int, int], None] | None,
 ) -> Tensor:
-    """Optimize a picture of one size; ``done`` counts the steps of all sizes."""
+    """Optimize a picture of one size, after so many steps ``done`` at smaller ones."""
     picture = picture.clone().requires_grad_()
     optimizer = torch.optim.Adam([picture], lr=growth.rate)
     for iteration in range(growth.iterations):
@@ -184,7 +182,7 @@ def _descend(
                 hint=f"Give a smaller --rate than {growth.rate:g}; if that does not help, check the weights.",
             )
         if progress is not None:
-            progress(next(done), len(growth.sizes) * growth.iterations)
+            progress(done + iteration + 1, len(growth.sizes) * growth.iterations)
     return picture.detach()
 
 
