@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from importlib.util import find_spec
@@ -242,36 +244,20 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
         _, height, width = frames[0].shape
         format = VideoFormat(width, height, Fraction(25), time_base, colors, codec=codec, quality=quality)
         writer = VideoWriter(tmp_path / name, format)
-        for frame, time in zip(frames, times or range(len(frames)), strict=True):
-            writer.add(frame, time)
+        for frame, when in zip(frames, times or range(len(frames)), strict=True):
+            writer.add(frame, when)
         writer.close()
         return tmp_path / name
 
     return make
 
 
-# The command, with Ctrl-C from a thread of its own: it can come neither late nor to a process that is deaf to it, as
-# background jobs of a shell are.
-INTERRUPTED = """
-import atexit, contextlib, os, signal, sys, threading, time
-from pathlib import Path
-
-def interrupt():
-    written = 0
-    while written <= {size}:
-        time.sleep(0.01)
-        with contextlib.suppress(OSError):  # a file may get another name between the two
-            written = sum(path.stat().st_size for path in Path({folder!r}).glob({pattern!r}))
-    for _ in range({times}):
-        print("Ctrl-C", flush=True)  # if a test fails, its output says whether the keys were pressed, and seen
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.03)
-
+# The command in a process that heeds Ctrl-C, to which background jobs of a shell are deaf.
+HEEDING = """
+import signal
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 signal.signal(signal.SIGINT, signal.default_int_handler)
-threading.Thread(target=interrupt, daemon=True).start()
 from fast_style.__main__ import start
-atexit.register(lambda: print("seen:", sys.modules["fast_style.cli.app"]._CtrlC.came))
 start()
 """
 
@@ -279,11 +265,35 @@ start()
 def run_interrupted(
     *arguments: str, results: Path, pattern: str, size: int = 0, times: int = 1
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command and press Ctrl-C once the files of a pattern in a folder hold more than ``size`` bytes."""
-    script = INTERRUPTED.format(folder=str(results), pattern=pattern, size=size, times=times)
-    return subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False, timeout=300
-    )
+    """Run the command and press Ctrl-C once the files of a pattern in a folder hold more than ``size`` bytes.
+
+    Raises:
+        AssertionError: The command ended, or took five minutes, before the files were so large.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", HEEDING, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        end = time.monotonic() + 300
+        while (written := _size_of(results, pattern)) <= size and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        running = process.poll() is None
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)  # nothing, once it has ended
+            time.sleep(0.03)
+        try:
+            output, errors = process.communicate(timeout=300)
+        finally:
+            process.kill()
+    there = sorted(path.name for path in results.iterdir())[:5] if results.is_dir() else "no folder"
+    pressed = running and written > size
+    assert pressed, (running, written, there, process.returncode, output[-2000:], errors[-2000:])
+    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+
+def _size_of(folder: Path, pattern: str) -> int:
+    with contextlib.suppress(OSError):  # a file may get another name between the two
+        return sum(path.stat().st_size for path in folder.glob(pattern))
+    return 0
 
 
 def moving_square(count: int = 12, width: int = 64, height: int = 48) -> list[Pixels]:

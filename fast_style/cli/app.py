@@ -175,16 +175,17 @@ def run() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's: names of files need not be text
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _CtrlC.press)
+        signal.signal(signal.SIGINT, CtrlC.press)
     try:
         status = main()
     except (KeyboardInterrupt, ImportError) as error:
         # A second Ctrl-C, before or after the first was told; or what numpy and ONNX Runtime make of it as they load.
-        if isinstance(error, ImportError) and not _CtrlC.came:
+        if isinstance(error, ImportError) and not CtrlC.came:
             raise
         _tell_interrupted()
         status = INTERRUPTED
-    _CtrlC.told = _CtrlC.told or status == INTERRUPTED
+    interrupted = CtrlC.came or status == INTERRUPTED  # a recording, too, which ends with 0
+    CtrlC.told = CtrlC.told or interrupted
     try:
         for stream in filter(None, (sys.stderr, sys.stdout)):  # None if it was closed before the start
             stream.flush()
@@ -193,13 +194,14 @@ def run() -> NoReturn:
             print_error(f"standard output: {error.strerror}")
         _discard_output()
         status = FAILED
-    if status == INTERRUPTED:
-        # A second Ctrl-C may have left a thread in ONNX Runtime, which aborts if Python ends around it.
+    if interrupted:
+        # A second Ctrl-C may have left a thread in ONNX Runtime, which aborts if Python ends around it; and while
+        # Python ends, keys that are held down would kill it.
         os._exit(status)
     sys.exit(status)
 
 
-class _CtrlC:
+class CtrlC:
     """What Ctrl-C does in a process of its own: it raises KeyboardInterrupt until its end is told."""
 
     came = told = False
@@ -214,7 +216,7 @@ class _CtrlC:
 
 def _tell_interrupted() -> None:
     """Say that Ctrl-C ended the command, even if its keys are held down."""
-    _CtrlC.told = True
+    CtrlC.told = True
     print_error("interrupted")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cyclopts import Group, Parameter
 
-from fast_style.cli.app import DONE, INTERRUPTED, Flag
+from fast_style.cli.app import DONE, INTERRUPTED, CtrlC, Flag
 from fast_style.cli.options import Engine, JsonFlag, Look, StyleNames
 from fast_style.errors import CameraError, InputError, MissingExtraError
 from fast_style.extras import install_command, windows_command
@@ -186,4 +186,5 @@ def _stop(*details: object) -> None:
     """Raise KeyboardInterrupt at the first Ctrl-C or SIGTERM; others must not end what finishes a recording."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
+    CtrlC.came = CtrlC.told = True  # nor may they when the handlers from before are back
     raise KeyboardInterrupt

@@ -70,9 +70,7 @@ def test_ctrl_c_in_a_folder_is_said_and_leaves_whole_pictures(times: int, tmp_pa
         (photos / f"{number}.png").symlink_to(PHOTOS["chelsea"])
     command = ["stylize", str(photos), "--style", "starry-night", "-o", str(out)]
     done = run_interrupted(*command, results=out, pattern="[0-9]*.png", times=times)
-    # Once in some thousand runs all photos were done in the end; whether the keys were pressed and seen would tell why.
-    pressed_and_seen = "Ctrl-C\n" in done.stdout, "seen: True\n" in done.stdout
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "error: interrupted"), pressed_and_seen
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "error: interrupted"), done
     if times == 1:
         (told,) = re.findall(r"^(\d+) of 500 done; the same command does the rest$", done.stderr, re.MULTILINE)
         assert int(told) <= len(list(out.glob("[0-9]*.png")))
