@@ -4,14 +4,18 @@ It is traced with random weights, which are then replaced by the network's own, 
 
 - The exporter stores equal weights once, under one name, and untrained normalizations are all equal. But files are read
   back, trained further and mixed by the names of their weights, so each weight needs its own.
-- Tracing takes 7 to 12 s on one core, and a trace serves every network of one structure, as in a zoo of styles.
+- Tracing takes 7 to 12 s on one core, and a trace serves every network of one structure. So traces are kept in the
+  user's cache.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import sys
 from collections.abc import Hashable, Mapping
 from copy import deepcopy
+from importlib.metadata import version
 from pathlib import Path
 
 import onnx
@@ -21,12 +25,14 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass, DeduplicateInit
 from torch import Tensor, nn
 from torch.export import Dim
 
-from fast_style.errors import ExportError
+from fast_style import networks
+from fast_style.errors import ExportError, FileError, ModelError
 from fast_style.export.from_onnx import PREFIX
 from fast_style.export.verify import Verification, judge, verify_onnx, verify_variants
 from fast_style.export.writing import write_model
-from fast_style.files import replacing
-from fast_style.model import INPUT, OUTPUT, PRODUCER
+from fast_style.files import make_parent, replacing, user_folder
+from fast_style.model import INPUT, OUTPUT, PRODUCER, read_checked
+from fast_style.model.editing import parse_model
 from fast_style.networks import TransformerNetwork
 
 _TRACES: dict[Hashable, onnx.ModelProto] = {}
@@ -76,15 +82,10 @@ def export_onnx(network: TransformerNetwork, path: str | Path, *, metadata: Mapp
 
 def _graph(network: TransformerNetwork) -> onnx.ModelProto:
     """The network's graph with its weights; networks of one structure share a trace."""
-    copy = deepcopy(network).cpu()
     state = network.state_dict()
     structure = (type(network), repr(network), tuple((name, value.shape) for name, value in state.items()))
     if structure not in _TRACES:
-        generator = torch.Generator().manual_seed(0)
-        with torch.no_grad():
-            for parameter in copy.parameters():
-                parameter.normal_(generator=generator)
-        _TRACES[structure] = _trace(_Clamped(copy).eval())
+        _TRACES[structure] = _find_trace(network, repr(structure))
     model = deepcopy(_TRACES[structure])
     for tensor in model.graph.initializer:
         if tensor.name.startswith(PREFIX):
@@ -93,8 +94,32 @@ def _graph(network: TransformerNetwork) -> onnx.ModelProto:
     return model
 
 
+def _find_trace(network: TransformerNetwork, structure: str) -> onnx.ModelProto:
+    """Read a trace from the user's cache, or make it and keep it there."""
+    if not type(network).__module__.startswith(networks.__name__):
+        return _trace(network)  # a class of the caller's, whose code may change
+    sources = [Path(__file__), *sorted(Path(networks.__file__).parent.glob("*.py"))]
+    made_of = [structure, torch.__version__, version("onnxscript"), *(each.read_text("utf-8") for each in sources)]
+    name = hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
+    path = user_folder("XDG_CACHE_HOME", ".cache") / "traces" / f"{name}.onnx"
+    try:
+        return parse_model(read_checked(path))
+    except ModelError:  # missing or damaged
+        model = _trace(network)
+    with contextlib.suppress(FileError):  # then the next run traces again
+        make_parent(path)
+        with replacing(path) as partial:
+            write_model(model, partial)
+    return model
+
+
 @torch.no_grad()
-def _trace(module: _Clamped) -> onnx.ModelProto:
+def _trace(network: TransformerNetwork) -> onnx.ModelProto:
+    network = deepcopy(network).cpu()
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        parameter.normal_(generator=generator)
+    module = _Clamped(network).eval()
     try:
         program = torch.onnx.export(
             module,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from fast_style.errors import VerificationError
-from fast_style.export import export_onnx, network_from_onnx, verify_onnx
+from fast_style.export import export_onnx, network_from_onnx, to_onnx, verify_onnx
 from fast_style.export.verify import record_statistics
 from fast_style.model import CHECKSUM_KEY, PRODUCER, read_checked
 from fast_style.networks import NETWORKS, Condition, TransformerNetwork, build_network
@@ -25,6 +26,14 @@ def build(name: str, seed: int = 1) -> TransformerNetwork:
     if isinstance(network, RealtimeNetwork):
         network.set_finish(coring=True, accents=True)
     return network
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_traced_yet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(to_onnx, "_TRACES", {})
+        yield
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
@@ -132,8 +141,44 @@ def test_a_second_network_of_one_structure_keeps_its_weights_and_is_not_traced_a
         np.testing.assert_allclose(found, (image * gain - 1).clip(0, 1), atol=1e-6)
 
 
+class Ours(Overshooting):
+    __module__ = "fast_style.networks.ours"
+
+
+def test_a_later_run_takes_the_kept_trace_unless_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced, trace = [], to_onnx._trace
+
+    def count(network: TransformerNetwork) -> onnx.ModelProto:
+        traced.append(network)
+        return trace(network)
+
+    def export() -> bytes:
+        monkeypatch.setattr(to_onnx, "_TRACES", {})  # as in another process
+        export_onnx(Ours(), tmp_path / "ours.onnx", metadata={"name": "ours"})
+        return (tmp_path / "ours.onnx").read_bytes()
+
+    monkeypatch.setattr(to_onnx, "_trace", count)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = export()
+    assert export() == first
+    assert len(traced) == 1
+    (kept,) = (tmp_path / "fast-style" / "traces").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-9])
+    assert export() == first
+    assert len(traced) == 2
+    assert export() == first
+    assert len(traced) == 2
+
+
+def test_a_cache_that_cannot_be_written_ends_no_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(to_onnx, "_TRACES", {})
+    assert export_onnx(Ours(), tmp_path / "ours.onnx", metadata={}).largest < 1e-6
+
+
 def test_weights_that_are_equal_are_stored_apart(tmp_path: Path) -> None:
-    network = build_network("tiny")  # its normalizations begin alike
+    network = build("tiny")  # its normalizations begin alike
     export_onnx(network, tmp_path / "tiny.onnx", metadata={"network": "tiny"})
     stored = network_from_onnx(tmp_path / "tiny.onnx").state_dict()
     assert all(torch.equal(stored[key], value) for key, value in network.state_dict().items())
