@@ -25,6 +25,7 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass, DeduplicateInit
 from torch import Tensor, nn
 from torch.export import Dim
 
+import fast_style
 from fast_style import networks
 from fast_style.errors import ExportError, FileError, ModelError
 from fast_style.export.from_onnx import PREFIX
@@ -98,7 +99,8 @@ def _find_trace(network: TransformerNetwork, structure: str) -> onnx.ModelProto:
     """Read a trace from the user's cache, or make it and keep it there."""
     if not type(network).__module__.startswith(networks.__name__):
         return _trace(network)  # a class of the caller's, whose code may change
-    sources = [Path(__file__), *sorted(Path(networks.__file__).parent.glob("*.py"))]
+    # All of the package's code: what a network computes depends on more than its own module.
+    sources = sorted(Path(fast_style.__file__).parent.rglob("*.py"))
     made_of = [structure, torch.__version__, version("onnxscript"), *(each.read_text("utf-8") for each in sources)]
     name = hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
     path = user_folder("XDG_CACHE_HOME", ".cache") / "traces" / f"{name}.onnx"
