@@ -9,14 +9,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.images import LUMA, Planes
+from fast_style.images import Planes, fit_size
 
 Map = NDArray[np.float32]
 
-# Long side of the copies on which the flow is computed, px. On a pan of 1.4 px per frame the error is 0.1 px.
+# Long side of the copies on which motion is found, px. On a pan of 1.4 px per frame the flow's error is 0.1 px.
 _SIDE = 320
-# Least side of these copies, px: OpenCV 5 crashes on wide ones that are lower.
-_LEAST_SIDE = 32
+# Least side of these copies, px.
+_LEAST = 5
+# Least side for the flow, px: OpenCV 5 crashes on wide pictures that are lower.
+_LEAST_FOR_FLOW = 32
 # Least speed of a moving camera, px per frame: noise alone makes the flow of a still picture slightly nonzero.
 _STILL = 0.1
 # Share of pixels that must agree for a camera motion, and the tolerance, px per frame. A smaller share is a passing
@@ -29,7 +31,7 @@ class FrameMotion:
     """What has moved since the previous frame.
 
     Attributes:
-        flow: (h, w, 2) float32 of a small copy of the frame: the offset of each pixel's position in the
+        flow: (h, w, 2) float32 of the copy of :func:`brightness`: the offset of each pixel's position in the
             previous frame; across and down, as shares of the frame's sides. None for the first frame.
         origin: Row and column, px, of the frame's upper left corner in the scene over which the camera moves.
     """
@@ -57,26 +59,38 @@ class MotionTracker:
         Args:
             frame: Red, green and blue, each (H, W) uint8.
         """
-        height, width = frame[0].shape
-        scale = min(1.0, _SIDE / max(height, width))
-        small = max(1, round(width * scale)), max(1, round(height * scale))
-        planes = [cv2.resize(np.ascontiguousarray(plane), small, interpolation=cv2.INTER_AREA) for plane in frame]
-        light = np.tensordot(LUMA, np.stack(planes).astype(np.float32), axes=1).astype(np.uint8)
+        light = brightness(frame).astype(np.uint8)
         before, self._before = self._before, light
-        if before is None or before.shape != light.shape or min(light.shape) < _LEAST_SIDE:
+        if before is None or before.shape != light.shape or min(light.shape) < _LEAST_FOR_FLOW:
             return FrameMotion(None, self._origin())
-        flow = self._search.calc(light, before, None) / np.array(small, np.float32)
-        self._gone += _camera(flow.reshape(-1, 2)[::7, ::-1] * (height, width))
-        return FrameMotion(flow.astype(np.float32), self._origin())
+        (height, width), (small_height, small_width) = frame[0].shape, light.shape
+        flow = scaled(self._search.calc(light, before, None), (1 / small_width, 1 / small_height))
+        across, down = flow.reshape(-1, 2)[::7].T
+        self._gone += _camera(height * down, width * across)
+        return FrameMotion(flow, self._origin())
 
     def _origin(self) -> tuple[int, int]:
         down, across = np.round(self._gone)
         return int(down), int(across)
 
 
-def _camera(flows: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Motion of the camera, down and across, px, from the motions of pixels, (N, 2) px."""
-    step = np.median(flows, axis=0)
-    apart, moved = np.abs(flows - step).max(axis=1), np.abs(flows).max(axis=1)
+def brightness(frame: Planes) -> Map:
+    """(h, w) brightness, 0 to 255, of the small copy of a frame on which motion is found."""
+    height, width = frame[0].shape
+    size = fit_size((width, height), _SIDE, least=_LEAST)
+    small = [cv2.resize(np.ascontiguousarray(plane), size, interpolation=cv2.INTER_AREA) for plane in frame]
+    return np.asarray(cv2.cvtColor(cv2.merge(small).astype(np.float32), cv2.COLOR_RGB2GRAY))
+
+
+def scaled(flow: Map, factors: tuple[float, float]) -> Map:
+    """A flow, (h, w, 2), times a factor across and one down."""
+    return np.asarray(cv2.transform(flow, np.diag(np.array(factors, np.float32))), np.float32)
+
+
+def _camera(down: NDArray[Any], across: NDArray[Any]) -> NDArray[Any]:
+    """Motion of the camera, down and across, px, from the motions of pixels, (N) px each."""
+    step = np.median(down), np.median(across)
+    apart = np.maximum(np.abs(down - step[0]), np.abs(across - step[1]))
+    moved = np.maximum(np.abs(down), np.abs(across))
     alike = float(((apart < _ALIKE) & (apart < moved)).mean())
-    return step if np.abs(step).max() >= _STILL and alike >= _SHARE else np.zeros(2)
+    return np.array(step if np.abs(step).max() >= _STILL and alike >= _SHARE else (0, 0))

@@ -10,13 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fast_style.images import Pixels, Planes, fit_size
+from fast_style.films.motion import Map, brightness, scaled
+from fast_style.images import Pixels, Planes
 
-Map = NDArray[np.float32]
 Image = NDArray[np.float32]  # (H, W, 3), 0 to 255
 
-# Long side of the copies on which motion is found, px.
-_SIDE = 480
 # Thresholds of motion, as multiples of the noise. Brightness is in 8-bit levels. Noise of deviation s changes a patch
 # of 5 by 5 px by 0.8·s ± 0.12·s on average, so hardly ever by 1.6 times the change of the quieter patches.
 _PATCH = (5, 5)
@@ -31,8 +29,8 @@ _SMOOTH_RATE = 1 / 6
 _CARRY_RATE = 1 / 4
 # Percentile of the differences after warping that noise and resampling alone explain.
 _CARRIED_PERCENTILE = 50
-# Error of the flow that is not taken for new content, px. Without it, edges are new in each frame, and flicker.
-_FLOW_ERROR = 0.25
+# Error of the flow that is not taken for new content, px of the small copy. Without it, edges are new in each frame, and flicker.
+_FLOW_ERROR = 0.2
 # Change of the stylized picture, as multiples of its median, and the least median, levels.
 _ALIKE, _UNLIKE, _LEAST_CHANGE = 2.0, 3.0, 2.0
 # Distance at which new content affects a brush stroke, px.
@@ -48,7 +46,7 @@ class Change:
     Attributes:
         new: (h, w) float32; 1 where content or a mask was not there in the previous frame, 0 elsewhere.
         moved: (h, w) float32; more than 0 where more than noise changed.
-        flow: See :meth:`SteadyFilter.hold`.
+        flow: See :class:`~fast_style.films.motion.FrameMotion`.
         camera: Offset of the camera's place since the previous frame, down and across, px of the frame.
     """
 
@@ -66,6 +64,7 @@ class SteadyFilter:
 
     def __init__(self) -> None:
         self._photo: Image | None = None
+        self._light: Map | None = None
         self._masks: Sequence[Map] = ()
         self._origin = (0, 0)
         self._result: Image | None = None
@@ -82,8 +81,8 @@ class SteadyFilter:
 
         Args:
             planes: Red, green and blue, each (H, W) uint8.
-            flow: Of a copy of any size, (h, w, 2): the offset of each pixel's position in the previous frame, across
-                and down, as shares of the frame's sides. Without it, everything that moves is new.
+            flow: Of the small copy, see :class:`~fast_style.films.motion.FrameMotion`. Without it, everything that
+                moves is new.
             masks: Where styles are painted, (H, W) in [0, 1]; the same number for each frame.
             origin: Row and column of the frame in the scene over which the camera moves, px: what is flat does not seem
                 to move, but its strokes do.
@@ -93,24 +92,24 @@ class SteadyFilter:
         """
         masks_before, self._masks = self._masks, masks
         camera, self._origin = (origin[0] - self._origin[0], origin[1] - self._origin[1]), origin
-        photo = _interleaved(planes)
-        height, width = photo.shape[:2]
-        small = fit_size((width, height), _SIDE, least=_PATCH[0])
-        if self._photo is None or self._photo.shape != photo.shape:
-            self._photo = photo
-            everywhere = np.ones(small[::-1], np.float32)
+        photo, light, before = _interleaved(planes), brightness(planes), self._light
+        size, small = photo.shape[1::-1], light.shape[::-1]
+        if self._photo is None or before is None or self._photo.shape != photo.shape:
+            self._photo, self._light = photo, light
+            everywhere = np.ones_like(light)
             return np.stack([*planes]), Change(new=everywhere, moved=everywhere, flow=None)
-        light, before = (_resized(_light(each), small) for each in (photo, self._photo))
         new = moved = motion(light, before)
         if flow is not None and moved.any():
-            places = _grid(small[1], small[0]) + _where(moved, _offsets(flow, small))
-            inside = cv2.inRange(places, (0, 0), (small[0] - 1, small[1] - 1)) > 0
-            new = np.where(inside, novelty(light, _carried(before, places)), np.float32(1))
-        rate = np.maximum(_resized(moved, (width, height)), np.float32(_HOLD_RATE))
+            offsets = _where(moved, scaled(flow, small), (0, 0))
+            inside = cv2.inRange(_grid(*light.shape) + offsets, (0, 0), (small[0] - 1, small[1] - 1)) > 0
+            new = np.where(inside, novelty(light, _carried(before, offsets)), np.float32(1))
+        rate = np.maximum(_resized(moved, size), np.float32(_HOLD_RATE))
         self._photo = _followed(self._photo, photo, rate)
+        held = _rounded(self._photo)
+        self._light = brightness(held)
         for mask, last in zip(masks, masks_before, strict=True):
             new = np.maximum(new, _resized(np.abs(mask - last), small))
-        return _rounded(self._photo), Change(new, moved, flow, camera)
+        return held, Change(new, moved, flow, camera)
 
     def smooth(self, result: Pixels, change: Change) -> Pixels:
         """Let the stylized picture change slowly where nothing is new, and at once where something is.
@@ -126,14 +125,14 @@ class SteadyFilter:
         size, small = (result.shape[2], result.shape[1]), change.new.shape[::-1]
         slowest = np.full_like(change.new, _SMOOTH_RATE)
         if change.flow is not None and (change.moved.any() or any(change.camera)):
-            steps = _where(change.moved, _offsets(change.flow, small)) * np.divide(size, small, dtype=np.float32)
-            steps[change.moved == 0] = change.camera[::-1]
-            self._result = _carried(self._result, _grid(size[1], size[0]) + _resized(steps, size))
+            offsets = _where(change.moved, scaled(change.flow, size), change.camera[::-1])
+            self._result = _carried(self._result, _resized(offsets, size))
             slowest[change.moved > 0] = _CARRY_RATE
         # Rates are found on the small copy, on which a stroke is smaller, too.
         stroke = max(3, round(_STROKE * small[0] / size[0]))
         near = cv2.blur(cv2.dilate(change.new, np.ones((stroke, stroke), np.uint8)), (stroke, stroke))
-        unlike = _unlike(_resized(np.abs(_light(stylized - self._result)), small), stroke)
+        apart = np.abs(cv2.cvtColor(stylized - self._result, cv2.COLOR_RGB2GRAY))
+        unlike = _unlike(_resized(apart, small), stroke)
         # Twice the blurred value, so that new content and its rim follow fully, and only the outer rim less.
         rate = np.clip(np.maximum(2 * near, unlike), slowest, np.float32(1))
         self._result = _followed(self._result, stylized, _resized(rate, size))
@@ -195,10 +194,6 @@ def _interleaved(planes: Planes) -> Image:
     return cv2.merge([np.ascontiguousarray(plane) for plane in planes]).astype(np.float32)
 
 
-def _light(image: Image) -> Map:
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
-
-
 def _resized(image: Map, size: tuple[int, int]) -> Map:
     """Shrink by averaging, or enlarge bilinearly, to (width, height) px."""
     shrinks = size[0] < image.shape[1]
@@ -207,14 +202,11 @@ def _resized(image: Map, size: tuple[int, int]) -> Map:
     )
 
 
-def _offsets(flow: Map, size: tuple[int, int]) -> Map:
-    """A flow in shares of the sides, as offsets on a picture of (width, height), px."""
-    return _resized(flow * np.array(size, np.float32), size)
-
-
-def _where(moved: Map, flow: Map) -> Map:
-    """The flow where something moved, zero elsewhere."""
-    return np.asarray(cv2.bitwise_and(flow, flow, mask=(moved > 0).astype(np.uint8)), np.float32)
+def _where(moved: Map, offsets: Map, elsewhere: tuple[int, int]) -> Map:
+    """Offsets, (h, w, 2), where something moved, and another where nothing did."""
+    chosen = np.full_like(offsets, elsewhere)
+    cv2.copyTo(offsets, (moved > 0).astype(np.uint8), chosen)
+    return chosen
 
 
 def _followed(image: Image, goal: Image, rate: Map) -> Image:
@@ -224,7 +216,9 @@ def _followed(image: Image, goal: Image, rate: Map) -> Image:
 
 def _rounded(image: Image) -> Pixels:
     """(3, H, W) uint8, clamped: cubic resampling overshoots at edges."""
-    return np.asarray(cv2.split(cv2.convertScaleAbs(np.maximum(image, 0))), np.uint8)
+    planes = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.split(cv2.convertScaleAbs(np.maximum(image, 0)), [*planes])
+    return planes
 
 
 @lru_cache(2)  # a film's
@@ -233,7 +227,11 @@ def _grid(height: int, width: int) -> Map:
     return np.ascontiguousarray(np.indices((height, width), dtype=np.float32)[::-1].transpose(1, 2, 0))
 
 
-def _carried(image: Map, places: Map) -> Map:
-    """Fetch each pixel from its place, (H, W, 2). Cubic, as linear interpolation would blur a little more each time."""
+def _carried(image: Image, offsets: Map) -> Image:
+    """Fetch each pixel from its place, (H, W, 2) px away, across and down.
+
+    Cubic, as linear interpolation would blur a little more each time.
+    """
+    places = _grid(*offsets.shape[:2]) + offsets
     second = np.empty(0)  # both coordinates are in the first
     return np.asarray(cv2.remap(image, places, second, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)

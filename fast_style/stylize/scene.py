@@ -32,8 +32,9 @@ _ALIKE_COLORS, _MOST_UNMEASURED = 0.08, 3
 _RECENT = 7
 # Step toward the median at each measured frame, as a share of the distance.
 _RATE = 0.4
-# Least change of a channel, as a share of its deviation, that updates the style; less is invisible.
-_LEAST_CHANGE = 0.02
+# Least change of channels, in the median of them, as a share of their deviation, that updates the style: it changes a
+# picture by about one level of 255.
+_LEAST_CHANGE = 0.003
 # Epsilon that normalizations add to the variance: a constant channel has no deviation, and rounding would move it.
 _EPSILON = np.float32(1e-5)
 # Least changes at a cut: share of a frame's colors, and mean difference of brightness, levels. A pan keeps the colors;
@@ -143,7 +144,7 @@ class Scene:
         moved = np.abs(mean - fixed_mean) / deviation
         widened = np.abs(np.sqrt(np.maximum(variance, 0) + _EPSILON) / deviation - 1)
         fixed, painter = held.fixed, held.painter
-        if max(float(moved.max()), float(widened.max())) > _LEAST_CHANGE:
+        if np.median(np.maximum(moved, widened)) > _LEAST_CHANGE:
             fixed, painter = statistics, self.network.fixed(statistics)
         look, unmeasured = (look, 0) if measured else (held.look, held.unmeasured + 1)
         return _Held(recent, statistics, fixed, painter, look, unmeasured)
