@@ -11,7 +11,7 @@ from typing import Literal
 
 from fast_style.cli.app import Flag, report_error
 from fast_style.cli.options import FileLook, ParallelEngine, StyleName
-from fast_style.cli.ui.outcome import LATER_FRAMES, exit_status, left_out_line, summary, with_bar
+from fast_style.cli.ui.outcome import exit_status, left_out_line, summary, with_bar
 from fast_style.errors import FastStyleError, InputError, check_least
 from fast_style.photos.batch import Batch, run_batch, write_report
 from fast_style.photos.manifest import Status
@@ -59,15 +59,15 @@ def batch(
         threads=engine.threads,
         force=force,
     )
-    counts = Counter() if merge else _run(plan, on, engine.jobs, actors)
+    counts, left_out = (Counter(), Counter()) if merge else _run(plan, on, engine.jobs, actors)
     file, known = write_report(plan)
     counts = known if merge else counts
     seconds = time.perf_counter() - began
-    done, skipped, failed, left, later = (counts[kind] for kind in ("done", "skipped", "failed", "left", LATER_FRAMES))
+    done, skipped, failed, left = (counts[kind] for kind in ("done", "skipped", "failed", "left"))
     short = f"{done} done, {failed} failed, {left} left" if merge else summary(done, skipped, failed, seconds)
     print(short, file=sys.stderr)
-    if later:
-        print(left_out_line({LATER_FRAMES: later}), file=sys.stderr)
+    if left_out:
+        print(left_out_line(left_out), file=sys.stderr)
     print(file)
     return exit_status(done + skipped, failed + left)
 
@@ -82,8 +82,8 @@ def _check_options(on: str, actors: int | None, look: FileLook, engine: Parallel
     check_least(1, actors=actors)
 
 
-def _run(plan: Batch, on: str, jobs: int | None, actors: int | None) -> Counter[str]:
-    """Stylize the photos; report those that failed, and return how many have each status and were left out."""
+def _run(plan: Batch, on: str, jobs: int | None, actors: int | None) -> tuple[Counter[str], Counter[str]]:
+    """Stylize the photos and report those that failed; count them by status, and what was left out by reason."""
     statuses: Iterator[Status]
     if on == "here":
         statuses = run_batch(plan, jobs_at_once=jobs)
@@ -91,10 +91,10 @@ def _run(plan: Batch, on: str, jobs: int | None, actors: int | None) -> Counter[
         from fast_style.photos.on_ray import run_on_ray
 
         statuses = run_on_ray(plan, actors=actors)
-    counts: Counter[str] = Counter()
+    counts, left_out = Counter[str](), Counter[str]()
     for row in with_bar(statuses):
         counts["skipped" if row.skipped else row.status] += 1
-        counts[LATER_FRAMES] += row.left_out
+        left_out.update(row.left_out)
         if row.error:
             report_error(FastStyleError(row.error), about=row.source)
-    return counts
+    return counts, left_out

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 
 from fast_style.cli.app import INTERRUPTED, Flag, Out, print_error, report_error
 from fast_style.cli.options import AUTOMATION, FileLook, Film, JsonFlag, ParallelEngine, StyleName
-from fast_style.cli.ui.outcome import LATER_FRAMES, exit_status, left_out_line, summary, with_bar
+from fast_style.cli.ui.outcome import exit_status, left_out_line, summary, with_bar
 from fast_style.errors import FastStyleError, InputError
 from fast_style.files import check_new
 from fast_style.model import core_count
@@ -104,7 +104,7 @@ def stylize(
             try:
                 for outcome in outcomes if len(photos) == 1 else with_bar(outcomes, len(photos)):
                     records.append(_photo(outcome))
-                    plan.left_out[LATER_FRAMES] += outcome.left_out
+                    plan.left_out.update(outcome.left_out)
             except KeyboardInterrupt:
                 if any(job.folder is not None for job in photos):
                     print(f"{len(records)} of {len(photos)} done; the same command does the rest", file=sys.stderr)

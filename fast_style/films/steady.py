@@ -29,7 +29,8 @@ _SMOOTH_RATE = 1 / 6
 _CARRY_RATE = 1 / 4
 # Percentile of the differences after warping that noise and resampling alone explain.
 _CARRIED_PERCENTILE = 50
-# Error of the flow that is not taken for new content, px of the small copy. Without it, edges are new in each frame, and flicker.
+# Error of the flow that is not taken for new content, px of the small copy. Without it, edges are new in each frame,
+# and flicker.
 _FLOW_ERROR = 0.2
 # Change of the stylized picture, as multiples of its median, and the least median, levels.
 _ALIKE, _UNLIKE, _LEAST_CHANGE = 2.0, 3.0, 2.0

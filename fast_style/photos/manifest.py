@@ -6,8 +6,8 @@ import csv
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -41,7 +41,7 @@ class Status:
     error: str = ""  # why it failed, and what to do about it
     seconds: float = 0.0  # how long it took
     skipped: bool = False  # It was done before. No column.
-    left_out: int = 0  # Frames or pages after the first, which is what was stylized. No column.
+    left_out: Mapping[str, int] = field(default_factory=dict)  # What the result lacks, by reason. No column.
 
 
 def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:

@@ -8,12 +8,14 @@ import io
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO
 
 from fast_style.errors import FastStyleError, ImageError, InputError
+from fast_style.extras import install_command
 from fast_style.files import make_parent, replacing, sweep
 from fast_style.images import (
     ANIMATED,
@@ -44,6 +46,10 @@ _PIXELS_AT_ONCE = 24_000_000
 # So many painted pixels, which wait to be encoded, take as much memory as one in the network.
 _PAINTED = 10
 _ANIMATIONS = ANIMATED | {"AVIF"}
+_DEEP = frozenset({"PNG", "TIFF"})  # formats in which 16 bits a channel are kept
+# What a result may lack of its photo, and the remedy.
+_LATER_FRAMES = "later frames of animations, or pages: only the first is painted"
+_LOWER_BITS = "the lower 8 of 16 bits a channel"
 # Options that decide whether there is a file, and of what kind, but not what the picture looks like.
 _SAME_PICTURE = frozenset({"format", "max_pixels"})
 
@@ -92,7 +98,7 @@ class PhotoOutcome:
     skipped: bool = False  # it was done already, and neither photo nor settings have changed
     error: FastStyleError | None = None  # why there is no result, or None
     frames: int = 1  # how many were stylized, of an animation
-    left_out: int = 0  # frames or pages after the first, which is what was stylized
+    left_out: Counter[str] = field(default_factory=Counter)  # how much of the photo the result lacks, by reason
 
 
 class PhotoWorker:
@@ -189,13 +195,11 @@ class PhotoWorker:
             if header is not None and self._is_animated(job, header):
                 size = self._animate(job, source, header, stylizer)
                 return PhotoOutcome(job, time.perf_counter() - start, size, frames=header.frames)
-            if self._is_streamed(job, header, stylizer):
-                size = self._stream(job, stylizer)
-            else:
-                size = self._stylize_whole(job, source, stylizer)
+            streamed = self._is_streamed(job, header, stylizer)
+            size = self._stream(job, stylizer) if streamed else self._stylize_whole(job, source, stylizer)
         except FastStyleError as error:
             return PhotoOutcome(job, time.perf_counter() - start, error=error)
-        left_out = 0 if header is None else header.frames - 1
+        left_out = Counter() if header is None else self._left_out(job, header, streamed=streamed)
         return PhotoOutcome(job, time.perf_counter() - start, size, left_out=left_out)
 
     def _stylize_whole(self, job: Job, source: _Source, stylizer: Stylizer) -> tuple[int, int]:
@@ -214,8 +218,21 @@ class PhotoWorker:
 
     def _is_animated(self, job: Job, header: Header) -> bool:
         """Whether a file is an animation, and its result can be one."""
-        format = self._options.format if job.target == STREAM else format_of(job.target)
-        return header.frames > 1 and header.format in _ANIMATIONS and format in ANIMATED
+        return header.frames > 1 and header.format in _ANIMATIONS and self._format(job) in ANIMATED
+
+    def _format(self, job: Job) -> str | None:
+        """Pillow's name of the result's format."""
+        return self._options.format if job.target == STREAM else format_of(job.target)
+
+    def _left_out(self, job: Job, header: Header, *, streamed: bool) -> Counter[str]:
+        """Count what the result lacks of the photo, by reason and remedy."""
+        left_out = Counter({_LATER_FRAMES: header.frames - 1})
+        if header.deep and not streamed and self._format(job) in _DEEP:
+            from fast_style.stylize.streaming import streams
+
+            missing = not streams() and not self._options.masks and STREAM not in {job.source, job.target}
+            left_out[f"{_LOWER_BITS}: {install_command('large')}" if missing else _LOWER_BITS] = 1
+        return +left_out
 
     def _animate(self, job: Job, source: _Source, header: Header, stylizer: Stylizer) -> tuple[int, int]:
         """Stylize an animation; return the size of its frames."""
@@ -239,7 +256,7 @@ class PhotoWorker:
         options = self._options
         if options.masks or STREAM in {job.source, job.target} or header is None:
             return False
-        deep = header.deep and format_of(job.target) in {"PNG", "TIFF"}
+        deep = header.deep and format_of(job.target) in _DEEP
         if not deep and is_seen_whole(stylizer.network, header.pixels(options.size)):
             return False
         from fast_style.stylize.streaming import READABLE, streams

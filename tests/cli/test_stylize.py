@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fast_style.cli import main
+from fast_style.extras import install_command
 from fast_style.images import load_frames
 from fast_style.styles.catalog import shipped_styles
 
@@ -91,6 +92,33 @@ def test_what_a_folders_run_left_out_is_told_in_a_line_and_in_json(capsys: pytes
     *records, last = json.loads(capsys.readouterr().out)
     assert [Path(record["output"]).suffix for record in records] == [".png", ".webp", ".png", ".jpg"]
     assert last == {"left_out": {"films: give each by its name": 1, "results of earlier runs": 4, pages: 2}}
+
+
+@pytest.mark.parametrize("has_libvips", [True, False])
+def test_bits_that_a_result_lacks_are_told(
+    has_libvips: bool,
+    model_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cv2 = pytest.importorskip("cv2")
+    if has_libvips:
+        pytest.importorskip("pyvips")
+    else:
+        monkeypatch.setattr("fast_style.stylize.streaming.streams", lambda: False)
+    deep, mask, target = tmp_path / "deep.png", tmp_path / "mask.png", tmp_path / "out.png"
+    cv2.imwrite(str(deep), np.full((40, 40, 3), 12345, np.uint16))
+    Image.new("L", (40, 40), 255).save(mask)
+    command = ("stylize", deep, "--style", model_file, "--force", "-o")
+    lacks = "left out: the lower 8 of 16 bits a channel (1)"
+    for arguments, told in (
+        ((target,), None if has_libvips else f"{lacks}: {install_command('large')}"),
+        ((target, "--mask", mask), lacks),
+        ((tmp_path / "out.jpg",), None),  # JPEG has no more than 8
+    ):
+        assert run(*command, *arguments) == 0
+        assert capsys.readouterr().err.splitlines() == ([] if told is None else [told])
 
 
 @pytest.mark.usefixtures("place")

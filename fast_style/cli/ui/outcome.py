@@ -9,8 +9,6 @@ from fast_style.cli.app import DONE, FAILED, SOME_FAILED
 
 Item = TypeVar("Item")
 
-LATER_FRAMES = "later frames of animations, or pages: only the first is painted"
-
 
 def with_bar(items: Iterable[Item], total: int | None = None) -> Iterator[Item]:
     """Pass items on, with a bar on stderr if that is a terminal."""
