@@ -1,7 +1,5 @@
 """Reading checkpoints, which are hostile until proven."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Choosing the device that computes, and bringing pictures to it."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -4,8 +4,6 @@ Of a :class:`FastStyleError` the command line prints ``error: <message>`` and ``
 others, which are our own mistakes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 

@@ -1,7 +1,5 @@
 """What to install if a library of one of the extras is missing or cannot be loaded."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import re

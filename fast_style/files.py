@@ -1,7 +1,5 @@
 """Writing files whole or not at all, the user's folders, and refusing files of a format that came later."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import glob

@@ -1,7 +1,5 @@
 """The grain of a painting's picture, such as of canvas, film or noise, smoothed along the strokes."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """The painting: found in its picture, freed from a frame or border, and scaled to its size in training."""
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Doing several things at once, in order and in bounded memory."""
 
-from __future__ import annotations
-
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator

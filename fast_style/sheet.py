@@ -1,7 +1,5 @@
 """Sheets: pictures in rows on white paper, each under its title."""
 
-from __future__ import annotations
-
 import math
 import unicodedata
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Read Sphinx's roles in docstrings, such as :func:`grid`, as the reference's Markdown has them: `grid`."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

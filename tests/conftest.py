@@ -1,7 +1,5 @@
 """What tests share: photos that packages carry, and a perceptual network small enough to train against."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import signal

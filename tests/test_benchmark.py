@@ -1,7 +1,5 @@
 """scripts/benchmark: times by a clock that is not the machine's, and what the script prints."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable

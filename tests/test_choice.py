@@ -1,7 +1,5 @@
 """scripts/choice: sheets that do not tell which set a picture is of, and tables of known answers."""
 
-from __future__ import annotations
-
 import csv
 import json
 import runpy

@@ -1,7 +1,5 @@
 """The node of ComfyUI, found and called as ComfyUI does it."""
 
-from __future__ import annotations
-
 import importlib.util
 import inspect
 import sys

@@ -1,7 +1,5 @@
 """The examples run as they are written."""
 
-from __future__ import annotations
-
 import io
 import json
 import runpy

@@ -1,7 +1,5 @@
 """Smoothing along strokes: closed forms."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

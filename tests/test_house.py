@@ -1,7 +1,5 @@
 """What may import what, what the running side loads, and the public surface."""
 
-from __future__ import annotations
-
 import ast
 import graphlib
 import importlib

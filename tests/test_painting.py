@@ -1,7 +1,5 @@
 """Frames and borders: cut off to the canvas where they are, and never where they are not."""
 
-from __future__ import annotations
-
 import io
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What surrounds the code: metadata, types, CI and hooks."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """The README's commands and Python run as they are written, on a packaged photo and without the network."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import tomllib

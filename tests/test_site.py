@@ -1,7 +1,5 @@
 """The documentation as a site, as ``scripts/docs`` builds it."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import re

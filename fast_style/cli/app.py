@@ -1,7 +1,5 @@
 """The application: its verbs, and what becomes of errors."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal

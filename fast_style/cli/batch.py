@@ -1,7 +1,5 @@
 """``fast-style batch``."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections import Counter

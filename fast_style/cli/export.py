@@ -1,7 +1,5 @@
 """``fast-style export``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

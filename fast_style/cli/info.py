@@ -1,7 +1,5 @@
 """``fast-style info``."""
 
-from __future__ import annotations
-
 import importlib.util
 import platform
 import re

@@ -1,7 +1,5 @@
 """``fast-style merge``."""
 
-from __future__ import annotations
-
 from fast_style.cli.app import Flag, Out
 from fast_style.styles.card import check_places
 from fast_style.styles.merge import merge_styles

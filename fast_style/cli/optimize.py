@@ -1,7 +1,5 @@
 """``fast-style optimize``."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """``fast-style sheet``."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 from typing import Annotated

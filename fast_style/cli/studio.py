@@ -1,7 +1,5 @@
 """``fast-style studio``."""
 
-from __future__ import annotations
-
 import webbrowser
 from contextlib import suppress
 from pathlib import Path

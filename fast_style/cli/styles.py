@@ -1,7 +1,5 @@
 """``fast-style styles``."""
 
-from __future__ import annotations
-
 from rich.console import Console
 from rich.table import Column, Table
 

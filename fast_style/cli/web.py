@@ -1,7 +1,5 @@
 """``fast-style web``."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``fast-style webcam``."""
 
-from __future__ import annotations
-
 import contextlib
 import json as json_module
 import os

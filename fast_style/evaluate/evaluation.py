@@ -1,7 +1,5 @@
 """Scoring every model on every photo, beside the photo itself and the reference."""
 
-from __future__ import annotations
-
 import timeit
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Flicker: how much a stylized picture changes where the photo only moved."""
 
-from __future__ import annotations
-
 import itertools
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Moving scenes made of photos, whose motion is exactly known: pans, zooms, and something in front that moves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args

@@ -1,7 +1,5 @@
 """The neutral measure: how near a picture is to its painting and its photo, in figures that no training minimizes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

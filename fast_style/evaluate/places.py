@@ -1,7 +1,5 @@
 """How near a picture is to its painting place by place: precision, flat precision and coverage."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

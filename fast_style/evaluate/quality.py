@@ -3,8 +3,6 @@
 Pure functions of (H, W, 3) uint8 pixels; none of them looks at a style.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

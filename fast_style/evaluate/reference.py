@@ -1,7 +1,5 @@
 """The reference's course on each photo, cached by content."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

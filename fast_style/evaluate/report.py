@@ -1,7 +1,5 @@
 """The report: the figures as a table and as text, and a sheet of pictures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from fast_style.evaluate.evaluation import Evaluation, Result

@@ -1,7 +1,5 @@
 """A whole evaluation: models, and pictures of other programs, on a folder of photos."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence

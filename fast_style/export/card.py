@@ -1,7 +1,5 @@
 """The card: what an exported style is, where it comes from, how it was made and proved, as JSON beside its file."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Exporting a style for a place: in fewer bits, with pixels in and out, for one size, in passes; proved each time."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections.abc import Callable, Sequence

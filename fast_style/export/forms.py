@@ -1,7 +1,5 @@
 """Graphs for a place: from pixels to pixels, as apps have their frames, and for pictures of one size."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Reading a network's weights back from an ONNX file that fast-style exported."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import onnx

@@ -1,7 +1,5 @@
 """Half and 8-bit versions of an exported graph."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence

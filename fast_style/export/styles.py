@@ -1,7 +1,5 @@
 """Many styles in one ONNX file, proved equal to the network with each of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path

@@ -8,8 +8,6 @@ It is traced with random weights, which are then replaced by the network's own, 
   user's cache.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import sys

@@ -1,7 +1,5 @@
 """Comparing an exported ONNX file, and the graph variants made from it, with the network."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass

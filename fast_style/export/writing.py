@@ -1,7 +1,5 @@
 """The one place where ONNX files are written: each names its producer and ends with its checksum."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from pathlib import Path
 

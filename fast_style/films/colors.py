@@ -1,7 +1,5 @@
 """How the numbers in a video mean colors: matrix, range, primaries."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from av import VideoFrame

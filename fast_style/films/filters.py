@@ -1,7 +1,5 @@
 """FFmpeg's filters for decoded frames."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from fractions import Fraction
 

@@ -1,7 +1,5 @@
 """What video readers yield: frames, packets of other streams, and losses."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction

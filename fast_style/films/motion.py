@@ -1,7 +1,5 @@
 """Motion in a film: the optical flow since the previous frame, and the path of the camera."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Numbered pictures, such as ``frames/%05d.png``, read and written as a video."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Steady video from a network that knows nothing of time: hold what only noise changes, smooth along motion."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Writing animations: GIF, WebP and PNG of several frames, with their times."""
 
-from __future__ import annotations
-
 import itertools
 import struct
 from collections.abc import Iterable, Iterator

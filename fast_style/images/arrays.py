@@ -4,8 +4,6 @@ Code that only measures (frames around paintings, steady film, flicker, heat map
 says so; the ONNX graphs with pixels in and out, and the page's script, repeat :func:`to_float` and :func:`to_uint8`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

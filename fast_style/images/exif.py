@@ -4,8 +4,6 @@ Values are copied byte for byte, whatever their types. Pillow would encode each 
 and drops the whole record for a value that does not fit: a negative GPS altitude, a resolution that is text.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import struct

@@ -1,7 +1,5 @@
 """Which files are pictures: by their suffixes."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from dataclasses import dataclass, field

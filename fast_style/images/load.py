@@ -1,7 +1,5 @@
 """Reading pictures as upright 8-bit RGB, from files that may be damaged or hostile."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import io

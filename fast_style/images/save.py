@@ -1,7 +1,5 @@
 """Writing pictures: encoded with their metadata, completely or not at all."""
 
-from __future__ import annotations
-
 import sys
 import zlib
 from collections.abc import Iterable

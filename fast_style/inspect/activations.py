@@ -1,7 +1,5 @@
 """Naming layers and catching their outputs."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

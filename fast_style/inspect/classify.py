@@ -1,7 +1,5 @@
 """Classification: what a network says is in a photo."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

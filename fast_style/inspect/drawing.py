@@ -1,7 +1,5 @@
 """Drawing what the other modules return: color maps and overlays."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Feature maps: what each channel of a layer sees in a photo."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Grad-CAM: where in a photo a class is seen."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Which layers there are, with their shapes and sizes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

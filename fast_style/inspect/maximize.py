@@ -1,7 +1,5 @@
 """Activation maximization: pictures that excite a channel most."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The networks that can be inspected: the perceptual VGG, a packaged classifier, torchvision's classifiers."""
 
-from __future__ import annotations
-
 import importlib.util
 import itertools
 from collections.abc import Callable, Sequence

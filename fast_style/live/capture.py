@@ -1,7 +1,5 @@
 """The newest frame of a camera, a file at its own pace, or a stream."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

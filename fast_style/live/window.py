@@ -1,7 +1,5 @@
 """Controls, keys and window of a live session."""
 
-from __future__ import annotations
-
 import math
 import sys
 import time

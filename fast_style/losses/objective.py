@@ -1,7 +1,5 @@
 """What is minimized, as plain values: the layers, their weights, and how the perceptual network is built."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, get_args
 

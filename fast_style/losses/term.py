@@ -1,7 +1,5 @@
 """A term: one summand of the loss, with its name, weight, layers, targets and units."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """VGG-16 and VGG-19 as feature extractors, with layers addressed by name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Literal, Self

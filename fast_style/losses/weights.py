@@ -1,7 +1,5 @@
 """Where the VGG weights come from, and the input each set expects."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import pickle

@@ -1,7 +1,5 @@
 """The part of a training step's pictures that is scored."""
 
-from __future__ import annotations
-
 from types import EllipsisType
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A checksum at the end of each ONNX file of ours, so that a damaged one is refused and never run."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

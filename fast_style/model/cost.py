@@ -1,7 +1,5 @@
 """What an ONNX file says of itself, and what it costs: operators and multiplications, measured by running it once."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -8,8 +8,6 @@ A ground covers the photo as it is in the last pass that networks learn: in the 
 size relative to the picture. Later passes keep what that one painted.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

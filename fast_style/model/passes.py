@@ -13,8 +13,6 @@ edges stay sharp, and forms reach up to them. Where the photo is flat, the share
 fine detail, such as a face or a skyline, it is smaller. The strength of painting raises or lowers both.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """The graph as ONNX Runtime's WebGPU can run it."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

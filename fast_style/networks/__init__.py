@@ -1,7 +1,5 @@
 """The transformer networks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 

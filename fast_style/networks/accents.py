@@ -1,7 +1,5 @@
 """Accents: a picture keeps a share of the photo's strong colors."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

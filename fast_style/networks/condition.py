@@ -1,7 +1,5 @@
 """What a network is given besides the picture."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 Origin = tuple[int, int]

@@ -1,7 +1,5 @@
 """Coring: faint detail is removed from pictures in the style of a flat painting."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Depthwise convolutions for training on a CPU, where torch's take most of a step."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

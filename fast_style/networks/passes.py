@@ -1,7 +1,5 @@
 """Painting in passes, from coarse to fine, on tensors; :mod:`fast_style.stylize.passes` does the same without torch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

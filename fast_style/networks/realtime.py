@@ -1,7 +1,5 @@
 """The real-time networks, which do most of the work at an eighth of the picture's size."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Many styles in one network: a set of scales and shifts for each."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

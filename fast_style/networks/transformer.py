@@ -1,7 +1,5 @@
 """The base of all transformer networks: pictures of any size in, pictures of the same size out."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -8,8 +8,6 @@ evaluation in each, because its fixed step does not always descend, and because 
 lower on ``bold``, 1.3 % higher on ``gatys``) and keeps its state on the CPU in float64.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterator
 

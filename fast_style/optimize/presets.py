@@ -1,7 +1,5 @@
 """Objectives by name: the trainer's own, and those of the papers."""
 
-from __future__ import annotations
-
 from fast_style.losses import BOLD, Objective
 
 PRESETS = {

@@ -1,7 +1,5 @@
 """Optimizing the pixels of one picture, coarse to fine."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator

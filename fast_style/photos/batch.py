@@ -1,7 +1,5 @@
 """Stylizing the photos of a manifest: in this process, in many that share the manifest, or in actors of Ray."""
 
-from __future__ import annotations
-
 import uuid
 from collections import Counter
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Planning: from inputs to jobs, which are plain data, and which jobs are done already."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence

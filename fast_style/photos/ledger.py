@@ -1,7 +1,5 @@
 """Knowing which results are done, so that a run can be repeated, shared and killed at any moment."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

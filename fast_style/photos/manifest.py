@@ -1,7 +1,5 @@
 """Lists of photos as CSV: what to stylize, and what became of it."""
 
-from __future__ import annotations
-
 import csv
 import os
 import posixpath

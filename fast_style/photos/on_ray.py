@@ -1,7 +1,5 @@
 """Stylizing the photos of a manifest with Ray Data: actors on one machine or on a cluster."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Iterator

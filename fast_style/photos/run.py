@@ -1,7 +1,5 @@
 """Stylizing photos, many at once in threads, in bounded memory."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

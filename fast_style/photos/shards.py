@@ -1,7 +1,5 @@
 """Sharing work among copies of a command that know nothing of each other."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass

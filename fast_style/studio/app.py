@@ -1,7 +1,5 @@
 """The page and what it asks for. Every request shows the token; what changes something comes from the page itself."""
 
-from __future__ import annotations
-
 import errno
 import hmac
 import json

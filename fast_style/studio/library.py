@@ -1,7 +1,5 @@
 """What the studio keeps on the disk: styles, uploads, the token, the lock of the one training."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json

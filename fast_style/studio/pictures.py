@@ -1,7 +1,5 @@
 """What is painted for the page: cards of the library, photos, frames of the camera, films."""
 
-from __future__ import annotations
-
 import functools
 import io
 import logging

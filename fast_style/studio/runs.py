@@ -1,7 +1,5 @@
 """Trainings: one at a time, each in a process of its own; what the disk holds says how far it is."""
 
-from __future__ import annotations
-
 import csv
 import fcntl
 import json

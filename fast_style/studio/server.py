@@ -1,7 +1,5 @@
 """The studio's server, on the loopback address alone."""
 
-from __future__ import annotations
-
 import secrets
 import socket
 from collections.abc import Callable, Sequence

@@ -4,8 +4,6 @@ Run as a script with the standard library alone, as it sits in memory for as lon
 training's folder and the number of the open lock, which this process and its child hold until both have ended.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """What comes from the browser: measured while it streams in, looked at before it is kept, named anew."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import time

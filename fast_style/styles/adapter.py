@@ -1,7 +1,5 @@
 """Adapters: a style as a small file of scales and shifts, for the network that it was trained on."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass, field

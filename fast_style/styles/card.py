@@ -1,7 +1,5 @@
 """The card of a style, NAME.json beside NAME.onnx: what it is, where it comes from, how it was made and verified."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable

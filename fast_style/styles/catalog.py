@@ -1,7 +1,5 @@
 """Finding a style: the name of a shipped one, the path of an ONNX file, or a name on the Hugging Face hub."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Styles on the Hugging Face hub, by the name ``hf:OWNER/NAME``."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Several styles put into one ONNX file, without torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which styles a text names: one, a mixture of several, or one with an adapter."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """Stylizing the frames of an animation in the colors of one scene, so that they do not flicker."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """What pictures and the options that say how a style is applied may be."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from fast_style.errors import ImageError, InputError

@@ -1,7 +1,5 @@
 """What a graph takes and returns, and how pixels become that: fast-style's exports, and models from elsewhere."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args

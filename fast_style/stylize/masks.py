@@ -1,7 +1,5 @@
 """Masks: several styles in one picture, or a style in a part of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Noise that never repeats, for large pictures, from the tile with which a network was trained."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

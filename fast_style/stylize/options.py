@@ -1,7 +1,5 @@
 """Options of photos and videos: the style, the device, and how the style is applied."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """How fast a style runs on this machine."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -12,8 +12,6 @@ Differs from the paper:
     which never repeats, begin at cells of the network, and overlap by its computed reach, so nothing is blended.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -1,7 +1,5 @@
 """What happens beside the steps: the average, previews, figures, checkpoints, and a look at whether training failed."""
 
-from __future__ import annotations
-
 import csv
 import math
 from contextlib import nullcontext

@@ -1,7 +1,5 @@
 """How much of the photo a network in training keeps, and the content's weight that brings it there."""
 
-from __future__ import annotations
-
 import math
 
 import torch

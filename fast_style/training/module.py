@@ -1,7 +1,5 @@
 """The Lightning module: a transformer network, its running average, and the loss it learns from."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The optimizer: orthogonalized momentum for convolutions, Adam for the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The paintings of a run: found, freed from frames, scaled, and described for the card."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The photos: found in any folder tree, cropped at random, and the same for the same seed and step."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import signal

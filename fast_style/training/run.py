@@ -1,7 +1,5 @@
 """A training run from end to end: painting and photos in; checkpoint, verified ONNX file and card out."""
 
-from __future__ import annotations
-
 import signal
 import tempfile
 import time

@@ -6,8 +6,6 @@ must be crisper. Judged blind beside another project's networks, pictures so sha
 24, and in 23 of 36 before.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from fast_style.networks.passes import blur

@@ -1,7 +1,5 @@
 """What a run starts from: another style's weights, one that was named or the nearest that ships."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

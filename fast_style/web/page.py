@@ -1,7 +1,5 @@
 """Writing the page's folder, and serving it with the headers that threads in a browser need."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

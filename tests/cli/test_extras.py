@@ -1,7 +1,5 @@
 """What each verb says if the libraries that it needs are not installed, or broken."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

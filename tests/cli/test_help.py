@@ -1,7 +1,5 @@
 """What help pages show first, and what the shell completes."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import os

@@ -1,7 +1,5 @@
 """What ``fast-style info`` says of this machine."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A command that is not called right: one line that names the argument, and exit status two."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A checkpoint, photos and a painting, small enough to export in seconds."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The examples that need no fast-style: Python, C++, the browser, the service, and the file for phones."""
 
-from __future__ import annotations
-
 import ast
 import base64
 import http.client

@@ -1,7 +1,5 @@
 """docs/deploy.md: every block runs as it is written, in a folder that holds the files it names."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

@@ -1,7 +1,5 @@
 """The graph variants with fixed statistics, of files in fewer bits and of one size."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The page, in a real Chromium with its fake camera."""
 
-from __future__ import annotations
-
 import base64
 import io
 import re

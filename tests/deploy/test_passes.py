@@ -1,7 +1,5 @@
 """Files that paint in passes by themselves: proved against torch, in fewer bits, with pixels, of one size."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fewer bits, pixels in and out, fixed sizes: each against the float32 graph."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Other people's runtimes take the exported files and paint the same pictures, at three sizes."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

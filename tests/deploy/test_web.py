@@ -1,7 +1,5 @@
 """The page's folder, and what it refuses; no browser is opened."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from urllib.parse import unquote

@@ -1,7 +1,5 @@
 """Exporting an ONNX file again: its proof and its strength."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

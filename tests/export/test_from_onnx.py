@@ -1,7 +1,5 @@
 """Reading a network back from a file: what is refused, and in whose words."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

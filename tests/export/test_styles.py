@@ -1,7 +1,5 @@
 """Several styles in one file, proved against the network in torch."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a film has beside pictures, sound and subtitles."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from fractions import Fraction

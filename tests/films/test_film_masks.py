@@ -1,7 +1,5 @@
 """Styles inside masks of films, which may move."""
 
-from __future__ import annotations
-
 import wave
 from collections.abc import Callable
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """What docs/files.md says is kept of films and their sound."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path

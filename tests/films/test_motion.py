@@ -1,7 +1,5 @@
 """How a film moves, and strokes that lie on the scene and not on the screen."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,7 +1,5 @@
 """The recipes of docs/photos.md run as they are written, with processes in the place of machines."""
 
-from __future__ import annotations
-
 import csv
 import os
 import re

@@ -1,7 +1,5 @@
 """EXIF: whatever a photo's says, the photo is read, and what is sound in it reaches the picture."""
 
-from __future__ import annotations
-
 import io
 import struct
 from collections.abc import Mapping

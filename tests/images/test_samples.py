@@ -1,7 +1,5 @@
 """Samples of 8 and 16 bits, alpha, negatives and separate planes: read rightly, or refused."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import struct

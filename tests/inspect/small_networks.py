@@ -1,7 +1,5 @@
 """Small networks with answers that can be worked out by hand."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 

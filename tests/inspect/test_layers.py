@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from fast_style.inspect import layer_table, load_network
 
 

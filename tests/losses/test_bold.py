@@ -1,7 +1,5 @@
 """The objective of the real-time networks, and its term of colors."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Distances place by place, in closed form, and the terms made of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

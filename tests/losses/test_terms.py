@@ -1,7 +1,5 @@
 """The seam that a new loss goes through: named terms, their weights, targets and units."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Damaged files: refused by their checksum, in our words and no others."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

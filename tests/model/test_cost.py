@@ -1,7 +1,5 @@
 """The arithmetic of graphs, by closed forms."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

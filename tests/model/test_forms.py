@@ -1,7 +1,5 @@
 """The graph variants of a style: measuring, and with fixed statistics."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Many styles in one graph: each as alone, mixtures, and back to a graph of one style."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

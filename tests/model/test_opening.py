@@ -1,7 +1,5 @@
 """Sessions, signatures and metadata of graphs whose answers are known in closed form."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a file says of its passes."""
 
-from __future__ import annotations
-
 import pytest
 
 from fast_style.errors import ModelError

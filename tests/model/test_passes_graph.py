@@ -1,7 +1,5 @@
 """Graphs of one pass joined into one that paints in passes: against the same passes in torch."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

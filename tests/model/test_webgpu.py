@@ -1,7 +1,5 @@
 """Graphs without the convolutions that ONNX Runtime's WebGPU gets wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A picture keeps a share of the photo's strong colors."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from hypothesis import given

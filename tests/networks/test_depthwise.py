@@ -1,7 +1,5 @@
 """Depthwise convolutions in training equal torch's."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

@@ -1,7 +1,5 @@
 """Sets of scales and shifts: what a network paints with them."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

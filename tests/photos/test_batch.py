@@ -1,7 +1,5 @@
 """Photos that a manifest lists: here, in copies of the command, and on Ray."""
 
-from __future__ import annotations
-
 import csv
 import os
 import signal

@@ -1,7 +1,5 @@
 """What docs/files.md says is kept of photos and animations."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

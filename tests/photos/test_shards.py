@@ -1,7 +1,5 @@
 """Folders of photos shared among copies of the command."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os

@@ -1,7 +1,5 @@
 """A studio that listens, and somebody who asks it."""
 
-from __future__ import annotations
-
 import http.client
 import io
 import json

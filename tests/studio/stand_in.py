@@ -5,8 +5,6 @@ An estimate is 20 s and half a second for each step, and leaves a line in the fi
 A file ``full-disk`` among the photos makes the run fail as on a full disk, ``broken`` as by a mistake of our own.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

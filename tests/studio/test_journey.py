@@ -1,7 +1,5 @@
 """The page in a real Chromium: from the first click to the downloaded file, with a real training."""
 
-from __future__ import annotations
-
 import base64
 import os
 import signal

@@ -1,7 +1,5 @@
 """What the studio answers: who is let in, what it takes, how trainings go, what the library keeps."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import io

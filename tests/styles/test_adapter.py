@@ -1,7 +1,5 @@
 """Adapters as files: what comes back, and what is refused."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Cards beside styles."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Styles on a hub: the real client against a small server on this machine."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Styles by mixture and adapter, and the strength of painting: what a text names, and what is drawn."""
 
-from __future__ import annotations
-
 import pickle
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Models from elsewhere, and our own that take pixels: graphs whose answers are known in closed form."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

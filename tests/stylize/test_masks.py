@@ -1,7 +1,5 @@
 """Styles inside masks."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

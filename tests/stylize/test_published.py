@@ -4,8 +4,6 @@ One input ``input1`` and one output ``output1``, float 0 to 255, nothing clamped
 Johnson's network: reflecting pads, instance normalization, nearest upsampling.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A style held over the frames of a scene."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from itertools import islice

@@ -1,7 +1,5 @@
 """How fast a style runs: what cannot be measured is said, whichever thread it happens in."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import struct
 from dataclasses import FrozenInstanceError
 from pathlib import Path

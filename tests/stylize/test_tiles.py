@@ -1,7 +1,5 @@
 """Pictures that are drawn in parts, and files that are read and written in parts."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess

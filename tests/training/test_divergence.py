@@ -1,7 +1,5 @@
 """What shows that a training has failed, and what does not."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The script that carries a style over to another network, driven as a user would, with few steps."""
 
-from __future__ import annotations
-
 import math
 import runpy
 from pathlib import Path

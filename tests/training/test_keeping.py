@@ -1,7 +1,5 @@
 """The content's weight follows how much of the photo is kept."""
 
-from __future__ import annotations
-
 import csv
 import math
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Training several paintings at once, and adapters as files."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The default recipe on pictures that are hardly paintings, against the real perceptual network; only smaller."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One recipe for each network, whoever asks for it, and kept to the end of a run."""
 
-from __future__ import annotations
-
 import timeit
 from dataclasses import replace
 from pathlib import Path

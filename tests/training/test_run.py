@@ -1,7 +1,5 @@
 """Whole runs, small: real photos, a narrow perceptual network."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

@@ -1,7 +1,5 @@
 """What networks learn to draw is crisper than what is scored."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

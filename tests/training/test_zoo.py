@@ -1,7 +1,5 @@
 """The script that makes the styles that ship, driven as a user would, with small paintings and few steps."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import runpy

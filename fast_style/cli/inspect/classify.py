@@ -1,7 +1,5 @@
 """``fast-style inspect classify``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from rich.console import Console

@@ -1,7 +1,5 @@
 """``fast-style inspect layers``."""
 
-from __future__ import annotations
-
 from rich.console import Console
 from rich.table import Table
 

@@ -1,7 +1,5 @@
 """``fast-style inspect maximize``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

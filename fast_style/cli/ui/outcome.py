@@ -1,7 +1,5 @@
 """What verbs that stylize many files tell: a bar while they work, a summary, an exit status."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 

@@ -1,7 +1,5 @@
 """Progress on stderr: of a video, and of what minimizes losses."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The progress bar of a training run."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from typing import Any

@@ -4,8 +4,6 @@ On a laptop's processor, most of a training step is the perceptual network, in f
 6×6 values, its deep convolutions take half the time of torch's.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

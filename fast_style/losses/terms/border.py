@@ -1,7 +1,5 @@
 """The border term keeps a network from drawing a frame where its picture ends."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """The color term matches the distribution of the painting's colors, wherever they lie."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

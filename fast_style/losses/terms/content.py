@@ -1,7 +1,5 @@
 """The content term keeps the photo's features."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -4,8 +4,6 @@ A Gram matrix, a mean or a Gaussian averages over the whole picture. The busy pa
 a flat sky then costs least if it stays flat. These distances ask of *each* place.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The temporal term keeps strokes from flickering; it needs photos only, no films."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from fast_style.errors import InputError

@@ -1,7 +1,5 @@
 """The style term matches the painting's Gram matrices."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

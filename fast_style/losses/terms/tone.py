@@ -1,7 +1,5 @@
 """The tone term keeps what is light and what is dark in the photo."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """The total variation keeps a picture smooth."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from fast_style.losses.objective import Objective
