@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fast_style.cli.app import Flag, report_error
-from fast_style.cli.options import FileLook, ParallelEngine, StyleName
+from fast_style.cli.options import ParallelEngine, ResultLook, StyleName
 from fast_style.cli.ui.outcome import exit_status, left_out_line, summary, with_bar
 from fast_style.errors import FastStyleError, InputError, check_least
 from fast_style.photos.batch import Batch, run_batch, write_report
@@ -25,13 +25,14 @@ def batch(
     actors: int | None = None,
     status: Path | None = None,
     merge: Flag = False,
-    look: FileLook = FileLook(),
+    look: ResultLook = ResultLook(),
     engine: ParallelEngine = ParallelEngine(),
     force: Flag = False,
 ) -> int:
     """Stylize the photos that a manifest lists, on one machine or on many.
 
-    MANIFEST is a CSV file with the columns in and out: paths, relative to its folder. Photos that are done and have
+    MANIFEST is a CSV file with the columns in and out: paths, relative to its folder; the suffix of out is the format.
+    Photos that are done and have
     not changed are skipped, so the command can be killed and rerun.
 
     Args:
@@ -42,12 +43,12 @@ def batch(
         actors: Number of actors with --on ray; by default as many as the CPUs allow.
         status: Folder for the ledgers and the status; by default NAME-status beside the manifest.
         merge: Stylize nothing, but write the status of all rows, from all workers.
-        look: What results look like; their format follows from out.
+        look: What results look like.
         engine: What the network runs on.
         force: Overwrite existing results, and redo those that are done.
     """
     began = time.perf_counter()
-    _check_options(on, actors, look, engine)
+    _check_options(on, actors, engine)
     plan = Batch(
         manifest=manifest,
         home=status or manifest.parent / f"{manifest.stem}-status",
@@ -70,9 +71,7 @@ def batch(
     return exit_status(done + skipped, failed + left)
 
 
-def _check_options(on: str, actors: int | None, look: FileLook, engine: ParallelEngine) -> None:
-    if look.format is not None:
-        raise InputError("the format of a result follows from out in the manifest", hint="Leave --format out.")
+def _check_options(on: str, actors: int | None, engine: ParallelEngine) -> None:
     if on == "ray" and engine.jobs is not None:
         raise InputError("--jobs is for one process", hint="Give --actors with --on ray.")
     if on == "here" and actors is not None:

@@ -36,7 +36,7 @@ def evaluate(
 
     Args:
         models: Shipped names, .onnx files, and mixtures such as ten#udnie.
-        style: The painting that they were trained on.
+        style: The painting that the MODELS learned.
         photos: A folder; use photos that were not trained on.
         pictures: NAME=FOLDER, once or several times: another program's pictures of the same photos, to measure as
             well. Each is named like its photo, and cropped to its middle square like the photo.

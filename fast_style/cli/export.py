@@ -29,7 +29,7 @@ def export(
 
     Args:
         source: A .ckpt file that 'fast-style train' wrote, the name of a shipped style, an ONNX file, or a mixture
-            such as starry-night:0.7,udnie:0.3, which becomes a graph that takes only the picture.
+            such as starry-night:0.7,udnie:0.3, which becomes a graph that takes only the photo.
         out: The file; by default NAME.onnx, NAME-int8.onnx, … beside the checkpoint, or for a style in the current
             folder.
         precision: fp16 halves the file, int8 makes it 0.4 times as large and is faster on CPUs with VNNI; both

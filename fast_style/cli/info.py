@@ -31,8 +31,8 @@ def info(model: str | None = None, *, benchmark: bool = True) -> None:
 
     Args:
         model: The name of a shipped style, or an ONNX file: what it says of itself, its operators and its cost.
-        benchmark: Measure a shipped style of each network for about three seconds, and for ten more how long a
-            training takes, if that is installed.
+        benchmark: Measure a style of each network, for about three seconds in all, and training, if it is
+            installed, for ten more.
     """
     if model is not None:
         _print_rows(_describe_model(find_style(model).path))

@@ -3,7 +3,7 @@
 Annotations are not postponed here: cyclopts would look for those of inherited fields in the module of the subclass.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,19 +74,16 @@ class Look:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class FileLook(Look):
+class ResultLook(Look):
     """What results look like.
 
     Args:
-        format: Format of photos: png, jpg, webp or tif; by default that of OUT's name, or the input's. With the extra
-            'large', png and tif keep 16 bits a channel.
         quality: Quality of jpg, webp and videos, 1 to 100; by default 92 for photos and 64 for videos.
         mask: A picture: the style is painted where it is white. Several, for as many styles: --style udnie,the-scream
             --mask sky.png ground.png. For a video it may be a video, too. For up to 12 megapixels.
         max_megapixels: Refuse photos of more megapixels; 89 by default, as a tiny file can claim to be huge.
     """
 
-    format: Annotated[Format | None, _IN_FILES] = None
     quality: Annotated[int | None, _IN_FILES] = None
     mask: Annotated[list[Path] | None, Parameter(consume_multiple=True, group=FILES)] = None
     max_megapixels: Annotated[int | None, _IN_FILES] = None
@@ -104,11 +101,25 @@ class FileLook(Look):
 
     def photo_options(self) -> PhotoOptions:
         """Return the options of photos."""
-        return PhotoOptions(
-            **self.shared(quality=92),
-            format={"jpg": "JPEG", "webp": "WEBP"}.get(self.format or "png", "PNG"),
-            max_pixels=MAX_PIXELS if self.max_megapixels is None else self.max_megapixels * 1_000_000,
-        )
+        max_pixels = MAX_PIXELS if self.max_megapixels is None else self.max_megapixels * 1_000_000
+        return PhotoOptions(**self.shared(quality=92), max_pixels=max_pixels)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class FileLook(ResultLook):
+    """What results look like, and in which format they are.
+
+    Args:
+        format: Format of photos: png, jpg, webp or tif; by default that of OUT's name, or the input's. With the extra
+            'large', png and tif keep 16 bits a channel.
+    """
+
+    format: Annotated[Format | None, _IN_FILES] = None
+
+    def photo_options(self) -> PhotoOptions:
+        """Return the options of photos, with the format of what goes to standard output."""
+        return replace(super().photo_options(), format={"jpg": "JPEG", "webp": "WEBP"}.get(self.format or "png", "PNG"))
 
 
 @Parameter(name="*", group=VIDEOS)
@@ -121,7 +132,7 @@ class Film:
         start: Where to start in the video: seconds, or h:mm:ss.
         end: Where to stop.
         codec: h264, h265, vp9, av1, or the name of an FFmpeg encoder.
-        side_by_side: Show the original on the left of the result.
+        side_by_side: Show the original to the left of the result.
         steady: Hold still what does not move, and carry along what does, against flicker.
         audio: Copy the sound.
         subtitle: Copy the subtitles.

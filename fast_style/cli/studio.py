@@ -26,7 +26,7 @@ def studio(
     Args:
         folder: Where styles are kept; by default fast-style/studio in your data directory.
         photos: Folders in which the page may choose photos; by default your home folder.
-        port: To listen on, on this machine only; 0 takes any free one.
+        port: Port to listen on, on this machine only; 0 takes any free one.
         runtime: A folder with onnxruntime-web, for pages of styles; without it, npm fetches the package.
         config: A TOML file with a recipe that all trainings begin with.
         open: Open the page in the browser.

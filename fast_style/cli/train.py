@@ -138,8 +138,8 @@ def train(
         name: Name of the style; by default the painting's file name.
         changes: What is changed in the recipe.
         resume: A checkpoint from which to continue exactly.
-        init: A .ckpt, an ONNX style or the name of a shipped one from whose network to start; "nearest" finds the
-            nearest shipped one of this network, the default for one painting, and "scratch" starts with fresh weights.
+        init: The network to start from: a .ckpt, an ONNX style or a shipped style; "nearest", the default for one
+            painting, finds the nearest shipped style of this network; "scratch" starts with fresh weights.
         adapter_of: A style whose network stays as it is. Only scales and shifts are learned, for a small file
             NAME.safetensors; use it with --style STYLE+NAME.safetensors. Of a file of several styles, such as ten, the
             run starts from the nearest; ten#udnie chooses one.
@@ -148,7 +148,7 @@ def train(
         keep_frame: Keep a frame or border around the painting; by default one that is found is cut off.
         details: What the card says of the painting.
         hardware: What the training runs on.
-        estimate: Only measure how long the training of one painting would take on this machine, for ten seconds.
+        estimate: Only measure, for ten seconds, how long training one painting would take here.
         force: Overwrite a style of that name in OUT.
     """
     from fast_style.cli.ui.training_progress import TrainingProgress, silence_lightning  # imports torch

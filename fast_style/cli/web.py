@@ -21,13 +21,13 @@ def web(
     The folder works on any static web server, offline too. Its runtime is the npm package onnxruntime-web.
 
     Args:
-        styles: Names of shipped styles, ONNX files, or mixtures such as starry-night:0.7,udnie:0.3. With --serve, none
-            serves the page that OUT holds.
+        styles: Names of shipped styles, ONNX files, or mixtures such as starry-night:0.7,udnie:0.3. Without any,
+            --serve serves the page that OUT holds.
         out: The folder to write.
         runtime: A folder with onnxruntime-web; without it, npm fetches the package.
         serve: Then serve the folder, with the headers that let the browser use threads, until Ctrl-C.
-        host: To listen on; 0.0.0.0 for other devices, whose browsers give the camera to https pages only.
-        port: To listen on; 0 takes any free one.
+        host: Address to listen on; 0.0.0.0 admits other devices, whose browsers allow the camera only over https.
+        port: Port to listen on; 0 takes any free one.
         force: Replace a page that exists.
     """
     if styles or not serve:

@@ -27,11 +27,13 @@ class LiveLook(Look):
 
     Args:
         size: Shrink the long side to this many px.
+        passes: Number of passes, from coarse to fine, 1 to 8; by default as many as keep up with the camera.
         side_by_side: Show the camera's picture beside the result.
         mirror: Mirror horizontally (default: on for cameras, off for files).
     """
 
     size: int | None = 640
+    passes: int | None = None
     side_by_side: Flag = False
     mirror: bool | None = None
 
@@ -94,7 +96,7 @@ def webcam(
     Args:
         style: One or more shipped styles, ONNX files or mixtures. The keys n and p switch between them, and between
             the styles of a file of several.
-        source: The number of a camera, a video file, which plays at its own pace, or a URL.
+        source: A camera's number, a URL, or a video file, played at its own pace.
         look: What is shown at first.
         output: Where the result goes beside the window.
         engine: What the network runs on.

@@ -109,7 +109,7 @@ def deploy(
 
     Args:
         source: A checkpoint, whose averaged network is exported; or a style of fast-style, float and for pictures of
-            any size. A mixture becomes a graph that takes only the picture.
+            any size. A mixture becomes a graph that takes only the photo.
         path: Where to write.
         precision: ``fp16`` and ``int8`` need photos.
         io: ``uint8`` takes and gives (N, H, W, 3) pixels.

@@ -31,7 +31,7 @@ class Settings:
     Attributes:
         iterations: Iterations at the coarsest scale; each finer one gets half as many.
         size: Long side of the result, px; a smaller photo keeps its size.
-        style_size: Long side of the painting beside a result of ``size``, px: larger gives larger strokes.
+        style_size: Long side of the painting for a result of ``size``, px: larger gives larger strokes.
         init: Start from the photo or from noise.
         vgg: caffe-vgg19, torchvision-vgg16, torchvision-vgg19, or a .pth file.
         device: auto (a GPU if there is one), cpu, cuda, …
