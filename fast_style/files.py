@@ -59,9 +59,12 @@ def _new_partial(target: Path) -> tuple[Path, int | None]:
         os.close(handle)  # swept away before it was locked
 
 
+_PARTIAL = "-fast-style-"
+
+
 def _partial_prefix(target: Path) -> str:
     # Names are at most 255 bytes, and no file of the user's begins like this.
-    return f".{target.stem[:40]}-fast-style-"
+    return f".{target.stem[:40]}{_PARTIAL}"
 
 
 def make_parent(target: Path) -> None:
@@ -92,6 +95,14 @@ def sweep(target: Path) -> None:
             partial.unlink()
 
 
+def has_partials(folder: Path) -> bool:
+    """Whether there is anything in a folder that :func:`sweep` might remove."""
+    try:
+        return any(path.name.startswith(".") and _PARTIAL in path.name for path in folder.iterdir())
+    except OSError:  # there is no such folder yet
+        return False
+
+
 def is_file(path: str | Path) -> bool:
     """Whether a text is the path of a file that can be looked at; one that is too long for a path is not."""
     return os.path.isfile(path)  # noqa: PTH113 -- pathlib's raises if it is too long
@@ -100,6 +111,13 @@ def is_file(path: str | Path) -> bool:
 def is_folder(path: str | Path) -> bool:
     """Whether a text is the path of a folder that can be looked at; one that is too long for a path is not."""
     return os.path.isdir(path)  # noqa: PTH112 -- pathlib's raises if it is too long
+
+
+def is_plain_name(name: object) -> bool:
+    """Whether what a file from elsewhere has as a name can name a file in a folder of ours, and no other place."""
+    if not isinstance(name, str) or not name.isprintable():
+        return False
+    return name != "" and not name.startswith(".") and not {"/", "\\"} & set(name)
 
 
 def check_new(

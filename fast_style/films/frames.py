@@ -27,6 +27,11 @@ def first_frame(start: float, rate: Fraction) -> int:
     return max(0, math.ceil((Fraction(start) + Fraction(1, 2) / max(rate, DEFAULT_RATE)) * rate - 1))
 
 
+def nearest(time: Fraction) -> int:
+    """Round to the nearest whole number, halves up; ``round`` goes to even ones, so two of three frames would meet."""
+    return math.floor(time + Fraction(1, 2))
+
+
 @dataclass(frozen=True)
 class Frame:
     """One picture of a video.

@@ -15,7 +15,7 @@ from av import VideoFrame
 
 from fast_style.errors import InputError, VideoError
 from fast_style.files import make_parent, replacing, sweep
-from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, copy_planes, first_frame
+from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, copy_planes, first_frame, nearest
 from fast_style.films.reader import VideoReader
 from fast_style.films.sequence import SequenceReader, SequenceWriter
 from fast_style.films.writer import VideoFormat, VideoWriter, check_video_name, keeps_aspect
@@ -390,10 +390,11 @@ def _at_rate(
         if not isinstance(item, FrameJob):
             yield item
             continue
-        due = round(item.pts * time_base * fps)
+        due = nearest(item.pts * time_base * fps)
         if waiting is not None:
             yield from _repeated(waiting, due, fps)
-        waiting = replace(item, pts=due, duration=max(1, round((item.pts + item.duration) * time_base * fps) - due))
+        end = nearest((item.pts + item.duration) * time_base * fps)
+        waiting = replace(item, pts=due, duration=max(1, end - due))
     if waiting is not None:
         yield from _repeated(waiting, waiting.pts + waiting.duration, fps)
 

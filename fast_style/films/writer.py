@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from fast_style.errors import VideoError
 from fast_style.films.colors import Colors
-from fast_style.films.frames import OtherPacket, copy_planes, file_url, plane_views
+from fast_style.films.frames import OtherPacket, copy_planes, file_url, nearest, plane_views
 from fast_style.films.reader import VideoReader
 from fast_style.images import Planes
 from fast_style.model import core_count
@@ -259,7 +259,7 @@ class VideoWriter:
             VideoError: The file cannot be written, as on a full disk.
         """
         unit = self.format.time_base / self._time_base
-        time = math.floor(pts * unit + Fraction(1, 2))  # round() goes to even numbers, so two of three would meet
+        time = nearest(pts * unit)
         length = duration * unit if duration else 1 / (self.format.rate * self._time_base)
         self._end = max(time + 1, round(pts * unit + length))
         if self._last is not None and time <= self._last:

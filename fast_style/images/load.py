@@ -308,7 +308,9 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
         raise ImageError(f"{name} is a folder; expected a picture") from error
     except FileNotFoundError as error:
         raise ImageError(f"{name} does not exist") from error
-    except (OSError, *_DAMAGED, EOFError, IndexError, MemoryError, RuntimeError) as error:
+    except MemoryError as error:
+        raise ImageError(f"{name} does not fit in memory, or is damaged", hint="Give --jobs 1.") from error
+    except (OSError, *_DAMAGED, EOFError, IndexError, RuntimeError) as error:
         # The last is of libavif and libheif, whose messages may have several lines.
         damage = f"the file is damaged ({' '.join(str(error).split())})"
         reason = error.strerror if isinstance(error, OSError) and error.errno else damage

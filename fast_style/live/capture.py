@@ -1,5 +1,6 @@
 """The newest frame of a camera, a file at its own pace, or a stream."""
 
+import contextlib
 import os
 import threading
 import time
@@ -91,13 +92,22 @@ class Capture:
         return device
 
     def _read(self) -> None:
+        try:
+            self._read_shots()
+        finally:  # whatever happens, nobody waits for another
+            with self._changed:
+                self.ended = True
+                self._changed.notify_all()
+
+    def _read_shots(self) -> None:
         device: cv2.VideoCapture | None = self._device
         waiting: NDArray[np.generic] | None = self.first if self.is_file else None  # that of a camera is old by now
         number, start = 0, time.perf_counter()
         while not self._stop.is_set():
             pixels, waiting = waiting, None
             if pixels is None and device is not None:
-                _, pixels = device.read()  # None if there is none
+                with contextlib.suppress(cv2.error):  # of a driver, for a frame that it cannot convert
+                    _, pixels = device.read()  # None if there is none
             if pixels is not None and pixels.ndim == 3:
                 if self.is_file and self._stop.wait(max(0.0, start + number * self.period - time.perf_counter())):
                     break
@@ -116,9 +126,6 @@ class Capture:
                 device = self._open()
         if device is not None:
             device.release()
-        with self._changed:
-            self.ended = True
-            self._changed.notify_all()
 
     def close(self) -> None:
         """Stop reading. A driver that hangs is left to the end of the process."""

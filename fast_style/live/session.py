@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fast_style.errors import FastStyleError, FileError
 from fast_style.images import Picture, Pixels, channels, fit_size, save_image
 from fast_style.live.capture import Capture, Shot
 from fast_style.live.recorder import Recorder, free_name
@@ -200,8 +201,12 @@ class Live:
     def _save_still(self) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         target = free_name(self.stills / f"{self.stylizers[self.controls.style].style.name}-{stamp}.png")
-        save_image(Picture(np.ascontiguousarray(self._last[..., ::-1])), target)
-        self.say(f"saved {target}")
+        try:
+            save_image(Picture(np.ascontiguousarray(self._last[..., ::-1])), target)
+        except FileError as error:  # the picture goes on
+            self.say(str(error))
+        else:
+            self.say(f"saved {target}")
 
     def _record(self, pixels: Pixels, captured: float) -> None:
         if self._recorder is None:
@@ -209,12 +214,23 @@ class Live:
             target = free_name(wanted) if self._recordings or self.record is None else wanted
             self._recordings += 1
             self._recorder = Recorder(target, pixels.shape[1], pixels.shape[0])
-        self._recorder.add(pixels, captured)
+        try:
+            self._recorder.add(pixels, captured)
+        except FastStyleError:
+            self.controls = replace(self.controls, recording=False)
+            self._stop_recording()  # which raises or says the same
 
     def _stop_recording(self) -> None:
-        if self._recorder is not None:
-            recorder, self._recorder = self._recorder, None
+        if self._recorder is None:
+            return
+        recorder, self._recorder = self._recorder, None
+        try:
             recorder.close()
+        except FastStyleError as error:
+            if self.record is not None:  # what was asked for
+                raise
+            self.say(str(error))  # begun with a key; the picture goes on
+        else:
             self.say(f"recorded {recorder.frames} frame{'s' * (recorder.frames != 1)} to {recorder.target}")
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import InputError, ModelError, damaged_model, did_you_mean
+from fast_style.files import is_plain_name
 from fast_style.model.checksum import CHECKSUM_KEY, add_checksum
 from fast_style.model.editing import (
     FLOAT,
@@ -65,7 +66,8 @@ def style_names(metadata: Mapping[str, str]) -> tuple[str, ...]:
         names = json.loads(metadata[NAMES_KEY])
     except (ValueError, RecursionError):  # thousands of brackets nest too deeply
         names = None
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+    # Files are written under these names.
+    if not isinstance(names, list) or not names or not all(map(is_plain_name, names)):
         raise _unreadable("the names of its styles")
     return tuple(names)
 

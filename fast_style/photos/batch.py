@@ -59,7 +59,7 @@ class Worker:
         outcome = self._photos.work(job, self.ledger, force=self._batch.force, names=names, deaths=self._deaths)
         if outcome.error is not None:
             return Status(*names, "failed", explain(outcome.error), round(outcome.seconds, 4))
-        return Status(*names, "done", "", round(outcome.seconds, 4), outcome.skipped, outcome.left_out)
+        return Status(*names, "done", "", round(outcome.seconds, 4), outcome.skipped, dict(outcome.left_out))
 
 
 def run_batch(batch: Batch, *, jobs_at_once: int | None = None) -> Iterator[Status]:

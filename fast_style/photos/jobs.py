@@ -139,8 +139,10 @@ def check_video(job: Job, *, force: bool) -> None:
     if job.target == STREAM:
         raise InputError("a video cannot go to standard output", hint="Give a file with -o.")
     try:
-        for target in numbered_files(job.target) if is_sequence(job.target) else [job.target]:
-            check_new(target, force=force, inputs=[job.source])
+        sources, targets = (numbered_files(path) if is_sequence(path) else [path] for path in (job.source, job.target))
+        inputs = {path.resolve(): path for path in sources}
+        for target in targets:
+            check_new(target, force=force, inputs=[inputs.get(target.resolve(), job.source)])
     except OSError as error:
         raise cannot_look(job.target, error) from error
 

@@ -14,6 +14,8 @@ from fast_style.errors import InputError
 from fast_style.photos.shards import Shard
 
 NAME = ".fast-style{own}.jsonl"
+# By how much the clocks of machines that share a folder may differ, s.
+_CLOCKS = 60.0
 
 Kind = Literal["begun", "done", "failed"]
 
@@ -74,10 +76,12 @@ class Ledger:
         self._known: dict[str, list[Entry]] = {}
         self._read: dict[Path, int] = {}
         self._torn = False
+        self._refreshed = 0.0
         self.refresh()
 
     def refresh(self) -> None:
         """Read what others have added to the ledgers."""
+        self._refreshed = time.time()
         for file in sorted(self.home.glob(NAME.format(own="*"))):
             if file == self._file and file in self._read:
                 continue
@@ -133,7 +137,9 @@ class Ledger:
         if work.there is None:
             return False
         if not (self._left(work) or self.is_done(work)):
-            self.refresh()  # perhaps another worker has just made it
+            # Perhaps another worker has just made it. Of an older file all was read, and reading takes a listing.
+            if int(work.there.rpartition("-")[2]) > (self._refreshed - _CLOCKS) * 1e9:
+                self.refresh()
             if not (self._left(work) or self.is_done(work)):
                 raise InputError(f"{self._base / work.result} exists", hint="Give --force to overwrite it.")
         if not self.is_done(work):

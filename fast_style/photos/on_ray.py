@@ -1,5 +1,6 @@
 """Stylizing the photos of a manifest with Ray Data: actors on one machine or on a cluster."""
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ class Actor:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Stylize the photo of a row; only what became of it goes back, never a picture."""
-        return asdict(self._worker(Row(**row)))
+        status = self._worker(Row(**row))
+        # As text: Ray makes one table of all rows, in which each would have every other's reasons.
+        return asdict(status) | {"left_out": json.dumps(status.left_out)}
 
 
 def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
@@ -99,4 +102,4 @@ def _statuses(batch: Batch, rows: list[dict[str, str]], actors: int | None) -> I
         num_gpus=1 if batch.style.device == "cuda" else 0,
     )
     for row in data.iter_rows():
-        yield Status(**row)
+        yield Status(**row | {"left_out": json.loads(row["left_out"])})

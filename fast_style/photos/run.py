@@ -14,7 +14,7 @@ from typing import IO
 
 from fast_style.errors import FastStyleError, ImageError, InputError
 from fast_style.extras import install_command
-from fast_style.files import make_parent, replacing, sweep
+from fast_style.files import has_partials, make_parent, replacing, sweep
 from fast_style.images import (
     ANIMATED,
     MAX_PIXELS,
@@ -43,6 +43,8 @@ from fast_style.stylize.tiles import Progress, is_seen_whole, stylize_bands
 _PIXELS_AT_ONCE = 24_000_000
 # So many painted pixels, which wait to be encoded, take as much memory as one in the network.
 _PAINTED = 10
+# So many decoded pixels, before they are shrunk, do.
+_DECODED = 6
 _ANIMATIONS = ANIMATED | {"AVIF"}
 _DEEP = frozenset({"PNG", "TIFF"})  # formats in which 16 bits a channel are kept
 # What a result may lack of its photo, and the remedy.
@@ -118,6 +120,7 @@ class PhotoWorker:
         self.stylizer = style.open(threads or max(1, core_count() // workers))
         self._large: Stylizer | None = None
         self._lock = threading.Lock()
+        self._partials: dict[Path, bool] = {}
         self._budget = Budget(_PIXELS_AT_ONCE)
 
     def work(
@@ -142,7 +145,8 @@ class PhotoWorker:
             if ledger is None:
                 if not force and job.target != STREAM and file_state(job.target) is not None:
                     raise InputError(f"{job.target} exists", hint="Give --force to overwrite it.")
-                sweep(job.target)
+                if self._has_partials(job.target.parent):
+                    sweep(job.target)
                 return self._do(job)
             entry = ledger.look(*(names or job.names))  # as late as can be: someone else may write there, too
             if not force and ledger.skips(entry):
@@ -163,16 +167,27 @@ class PhotoWorker:
         ledger.end(entry, outcome.seconds, explain(outcome.error))
         return outcome
 
+    def _has_partials(self, folder: Path) -> bool:
+        """Whether a folder held what killed processes leave when it was first asked about: looking takes a listing."""
+        if folder not in self._partials:
+            self._partials[folder] = has_partials(folder)
+        return self._partials[folder]
+
     def _do(self, job: Job) -> PhotoOutcome:
         """Stylize one photo and save it, as soon as there is memory for it; whatever is wrong is in the outcome."""
         try:
             with _opened(job.source) as (source, header):
                 pixels = _PIXELS_AT_ONCE if header is None else header.pixels(self._options.size)
-                waiting = 0
+                waiting = decoded = 0
+                if header is not None and header.format != "JPEG":  # which is decoded at a smaller size if it can be
+                    decoded = header.width * header.height // _DECODED
                 if header is not None and header.frames > 1 and header.format in _ANIMATIONS:
                     waiting = pixels * header.frames // _PAINTED
-                with self._budget.spend(pixels + waiting):
+                with self._budget.spend(max(pixels, decoded) + waiting):
                     return self._stylize(job, source, header, self._stylizer_for(pixels))
+        except MemoryError:
+            error = ImageError(f"{job.source} does not fit in memory", hint="Give --jobs 1.")
+            return PhotoOutcome(job, 0.0, error=error)
         except Exception as error:  # a bug of ours must not end the work on a million other photos
             if job.target == STREAM:  # whose reader may have gone
                 raise

@@ -32,6 +32,7 @@ from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
 from fast_style.studio.runs import PHOTOS, Trainings, Wish
 from fast_style.studio.uploads import check_folder, for_the_page, keep_film, keep_picture, list_folder, receive
 from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
+from fast_style.styles.catalog import own_paths
 from fast_style.web import write_page
 
 _STATIC = Path(__file__).parent / "static"
@@ -172,7 +173,8 @@ class _Studio:
         self._painter, self.films = Painter(library), Films()
 
     def state(self, request: Request) -> Response:
-        styles, runs = [entry.as_dict() for entry in self._library.styles()], self._trainings.unfinished()
+        own = own_paths().values()
+        styles, runs = [entry.as_dict(own) for entry in self._library.styles()], self._trainings.unfinished()
         can = {"trains": find_spec("torch") is not None, "install": install_command("studio")}
         return JSONResponse({"styles": styles, "runs": runs, **can})
 

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import time
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from fast_style.errors import FileError, InputError, ModelError, StyleNotFoundEr
 from fast_style.files import replacing
 from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
 from fast_style.styles.card import read_card
-from fast_style.styles.catalog import own_paths, shipped_styles
+from fast_style.styles.catalog import shipped_styles
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43,}")
@@ -39,8 +40,8 @@ class Entry:
     own: bool  # whether it was made here
     card: dict[str, Any]  # what its training recorded
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return what the page shows."""
+    def as_dict(self, own_paths: Collection[Path]) -> dict[str, Any]:
+        """Return what the page shows; the own styles of these paths are called by name on the command line."""
         paintings = [*self.card.get("paintings", {}).values()]
         painting = paintings[0] if len(paintings) == 1 else {}
         training = self.card.get("training", {})
@@ -57,7 +58,7 @@ class Entry:
             "date": self.card.get("date", ""),
             "styles": self.card.get("styles", []),
             # What the command line calls it.
-            "call": self.name if not self.own or self.path in own_paths().values() else str(self.path),
+            "call": self.name if not self.own or self.path in own_paths else str(self.path),
             "adapter": self.own and self.path.with_suffix(ADAPTER_SUFFIX).is_file(),
         }
 
@@ -111,13 +112,15 @@ class Library:
 
     def styles(self) -> list[Entry]:
         """List the finished styles: own ones first, the newest in front."""
-        own = []
+        own: list[tuple[float, Entry]] = []
         for folder in filter(is_finished, self.runs()):
             path = folder / f"{folder.name}.onnx"
-            with contextlib.suppress(ModelError):  # it is among the trainings, which say what is wrong
-                own.append(Entry(folder.name, read_run(folder)["title"], path, True, read_card(path)))
-        own.sort(key=lambda entry: entry.path.stat().st_mtime, reverse=True)
-        return own + self._shipped
+            # A damaged one is among the trainings, which say what is wrong; another may be deleted meanwhile.
+            with contextlib.suppress(ModelError, FileNotFoundError):
+                entry = Entry(folder.name, read_run(folder)["title"], path, True, read_card(path))
+                own.append((path.stat().st_mtime, entry))
+        own.sort(key=lambda made: made[0], reverse=True)
+        return [entry for _, entry in own] + self._shipped
 
     def style(self, name: str) -> Entry:
         """Find a finished style, or raise StyleNotFoundError if there is none of that name."""

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import InputError, ModelError, StudioError
+from fast_style.errors import FileError, InputError, ModelError, StudioError
 from fast_style.studio import supervisor
 from fast_style.studio.library import FORMAT, Library, is_finished, read_run, write_json
 from fast_style.styles.card import read_card
@@ -116,7 +117,10 @@ class Trainings:
         with self._locked() as lock:
             folder = self.library.new_run(wish.title)
             try:
-                shutil.copyfile(painting, folder / run["painting"])
+                try:
+                    shutil.copyfile(painting, folder / run["painting"])
+                except OSError as error:
+                    raise FileError(f"cannot write {folder}: {error.strerror}") from error
                 write_json(folder / "run.json", run)
                 self._spawn(folder, run, lock)
             except BaseException:
@@ -130,13 +134,16 @@ class Trainings:
         One that is paused, was cut off or failed can be resumed and stopped.
 
         Raises:
-            StudioError: It is not running, is finished, has nothing yet to make a style of, or another one is running.
+            StudioError: It is not running, does that already, is finished, has nothing yet to make a style of, or
+                another one is running.
         """
         folder = self.library.run(name)
         state = self.describe(folder)["state"]
         if wish != "resume" and state in {"preparing", "training"}:
             (folder / wish).touch()
             return
+        if state in {"preparing", "training", "pausing", "finishing"}:
+            raise StudioError(f"{name} is {state} already", hint="Wait until that is done.")
         if state == "done":
             raise StudioError(f"{name} is finished", hint="Start a new style.")
         if wish == "pause":
@@ -156,7 +163,11 @@ class Trainings:
 
     def unfinished(self) -> list[dict[str, Any]]:
         """Describe the trainings that are not done, the one that runs in front."""
-        found = [run for folder in self.library.runs() if (run := self.describe(folder))["state"] != "done"]
+        found = []
+        for folder in self.library.runs():
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                if (run := self.describe(folder))["state"] != "done":
+                    found.append(run)
         return sorted(found, key=lambda run: (not run["running"], run["state"] != "paused", run["name"]))
 
     def describe(self, folder: Path) -> dict[str, Any]:
@@ -184,7 +195,7 @@ class Trainings:
                 read_card(folder / f"{folder.name}.onnx")
             except ModelError as unreadable:
                 state, error, hint = "failed", str(unreadable), unreadable.hint
-        elif process.get("exit") in {None, 0, 130} or (folder / "pause").exists():
+        elif process.get("exit") in {None, 0, 130, -signal.SIGINT}:
             state = "paused"
             if process.get("exit") is None:
                 error, hint = "The training was cut off.", "Go on: it begins at the last checkpoint."
@@ -217,7 +228,7 @@ class Trainings:
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 rows = [row for row in csv.DictReader(file) if row["step"].isdigit()]
-            rows = rows[:: max(1, len(rows) // _SHOWN_ROWS)]
+            rows = rows[:: -max(1, len(rows) // _SHOWN_ROWS)][::-1]  # the newest is among them
             return {key: [float(row[key]) for row in rows] for key in rows[0] if key != "learning_rate"}
         except (OSError, LookupError, TypeError, ValueError):  # no row yet, or one that is being written
             return {}
@@ -347,8 +358,10 @@ def _seconds_left(first: tuple[int, float], figures: Path, step: int, steps: int
 
 def _last_error(said: str) -> tuple[str | None, str | None]:
     """What a command said in our own words when it failed, and the hint; a traceback is not for the page."""
-    lines = said.splitlines()[::-1]
-    error, hint = (
-        next((line[len(key) :] for line in lines if line.startswith(key)), None) for key in ("error: ", "hint: ")
-    )
+    error = hint = None
+    for line in said.splitlines():
+        if line.startswith("error: "):
+            error, hint = line.removeprefix("error: "), None
+        elif line.startswith("hint: "):
+            hint = line.removeprefix("hint: ")
     return error, hint

@@ -95,7 +95,8 @@ def list_folder(roots: list[Path], asked: str) -> dict[str, Any]:
         inside = sorted(
             entry.name
             for entry in os.scandir(path)
-            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            # A name that is not UTF-8 cannot be written as JSON.
+            if not entry.name.startswith(".") and entry.name.isprintable() and entry.is_dir(follow_symlinks=False)
         )
     except OSError as error:
         raise InputError(f"{path} cannot be looked into: {error.strerror}", hint="Choose another folder.") from error

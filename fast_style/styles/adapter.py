@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fast_style.errors import ModelError
-from fast_style.files import check_format, replacing
+from fast_style.files import check_format, is_plain_name, replacing
 from fast_style.model import Set, number_in
 from fast_style.styles.card import damaged_entry
 
@@ -77,6 +77,8 @@ def load_adapter(path: Path) -> Adapter:
         raise ModelError(f"{path} holds {what}, which is not a set of scales and shifts", hint=hint)
     if hashlib.sha256(values.tobytes()).hexdigest() != facts["sha256"] or not np.isfinite(values).all():
         raise ModelError(f"{path} is damaged: its content does not match its checksum", hint="Copy it again.")
+    if not is_plain_name(facts["name"]):  # files are written under it
+        raise ModelError(f"{path} names its style {facts['name']!r}, which is not the name of a file", hint=hint)
     try:
         card = json.loads(facts.get("card", "{}"))
     except (ValueError, RecursionError):

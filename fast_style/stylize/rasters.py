@@ -124,7 +124,8 @@ class OverRaster:
         whole = read_whole(self.small)
         share = Image.fromarray(self.share).resize((width, height), Image.Resampling.BICUBIC)
         mixed = whole + np.asarray(share)[..., None] * (self.draft.astype(np.float32) - whole)
-        return ArrayRaster((mixed + np.float32(0.5)).astype(np.uint8))
+        # Cubic resampling overshoots, so that a share may be over 1.
+        return ArrayRaster((mixed + np.float32(0.5)).clip(0, 255).astype(np.uint8))
 
 
 def _cut(array: NDArray[Any], box: Box) -> NDArray[Any]:

@@ -20,13 +20,14 @@ from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
 from fast_style import Stylizer
+from fast_style.cli import main
 from fast_style.errors import FastStyleError, FileError, InputError, VideoError
 from fast_style.films.colors import Colors
 from fast_style.films.frames import Frame, copy_planes
 from fast_style.films.reader import VideoReader
 from fast_style.films.video import VideoOptions, stylize_video
 from fast_style.films.writer import VideoFormat, VideoWriter
-from fast_style.images import Pixels, Planes
+from fast_style.images import Picture, Pixels, Planes, save_image
 from fast_style.model import Statistics
 from fast_style.photos.jobs import numbered_files, plan_jobs
 from fast_style.pipeline import Budget, overlap
@@ -640,6 +641,22 @@ def test_the_last_frame_is_shown_as_long_as_before(source: str, target: str, sam
     assert length_of(tmp_path / target) == 3
     run(clip, tmp_path / target, same, end=2.0, codec=None if codec_name == "out" else codec_name)
     assert length_of(tmp_path / target) == 2
+
+
+def test_numbered_pictures_are_not_painted_over_themselves(same: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        save_image(Picture(np.full((32, 32, 3), 9 * number, np.uint8)), tmp_path / f"{number:04}.png")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    command = ["stylize", str(tmp_path / "%d.png"), "--style", str(same), "-o", str(tmp_path / "%04d.png"), "--force"]
+    assert main(command) == 2
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("fps", [25, 5])
+def test_a_slower_film_leaves_out_frames_evenly(same: Path, tmp_path: Path, fps: int) -> None:
+    clip = make_uneven(tmp_path / "in.mkv", "libx264", [20 * number for number in range(40)], 800, qp="0")
+    run(clip, tmp_path / "out.mkv", same, fps=Fraction(fps), quality=95)
+    assert {*np.diff(numbers_of(tmp_path / "out.mkv")[1:-1])} == {50 // fps}
 
 
 def test_fps_repeats_the_last_frame_until_its_end(same: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageGrab
@@ -200,6 +201,46 @@ class GrayDevice:
 
     def release(self) -> None:
         pass
+
+
+def test_a_frame_that_opencv_cannot_read_does_not_end_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Device(GrayDevice):
+        reads = 0
+
+        def read(self) -> tuple[bool, np.ndarray]:
+            Device.reads += 1
+            if Device.reads == 3:
+                raise cv2.error("assertion failed")
+            return super().read()
+
+    monkeypatch.setattr("fast_style.live.capture.cv2.VideoCapture", Device)
+    monkeypatch.setattr("fast_style.live.capture._RETRY_SECONDS", 0.0)
+    with closing(Capture("0")) as capture:
+        capture.start()
+        assert capture.newest(after=4, timeout=60) is not None
+
+
+def test_a_still_and_a_recording_that_cannot_be_written_are_said_and_the_picture_goes_on(
+    monkeypatch: pytest.MonkeyPatch, negative: Path
+) -> None:
+    monkeypatch.setattr("fast_style.live.capture.cv2.VideoCapture", GrayDevice)
+    monkeypatch.chdir("/proc/self")  # where not even root can write
+    said: list[str] = []
+    shown: list[Controls] = []
+
+    class Screen:
+        def show(self, pixels: Pixels, controls: Controls) -> None:
+            shown.append(controls)
+
+        def key(self) -> str | None:
+            keys = {2: "s", 4: "r"}
+            return "q" if len(said) == 2 and len(shown) > 8 else keys.get(len(shown))
+
+    with closing(Capture("0")) as capture:
+        Live(capture=capture, stylizers=[Stylizer(negative)], display=Screen(), say=said.append).run()
+    assert [text.split(":")[0].startswith("cannot write") for text in said] == [True, True]
+    assert any(controls.recording for controls in shown)
+    assert not shown[-1].recording
 
 
 def test_keys_change_the_ground_and_the_strength_of_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

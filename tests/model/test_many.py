@@ -181,7 +181,7 @@ def test_weights_that_make_no_mixture_are_refused(weights: dict[str, float], mes
         as_row((ONE, OTHER), weights)
 
 
-@pytest.mark.parametrize("names", ["", "udnie", "[]", "[1]", '{"a": 1}', "[" * 100_000], ids=range(6))
+@pytest.mark.parametrize("names", ["", "udnie", "[]", "[1]", '{"a": 1}', "[" * 100_000, '["../a"]'], ids=range(7))
 def test_names_that_are_no_list_are_refused(names: str) -> None:
     with pytest.raises(ModelError, match="names of its styles"):
         style_names({"styles": names})

@@ -385,7 +385,9 @@ def test_actors_of_ray_stylize_what_is_left_even_if_one_is_killed(place: Path, n
     for number in range(PHOTOS, photos):
         (place / f"in/{number}.png").symlink_to(place / "in/3.png")
     pairs = [(f"in/{number}.png", f"out/{number}.png") for number in range(photos)]
-    write_csv(place / "list.csv", [*pairs, ("in/none.png", "out/none.png")])
+    pages = [Image.new("RGB", (20, 20), color) for color in ("red", "green", "blue")]
+    pages[0].save(place / "in/pages.tif", save_all=True, append_images=pages[1:])
+    write_csv(place / "list.csv", [*pairs, ("in/none.png", "out/none.png"), ("in/pages.tif", "out/pages.png")])
     run(place / "list.csv", negative, "--shard", "1/3")
     before = {path: path.stat().st_mtime_ns for path in (place / "out").iterdir()}
     # In a process of its own: Ray leaves threads and warnings behind.
@@ -400,9 +402,10 @@ def test_actors_of_ray_stylize_what_is_left_even_if_one_is_killed(place: Path, n
         said = process.communicate(timeout=120)[1]
     assert process.returncode == 1, said
     assert f"error: {place}/in/none.png does not exist" in said
+    assert "left out: later frames of animations, or pages (2)" in said
     assert len(kept) < photos
     assert kept.items() <= {path: path.stat().st_mtime_ns for path in (place / "out").iterdir()}.items()
     assert before.items() <= {path: path.stat().st_mtime_ns for path in (place / "out").iterdir()}.items()
-    check_pictures(place, photos)
+    check_pictures(place, photos + 1)
     assert run(place / "list.csv", negative, "--merge") == 1
-    assert sum(row["status"] == "done" for row in status(place / "list-status/status.csv")) == photos
+    assert sum(row["status"] == "done" for row in status(place / "list-status/status.csv")) == photos + 1

@@ -25,7 +25,7 @@ from fast_style.errors import FileError, StudioError
 from fast_style.studio import Library, Trainings, uploads
 from fast_style.studio.library import file_name, read_run
 from fast_style.studio.runs import PHOTOS as OUR_PHOTOS
-from fast_style.studio.runs import PROGRAM
+from fast_style.studio.runs import PROGRAM, _last_error
 from fast_style.studio.server import listen
 from tests.conftest import PHOTOS, moving_square, read_frames
 from tests.studio.conftest import Client, picture, wait_for
@@ -213,6 +213,7 @@ def test_a_full_disk_is_said_to_be_full(client: Client, library: Library, monkey
 def test_folders_are_listed_inside_the_chosen_ones_only(client: Client, home: Path, tmp_path: Path) -> None:
     (home / ".secret").mkdir()
     (home / "out").symlink_to(tmp_path)
+    os.mkdir(os.fsencode(home) + b"/caf\xe9")  # noqa: PTH102 -- a name that is not UTF-8, which JSON cannot hold
     found = client.get("/api/folders")
     assert found == {"path": str(home), "up": None, "folders": ["holiday"], "photos": 3, "more": False}
     assert client.get(f"/api/folders?path={home}/holiday")["up"] == str(home)
@@ -321,6 +322,32 @@ def test_a_full_disk_ends_a_training_in_words_and_it_can_go_on(client: Client, h
     client.wait(name, "done")
 
 
+def test_a_disk_that_is_full_at_a_pause_is_told(
+    client: Client, home: Path, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "holiday/full-disk").touch()
+    name = begin(client)
+    client.wait(name, "failed")
+    (library.run(name) / "pause").touch()
+    assert client.run(name)["state"] == "failed"
+    assert client.run(name)["error"].endswith("the disk is full")
+
+
+def test_the_hint_is_that_of_the_last_error() -> None:
+    said = "error: a.jpg is damaged\nhint: Save it again.\nerror: the disk is full\n"
+    assert _last_error(said) == ("the disk is full", None)
+
+
+def test_what_is_deleted_while_it_is_listed_is_left_out(
+    client: Client, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.wait(begin(client), "done")
+    runs = library.runs()
+    monkeypatch.setattr(library, "runs", lambda: [*runs, *(folder.with_name("gone") for folder in runs)])
+    monkeypatch.setattr("fast_style.studio.library.is_finished", lambda folder: True)
+    assert client.get("/api/state")["styles"][0]["name"] == "my-wave"
+
+
 def test_a_mistake_of_our_own_is_said_without_its_traceback(client: Client, home: Path, library: Library) -> None:
     (home / "holiday/broken").touch()
     run = client.wait(begin(client), "failed")
@@ -408,7 +435,7 @@ def test_a_training_survives_a_killed_server_and_the_next_server_shows_it(
     before = wait_for(lambda: trainings.describe(folder)["step"])
     wait_for(lambda: trainings.describe(folder)["step"] > before)
     assert trainings.describe(folder)["running"]
-    with pytest.raises(StudioError, match="another training is running"):
+    with pytest.raises(StudioError, match="mine is training already"):
         trainings.wish("mine", "resume")
     trainings.wish("mine", "pause")
     wait_for(lambda: trainings.describe(folder)["state"] == "paused")

@@ -42,6 +42,13 @@ def test_damage_is_told_in_our_words(adapter: Adapter, tmp_path: Path, at: int) 
         load_adapter(path)
 
 
+@pytest.mark.parametrize("name", ["/tmp/other", "../other", "a\\b", ".hidden", "", "a\nb"])
+def test_a_name_that_would_lead_to_another_folder_is_refused(adapter: Adapter, tmp_path: Path, name: str) -> None:
+    save_adapter(replace(adapter, name=name), tmp_path / "mine.safetensors")
+    with pytest.raises(ModelError, match="is not the name of a file"):
+        load_adapter(tmp_path / "mine.safetensors")
+
+
 def test_a_changed_value_is_refused(adapter: Adapter, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     save_adapter(adapter, path)
