@@ -35,6 +35,8 @@ from fast_style.model.editing import parse_model
 from fast_style.networks import TransformerNetwork
 
 _TRACES: dict[Hashable, onnx.ModelProto] = {}
+# How many traces the user's cache keeps: those of other versions of the code are of no use.
+_KEPT_TRACES = 40
 
 
 class _Clamped(nn.Module):
@@ -110,7 +112,16 @@ def _find_trace(network: TransformerNetwork, structure: str) -> onnx.ModelProto:
         make_parent(path)
         with replacing(path) as partial:
             write_model(model, partial)
+        _forget_traces(path.parent)
     return model
+
+
+def _forget_traces(folder: Path) -> None:
+    """Keep the newest traces only."""
+    with contextlib.suppress(OSError):  # another process removes them, too
+        newest = sorted(folder.glob("*.onnx"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in newest[_KEPT_TRACES:]:
+            path.unlink()
 
 
 @torch.no_grad()

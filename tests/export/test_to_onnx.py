@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,6 +167,13 @@ def test_a_later_run_takes_the_kept_trace_unless_it_is_damaged(tmp_path: Path, m
     assert len(traced) == 2
     assert export() == first
     assert len(traced) == 2
+    for number in range(3):
+        (old := kept.with_name(f"old{number}.onnx")).touch()
+        os.utime(old, (number, number))
+    kept.unlink()
+    monkeypatch.setattr(to_onnx, "_KEPT_TRACES", 2)
+    assert export() == first
+    assert {path.name for path in kept.parent.iterdir()} == {kept.name, "old2.onnx"}
 
 
 def test_a_cache_that_cannot_be_written_ends_no_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
