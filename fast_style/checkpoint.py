@@ -13,6 +13,7 @@ from fast_style.losses import Units
 from fast_style.losses.weights import load_stored
 from fast_style.networks import TransformerNetwork, restore_network, take_style
 from fast_style.recipe import Recipe
+from fast_style.styles.card import damaged_entry
 
 CHECKPOINT_FORMAT = 1
 
@@ -84,6 +85,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     check_format(facts.get("format"), CHECKPOINT_FORMAT, path, CheckpointError)
     try:
         recipe = Recipe.from_dict(facts["recipe"])
+        texts = facts["card"]["name"], recipe.network
+        if damaged_entry(facts["card"]) or not all(isinstance(text, str) for text in texts):
+            raise TypeError
         styles: list[str] = facts["card"]["styles"]
         sets = _part(stored["state_dict"], "average_sets.values.")
         return Checkpoint(

@@ -80,9 +80,15 @@ def user_folder(variable: str, default: str) -> Path:
 
     If it names none, or a relative path, the directory is the ``default`` in the user's home, such as ``.local/share``
     (XDG Base Directory Specification, version 0.8, "Basics").
+
+    Raises:
+        FileError: The user has no home.
     """
     given = Path(os.environ.get(variable, ""))
-    return (given if given.is_absolute() else Path.home() / default) / "fast-style"
+    try:
+        return (given if given.is_absolute() else Path.home() / default) / "fast-style"
+    except RuntimeError as error:
+        raise FileError(str(error), hint=f"Set HOME, or {variable}.") from error
 
 
 def sweep(target: Path) -> None:

@@ -89,7 +89,7 @@ class Recipe:
         warmup: Share of the steps in which the learning rate rises. Afterwards it falls to zero along a cosine.
         style_warmup: Share of the steps in which the style's weight rises from a quarter to the whole. At full weight
             from the start, a network loses the photo and recovers it slowly.
-        gradient_clip: Largest norm of the gradient.
+        gradient_clip: Largest norm of the gradient; 0 is no limit.
         averaging: Decay per step of the exponential moving average of the weights, which is exported.
         sharpening: How much crisper the network draws than what is scored, as an amount of unsharp masking, see
             :mod:`fast_style.training.sharpening`.
@@ -156,6 +156,8 @@ class Recipe:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected {' or '.join(get_args(choices))}")
         if self.kept and not self.objective.content_layers:
             raise InputError("kept is measured at the content layers, and there are none", hint="Set kept to 0.")
+        if self.kept and not self.objective.content_weight:
+            raise InputError("kept is reached by the content's weight, and that is 0", hint="Set kept to 0.")
 
     def from_trained(self) -> Recipe:
         """Return the recipe for a run that starts from a trained network.

@@ -14,7 +14,7 @@ from fast_style.cli import main
 from fast_style.errors import FileError, ImageError
 from fast_style.files import replacing, sweep, user_folder
 from fast_style.images import load_image, save_image
-from fast_style.styles.catalog import find_style
+from fast_style.styles.catalog import find_style, own_paths
 from tests.conftest import PHOTOS
 
 
@@ -89,6 +89,17 @@ def test_a_relative_path_in_a_users_variable_is_ignored(tmp_path: Path, monkeypa
         assert user_folder("XDG_DATA_HOME", ".local/share") == expected
     monkeypatch.delenv("XDG_DATA_HOME")
     assert user_folder("XDG_DATA_HOME", ".local/share") == own
+
+
+def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    with pytest.raises(FileError, match="home directory"):
+        user_folder("XDG_DATA_HOME", ".local/share")
+    assert own_paths() == {}
 
 
 def test_what_other_threads_make_while_files_are_written_has_the_mode_that_the_umask_leaves(tmp_path: Path) -> None:

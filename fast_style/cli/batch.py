@@ -48,7 +48,7 @@ def batch(
         force: Overwrite existing results, and redo those that are done.
     """
     began = time.perf_counter()
-    _check_options(on, actors, engine)
+    _check_options(on, actors, engine, merge=merge, force=force)
     plan = Batch(
         manifest=manifest,
         home=status or manifest.parent / f"{manifest.stem}-status",
@@ -71,7 +71,9 @@ def batch(
     return exit_status(done + skipped, failed + left)
 
 
-def _check_options(on: str, actors: int | None, engine: ParallelEngine) -> None:
+def _check_options(on: str, actors: int | None, engine: ParallelEngine, *, merge: bool, force: bool) -> None:
+    if merge and (on != "here" or actors is not None or engine.jobs is not None or force):
+        raise InputError("--merge stylizes nothing", hint="Leave --on, --actors, --jobs and --force out.")
     if on == "ray" and engine.jobs is not None:
         raise InputError("--jobs is for one process", hint="Give --actors with --on ray.")
     if on == "here" and actors is not None:

@@ -11,6 +11,7 @@ from rich.markdown import Markdown
 from fast_style.cli.app import DONE, SOME_FAILED, Flag, Out, report_error
 from fast_style.errors import InputError
 from fast_style.evaluate import Options, evaluate_styles
+from fast_style.files import make_parent
 
 
 def _as_typed(default: object) -> object:
@@ -48,6 +49,7 @@ def evaluate(
         raise InputError("no model was given", hint="fast-style evaluate MODEL… --style PAINTING --photos DIR")
     if (out / "report.json").exists() and not force:
         raise InputError(f"{out} already holds a report", hint="Give --force to overwrite it, or another -o.")
+    make_parent(out / "report.json")
     console = Console(stderr=True)
     report = evaluate_styles(
         models,

@@ -163,10 +163,13 @@ def train(
     if resume is not None and init is not None:
         raise InputError("--resume continues a run, --init starts a new one; give one of them")
     silence_lightning()
+    if estimate and (hardware.devices, hardware.nodes) != (1, 1):
+        raise InputError("--estimate measures one process", hint="Leave --devices and --nodes out.")
     if estimate:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Lightning's, about so short a training
-            needed = estimate_duration(_recipe(changes, config, resume), init=init)
+            recipe = _recipe(changes, config, resume)
+            needed = estimate_duration(recipe, init=init, resume=resume, accelerator=hardware.accelerator)
         parts = f"{needed.around:.1f} s before and after the steps, {needed.step:.3f} s for each of {needed.steps}"
         print(f"about {needed.seconds / 60:.0f} minutes: {parts}")  # the studio reads this line
         return DONE

@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fast_style.cli.app import Flag, Out
+from fast_style.errors import InputError
 from fast_style.web import serve_page, write_page
 
 
@@ -30,6 +31,10 @@ def web(
         port: Port to listen on; 0 takes any free one.
         force: Replace a page that exists.
     """
+    if not serve and (host, port) != ("127.0.0.1", 8000):
+        raise InputError("--host and --port are for --serve")
+    if not styles and serve and (runtime is not None or force):
+        raise InputError("--runtime and --force are for writing a page", hint="Name styles, or leave them out.")
     if styles or not serve:
         write_page(styles, out, runtime=runtime, force=force)
         print(out)

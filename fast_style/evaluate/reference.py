@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -146,5 +147,6 @@ def _read(path: Path) -> Course | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             pictures = dict(zip(stored["iterations"].tolist(), stored["pictures"], strict=True))
             return Course(stored["terms"], pictures, float(stored["seconds"]), cached=True)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    # The archive's parts may be said to be encrypted, or of a kind of compression that is unknown.
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error):
         return None  # computed anew, and then written over

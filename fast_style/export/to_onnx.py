@@ -103,7 +103,10 @@ def _find_trace(network: TransformerNetwork, structure: str) -> onnx.ModelProto:
     sources = sorted(Path(fast_style.__file__).parent.rglob("*.py"))
     made_of = [structure, torch.__version__, version("onnxscript"), *(each.read_text("utf-8") for each in sources)]
     name = hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
-    path = user_folder("XDG_CACHE_HOME", ".cache") / "traces" / f"{name}.onnx"
+    try:
+        path = user_folder("XDG_CACHE_HOME", ".cache") / "traces" / f"{name}.onnx"
+    except FileError:
+        return _trace(network)
     try:
         return parse_model(read_checked(path))
     except ModelError:  # missing or damaged

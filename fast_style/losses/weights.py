@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import pickle
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,14 +93,25 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 def load_stored(path: Path, failure: type[FastStyleError], *, hint: str) -> Any:
     """Read what ``torch.save`` wrote; code in it is not run. Raises ``failure`` if that is impossible."""
     try:
+        _refuse_compressed(path, failure, hint=hint)
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise failure(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
+    except FastStyleError:
+        raise
     except pickle.UnpicklingError as error:
         problem = "is not a PyTorch file, or contains more than tensors and plain values; it was not run"
         raise failure(f"{path} {problem}", hint=hint) from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError … for damaged archives
         raise failure(f"{path} is damaged or not a PyTorch file", hint=hint) from error
+
+
+def _refuse_compressed(path: Path, failure: type[FastStyleError], *, hint: str) -> None:
+    """Raise ``failure`` for an archive with compressed parts: torch writes none, and a few MB could fill the memory."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise failure(f"{path} is compressed inside, as torch.save does not write files", hint=hint)
 
 
 def load_packaged(module: str, file: str, sha256: str, *, requirement: str) -> dict[str, Tensor] | None:
@@ -148,7 +160,7 @@ def _download_torchvision(model: str) -> dict[str, Tensor]:
 
     weights = get_model_weights(model)["IMAGENET1K_V1"]
     try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True)
+        state: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except Exception as error:  # urllib and torch.hub raise many kinds: no network, bad hash, full disk
         raise WeightsError(
             f"torchvision could not download the weights of {model}: {error}",

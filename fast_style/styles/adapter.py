@@ -66,7 +66,7 @@ def load_adapter(path: Path) -> Adapter:
             values = file.get_tensor("set") if "set" in file.keys() else None  # noqa: SIM118 -- it is no mapping
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
-    except SafetensorError as error:
+    except (SafetensorError, AttributeError, TypeError) as error:  # the last two of types that NumPy has not
         raise ModelError(f"{path} is damaged or not an adapter: {error}", hint=hint) from error
     format = number_in(facts, "format")
     if values is None or format is None or not {"name", "base", "sha256"} <= facts.keys():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fast_style.errors import StyleNotFoundError, did_you_mean
+from fast_style.errors import FileError, StyleNotFoundError, did_you_mean
 from fast_style.files import is_file, is_folder, user_folder
 from fast_style.styles.card import read_card
 from fast_style.styles.hub import is_hub_name, pull_style
@@ -50,7 +50,10 @@ def studio_folder() -> Path:
 
 def own_paths() -> dict[str, Path]:
     """Find the ONNX files of the styles that were made in the studio, sorted by name."""
-    found = sorted(studio_folder().resolve().glob("styles/*/*.onnx"))
+    try:
+        found = sorted(studio_folder().resolve().glob("styles/*/*.onnx"))
+    except FileError:  # a user without a home has none
+        return {}
     return {path.stem: path for path in found if path.stem == path.parent.name}
 
 

@@ -2,7 +2,9 @@
 
 import csv
 import math
-from contextlib import nullcontext
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -95,7 +97,8 @@ class Checkpoints(StyleCallback):
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
         """Save, or raise TrainingDivergedError, and the file of an earlier step stays as it is."""
         assert_healthy(module, step)
-        sweep(self.path)
+        if trainer.is_global_zero:
+            sweep(self.path)
         # On every process, as it waits for all of them; the first one writes.
         with replacing(self.path, durable=True) if trainer.is_global_zero else nullcontext(self.path) as place:
             trainer.save_checkpoint(place)
@@ -105,6 +108,40 @@ class Checkpoints(StyleCallback):
         assert isinstance(pl_module, StyleModule)
         if trainer.global_step < trainer.max_steps:
             self.act(trainer, pl_module, trainer.global_step)
+
+
+class GentleStop(pl.Callback):
+    """Let the first Ctrl-C finish the step at hand, so that the checkpoint is whole; the second one is Python's.
+
+    Of several processes, all stop after the step in which one was told to, as they wait for each other.
+    """
+
+    def __init__(self) -> None:
+        self.told = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGINT within the block."""
+
+        def note(*_: object) -> None:
+            self.told = True
+            signal.signal(signal.SIGINT, before)
+
+        before = signal.getsignal(signal.SIGINT)
+        with suppress(ValueError):  # not in the main thread: then Ctrl-C is somebody else's
+            signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            with suppress(ValueError):
+                signal.signal(signal.SIGINT, before)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Ask the other processes, too."""
+        if trainer.strategy.reduce_boolean_decision(self.told, all=False):
+            trainer.should_stop = True
 
 
 class Metrics(StyleCallback):
@@ -128,10 +165,13 @@ class Metrics(StyleCallback):
         if not trainer.is_global_zero:
             return
         assert isinstance(pl_module, StyleModule)
-        rows = self.path.read_text(encoding="utf-8").splitlines()[1:] if self.path.is_file() else []
+        heading, *rows = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else [""]
+        columns = ",".join(self.columns(pl_module))
+        if heading != columns:  # of another run
+            rows = []
         kept = [row for row in rows if (step := row.partition(",")[0]).isdigit() and int(step) <= trainer.global_step]
         with replacing(self.path) as place:
-            place.write_text("\n".join([",".join(self.columns(pl_module)), *kept, ""]), encoding="utf-8")
+            place.write_text("\n".join([columns, *kept, ""]), encoding="utf-8")
 
     def act(self, trainer: pl.Trainer, module: StyleModule, step: int) -> None:
         """Write a row, or raise TrainingDivergedError, so that little time is lost."""

@@ -230,6 +230,10 @@ class StyleModule(pl.LightningModule):
         progress = (step - warmup) / max(1.0, self.recipe.step_count - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember what earlier parts of the run skipped."""
+        self.skipped.update(checkpoint["fast_style"].get("skipped", ()))
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to continue and to export."""
         units = zip(self.card["styles"], self.calibrations, strict=True)
@@ -240,4 +244,5 @@ class StyleModule(pl.LightningModule):
             "card": self.card,
             "calibrations": {style: known for style, known in units if known is not None},
             "losses": self.figures(),
+            "skipped": sorted(self.skipped),
         }

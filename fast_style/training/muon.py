@@ -12,10 +12,12 @@ _BETAS, _EPSILON = (0.9, 0.99), 1e-8
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for full convolutions, Adam for scales, shifts and depthwise filters.
+    """Muon for full convolutions and the scales of noise, Adam for other scales, shifts and depthwise filters.
 
-    A convolution's Nesterov momentum, seen as a matrix with one row for each output channel, is replaced by the nearest
-    matrix whose singular values are all about 1. So rare directions get as long a step as common ones.
+    A convolution's Nesterov momentum, seen as a matrix with one row for each output channel, or input channel of a
+    transposed one, is replaced by the nearest matrix whose singular values are all about 1. So rare directions get as
+    long a step as common ones. The scales of noise, (1, C, 1, 1), are a matrix of one row: its direction stays, and its
+    length is always the same.
 
     Args:
         weights: What to train; or groups of it, as torch's optimizers take them.

@@ -45,7 +45,7 @@ def find_paintings(paths: Sequence[Path]) -> list[Path]:
 
 def style_name(paintings: Sequence[Path]) -> str:
     """Name the style of a painting, or the file of several: after the paintings, at most 60 characters."""
-    return "+".join(painting.stem for painting in paintings)[:60]
+    return "+".join(painting.resolve().stem for painting in paintings)[:60]
 
 
 def name_styles(paintings: Sequence[Path], name: str, previous: Checkpoint | None) -> tuple[str, ...]:

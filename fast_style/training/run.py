@@ -1,11 +1,9 @@
 """A training run from end to end: painting and photos in; checkpoint, verified ONNX file and card out."""
 
-import signal
 import tempfile
 import time
 import timeit
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -21,7 +19,7 @@ from fast_style.device import find_device
 from fast_style.errors import CheckpointError, DatasetError, FastStyleError, InputError, check_least
 from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
-from fast_style.files import make_parent
+from fast_style.files import is_plain_name, make_parent
 from fast_style.images import Picture, Pixels, save_image, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
 from fast_style.model import base_checksum, read_checked, read_sets
@@ -30,7 +28,7 @@ from fast_style.recipe import Recipe
 from fast_style.sheet import Tile, grid
 from fast_style.styles.adapter import SUFFIX, Adapter, save_adapter
 from fast_style.stylize.stylizer import Stylizer
-from fast_style.training.callbacks import Averaging, Checkpoints, Metrics, Previews
+from fast_style.training.callbacks import Averaging, Checkpoints, GentleStop, Metrics, Previews
 from fast_style.training.module import StyleModule
 from fast_style.training.paintings import Painting, find_paintings, name_styles, read_painting, style_name
 from fast_style.training.photos import PhotoData
@@ -153,7 +151,7 @@ def train_style(
     device = find_device(accelerator, apple=True)  # Apple's GPU is Lightning's own choice, too
     previous = None if resume is None else load_checkpoint(resume)
     name = name or (style_name(sources) if previous is None else previous.card["name"])
-    if Path(name).name != name:  # which may come from a checkpoint that somebody else made
+    if not is_plain_name(name):  # it may come from a checkpoint that somebody else made
         raise InputError(f"the name {name!r} is not that of a file", hint="Give a name without a folder.")
     checkpoint = Path(out) / f"{name}.ckpt"
     if previous is None:
@@ -176,7 +174,7 @@ def train_style(
     pl.seed_everything(recipe.seed, verbose=False)
     losses = _calibrated_losses(paintings, data, recipe, previous)
     if init is not None:
-        start = _find_start(init, losses[0], data, recipe)
+        start = _find_start(init, paintings, losses, data, recipe)
     notes = [note for each in paintings for note in each.notes]
     for note in notes if start is None else (*notes, *start.notes):
         rank_zero_only(on_note)(note)
@@ -209,7 +207,13 @@ class Estimate:
         return self.around + self.steps * self.step
 
 
-def estimate_duration(recipe: Recipe | None = None, *, init: str | Path | None = None) -> Estimate:
+def estimate_duration(
+    recipe: Recipe | None = None,
+    *,
+    init: str | Path | None = None,
+    resume: str | Path | None = None,
+    accelerator: str = "auto",
+) -> Estimate:
     """Estimate how long a training on one painting takes on this machine.
 
     A few steps are taken as in a training, on noise; the estimate itself takes about ten seconds on two cores.
@@ -217,13 +221,21 @@ def estimate_duration(recipe: Recipe | None = None, *, init: str | Path | None =
     Args:
         recipe: None takes that of ``fast``.
         init: As for :func:`train_style`.
+        resume: The checkpoint of a run whose remaining steps are meant.
+        accelerator: As for :func:`train_style`.
 
     Raises:
         InputError: As :func:`train_style`.
+        CheckpointError: The checkpoint to resume is unusable.
+        DeviceError: There is no such accelerator.
         WeightsError: The perceptual weights cannot be had.
     """
-    device = find_device("auto", apple=True)
-    recipe, init = _begun(recipe, init, device, several=False, processes=1)
+    device, done = find_device(accelerator, apple=True), 0
+    if resume is None:
+        recipe, init = _begun(recipe, init, device, several=False, processes=1)
+    else:
+        previous = load_checkpoint(resume)
+        recipe, init, done = _continued(recipe, previous), None, previous.step
     brief = replace(recipe, steps=ESTIMATE_STEPS)
     noise = torch.rand(1, 3, recipe.size, recipe.size, generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
@@ -239,7 +251,7 @@ def estimate_duration(recipe: Recipe | None = None, *, init: str | Path | None =
         trainer = _trainer(module, data, Path(folder) / "noise.ckpt", device, None, [pace], devices=1, nodes=1)
         trainer.fit(module, datamodule=data)
     drawn = CALIBRATION_PHOTOS + (count_drawn(recipe.network, NEARNESS_PHOTOS) if init == NEAREST else 0)
-    return Estimate(drawn * scored + EXPORT_STEPS * pace.seconds, pace.seconds, recipe.step_count)
+    return Estimate(drawn * scored + EXPORT_STEPS * pace.seconds, pace.seconds, max(0, recipe.step_count - done))
 
 
 class _Pace(pl.Callback):
@@ -319,15 +331,26 @@ def _calibrated_losses(
     return losses
 
 
-def _find_start(init: str | Path, loss: PerceptualLoss, data: PhotoData, recipe: Recipe) -> Start:
+def _find_start(
+    init: str | Path, paintings: Sequence[Painting], losses: Sequence[PerceptualLoss], data: PhotoData, recipe: Recipe
+) -> Start:
     """Load what a run starts from: what is named, or what is nearest to the first painting."""
     if init == NEAREST:
-        return nearest_start(loss, data.sample(NEARNESS_PHOTOS, size=recipe.size), network=recipe.network)
+        return nearest_start(losses[0], data.sample(NEARNESS_PHOTOS, size=recipe.size), network=recipe.network)
     start = load_start(init, network=recipe.network)
-    if recipe.tune == "adapter" and len(start.sets) > 1 and start.style is None:
-        # One photo is enough: an adapter learns in seconds what more photos would tell.
-        return nearest_style_of(start, loss, data.sample(1, size=recipe.size))
-    return start
+    if recipe.tune != "adapter" or len(start.sets) < 2 or start.style is not None:
+        return start
+    # One photo is enough: an adapter learns in seconds what more photos would tell.
+    photos = data.sample(1, size=recipe.size)
+    if len(paintings) == 1:
+        return nearest_style_of(start, losses[0], photos)
+    sets, notes = dict(start.sets), []
+    for painting, loss in zip(paintings, losses, strict=True):
+        if painting.style not in start.sets:
+            nearest = nearest_style_of(start, loss, photos)
+            sets[painting.style] = sets[str(nearest.style)]
+            notes.append(f"{painting.style} starts from {nearest.name}, the nearest style")
+    return replace(start, sets=sets, notes=tuple(notes))
 
 
 def _trainer(
@@ -378,9 +401,10 @@ def _fit(
     trainer: pl.Trainer, module: StyleModule, data: PhotoData, path: Path, resume: str | Path | None, *, export: bool
 ) -> Outcome:
     """Take the steps, and publish what they made if they are all done."""
-    began = time.monotonic()
+    began, stopping = time.monotonic(), GentleStop()
+    trainer.callbacks.append(stopping)  # type: ignore[attr-defined]  # Lightning sets it by name
     try:
-        with _stopping_gently(trainer):
+        with stopping.listening():
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except DatasetError as error:
         raise data.draws.unusable() from error  # a worker's message is its traceback
@@ -452,21 +476,3 @@ def _bf16_is_faster(device: torch.device, *, measure: bool) -> bool:
         return min(timeit.repeat(lambda: torch.nn.functional.conv2d(image, weight, padding=1), repeat=6, number=1))
 
     return seconds(torch.bfloat16) < 0.8 * seconds(torch.float32)
-
-
-@contextmanager
-def _stopping_gently(trainer: pl.Trainer) -> Iterator[None]:
-    """Let the first Ctrl-C finish the step at hand, so that the checkpoint is whole; the second one is Python's."""
-
-    def stop(*_: object) -> None:
-        trainer.should_stop = True
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.getsignal(signal.SIGINT)
-    with suppress(ValueError):  # not in the main thread: then Ctrl-C is somebody else's
-        signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):
-            signal.signal(signal.SIGINT, before)

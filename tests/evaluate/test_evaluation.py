@@ -109,9 +109,13 @@ def test_damaged_cache_is_computed_anew(photos: dict[str, Pixels], painting: Pix
     reference = Reference(painting, everything, objective=SMALL, iterations=1, cache=tmp_path)
     reference.course(everything[0])
     (stored,) = tmp_path.iterdir()
-    stored.write_bytes(stored.read_bytes()[:100])
-    assert not reference.course(everything[0]).cached
-    assert reference.course(everything[0]).cached
+    content = stored.read_bytes()
+    inside = content.index(b"pictures.npy") + 40  # in a compressed part
+    changed = content[:inside] + bytes(byte ^ 0xFF for byte in content[inside : inside + 40]) + content[inside + 40 :]
+    for damaged in (content[:100], changed):
+        stored.write_bytes(damaged)
+        assert not reference.course(everything[0]).cached
+        assert reference.course(everything[0]).cached
 
 
 def test_a_cache_that_cannot_be_made_is_told_before_the_iterations(

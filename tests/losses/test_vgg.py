@@ -166,3 +166,15 @@ def test_a_weights_file_with_another_checksum_is_refused(tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(WeightsError, match="SHA-256"):
         load_vgg_weights("caffe-vgg19")
+
+
+def test_no_code_runs_in_a_file_of_torchvisions_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``check_hash`` looks at downloads only."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    file = torchvision.models.VGG16_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
+    torch.save(Bomb(), tmp_path / "checkpoints" / file)
+    with pytest.raises(WeightsError):
+        load_vgg_weights("torchvision-vgg16")
+    assert not (tmp_path / "exploded").exists()

@@ -228,6 +228,7 @@ def test_this_folder_is_not_a_manifest(
         ("--on ray --jobs 2", "--jobs is for one process"),
         ("--on ray --actors 0", "actors is 0"),
         ("--format png", "Unknown option: --format"),
+        ("--merge --force", "--merge stylizes nothing"),
         ("--jobs 0", "jobs is 0"),
         ("--style none", "'none' is neither the name of a style nor a file"),
     ],

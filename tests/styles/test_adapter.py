@@ -49,6 +49,17 @@ def test_a_name_that_would_lead_to_another_folder_is_refused(adapter: Adapter, t
         load_adapter(tmp_path / "mine.safetensors")
 
 
+def test_values_of_a_type_that_numpy_has_not_are_refused(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file as save_tensors
+
+    facts = {"format": "1", "name": "mine", "base": "0", "sha256": "0"}
+    for kind in (torch.float8_e4m3fn, torch.bfloat16):
+        save_tensors({"set": torch.zeros(2, 5).to(kind)}, tmp_path / "mine.safetensors", metadata=facts)
+        with pytest.raises(ModelError, match="not a"):
+            load_adapter(tmp_path / "mine.safetensors")
+
+
 def test_a_changed_value_is_refused(adapter: Adapter, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     save_adapter(adapter, path)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -231,6 +232,31 @@ def test_ctrl_c_leaves_a_checkpoint_that_resumes(photo_folder: Path, tmp_path: P
     assert "continue with --resume" in out
     assert "Traceback" not in errors
     assert load_checkpoint(tmp_path / "out" / "s.ckpt").step >= 10
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_ctrl_c_on_one_of_two_machines_ends_both_with_a_checkpoint(
+    photo_folder: Path, tmp_path: Path, vgg: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    running = [
+        subprocess.Popen(
+            train_command(photo_folder, tmp_path / "out", vgg, "--nodes", "2", steps=100_000),
+            env=os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": str(node)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for node in range(2)
+    ]
+    wait_for(lambda: (tmp_path / "out" / "s.csv").exists() and (tmp_path / "out" / "s.csv").read_text().count("\n") > 1)
+    running[1].send_signal(signal.SIGINT)
+    said = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [130, 130], said
+    assert load_checkpoint(tmp_path / "out" / "s.ckpt").step >= 10
+    assert not [*(tmp_path / "out").glob(".*")]
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -524,6 +550,36 @@ def test_a_checkpoint_with_a_damaged_recipe_is_refused_by_its_name(
         load_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    ("part", "damage"),
+    [
+        ("card", {"paintings": {"s": "x"}}),
+        ("card", {"paintings": {"s": 3}}),
+        ("card", {"name": None}),
+        ("recipe", {"network": ["tiny"]}),
+    ],
+)
+def test_a_checkpoint_with_damaged_facts_is_refused_by_its_name(
+    part: str, damage: dict[str, Any], tmp_path: Path, trained: Outcome
+) -> None:
+    stored, path = torch.load(trained.checkpoint, weights_only=True), tmp_path / "s.ckpt"
+    stored["fast_style"][part] |= damage
+    torch.save(stored, path)
+    with pytest.raises(CheckpointError, match=r"s\.ckpt is damaged"):
+        load_checkpoint(path)
+
+
+def test_a_compressed_checkpoint_is_refused_as_it_may_unfold_to_any_size(tmp_path: Path, trained: Outcome) -> None:
+    with (
+        zipfile.ZipFile(trained.checkpoint) as plain,
+        zipfile.ZipFile(tmp_path / "s.ckpt", "w", zipfile.ZIP_DEFLATED) as compressed,
+    ):
+        for part in plain.infolist():
+            compressed.writestr(part.filename, plain.read(part))
+    with pytest.raises(CheckpointError, match="is compressed inside"):
+        load_checkpoint(tmp_path / "s.ckpt")
+
+
 def test_a_checkpoint_of_endless_steps_is_refused_by_its_name(tmp_path: Path, trained: Outcome) -> None:
     stored, path = torch.load(trained.checkpoint, weights_only=True), tmp_path / "s.ckpt"
     torch.save(stored | {"global_step": float("inf")}, path)
@@ -616,7 +672,9 @@ def test_a_toml_recipe_is_used_and_a_wrong_key_is_told(
         assert said in capsys.readouterr().err
 
 
-def test_an_estimate_adds_up_what_a_run_does(narrow_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_estimate_adds_up_what_a_run_does(
+    narrow_file: Path, trained: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = itertools.count()
     # Whatever is timed takes a second.
     monkeypatch.setattr(run_module, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
@@ -624,5 +682,8 @@ def test_an_estimate_adds_up_what_a_run_does(narrow_file: Path, monkeypatch: pyt
     calibrated, drawn = run_module.CALIBRATION_PHOTOS, count_drawn("tiny", run_module.NEARNESS_PHOTOS)
     assert estimate_duration(recipe) == Estimate(calibrated + drawn + run_module.EXPORT_STEPS, 1.0, 250)
     assert estimate_duration(replace(recipe, steps=40)).seconds == calibrated + drawn + 40 + run_module.EXPORT_STEPS
+    assert estimate_duration(resume=trained.checkpoint).steps == 0
+    with pytest.raises(DeviceError):
+        estimate_duration(recipe, accelerator="warp")
     scratch = estimate_duration(recipe, init=SCRATCH)
     assert scratch == Estimate(calibrated + run_module.EXPORT_STEPS, 1.0, 1000)

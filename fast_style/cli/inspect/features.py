@@ -10,7 +10,7 @@ import numpy as np
 
 from fast_style.cli.app import Flag, Out
 from fast_style.cli.inspect import Channels, Source
-from fast_style.errors import check_least
+from fast_style.errors import InputError, check_least
 from fast_style.images import Picture, Pixels, check_target, load_image, save_image
 from fast_style.sheet import Tile, beside, grid
 
@@ -49,6 +49,8 @@ def features(
     """
     check_target(out, force=force, inputs=[photo])
     names = list(dict.fromkeys(part.strip() for name in layer for part in name.split(",") if part.strip()))
+    if channel and top is not None:
+        raise InputError("--channel names the channels, --top counts the most active ones; give one of them")
     top = top if top is not None else 16 if len(names) == 1 else 4
     check_least(1, size=size, top=top)
     pixels = load_image(photo, size=size, opaque=True).pixels

@@ -24,7 +24,7 @@ def tone_distance(picture: Tensor, photo: Tensor) -> Tensor:
     squared difference of that of squares of 64 px in units of 0.1, which does not, so that a night stays dark.
 
     Both are (N, 3, H, W), RGB in [0, 1]; gradients flow to the first. The mean over the pictures is a float32 scalar
-    from 0, which is the photo itself, to 12.
+    from 0 to 12. The photo itself scores 0, but more the nearer it is to a single tone: 1 if it has no other.
     """
     first, second = (_tones(image, _SQUARE) for image in (picture, photo))
     first, second = (tones - tones.mean(dim=1, keepdim=True) for tones in (first, second))
