@@ -162,6 +162,8 @@ def evaluate_styles(
     """
     from fast_style.training.paintings import read_painting  # imports Lightning, which the help needs not wait for
 
+    if options.flicker and not models:
+        raise InputError("flicker is that of a model's films, and no model is given", hint="Leave --flicker out.")
     if options.flicker:
         import_module("cv2")  # fails now, not after the reference's minutes
     failed: list[FastStyleError] = []

@@ -143,6 +143,8 @@ def deploy(
         raise InputError(f"size is {size[0]}×{size[1]} px; expected at least {smallest} on each side")
     if precision != "fp32" and photos is None:
         raise InputError(f"{precision} is proved on photos", hint="Give --photos FOLDER.")
+    if precision == "fp32" and photos is not None:
+        raise InputError("photos are for fp16 and int8", hint="Give --precision, or leave --photos out.")
     with replacing(path) as partial:
         graph, verification = _plain_graph(source, partial)
         told = read_metadata(graph)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fast_style.device import find_device, to_tensor
-from fast_style.errors import TrainingDivergedError, check_least
+from fast_style.errors import ImageError, TrainingDivergedError, check_least
 from fast_style.images import Picture, Pixels, fit, mix, resize, to_float, to_uint8
 from fast_style.losses import BOLD, LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.optimize.lbfgs import lbfgs
@@ -212,7 +212,11 @@ def _steps(
         times = 2**finer if objective.places_weight else 1
         content_weight, similarity_weight = times * objective.content_weight, times * objective.similarity_weight
         weighed = replace(objective, content_weight=content_weight, similarity_weight=similarity_weight)
-        loss = PerceptualLoss(vgg, style, weighed)
+        try:
+            loss = PerceptualLoss(vgg, style, weighed)
+        except ImageError as error:
+            what = f"the painting is {style.shape[3]}×{style.shape[2]} px beside a picture of {side} px"
+            raise ImageError(f"{what}: {error}", hint="Give a larger --style-size.") from error
         if objective.weighting == "balanced":
             loss.calibrate([content])
         score = Scorer(loss, content)

@@ -113,3 +113,23 @@ def test_every_option_of_a_verb_can_be_given(command: str) -> None:
             given.append(next(filter(None, argument.get_choices() or ()), "1"))
         with suppress(InputError):  # 1 is out of the range of some
             app.parse_args([*command.split(), *required, *given], exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("inspect features photo.png --layer relu1_1 --channel 3 --top 2 -o out.png", "--channel names the channels"),
+        ("inspect gradcam photo.png --class tabby --top 2 -o out.png", "--class names the class"),
+        ("export udnie --io uint8 --photos nowhere -o out.onnx", "photos are for fp16 and int8"),
+        ("web --serve --force -o out", "--runtime and --force are for writing a page"),
+        ("web udnie-tiny --port 9 -o out", "--host and --port are for --serve"),
+        ("evaluate --pictures a=. --style photo.png --photos nowhere --flicker -o out", "no model is given"),
+        ("train photo.png nowhere -o out --estimate --devices 2", "--estimate measures one process"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    command: str, said: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command.split()) == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in place.iterdir()] == ["photo.png"]

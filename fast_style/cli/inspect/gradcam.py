@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fast_style.cli.app import Flag, Out
 from fast_style.cli.inspect import DeviceName
-from fast_style.errors import check_least
+from fast_style.errors import InputError, check_least
 from fast_style.images import Picture, check_target, load_image, save_image
 from fast_style.sheet import Tile, grid
 
@@ -19,7 +19,7 @@ def gradcam(
     *,
     out: Out,
     wanted: Annotated[str | None, Parameter(name="--class")] = None,
-    top: int = 3,
+    top: int | None = None,
     layer: str | None = None,
     size: int = 320,
     model: str = "efficientnet-lite0",
@@ -34,7 +34,7 @@ def gradcam(
         photo: The photo.
         out: The picture to write.
         wanted: Name or number of a class; by default the most probable ones.
-        top: Number of the most probable classes.
+        top: Number of the most probable classes; by default 3.
         layer: The layer; by default the last convolution, or the block that joins its branches.
         size: Long side of each picture, px.
         model: efficientnet-lite0 (no download), or a torchvision classifier such as googlenet.
@@ -42,7 +42,11 @@ def gradcam(
         force: Overwrite OUT.
     """
     check_target(out, force=force, inputs=[photo])
+    if wanted is not None and top is not None:
+        raise InputError("--class names the class, --top counts the most probable ones; give one of them")
+    top = 3 if top is None else top
     check_least(16, size=size)
+    check_least(1, top=top)
     picture = load_image(photo, opaque=True)
 
     # These import torch.
