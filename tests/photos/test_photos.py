@@ -4,10 +4,11 @@ import json
 import os
 import pickle
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,11 +20,12 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import FastStyleError, ImageError, ModelError
+from fast_style.errors import FastStyleError, ImageError, InputError, ModelError
 from fast_style.images import Picture, find_images, load_image
 from fast_style.photos.jobs import Job
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.run import PhotoOptions, PhotoOutcome, settings_key, stylize_photos
+from fast_style.pipeline import Budget
 from fast_style.stylize.options import StyleOptions
 from tests.conftest import write_style
 
@@ -275,3 +277,34 @@ def test_a_ledger_of_another_machine_is_understood(tmp_path: Path) -> None:
     work = Ledger(tmp_path, dict(reversed(SETTINGS.items()))).look("photo", "result")
     assert work.origin == origin
     assert Ledger(tmp_path, SETTINGS).is_done(work)
+
+
+@pytest.mark.parametrize(("age", "readings"), [(3600, 0), (0, 1)])
+def test_ledgers_are_read_again_only_for_a_result_that_may_be_younger(
+    age: int, readings: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading them for each of thousands of results that are not ours would take ever longer."""
+    (tmp_path / "result").touch()
+    os.utime(tmp_path / "result", (time.time() - age,) * 2)
+    ledger, read = Ledger(tmp_path, SETTINGS), []
+    monkeypatch.setattr(ledger, "refresh", lambda: read.append(1))
+    with pytest.raises(InputError, match="result exists"):
+        ledger.skips(ledger.look("photo", "result"))
+    assert len(read) == readings
+
+
+def test_a_photo_that_is_shrunk_counts_with_what_its_decoder_needs(
+    tmp_path: Path, negative: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (1200, 900)).save(tmp_path / "a.png")
+    spent: list[int] = []
+    spend = Budget.spend
+
+    def note(budget: Budget, amount: int) -> AbstractContextManager[None]:
+        spent.append(amount)
+        return spend(budget, amount)
+
+    monkeypatch.setattr(Budget, "spend", note)
+    jobs = [Job(tmp_path / "a.png", tmp_path / "out.png")]
+    assert [outcome.error for outcome in stylize_photos(jobs, StyleOptions(negative), PhotoOptions(size=64))] == [None]
+    assert spent == [1200 * 900 // 6]
