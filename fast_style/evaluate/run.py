@@ -173,10 +173,9 @@ def evaluate_styles(
         on_error(error)
 
     units = _load_photos(photos, options, leave_out)
-    names = _spread(list(units), options.limit)
-    chosen = {name: units[name] for name in names}
-    others = {name: _load_pictures(folder, names, size=options.size) for name, folder in (pictures or {}).items()}
-    opened = _open_models(models, options, chosen[names[0]], leave_out)
+    chosen = {name: units[name] for name in _spread(list(units), options.limit)}
+    others = {name: _load_pictures(folder, [*chosen], size=options.size) for name, folder in (pictures or {}).items()}
+    opened = _open_models(models, options, next(iter(chosen.values())), leave_out)
     if shared := opened.keys() & others.keys():
         raise InputError(f"a model and a folder of pictures are both called {min(shared)}")
     painting = read_painting(style, style.stem, options.style_size, options.grain, keep_frame=options.keep_frame)
