@@ -4,12 +4,17 @@ Public is what stands in ``__all__`` of this package and of the packages in it, 
 :mod:`fast_style.errors`. All else may change from one release to the next.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from fast_style.errors import FastStyleError
 
 if TYPE_CHECKING:
     from fast_style.stylize import Stylizer
+
+# From version 1.29 on, ONNX Runtime tells Microsoft which models are opened, and leaves an identifier in the user's
+# cache, unless this is set before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

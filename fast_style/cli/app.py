@@ -5,12 +5,13 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, get_args
 
 from cyclopts import (
     App,
+    ArgumentCollection,
     CycloptsError,
     Group,
     MissingArgumentError,
@@ -21,7 +22,7 @@ from cyclopts import (
 
 from fast_style import __version__
 from fast_style.cli.ui.help import Basics, with_examples
-from fast_style.errors import FastStyleError, did_you_mean
+from fast_style.errors import FastStyleError, InputError, did_you_mean
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -69,6 +70,23 @@ EXAMPLES = {
 }
 HELP_ALL = "--help-all"
 
+
+def _check_whole(app: App, commands: Sequence[str], arguments: ArgumentCollection) -> None:
+    """Raise InputError for a fraction where a whole number is expected; cyclopts would round it."""
+    for argument in arguments:
+        if int in _types(argument.hint):
+            for token in argument.tokens:
+                if "." in token.value:
+                    raise InputError(f"{token.keyword} is {token.value}; expected a whole number")
+
+
+def _types(hint: Any) -> Iterator[Any]:
+    """Yield the types in an annotation, such as int in ``list[int] | None``."""
+    yield hint
+    for part in get_args(hint):
+        yield from _types(part)
+
+
 _FIRST = Group("The verbs used most", sort_key=1, help_formatter=with_examples(EXAMPLES))
 _OTHER = Group("Other verbs", sort_key=2)
 _OPTIONS = Group("Options", sort_key=3)
@@ -77,8 +95,10 @@ app = App(
     name="fast-style",
     help="Fast neural style transfer: train a style on one painting, prove its ONNX export equal, run it anywhere.",
     help_flags=["--help", "-h", HELP_ALL],
-    default_parameter=Parameter(negative_iterable=""),  # no list has an option that empties it
+    # No list has an option that empties it; and a file may be called [1].jpg, which is not JSON.
+    default_parameter=Parameter(negative_iterable="", json_list=False, json_dict=False),
     version=__version__,
+    config=_check_whole,
     suppress_keyboard_interrupt=False,  # main says what happened
 )
 for _number, (_verb, _help) in enumerate(VERBS.items()):
@@ -107,6 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The verbs' docstrings need Markdown, whose lines flow. It takes 50 ms to import, and the first page goes without.
     app.help_format = "markdown" if VERBS.keys() & tokens else "plaintext"
     try:
+        if "" in tokens:  # a path would be the current folder
+            raise InputError("an argument is empty", hint="Is a variable of the shell not set?")
         _give_whole_help(tokens)
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from fast_style.errors import check_least
 from fast_style.images import Picture, Pixels, channels, fit, load_image
 from fast_style.images.arrays import with_alpha
 from fast_style.images.exif import read_exif
@@ -19,7 +18,7 @@ from fast_style.images.load import to_picture
 from fast_style.model import STYLES, Device, open_graph, style_names
 from fast_style.model.ground import Forms
 from fast_style.styles.mixture import find_mixture
-from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size
+from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size, check_threads
 from fast_style.stylize.contract import Range, check_contract
 from fast_style.stylize.masks import networks_for_masks, paint_masked, read_mask
 from fast_style.stylize.network import StyleNetwork
@@ -67,7 +66,7 @@ class Stylizer:
         strength: float = 1.0,
         ground: Forms | None = None,
     ) -> None:
-        check_least(1, threads=threads)
+        check_threads(threads)
         chosen = find_mixture(style)
         graph = open_graph(chosen.style.path, device=device, threads=threads, content=chosen.content)
         metadata = graph.metadata if graph.ours else {}  # other programs may use our keys for something else

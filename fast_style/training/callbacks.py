@@ -2,9 +2,7 @@
 
 import csv
 import math
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,40 +106,6 @@ class Checkpoints(StyleCallback):
         assert isinstance(pl_module, StyleModule)
         if trainer.global_step < trainer.max_steps:
             self.act(trainer, pl_module, trainer.global_step)
-
-
-class GentleStop(pl.Callback):
-    """Let the first Ctrl-C finish the step at hand, so that the checkpoint is whole; the second one is Python's.
-
-    Of several processes, all stop after the step in which one was told to, as they wait for each other.
-    """
-
-    def __init__(self) -> None:
-        self.told = False
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take SIGINT within the block."""
-
-        def note(*_: object) -> None:
-            self.told = True
-            signal.signal(signal.SIGINT, before)
-
-        before = signal.getsignal(signal.SIGINT)
-        with suppress(ValueError):  # not in the main thread: then Ctrl-C is somebody else's
-            signal.signal(signal.SIGINT, note)
-        try:
-            yield
-        finally:
-            with suppress(ValueError):
-                signal.signal(signal.SIGINT, before)
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Ask the other processes, too."""
-        if trainer.strategy.reduce_boolean_decision(self.told, all=False):
-            trainer.should_stop = True
 
 
 class Metrics(StyleCallback):

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fast_style.errors import DatasetError, ImageError
 from fast_style.images import Pixels, find_photos, load_image, to_float
+from fast_style.training.stopping import leave_signals
 
 # Crops take this share of a photo's short side, so that subjects come in several sizes: a crop of 384 px is 0.4 of a
 # picture of 1,024 px.
@@ -177,13 +177,8 @@ class PhotoData(pl.LightningDataModule):
             collate_fn=_collate,
             pin_memory=torch.cuda.is_available(),
             prefetch_factor=4 if self.workers else None,
-            worker_init_fn=_leave_interrupts,
+            worker_init_fn=leave_signals,
         )
-
-
-def _leave_interrupts(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; the trainer finishes its step, and for that it needs photos."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _collate(draws: list[tuple[Tensor, list[str]]]) -> tuple[Tensor, list[str]]:

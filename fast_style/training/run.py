@@ -28,7 +28,7 @@ from fast_style.recipe import Recipe
 from fast_style.sheet import Tile, grid
 from fast_style.styles.adapter import SUFFIX, Adapter, save_adapter
 from fast_style.stylize.stylizer import Stylizer
-from fast_style.training.callbacks import Averaging, Checkpoints, GentleStop, Metrics, Previews
+from fast_style.training.callbacks import Averaging, Checkpoints, Metrics, Previews
 from fast_style.training.module import StyleModule
 from fast_style.training.paintings import Painting, find_paintings, name_styles, read_painting, style_name
 from fast_style.training.photos import PhotoData
@@ -42,6 +42,7 @@ from fast_style.training.start import (
     nearest_style_of,
     shipped_starts,
 )
+from fast_style.training.stopping import GentleStop
 
 CALIBRATION_PHOTOS = 32
 NEARNESS_PHOTOS = 4

@@ -49,6 +49,20 @@ def test_a_picture_is_whole_when_the_process_has_ended(tmp_path: Path) -> None:
     assert piped.stdout == (tmp_path / "out.jpg").read_bytes()
 
 
+def test_the_runtime_leaves_nothing_in_the_home_of_a_user(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fast_style", "stylize", str(PHOTOS["chelsea"]), "--style", "udnie-tiny"]
+    telling = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith("ORT_")}
+    home = tmp_path / "home"
+    home.mkdir()
+    subprocess.run(
+        [*command, "--size", "64", "-o", str(tmp_path / "out.jpg")],
+        check=True,
+        capture_output=True,
+        env=telling | {"HOME": str(home), "XDG_CACHE_HOME": str(home)},
+    )
+    assert not [*home.iterdir()]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are any bytes on Linux")
 def test_a_file_whose_name_is_no_text_is_stylized(tmp_path: Path) -> None:
     photo = tmp_path / os.fsdecode(b"a\xff.png")

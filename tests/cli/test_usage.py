@@ -133,3 +133,36 @@ def test_options_that_would_do_nothing_are_refused(
     assert main(command.split()) == 2
     assert said in capsys.readouterr().err
     assert [path.name for path in place.iterdir()] == ["photo.png"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "stylize photo.png -s udnie --size 20.5",
+        "train photo.png . -o out --steps=2.0",
+        "evaluate udnie --style photo.png --photos . --limit 1.5",
+        "inspect maximize -o out.png --layer conv1_1 --channel 2.5",
+    ],
+)
+def test_a_fraction_where_a_whole_number_is_expected_is_refused(
+    command: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command.split()) == 2
+    assert capsys.readouterr().err.endswith("expected a whole number\n")
+
+
+def test_a_file_whose_name_looks_like_json_is_a_file(place: Path) -> None:
+    for name in ("[1].png", '["photo.png"]', '{"photo": 1}'):
+        Image.new("RGB", (32, 32), "white").save(place / name, "PNG")
+    assert main(["stylize", "[1].png", '["photo.png"]', "-s", "udnie-tiny", "--mask", '{"photo": 1}', "-o", "out"]) == 0
+    assert {path.name for path in (place / "out").iterdir()} == {"[1].png", '["photo.png"].png'}
+
+
+def test_an_empty_argument_is_not_the_current_folder(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stylize", "", "-s", "udnie-tiny"]) == 2
+    assert capsys.readouterr().err.startswith("error: an argument is empty\nhint: ")
+
+
+def test_more_threads_than_any_machine_has_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stylize", "photo.png", "-s", "udnie-tiny", "--threads", "10000"]) == 2
+    assert capsys.readouterr().err == "error: threads is 10000; expected 1 to 1,024\n"

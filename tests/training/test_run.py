@@ -179,10 +179,10 @@ def weights_of(path: Path) -> dict[str, Tensor]:
     return load_checkpoint(path).average
 
 
-def train_command(photos: Path, out: Path, vgg: Path, *more: str, steps: int = 12) -> list[str]:
+def train_command(photos: Path, out: Path, vgg: Path, *more: str, steps: int = 12, workers: int = 0) -> list[str]:
     options = f"--network tiny --steps {steps} --size 48 --batch 2 --style-size 64 --accelerator cpu --precision 32"
     command = [sys.executable, "-m", "fast_style", "train", str(PAINTING), str(photos), "-o", str(out), "--name", "s"]
-    options += " --workers 0 --preview-every 4 --init scratch"
+    options += f" --workers {workers} --preview-every 4 --init scratch"
     return [*command, *options.split(), "--vgg", str(vgg), *more]
 
 
@@ -221,12 +221,18 @@ def test_a_run_killed_and_resumed_reaches_the_weights_of_an_unbroken_one(
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_ctrl_c_leaves_a_checkpoint_that_resumes(photo_folder: Path, tmp_path: Path, vgg: Path) -> None:
-    command = train_command(photo_folder, tmp_path / "out", vgg)
-    command[command.index("12")] = "100000"
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("numbers", [[signal.SIGINT] * 3, [signal.SIGTERM], [signal.SIGHUP]], ids=str)
+def test_a_run_told_to_stop_leaves_a_checkpoint_that_resumes(
+    photo_folder: Path, tmp_path: Path, vgg: Path, numbers: list[signal.Signals]
+) -> None:
+    command = train_command(photo_folder, tmp_path / "out", vgg, steps=100_000, workers=1)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     wait_for(lambda: (tmp_path / "out" / "s.csv").exists() and (tmp_path / "out" / "s.csv").read_text().count("\n") > 1)
-    process.send_signal(signal.SIGINT)
+    for number in numbers:  # to the processes that decode photos, too, as from a terminal
+        os.killpg(process.pid, number)
+        time.sleep(0.02)
     out, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "continue with --resume" in out
