@@ -33,15 +33,33 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
                 os.fsync(file.fileno())
         partial.replace(target)
     except OSError as error:
-        reason = {errno.ENOSPC: "the disk is full", errno.EISDIR: "it is a folder"}.get(
-            error.errno or 0, error.strerror or str(error)
-        )
-        raise FileError(f"cannot write {target}: {reason}") from error
+        raise cannot_write(target, error) from error
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
         if lock is not None:
             os.close(lock)
+
+
+def cannot_write(target: Path, error: OSError) -> FileError:
+    """Make the error that says why a file cannot be written."""
+    known = {errno.ENOSPC: "the disk is full", errno.EISDIR: "it is a folder"}
+    return FileError(f"cannot write {target}: {known.get(error.errno or 0, error.strerror or str(error))}")
+
+
+def check_writable(target: Path) -> None:
+    """Raise FileError, before any work is done, if no file can be made in the folder of the target, or above it.
+
+    The folder need not be there yet; it is not made.
+    """
+    folder = next(path for path in target.absolute().parents if path.exists())
+    try:
+        partial, lock = _new_partial(folder / target.name)
+        partial.unlink()
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    if lock is not None:
+        os.close(lock)
 
 
 def _new_partial(target: Path) -> tuple[Path, int | None]:

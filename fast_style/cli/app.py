@@ -18,6 +18,7 @@ from cyclopts import (
     Parameter,
     UnknownCommandError,
     UnusedCliTokensError,
+    validators,
 )
 
 from fast_style import __version__
@@ -29,6 +30,7 @@ DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 # An option that is on if it is given, without a --no- form; and where the result goes.
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
+Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))]
 
 # Settings that libraries read once, when they are loaded or first used; a user's own come first.
 _ENVIRONMENT = {

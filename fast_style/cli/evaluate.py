@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from fast_style.cli.app import DONE, SOME_FAILED, Flag, Out, report_error
-from fast_style.errors import FileError, InputError
+from fast_style.errors import InputError
 from fast_style.evaluate import Options, evaluate_styles
+from fast_style.files import check_writable
 
 
 def _as_typed(default: object) -> object:
@@ -48,9 +49,7 @@ def evaluate(
         raise InputError("no model was given", hint="fast-style evaluate MODEL… --style PAINTING --photos DIR")
     if (out / "report.json").exists() and not force:
         raise InputError(f"{out} already holds a report", hint="Give --force to overwrite it, or another -o.")
-    there = next(path for path in (out, *out.parents, Path()) if path.exists())
-    if not there.is_dir():  # told now, not after the reference's minutes
-        raise FileError(f"cannot write {out}: {there} is not a folder")
+    check_writable(out / "report.json")  # told now, not after the reference's minutes
     console = Console(stderr=True)
     report = evaluate_styles(
         models,

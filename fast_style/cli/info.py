@@ -15,10 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from fast_style import __version__
-from fast_style.errors import FastStyleError
+from fast_style.errors import FastStyleError, InputError
 from fast_style.extras import install_command, is_installed, reinstall_command, windows_command
 from fast_style.model import PROVIDERS, core_count, describe_model
-from fast_style.styles.catalog import find_style, shipped_styles
+from fast_style.styles.catalog import shipped_styles
+from fast_style.styles.mixture import find_mixture
 
 PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "av", "opencv-python", "torch")
 
@@ -35,7 +36,10 @@ def info(model: str | None = None, *, benchmark: bool = True) -> None:
             installed, for ten more.
     """
     if model is not None:
-        _print_rows(_describe_model(find_style(model).path))
+        choice = find_mixture(model)
+        if choice.weights or choice.content is not None:
+            raise InputError(f"{model} is not a file", hint=f"Describe the file: fast-style info {choice.style.path}")
+        _print_rows(_describe_model(choice.style.path))
         return
     gpus, providers = _gpus(), _providers()
     cores = f"{core_count()} core{'' if core_count() == 1 else 's'}"

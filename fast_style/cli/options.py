@@ -112,8 +112,8 @@ class FileLook(ResultLook):
     """What results look like, and in which format they are.
 
     Args:
-        format: Format of photos: png, jpg, webp or tif; by default that of OUT's name, or the input's. With the extra
-            'large', png and tif keep 16 bits a channel.
+        format: Format of photos: png, jpg, webp or tif; by default that of OUT's name, or the input's, and png on
+            standard output. With the extra 'large', png and tif keep 16 bits a channel.
     """
 
     format: Annotated[Format | None, _IN_FILES] = None

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from fast_style.cli.app import Port
 from fast_style.errors import InputError
 
 
@@ -14,7 +15,7 @@ def studio(
     *,
     folder: Path | None = None,
     photos: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
-    port: int = 8765,
+    port: Port = 8765,
     runtime: Path | None = None,
     config: Path | None = None,
     open: bool = True,
@@ -31,12 +32,17 @@ def studio(
         config: A TOML file with a recipe that all trainings begin with.
         open: Open the page in the browser.
     """
+    from fast_style.cli.train import read_toml
     from fast_style.studio import open_studio
     from fast_style.styles.catalog import studio_folder
 
     for path in photos or []:
         if not path.is_dir():
             raise InputError(f"{path} is not a folder of photos")
+    if runtime is not None and not runtime.is_dir():
+        raise InputError(f"{runtime} is not a folder; expected one with onnxruntime-web")
+    if config is not None:
+        read_toml(config)
     folder = folder or studio_folder()
     address, opening, serve = open_studio(folder, photos=photos or [], port=port, runtime=runtime, config=config)
     print(address, flush=True)

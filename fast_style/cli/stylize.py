@@ -69,6 +69,8 @@ def stylize(
     began = time.perf_counter()
     share = parse_shard(shard)
     plan = plan_jobs(inputs, out, mixture_name(style), look.format, shard=share)
+    if sys.stdout.isatty() and any(job.target == STREAM for job in plan.jobs):
+        raise InputError("a picture cannot be shown by a terminal", hint="Send it on, as in '-o - | display -'.")
     opening = engine.style(style, look)
     photo_options = look.photo_options()  # even if there are none, as it may fail
     if merge:
@@ -89,6 +91,7 @@ def stylize(
     # Before anything is done, as it may fail: options may be wrong, and the video libraries may not be installed.
     video_options = film.video_options(look) if videos else None
     records: list[Record] = []
+    hints: set[str] = set()
     if photos:
         with _large_photo_bar() as move:
             outcomes = stylize_photos(
@@ -103,7 +106,7 @@ def stylize(
             )
             try:
                 for outcome in outcomes if len(photos) == 1 else with_bar(outcomes, len(photos)):
-                    records.append(_photo(outcome))
+                    records.append(_photo(outcome, hints))
                     plan.left_out.update(outcome.left_out)
             except KeyboardInterrupt:
                 if any(job.folder is not None for job in photos):
@@ -182,12 +185,14 @@ def _merge(jobs: Sequence[Job], opening: StyleOptions, options: PhotoOptions) ->
     return exit_status(counts["done"], counts["failed"] + counts["left"])
 
 
-def _photo(outcome: PhotoOutcome) -> Record:
-    """Report what became of a photo; return its record."""
+def _photo(outcome: PhotoOutcome, hints: set[str]) -> Record:
+    """Report what became of a photo, with each hint only once; return its record."""
     record: Record = {"input": str(outcome.job.source), "output": str(outcome.job.target)}
     if outcome.error is not None:
         record["error"] = str(outcome.error)
-        report_error(outcome.error, about=str(outcome.job.source))
+        hint = None if outcome.error.hint in hints else outcome.error.hint
+        hints |= {hint} if hint else set()
+        report_error(FastStyleError(str(outcome.error), hint=hint), about=str(outcome.job.source))
     elif outcome.size is None:
         record["skipped"] = True
     else:

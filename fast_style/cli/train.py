@@ -17,6 +17,7 @@ from fast_style.cli.options import MACHINE
 from fast_style.errors import InputError
 from fast_style.files import check_new
 from fast_style.model.ground import Forms
+from fast_style.model.passes import check_strength
 from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
 from fast_style.styles.card import check_places
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 START = Group("Start", sort_key=1)
 RECIPE = Group("Recipe", sort_key=2)
 PAINTING = Group("Painting", sort_key=3)
+SKIPPED_SHOWN = 20
 _IN_RECIPE = Parameter(group=RECIPE)
 
 
@@ -171,7 +173,8 @@ def train(
             recipe = _recipe(changes, config, resume)
             needed = estimate_duration(recipe, init=init, resume=resume, accelerator=hardware.accelerator)
         parts = f"{needed.around:.1f} s before and after the steps, {needed.step:.3f} s for each of {needed.steps}"
-        print(f"about {needed.seconds / 60:.0f} minutes: {parts}")  # the studio reads this line
+        minutes = max(1, round(needed.seconds / 60))
+        print(f"about {minutes} minute{'' if minutes == 1 else 's'}: {parts}")  # the studio reads this line
         return DONE
     name = name or (style_name(paintings) if resume is None else resume.stem)
     _check_places(paintings, out / f"{name}.ckpt", resume, force=force)
@@ -195,8 +198,10 @@ def train(
         on_note=note,
         callbacks=[TrainingProgress(console)],
     )
-    for skipped in outcome.skipped:
-        note(f"skipped {skipped}: it could not be used")
+    for reason in [*outcome.skipped.values()][:SKIPPED_SHOWN]:
+        note(f"skipped: {reason}")
+    if (others := len(outcome.skipped) - SKIPPED_SHOWN) > 0:
+        note(f"skipped: {others} more")
     if not outcome.finished:
         print(f"interrupted at step {outcome.step}; continue with --resume {outcome.checkpoint}")
         return INTERRUPTED
@@ -223,13 +228,14 @@ def _recipe(changes: Changes, config: Path | None, resume: Path | None) -> Recip
     """Lay the options over the file's values, and these over the recipe of the network or of the run to continue."""
     from fast_style.training import Recipe, load_checkpoint
 
-    read = {} if config is None else _read_toml(config)
+    read = {} if config is None else read_toml(config)
     base = Recipe(changes.network or read.get("network", "fast")) if resume is None else load_checkpoint(resume).recipe
     values = base.as_dict()
     if config is not None:
         _merge(values, read, get_type_hints(Recipe), config)
     options = _given(changes)
     if (strength := options.pop("strength", None)) is not None:
+        check_strength(strength)
         values["objective"]["strength"] = strength
     return Recipe.from_dict({**values, **options})
 
@@ -238,7 +244,8 @@ def _given(options: Changes | Details) -> dict[str, Any]:
     return {key: value for key, value in asdict(options).items() if value is not None}
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a recipe's file, or raise InputError."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from fast_style.cli.app import Flag, Out
+from fast_style.cli.app import Flag, Out, Port
 from fast_style.errors import InputError
 from fast_style.web import serve_page, write_page
 
@@ -14,7 +14,7 @@ def web(
     runtime: Path | None = None,
     serve: Flag = False,
     host: str = "127.0.0.1",
-    port: int = 8000,
+    port: Port = 8000,
     force: Flag = False,
 ) -> None:
     """Write a page that stylizes photos and the camera in the browser; nothing is uploaded.

@@ -8,12 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from fast_style.errors import DatasetError, FastStyleError, ImageError, InputError, ModelError, check_least
+from fast_style.errors import DatasetError, FastStyleError, FileError, ImageError, InputError, ModelError, check_least
 from fast_style.evaluate.evaluation import Evaluation, evaluate
 from fast_style.evaluate.flicker import Flicker, measure_films
 from fast_style.evaluate.reference import Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
-from fast_style.files import make_parent, replacing
+from fast_style.files import check_writable, make_parent, replacing
 from fast_style.images import Picture, Pixels, find_images, find_photos, load_image, resize, save_image, to_uint8
 from fast_style.optimize import PRESETS
 from fast_style.styles.mixture import mixture_name
@@ -159,6 +159,7 @@ def evaluate_styles(
         DatasetError: No photo can be used.
         ModelError: No model can be evaluated, or one failed.
         WeightsError: The perceptual weights cannot be loaded.
+        FileError: The cache cannot be written.
     """
     from fast_style.training.paintings import read_painting  # imports Lightning, which the help needs not wait for
 
@@ -167,6 +168,12 @@ def evaluate_styles(
     if options.flicker:
         import_module("cv2")  # fails now, not after the reference's minutes
     failed: list[FastStyleError] = []
+
+    cache = options.cache or default_cache()
+    try:
+        check_writable(cache / "course")  # fails now, not after the iterations
+    except FileError as error:
+        raise FileError(str(error), hint="Give --cache FOLDER.") from error
 
     def leave_out(error: FastStyleError) -> None:
         failed.append(error)
@@ -187,7 +194,7 @@ def evaluate_styles(
         objective=PRESETS[options.preset],
         vgg=options.vgg,
         iterations=options.iterations,
-        cache=options.cache or default_cache(),
+        cache=cache,
     )
     evaluation = evaluate(opened, chosen, reference, pictures=others, on_note=on_note)
     flicker = measure_films(opened, list(chosen.values())[:MOVED_PHOTOS]) if options.flicker else {}

@@ -91,4 +91,6 @@ def check_photos(folder: Path, content: Search) -> None:
     hint = "Supported: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF."
     if heic := sum(content.others[suffix] for suffix in HEIC_SUFFIXES):
         hint = f"It holds {heic} HEIC: {install_command('heic')}"
+    elif content.unreadable:
+        hint = f"{content.unreadable} of what it holds, or itself, may not be read: look at the permissions."
     raise DatasetError(f"{folder} holds no photos", hint=hint)

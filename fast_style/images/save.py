@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fast_style.errors import ImageError
-from fast_style.files import check_new, replacing
+from fast_style.files import check_new, check_writable, replacing
 from fast_style.images.arrays import Picture, on_white, with_alpha
 from fast_style.images.exif import add_exif
 
@@ -34,6 +34,7 @@ def check_target(target: Path, *, force: bool, inputs: Iterable[Path] = ()) -> N
     if not target.parent.is_dir():
         raise ImageError(f"cannot write {target}: the folder {target.parent} does not exist", hint="Create it first.")
     check_new(target, force=force, inputs=inputs)
+    check_writable(target)
 
 
 def format_of(target: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from fast_style.errors import InputError
+from fast_style.files import cannot_write, make_parent
 from fast_style.photos.shards import Shard
 
 NAME = ".fast-style{own}.jsonl"
@@ -177,10 +178,14 @@ class Ledger:
         entry = Entry(kind, work.origin, state, self._digest, round(time.time(), 3), round(seconds, 4), error)
         text = f"{json.dumps([work.result, *astuple(entry)])}\n"
         with self._lock:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._file.open("a", encoding="utf-8") as file:
-                # A line of which a killed worker wrote half must not spoil this one.
-                file.write("\n" + text if self._torn else text)
+            make_parent(self._file)
+            try:
+                with self._file.open("a", encoding="utf-8") as file:
+                    # A line of which a killed worker wrote half must not spoil this one.
+                    file.write("\n" + text if self._torn else text)
+            except OSError as error:
+                self._torn = True
+                raise cannot_write(self._file, error) from error
             self._torn = False
 
 

@@ -159,10 +159,10 @@ def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
         paths_together, contents_together, bases_together = _read(together)
         if len(set(bases_together.values())) == 1:
             if as_they_are:
-                named = (
-                    text if held is part else f"{held.file}#{held.style}"
-                    for text, part, held in zip(texts, parts, together, strict=True)
-                )
+                named = [
+                    text if held.adapter else f"{held.file}#{held.style or 'STYLE'}"
+                    for text, held in zip(texts, together, strict=True)
+                ]
                 raise InputError(
                     f"{' and '.join(texts)} cannot be merged: their convolutions differ",
                     hint=f"Those in one file share theirs, and look different: fast-style merge {' '.join(named)}",
@@ -181,7 +181,10 @@ def join_styles(texts: list[str], *, as_they_are: bool = False) -> Joined:
             )
         name, values, painting, metadata = _set(part, contents[part.file], bases[part.file])
         if name in sets:
-            raise InputError(f"{name} is named twice", hint="Give each style one weight.")
+            raise InputError(
+                f"two styles are called {name}",
+                hint="Name each once. A style that is alone in its file is called after it: rename the file.",
+            )
         sets[name], paintings[name], told[name] = values, painting, metadata
     strengths = {name: strength_in(metadata) for name, metadata in told.items()}
     grounds = {name: ground_in(metadata).forms for name, metadata in told.items()}

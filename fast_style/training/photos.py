@@ -58,6 +58,14 @@ class PhotoDraws(Dataset[tuple[Tensor, list[str]]]):
                 skipped.append(str(path))
         raise self.unusable()
 
+    def reason(self, path: str) -> str:
+        """Say why a photo was skipped."""
+        try:
+            load_photo(Path(path), at_least=self.size)
+        except ImageError as error:
+            return str(error)
+        return f"{path} could not be read at the time"
+
     def unusable(self) -> DatasetError:
         """Return the error that not one photo could be used."""
         return DatasetError(

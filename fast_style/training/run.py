@@ -19,7 +19,7 @@ from fast_style.device import find_device
 from fast_style.errors import CheckpointError, DatasetError, FastStyleError, InputError, check_least
 from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
-from fast_style.files import is_plain_name, make_parent
+from fast_style.files import check_writable, is_plain_name, make_parent
 from fast_style.images import Picture, Pixels, save_image, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
 from fast_style.model import base_checksum, read_checked, read_sets
@@ -62,7 +62,7 @@ class Outcome:
         checkpoint: ``OUT/NAME.ckpt``.
         step: Steps done, over all of the run's parts.
         finished: Whether these are all steps of the recipe.
-        skipped: Photos that could not be used.
+        skipped: Photos that could not be used, and why.
         model: ``OUT/NAME.onnx``; this and what follows are None if nothing was exported.
         card: ``OUT/NAME.json``.
         verification: Verification of the ONNX file.
@@ -73,7 +73,7 @@ class Outcome:
     checkpoint: Path
     step: int
     finished: bool
-    skipped: tuple[str, ...]
+    skipped: Mapping[str, str]
     model: Path | None = None
     card: Path | None = None
     verification: Verification | None = None
@@ -171,7 +171,7 @@ def train_style(
     if previous is not None:
         start = Start(previous.card.get("init"), previous.network())
         _check_steps_left(previous, recipe, checkpoint)
-    make_parent(checkpoint)  # fails now, not after the calibration
+    check_writable(checkpoint)  # fails now, not after the calibration
     pl.seed_everything(recipe.seed, verbose=False)
     losses = _calibrated_losses(paintings, data, recipe, previous)
     if init is not None:
@@ -184,6 +184,7 @@ def train_style(
     if start is not None and start.name is not None:
         card["init"] = start.name
     module = StyleModule(recipe, losses, card=card, start=start)
+    make_parent(checkpoint)
     trainer = _trainer(module, data, checkpoint, device, preview_every, callbacks, devices=devices, nodes=nodes)
     return _fit(trainer, module, data, checkpoint, resume, export=export)
 
@@ -418,7 +419,8 @@ def _fit(
         ) from error
     seconds = time.monotonic() - began
     finished = trainer.global_step >= module.recipe.step_count
-    outcome = Outcome(path, trainer.global_step, finished, tuple(sorted(module.skipped | data.skipped)))
+    skipped = {each: data.draws.reason(each) for each in sorted(module.skipped | data.skipped)}
+    outcome = Outcome(path, trainer.global_step, finished, skipped)
     if not (finished and export):
         return outcome
     training = {"photos": len(data.paths), "seconds_of_this_run": round(seconds), "skipped": len(outcome.skipped)}

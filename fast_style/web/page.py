@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fast_style.errors import InputError, ModelError, WebError
+from fast_style.files import cannot_write, make_parent
 from fast_style.model import (
     ground_form,
     mixing_form,
@@ -58,6 +59,7 @@ def write_page(
         StyleNotFoundError: There is no such style.
         ModelError: A file is not a style with float input and output and any size.
         WebError: The runtime's files cannot be had.
+        FileError: The folder cannot be written.
     """
     out = Path(out)
     if not styles:
@@ -80,19 +82,24 @@ def write_page(
             raise InputError(f"{out} exists and is not a page of fast-style", hint="Give another folder with -o.")
         if not force:
             raise InputError(f"{out} exists", hint="Give --force to replace the page, or another -o.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
-        page, previous = Path(temporary, "page"), Path(temporary, "previous")
-        shutil.copytree(Path(__file__).parent / "static", page)
-        _place_runtime(page / "runtime", runtime, Path(temporary))
-        _place_styles(page, opened)
-        try:
-            if out.exists():
-                out.rename(previous)
-            page.rename(out)
-        finally:
-            if previous.exists() and not out.exists():
-                previous.rename(out)
+    make_parent(out)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+            page, previous = Path(temporary, "page"), Path(temporary, "previous")
+            page.mkdir()
+            for file in (Path(__file__).parent / "static").iterdir():
+                shutil.copyfile(file, page / file.name)
+            _place_runtime(page / "runtime", runtime, Path(temporary))
+            _place_styles(page, opened)
+            try:
+                if out.exists():
+                    out.rename(previous)
+                page.rename(out)
+            finally:
+                if previous.exists() and not out.exists():
+                    previous.rename(out)
+    except OSError as error:
+        raise cannot_write(out, error) from error
     return out
 
 

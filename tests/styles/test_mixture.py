@@ -263,7 +263,7 @@ def test_each_style_of_a_file_can_be_had_alone(photo: Path, two: Path) -> None:
     [
         ("great-wav:0.5,udnie", "did you mean 'great-wave'"),
         (f"{ONE},great-wave-tiny", "cannot be mixed"),
-        (f"{ONE},{ONE}", "named twice"),
+        (f"{ONE},{ONE}", "two styles are called"),
         (f"{ONE}:many", "not a weight"),
         (f"{ONE}:0", "above 0"),
         (f"{ONE}:inf", "above 0"),

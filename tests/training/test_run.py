@@ -96,7 +96,8 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
     assert outcome.model is not None
     assert outcome.verification is not None
     assert outcome.verification.largest < 1e-3
-    assert [Path(path).name for path in outcome.skipped] == ["fake.jpg"]
+    ((skipped, why),) = outcome.skipped.items()
+    assert (Path(skipped).name, why) == ("fake.jpg", f"{skipped} is not a picture that can be read")
     names = {path.name for path in out.iterdir()}
     assert names == {"s.ckpt", "s.onnx", "s.json", "s.csv", "previews"}
     assert [path.name for path in sorted((out / "previews").iterdir())] == [
@@ -121,7 +122,7 @@ def test_a_run_leaves_a_checkpoint_a_verified_model_a_card_previews_and_figures(
 
 def test_a_run_without_the_export_leaves_the_rest(photo_folder: Path, tmp_path: Path, recipe: Recipe) -> None:
     outcome = run(photo_folder, tmp_path / "out", recipe, export=False)
-    assert (outcome.step, outcome.finished, outcome.skipped, outcome.model) == (8, True, (), None)
+    assert (outcome.step, outcome.finished, outcome.skipped, outcome.model) == (8, True, {}, None)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"s.ckpt", "s.csv", "previews"}
 
 
