@@ -158,6 +158,15 @@ def crop_painting(picture: Picture, box: Sequence[int] | None, *, name: str) -> 
     return Picture(np.ascontiguousarray(picture.pixels[top:bottom, left:right]))
 
 
+def check_painting_size(size: tuple[int, int], name: str) -> None:
+    """Raise ImageError, with the name, for a painting whose width or height is under 16 px."""
+    if min(size) < _SMALLEST_PAINTING:
+        raise ImageError(
+            f"{name} of {size[0]}×{size[1]} px is too small for a painting",
+            hint=f"Each side needs at least {_SMALLEST_PAINTING} px, or several hundred to show strokes.",
+        )
+
+
 def scale_painting(picture: Picture, size: int | None, *, smooth_at: int | None = None, name: str) -> Tensor:
     """Scale a painting to a long side, keeping its proportions.
 
@@ -176,11 +185,7 @@ def scale_painting(picture: Picture, size: int | None, *, smooth_at: int | None 
         InputError: The size is not a number from 1 to 4,096.
     """
     width, height = picture.size
-    if min(width, height) < _SMALLEST_PAINTING:
-        raise ImageError(
-            f"{name} of {width}×{height} px is too small for a painting",
-            hint=f"Each side needs at least {_SMALLEST_PAINTING} px, or several hundred to show strokes.",
-        )
+    check_painting_size(picture.size, name)
     if size is not None and (not isinstance(size, int) or not 1 <= size <= _LARGEST_STYLE_SIZE):
         raise InputError(f"the painting's long side is {size!r} px; expected 1 to {_LARGEST_STYLE_SIZE}")
     if smooth_at is not None:

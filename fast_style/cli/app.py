@@ -143,7 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         needed = error.argument.names if isinstance(error, MissingArgumentError) and error.argument else ()
         # evaluate's --style, without the short form, is a painting.
         listed = "'fast-style styles' for the styles, and " if "-s" in needed else ""
-        print_error(_explain(error), f"See {listed}'{chain} --help'.")
+        files = [token for token in tokens if token.startswith("-") and Path(token).is_file()]
+        hint = f"For the file of that name, give ./{files[0]}." if files else f"See {listed}'{chain} --help'."
+        print_error(_explain(error), hint)
     except ImportError as error:
         from fast_style.extras import missing_extra  # 30 ms, and only errors need it
 

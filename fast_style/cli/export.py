@@ -10,6 +10,7 @@ from fast_style.errors import InputError
 from fast_style.model.ground import Forms
 from fast_style.styles.card import check_places
 from fast_style.styles.mixture import Choice, find_mixture, mixture_name
+from fast_style.stylize.checks import check_passes
 
 
 def export(
@@ -48,6 +49,7 @@ def export(
     from fast_style.checkpoint import load_checkpoint
     from fast_style.export import deploy, rewrite_card, write_card  # imports torch
 
+    check_passes(passes)
     choice = None if Path(source).suffix == ".ckpt" else find_mixture(source)
     variant = [precision] * (precision != "fp32") + [io] * (io != "float") + ([size] if size else [])
     variant += [f"{passes}-passes"] * (passes > 1) + [f"strength-{strength:g}"] * (strength != 1)

@@ -12,6 +12,7 @@ from fast_style.cli.ui.progress import LossProgress
 from fast_style.errors import InputError
 from fast_style.images import check_target, fit, load_image, save_image
 from fast_style.optimize import PRESETS, Settings, optimize_picture
+from fast_style.painting import check_painting_size
 from fast_style.stylize import Stylizer
 
 
@@ -78,6 +79,7 @@ def optimize(
         raise InputError("--from-style and --init both say what to start from; give one of them")
     check_target(out, force=force, inputs=[photo, painting])
     picture, style = load_image(photo, opaque=True), load_image(painting, opaque=True)
+    check_painting_size(style.size, str(painting))
     objective = replace(PRESETS[preset], **changes.values())
     long_side = min(settings.size, max(picture.size))
     start = None

@@ -151,7 +151,7 @@ class VideoWriter:
         except (ValueError, FFmpegError) as error:
             raise VideoError(
                 f"{suffix} cannot be written with codec {codec!r}",
-                hint=f"Give one of {', '.join(CODECS)}, or omit --codec.",
+                hint=f"Omit --codec for {_encoder(suffix, None)}, or give another of {', '.join(CODECS)}.",
             ) from error
         assert isinstance(stream, VideoStream)  # the encoder's type was checked
         self.stream = stream

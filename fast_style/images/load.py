@@ -280,6 +280,13 @@ def _identified(source: Source) -> ImageFile.ImageFile:
     return Image.open(source, formats=("HEIF",))
 
 
+def _is_film(source: Source) -> bool:
+    """Whether a file begins as MP4 and MOV do, or MKV and WebM, or AVI."""
+    head = _read(source, 12)
+    is_mp4 = head[4:8] == b"ftyp" and head[8:] not in _AVIF_BRANDS | _HEIF_BRANDS
+    return is_mp4 or head[:4] == b"\x1a\x45\xdf\xa3" or head[:4] + head[8:] == b"RIFFAVI "
+
+
 def _read(source: Source, size: int) -> bytes:
     """Read the first bytes, or all with -1."""
     if isinstance(source, str | Path):
@@ -303,11 +310,14 @@ def _failing(source: Source, max_pixels: int) -> Iterator[None]:
         hint = "Supported: JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF and GIF."
         if Path(name).suffix.lower() in {".tif", ".tiff"}:
             hint = "Save it as RGB with 8 or 16 bits a channel."
+        elif _is_film(source):
+            hint = "It is a film: give it as a file whose name ends as that of a film, such as .mp4."
         raise ImageError(f"{name} is not a picture that can be read", hint=hint) from error
     except IsADirectoryError as error:
         raise ImageError(f"{name} is a folder; expected a picture") from error
     except FileNotFoundError as error:
-        raise ImageError(f"{name} does not exist") from error
+        remedy = "Download it first." if name.startswith(("http:", "https:")) else None
+        raise ImageError(f"{name} does not exist", hint=remedy) from error
     except MemoryError as error:
         raise ImageError(f"{name} does not fit in memory, or is damaged", hint="Give --jobs 1.") from error
     except (OSError, *_DAMAGED, EOFError, IndexError, RuntimeError) as error:

@@ -135,6 +135,16 @@ def test_options_that_would_do_nothing_are_refused(
     assert [path.name for path in place.iterdir()] == ["photo.png"]
 
 
+def test_a_file_whose_name_looks_like_an_option_is_told_how_to_be_given(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "photo.png").rename(place / "-photo.png")
+    assert main(["stylize", "-photo.png", "-s", "udnie-tiny"]) == 2
+    hint = capsys.readouterr().err.splitlines()[-1]
+    assert hint == "hint: For the file of that name, give ./-photo.png."
+    assert main(["stylize", "./-photo.png", "-s", "udnie-tiny"]) == 0
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -19,7 +19,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import InputError, WebError
+from fast_style.errors import FileError, InputError, WebError
 from fast_style.images import Pixels, to_uint8
 from fast_style.model import give_styles, read_checked, read_sets, with_metadata
 from fast_style.model.passes import COARSEST_KEY, STRENGTH_KEY
@@ -66,7 +66,7 @@ def test_a_page_that_cannot_be_replaced_stays(model: Path, tmp_path: Path, monke
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(OSError, match="the disk is gone"):
+    with pytest.raises(FileError, match="page: the disk is gone"):
         write_page([model], page, force=True)
     assert (page / "mine.txt").read_text() == "old"
 

@@ -285,6 +285,19 @@ def test_texts_in_an_animation_are_only_texts(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "head",
+    [b"\0\0\0\x20ftypisom", b"\0\0\0\x14ftypqt  ", b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x1f", b"RIFF\0\0\1\0AVI "],
+    ids=["mp4", "mov", "mkv", "avi"],
+)
+def test_a_film_with_the_name_of_a_picture_is_told_for_what_it_is(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "film.jpg").write_bytes(head + bytes(100))
+    for source in (tmp_path / "film.jpg", io.BytesIO(head + bytes(100))):
+        with pytest.raises(ImageError) as error:
+            load_image(source)
+        assert str(error.value.hint).startswith("It is a film: ")
+
+
 def test_a_folder_and_a_missing_file_have_their_own_words(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="is a folder"):
         load_image(tmp_path)

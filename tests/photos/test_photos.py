@@ -20,10 +20,10 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import FastStyleError, ImageError, InputError, ModelError
+from fast_style.errors import FastStyleError, FileError, ImageError, InputError, ModelError
 from fast_style.images import Picture, find_images, load_image
 from fast_style.photos.jobs import Job
-from fast_style.photos.ledger import Ledger
+from fast_style.photos.ledger import NAME, Ledger
 from fast_style.photos.run import PhotoOptions, PhotoOutcome, settings_key, stylize_photos
 from fast_style.pipeline import Budget
 from fast_style.stylize.options import StyleOptions
@@ -291,6 +291,14 @@ def test_ledgers_are_read_again_only_for_a_result_that_may_be_younger(
     with pytest.raises(InputError, match="result exists"):
         ledger.skips(ledger.look("photo", "result"))
     assert len(read) == readings
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_disk_is_said_with_the_name_of_the_ledger(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, SETTINGS)
+    (tmp_path / NAME.format(own="")).symlink_to("/dev/full")
+    with pytest.raises(FileError, match=f"cannot write {tmp_path}/.*: the disk is full"):
+        ledger.begin(ledger.look("photo", "result"))
 
 
 def test_a_photo_that_is_shrunk_counts_with_what_its_decoder_needs(
