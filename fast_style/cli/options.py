@@ -18,7 +18,6 @@ from fast_style.model.ground import Forms
 from fast_style.photos.jobs import Format
 from fast_style.photos.run import PhotoOptions
 from fast_style.styles.catalog import shipped_paths
-from fast_style.stylize.checks import check_threads
 from fast_style.stylize.contract import Range
 from fast_style.stylize.options import StyleOptions
 
@@ -179,7 +178,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         """Raise InputError for a value out of range."""
-        check_threads(self.threads)
+        check_least(1, threads=self.threads)
 
     def style(self, name: str, look: Look) -> StyleOptions:
         """Return how a style is opened."""

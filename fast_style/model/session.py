@@ -98,7 +98,8 @@ def session_options(threads: int | None) -> onnxruntime.SessionOptions:
     onnxruntime.set_default_logger_severity(4)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = threads or core_count()
+    # More threads than cores are of no use, and ONNX Runtime waits forever for one that the system refuses.
+    options.intra_op_num_threads = min(threads or core_count(), core_count())
     # Planning all the memory of a run as one block takes a quarter more of it, and no less time.
     options.enable_mem_pattern = False
     # Threads that spin while they wait take the core on which decoding and encoding would run.

@@ -7,19 +7,11 @@ from fast_style.images import Pixels
 from fast_style.model.passes import MOST_PASSES
 from fast_style.stylize.contract import SMALLEST_SIDE
 
-MOST_THREADS = 1024
-
 
 def check_blend(blend: float) -> None:
     """Raise InputError unless ``blend`` is in [0, 1]."""
     if not 0.0 <= blend <= 1.0:
         raise InputError(f"blend is {blend}; expected a number from 0 (the photo) to 1 (the style)")
-
-
-def check_threads(threads: int | None) -> None:
-    """Raise InputError unless ``threads`` is None or from 1 to 1,024: ONNX Runtime starts them all, and hangs."""
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise InputError(f"threads is {threads}; expected 1 to {MOST_THREADS:,}")
 
 
 def check_size(size: int | None) -> None:

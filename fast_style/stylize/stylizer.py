@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from fast_style.errors import check_least
 from fast_style.images import Picture, Pixels, channels, fit, load_image
 from fast_style.images.arrays import with_alpha
 from fast_style.images.exif import read_exif
@@ -18,7 +19,7 @@ from fast_style.images.load import to_picture
 from fast_style.model import STYLES, Device, open_graph, style_names
 from fast_style.model.ground import Forms
 from fast_style.styles.mixture import find_mixture
-from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size, check_threads
+from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size
 from fast_style.stylize.contract import Range, check_contract
 from fast_style.stylize.masks import networks_for_masks, paint_masked, read_mask
 from fast_style.stylize.network import StyleNetwork
@@ -35,8 +36,8 @@ class Stylizer:
             ``starry-night:0.7,udnie:0.3``, or a style and an adapter, ``fast+mine.safetensors``; see
             :func:`~fast_style.styles.mixture.find_mixture`.
         device: ``auto`` takes the best device that works; any other is required.
-        threads: CPU threads for one picture; None takes every core. For several pictures at once, one thread for each
-            is faster.
+        threads: CPU threads for one picture, no more than there are cores; None takes every core. For several pictures
+            at once, one thread for each is faster.
         value_range: The values that a float graph from elsewhere takes and returns, ``0-1`` or ``0-255``; results are
             clamped. For a graph of a fixed size, pictures are resized to it, and results resized back.
         strength: How strongly to paint, 0.25 to 4. Unlike ``blend``, it does not fade: the higher, the more the large
@@ -66,7 +67,7 @@ class Stylizer:
         strength: float = 1.0,
         ground: Forms | None = None,
     ) -> None:
-        check_threads(threads)
+        check_least(1, threads=threads)
         chosen = find_mixture(style)
         graph = open_graph(chosen.style.path, device=device, threads=threads, content=chosen.content)
         metadata = graph.metadata if graph.ours else {}  # other programs may use our keys for something else

@@ -143,7 +143,7 @@ def _draw_tiles(
     rows = [(top, min(top + TILE, height)) for top in range(0, height, TILE)]
     columns = [(left, min(left + TILE, width)) for left in range(0, width, TILE)]
     boxes = ((left, top, right, bottom) for top, bottom in rows for left, right in columns)
-    tiles = overlap(boxes, draw, workers=network.threads or core_count(), ahead=1)
+    tiles = overlap(boxes, draw, workers=min(network.threads or core_count(), core_count()), ahead=1)
     try:
         for number, (top, _) in enumerate(rows):
             band = [next(tiles) for _ in columns]

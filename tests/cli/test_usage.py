@@ -173,6 +173,5 @@ def test_an_empty_argument_is_not_the_current_folder(place: Path, capsys: pytest
     assert capsys.readouterr().err.startswith("error: an argument is empty\nhint: ")
 
 
-def test_more_threads_than_any_machine_has_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["stylize", "photo.png", "-s", "udnie-tiny", "--threads", "10000"]) == 2
-    assert capsys.readouterr().err == "error: threads is 10000; expected 1 to 1,024\n"
+def test_more_threads_than_the_machine_has_do_not_hang(place: Path) -> None:
+    assert main(["stylize", "photo.png", "-s", "udnie-tiny", "--threads", "1000000"]) == 0
