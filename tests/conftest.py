@@ -2,10 +2,8 @@
 
 import contextlib
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from importlib.util import find_spec
@@ -250,11 +248,29 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-# The command in a process that heeds Ctrl-C, to which background jobs of a shell are deaf.
-HEEDING = """
-import signal
+# The command in a process that heeds Ctrl-C, to which background jobs of a shell are deaf. The keys are pressed from
+# within, once the files of a pattern are large enough: on a busy machine, another process comes too late.
+PRESSED = """
+import contextlib, os, signal, sys, threading, time
+from pathlib import Path
+folder, pattern, size, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+del sys.argv[1:5]
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def written():
+    with contextlib.suppress(OSError):  # a file may get another name between the two
+        return sum(path.stat().st_size for path in folder.glob(pattern))
+    return 0
+
+def press():
+    while written() <= size:
+        time.sleep(0.01)
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.03)
+
+threading.Thread(target=press, daemon=True).start()
 from fast_style.__main__ import start
 start()
 """
@@ -263,35 +279,9 @@ start()
 def run_interrupted(
     *arguments: str, results: Path, pattern: str, size: int = 0, times: int = 1
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command and press Ctrl-C once the files of a pattern in a folder hold more than ``size`` bytes.
-
-    Raises:
-        AssertionError: The command ended, or took five minutes, before the files were so large.
-    """
-    with subprocess.Popen(
-        [sys.executable, "-c", HEEDING, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        end = time.monotonic() + 300
-        while (written := _size_of(results, pattern)) <= size and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.01)
-        running = process.poll() is None
-        for _ in range(times):
-            process.send_signal(signal.SIGINT)  # nothing, once it has ended
-            time.sleep(0.03)
-        try:
-            output, errors = process.communicate(timeout=300)
-        finally:
-            process.kill()
-    there = sorted(path.name for path in results.iterdir())[:5] if results.is_dir() else "no folder"
-    pressed = running and written > size
-    assert pressed, (running, written, there, process.returncode, output[-2000:], errors[-2000:])
-    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
-
-
-def _size_of(folder: Path, pattern: str) -> int:
-    with contextlib.suppress(OSError):  # a file may get another name between the two
-        return sum(path.stat().st_size for path in folder.glob(pattern))
-    return 0
+    """Run the command and press Ctrl-C once the files of a pattern in a folder hold more than ``size`` bytes."""
+    command = [sys.executable, "-c", PRESSED, str(results), pattern, str(size), str(times), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def moving_square(count: int = 12, width: int = 64, height: int = 48) -> list[Pixels]:
