@@ -249,7 +249,8 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
 
 
 # The command in a process that heeds Ctrl-C, to which background jobs of a shell are deaf. The keys are pressed from
-# within, once the files of a pattern are large enough: on a busy machine, another process comes too late.
+# within: as the first file of a pattern gets its name, or once such files are large enough. On a busy machine, who only
+# looks whether a file is there comes too late.
 PRESSED = """
 import contextlib, os, signal, sys, threading, time
 from pathlib import Path
@@ -263,14 +264,29 @@ def written():
         return sum(path.stat().st_size for path in folder.glob(pattern))
     return 0
 
-def press():
+def wait():
     while written() <= size:
         time.sleep(0.01)
-    for _ in range(times):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.03)
+    os.kill(os.getpid(), signal.SIGINT)
+    hold()
 
-threading.Thread(target=press, daemon=True).start()
+def hold():
+    for _ in range(times - 1):
+        time.sleep(0.03)
+        os.kill(os.getpid(), signal.SIGINT)
+
+pressed = []
+
+def note(event, arguments):
+    if event == "os.rename" and not pressed and Path(os.fsdecode(arguments[1])).match(str(folder / pattern)):
+        pressed.append(True)
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Thread(target=hold, daemon=True).start()
+
+if size:
+    threading.Thread(target=wait, daemon=True).start()
+else:
+    sys.addaudithook(note)
 from fast_style.__main__ import start
 start()
 """
@@ -279,7 +295,10 @@ start()
 def run_interrupted(
     *arguments: str, results: Path, pattern: str, size: int = 0, times: int = 1
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command and press Ctrl-C once the files of a pattern in a folder hold more than ``size`` bytes."""
+    """Run the command and press Ctrl-C as the first file of a pattern in a folder gets its name.
+
+    With a ``size``, it is pressed once these files hold more bytes.
+    """
     command = [sys.executable, "-c", PRESSED, str(results), pattern, str(size), str(times), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
