@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,6 +84,9 @@ SLOW = (
     "films/test_film_masks.py",
     "cli/test_stylize.py",
 )
+
+# Jobs that a shell runs in the background ignore Ctrl-C, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -227,7 +227,8 @@ class _Stages:
         self._reader, self._writer, self._options = reader, writer, options
         self._masks = pair_masks(network, options.masks)
         networks = networks_for_masks(network, self._masks, (reader.width, reader.height)) if self._masks else [network]
-        self._scenes = [Scene(style, passes=options.passes) for style in networks]
+        rate = float(options.fps or reader.rate)
+        self._scenes = [Scene(style, passes=options.passes, rate=rate) for style in networks]
         self._tracker: MotionTracker | None = None
         self._filter: SteadyFilter | None = None
         # These need OpenCV, which takes 0.1 s to import, and the flow takes time at each frame.

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,7 @@ from fast_style.model.passes import (
     strength_in,
 )
 from fast_style.model.statistics import ORIGIN
+from fast_style.model.table import number_in
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -64,7 +65,8 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Groun
     """Make one graph that paints in passes.
 
     It takes and returns what its last graph does; no side may be under 16 · 2^(N - 1) px. The input ``styles`` is
-    that of all passes. ``origin`` is that of the last pass, a multiple of the stride · 2^(N - 1).
+    that of all passes. ``origin`` is that of the last pass, a multiple of the stride and of 2^(N - 1): the passes
+    before are padded to whole cells of their own.
 
     Args:
         graphs: A serialized style for each of the N passes, from coarse to fine, that paints in one pass, with float32
@@ -88,6 +90,7 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Groun
         edit.constant(_PREFIX + name, np.array(share, np.float32))
     edit.constant(_GROUND_SHARE, np.array(ground_share(strength), np.float32))
     origins = any(value.name == ORIGIN for value in joined.graph.input)
+    stride = number_in(told, "stride") or 1
     laid = ground_in(told) if ground is None else ground
     base, grounded, over_ground = "", f"{_PREFIX}grounded", passes_over(laid, len(models))
     if over_ground:
@@ -112,7 +115,12 @@ def join_passes(graphs: Sequence[bytes], *, strength: float = 1.0, ground: Groun
         names = {**weights, INPUT: seen, OUTPUT: painted}
         if origins:
             names[ORIGIN] = _divide_origin(edit, factor, f"{prefix}origin")
+        is_between = origins and max(stride, 1 << (len(models) - 1)) // factor % stride != 0
+        if is_between:
+            names |= _pad_to_cells(edit, names, stride, prefix)
         edit.after += _pass(model.graph, names, f"pass{number}.")
+        if is_between:
+            _cut_cells(edit, names[OUTPUT], painted, prefix)
         if restores:
             _restore(edit, painted, draft, drawn, prefix)
     edit.apply()
@@ -293,6 +301,27 @@ def _divide_origin(edit: GraphEdit, factor: int, divided: str) -> str:
         return ORIGIN
     edit.after.append(make_node("Div", [ORIGIN, edit.constant(f"{divided}.factor", np.array(factor))], [divided]))
     return divided
+
+
+def _pad_to_cells(edit: GraphEdit, names: Mapping[str, str], stride: int, prefix: str) -> dict[str, str]:
+    """Pad what a pass sees at the top and the left, so that its cells lie where they do in the whole picture.
+
+    Return its new names for its input, its output and its origin; :func:`_cut_cells` takes the padding away.
+    """
+    add = adder(edit.after, prefix)
+    cell = edit.constant(f"{prefix}cell", np.array(stride))
+    before = edit.constant(f"{prefix}batch", np.array([0, 0]))
+    after = edit.constant(f"{prefix}end", np.array([0, 0, 0, 0]))
+    more = add("Mod", [names[ORIGIN], cell], "more")
+    pads = add("Concat", [before, more, after], "pads", axis=0)
+    padded = add("Pad", [names[INPUT], pads], "padded", mode="reflect")
+    return {INPUT: padded, OUTPUT: f"{prefix}whole", ORIGIN: add("Sub", [names[ORIGIN], more], "corner")}
+
+
+def _cut_cells(edit: GraphEdit, whole: str, cut: str, prefix: str) -> None:
+    """Take away what :func:`_pad_to_cells` has added."""
+    last = edit.constant(f"{prefix}last", np.array([2**31 - 1] * 2))
+    edit.after.append(make_node("Slice", [whole, f"{prefix}more", last, f"{_PREFIX}sides"], [cut]))
 
 
 def _lay_ground(

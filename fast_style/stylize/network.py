@@ -218,7 +218,7 @@ class Network:
 class FixedNetwork(Network):
     """A network with fixed statistics: it draws a part of a picture as it would in the whole."""
 
-    stride: int  # side of the network's cells, px
+    stride: int  # origins are multiples of it, px; others are reached by padding
     # Tiles of noise with the side of their cells, px, if noise is an input, so that it never repeats.
     noise: tuple[tuple[NDArray[np.float32], int], ...] = ()
 
@@ -419,7 +419,7 @@ class StyleNetwork(Network):
             contract=self.contract,
             session=self._open(joined, threads),
             device=self.device,
-            stride=self.stride << (len(graphs) - 1),
+            stride=max(self.stride, 1 << (len(graphs) - 1)),
             noise=tuple((tile, self.stride >> number) for number, tile in enumerate(tiles)),
         )
 

@@ -23,9 +23,10 @@ from fast_style.stylize.passes import measure_passes
 from fast_style.stylize.rasters import ArrayRaster
 from fast_style.stylize.tiles import stylize_bands
 
-# Interval between measured frames: one second of film, so that measuring takes a twentieth of the time. A frame whose
-# colors are nearly those of the last one measured, by this share, is not measured, up to so many times in a row.
-_EVERY = 24
+# Least interval between measured frames; it is one second of film, so that measuring takes a twentieth of the time. A
+# frame whose colors are nearly those of the last one measured, by this share, is not measured, up to so many times in a
+# row.
+_LEAST_INTERVAL = 24
 _ALIKE_COLORS, _MOST_UNMEASURED = 0.08, 3
 # Number of measured frames in the median: an object that stays for less than half of them, about three seconds, has
 # no effect.
@@ -58,6 +59,7 @@ class Scene:
         network: The style; if it cannot be measured in parts, it paints each frame by itself, as a photo.
         passes: Number of passes in which frames are painted, from coarse to fine; None takes the style's for their
             size.
+        rate: Frames a second; of slow films, 24.
         background: Measure in a separate thread, so that no frame waits; the statistics apply from a later frame on.
             If False, the same film always gives the same result.
 
@@ -65,11 +67,14 @@ class Scene:
         InputError: ``passes`` is out of range, or another number than that in which the style paints by itself.
     """
 
-    def __init__(self, network: StyleNetwork, *, passes: int | None = None, background: bool = False) -> None:
+    def __init__(
+        self, network: StyleNetwork, *, passes: int | None = None, rate: float = 24.0, background: bool = False
+    ) -> None:
         check_passes(passes)
         network.check_passes(passes)
         self.network = network
         self.passes = passes
+        self._interval = max(_LEAST_INTERVAL, round(rate))
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="measure") if background else None
         self._pending: Future[_Held] | None = None
         self._held: _Held | None = None
@@ -113,7 +118,7 @@ class Scene:
         elif self._pending is not None:
             if self._pending.done():
                 self._held, self._pending, self._since = self._pending.result(), None, 0
-        elif self._since >= _EVERY:
+        elif self._since >= self._interval:
             if self._pool is not None:
                 self._pending = self._pool.submit(self._followed, self._held, np.stack([*frame]), mask, look)
             else:

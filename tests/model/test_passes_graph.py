@@ -92,20 +92,23 @@ def test_each_pass_has_its_own_statistics() -> None:
     np.testing.assert_allclose(joined(graphs, image), painted(graphs, image), atol=1e-5)
 
 
-def test_a_part_begins_at_half_the_origin_in_the_pass_before() -> None:
+@pytest.mark.parametrize("origin", [(32, 16), (8, 40), (24, 24)])
+def test_a_part_begins_at_half_the_origin_in_the_pass_before(origin: tuple[int, int]) -> None:
     content = read_checked(find_style("shipwreck-tiny").path)
     image = photo(64, 96)
     (statistics,) = open_session(measure_form(content)).run(None, {"image": image})
     graph = fixed_form(content, statistics, stride=8)
     session, once = open_session(join_passes([graph] * 2)), open_session(graph)
-    places = {96: np.array([32, 16]), 48: np.array([16, 8])}
+    places = {96: origin, 48: (origin[0] // 2, origin[1] // 2)}
 
     def stylize(seen: Tensor) -> Tensor:
-        feed = {"image": seen.numpy(), "origin": places[seen.shape[3]]}
-        return torch.from_numpy(once.run(None, feed)[0])
+        (up, left), (top, start) = (place % 8 for place in places[seen.shape[3]]), places[seen.shape[3]]
+        padded = np.pad(seen.numpy(), ((0, 0), (0, 0), (up, 0), (left, 0)), mode="reflect")
+        feed = {"image": padded, "origin": np.array([top - up, start - left])}
+        return torch.from_numpy(once.run(None, feed)[0][..., up:, left:])
 
     expected = stylize(add_draft(stylize, torch.from_numpy(image), 2)[0]).numpy()
-    (part,) = session.run(None, {"image": image, "origin": places[96]})
+    (part,) = session.run(None, {"image": image, "origin": np.array(origin)})
     np.testing.assert_allclose(part, expected, atol=1e-5)
     (elsewhere,) = session.run(None, {"image": image})
     assert np.abs(elsewhere - part).max() > 0.01

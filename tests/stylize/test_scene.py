@@ -130,8 +130,9 @@ def test_a_still_film_is_measured_but_not_made_anew(style: StyleNetwork) -> None
     assert all(other is first for other in others)
 
 
-def test_only_every_fourth_frame_that_looks_alike_is_measured(
-    style: StyleNetwork, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("rate", "expected"), [(12.5, [0, 96, 192, 216]), (48.0, [0, 192])])
+def test_a_frame_a_second_is_looked_at_and_only_every_fourth_that_looks_alike_is_measured(
+    style: StyleNetwork, monkeypatch: pytest.MonkeyPatch, rate: float, expected: list[int]
 ) -> None:
     measured = []
 
@@ -142,10 +143,10 @@ def test_only_every_fourth_frame_that_looks_alike_is_measured(
     monkeypatch.setattr("fast_style.stylize.scene.measure_passes", measure)
     still = photo("coffee")
     warmer = np.clip(still + np.array([20, 0, 0]), 0, 255).astype(np.uint8)
-    scene = Scene(style)
+    scene = Scene(style, rate=rate)
     for number in range(240):
         scene.style(channels(still if number < 200 else warmer))
-    assert measured == [0, 96, 192, 216]
+    assert measured == expected
 
 
 def test_the_same_film_gives_the_same_pictures(style: StyleNetwork) -> None:
