@@ -5,7 +5,6 @@ import platform
 import re
 import shutil
 import subprocess
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -85,8 +84,7 @@ def _training_minutes() -> float:
     from fast_style.cli.ui.training_progress import silence_lightning
     from fast_style.training import estimate_duration
 
-    with warnings.catch_warnings(), Console(stderr=True).status("taking a few steps of a training"):
-        warnings.simplefilter("ignore")  # Lightning's, about so short a training
+    with Console(stderr=True).status("taking a few steps of a training"):
         silence_lightning()
         return estimate_duration().seconds / 60
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import UnionType
@@ -168,10 +167,8 @@ def train(
     if estimate and (hardware.devices, hardware.nodes) != (1, 1):
         raise InputError("--estimate measures one process", hint="Leave --devices and --nodes out.")
     if estimate:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Lightning's, about so short a training
-            recipe = _recipe(changes, config, resume)
-            needed = estimate_duration(recipe, init=init, resume=resume, accelerator=hardware.accelerator)
+        recipe = _recipe(changes, config, resume)
+        needed = estimate_duration(recipe, init=init, resume=resume, accelerator=hardware.accelerator)
         parts = f"{needed.around:.1f} s before and after the steps, {needed.step:.3f} s for each of {needed.steps}"
         minutes = max(1, round(needed.seconds / 60))
         print(f"about {minutes} minute{'' if minutes == 1 else 's'}: {parts}")  # the studio reads this line

@@ -41,11 +41,9 @@ class FrameFilter:
 
     def _build(self, frame: VideoFrame) -> Graph:
         graph = Graph()
-        last = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=self._time_base)
-        for step in (*self._steps, ("buffersink", "")):
-            following = graph.add(*step)
-            last.link_to(following)
-            last = following
+        first = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=self._time_base)
+        settb = ("settb", str(self._time_base))  # filters may count in another unit
+        graph.link_nodes(first, *(graph.add(*step) for step in (*self._steps, settb, ("buffersink", ""))))
         graph.configure()
         return graph
 
@@ -57,9 +55,4 @@ class FrameFilter:
             except (NotYet, AtEnd):
                 return
             assert isinstance(frame, VideoFrame)
-            if frame.time_base is not None and frame.time_base != self._time_base:
-                unit = frame.time_base / self._time_base
-                frame.pts = None if frame.pts is None else round(frame.pts * unit)
-                frame.duration = round(frame.duration * unit)
-                frame.time_base = self._time_base
             yield frame

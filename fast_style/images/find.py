@@ -1,6 +1,8 @@
 """Which files are pictures: by their suffixes."""
 
+import math
 import os
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,16 +24,22 @@ class Search:
         folders: The folder and those in it, each once.
         unreadable: How many folders and files may not be looked at.
         others: How many files have another suffix, by suffix, in lower case.
+        whole: Whether there was time for all of it.
     """
 
     photos: list[Path] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     unreadable: int = 0
     others: Counter[str] = field(default_factory=Counter)
+    whole: bool = True
 
 
-def search(folder: Path) -> Search:
-    """Look through a folder and the links in it, each folder once; it has its own path rather than that of a link."""
+def search(folder: Path, *, seconds: float = math.inf) -> Search:
+    """Look through a folder and the links in it, each folder once; it has its own path rather than that of a link.
+
+    After so many ``seconds``, what was found by then is returned.
+    """
+    until = time.monotonic() + seconds
     readable = SUFFIXES if is_installed("heic") else SUFFIXES - HEIC_SUFFIXES
     result, seen, waiting, links = Search(), set[tuple[int, int]](), [folder], list[Path]()
     while waiting or links:
@@ -47,6 +55,9 @@ def search(folder: Path) -> Search:
             result.unreadable += 1
             continue
         result.folders.append(path)
+        if time.monotonic() > until:
+            result.whole = False
+            break
         for entry in inside:
             if entry.name.startswith("."):
                 continue

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fast_style.errors import FileError, InputError, ModelError, StudioError
+from fast_style.model.passes import check_strength
 from fast_style.studio import supervisor
 from fast_style.studio.library import FORMAT, Library, is_finished, read_run, write_json
 from fast_style.styles.card import read_card
@@ -73,8 +74,7 @@ class Wish:
             raise InputError(f"network is {self.network!r}; expected {', '.join(NETWORKS)}")
         if not 1 <= self.steps <= _MOST_STEPS:
             raise InputError(f"steps are {self.steps}; expected 1 to {_MOST_STEPS}")
-        if not 0.25 <= self.strength <= 4:
-            raise InputError(f"the strength is {self.strength:g}; expected 0.25 to 4")
+        check_strength(self.strength)
         if self.start not in {"nearest", "scratch", *shipped_paths()}:
             raise InputError(f"the start is {self.start!r}; expected nearest, scratch or a shipped style")
         for name in _CAPTIONS:

@@ -19,18 +19,13 @@ PORT = 8765
 
 def listen(port: int) -> socket.socket:
     """Bind a socket to the loopback address, or raise StudioError if the port is taken."""
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, port))
-        listening.listen()
+        return socket.create_server((HOST, port))
     except (OSError, OverflowError) as error:
-        listening.close()
         raise StudioError(
             f"cannot listen on {HOST}:{port}: {error}",
             hint="The studio may be running already: look for its page. Or give another --port.",
         ) from error
-    return listening
 
 
 def open_studio(

@@ -2,14 +2,13 @@
 
 import os
 import secrets
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from fast_style.errors import InputError, VideoError
 from fast_style.files import replacing
-from fast_style.images import SUFFIXES, fit, load_image, read_header, save_image
+from fast_style.images import fit, load_image, read_header, save_image, search
 
 MIB = 2**20
 MOST_BYTES = {"painting": 100 * MIB, "photo": 100 * MIB, "frame": 4 * MIB, "film": 2048 * MIB}
@@ -100,9 +99,9 @@ def list_folder(roots: list[Path], asked: str) -> dict[str, Any]:
         )
     except OSError as error:
         raise InputError(f"{path} cannot be looked into: {error.strerror}", hint="Choose another folder.") from error
-    photos, whole = _count_photos(path)
+    content = search(path, seconds=_COUNT_SECONDS)
     up = str(path.parent) if path not in roots else None
-    return {"path": str(path), "up": up, "folders": inside, "photos": photos, "more": not whole}
+    return {"path": str(path), "up": up, "folders": inside, "photos": len(content.photos), "more": not content.whole}
 
 
 def check_folder(roots: list[Path], asked: str) -> Path:
@@ -114,14 +113,3 @@ def check_folder(roots: list[Path], asked: str) -> Path:
             hint=f"It reads {', '.join(map(str, roots))}; 'fast-style studio --photos FOLDER' names others.",
         )
     return path
-
-
-def _count_photos(folder: Path) -> tuple[int, bool]:
-    """How many photos a folder holds at any depth, and whether there was time to count them all."""
-    until, found = time.monotonic() + _COUNT_SECONDS, 0
-    for _, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += sum(Path(name).suffix.lower() in SUFFIXES and not name.startswith(".") for name in files)
-        if time.monotonic() > until:
-            return found, False
-    return found, True

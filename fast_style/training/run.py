@@ -3,6 +3,7 @@
 import tempfile
 import time
 import timeit
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -240,7 +241,8 @@ def estimate_duration(
         recipe, init, done = _continued(recipe, previous), None, previous.step
     brief = replace(recipe, steps=ESTIMATE_STEPS)
     noise = torch.rand(1, 3, recipe.size, recipe.size, generator=torch.Generator().manual_seed(0))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's, about so short a training
         save_image(Picture(to_uint8(noise.numpy())), Path(folder) / "noise.png")
         data = PhotoData(Path(folder), size=recipe.size, batch=recipe.batch, seed=0, workers=0)
         loss = PerceptualLoss(load_vgg(recipe.vgg, recipe.objective), noise, recipe.objective)

@@ -22,6 +22,7 @@ from PIL import Image
 
 from fast_style import Stylizer
 from fast_style.errors import FileError, StudioError
+from fast_style.images import find_photos
 from fast_style.studio import Library, Trainings, uploads
 from fast_style.studio.library import file_name, read_run
 from fast_style.studio.runs import PHOTOS as OUR_PHOTOS
@@ -221,6 +222,17 @@ def test_folders_are_listed_inside_the_chosen_ones_only(client: Client, home: Pa
         status, error = client.refused("GET", f"/api/folders?path={path}")
         assert status == 400
         assert "is not a folder that the studio may read" in error
+
+
+def test_photos_are_counted_as_a_training_finds_them(
+    client: Client, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fast_style.images.find.is_installed", lambda extra: extra != "heic")
+    (home / "a.heic").write_bytes(picture())
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "a.jpg").write_bytes(picture())
+    (home / "link").symlink_to(tmp_path / "album")
+    assert client.get("/api/folders")["photos"] == len(find_photos(home)) == 4
 
 
 # ---- trainings ----
@@ -448,7 +460,7 @@ def test_what_a_training_cannot_be_asked_for_is_refused(client: Client) -> None:
         ({"steps": float("nan")}, "steps is nan; expected a number"),
         ({"steps": 0}, "steps are 0"),
         ({"steps": 10**8}, "steps are 100000000"),
-        ({"strength": 9}, "the strength is 9"),
+        ({"strength": 9}, "strength is 9"),
         ({"start": "/etc/passwd"}, "the start is '/etc/passwd'"),
         ({"title": "a\nb"}, "a title is one line"),
         ({"title": "x" * 200}, "a title is one line"),
