@@ -22,6 +22,9 @@ from fast_style.stylize.contract import Range
 from fast_style.stylize.options import StyleOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import Token
     from cyclopts.completion import CompletionContext
 
     from fast_style.films.video import VideoOptions
@@ -122,6 +125,30 @@ class FileLook(ResultLook):
         return replace(super().photo_options(), format={"jpg": "JPEG", "webp": "WEBP"}.get(self.format or "png", "PNG"))
 
 
+def _seconds(kind: object, tokens: "Sequence[Token]") -> float:
+    """Parse 83.5, 1:23.5 or 0:01:23.5."""
+    (text,) = (token.value for token in tokens)
+    try:
+        parts = [float(part) for part in text.split(":")]
+        if len(parts) > 3 or any(not 0 <= part < 1e7 for part in parts):
+            raise ValueError
+    except ValueError:
+        raise InputError(f"{text!r} is not a time; expected seconds or h:mm:ss") from None
+    return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
+
+
+def _rate(kind: object, tokens: "Sequence[Token]") -> Fraction:
+    """Parse 30, 29.97 or 30000/1001."""
+    (text,) = (token.value for token in tokens)
+    try:
+        return Fraction(text).limit_denominator(100_000)
+    except (ValueError, ZeroDivisionError):
+        raise InputError(f"{text!r} is not a rate; expected frames a second, such as 30 or 30000/1001") from None
+
+
+_TIME = Parameter(converter=_seconds, show_default=False)
+
+
 @Parameter(name="*", group=VIDEOS)
 @dataclass(frozen=True)
 class Film:
@@ -138,27 +165,20 @@ class Film:
         subtitle: Copy the subtitles.
     """
 
-    fps: str | None = None
-    start: str | None = None
-    end: str | None = None
+    fps: Annotated[Fraction | None, Parameter(converter=_rate, accepts_keys=False, n_tokens=1)] = None
+    start: Annotated[float, _TIME] = 0.0
+    end: Annotated[float | None, _TIME] = None
     codec: str | None = None
     side_by_side: Flag = False
     steady: bool = True
     audio: bool = True
     subtitle: bool = True
 
-    def __post_init__(self) -> None:
-        """Raise InputError for a rate or a time that cannot be read."""
-        _rate(self.fps)
-        _seconds(self.start)
-        _seconds(self.end)
-
     def video_options(self, look: FileLook) -> "VideoOptions":
         """Return the options of videos."""
         from fast_style.films.video import VideoOptions
 
-        read = {"fps": _rate(self.fps), "start": _seconds(self.start) or 0.0, "end": _seconds(self.end)}
-        return VideoOptions(**look.shared(quality=64), **(vars(self) | read))
+        return VideoOptions(**look.shared(quality=64), **vars(self))
 
 
 @Parameter(name="*", group=MACHINE)
@@ -200,26 +220,3 @@ class ParallelEngine(Engine):
         """Raise InputError for a value out of range."""
         super().__post_init__()
         check_least(1, jobs=self.jobs)
-
-
-def _seconds(text: str | None) -> float | None:
-    """Parse 83.5, 1:23.5 or 0:01:23.5."""
-    if text is None:
-        return None
-    try:
-        parts = [float(part) for part in text.split(":")]
-        if len(parts) > 3 or any(not 0 <= part < 1e7 for part in parts):
-            raise ValueError
-    except ValueError:
-        raise InputError(f"{text!r} is not a time; expected seconds or h:mm:ss") from None
-    return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
-
-
-def _rate(text: str | None) -> Fraction | None:
-    """Parse 30, 29.97 or 30000/1001."""
-    if text is None:
-        return None
-    try:
-        return Fraction(text).limit_denominator(100_000)
-    except (ValueError, ZeroDivisionError):
-        raise InputError(f"{text!r} is not a rate; expected frames a second, such as 30 or 30000/1001") from None

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-import av
 from av import Packet
 from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
 from av.stream import AttachmentStream, Disposition
 from av.video.stream import VideoStream
 
-from fast_style.films.frames import OtherPacket, file_url
+from fast_style.films.frames import OtherPacket
 
 _WITH_CHAPTERS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 _MIME_TYPES = {"mjpeg": "image/jpeg", "png": "image/png"}
@@ -48,10 +45,9 @@ class Extras:
     data: int = 0
 
     @classmethod
-    def of(cls, path: Path, film: InputContainer) -> Extras:
-        """Return those of an open film."""
+    def of(cls, film: InputContainer) -> Extras:
+        """Return those of an open film, but for the covers, which are read with its packets."""
         chapters = [dict(chapter) for chapter in film.chapters()]
-        covers = [stream for stream in film.streams.video if stream.disposition & Disposition.attached_pic]
         files = [
             File(stream.name or "file", stream.mimetype or _NO_KIND, stream.data)
             for stream in film.streams
@@ -60,7 +56,7 @@ class Extras:
         data = [s for s in film.streams if s.type in {"data", "unknown"} and "timecode" not in s.metadata]
         # MP4 has its chapters in a track, too.
         titles = [stream for stream in data if chapters and stream.frames == len(chapters)]
-        return cls(chapters, _pictures(path, covers), files, len(data) - len(titles[:1]))
+        return cls(chapters, (), files, len(data) - len(titles[:1]))
 
     def cut(self, start: Fraction, end: Fraction | None) -> Extras:
         """Return those of the part between two times, seconds, which then begins at 0."""
@@ -111,21 +107,3 @@ def _cover(film: OutputContainer, template: VideoStream, picture: bytes) -> Othe
     packet: OtherPacket = Packet(picture)
     packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, 0, 0, True
     return packet
-
-
-def _pictures(path: Path, streams: Sequence[VideoStream]) -> list[tuple[VideoStream, bytes]]:
-    """Read the pictures of such streams, which come before everything else in a film that is opened anew."""
-    wanted = {stream.index: stream for stream in streams}
-    found: list[tuple[VideoStream, bytes]] = []
-    if not wanted:
-        return found
-    try:
-        with av.open(file_url(path), metadata_errors="replace") as film:
-            for packet in film.demux([film.streams[index] for index in wanted]):
-                if packet.size and (stream := wanted.pop(packet.stream.index, None)):
-                    found.append((stream, bytes(packet)))
-                if not wanted:
-                    break
-    except FFmpegError:
-        pass  # the film is damaged; what can be read of its pictures comes without a cover
-    return found

@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ class VideoReader:
             raise VideoError(f"{self.path} holds no video that can be decoded")
         self.stream = videos[0]
         self.copied = [s for s in self.container.streams if s.type in copied and s.codec_context is not None]
-        self.extras = Extras.of(self.path, self.container)
+        self.extras = Extras.of(self.container)
+        self._covers: dict[int, tuple[VideoStream, bytes]] = {}
         self._note_left_out(videos[1:])
         codec = self.stream.codec_context
         codec.thread_type = "AUTO"
@@ -140,7 +142,8 @@ class VideoReader:
         meant = self.start == 0 and self.stream.frames
         self._zero = Fraction(0) if meant else self._begin + Fraction(self.start)
         self._stop = None if self.end is None else self._begin + Fraction(self.end)
-        self.extras = self.extras.cut(self._zero, self._stop)
+        # A film's covers come before everything else in it.
+        self.extras = replace(self.extras.cut(self._zero, self._stop), covers=[*self._covers.values()])
         if self.start > 0:
             self._seek()
 
@@ -319,7 +322,10 @@ class VideoReader:
             if packet.pts is not None and packet.time_base is not None:
                 self._until = max(self._until, (packet.pts + (packet.duration or 0)) * packet.time_base)
             if packet.stream is not self.stream:
-                if packet.stream in self.copied and packet.dts is not None:
+                stream = packet.stream
+                if isinstance(stream, VideoStream) and stream.disposition & Disposition.attached_pic and packet.size:
+                    self._covers.setdefault(stream.index, (stream, bytes(packet)))
+                elif stream in self.copied and packet.dts is not None:
                     yield packet
                 continue
             if self._ordered is not None:
