@@ -7,7 +7,6 @@ from torch import Tensor
 
 from fast_style.errors import InputError, did_you_mean
 from fast_style.networks.accents import is_colored
-from fast_style.networks.condition import Condition
 from fast_style.networks.coring import has_grain, is_flat
 from fast_style.networks.johnson import JohnsonNetwork
 from fast_style.networks.realtime import RealtimeNetwork
@@ -24,7 +23,6 @@ NETWORKS: dict[str, Callable[[], TransformerNetwork]] = {
 
 __all__ = [
     "NETWORKS",
-    "Condition",
     "JohnsonNetwork",
     "RealtimeNetwork",
     "StyleSets",

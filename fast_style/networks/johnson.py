@@ -3,8 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fast_style.networks.condition import Condition
-from fast_style.networks.transformer import TransformerNetwork
+from fast_style.networks.transformer import Places, TransformerNetwork
 
 
 class ConvLayer(nn.Module):
@@ -81,7 +80,7 @@ class JohnsonNetwork(TransformerNetwork):
         # Training starts from a gray picture of low contrast; with a mean of zero, half of the pixels would be black.
         nn.init.constant_(self.deconv3.conv2d.bias, 0.5)  # type: ignore[arg-type]  # Conv2d types its bias as optional
 
-    def transform(self, image: Tensor, condition: Condition) -> Tensor:
+    def transform(self, image: Tensor, places: Places) -> Tensor:
         """Stylize (N, 3, H, W) in [0, 1] to the same shape; the output is linear and may overshoot [0, 1]."""
         features = F.relu(self.in1(self.conv1(image)))
         features = F.relu(self.in2(self.conv2(features)))

@@ -7,12 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fast_style.errors import InputError
 from fast_style.networks.accents import Accents
-from fast_style.networks.condition import Condition, Origin
 from fast_style.networks.coring import Coring
 from fast_style.networks.depthwise import depthwise
-from fast_style.networks.transformer import TransformerNetwork
+from fast_style.networks.transformer import Places, TransformerNetwork
 
 
 class ConvNormBlock(nn.Module):
@@ -97,7 +95,7 @@ class Noise(nn.Module):
         self.tile: Tensor
         self.register_buffer("tile", torch.from_numpy(tile).float(), persistent=False)
 
-    def forward(self, features: Tensor, origin: Origin = (0, 0)) -> Tensor:
+    def forward(self, features: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
         """Add noise to (N, channels, H, W); ``origin`` is its row and column in the whole picture, in cells."""
         height, width = features.shape[-2:]
         tile = self.tile if origin == (0, 0) else self.tile.roll((-origin[0], -origin[1]), (2, 3))
@@ -213,14 +211,9 @@ class RealtimeNetwork(TransformerNetwork):
         self.merge = ConvNormBlock(quarter, quarter, 3)
         self.end = HalfSizeEnd(quarter, half)
 
-    def transform(self, image: Tensor, condition: Condition) -> Tensor:
-        """Stylize (N, 3, H, W) in [0, 1] to the same shape; a sigmoid keeps the output in (0, 1).
-
-        Raises:
-            InputError: The origin is not a multiple of the stride.
-        """
-        origin = _cells(condition.origin, self.stride)
-        fine_origin = _cells(condition.fine_origin or condition.origin, self.stride // 2)
+    def transform(self, image: Tensor, places: Places) -> Tensor:
+        """Stylize (N, 3, H, W) in [0, 1] to the same shape; a sigmoid keeps the output in (0, 1)."""
+        origin, fine_origin = places
         quarter = self.stem(image)
         features = self.down(quarter)
         # The outer ring of cells lies in the margin, where zeros were padded. Its neighbors replace it, so that no zero
@@ -240,22 +233,10 @@ class RealtimeNetwork(TransformerNetwork):
         self.end.coring = Coring() if coring else None
         self.end.accents = Accents() if accents else None
 
-    def random_condition(self, random: np.random.Generator) -> Condition:
+    def random_places(self, random: np.random.Generator) -> Places:
         """Move each map of noise separately, so that the network does not memorize their values."""
-
-        def somewhere(cell: int) -> Origin:
-            down, right = random.integers(0, Noise.SIDE, 2).tolist()
-            return -down * cell, -right * cell
-
-        return Condition(origin=somewhere(self.stride), fine_origin=somewhere(self.stride // 2))
-
-
-def _cells(origin: Origin, cell: int) -> Origin:
-    """Convert px to cells of the features."""
-    row, column = origin
-    if row % cell or column % cell:
-        raise InputError(f"the origin is {origin} px; expected multiples of {cell} px")
-    return row // cell, column // cell
+        (down, right), (fine_down, fine_right) = (-random.integers(0, Noise.SIDE, 2) for _ in range(2))
+        return (int(down), int(right)), (int(fine_down), int(fine_right))
 
 
 @torch.no_grad()

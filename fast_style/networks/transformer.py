@@ -4,7 +4,9 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fast_style.networks.condition import Condition
+# Row and column of a picture in each of the two maps of noise, coarse and fine, in cells of theirs.
+Places = tuple[tuple[int, int], tuple[int, int]]
+AT_THE_CORNER: Places = ((0, 0), (0, 0))
 
 
 class TransformerNetwork(nn.Module):
@@ -22,12 +24,12 @@ class TransformerNetwork(nn.Module):
     stride: int = 1
     margin: int = 0
 
-    def forward(self, image: Tensor, condition: Condition | None = None) -> Tensor:
+    def forward(self, image: Tensor, places: Places = AT_THE_CORNER) -> Tensor:
         """Stylize.
 
         Args:
             image: (N, 3, H, W), RGB in [0, 1], sides of at least 16 px: at most 15 are reflected.
-            condition: Further inputs; None for a whole picture.
+            places: Where the picture lies in the maps of noise, if the network has any.
 
         Returns:
             (N, 3, H, W), RGB, nominally in [0, 1]; a network may overshoot, which the exported graph clamps.
@@ -35,9 +37,9 @@ class TransformerNetwork(nn.Module):
         height, width = image.shape[-2:]
         margin, stride = self.margin, self.stride
         padded = F.pad(image, (margin, margin + (-width) % stride, margin, margin + (-height) % stride), mode="reflect")
-        return self.transform(padded, condition or Condition())[..., margin : margin + height, margin : margin + width]
+        return self.transform(padded, places)[..., margin : margin + height, margin : margin + width]
 
-    def transform(self, image: Tensor, condition: Condition) -> Tensor:
+    def transform(self, image: Tensor, places: Places) -> Tensor:
         """Stylize a picture whose sides are multiples of ``stride``; ranges and shapes as :meth:`forward`.
 
         What lies in the margin at the right and the bottom may be missing from the result.
@@ -52,6 +54,6 @@ class TransformerNetwork(nn.Module):
             accents: The photo's strong colors show, see :class:`fast_style.networks.accents.Accents`.
         """
 
-    def random_condition(self, random: np.random.Generator) -> Condition:
-        """Return the condition of a training step: if the network adds noise, the noise lies elsewhere each time."""
-        return Condition()
+    def random_places(self, random: np.random.Generator) -> Places:
+        """Return the places of a training step: if the network adds noise, it lies elsewhere each time."""
+        return AT_THE_CORNER

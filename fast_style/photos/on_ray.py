@@ -1,16 +1,17 @@
 """Stylizing the photos of a manifest with Ray Data: actors on one machine or on a cluster."""
 
+import contextlib
 import json
 import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from fast_style.errors import FastStyleError, InputError
 from fast_style.photos.batch import Batch, Worker
 from fast_style.photos.manifest import Row, Status, read_rows
-from fast_style.styles.mixture import absolute_mixture
 
 # An actor that crashes is started again, and its rows are tried again. A photo that crashes every actor must not keep a
 # cluster busy for ever.
@@ -22,7 +23,9 @@ _ROWS = 128
 class Actor:
     """A :class:`Worker` as Ray Data wants it."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, folder: str) -> None:
+        with contextlib.suppress(OSError):  # a node need not have it if the style's path is absolute
+            os.chdir(folder)
         self._worker = Worker(batch, deaths=_DEATHS)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -45,13 +48,13 @@ def run_on_ray(batch: Batch, *, actors: int | None = None) -> Iterator[Status]:
         FastStyleError: The style cannot be opened, the manifest cannot be read, there are too few CPUs, or actors die
             again and again.
     """
-    # Actors need not be in this folder.
+    # Written by actors, perhaps on other nodes: what is relative must not end up elsewhere.
+    masks = tuple(mask.absolute() for mask in batch.options.masks)
     batch = replace(
         batch,
         manifest=batch.manifest.absolute(),
         home=batch.home.absolute(),
-        style=replace(batch.style, style=absolute_mixture(batch.style.style)),
-        options=replace(batch.options, masks=tuple(mask.absolute() for mask in batch.options.masks)),
+        options=replace(batch.options, masks=masks),
         threads=batch.threads or 1,
     )
     batch.style.open()  # errors of the style come before Ray starts
@@ -96,7 +99,7 @@ def _statuses(batch: Batch, rows: list[dict[str, str]], actors: int | None) -> I
         )
     data = ray.data.from_items(rows, override_num_blocks=min(len(rows), max(4 * count, len(rows) // _ROWS))).map(
         Actor,  # type: ignore[arg-type]  # Ray's annotations leave classes out
-        fn_constructor_args=(batch,),
+        fn_constructor_args=(batch, str(Path.cwd())),  # where the style is sought
         compute=ray.data.ActorPoolStrategy(size=count),
         num_cpus=threads,
         num_gpus=1 if batch.style.device == "cuda" else 0,

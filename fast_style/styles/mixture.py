@@ -85,30 +85,6 @@ def find_mixture(text: str | Path) -> Choice:
     return Choice(Style("+".join(joined.sets), first, {}), joined.graph(strength), weights, tuple(others))
 
 
-def absolute_mixture(text: str | Path) -> str:
-    """Make the paths in what :func:`find_mixture` takes absolute, so that it means the same in every folder."""
-    whole = str(text)
-    return _absolute(whole) if _is_one(whole) else ",".join(map(_absolute_part, whole.split(",")))
-
-
-def _absolute_part(text: str) -> str:
-    part = _parse(text)
-    file, adapter = _absolute(part.file), "" if part.adapter is None else str(part.adapter.absolute())
-    for path in (file, adapter):
-        if mark := next((mark for mark in (",#+" if adapter else ",#") if mark in path), None):
-            raise InputError(
-                f"{path} cannot be part of a mixture in other folders: its path holds {mark!r}",
-                hint="Move it to a folder whose name has none of , # +.",
-            )
-    style = "" if part.style is None else f"#{part.style}"
-    return f"{file}{style}{adapter and '+'}{adapter}:{part.weight!r}"
-
-
-def _absolute(file: str) -> str:
-    is_name = is_hub_name(file) or file in shipped_paths() or not is_file(file)
-    return file if is_name else str(Path(file).absolute())
-
-
 def _is_one(text: str) -> bool:
     """Whether a text is a name or a file, and not made up of several."""
     return is_file(text) or is_hub_name(text) or text in shipped_paths() or text in own_paths()

@@ -154,12 +154,12 @@ class StyleModule(pl.LightningModule):
 
         A step draws from how many passes it paints, and only the last of them learns.
         """
-        condition = self.network.random_condition(self._random(4))
+        places = self.network.random_places(self._random(4))
         style = {} if self.sets is None else self.sets.one(self.drawn())
 
         def stylize(image: Tensor) -> Tensor:
             image = image.contiguous(memory_format=torch.channels_last)
-            pictures: Tensor = functional_call(self.network, style, (image, condition))
+            pictures: Tensor = functional_call(self.network, style, (image, places))
             return pictures.float()
 
         most = count_fitting((photos.shape[-1], photos.shape[-2]), self.recipe.passes)

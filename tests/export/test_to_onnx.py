@@ -14,8 +14,9 @@ from fast_style.errors import VerificationError
 from fast_style.export import export_onnx, network_from_onnx, to_onnx, verify_onnx
 from fast_style.export.verify import record_statistics
 from fast_style.model import CHECKSUM_KEY, PRODUCER, read_checked
-from fast_style.networks import NETWORKS, Condition, TransformerNetwork, build_network
+from fast_style.networks import NETWORKS, TransformerNetwork, build_network
 from fast_style.networks.realtime import RealtimeNetwork
+from fast_style.networks.transformer import Places
 
 
 def build(name: str, seed: int = 1) -> TransformerNetwork:
@@ -113,7 +114,7 @@ class Overshooting(TransformerNetwork):
         super().__init__()
         self.gain = torch.nn.Parameter(torch.tensor(4.0))
 
-    def transform(self, image: Tensor, condition: Condition) -> Tensor:
+    def transform(self, image: Tensor, places: Places) -> Tensor:
         return image * self.gain - 1.0
 
 
@@ -191,8 +192,8 @@ def test_weights_that_are_equal_are_stored_apart(tmp_path: Path) -> None:
 
 
 class Broken(Overshooting):
-    def transform(self, image: Tensor, condition: Condition) -> Tensor:
-        return super().transform(image, condition) * float("nan")
+    def transform(self, image: Tensor, places: Places) -> Tensor:
+        return super().transform(image, places) * float("nan")
 
 
 def test_a_network_that_gives_nan_is_not_exported(tmp_path: Path) -> None:

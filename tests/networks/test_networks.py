@@ -12,7 +12,6 @@ from fast_style.errors import InputError
 from fast_style.export import network_from_onnx
 from fast_style.networks import (
     NETWORKS,
-    Condition,
     JohnsonNetwork,
     RealtimeNetwork,
     build_network,
@@ -155,24 +154,21 @@ def test_a_shipped_style_paints_up_to_the_border_as_if_the_photo_went_on(style: 
     photo, more, rim = load("chelsea", (448, 320)), 136, 48
     with torch.no_grad():
         picture = network(photo)
-        around = network(F.pad(photo, (more,) * 4, mode="reflect"), Condition(origin=(-more, -more)))
+        around = network(
+            F.pad(photo, (more,) * 4, mode="reflect"), ((-more // 8, -more // 8), (-more // 4, -more // 4))
+        )
     difference = (picture - around[..., more:-more, more:-more]).abs().mean(1)
     outer = torch.ones_like(difference, dtype=torch.bool)
     outer[..., rim:-rim, rim:-rim] = False
     assert 255 * difference[outer].mean() < most
 
 
-def test_an_origin_between_two_cells_is_refused() -> None:
-    with pytest.raises(InputError, match=r"the origin is \(8, 12\) px; expected multiples of 8 px"):
-        build_network("tiny")(torch.rand(1, 3, 32, 32), Condition(origin=(8, 12)))
-
-
-def test_a_condition_leaves_no_trace_in_the_network() -> None:
+def test_a_place_in_the_noise_leaves_no_trace_in_the_network() -> None:
     network = build_network("tiny").eval()
     image = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         before = network(image)
-        moved = network(image, network.random_condition(np.random.default_rng(0)))
+        moved = network(image, network.random_places(np.random.default_rng(0)))
         assert not torch.allclose(moved, before, atol=1e-3)
         assert torch.equal(network(image), before)
 
@@ -180,12 +176,10 @@ def test_a_condition_leaves_no_trace_in_the_network() -> None:
 def test_training_moves_each_map_of_noise_by_itself() -> None:
     random, features = np.random.default_rng(5), torch.zeros(1, 3, 64, 64)
     coarse, fine = (tuple(random.integers(0, 64, 2).tolist()) for _ in range(2))
-    condition = build_network("fast").random_condition(np.random.default_rng(5))
-    assert condition.fine_origin is not None
+    places = build_network("fast").random_places(np.random.default_rng(5))
     noise = Noise(3, 0.5)
-    for shift, origin, cell in ((coarse, condition.origin, 8), (fine, condition.fine_origin, 4)):
-        cells = (origin[0] // cell, origin[1] // cell)
-        assert torch.equal(noise(features, cells), noise(features).roll(shift, (2, 3)))
+    for shift, origin in zip((coarse, fine), places, strict=True):
+        assert torch.equal(noise(features, origin), noise(features).roll(shift, (2, 3)))
 
 
 def test_noise_repeats_over_large_pictures() -> None:

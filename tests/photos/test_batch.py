@@ -19,7 +19,7 @@ from fast_style.cli import main
 from fast_style.images import load_image, save_image
 from fast_style.photos.batch import Batch, Worker, run_batch
 from fast_style.photos.manifest import read_rows
-from fast_style.photos.on_ray import run_on_ray
+from fast_style.photos.on_ray import Actor, run_on_ray
 from fast_style.photos.run import PhotoOptions
 from fast_style.photos.shards import Shard
 from fast_style.stylize.options import StyleOptions
@@ -359,7 +359,7 @@ def test_actors_in_another_folder_find_what_is_named(
     (batch,) = run_on_ray(Batch(Path("list.csv"), Path("status"), StyleOptions("negative.onnx:2"), options))
     assert isinstance(batch, Batch)  # in place of what became of rows
     monkeypatch.chdir("/")
-    batch.style.open()
+    Actor(batch, str(place))  # opens the style
     assert [batch.manifest, batch.home, *batch.options.masks] == [
         place / "list.csv",
         place / "status",

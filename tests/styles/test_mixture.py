@@ -1,7 +1,6 @@
 """Styles by mixture and adapter, and the strength of painting: what a text names, and what is drawn."""
 
 import pickle
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from fast_style.styles.adapter import Adapter, save_adapter
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style
 from fast_style.styles.merge import merge_styles
-from fast_style.styles.mixture import Joined, absolute_mixture, find_mixture, join_styles, mixture_name
+from fast_style.styles.mixture import Joined, find_mixture, join_styles, mixture_name
 from tests.conftest import PHOTOS
 
 ONE, OTHER = "water-lilies", "composition-vii"
@@ -292,7 +291,6 @@ def test_who_mixes_styles_that_share_nothing_is_told_which_shipped_ones_mix() ->
 def test_a_mixture_may_be_longer_than_a_path(photo: Path, tmp_path: Path) -> None:
     text = ",".join([f"{ONE}:0.{'1' * 300}", OTHER])
     assert mixture_name(text) == f"{ONE}+{OTHER}"
-    assert absolute_mixture(text)
     assert levels(Stylizer(text)(photo), Stylizer(f"{ONE}:1,{OTHER}:9")(photo)) <= 1
     with pytest.raises(StyleNotFoundError, match="is neither the name of a style nor a file"):
         Stylizer("x" * 300)
@@ -338,44 +336,6 @@ def test_a_file_of_one_style_is_a_list_of_one(photo: Path) -> None:
 )
 def test_results_are_named_after_what_is_mixed(text: str, name: str) -> None:
     assert mixture_name(text) == name
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "udnie",
-        "udnie:0.7,great-wave:0.3",
-        "two.onnx",
-        "two.onnx:2",
-        f"two.onnx#{ONE}",
-        f"two.onnx#{ONE}:0.1,two.onnx#{OTHER}:0.7",
-        f"{OTHER}+mine.safetensors",
-        f"two.onnx+mine.safetensors:0.3,two.onnx#{ONE}:0.1",
-    ],
-)
-def test_an_absolute_text_names_the_same_in_another_folder(
-    two: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
-    for path in (two, adapter):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.chdir(tmp_path)
-    before, absolute = find_mixture(text), absolute_mixture(text)
-    monkeypatch.chdir("/")
-    after = find_mixture(absolute)
-    assert (after.style.name, after.content, after.weights) == (before.style.name, before.content, before.weights)
-    assert read_checked(after.style.path) == read_checked(tmp_path / before.style.path)
-
-
-@pytest.mark.parametrize(("mark", "text"), [(",", "two.onnx:2"), ("#", "two.onnx:2"), ("+", "two.onnx+a.safetensors")])
-def test_a_folder_that_would_divide_an_absolute_text_is_named(
-    two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str, text: str
-) -> None:
-    folder = tmp_path / f"a{mark}b"
-    folder.mkdir()
-    (folder / "two.onnx").write_bytes(two.read_bytes())
-    monkeypatch.chdir(folder)
-    with pytest.raises(InputError, match=re.escape(f"its path holds '{mark}'")):
-        absolute_mixture(text)
 
 
 def test_the_command_line_mixes_and_takes_a_strength(large: Path, two: Path, tmp_path: Path) -> None:
