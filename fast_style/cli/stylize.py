@@ -21,7 +21,7 @@ from fast_style.cli.ui.outcome import exit_status, left_out_line, summary, with_
 from fast_style.errors import FastStyleError, InputError
 from fast_style.files import check_new
 from fast_style.model import core_count
-from fast_style.photos.jobs import STREAM, Job, check_video, plan_jobs
+from fast_style.photos.jobs import STREAM, Job, check_video, named_files, plan_jobs
 from fast_style.photos.run import PhotoOptions, PhotoOutcome, stylize_photos
 from fast_style.photos.shards import parse_shard
 from fast_style.styles.mixture import mixture_name
@@ -86,8 +86,9 @@ def stylize(
         if not photos:
             _refuse(look, ("format", "max_megapixels"), "photos")
     masks = look.mask or []
-    for job in plan.jobs if masks else []:
-        check_new(job.target, force=True, inputs=masks)
+    taken = {file.resolve() for mask in masks for file in named_files(mask)}
+    for target in (file for job in plan.jobs if masks for file in named_files(job.target)):
+        check_new(target, force=True, inputs=[target] if target.resolve() in taken else masks)
     # Before anything is done, as it may fail: options may be wrong, and the video libraries may not be installed.
     video_options = film.video_options(look) if videos else None
     records: list[Record] = []

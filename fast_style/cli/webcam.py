@@ -154,7 +154,7 @@ def webcam(
     if json:
         print(json_module.dumps({"frames": live.figures.frames, **live.figures.summary()}))
     if not live.figures.frames:
-        hint = "Another program may be using it." if source.isdigit() else None
+        hint = "Another program may be using it." if source.isdecimal() else None
         raise CameraError(f"{capture.shown} gave no frame", hint=hint)
     return status
 

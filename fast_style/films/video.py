@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -285,9 +285,14 @@ class _Stages:
     def _jobs(self) -> Iterator[FrameJob | OtherPacket]:
         """Give each frame its masks."""
         masks = [_masks(path, self._reader, self._options.start) for path in self._masks.values()]
+        following = 0
         for item in self._reader:
             if isinstance(item, Frame):
-                yield FrameJob(item.pts, item.duration, item.planes, item.planes, [next(mask) for mask in masks])
+                # Pictures that were lost had masks, too.
+                lost = item.pts - following if isinstance(self._reader, SequenceReader) else 0
+                following = item.pts + 1
+                shown = [next(islice(mask, lost, None)) for mask in masks]
+                yield FrameJob(item.pts, item.duration, item.planes, item.planes, shown)
             else:
                 yield item
 

@@ -129,15 +129,20 @@ def _read_head(file: IO[bytes]) -> tuple[_Layout, int] | None:
 
 def _entries(file: IO[bytes], layout: _Layout, at: int) -> list[_Entry]:
     """Read the entries of a directory, as far as it goes."""
-    if at >= 2**63:
-        return []
-    file.seek(at)
-    head = file.read(layout.length.size)
+    head = _bytes_at(file, at, layout.length.size)
     if len(head) < layout.length.size:
         return []
     size = layout.entry.size
     entries = file.read(min(layout.length.unpack(head)[0], _LARGEST // size) * size)
     return list(layout.entry.iter_unpack(entries[: len(entries) // size * size]))
+
+
+def _bytes_at(file: IO[bytes], place: int, size: int) -> bytes:
+    """Read so many bytes, or fewer at the end of the file; none from a place that no file of the system has."""
+    with contextlib.suppress(OSError, OverflowError):
+        file.seek(place)
+        return file.read(size)
+    return b""
 
 
 def _read_tags(file: IO[bytes], layout: _Layout, first: int) -> _Tags:
@@ -161,9 +166,8 @@ def _read_tags(file: IO[bytes], layout: _Layout, first: int) -> _Tags:
         if left < 0:
             break
         data = field[:size]
-        if size > len(field) and (place := layout.offset.unpack(field)[0]) < 2**63:
-            file.seek(place)
-            data = file.read(size)
+        if size > len(field):
+            data = _bytes_at(file, layout.offset.unpack(field)[0], size)
         if len(data) == size > 0:
             tags[key] = (kind, data)
     return tags

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from fast_style.errors import ImageError
 from fast_style.extras import missing_extra
@@ -54,6 +54,8 @@ _MOST_DPI = 100_000.0
 # TIFF 6.0, sections 8 and 19.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 284, 338, 339
 _WHITE_IS_ZERO = 0
+_PLAIN = {0, 1, 2, 3, 5}  # gray, RGB, a palette, CMYK
+_COMPRESSION, _JPEG = 259, 7
 _SEPARATE = 2
 _PREMULTIPLIED = 1
 _UNSIGNED = 1
@@ -82,6 +84,7 @@ class Header:
         frames: Of an animation, or pages. :func:`load_image` reads the first.
         plays: How often an animation is shown, 0 without end.
         poster: The first frame is not part of the animation, but for programs that know none.
+        plain: Whether its samples are those of RGB, gray or CMYK, or of a JPEG; libvips converts no others of a TIFF.
     """
 
     width: int
@@ -91,6 +94,7 @@ class Header:
     frames: int = 1
     plays: int = 0
     poster: bool = False
+    plain: bool = True
 
     def pixels(self, size: int | None) -> int:
         """How many pixels it has, after its long side was shrunk to ``size`` px."""
@@ -106,7 +110,9 @@ def read_header(source: Source) -> Header | None:
             depths = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, ())
             deep = _coding(image) in {"RGB;16B", "RGBA;16B"} or (len(depths) >= 3 and set(depths) == {16})
             poster = bool(image.info.get("default_image"))
-            return Header(*image.size, image.format or "", deep, _frames(image), _plays(image), poster)
+            tags = getattr(image, "tag_v2", {})
+            plain = tags.get(_PHOTOMETRIC, 0) in _PLAIN or tags.get(_COMPRESSION) == _JPEG
+            return Header(*image.size, image.format or "", deep, _frames(image), _plays(image), poster, plain)
     except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
         return None
     finally:
@@ -221,6 +227,20 @@ def to_picture(
     # A gray or CMYK profile does not describe the RGB picture that is written; its color space is at byte 16.
     icc = icc if isinstance(icc, bytes) and icc[16:20] == b"RGB " else None
     return Picture(pixels, alpha, icc, exif, _dpi(image.info.get("dpi")))
+
+
+def turn_upright(image: Image.Image) -> Image.Image:
+    """Load an image that Pillow has opened, and turn it upright.
+
+    Raises:
+        ImageError: It is damaged, or its values have no defined range.
+    """
+    name = str(getattr(image, "filename", "")) or "the image"
+    if image.mode == "F":
+        raise ImageError(f"{name} has floating-point samples; their range is not defined", hint="Convert it to RGB.")
+    with _failing(name, MAX_PIXELS):
+        upright: Image.Image = ImageOps.exif_transpose(image)
+    return upright
 
 
 @contextlib.contextmanager

@@ -121,6 +121,6 @@ def save_options(picture: Picture, format: str, quality: int) -> dict[str, Any]:
         options["icc_profile"] = picture.icc_profile
     if picture.exif and format not in {"TIFF", "GIF"}:
         options["exif"] = picture.exif
-    if picture.dpi and format not in {"WEBP", "GIF"}:
+    if picture.dpi and format not in {"WEBP", "GIF"} and not (format == "JPEG" and max(picture.dpi) >= 2**16):
         options["dpi"] = picture.dpi
     return options

@@ -51,7 +51,7 @@ class Capture:
         self.is_file = Path(source).is_file()
         self.ended = False
         self.lost = False
-        self.shown = f"camera {source}" if source.isdigit() else source
+        self.shown = f"camera {source}" if source.isdecimal() else source
         device = self._open()
         if device is None:
             raise CameraError(f"{self.shown} {_why(source)}", hint=_remedy(source))
@@ -82,7 +82,7 @@ class Capture:
         # FFmpeg takes what stands before a colon for a protocol, except in an absolute path.
         name = str(Path(self.source).resolve()) if self.is_file else self.source
         try:
-            device = cv2.VideoCapture(int(self.source) if self.source.isdigit() else name)
+            device = cv2.VideoCapture(int(self.source) if self.source.isdecimal() else name)
         except cv2.error:  # the number is greater than any of a camera
             return None
         if not device.isOpened():
@@ -137,7 +137,7 @@ class Capture:
 
 
 def _why(source: str) -> str:
-    if not source.isdigit():
+    if not source.isdecimal():
         return "cannot be opened as a video"
     device = Path(f"/dev/video{source}")
     if not device.exists():
@@ -146,7 +146,7 @@ def _why(source: str) -> str:
 
 
 def _remedy(source: str) -> str:
-    if not source.isdigit():
+    if not source.isdecimal():
         return "Give --source the number of a camera, a video file, or a URL."
     cameras = sorted(path.name.removeprefix("video") for path in Path("/dev").glob("video*"))
     if source in cameras:

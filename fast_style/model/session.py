@@ -61,8 +61,13 @@ def open_session(
             f"device {device!r} is not in this ONNX Runtime; it has {', '.join(here)}",
             hint="pip install onnxruntime-gpu (CUDA), onnxruntime-directml, …, or use --device cpu.",
         )
+    source: Path | bytes = model
     if isinstance(model, Path):
-        read_checked(model)
+        content = read_checked(model)
+        try:
+            str(model).encode()
+        except UnicodeEncodeError:  # ONNX Runtime takes names that are text
+            source = content
     names = _AUTO if device == "auto" else (device, _AUTO[-1])
     providers = [PROVIDERS[name] for name in dict.fromkeys(names) if PROVIDERS[name] in available]
     options = session_options(threads) if options is None else options
@@ -72,7 +77,7 @@ def open_session(
         try:
             # By path, so that a model from elsewhere finds the weights that lie beside it. ONNX Runtime's own
             # fallback to the next provider prints, so it is off.
-            session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
+            session = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
             break
         except failures as error:
             providers = providers[1:]

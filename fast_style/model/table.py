@@ -307,6 +307,7 @@ def as_row(names: Sequence[str], weights: Mapping[str, float]) -> NDArray[np.flo
         if not 0 <= weight < math.inf:
             raise InputError(f"the weight of {name} is {weight}; expected a number from 0 up")
     total = sum(weights.values())
-    if not total:
-        raise InputError("the weights of the styles are all zero; at least one has to count")
+    if not 0 < total < math.inf:
+        size = "too large" if total else "all zero; at least one has to count"
+        raise InputError(f"the weights of the styles are {size}", hint="Such as starry-night:0.7,udnie:0.3.")
     return np.array([[weights.get(name, 0.0) / total for name in names]], np.float32)

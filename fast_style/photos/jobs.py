@@ -139,9 +139,8 @@ def check_video(job: Job, *, force: bool) -> None:
     if job.target == STREAM:
         raise InputError("a video cannot go to standard output", hint="Give a file with -o.")
     try:
-        sources, targets = (numbered_files(path) if is_sequence(path) else [path] for path in (job.source, job.target))
-        inputs = {path.resolve(): path for path in sources}
-        for target in targets:
+        inputs = {path.resolve(): path for path in named_files(job.source)}
+        for target in named_files(job.target):
             check_new(target, force=force, inputs=[inputs.get(target.resolve(), job.source)])
     except OSError as error:
         raise cannot_look(job.target, error) from error
@@ -169,6 +168,11 @@ def numbered_files(pattern: Path) -> list[Path]:
     name = re.compile(rf"{re.escape(parts[0])}(\d+){re.escape(parts[1])}")
     matches = ((name.fullmatch(path.name), path) for path in pattern.parent.glob("*"))
     return [path for _, path in sorted((int(match[1]), path) for match, path in matches if match)]
+
+
+def named_files(path: Path) -> list[Path]:
+    """The file of that name, or those that a pattern of numbered pictures names."""
+    return numbered_files(path) if is_sequence(path) else [path]
 
 
 def _look_into(path: Path, folder: Path) -> tuple[Search, set[Path]]:

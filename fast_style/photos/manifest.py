@@ -68,8 +68,6 @@ def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:
     number = 0
     for number, (source, target) in enumerate(_pairs(manifest), start=1):
         target = posixpath.normpath(target) if target else ""
-        if not shard.holds(target):
-            continue
         error = ""
         if not source or not target:
             missing = " and ".join(name for name, value in zip(COLUMNS, (source, target), strict=True) if not value)
@@ -77,9 +75,10 @@ def read_rows(manifest: Path, shard: Shard = Shard()) -> Iterator[Row]:
         elif (found := place(target)) in photos:
             what = "its own photo" if found == place(source) else "a photo that the list names"
             error = f"row {number} would be written over {what}. Give another out."
-        elif (other := claimed.setdefault(target, number)) != number:
+        elif (other := claimed.setdefault(found, number)) != number:
             error = f"rows {other} and {number} both go to {target}. Give each an out of its own."
-        yield Row(source, target, error)
+        if shard.holds(target):
+            yield Row(source, target, error)
     if not number:
         raise InputError(f"{manifest} has no rows", hint="Each row is a photo and where its result goes.")
 

@@ -274,7 +274,12 @@ class PhotoWorker:
             return False
         from fast_style.stylize.streaming import READABLE, streams
 
-        return header.width * header.height <= options.max_pixels and header.format in READABLE and streams()
+        return (
+            header.width * header.height <= options.max_pixels
+            and header.format in READABLE
+            and header.plain
+            and streams()
+        )
 
     def _stream(self, job: Job, stylizer: Stylizer) -> tuple[int, int]:
         """Stylize a photo that is never in memory as a whole; return its size."""

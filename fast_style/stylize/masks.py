@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.errors import ImageError, InputError
-from fast_style.images import Picture, Planes, float_to_planes, load_image, mix, planes_to_float, resize
+from fast_style.images import Picture, Planes, fit_size, float_to_planes, load_image, mix, planes_to_float, resize
 from fast_style.stylize.network import Network, StyleNetwork
 from fast_style.stylize.tiles import is_seen_whole
 
@@ -37,7 +37,9 @@ def as_mask(picture: Picture, path: str | Path, size: tuple[int, int]) -> Mask:
         ImageError: It has another aspect ratio.
     """
     width, height = picture.size
-    if abs(width / height - size[0] / size[1]) > 0.02 * size[0] / size[1]:
+    shrunk = fit_size((width, height), max(size), enlarge=True)  # as the picture, whose sides were rounded then
+    apart = max(abs(side - expected) for side, expected in zip(shrunk, size, strict=True))
+    if apart > 1 and abs(width / height - size[0] / size[1]) > 0.02 * size[0] / size[1]:
         raise ImageError(
             f"the mask {path} of {width}×{height} px has another shape than the picture of {size[0]}×{size[1]} px",
             hint="Crop one of them.",

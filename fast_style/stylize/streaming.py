@@ -88,6 +88,8 @@ def open_raster(path: Path, *, size: int | None = None) -> StreamedRaster:
     """
     import pyvips
 
+    # libvips would know what it has read by its name, and the file may be another now.
+    pyvips.cache_set_max(0)
     exif = load_exif(path)
     header = read_header(path)
     if header is None or header.format not in READABLE:

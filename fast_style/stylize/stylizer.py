@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fast_style.errors import check_least
 from fast_style.images import Picture, Pixels, channels, fit, load_image
 from fast_style.images.arrays import with_alpha
 from fast_style.images.exif import read_exif
-from fast_style.images.load import to_picture
+from fast_style.images.load import to_picture, turn_upright
 from fast_style.model import STYLES, Device, open_graph, style_names
 from fast_style.model.ground import Forms
 from fast_style.styles.mixture import find_mixture
@@ -232,7 +232,7 @@ def _as_picture(image: str | Path | Image.Image | Pixels) -> Picture:
     if isinstance(image, str | Path):
         return load_image(image)
     if isinstance(image, Image.Image):
-        upright = ImageOps.exif_transpose(image)
+        upright = turn_upright(image)
         exif = read_exif(upright)  # type: ignore[arg-type]  # of an image that is not a file, it reads only the info
         if image.format == "TIFF":  # its tags say which end of the range is white, and how many bits count
             upright.format, upright.tag_v2 = image.format, getattr(image, "tag_v2", {})  # type: ignore[attr-defined]

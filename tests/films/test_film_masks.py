@@ -153,3 +153,21 @@ def test_the_command_line_gives_masks_to_the_styles_of_a_film(
     assert main([*command, str(moving), str(folder / "right.png")]) == 0
     assert (tmp_path / "out.mp4").is_file()
     assert main([*command, str(moving), str(moving), str(moving), "--force"]) == 2
+
+
+def test_a_lost_picture_takes_its_mask_with_it(folder: Path, tmp_path: Path) -> None:
+    for number, name in enumerate(("left", "left", "right")):
+        (tmp_path / f"mask-{number}.png").write_bytes((folder / f"{name}.png").read_bytes())
+        (tmp_path / f"film-{number}.png").write_bytes((folder / f"pan-{number}.png").read_bytes())
+    (tmp_path / "film-1.png").write_bytes(b"damaged")
+    _, last = painted(tmp_path / "film-%d.png", ONE, tmp_path / "mask-%d.png")
+    np.testing.assert_array_equal(last[:, :40], pictures(folder / "pan-%d.png")[2][:, :40])
+
+
+def test_numbered_masks_are_not_written_over(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask = tmp_path / "mask-1.png"
+    mask.write_bytes((folder / "all.png").read_bytes())
+    before, places = mask.read_bytes(), ["--mask", f"{tmp_path}/mask-%d.png", "-o", f"{tmp_path}/mask-%d.png"]
+    assert main(["stylize", str(folder / "pan-%d.png"), "-s", ONE, *places, "--force"]) == 2
+    assert "mask-1.png is an input and would be overwritten" in capsys.readouterr().err
+    assert mask.read_bytes() == before

@@ -155,3 +155,13 @@ def test_sound_exif_goes_from_each_format_to_each(tmp_path: Path, source: str, t
     check_result(tmp_path / target)
     with Image.open(tmp_path / target) as image:
         assert image.getexif()[ARTIST] == "Ann"
+
+
+def test_a_place_that_no_file_has_is_damage_to_the_record_only(tmp_path: Path) -> None:
+    head = b"II" + struct.pack("<HHHQ", 43, 8, 0, 16)
+    fields = [(256, 4, 1, 16), (257, 4, 1, 16), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (277, 3, 1, 1)]
+    fields += [(273, 4, 1, 400), (278, 4, 1, 16), (279, 4, 1, 256), (EXIF, 16, 1, 2**50)]
+    entries = b"".join(struct.pack("<HHQQ", *each) for each in sorted(fields))
+    content = (head + struct.pack("<Q", len(fields)) + entries + bytes(8)).ljust(400, b"\0") + bytes(256)
+    (tmp_path / "photo.tif").write_bytes(content)
+    assert load_image(tmp_path / "photo.tif").size == (16, 16)

@@ -22,10 +22,12 @@ from fast_style.images import (
     load_frames,
     load_image,
     mix,
+    read_header,
     save_image,
     to_float,
     to_uint8,
 )
+from tests.conftest import PHOTOS
 
 
 def noise(height: int, width: int, channels: int = 3) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -357,3 +359,31 @@ def test_a_long_side_is_met_and_nothing_is_enlarged_unless_asked() -> None:
     assert fit_size((200, 100), 400, enlarge=True) == (400, 200)
     assert fit_size((1000, 2), 100) == (100, 1)
     assert fit_size((1000, 2), 100, least=16) == (100, 16)
+
+
+@pytest.mark.parametrize(
+    ("mode", "compression", "plain"),
+    [("RGB", None, True), ("CMYK", None, True), ("YCbCr", None, False), ("YCbCr", "jpeg", True), ("LAB", None, False)],
+)
+def test_a_tiff_in_colors_that_libvips_does_not_convert_is_known(
+    mode: str, compression: str | None, plain: bool, tmp_path: Path
+) -> None:
+    image = Image.open(PHOTOS["coffee"]).convert("RGB").resize((64, 48))
+    if mode == "LAB":
+        profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        converted = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+        assert converted is not None
+        converted.save(tmp_path / "photo.tif")
+    else:
+        image.convert(mode).save(tmp_path / "photo.tif", compression=compression)
+    header = read_header(tmp_path / "photo.tif")
+    assert header is not None
+    assert header.plain is plain
+
+
+def test_a_resolution_beyond_what_a_jpeg_holds_is_left_out(tmp_path: Path) -> None:
+    picture = Picture(np.zeros((16, 16, 3), np.uint8), dpi=(90_000.0, 90_000.0))
+    for name in ("out.jpg", "out.png"):
+        save_image(picture, tmp_path / name)
+    assert load_image(tmp_path / "out.jpg").dpi in {None, (72.0, 72.0), (1.0, 1.0)}
+    assert load_image(tmp_path / "out.png").dpi == pytest.approx((90_000, 90_000), rel=1e-4)

@@ -174,6 +174,7 @@ def test_sets_that_do_not_fit_are_refused(sets: dict[str, Set]) -> None:
         ({ONE: -0.1, OTHER: 1.0}, "from 0 up"),
         ({ONE: float("nan")}, "from 0 up"),
         ({ONE: 0.0}, "all zero"),
+        ({ONE: 1e308, OTHER: 1e308}, "too large"),
     ],
 )
 def test_weights_that_make_no_mixture_are_refused(weights: dict[str, float], message: str) -> None:

@@ -410,3 +410,12 @@ def test_actors_of_ray_stylize_what_is_left_even_if_one_is_killed(place: Path, n
     check_pictures(place, photos + 1)
     assert run(place / "list.csv", negative, "--merge") == 1
     assert sum(row["status"] == "done" for row in status(place / "list-status/status.csv")) == photos + 1
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_one_result_by_two_names_is_found(place: Path, count: int) -> None:
+    write_csv(place / "list.csv", [("in/0.png", "out/r.png"), ("in/1.png", str(place / "out/r.png"))])
+    shards = [Shard(number, count) for number in range(1, count + 1)]
+    first, second = sorted((row for shard in shards for row in read_rows(place / "list.csv", shard)), key=str)
+    assert first.error == ""
+    assert second.error == f"rows 1 and 2 both go to {place}/out/r.png. Give each an out of its own."

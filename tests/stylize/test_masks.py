@@ -136,3 +136,10 @@ def test_the_command_line_gives_masks_to_styles_in_their_order(folder: Path, tmp
     np.testing.assert_array_equal(pixels(out), pixels(expected))
     assert main(["stylize", photo, "-s", ONE, "--mask", left, "-o", str(out), "--force"]) == 0
     assert main(["stylize", photo, "-s", ONE, "--mask", left, right, "-o", str(out), "--force"]) == 2
+
+
+def test_the_mask_of_a_long_photo_is_shrunk_as_the_photo_is(tmp_path: Path) -> None:
+    Image.new("RGB", (2000, 50), (90, 120, 200)).save(tmp_path / "photo.png")
+    Image.new("L", (2000, 50), 255).save(tmp_path / "mask.png")
+    masks = {ONE: tmp_path / "mask.png"}
+    assert Stylizer(ONE)(tmp_path / "photo.png", size=700, masks=masks).size == (700, 18)

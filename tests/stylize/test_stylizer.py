@@ -1,3 +1,4 @@
+import os
 import struct
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -16,6 +17,7 @@ from fast_style.model.ground import NO_GROUND
 from fast_style.networks import build_network
 from fast_style.styles.catalog import find_style
 from fast_style.stylize.network import StyleNetwork
+from tests.conftest import PHOTOS
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8)
 
@@ -290,3 +292,20 @@ def test_a_lack_of_memory_is_told_with_the_remedy(stylizer: Stylizer, monkeypatc
     with pytest.raises(ImageError, match="50×37 px could not be stylized: cannot allocate") as error:
         stylizer.frame(PIXELS)
     assert "smaller --size" in str(error.value.hint)
+
+
+def test_a_style_whose_path_is_not_text_paints(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff-x.onnx")
+    path.write_bytes(find_style("udnie-tiny").path.read_bytes())
+    photo = np.zeros((32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(np.asarray(Stylizer(path)(photo)), np.asarray(Stylizer("udnie-tiny")(photo)))
+
+
+def test_an_image_that_was_opened_and_is_damaged_is_an_image_error(model_file: Path, tmp_path: Path) -> None:
+    content = PHOTOS["china"].read_bytes()
+    (tmp_path / "half.jpg").write_bytes(content[: len(content) // 2])
+    damaged = pytest.raises(ImageError, match=r"cannot read .*half\.jpg: the file is damaged")
+    with Image.open(tmp_path / "half.jpg") as image, damaged:
+        Stylizer(model_file)(image)
+    with pytest.raises(ImageError, match="floating-point samples; their range is not defined"):
+        Stylizer(model_file)(Image.fromarray(np.zeros((32, 32), np.float32)))

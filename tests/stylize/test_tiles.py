@@ -466,3 +466,11 @@ print(status, next(line.split()[1] for line in lines if line.startswith("VmHWM")
     # lives at once depends on the threads' turns, 0.2 GiB; the network's features of the whole would be 9 GiB more.
     assert peaks[1] < 1.25
     assert peaks[1] < peaks[0] + 0.6
+
+
+def test_a_photo_that_was_changed_is_read_anew(tmp_path: Path) -> None:
+    colors = []
+    for color in ("red", "blue"):
+        Image.new("RGB", (32, 32), color).save(tmp_path / "photo.png")
+        colors.append(open_raster(tmp_path / "photo.png").read((0, 0, 1, 1)).ravel().tolist())
+    assert colors == [[255, 0, 0], [0, 0, 255]]
