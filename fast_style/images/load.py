@@ -55,7 +55,7 @@ _MOST_DPI = 100_000.0
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 258, 262, 284, 338, 339
 _WHITE_IS_ZERO = 0
 _PLAIN = {0, 1, 2, 3, 5}  # gray, RGB, a palette, CMYK
-_COMPRESSION, _JPEG = 259, 7
+_COMPRESSION, _JPEG, _TILE_WIDTH = 259, 7, 322
 _SEPARATE = 2
 _PREMULTIPLIED = 1
 _UNSIGNED = 1
@@ -84,7 +84,7 @@ class Header:
         frames: Of an animation, or pages. :func:`load_image` reads the first.
         plays: How often an animation is shown, 0 without end.
         poster: The first frame is not part of the animation, but for programs that know none.
-        plain: Whether its samples are those of RGB, gray or CMYK, or of a JPEG; libvips converts no others of a TIFF.
+        plain: Whether libvips reads it: of TIFF only RGB, gray, CMYK and JPEG, and no tiles of separate planes.
     """
 
     width: int
@@ -112,6 +112,7 @@ def read_header(source: Source) -> Header | None:
             poster = bool(image.info.get("default_image"))
             tags = getattr(image, "tag_v2", {})
             plain = tags.get(_PHOTOMETRIC, 0) in _PLAIN or tags.get(_COMPRESSION) == _JPEG
+            plain = plain and not (tags.get(_PLANAR) == _SEPARATE and _TILE_WIDTH in tags)
             return Header(*image.size, image.format or "", deep, _frames(image), _plays(image), poster, plain)
     except Exception:  # decoders let many kinds escape on damaged files; loading turns each into an ImageError
         return None
