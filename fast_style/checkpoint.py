@@ -61,7 +61,7 @@ class Checkpoint:
             network = restore_network(self.recipe.network, self.average).eval()
             if self.sets:
                 take_style(network, self.sets[style or self.styles[0]])
-        except (InputError, RuntimeError) as error:
+        except (InputError, RuntimeError, TypeError) as error:
             raise CheckpointError(
                 f"{self.path} does not hold the weights of {self.recipe.network!r}",
                 hint="The file was changed: train again.",

@@ -101,6 +101,14 @@ class VerificationError(ExportError):
     """An exported graph differs from its network by more than the tolerance."""
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out; torch's has a class of its own for GPUs only."""
+    texts = ("DefaultCPUAllocator", "CUDA out of memory", "MPS backend out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    )
+
+
 def check_least(least: int, **values: int | None) -> None:
     """Raise InputError for a value below ``least``, named as its argument; None is a default."""
     for name, value in values.items():

@@ -23,7 +23,7 @@ from cyclopts import (
 
 from fast_style import __version__
 from fast_style.cli.ui.help import Basics, with_examples
-from fast_style.errors import FastStyleError, InputError, did_you_mean
+from fast_style.errors import FastStyleError, InputError, did_you_mean, is_out_of_memory
 
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -155,6 +155,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report_error(missing)
     except BrokenPipeError:
         _discard_output()  # its reader has gone, as `| head` does
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print_error("memory ran out", "Give a smaller --size, or for a training a smaller --batch.")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print_error(f"{where}{error.strerror or error}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from fast_style.cli.app import DONE, INTERRUPTED, Flag, Out, print_error
+from fast_style.cli.app import DONE, INTERRUPTED, SOME_FAILED, Flag, Out, print_error
 from fast_style.cli.ui.progress import LossProgress
 from fast_style.errors import InputError
 from fast_style.images import check_target, fit, load_image, save_image
@@ -101,4 +101,8 @@ def optimize(
     print(out)
     if outcome.interrupted:
         print_error(f"interrupted after {bar.done} iterations; {out} holds the best picture so far")
+    if outcome.exhausted:
+        said = f"memory ran out after {bar.done} iterations; {out} holds the best picture so far"
+        print_error(said, "Give a smaller --size.")
+        return SOME_FAILED
     return INTERRUPTED if outcome.interrupted else DONE

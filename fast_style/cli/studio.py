@@ -1,5 +1,6 @@
 """``fast-style studio``."""
 
+import threading
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +48,7 @@ def studio(
     address, opening, serve = open_studio(folder, photos=photos or [], port=port, runtime=runtime, config=config)
     print(address, flush=True)
     if open:
-        webbrowser.open(opening)
+        # Some browsers keep their caller waiting until they end, and it is the page that they wait for.
+        threading.Thread(target=webbrowser.open, args=(opening,), daemon=True).start()
     with suppress(KeyboardInterrupt):
         serve()

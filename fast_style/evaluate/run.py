@@ -129,7 +129,7 @@ class Report:
         record = json.dumps(self.as_dict(), indent=2) + "\n"
         for name, content in (("report.md", self.text()), ("report.json", record)):
             with replacing(folder / name) as partial:
-                partial.write_text(content, encoding="utf-8")
+                partial.write_text(content, encoding="utf-8", errors="backslashreplace")  # names of files
 
 
 def evaluate_styles(

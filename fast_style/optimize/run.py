@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fast_style.device import find_device, to_tensor
-from fast_style.errors import ImageError, TrainingDivergedError, check_least
+from fast_style.errors import ImageError, TrainingDivergedError, check_least, is_out_of_memory
 from fast_style.images import Picture, Pixels, fit, mix, resize, to_float, to_uint8
 from fast_style.losses import BOLD, LossTerms, Objective, PerceptualLoss, load_vgg
 from fast_style.optimize.lbfgs import lbfgs
@@ -89,11 +89,13 @@ class Outcome:
         pixels: (H, W, 3) uint8, at the photo's size.
         last: The last iteration; None if the first found nothing to improve.
         interrupted: Whether Ctrl-C stopped it.
+        exhausted: Whether memory ran out at a finer scale.
     """
 
     pixels: Pixels
     last: Step | None
     interrupted: bool
+    exhausted: bool = False
 
 
 class Scorer:
@@ -142,7 +144,7 @@ def optimize_picture(
     colors: bool = False,
     on_step: Callable[[Step], None] = lambda step: None,
 ) -> Outcome:
-    """Optimize a picture until the iterations are done, nothing improves any more, or Ctrl-C.
+    """Optimize a picture until the iterations are done, nothing improves any more, memory runs out, or Ctrl-C.
 
     Args:
         photo: (H, W, 3) uint8.
@@ -172,7 +174,7 @@ def optimize_picture(
     """
     finest = fit(Picture(photo), settings.size)
     last: Step | None = None
-    interrupted = False
+    interrupted = exhausted = False
     try:
         for last in _steps(finest, painting, objective, settings, start):
             on_step(last)
@@ -180,18 +182,22 @@ def optimize_picture(
         if last is None:
             raise  # there is nothing to keep
         interrupted = True
+    except (MemoryError, RuntimeError) as error:
+        if last is None or not is_out_of_memory(error):
+            raise
+        exhausted = True
     except TrainingDivergedError as error:
         number = last.number + 1 if last else 1
         raise TrainingDivergedError(f"iteration {number}: {error}", hint=error.hint) from error
     begun = finest.pixels if start is None else start  # returned if nothing was better
     pixels = to_uint8(last.image.cpu().numpy()) if last else begun
-    if pixels.shape != finest.pixels.shape:  # interrupted at a coarse scale
+    if pixels.shape != finest.pixels.shape:  # it ended at a coarse scale
         pixels = resize(Picture(pixels), finest.size).pixels
     if colors:
         mixed = to_float(pixels)
         mix(to_float(finest.pixels), mixed, keep_colors=True)
         pixels = to_uint8(mixed)
-    return Outcome(pixels, last, interrupted)
+    return Outcome(pixels, last, interrupted, exhausted)
 
 
 def _steps(

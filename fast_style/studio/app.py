@@ -88,7 +88,6 @@ def make_app(
         Route("/api/styles/{name}/frame", studio.frame, methods=["POST"]),
         Route("/api/styles/{name}/film", studio.add_film, methods=["POST"]),
         Route("/api/styles/{name}/export/{kind}", studio.export),
-        Route("/api/films/{identity}", _plain(studio.films.describe)),
         Route("/api/films/{identity}/stop", _plain(studio.films.stop), methods=["POST"]),
         Route("/api/films/{identity}/file", studio.film_file),
     ]
@@ -176,7 +175,7 @@ class _Studio:
         own = own_paths().values()
         styles, runs = [entry.as_dict(own) for entry in self._library.styles()], self._trainings.unfinished()
         can = {"trains": find_spec("torch") is not None, "install": install_command("studio")}
-        return JSONResponse({"styles": styles, "runs": runs, **can})
+        return JSONResponse({"styles": styles, "runs": runs, "film": self.films.newest(), **can})
 
     def folders(self, request: Request) -> Response:
         return JSONResponse(list_folder(self._roots, request.query_params.get("path", "")))
@@ -186,6 +185,7 @@ class _Studio:
         return JSONResponse(self._trainings.pace(asked.get("network", "fast"), asked.get("start", "nearest")))
 
     async def add_picture(self, request: Request, place: str, kind: str) -> Response:
+        self._library.forget_uploads()
         path = await receive(request.stream(), self._library.place(place), kind)
         shown_as = request.query_params.get("name", "")[:100] or f"the {kind}"
         return JSONResponse(await run_in_threadpool(keep_picture, path, shown_as))
@@ -251,11 +251,12 @@ class _Studio:
             path.unlink()
 
     async def add_film(self, request: Request) -> Response:
-        style, asked = self._library.style(request.path_params["name"]).path, request.query_params
+        style, asked = self._library.style(request.path_params["name"]), request.query_params
         size, choice = int(_number(asked, "size", 640)) or None, _choice(asked)
+        self._library.forget_uploads()
         path = await receive(request.stream(), self._library.place("tries"), "film")
-        source = await run_in_threadpool(keep_film, path)
-        return JSONResponse({"id": self.films.start(style, source, choice, size)}, 201)
+        source, name = await run_in_threadpool(keep_film, path), asked.get("name", "film")[:100]
+        return JSONResponse({"id": self.films.start(style, source, name, choice, size)}, 201)
 
     def film_file(self, request: Request) -> Response:
         return FileResponse(self.films.file(request.path_params["identity"]), filename="film.mp4")

@@ -85,7 +85,7 @@ class Library:
             Entry(style.name, _shipped_title(style.name, style.card), style.path, False, style.card)
             for style in shipped_styles()
         ]
-        self._forget_uploads()
+        self.forget_uploads()
 
     def place(self, kind: str) -> Path:
         """The folder of ``styles``, ``paintings`` or ``tries``."""
@@ -164,7 +164,7 @@ class Library:
             return path
         raise InputError("what was uploaded is no longer there", hint="Choose the file again.")
 
-    def _forget_uploads(self) -> None:
+    def forget_uploads(self) -> None:
         """Delete what nobody uses any more: a training has a copy of its painting."""
         for kind in ("paintings", "tries"):
             for path in self.place(kind).iterdir():

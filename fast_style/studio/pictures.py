@@ -13,7 +13,7 @@ from typing import Any
 from fast_style.errors import FastStyleError, StudioError
 from fast_style.images import Picture, load_image, save_image
 from fast_style.model.ground import Forms
-from fast_style.studio.library import Library
+from fast_style.studio.library import Entry, Library
 from fast_style.stylize.stylizer import Stylizer
 
 _CARD_SIZE = 480  # px
@@ -77,9 +77,12 @@ def as_jpeg(picture: Picture, *, quality: int) -> bytes:
 
 @dataclass
 class _Film:
-    """A film in work, or done."""
+    """A film in work, or done: stopped, with what there was until then, or failed."""
 
+    identity: str
     target: Path
+    name: str  # of the upload, without its suffix
+    style: str
     state: str = "painting"
     frames: int = 0
     expected: int | None = None
@@ -95,7 +98,7 @@ class Films:
         self._films: dict[str, _Film] = {}
         self._turn = threading.Lock()
 
-    def start(self, style: Path, source: Path, choice: Choice, size: int | None) -> str:
+    def start(self, style: Entry, source: Path, name: str, choice: Choice, size: int | None) -> str:
         """Begin to paint an uploaded film, which is deleted then; return what to ask for it by.
 
         Raises:
@@ -106,14 +109,16 @@ class Films:
                 source.unlink(missing_ok=True)
                 raise StudioError("another film is being painted", hint="Wait, or stop it first.")
             identity = secrets.token_hex(16)
-            film = self._films[identity] = _Film(source.with_name(f"{identity}.mp4"))
-        threading.Thread(target=self._paint, args=(film, style, choice, source, size), daemon=True).start()
+            film = _Film(identity, source.with_name(f"{identity}.mp4"), name, style.name)
+            self._films[identity] = film
+        threading.Thread(target=self._paint, args=(film, style.path, choice, source, size), daemon=True).start()
         return identity
 
-    def describe(self, identity: str) -> dict[str, Any]:
-        """Say how far a film is: painting, done, stopped with what there was until then, or failed."""
-        film = self._find(identity)
-        return {key: getattr(film, key) for key in ("state", "frames", "expected", "error", "hint")}
+    def newest(self) -> dict[str, Any] | None:
+        """Say how far the film is that was begun last."""
+        shown = ("identity", "name", "style", "state", "frames", "expected", "error", "hint")
+        films = [*self._films.values()]
+        return {key: getattr(films[-1], key) for key in shown} if films else None
 
     def stop(self, identity: str) -> None:
         """End a film where it is."""

@@ -30,7 +30,7 @@ from fast_style.stylize.stylizer import Stylizer
 NETWORKS = ("fast", "fine", "tiny", "johnson")
 # A photo of each kind for trainings without photos of one's own; what they are is said in the folder.
 PHOTOS = Path(__file__).parent / "photos"
-PROGRAM = (sys.executable, "-m", "fast_style")
+PROGRAM = (sys.executable, "-P", "-m", "fast_style")  # with no module of the folder that the studio was started in
 _LEAST_STEPS, _MOST_STEPS = 10, 100_000
 _PREVIEWS = 24
 _ESTIMATE = re.compile(r"([\d.]+) s before and after the steps, ([\d.]+) s for each")
@@ -222,15 +222,18 @@ class Trainings:
             "previews": sorted(path.name for path in folder.glob("previews/step-*.png")),
         }
 
-    def curves(self, name: str) -> dict[str, list[float]]:
-        """Return the figures of a training by column, thinned out to what a small curve can show."""
+    def curves(self, name: str) -> dict[str, list[tuple[int, float]]]:
+        """Return the figures of a training by column, with their steps, thinned out to what a small curve can show."""
         path = self.library.run(name) / f"{name}.csv"
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 rows = [row for row in csv.DictReader(file) if row["step"].isdigit()]
-            rows = rows[:: -max(1, len(rows) // _SHOWN_ROWS)][::-1]  # the newest is among them
-            return {key: [float(row[key]) for row in rows] for key in rows[0] if key != "learning_rate"}
-        except (OSError, LookupError, TypeError, ValueError):  # no row yet, or one that is being written
+            curves = {
+                name: [(int(row["step"]), float(row[name])) for row in rows if row[name]]  # not all have a value
+                for name in rows[0].keys() - {"step", "learning_rate"}
+            }
+            return {name: curve[:: -max(1, len(curve) // _SHOWN_ROWS)][::-1] for name, curve in curves.items()}
+        except (OSError, LookupError, TypeError, ValueError):  # no row yet
             return {}
 
     def pace(self, network: str, start: str) -> dict[str, float]:

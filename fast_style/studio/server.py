@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
-from fast_style.errors import StudioError
+from fast_style.errors import InputError, StudioError
 from fast_style.studio.app import make_app
 from fast_style.studio.library import Library
 from fast_style.studio.runs import PROGRAM, Trainings
@@ -55,14 +55,19 @@ def open_studio(
 
     Raises:
         FileError: The folder cannot be written.
+        InputError: There are no folders of photos, and the user has no home.
         StudioError: The port is taken.
     """
+    try:
+        roots = photos or [Path.home()]
+    except RuntimeError as error:
+        raise InputError(str(error), hint="Set HOME, or give --photos FOLDER.") from error
     library = Library(folder)
     listening = listen(port)
     port = listening.getsockname()[1]
     trainings = Trainings(library, program=program, config=None if config is None else config.resolve())
     ticket = secrets.token_urlsafe(32)
-    app = make_app(library, trainings, port=port, roots=photos or [Path.home()], runtime=runtime, ticket=ticket)
+    app = make_app(library, trainings, port=port, roots=roots, runtime=runtime, ticket=ticket)
     options = uvicorn.Config(
         app,
         http="h11",

@@ -26,6 +26,9 @@ from fast_style.styles.adapter import SUFFIX, load_adapter
 from fast_style.styles.catalog import Style, find_style, own_paths, shipped_paths, shipped_styles
 from fast_style.styles.hub import is_hub_name
 
+# What a mixture is written with; a style of several in a file cannot have them in its name.
+MARKS = frozenset(":,#+")
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -92,7 +95,7 @@ def _is_one(text: str) -> bool:
 
 def mixture_name(text: str | Path) -> str:
     """Name what a text names, for files: its styles joined by ``+``."""
-    if is_file(text) or not any(mark in str(text) for mark in ":,#+"):
+    if is_file(text) or not MARKS & set(str(text)):
         return Path(text).stem
     parts = [_parse(part) for part in str(text).split(",")]
     return "+".join(part.style or Path(part.adapter or part.file).stem for part in parts)
@@ -245,7 +248,11 @@ def _parse(text: str) -> _Part:
         body = text
     if not 0 < number < float("inf"):
         raise InputError(f"the weight of {body} is {number:g}; expected a number above 0")
-    file, _, adapter = body.partition("+") if SUFFIX in body else (body, "", "")
+    # A folder may have a plus in its name: the first one behind a style, else the first, stands before the adapter.
+    pluses = [at for at, letter in enumerate(body) if letter == "+"] if SUFFIX in body else []
+    behind = [at for at in pluses if _is_one(body[:at].partition("#")[0])]
+    at = [*behind, *pluses, len(body)][0]
+    file, adapter = body[:at], body[at + 1 :]
     file, _, style = file.partition("#")
     if not file:
         raise InputError(f"{text!r} names no style", hint=hint)

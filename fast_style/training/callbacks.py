@@ -129,10 +129,9 @@ class Metrics(StyleCallback):
         if not trainer.is_global_zero:
             return
         assert isinstance(pl_module, StyleModule)
-        heading, *rows = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else [""]
+        written = self.path.read_text(encoding="utf-8", errors="replace") if self.path.is_file() else ""
         columns = ",".join(self.columns(pl_module))
-        if heading != columns:  # of another run
-            rows = []
+        rows = written.splitlines()[1:] if written.startswith(f"{columns}\n") else []  # else of another run
         kept = [row for row in rows if (step := row.partition(",")[0]).isdigit() and int(step) <= trainer.global_step]
         with replacing(self.path) as place:
             place.write_text("\n".join([columns, *kept, ""]), encoding="utf-8")

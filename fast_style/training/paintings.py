@@ -11,10 +11,12 @@ from torch import Tensor
 from fast_style.checkpoint import Checkpoint
 from fast_style.device import to_tensor
 from fast_style.errors import InputError
+from fast_style.files import is_plain_name
 from fast_style.images import find_photos, fit, load_image
 from fast_style.model.ground import find_palette
 from fast_style.networks import has_grain, is_colored, is_flat
 from fast_style.painting import STYLE_SIZE, crop_painting, find_canvas, scale_painting
+from fast_style.styles.mixture import MARKS
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ def find_paintings(paths: Sequence[Path]) -> list[Path]:
     names = [path.stem for path in paintings]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two paintings are called {min(twice)}", hint="Their styles are called after the files.")
+    if len(paintings) > 1 and (odd := [name for name in names if not is_plain_name(name) or MARKS & set(name)]):
+        said = (
+            f"no style can be called {min(odd)!r}: its name is not text, or has one of {' '.join(sorted(MARKS))} in it"
+        )
+        raise InputError(said, hint="Rename the file, as styles are called after the files.")
     return paintings
 
 
@@ -122,7 +129,8 @@ def read_painting(
     rough = scale_painting(picture, taught, name=str(path)) if smoothed else image
     found = {"smoothed": smoothed, "flat": is_flat(rough), "colored": is_colored(image)}
     palette = list(find_palette(fit(picture, STYLE_SIZE).pixels))
-    facts = {**known, "file": path.name, "sha256": digest, "style_size": taught, **found}
+    name = path.name.encode(errors="backslashreplace").decode()  # it may not be UTF-8
+    facts = {**known, "file": name, "sha256": digest, "style_size": taught, **found}
     facts |= {**_about(path, details or {}), "palette": palette}
     return Painting(style, image, facts if box is None else {**facts, "box": list(box)}, tuple(notes))
 

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from fast_style.checkpoint import Checkpoint, load_checkpoint
 from fast_style.device import find_device
-from fast_style.errors import CheckpointError, DatasetError, FastStyleError, InputError, check_least
+from fast_style.errors import CheckpointError, DatasetError, FastStyleError, InputError, check_least, is_out_of_memory
 from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
 from fast_style.files import check_writable, is_plain_name, make_parent
@@ -43,7 +43,7 @@ from fast_style.training.start import (
     nearest_style_of,
     shipped_starts,
 )
-from fast_style.training.stopping import GentleStop
+from fast_style.training.stopping import GentleStop, lightning_runs
 
 CALIBRATION_PHOTOS = 32
 NEARNESS_PHOTOS = 4
@@ -156,6 +156,9 @@ def train_style(
     if not is_plain_name(name):  # it may come from a checkpoint that somebody else made
         raise InputError(f"the name {name!r} is not that of a file", hint="Give a name without a folder.")
     checkpoint = Path(out) / f"{name}.ckpt"
+    for path in (checkpoint, *([] if resume is None else [resume])):
+        if "::" in str(path):  # Lightning's file systems take it for an address, and write elsewhere
+            raise InputError(f"{path} has '::' in it", hint="Rename it; --name names the style.")
     if previous is None:
         recipe, init = _begun(recipe, init, device, several=len(paths) > 1, processes=devices * nodes)
     else:
@@ -253,7 +256,8 @@ def estimate_duration(
         module = StyleModule(brief, [loss], card={"name": "noise", "styles": ["noise"], "paintings": {}})
         pace = _Pace()
         trainer = _trainer(module, data, Path(folder) / "noise.ckpt", device, None, [pace], devices=1, nodes=1)
-        trainer.fit(module, datamodule=data)
+        with lightning_runs():
+            trainer.fit(module, datamodule=data)
     drawn = CALIBRATION_PHOTOS + (count_drawn(recipe.network, NEARNESS_PHOTOS) if init == NEAREST else 0)
     return Estimate(drawn * scored + EXPORT_STEPS * pace.seconds, pace.seconds, max(0, recipe.step_count - done))
 
@@ -413,7 +417,8 @@ def _fit(
     except DatasetError as error:
         raise data.draws.unusable() from error  # a worker's message is its traceback
     except Exception as error:  # Lightning takes over what it finds, and raises nearly anything
-        if resume is None or module.latest is not None or isinstance(error, FastStyleError):
+        begun = resume is None or module.latest is not None
+        if begun or isinstance(error, FastStyleError) or is_out_of_memory(error):
             raise
         reason = str(error).partition("\n")[0]
         raise CheckpointError(

@@ -14,6 +14,25 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 _ONE_REQUEST = 3.0
 
 
+@contextmanager
+def lightning_runs() -> Iterator[dict[int, Any]]:
+    """Let Ctrl-C within the block, in which a trainer fits, raise KeyboardInterrupt; give the signals that are taken.
+
+    Lightning makes SystemExit of it, and leaves signals ignored.
+    """
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    # Those that are ignored stay so, as SIGHUP is under nohup.
+    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    try:
+        yield before
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
+    finally:
+        with suppress(ValueError):  # not in the main thread: then signals are somebody else's
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 class GentleStop(pl.Callback):
     """Let the step at hand finish when asked to stop, so that the checkpoint is whole; a later Ctrl-C ends at once.
 
@@ -27,22 +46,13 @@ class GentleStop(pl.Callback):
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Take the signals within the block, in which the trainer fits."""
-        handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-        # Those that are ignored stay so, as SIGHUP is under nohup.
-        before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
-        self.numbers = list(before)
-        try:
+        with lightning_runs() as taken:
+            self.numbers = list(taken)
             self._listen()
             yield
-        except SystemExit as error:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from error
-        finally:
-            with suppress(ValueError):
-                for number, handler in before.items():
-                    signal.signal(number, handler)
 
     def _listen(self) -> None:
-        with suppress(ValueError):  # not in the main thread: then signals are somebody else's
+        with suppress(ValueError):
             for number in self.numbers:
                 signal.signal(number, self._note)
 

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from fast_style import Stylizer
 from fast_style.cli import main
-from fast_style.errors import TrainingDivergedError
+from fast_style.errors import ImageError, TrainingDivergedError
 from fast_style.images import Picture, Pixels, fit, load_image, save_image, to_float
 from fast_style.losses import VGG, Objective, PerceptualLoss, gram_matrix, load_vgg, load_vgg_weights
 from fast_style.optimize import PRESETS, Outcome, Scorer, Settings, Step, optimize_picture
@@ -161,6 +162,29 @@ def test_interruption_keeps_the_best_so_far(photo: Pixels, painting: Pixels) -> 
     assert outcome.last is not None
     assert outcome.last.number == 2
     assert not np.array_equal(outcome.pixels, photo)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate")])
+def test_memory_that_runs_out_leaves_what_is_done(
+    error: Exception, photo: Pixels, painting: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*details: Any) -> None:
+        raise error
+
+    outcome = optimize_picture(photo, painting, SMALL, settings(), on_step=run_out)
+    assert (outcome.exhausted, outcome.interrupted) == (True, False)
+    assert not np.array_equal(outcome.pixels, photo)
+    monkeypatch.setattr("fast_style.optimize.run.PerceptualLoss", run_out)
+    with pytest.raises(type(error)):  # nothing is done
+        optimize_picture(photo, painting, SMALL, settings())
+
+
+def test_a_painting_of_a_single_place_is_told_what_to_do(photo: Pixels, painting: Pixels) -> None:
+    objective = replace(PRESETS["bold"], style_layers=("relu1_1", "relu3_1"), style_layer_weights=(1.0, 1.0))
+    small = fit(Picture(painting), 32).pixels
+    with pytest.raises(ImageError, match="single place at relu4_1") as caught:
+        optimize_picture(np.tile(photo, (8, 8, 1)), small, objective, settings(size=512, style_size=32))
+    assert caught.value.hint == "Give a larger --style-size."
 
 
 def test_a_start_that_nothing_is_better_than_is_returned(

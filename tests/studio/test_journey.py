@@ -375,8 +375,14 @@ def test_a_film_in_work_can_be_stopped_whatever_else_is_tried(page: Any, tmp_pat
     give(page, "paste", "body", PHOTOS["flower"])
     page.locator("#try-picture[alt*='painted as Udnie']").wait_for()
     assert page.locator("#film-bar").is_visible()
+    page.reload()
+    page.get_by_role("link", name="Try").click()
     stop.click()
     stop.wait_for(state="hidden")
+    reads(page, "#try-status", "The film is painted.")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the film").click()
+    assert download.value.suggested_filename == "clip-udnie.mp4"
 
 
 # Each camera is handed over when the test allows it.

@@ -21,13 +21,13 @@ import pytest
 from PIL import Image
 
 from fast_style import Stylizer
-from fast_style.errors import FileError, StudioError
+from fast_style.errors import FileError, InputError, StudioError
 from fast_style.images import find_photos
 from fast_style.studio import Library, Trainings, uploads
 from fast_style.studio.library import file_name, read_run
 from fast_style.studio.runs import PHOTOS as OUR_PHOTOS
 from fast_style.studio.runs import PROGRAM, _last_error
-from fast_style.studio.server import listen
+from fast_style.studio.server import listen, open_studio
 from tests.conftest import PHOTOS, moving_square, read_frames
 from tests.studio.conftest import Client, picture, wait_for
 
@@ -261,12 +261,21 @@ def test_curves_previews_and_the_time_left_grow(client: Client, monkeypatch: pyt
     assert run["seconds_left"] > 100  # 10 steps take 0.3 s at least
     wait_for(lambda: len(client.run(name)["previews"]) > len(run["previews"]))
     curves = client.get(f"/api/runs/{name}/curves")
-    assert set(curves) == {"step", "total", "content", "style", "tv"}
-    assert curves["total"] == sorted(curves["total"], reverse=True)
+    assert set(curves) == {"total", "content", "style", "tv"}
+    assert curves["total"] == sorted(curves["total"], key=lambda point: -point[1])
     preview = client.ask("GET", f"/api/runs/{name}/previews/{run['previews'][0]}")
     assert preview.headers["content-type"] == "image/png"
     for other in ("..%2frun.json", "run.json", "step-1.png"):
         assert client.ask("GET", f"/api/runs/{name}/previews/{other}").status == 404
+
+
+def test_a_term_that_is_not_part_of_every_step_has_a_curve_of_its_own_steps(client: Client, library: Library) -> None:
+    name = begin(client, steps=10)
+    client.wait(name, "done")
+    rows = "step,total,learning_rate,border\n10,3,0.1,\n20,2,0.1,0.5\n30,1,0.1,"
+    (library.run(name) / f"{name}.csv").write_text(rows)
+    curves = client.get(f"/api/runs/{name}/curves")
+    assert curves == {"total": [[10, 3.0], [20, 2.0], [30, 1.0]], "border": [[20, 0.5]]}
 
 
 def test_there_is_one_training_at_a_time_and_a_second_tab_sees_it(
@@ -303,8 +312,8 @@ def test_a_training_is_paused_and_gone_on_with(client: Client, monkeypatch: pyte
     monkeypatch.setenv("MOMENT", "0")
     client.post(f"/api/runs/{name}/resume")
     client.wait(name, "done")
-    steps = client.get(f"/api/runs/{name}/curves")["step"]
-    assert steps == [float(step) for step in range(10, 401, 10)]
+    steps = [step for step, _ in client.get(f"/api/runs/{name}/curves")["total"]]
+    assert steps == [*range(10, 401, 10)]
     assert client.refused("POST", f"/api/runs/{name}/resume") == (409, f"{name} is finished".capitalize())
 
 
@@ -601,13 +610,22 @@ def test_what_is_trained_is_not_deleted_and_a_link_out_of_the_folder_is_not_foll
     assert (home / "holiday").is_dir()
 
 
+def test_without_a_home_the_folders_of_photos_have_to_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(InputError, match="home directory") as caught:
+        open_studio(tmp_path / "studio", port=0)
+    assert caught.value.hint == "Set HOME, or give --photos FOLDER."
+
+
 def test_uploads_that_nobody_uses_are_forgotten_after_a_day(client: Client, library: Library) -> None:
     used = client.post("/api/paintings?name=sea.jpg", picture())["id"]
     client.wait(begin(client, painting=used), "done")
     for path in library.place("paintings").iterdir():
         os.utime(path, (1, 1))
     client.post("/api/paintings?name=sea.jpg", picture())
-    Library(library.folder)
     assert len([*library.place("paintings").iterdir()]) == 2  # the new one and its preview
     assert next(library.run("my-wave").glob("painting.*")).is_file()
 
@@ -759,10 +777,17 @@ def film(folder: Path, frames: int) -> bytes:
     return path.read_bytes()
 
 
+def newest_film(client: Client) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/api/state")["film"]
+    return found
+
+
 def test_a_film_is_painted_with_its_progress(client: Client, tmp_path: Path) -> None:
-    started = client.post("/api/styles/great-wave-tiny/film", film(tmp_path, 6))["id"]
-    done = wait_for(lambda: (now := client.get(f"/api/films/{started}"))["state"] != "painting" and now)
+    assert client.get("/api/state")["film"] is None
+    started = client.post("/api/styles/great-wave-tiny/film?name=cat", film(tmp_path, 6))["id"]
+    done = wait_for(lambda: (now := newest_film(client))["state"] != "painting" and now)
     assert (done["state"], done["frames"], done["error"]) == ("done", 6, None)
+    assert (done["identity"], done["name"], done["style"]) == (started, "cat", "great-wave-tiny")
     assert client.get(f"/api/films/{started}/file")[4:8] == b"ftyp"
 
 
@@ -770,7 +795,7 @@ def test_a_film_is_blended_and_keeps_its_colors_as_asked(client: Client, tmp_pat
     def painted(query: str) -> tuple[float, float]:
         """How far a picture is from the film, and how colorful it is where the film is gray, levels."""
         started = client.post(f"/api/styles/great-wave-tiny/film?{query}", clip)["id"]
-        wait_for(lambda: client.get(f"/api/films/{started}")["state"] == "done")
+        wait_for(lambda: newest_film(client)["state"] == "done")
         (tmp_path / "painted.mp4").write_bytes(client.get(f"/api/films/{started}/file"))
         planes = read_frames(tmp_path / "painted.mp4")[0].planes.astype(int)
         return float(np.abs(planes - moving_square(1)[0]).mean()), float(np.ptp(planes[:, 30:], axis=0).mean())
@@ -786,9 +811,9 @@ def test_a_film_is_stopped_with_what_there_is(client: Client, tmp_path: Path) ->
     started = client.post("/api/styles/udnie/film", clip)["id"]
     assert client.refused("GET", f"/api/films/{started}/file")[0] == 409
     assert client.refused("POST", "/api/styles/udnie/film", clip)[0] == 409
-    wait_for(lambda: client.get(f"/api/films/{started}")["frames"])
+    wait_for(lambda: newest_film(client)["frames"])
     client.post(f"/api/films/{started}/stop")
-    wait_for(lambda: client.get(f"/api/films/{started}")["state"] == "stopped")
+    wait_for(lambda: newest_film(client)["state"] == "stopped")
     assert client.get(f"/api/films/{started}/file")[4:8] == b"ftyp"
 
 
@@ -799,6 +824,6 @@ def test_a_playlist_that_names_other_files_is_no_film(client: Client, library: L
 
 
 def test_a_damaged_film_is_said_to_be_damaged(client: Client) -> None:
-    started = client.post("/api/styles/udnie/film", b"\0\0\0\x18ftypmp42" + bytes(100))["id"]
-    failed = wait_for(lambda: (now := client.get(f"/api/films/{started}"))["state"] == "failed" and now)
+    client.post("/api/styles/udnie/film", b"\0\0\0\x18ftypmp42" + bytes(100))["id"]
+    failed = wait_for(lambda: (now := newest_film(client))["state"] == "failed" and now)
     assert failed["error"].startswith("the film is not a video that can be read")

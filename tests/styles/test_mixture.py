@@ -136,6 +136,13 @@ def test_a_style_with_an_adapter_is_the_adapters_style(photo: Path, adapter: Pat
     assert levels(mixed(photo), Stylizer(f"{ONE},{OTHER}")(photo)) == 0
 
 
+def test_an_adapter_may_have_its_base_below_a_folder_with_a_plus(photo: Path, adapter: Path, tmp_path: Path) -> None:
+    base = tmp_path / "c++" / "base.onnx"
+    base.parent.mkdir()
+    shutil.copy(find_style(ONE).path, base)
+    assert levels(Stylizer(f"{base}+{adapter}")(photo), Stylizer(OTHER)(photo)) == 0
+
+
 def test_a_strength_is_heeded_and_multiplies_the_files_own(large: Path, two: Path) -> None:
     style = Stylizer(two)
     assert levels(style(large), Stylizer(ONE)(large, strength=2.0)) == 0

@@ -1,4 +1,8 @@
-"""What shows that a training has failed, and what does not."""
+"""What shows that a training has failed, what does not, and the figures that are kept."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -7,7 +11,7 @@ from torch import Tensor
 from fast_style.errors import TrainingDivergedError
 from fast_style.losses import VGG, LossTerms, Objective, PerceptualLoss, VGGWeights
 from fast_style.training import Recipe
-from fast_style.training.callbacks import GRACE_STEPS, assert_healthy
+from fast_style.training.callbacks import GRACE_STEPS, Metrics, assert_healthy
 from fast_style.training.module import StyleModule
 
 
@@ -61,6 +65,17 @@ def test_pictures_that_hold_nothing_of_their_photos_show_after_the_first_steps(
     with pytest.raises(TrainingDivergedError, match=reason) as caught:
         assert_healthy(module, GRACE_STEPS)
     assert "Halve --learning-rate" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("content", [b"", "step,total\n10,1\n".encode("utf-16"), b"step,total\n10,1\n"])
+def test_figures_that_are_not_those_of_the_run_are_begun_anew(
+    content: bytes, tmp_path: Path, module: StyleModule
+) -> None:
+    metrics = Metrics(tmp_path / "s.csv", every=10)
+    metrics.path.write_bytes(content)
+    trainer: Any = SimpleNamespace(is_global_zero=True, global_step=20)
+    metrics.on_train_start(trainer, module)
+    assert metrics.path.read_text() == ",".join(metrics.columns(module)) + "\n"
 
 
 def test_flat_pictures_with_some_strokes_pass(module: StyleModule) -> None:

@@ -1,6 +1,8 @@
 """Training several paintings at once, and adapters as files."""
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -155,11 +157,20 @@ def test_a_run_overwrites_no_file(
     assert file.read_text() == "the user's"
 
 
-def test_paths_that_make_no_run_are_refused(photo_folder: Path, tmp_path: Path) -> None:
+def test_paths_that_make_no_run_are_refused(
+    photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = ["-o", str(tmp_path / "out")]
     assert main(["train", str(PAINTING), *out]) == 2
     assert main(["train", str(tmp_path / "none.png"), str(photo_folder), *out]) == 2
     assert main(["train", str(PAINTING), str(PAINTING), str(photo_folder), *out]) == 2  # of one name
+    for name in ("Act I: 2.png", "Friedrich, Wanderer.png", os.fsdecode(b"caf\xe9.png")):
+        odd = shutil.copy(PAINTING, tmp_path / name)
+        assert main(["train", str(PAINTING), str(odd), str(photo_folder), *out]) == 2
+        assert f"no style can be called {Path(odd).stem!r}" in capsys.readouterr().err
+    for place in (["-o", str(tmp_path / "a::b")], [*out, "--name", "a::b"]):
+        assert main(["train", str(PAINTING), str(photo_folder), *place]) == 2
+        assert "has '::' in it" in capsys.readouterr().err
     both = ["--adapter-of", "udnie", "--init", "udnie"]
     assert main(["train", str(PAINTING), str(photo_folder), *out, *both]) == 2
     assert not (tmp_path / "out").exists()

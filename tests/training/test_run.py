@@ -576,6 +576,14 @@ def test_a_checkpoint_with_damaged_facts_is_refused_by_its_name(
         load_checkpoint(path)
 
 
+def test_sets_that_are_no_tensors_are_refused(tmp_path: Path, trained: Outcome) -> None:
+    stored, path = torch.load(trained.checkpoint, weights_only=True), tmp_path / "s.ckpt"
+    stored["state_dict"]["average_sets.values.0"] = [1.0, 2.0]
+    torch.save(stored, path)
+    with pytest.raises(CheckpointError, match=r"s\.ckpt does not hold the weights of 'tiny'"):
+        load_checkpoint(path).network()
+
+
 def test_a_compressed_checkpoint_is_refused_as_it_may_unfold_to_any_size(tmp_path: Path, trained: Outcome) -> None:
     with (
         zipfile.ZipFile(trained.checkpoint) as plain,

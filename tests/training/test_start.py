@@ -1,6 +1,7 @@
 """What a run starts from."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,14 @@ def test_a_painting_called_after_a_detail_is_no_mistake(tmp_path: Path) -> None:
         path, "s", None, previous=None, keep_frame=False, grain=True, details={"title": "A"}
     )
     assert painting.facts["title"] == "A"
+
+
+def test_a_painting_whose_file_is_not_named_in_utf_8_is_described_in_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    path.write_bytes(PAINTING.read_bytes())
+    painting = paintings.read_painting(path, "s", None, previous=None, keep_frame=False, grain=True)
+    assert painting.facts["file"] == "caf\\udce9.png"
+    json.dumps(painting.facts, ensure_ascii=False).encode()
 
 
 def test_a_painting_with_strong_grain_is_smoothed_unless_it_is_to_be_kept(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fast_style.errors import ImageError
 from fast_style.losses.objective import Objective
 from fast_style.losses.term import Seen, Term, Weight
 
@@ -113,6 +114,8 @@ class Places(Term):
             target = target[draw_places(len(target), _KEPT_PLACES, 0)]
             target = target[draw_places(len(target), len(target), 1)]  # another order: steps and floor take the first
             self.register_buffer(f"places_{layer}", target, persistent=False)
+            if len(target) < 2:
+                raise ImageError(f"the painting has a single place at {layer}")
             half = min(len(target) // 2, PICTURE_PLACES)
             precision, coverage = precision_and_coverage(target[:half], target[half : half + PAINTING_PLACES])
             self.floors[layer] = (precision + coverage).item()

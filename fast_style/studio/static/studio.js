@@ -20,8 +20,7 @@ const paces = {}; // promises of how fast this machine trains, by network and st
 let starting = false; // a training is asked for
 let away = null; // what was said as the studio did not answer the last time it was asked how things are
 let unmeasured = null; // {key, error} of a measurement that failed; it is not tried again with every poll
-let tried = null; // {kind: "photo", id, preview, name} or {kind: "film", id, name, style}
-let filming = null; // the film that is being painted, whatever is looked at
+let tried = null; // {kind: "photo", id, preview, name} or {kind: "film", identity, name, style, state}
 let camera = null; // its stream
 let wished = false; // the camera is wanted
 let asking = false; // the browser asks for permission
@@ -42,6 +41,7 @@ async function ask(path, method = "GET", content) {
   try {
     answer = await fetch(path, { method, body });
   } catch {
+    if (content instanceof File) throw new Refused(`${content.name} could not be sent.`, "It may be too large, or the studio has ended. Try again.");
     throw new Refused("The studio does not answer.", "Start it again on this machine. A training goes on meanwhile.");
   }
   if (answer.ok) return answer;
@@ -51,27 +51,6 @@ async function ask(path, method = "GET", content) {
 
 const read = async (path) => (await ask(path)).json();
 const write = async (path, content, method = "POST") => (await ask(path, method, content)).json();
-
-/** Send a file; fetch would not tell how much of it has gone. */
-function send(path, file, bar) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", path);
-    if (bar) {
-      bar.hidden = false;
-      bar.value = 0;
-      request.upload.onprogress = (event) => { bar.value = event.loaded / event.total; };
-    }
-    request.onloadend = () => {
-      if (bar) bar.hidden = true;
-      let said = {};
-      try { said = JSON.parse(request.responseText); } catch { /* not from us */ }
-      if (request.status >= 200 && request.status < 300) resolve(said);
-      else reject(new Refused(said.error ?? `${file.name} could not be sent.`, said.hint ?? "It may be too large, or the studio has ended. Try again."));
-    };
-    request.send(file);
-  });
-}
 
 /** Save an answer as a file: unlike a plain link, this can say what went wrong. */
 async function download(path, name) {
@@ -215,6 +194,7 @@ function show() {
   if ($("new").hidden) unmeasured = null;
   else showPace();
   showStyles();
+  showFilm(state.film);
 }
 
 // ---- make: the training ----
@@ -276,12 +256,11 @@ function showPreviews(run) {
   source("preview", `/api/runs/${run.name}/previews/${name}`);
 }
 
-function drawCurves(columns) {
-  const { step, ...terms } = columns;
-  if (!step || step.length < 2) return $("curves").replaceChildren();
-  $("curves").replaceChildren(...Object.entries(terms).map(([name, values]) => {
+function drawCurves(curves) {
+  $("curves").replaceChildren(...Object.entries(curves).filter(([, curve]) => curve.length > 1).map(([name, curve]) => {
+    const steps = curve.map(([step]) => step), values = curve.map(([, value]) => value);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const points = values.map((value, i) => `${((step[i] - step[0]) / (step.at(-1) - step[0])) * 100} ${38 - ((value - low) / (high - low || 1)) * 36}`);
+    const points = curve.map(([step, value]) => `${((step - steps[0]) / (steps.at(-1) - steps[0])) * 100} ${38 - ((value - low) / (high - low || 1)) * 36}`);
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("viewBox", "0 0 100 40");
     svg.setAttribute("preserveAspectRatio", "none");
@@ -366,7 +345,7 @@ function showStrength(slider) {
 }
 
 async function takePainting(file, name = file.name) {
-  painting = await send(`/api/paintings?name=${encodeURIComponent(name)}`, file);
+  painting = await write(`/api/paintings?name=${encodeURIComponent(name)}`, file);
   $("painting-picture").src = `/api/uploads/paintings/${painting.preview}`;
   $("painting-picture").alt = `The painting ${name}`;
   $("painting-picture").hidden = false;
@@ -476,7 +455,7 @@ function fill(select, first) {
 function showTry(size = SHOWN_SIZE) {
   $("try-none").hidden = Boolean(tried || camera);
   $("result").hidden = !$("try-none").hidden;
-  $("save").disabled = !(tried?.kind === "photo" || (tried?.kind === "film" && tried.done));
+  $("save").disabled = !(tried?.kind === "photo" || ["done", "stopped"].includes(tried?.state));
   put("save", tried?.kind === "film" ? "Download the film" : "Download the picture");
   put("blend-value", `${$("blend").value} %`);
   put("share-value", `${$("share").value} %`);
@@ -557,7 +536,7 @@ async function takePhoto(file) {
   stopCamera();
   put("try-status", `Sending ${file.name} …`);
   try {
-    const found = await send(`/api/tries?name=${encodeURIComponent(file.name)}`, file);
+    const found = await write(`/api/tries?name=${encodeURIComponent(file.name)}`, file);
     tried = { kind: "photo", ...found, name: file.name.replace(/\.[^.]*$/, "") };
   } catch (error) {
     put("try-status", "");
@@ -569,43 +548,40 @@ async function takePhoto(file) {
 
 async function takeFilm(file) {
   stopCamera();
-  const style = $("style").value;
+  const style = $("style").value, name = file.name.replace(/\.[^.]*$/, "");
   put("try-status", `Sending ${file.name} …`);
   try {
-    const made = await send(`/api/styles/${style}/film?size=640&${chosenOf(styleOf(style))}`, file, filming ? null : $("film-bar"));
-    filming = tried = { kind: "film", id: made.id, name: file.name.replace(/\.[^.]*$/, ""), style };
-    stage("try-film");
-    await showTry();
-    await watchFilm(filming);
+    await write(`/api/styles/${style}/film?size=640&name=${encodeURIComponent(name)}&${chosenOf(styleOf(style))}`, file);
   } catch (error) {
     put("try-status", "");
     throw error;
   }
+  tried = null;
+  await refresh();
 }
 
-async function watchFilm(film) {
-  try {
-    for (;;) {
-      const now = await read(`/api/films/${film.id}`);
-      if (now.state === "failed") throw new Refused(now.error, now.hint);
-      if (now.state !== "painting") break;
-      $("film-bar").hidden = $("film-stop").hidden = false;
-      if (now.expected) $("film-bar").value = now.frames / now.expected;
-      else $("film-bar").removeAttribute("value");
-      if (tried === film) put("try-status", `${now.frames}${now.expected ? ` of ${now.expected}` : ""} frames are painted.`);
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
-  } finally {
-    if (filming === film) {
-      filming = null;
-      $("film-bar").hidden = $("film-stop").hidden = true;
-    }
+/** Show how far the newest film is; one that was begun before the page was loaded, too. */
+function showFilm(film) {
+  const painting = film?.state === "painting";
+  $("film-bar").hidden = $("film-stop").hidden = !painting;
+  if (painting && film.expected) $("film-bar").value = film.frames / film.expected;
+  else $("film-bar").removeAttribute("value");
+  if (film && !tried && !camera) {
+    tried = { kind: "film", ...film, state: null };
+    stage("try-film");
   }
-  film.done = true;
-  if (tried !== film) return;
-  $("try-film").src = `/api/films/${film.id}/file`;
-  put("try-status", "The film is painted.");
-  await showTry();
+  if (!film || tried?.identity !== film.identity) return;
+  if (painting) put("try-status", `${film.frames}${film.expected ? ` of ${film.expected}` : ""} frames are painted.`);
+  if (tried.state === film.state) return;
+  tried.state = film.state;
+  if (film.state === "failed") {
+    put("try-status", "");
+    tell(film.error, film.hint);
+  } else if (!painting) {
+    put("try-status", "The film is painted.");
+    $("try-film").src = `/api/films/${film.identity}/file`;
+  }
+  showTry();
 }
 
 function stopCamera() {
@@ -772,8 +748,8 @@ for (const id of ["paint-strength", "passes", "blend", "share"]) {
 }
 $("divider").addEventListener("input", moveDivider);
 when($("camera"), "click", () => (camera ? stopCamera() : startCamera()));
-when($("film-stop"), "click", () => write(`/api/films/${filming.id}/stop`));
-when($("save"), "click", () => (tried.kind === "film" ? download(`/api/films/${tried.id}/file`, `${tried.name}-${tried.style}.mp4`) : download(paintPath($("style").value, 0), `${tried.name}-${$("style").value}.jpg`)));
+when($("film-stop"), "click", () => write(`/api/films/${state.film.identity}/stop`));
+when($("save"), "click", () => (tried.kind === "film" ? download(`/api/films/${tried.identity}/file`, `${tried.name}-${tried.style}.mp4`) : download(paintPath($("style").value, 0), `${tried.name}-${$("style").value}.jpg`)));
 showStrength("strength");
 moveDivider();
 route();
