@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fast_style.errors import CheckpointError, InputError, did_you_mean
 from fast_style.files import check_format
-from fast_style.losses import Units
+from fast_style.losses.loss import Units
 from fast_style.losses.weights import load_stored
 from fast_style.networks import TransformerNetwork, restore_network, take_style
 from fast_style.recipe import Recipe

@@ -16,7 +16,8 @@ from rich.text import Text
 from fast_style import __version__
 from fast_style.errors import FastStyleError, InputError
 from fast_style.extras import install_command, is_installed, reinstall_command, windows_command
-from fast_style.model import PROVIDERS, core_count, describe_model
+from fast_style.model import describe_model
+from fast_style.model.session import PROVIDERS, core_count
 from fast_style.styles.catalog import shipped_styles
 from fast_style.styles.mixture import find_mixture
 

@@ -13,8 +13,8 @@ from cyclopts import Group, Parameter
 from fast_style.cli.app import Flag
 from fast_style.errors import InputError, check_least
 from fast_style.images import MAX_PIXELS
-from fast_style.model import Device
 from fast_style.model.ground import Forms
+from fast_style.model.session import Device
 from fast_style.photos.jobs import Format
 from fast_style.photos.run import PhotoOptions
 from fast_style.styles.catalog import shipped_paths

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from fast_style.cli.app import Flag, Out
 from fast_style.errors import InputError
 from fast_style.images import Picture, check_target, load_image, save_image
-from fast_style.model import Device
 from fast_style.model.ground import Forms
+from fast_style.model.session import Device
 from fast_style.sheet import Tile, grid
 from fast_style.styles.catalog import shipped_paths
 from fast_style.stylize.checks import check_size

@@ -20,7 +20,7 @@ from fast_style.cli.options import AUTOMATION, FileLook, Film, JsonFlag, Paralle
 from fast_style.cli.ui.outcome import exit_status, left_out_line, summary, with_bar
 from fast_style.errors import FastStyleError, InputError
 from fast_style.files import check_new
-from fast_style.model import core_count
+from fast_style.model.session import core_count
 from fast_style.photos.jobs import STREAM, Job, check_video, named_files, plan_jobs
 from fast_style.photos.run import PhotoOptions, PhotoOutcome, stylize_photos
 from fast_style.photos.shards import parse_shard

@@ -12,7 +12,7 @@ from PIL import Image
 from fast_style.evaluate.quality import GRID_LEVELS, GRID_PERIODS, GRID_RATIO, border_contrast, grids, saturation
 from fast_style.evaluate.reference import Reference
 from fast_style.images import Pixels
-from fast_style.losses import FIGURES
+from fast_style.losses.loss import FIGURES
 
 # From a photo, (H, W, 3) uint8 RGB, to its picture, as a Stylizer draws it.
 Draw = Callable[[Pixels], Pixels | Image.Image]

@@ -20,7 +20,8 @@ from fast_style.evaluate.neutral import NeutralMeasure
 from fast_style.evaluate.places import PlacesMeasure
 from fast_style.files import make_parent, replacing, user_folder
 from fast_style.images import Pixels, to_uint8
-from fast_style.losses import BOLD, FIGURES, LossTerms, Objective, PerceptualLoss, load_vgg
+from fast_style.losses import BOLD, LossTerms, Objective, PerceptualLoss, load_vgg
+from fast_style.losses.loss import FIGURES
 from fast_style.losses.weights import SOURCES
 from fast_style.optimize import Scorer, lbfgs
 

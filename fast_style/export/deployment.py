@@ -24,23 +24,12 @@ from fast_style.export.verify import Verification, judge, verify_passes
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
 from fast_style.images import find_photos, fit, load_image, resize, to_float, to_uint8
-from fast_style.model import (
-    INPUT,
-    OUTPUT,
-    STYLES,
-    Feed,
-    as_row,
-    join_passes,
-    mixture_file,
-    open_graph,
-    open_session,
-    style_names,
-    takes_styles,
-)
+from fast_style.images.arrays import example_image
+from fast_style.model import open_graph
 from fast_style.model.editing import parse_model, read_metadata, write_metadata
 from fast_style.model.ground import GROUND_KEY, Forms, check_forms
+from fast_style.model.opening import INPUT, OUTPUT, Feed
 from fast_style.model.passes import (
-    COARSEST_KEY,
     MOST_OWN_STRENGTH,
     SMALLEST_DRAFT,
     STRENGTH_KEY,
@@ -48,7 +37,10 @@ from fast_style.model.passes import (
     smallest_side,
     strength_in,
 )
-from fast_style.styles.mixture import Choice
+from fast_style.model.passes_graph import join_passes
+from fast_style.model.session import open_session
+from fast_style.model.table import STYLES, as_row, mixture_file, style_names, takes_styles
+from fast_style.styles.mixture import Choice, recipe_metadata
 from fast_style.stylize.checks import check_passes
 from fast_style.stylize.contract import check_contract
 
@@ -77,14 +69,8 @@ def export_checkpoint(checkpoint: Checkpoint, path: Path) -> Verification:
         "steps": str(checkpoint.step),
         "recipe": json.dumps(checkpoint.recipe.as_dict()),
         "losses": json.dumps(checkpoint.losses),
+        **recipe_metadata(checkpoint.recipe.as_dict()),
     }
-    if checkpoint.recipe.passes > 1:
-        metadata |= {
-            COARSEST_KEY: str(checkpoint.recipe.coarsest),
-            STRENGTH_KEY: f"{checkpoint.recipe.draft_strength:g}",
-        }
-    if checkpoint.recipe.ground != "none":
-        metadata[GROUND_KEY] = checkpoint.recipe.ground
     if not checkpoint.sets:
         return export_onnx(checkpoint.network(), path, metadata=metadata)
     return export_styles(checkpoint.network(), checkpoint.sets, path, metadata=metadata)
@@ -310,13 +296,11 @@ def _compare(
 
 def _check_pixels(model: onnx.ModelProto, pixels: onnx.ModelProto, size: tuple[int, int] | None, smallest: int) -> int:
     """Compare pixels in and out with the float graph and the runtime's own rounding: one level is allowed."""
-    random = np.random.default_rng(0)
     largest = 0
     more = smallest - SMALLEST_DRAFT
     sizes = [(width + more, height + more) for width, height in ((131, 97), (16, 17), (64, 40))]
     for width, height in [size] if size is not None else sizes:
-        frame = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        frame[:, : width // 2] = np.linspace(0, 255, height)[:, None, None].astype(np.uint8)
+        frame = to_uint8(example_image(1, height, width))
         (expected,), (result,) = run(model, [{INPUT: to_float(frame)}]), run(pixels, [{INPUT: frame[None]}])
         if result.shape != (1, *frame.shape) or result.dtype != np.uint8:
             raise VerificationError(f"the uint8 graph gives {result.shape} {result.dtype} for {frame.shape} uint8")

@@ -7,8 +7,8 @@ import onnx
 import onnx_ir
 from onnx import TensorProto, helper
 
-from fast_style.model import INPUT, OUTPUT
 from fast_style.model.editing import GraphEdit, make_node
+from fast_style.model.opening import INPUT, OUTPUT
 
 
 def pixels_in_and_out(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -6,8 +6,9 @@ import onnx
 import torch
 
 from fast_style.errors import FastStyleError, InputError, ModelError
-from fast_style.model import PRODUCER, choose_styles, read_checked, style_names, takes_styles
+from fast_style.model.checksum import PRODUCER, read_checked
 from fast_style.model.editing import read_metadata
+from fast_style.model.table import choose_styles, style_names, takes_styles
 from fast_style.networks import TransformerNetwork, restore_network
 
 # The exported graph holds the network as a part called this.

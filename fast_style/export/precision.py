@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from fast_style.errors import ExportError
-from fast_style.model import Feed, measure_cost, open_session
+from fast_style.model.cost import measure_cost
+from fast_style.model.opening import Feed
+from fast_style.model.session import open_session
 
 Precision = Literal["fp32", "fp16", "int8"]
 Image = NDArray[np.float32]  # (N, 3, H, W), RGB in [0, 1]

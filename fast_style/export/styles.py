@@ -13,7 +13,10 @@ from fast_style.export.to_onnx import export_onnx
 from fast_style.export.verify import Verification, difference, judge
 from fast_style.export.writing import write_model
 from fast_style.files import replacing
-from fast_style.model import INPUT, OUTPUT, STYLES, give_styles, open_session
+from fast_style.images.arrays import example_image
+from fast_style.model.opening import INPUT, OUTPUT
+from fast_style.model.session import open_session
+from fast_style.model.table import STYLES, give_styles
 from fast_style.networks import StyleSets, TransformerNetwork, take_style
 
 
@@ -61,9 +64,7 @@ def verify_styles(network: TransformerNetwork, sets: StyleSets, path: Path) -> d
         VerificationError: It gives a picture of another shape.
     """
     session, network = open_session(path), deepcopy(network).eval()
-    generator = torch.Generator().manual_seed(0)
-    image = torch.rand(2, 3, 40, 56, generator=generator)
-    image[..., :28] = torch.linspace(0, 1, 40)[:, None]
+    image = torch.from_numpy(example_image(2, 40, 56))
     count = len(sets.names)
     differences = {}
     cases = dict(zip(sets.names, torch.eye(count), strict=True))

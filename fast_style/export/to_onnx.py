@@ -30,8 +30,9 @@ from fast_style.export.from_onnx import PREFIX
 from fast_style.export.verify import Verification, judge, verify_onnx, verify_variants
 from fast_style.export.writing import write_model
 from fast_style.files import make_parent, replacing, user_folder
-from fast_style.model import INPUT, OUTPUT, PRODUCER, read_checked
+from fast_style.model.checksum import PRODUCER, read_checked
 from fast_style.model.editing import parse_model
+from fast_style.model.opening import INPUT, OUTPUT
 from fast_style.networks import TransformerNetwork
 
 _TRACES: dict[Hashable, onnx.ModelProto] = {}

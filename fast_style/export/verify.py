@@ -11,20 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fast_style.errors import VerificationError
-from fast_style.model import (
-    INPUT,
-    ORIGIN,
-    OUTPUT,
-    Feed,
-    find_reach,
-    fixed_form,
-    measure_form,
-    open_session,
-    read_checked,
-)
+from fast_style.images.arrays import example_image
+from fast_style.model.checksum import read_checked
 from fast_style.model.editing import parse_model, read_metadata
 from fast_style.model.ground import ground_in
+from fast_style.model.opening import INPUT, OUTPUT, Feed
 from fast_style.model.passes import SMALLEST_DRAFT, smallest_side, strength_in
+from fast_style.model.reach import find_reach
+from fast_style.model.session import open_session
+from fast_style.model.statistics import ORIGIN, fixed_form, measure_form
 from fast_style.networks import TransformerNetwork
 from fast_style.networks.passes import paint
 
@@ -174,10 +169,3 @@ def verify_passes(
         label = f"{passes} passes " if passes > 1 else ""
         differences[f"{label}{n}x3x{height}x{width}"] = difference(result, expected)
     return differences
-
-
-def example_image(count: int, height: int, width: int) -> NDArray[np.float32]:
-    """Make (N, 3, H, W) pictures in [0, 1]: half noise, half gradient, as noise alone hides faults in a flat sky."""
-    image = np.random.default_rng(0).random((count, 3, height, width), np.float32)
-    image[..., : width // 2] = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-    return image

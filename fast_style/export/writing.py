@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 
 from fast_style.errors import ExportError
-from fast_style.model import CHECKSUM_KEY, PRODUCER, add_checksum
+from fast_style.model.checksum import CHECKSUM_KEY, PRODUCER, add_checksum
 from fast_style.model.editing import read_metadata, write_metadata
 
 

@@ -24,7 +24,7 @@ from fast_style.films.extras import Extras
 from fast_style.films.filters import FrameFilter
 from fast_style.films.frames import DEFAULT_RATE, Frame, Losses, OtherPacket, file_url, plane_views
 from fast_style.images import MAX_PIXELS, Planes, fit_size
-from fast_style.model import core_count
+from fast_style.model.session import core_count
 
 # Frames a second. A higher rate that FFmpeg guesses for a film whose rate varies is that of the clock.
 _FASTEST_FILM = Fraction(60)

@@ -20,12 +20,12 @@ from fast_style.films.reader import VideoReader
 from fast_style.films.sequence import SequenceReader, SequenceWriter
 from fast_style.films.writer import VideoFormat, VideoWriter, check_video_name, keeps_aspect
 from fast_style.images import Picture, Pixels, Planes, load_image
-from fast_style.model import core_count
+from fast_style.model.session import core_count
 from fast_style.photos.jobs import is_sequence, is_video, numbered_files
 from fast_style.pipeline import overlap
+from fast_style.stylize.look import Look
 from fast_style.stylize.masks import Mask, as_mask, networks_for_masks, paint_masked, pair_masks
 from fast_style.stylize.network import Network, StyleNetwork
-from fast_style.stylize.options import Look
 from fast_style.stylize.scene import Scene
 from fast_style.stylize.stylizer import Stylizer
 
@@ -211,10 +211,10 @@ class FrameJob:
     stylized: Pixels | None = None
     packed: VideoFrame | None = None
 
-    def paint(self, result: Planes, *, blend: float, keep_colors: bool) -> None:
+    def paint(self, result: Planes, look: Look) -> None:
         """Let the network draw on three planes of the frame's size, each (H, W) uint8."""
         shown = self.shown if self.masks else None  # masks that are all black here leave the photo
-        paint_masked(self.networks, shown, self.photo, result, blend=blend, keep_colors=keep_colors, origin=self.origin)
+        paint_masked(self.networks, shown, self.photo, result, look, origin=self.origin)
 
 
 class _Stages:
@@ -257,13 +257,12 @@ class _Stages:
     def paint(self, item: FrameJob | OtherPacket) -> FrameJob | OtherPacket:
         """Paint one frame, and pack it unless it must be smoothed first; for any thread."""
         if isinstance(item, FrameJob):
-            look = self._options
             if item.change is not None:
                 item.stylized = np.empty((3, *item.photo[0].shape), np.uint8)
-                item.paint(item.stylized, blend=look.blend, keep_colors=look.keep_colors)
+                item.paint(item.stylized, self._options)
             else:
                 picture, planes = self._blank(item)
-                item.paint(planes, blend=look.blend, keep_colors=look.keep_colors)
+                item.paint(planes, self._options)
                 item.packed = self._writer.pack(picture)
                 item.original = ()
             item.photo = ()  # free memory that is no longer needed, as the frame may wait for its turn

@@ -24,7 +24,7 @@ from fast_style.films.colors import Colors
 from fast_style.films.frames import OtherPacket, copy_planes, file_url, nearest, plane_views
 from fast_style.films.reader import VideoReader
 from fast_style.images import Planes
-from fast_style.model import core_count
+from fast_style.model.session import core_count
 
 # Short names for --codec; any other encoder of the FFmpeg libraries may be given by its full name.
 CODECS = {"h264": "libx264", "h265": "libx265", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}

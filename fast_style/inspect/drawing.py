@@ -18,11 +18,11 @@ def colorize(values: Floats, colors: str = "inferno") -> Pixels:
     return np.ascontiguousarray(colormaps[colors](values, bytes=True)[..., :3])
 
 
-def overlay(photo: Pixels, values: Floats, *, amount: float = 0.5) -> Pixels:
-    """Lay heat in [0, 1], (h, w), over a photo (H, W, 3): ``amount`` 0 is the photo, 1 the colors alone."""
+def overlay(photo: Pixels, values: Floats) -> Pixels:
+    """Lay heat in [0, 1], (h, w), over a photo (H, W, 3), half and half."""
     size = photo.shape[1], photo.shape[0]
     heat = colorize(np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR)), "turbo")
-    return (photo * (1 - amount) + heat * np.float32(amount) + 0.5).astype(np.uint8)
+    return ((photo.astype(np.uint16) + heat + 1) // 2).astype(np.uint8)
 
 
 def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fast_style.model import core_count
+from fast_style.model.session import core_count
 from fast_style.photos.jobs import Job
 from fast_style.photos.ledger import Ledger
 from fast_style.photos.manifest import Row, Status, read_rows, write_status

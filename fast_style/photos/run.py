@@ -27,15 +27,16 @@ from fast_style.images import (
     save_frames,
     save_image,
 )
-from fast_style.model import core_count
+from fast_style.model.session import core_count
 from fast_style.photos.jobs import STREAM, Job
 from fast_style.photos.ledger import Ledger, file_state
 from fast_style.photos.shards import Shard
 from fast_style.pipeline import Budget, overlap
 from fast_style.stylize.animation import stylize_frames
 from fast_style.stylize.contract import Range
+from fast_style.stylize.look import Look
 from fast_style.stylize.masks import pair_masks
-from fast_style.stylize.options import Look, StyleOptions
+from fast_style.stylize.options import StyleOptions
 from fast_style.stylize.stylizer import Stylizer
 from fast_style.stylize.tiles import Progress, is_seen_whole, stylize_bands
 
@@ -220,9 +221,7 @@ class PhotoWorker:
         options = self._options
         picture = stylizer.picture(
             load_image(source, size=options.size, max_pixels=options.max_pixels),
-            blend=options.blend,
-            keep_colors=options.keep_colors,
-            passes=options.passes,
+            options,
             masks=pair_masks(stylizer.network, options.masks),
             progress=self._progress,
         )
@@ -287,14 +286,7 @@ class PhotoWorker:
 
         options = self._options
         photo = open_raster(job.source, size=options.size)
-        bands = stylize_bands(
-            stylizer.network,
-            photo,
-            blend=options.blend,
-            keep_colors=options.keep_colors,
-            passes=options.passes,
-            progress=self._progress,
-        )
+        bands = stylize_bands(stylizer.network, photo, options, progress=self._progress)
         make_parent(job.target)
         with replacing(job.target) as partial:
             write_bands(bands, photo, partial, format=format_of(job.target), quality=options.quality)

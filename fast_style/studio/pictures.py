@@ -14,6 +14,7 @@ from fast_style.errors import FastStyleError, StudioError
 from fast_style.images import Picture, load_image, save_image
 from fast_style.model.ground import Forms
 from fast_style.studio.library import Entry, Library
+from fast_style.stylize.look import Look
 from fast_style.stylize.stylizer import Stylizer
 
 _CARD_SIZE = 480  # px
@@ -55,7 +56,8 @@ class Painter:
         with self._turn:
             path = self._library.style(name).path
             stylizer = choice.of(self._open(path, path.stat().st_mtime_ns))
-            return stylizer.picture(picture, blend=choice.blend, keep_colors=choice.keep_colors, passes=choice.passes)
+            look = Look(blend=choice.blend, keep_colors=choice.keep_colors, passes=choice.passes)
+            return stylizer.picture(picture, look)
 
     def card(self, name: str, photo: Path | None) -> Path:
         """Return the picture of a style's card: what it makes of a photo, or of a landscape."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from fast_style.errors import ModelError
 from fast_style.files import check_format, is_plain_name, replacing
-from fast_style.model import Set, number_in
+from fast_style.model.table import Set, number_in
 from fast_style.styles.card import damaged_entry
 
 SUFFIX = ".safetensors"

@@ -6,8 +6,11 @@ import numpy as np
 
 from fast_style.errors import InputError, VerificationError
 from fast_style.files import replacing
-from fast_style.model import INPUT, OUTPUT, STYLES, choose_styles, open_session, with_metadata
+from fast_style.images.arrays import example_image
 from fast_style.model.editing import parse_model, read_metadata
+from fast_style.model.opening import INPUT, OUTPUT
+from fast_style.model.session import open_session
+from fast_style.model.table import STYLES, choose_styles, with_metadata
 from fast_style.styles.card import write_card
 from fast_style.styles.mixture import find_mixture, join_styles
 
@@ -58,8 +61,7 @@ def merge_styles(styles: list[str], out: Path) -> tuple[tuple[str, ...], float]:
 def _difference(content: bytes, styles: list[str]) -> float:
     """Compare each style of a merged file with the graph that it has by itself."""
     session = open_session(content)
-    image = np.random.default_rng(0).random((2, 3, 61, 83), np.float32)
-    image[..., :40] = np.linspace(0, 1, 61, dtype=np.float32)[:, None]
+    image = example_image(2, 61, 83)
     largest = 0.0
     for style, row in zip(styles, np.eye(len(styles), dtype=np.float32), strict=True):
         (merged,) = session.run([OUTPUT], {INPUT: image, STYLES: row[None]})

@@ -9,19 +9,11 @@ from typing import Any
 
 from fast_style.errors import InputError, ModelError
 from fast_style.files import is_file
-from fast_style.model import (
-    Set,
-    base_checksum,
-    choose_styles,
-    give_styles,
-    number_in,
-    paintings_in,
-    read_checked,
-    read_sets,
-)
+from fast_style.model.checksum import read_checked
 from fast_style.model.editing import parse_model, read_metadata
 from fast_style.model.ground import GROUND_KEY, Forms, ground_in
 from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, STRENGTH_KEY, strength_in
+from fast_style.model.table import Set, base_checksum, choose_styles, give_styles, number_in, paintings_in, read_sets
 from fast_style.styles.adapter import SUFFIX, load_adapter
 from fast_style.styles.catalog import Style, find_style, own_paths, shipped_paths, shipped_styles
 from fast_style.styles.hub import is_hub_name
@@ -209,7 +201,9 @@ def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, An
                 f"{part.adapter} is not an adapter for {part.file}", hint="Give the style that it was trained on."
             )
         painting = adapter.card.get("paintings", {}).get(adapter.name, {})
-        return adapter.name, adapter.values, painting, _recipe_metadata(adapter.card.get("recipe"), metadata)
+        recipe = adapter.card.get("recipe")
+        told = recipe_metadata(recipe) if isinstance(recipe, dict) else metadata  # without one, as its base
+        return adapter.name, adapter.values, painting, told
     if part.style is not None:
         _check_held(part.file, part.style, held)
     elif len(held) > 1:
@@ -221,10 +215,8 @@ def _set(part: _Part, content: bytes, base: str) -> tuple[str, Set, dict[str, An
     return name or find_style(part.file).name, held[name], paintings_in(metadata).get(name, {}), metadata
 
 
-def _recipe_metadata(recipe: Any, metadata: dict[str, str]) -> dict[str, str]:
-    """What the file of a style with this recipe would say of its passes; without a recipe, what its base says."""
-    if not isinstance(recipe, dict):
-        return metadata
+def recipe_metadata(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the file of a style with this recipe says of its passes and its ground."""
     told = {GROUND_KEY: str(recipe.get("ground", "none"))}
     if recipe.get("passes") != 1:
         told |= {COARSEST_KEY: str(recipe.get("coarsest")), STRENGTH_KEY: str(recipe.get("draft_strength", 1))}

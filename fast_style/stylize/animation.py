@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from fast_style.images import Picture, channels
+from fast_style.stylize.look import Look
 from fast_style.stylize.masks import Mask, networks_for_masks, paint_masked, pair_masks, read_mask
 from fast_style.stylize.network import StyleNetwork
-from fast_style.stylize.options import Look
 from fast_style.stylize.scene import Scene
 
 
@@ -35,5 +35,5 @@ def stylize_frames(
             read = [read_mask(path, picture.size) for path in masks.values()]
         photo, painted = channels(picture.pixels), np.empty_like(picture.pixels)
         fixed = [scene.style(photo, mask) for scene, mask in zip(scenes, read or (None,), strict=True)]
-        paint_masked(fixed, read or None, photo, channels(painted), blend=look.blend, keep_colors=look.keep_colors)
+        paint_masked(fixed, read or None, photo, channels(painted), look)
         yield replace(picture, pixels=painted), time

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from fast_style.errors import InputError, ModelError
 from fast_style.images import Picture, Pixels, resize, to_float, to_uint8
-from fast_style.model import Graph, Signature, number_in, show_shape
+from fast_style.model.opening import Graph, Signature, show_shape
 from fast_style.model.passes import MOST_PASSES, PASSES_KEY, smallest_side
+from fast_style.model.table import number_in
 
 Range = Literal["0-1", "0-255"]
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fast_style.errors import ImageError, InputError
 from fast_style.images import Picture, Planes, fit_size, float_to_planes, load_image, mix, planes_to_float, resize
+from fast_style.stylize.look import Look
 from fast_style.stylize.network import Network, StyleNetwork
 from fast_style.stylize.tiles import is_seen_whole
 
@@ -99,9 +100,8 @@ def paint_masked(
     masks: Sequence[Mask] | None,
     photo: Planes,
     result: Planes,
+    look: Look = Look(),
     *,
-    blend: float = 1.0,
-    keep_colors: bool = False,
     origin: tuple[int, int] = (0, 0),
 ) -> None:
     """Paint each style where its mask is white; elsewhere the photo stays.
@@ -114,8 +114,7 @@ def paint_masked(
         masks: A mask for each, (H, W) in [0, 1]; None lets the one style paint everywhere.
         photo: Red, green and blue, each (H, W) uint8.
         result: Red, green and blue of the result, each (H, W) uint8, overwritten.
-        blend: 0.0 is the photo, 1.0 the full style.
-        keep_colors: Take only brightness from the style.
+        look: How it is stylized: its blend and whether the photo's colors are kept.
         origin: See :meth:`fast_style.stylize.network.Network.planes`.
 
     Raises:
@@ -124,7 +123,7 @@ def paint_masked(
     """
     if masks is None:
         (network,) = fixed
-        network.planes(photo, result, blend=blend, keep_colors=keep_colors, origin=origin)
+        network.planes(photo, result, blend=look.blend, keep_colors=look.keep_colors, origin=origin)
         return
     image = np.empty((1, 3, *photo[0].shape), np.float32)
     planes_to_float(photo, image)
@@ -132,5 +131,5 @@ def paint_masked(
     painted = image * (1 - np.minimum(covered, 1))
     for network, mask in zip(fixed, masks, strict=True):
         painted += mask / np.maximum(covered, 1) * network.floats(image, origin=origin)
-    mix(image, painted, blend=blend, keep_colors=keep_colors)
+    mix(image, painted, blend=look.blend, keep_colors=look.keep_colors)
     float_to_planes(painted, result)

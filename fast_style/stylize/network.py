@@ -20,31 +20,24 @@ from numpy.typing import NDArray
 
 from fast_style.errors import ImageError, InputError, ModelError
 from fast_style.images import Pixels, Planes, channels, float_to_planes, mix, planes_to_float, to_float, to_uint8
-from fast_style.model import (
-    INPUT,
+from fast_style.model.ground import GROUND_KEY, Forms, Ground, check_forms, ground_in
+from fast_style.model.opening import INPUT, Feed
+from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, check_strength, count_passes, strength_in
+from fast_style.model.passes_graph import join_passes
+from fast_style.model.reach import find_reach
+from fast_style.model.session import Device, engine_errors, first_line, open_session
+from fast_style.model.statistics import (
     MASK,
     ORIGIN,
     STATISTICS,
-    STYLES,
-    Device,
-    Feed,
     Statistics,
-    as_row,
-    choose_styles,
-    engine_errors,
     features_per_pixel,
-    find_reach,
-    first_line,
     fixed_form,
-    join_passes,
     measure_form,
     noise_input,
     noise_tiles,
-    number_in,
-    open_session,
 )
-from fast_style.model.ground import GROUND_KEY, Forms, Ground, check_forms, ground_in
-from fast_style.model.passes import COARSEST_KEY, COARSEST_UNTRAINED, check_strength, count_passes, strength_in
+from fast_style.model.table import STYLES, as_row, choose_styles, number_in
 from fast_style.stylize.checks import check_pixels
 from fast_style.stylize.contract import Contract
 from fast_style.stylize.noise import endless_noise

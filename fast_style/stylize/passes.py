@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fast_style.images import Pixels, to_float
-from fast_style.model import ground_form, mixing_form, open_session, restoring_form, session_options, sharing_form
 from fast_style.model.ground import MOST_PIXELS, NO_GROUND, Ground, ground_share, passes_over
 from fast_style.model.passes import LEARNED_PASSES, count_fitting, draft_shares
+from fast_style.model.passes_graph import ground_form, mixing_form, restoring_form, sharing_form
+from fast_style.model.session import open_session, session_options
 from fast_style.stylize.rasters import ArrayRaster, OverRaster, Raster, read_whole, to_part
 
 if TYPE_CHECKING:
     import onnxruntime
 
-    from fast_style.model import Statistics
+    from fast_style.model.statistics import Statistics
     from fast_style.stylize.network import StyleNetwork
 
 # Largest long side of the map of the draft's share, px: finer detail than this of a large photo does not matter.

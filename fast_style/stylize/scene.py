@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast_style.images import Planes, channels
-from fast_style.model import Statistics, noise_tiles
+from fast_style.model.statistics import Statistics, noise_tiles
 from fast_style.stylize.checks import check_passes
+from fast_style.stylize.look import Look
 from fast_style.stylize.masks import Mask
 from fast_style.stylize.network import Network, StyleNetwork
 from fast_style.stylize.passes import measure_passes
@@ -174,7 +175,8 @@ class _PhotoPainter(Network):
         """Paint a frame as a photo; its strokes do not follow the camera."""
         frame = ArrayRaster(np.stack([*photo], axis=-1))
         # In a single band, as such a style sees no parts.
-        ((_, painted),) = stylize_bands(self.style, frame, blend=blend, keep_colors=keep_colors, passes=self.passes)
+        look = Look(blend=blend, keep_colors=keep_colors, passes=self.passes)
+        ((_, painted),) = stylize_bands(self.style, frame, look)
         for plane, channel in zip(result, channels(painted), strict=True):
             np.copyto(plane, channel)
 

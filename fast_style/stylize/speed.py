@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fast_style.images import Pixels
-from fast_style.model import core_count
+from fast_style.model.session import core_count
 from fast_style.stylize.stylizer import Stylizer
 
 

@@ -16,11 +16,14 @@ from fast_style.images import Picture, Pixels, channels, fit, load_image
 from fast_style.images.arrays import with_alpha
 from fast_style.images.exif import read_exif
 from fast_style.images.load import to_picture, turn_upright
-from fast_style.model import STYLES, Device, open_graph, style_names
+from fast_style.model import open_graph
 from fast_style.model.ground import Forms
+from fast_style.model.session import Device
+from fast_style.model.table import STYLES, style_names
 from fast_style.styles.mixture import find_mixture
-from fast_style.stylize.checks import check_blend, check_passes, check_pixels, check_size
+from fast_style.stylize.checks import check_blend, check_pixels
 from fast_style.stylize.contract import Range, check_contract
+from fast_style.stylize.look import Look
 from fast_style.stylize.masks import networks_for_masks, paint_masked, read_mask
 from fast_style.stylize.network import StyleNetwork
 from fast_style.stylize.passes import measure_passes
@@ -133,9 +136,8 @@ class Stylizer:
         """
         is_other = any(each is not None for each in (styles, strength, ground))
         stylizer = self.mixed(styles, strength, ground) if is_other else self
-        picture = stylizer.picture(
-            _as_picture(image), size=size, blend=blend, keep_colors=keep_colors, passes=passes, masks=masks
-        )
+        look = Look(size=size, blend=blend, keep_colors=keep_colors, passes=passes)
+        picture = stylizer.picture(_as_picture(image), look, masks=masks)
         out = with_alpha(picture)
         kept = {"icc_profile": picture.icc_profile, "dpi": picture.dpi, "exif": picture.exif}
         out.info.update({name: value for name, value in kept.items() if value})
@@ -144,37 +146,34 @@ class Stylizer:
     def picture(
         self,
         picture: Picture,
+        look: Look = Look(),
         *,
-        size: int | None = None,
-        blend: float = 1.0,
-        keep_colors: bool = False,
-        passes: int | None = None,
         masks: Mapping[str, str | Path] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Picture:
         """Stylize a decoded picture, keeping its alpha, profile and EXIF.
 
-        Arguments and errors are those of a call. ``progress`` is called with the share of a large picture that is done.
+        Args:
+            picture: The picture.
+            look: How it is stylized; its masks do not count.
+            masks: As for a call, which raises the same errors.
+            progress: Called with the share of a large picture that is done.
         """
-        check_blend(blend)
-        check_passes(passes)
-        check_size(size)
-        if size is not None:
-            picture = fit(picture, size)
+        if look.size is not None:
+            picture = fit(picture, look.size)
         photo, painted = picture.pixels, np.empty_like(picture.pixels)
-        look: dict[str, Any] = {"blend": blend, "keep_colors": keep_colors}
         if masks:
             read = [read_mask(path, picture.size) for path in masks.values()]
             networks = networks_for_masks(self.network, masks, picture.size)
-            passes = self.network.count_passes(*picture.size, passes)
+            passes = self.network.count_passes(*picture.size, look.passes)
             # A generator, as each session keeps the memory of a picture.
             fixed = (
                 network.fixed(measure_passes(network, photo, passes=passes, mask=mask))
                 for network, mask in zip(networks, read, strict=True)
             )
-            paint_masked(fixed, read, channels(photo), channels(painted), **look)
+            paint_masked(fixed, read, channels(photo), channels(painted), look)
         else:
-            bands = stylize_bands(self.network, ArrayRaster(photo), **look, passes=passes, progress=progress)
+            bands = stylize_bands(self.network, ArrayRaster(photo), look, progress=progress)
             for top, band in bands:
                 painted[top : top + len(band)] = band
         return replace(picture, pixels=painted)

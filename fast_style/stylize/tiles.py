@@ -20,9 +20,11 @@ import numpy as np
 
 from fast_style.errors import ModelError
 from fast_style.images import Pixels, fit_size, mix, to_float, to_uint8
-from fast_style.model import Statistics, core_count
+from fast_style.model.session import core_count
+from fast_style.model.statistics import Statistics
 from fast_style.pipeline import overlap
 from fast_style.stylize.contract import SMALLEST_SIDE
+from fast_style.stylize.look import Look
 from fast_style.stylize.network import StyleNetwork
 from fast_style.stylize.passes import RESTORED_AROUND, restore_coarse, underpaint, underpaint_in_parts
 from fast_style.stylize.rasters import Box, Part, Raster, read_whole, to_part
@@ -52,10 +54,8 @@ Progress = Callable[[float], None]
 def stylize_bands(
     network: StyleNetwork,
     photo: Raster,
+    look: Look = Look(),
     *,
-    blend: float = 1.0,
-    keep_colors: bool = False,
-    passes: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Part]]:
     """Stylize a picture of any size in bands, which are strips of rows.
@@ -63,9 +63,7 @@ def stylize_bands(
     Args:
         network: The style's network.
         photo: The picture.
-        blend: 0.0 is the photo, 1.0 the full style.
-        keep_colors: Take only brightness from the style.
-        passes: Number of passes; None takes the style's for this size.
+        look: How it is stylized; its size and masks do not count.
         progress: Called with the share that is done, 0.0 to 1.0, after each band.
 
     Yields:
@@ -76,11 +74,11 @@ def stylize_bands(
         InputError: ``passes`` is another number than that in which the style paints by itself.
         ModelError: The network produced NaN or infinity.
     """
-    network.check_passes(passes)
-    passes = network.count_passes(*photo.size, passes)
+    network.check_passes(look.passes)
+    passes = network.count_passes(*photo.size, look.passes)
 
     if is_seen_whole(network, math.prod(photo.size)):
-        yield 0, _draw_whole(network, photo, passes, blend, keep_colors)
+        yield 0, _draw_whole(network, photo, passes, look)
         return
 
     def draft(copy: Raster, before: Pixels | None) -> Pixels:
@@ -96,20 +94,20 @@ def stylize_bands(
     seen, before = underpaint_in_parts(
         draft, photo, passes=passes, strength=network.draft_strength, ground=network.ground, threads=network.threads
     )
-    yield from _draw_tiles(network, seen, photo, before, blend, keep_colors, progress)
+    yield from _draw_tiles(network, seen, photo, before, look, progress)
 
 
-def _draw_whole(network: StyleNetwork, photo: Raster, passes: int, blend: float, keep_colors: bool) -> Part:
+def _draw_whole(network: StyleNetwork, photo: Raster, passes: int, look: Look) -> Part:
     part = read_whole(photo)
     if passes == 1 and part.dtype == np.uint8:
-        return network.frame(part, blend=blend, keep_colors=keep_colors)
+        return network.frame(part, blend=look.blend, keep_colors=look.keep_colors)
     draft = partial(network.floats, keep_memory=math.prod(photo.size) <= _KEPT_PIXELS)
     seen, before = underpaint(
         draft, photo, passes=passes, strength=network.draft_strength, ground=network.ground, threads=network.threads
     )
     drawn = restore_coarse(network.floats(seen), before, threads=network.threads)
-    if blend < 1.0 or keep_colors:
-        mix(to_float(part), drawn, blend=blend, keep_colors=keep_colors)
+    if look.blend < 1.0 or look.keep_colors:
+        mix(to_float(part), drawn, blend=look.blend, keep_colors=look.keep_colors)
     return to_part(drawn, part)
 
 
@@ -118,8 +116,7 @@ def _draw_tiles(
     seen: Raster,
     photo: Raster,
     before: Pixels | None,
-    blend: float = 1.0,
-    keep_colors: bool = False,
+    look: Look = Look(),
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Part]]:
     """Stylize ``seen`` in bands, restore the coarse part of the draft, if there is one, and mix the photo in."""
@@ -137,7 +134,7 @@ def _draw_tiles(
             half = before[box[1] // 2 : -(-box[3] // 2), box[0] // 2 : -(-box[2] // 2)]
             drawn = restore_coarse(drawn, to_float(half), threads=1)
         drawn = drawn[:, :, top : top + inner[3] - inner[1], left : left + inner[2] - inner[0]]
-        mix(to_float(photo.read(inner)), drawn, blend=blend, keep_colors=keep_colors)
+        mix(to_float(photo.read(inner)), drawn, blend=look.blend, keep_colors=look.keep_colors)
         return to_part(drawn, part)
 
     rows = [(top, min(top + TILE, height)) for top in range(0, height, TILE)]

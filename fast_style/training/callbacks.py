@@ -15,7 +15,7 @@ from torch.func import functional_call
 from fast_style.errors import TrainingDivergedError
 from fast_style.files import make_parent, replacing, sweep
 from fast_style.images import Picture, save_image, to_uint8
-from fast_style.losses import FIGURES
+from fast_style.losses.loss import FIGURES
 from fast_style.model.ground import make_ground
 from fast_style.model.passes import count_passes
 from fast_style.networks.passes import paint

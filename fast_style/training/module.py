@@ -15,17 +15,13 @@ from torch.func import functional_call
 
 from fast_style import __version__
 from fast_style.checkpoint import CHECKPOINT_FORMAT
-from fast_style.losses import (
-    Border,
-    Content,
-    LossTerms,
-    Motion,
-    PerceptualLoss,
-    Steady,
-    WeightedSum,
-    Window,
-    draw_window,
-)
+from fast_style.losses import LossTerms, PerceptualLoss
+from fast_style.losses.loss import WeightedSum
+from fast_style.losses.second_view import Motion
+from fast_style.losses.terms.border import Border
+from fast_style.losses.terms.content import Content
+from fast_style.losses.terms.steady import Steady
+from fast_style.losses.window import Window, draw_window
 from fast_style.model.passes import count_fitting
 from fast_style.networks import StyleSets, build_network
 from fast_style.networks.passes import paint

@@ -23,8 +23,9 @@ from fast_style.export.card import training_card
 from fast_style.files import check_writable, is_plain_name, make_parent
 from fast_style.images import Picture, Pixels, save_image, to_uint8
 from fast_style.losses import PerceptualLoss, load_vgg
-from fast_style.model import base_checksum, read_checked, read_sets
+from fast_style.model.checksum import read_checked
 from fast_style.model.ground import Forms
+from fast_style.model.table import base_checksum, read_sets
 from fast_style.recipe import Recipe
 from fast_style.sheet import Tile, grid
 from fast_style.styles.adapter import SUFFIX, Adapter, save_adapter

@@ -12,7 +12,8 @@ from fast_style.errors import CheckpointError, InputError
 from fast_style.export import network_from_onnx, read_network
 from fast_style.files import is_file
 from fast_style.losses import PerceptualLoss
-from fast_style.model import read_checked, read_sets
+from fast_style.model.checksum import read_checked
+from fast_style.model.table import read_sets
 from fast_style.networks import StyleSets, TransformerNetwork, take_style
 from fast_style.styles.catalog import Style, find_style, shipped_styles
 

@@ -15,17 +15,11 @@ from urllib.parse import quote
 
 from fast_style.errors import InputError, ModelError, WebError
 from fast_style.files import cannot_write, make_parent
-from fast_style.model import (
-    ground_form,
-    mixing_form,
-    mixture_file,
-    paintings_in,
-    restoring_form,
-    webgpu_form,
-    without_defaults,
-)
+from fast_style.model import webgpu_form
 from fast_style.model.ground import Ground
 from fast_style.model.passes import LEARNED_PASSES
+from fast_style.model.passes_graph import ground_form, mixing_form, restoring_form
+from fast_style.model.table import mixture_file, paintings_in, without_defaults
 from fast_style.stylize.stylizer import Stylizer
 
 # The page is tested with this version of onnxruntime-web, and only with it.

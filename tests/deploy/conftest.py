@@ -15,7 +15,8 @@ from PIL import Image
 from fast_style.cli import main
 from fast_style.images import Pixels, load_image, resize
 from fast_style.losses import Objective
-from fast_style.model import INPUT, open_session
+from fast_style.model.opening import INPUT
+from fast_style.model.session import open_session
 from fast_style.networks import StyleSets, build_network
 from fast_style.training import Recipe, load_checkpoint
 from tests.conftest import PAINTING, PHOTOS

@@ -21,8 +21,9 @@ from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import FileError, InputError, WebError
 from fast_style.images import Pixels, to_uint8
-from fast_style.model import give_styles, read_checked, read_sets, with_metadata
+from fast_style.model.checksum import read_checked
 from fast_style.model.passes import COARSEST_KEY, STRENGTH_KEY
+from fast_style.model.table import give_styles, read_sets, with_metadata
 from fast_style.styles.catalog import find_style
 from fast_style.web import serve_page, write_page
 from tests.browser import CHROMIUM, FAKE_CAMERA, FLAGS, SOFTWARE_GPU

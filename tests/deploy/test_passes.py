@@ -16,9 +16,9 @@ from fast_style.errors import InputError, VerificationError
 from fast_style.export import deploy, network_from_onnx
 from fast_style.export.precision import psnr
 from fast_style.images import Pixels, to_float, to_uint8
-from fast_style.model import join_passes
 from fast_style.model.editing import read_metadata
 from fast_style.model.ground import Ground
+from fast_style.model.passes_graph import join_passes
 from fast_style.networks.passes import add_draft
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style

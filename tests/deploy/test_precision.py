@@ -18,7 +18,8 @@ from fast_style.export import deploy
 from fast_style.export.forms import pixels_in_and_out
 from fast_style.export.precision import SMALLEST_PSNR, to_fp16, to_int8
 from fast_style.images import Pixels, to_float, to_uint8
-from fast_style.model import CHECKSUM_KEY, describe_model
+from fast_style.model import describe_model
+from fast_style.model.checksum import CHECKSUM_KEY
 from fast_style.networks import build_network
 from fast_style.networks.realtime import Noise
 from fast_style.training import load_checkpoint

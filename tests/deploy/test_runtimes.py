@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fast_style.cli import main
 from fast_style.export.precision import Image
 from fast_style.images import Pixels, to_float
-from fast_style.model import without_defaults
+from fast_style.model.table import without_defaults
 from fast_style.styles.catalog import find_style
 from tests.deploy.conftest import SIZES, run
 

@@ -14,7 +14,8 @@ from fast_style.evaluate.evaluation import Evaluation, equivalent_iterations, ev
 from fast_style.evaluate.reference import Course, Reference, default_cache
 from fast_style.evaluate.report import draw_sheet, write_text
 from fast_style.images import Picture, Pixels, load_image, resize, save_image
-from fast_style.losses import FIGURES, Objective
+from fast_style.losses import Objective
+from fast_style.losses.loss import FIGURES
 from tests.conftest import PAINTING, PHOTOS, random_state
 
 SMALL = Objective(content_layers=("relu2_1",), style_layers=("relu1_1", "relu2_1"))

@@ -9,9 +9,9 @@ import pytest
 from fast_style.cli.app import main
 from fast_style.errors import InputError, VerificationError
 from fast_style.export import deploy
-from fast_style.model import mixture_file
 from fast_style.model.editing import read_metadata
 from fast_style.model.passes import STRENGTH_KEY
+from fast_style.model.table import mixture_file
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style
 from fast_style.styles.mixture import find_mixture

@@ -6,7 +6,9 @@ import pytest
 
 from fast_style.errors import InputError, ModelError
 from fast_style.export import network_from_onnx
-from fast_style.model import join_passes, read_checked, with_metadata
+from fast_style.model.checksum import read_checked
+from fast_style.model.passes_graph import join_passes
+from fast_style.model.table import with_metadata
 from fast_style.styles.catalog import find_style
 
 

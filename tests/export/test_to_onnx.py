@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fast_style.errors import VerificationError
 from fast_style.export import export_onnx, network_from_onnx, to_onnx, verify_onnx
 from fast_style.export.verify import record_statistics
-from fast_style.model import CHECKSUM_KEY, PRODUCER, read_checked
+from fast_style.model.checksum import CHECKSUM_KEY, PRODUCER, read_checked
 from fast_style.networks import NETWORKS, TransformerNetwork, build_network
 from fast_style.networks.realtime import RealtimeNetwork
 from fast_style.networks.transformer import Places

@@ -28,7 +28,7 @@ from fast_style.films.reader import VideoReader
 from fast_style.films.video import VideoOptions, stylize_video
 from fast_style.films.writer import VideoFormat, VideoWriter
 from fast_style.images import Picture, Pixels, Planes, save_image
-from fast_style.model import Statistics
+from fast_style.model.statistics import Statistics
 from fast_style.photos.jobs import numbered_files, plan_jobs
 from fast_style.pipeline import Budget, overlap
 from fast_style.stylize.network import FixedNetwork, StyleNetwork

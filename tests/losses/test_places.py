@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fast_style.errors import InputError
-from fast_style.losses import VGG, Objective, PerceptualLoss, Seen, VGGWeights
+from fast_style.losses import VGG, Objective, PerceptualLoss, VGGWeights
+from fast_style.losses.term import Seen
 from fast_style.losses.terms.places import (
     Places,
     draw_places,

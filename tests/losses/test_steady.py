@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from fast_style.errors import InputError
-from fast_style.losses import Motion, Seen, Steady
+from fast_style.losses.second_view import Motion
+from fast_style.losses.term import Seen
+from fast_style.losses.terms.steady import Steady
 
 SIDE = 96
 

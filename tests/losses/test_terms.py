@@ -4,18 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fast_style.losses import (
-    VGG,
-    Border,
-    Objective,
-    PerceptualLoss,
-    Seen,
-    Term,
-    VGGWeights,
-    Weight,
-    WeightedSum,
-    loss,
-)
+from fast_style.losses import VGG, Objective, PerceptualLoss, VGGWeights, loss
+from fast_style.losses.loss import WeightedSum
+from fast_style.losses.term import Seen, Term, Weight
+from fast_style.losses.terms.border import Border
 
 NARROW = Objective(content_layers=("relu2_2",), style_layers=("relu1_1", "relu2_1"))
 

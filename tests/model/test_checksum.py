@@ -12,7 +12,8 @@ from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import ModelError
 from fast_style.export import network_from_onnx
-from fast_style.model import CHECKSUM_KEY, describe_model, open_graph, read_checked
+from fast_style.model import describe_model, open_graph
+from fast_style.model.checksum import CHECKSUM_KEY, read_checked
 from fast_style.styles.catalog import shipped_styles
 
 SHIPPED = [style.path for style in shipped_styles()]

@@ -11,8 +11,12 @@ from onnx import TensorProto, helper
 from torch.utils.flop_counter import FlopCounterMode
 
 from fast_style.errors import ModelError
-from fast_style.model import Graph, describe_model, join_passes, measure_cost, open_graph, read_checked, with_metadata
-from fast_style.model.cost import COST_SIZE
+from fast_style.model import describe_model, open_graph
+from fast_style.model.checksum import read_checked
+from fast_style.model.cost import COST_SIZE, measure_cost
+from fast_style.model.opening import Graph
+from fast_style.model.passes_graph import join_passes
+from fast_style.model.table import with_metadata
 from fast_style.networks import build_network
 from fast_style.styles.catalog import find_style
 

@@ -17,17 +17,12 @@ from fast_style.cli.app import main
 from fast_style.errors import ModelError
 from fast_style.export import export_onnx
 from fast_style.export.verify import record_statistics
-from fast_style.model import (
-    INPUT,
-    ORIGIN,
-    base_checksum,
-    find_reach,
-    fixed_form,
-    measure_form,
-    open_session,
-    read_checked,
-    read_sets,
-)
+from fast_style.model.checksum import read_checked
+from fast_style.model.opening import INPUT
+from fast_style.model.reach import find_reach
+from fast_style.model.session import open_session
+from fast_style.model.statistics import ORIGIN, fixed_form, measure_form
+from fast_style.model.table import base_checksum, read_sets
 from fast_style.networks import JohnsonNetwork, RealtimeNetwork, TransformerNetwork
 from fast_style.styles.catalog import find_style
 

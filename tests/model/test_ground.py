@@ -19,15 +19,7 @@ from torch import Tensor
 
 from fast_style import Stylizer
 from fast_style.errors import InputError, ModelError
-from fast_style.model import (
-    ORIGIN,
-    add_checksum,
-    ground_form,
-    join_passes,
-    open_session,
-    read_checked,
-    with_metadata,
-)
+from fast_style.model.checksum import add_checksum, read_checked
 from fast_style.model.editing import add_input
 from fast_style.model.ground import (
     COLORED,
@@ -41,6 +33,10 @@ from fast_style.model.ground import (
     ground_share,
     ground_tile,
 )
+from fast_style.model.passes_graph import ground_form, join_passes
+from fast_style.model.session import open_session
+from fast_style.model.statistics import ORIGIN
+from fast_style.model.table import with_metadata
 from fast_style.networks.passes import lay_ground, paint
 from fast_style.styles.catalog import find_style
 from fast_style.stylize.passes import measure_passes, underpaint

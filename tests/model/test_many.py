@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from fast_style.errors import InputError, ModelError
-from fast_style.model import (
+from fast_style.model.checksum import read_checked
+from fast_style.model.editing import read_metadata
+from fast_style.model.session import open_session
+from fast_style.model.statistics import measure_form
+from fast_style.model.table import (
     STYLES,
     Set,
     as_row,
     base_checksum,
     choose_styles,
     give_styles,
-    measure_form,
     mixture_file,
-    open_session,
     paintings_in,
-    read_checked,
     read_sets,
     style_names,
     with_metadata,
 )
-from fast_style.model.editing import read_metadata
 from fast_style.styles.catalog import find_style
 
 # Two styles of one network: their convolutions are the same.

@@ -11,9 +11,10 @@ from onnx import TensorProto, helper
 
 from fast_style import Stylizer
 from fast_style.errors import DeviceError, ModelError
-from fast_style.model import Signature, open_graph, open_session
-from fast_style.model.opening import Value
+from fast_style.model import open_graph
+from fast_style.model.opening import Signature, Value
 from fast_style.model.passes import COARSEST_UNTRAINED
+from fast_style.model.session import open_session
 from tests.conftest import write_style
 
 FRAME = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)

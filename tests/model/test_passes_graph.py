@@ -11,20 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fast_style.errors import ModelError
-from fast_style.model import (
-    STYLES,
-    base_checksum,
-    choose_styles,
-    fixed_form,
-    join_passes,
-    measure_form,
-    mixing_form,
-    open_session,
-    read_checked,
-    read_sets,
-)
+from fast_style.model.checksum import read_checked
 from fast_style.model.editing import read_metadata
 from fast_style.model.passes import draft_shares
+from fast_style.model.passes_graph import join_passes, mixing_form
+from fast_style.model.session import open_session
+from fast_style.model.statistics import fixed_form, measure_form
+from fast_style.model.table import STYLES, base_checksum, choose_styles, read_sets
 from fast_style.networks.passes import add_draft, paint
 from fast_style.styles.catalog import find_style
 from tests.conftest import of_size, write_style

@@ -8,7 +8,9 @@ import onnx
 from onnx import numpy_helper
 from torch import Tensor
 
-from fast_style.model import INPUT, open_session, webgpu_form
+from fast_style.model import webgpu_form
+from fast_style.model.opening import INPUT
+from fast_style.model.session import open_session
 from tests.conftest import write_style
 
 

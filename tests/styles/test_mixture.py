@@ -13,17 +13,11 @@ from fast_style import Stylizer
 from fast_style.cli.app import main
 from fast_style.errors import FastStyleError, InputError, StyleNotFoundError, VerificationError
 from fast_style.images import to_float, to_uint8
-from fast_style.model import (
-    base_checksum,
-    give_styles,
-    open_graph,
-    paintings_in,
-    read_checked,
-    read_sets,
-    with_metadata,
-)
+from fast_style.model import open_graph
+from fast_style.model.checksum import read_checked
 from fast_style.model.ground import GROUND_KEY
 from fast_style.model.passes import COARSEST_KEY, STRENGTH_KEY
+from fast_style.model.table import base_checksum, give_styles, paintings_in, read_sets, with_metadata
 from fast_style.styles.adapter import Adapter, save_adapter
 from fast_style.styles.card import read_card
 from fast_style.styles.catalog import find_style

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from fast_style import Stylizer
 from fast_style.errors import ImageError, InputError, ModelError
 from fast_style.images import Pixels, channels, to_float, to_uint8
-from fast_style.model import add_checksum, join_passes, open_session, read_checked, sharing_form
+from fast_style.model.checksum import add_checksum, read_checked
 from fast_style.model.passes import COARSE_SHARE, count_fitting, count_passes, draft_shares
+from fast_style.model.passes_graph import join_passes, sharing_form
+from fast_style.model.session import open_session
 from fast_style.networks import passes as in_training
 from fast_style.styles.catalog import find_style
 from fast_style.stylize.masks import networks_for_masks

@@ -14,12 +14,14 @@ from fast_style import Stylizer
 from fast_style.errors import ImageError, InputError
 from fast_style.export.forms import pixels_in_and_out
 from fast_style.images import Picture, Pixels, channels, to_float
-from fast_style.model import CHECKSUM_KEY, Statistics, add_checksum, join_passes, read_checked
+from fast_style.model.checksum import CHECKSUM_KEY, add_checksum, read_checked
+from fast_style.model.passes_graph import join_passes
+from fast_style.model.statistics import Statistics
 from fast_style.styles.catalog import find_style
 from fast_style.stylize.animation import stylize_frames
+from fast_style.stylize.look import Look
 from fast_style.stylize.masks import Mask
 from fast_style.stylize.network import StyleNetwork
-from fast_style.stylize.options import Look
 from fast_style.stylize.passes import measure_passes
 from fast_style.stylize.scene import Scene
 from tests.conftest import PHOTOS

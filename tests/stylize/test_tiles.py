@@ -24,6 +24,7 @@ from fast_style.photos.jobs import Job
 from fast_style.photos.run import PhotoOptions, stylize_photos
 from fast_style.pipeline import overlap
 from fast_style.stylize import tiles
+from fast_style.stylize.look import Look
 from fast_style.stylize.network import FixedNetwork, StyleNetwork
 from fast_style.stylize.noise import endless_noise
 from fast_style.stylize.options import StyleOptions
@@ -57,8 +58,8 @@ def photo(width: int, height: int) -> Pixels:
     return np.asarray(Image.open(PHOTOS["astronaut"]).convert("RGB").resize((width, height)))
 
 
-def draw(style: StyleNetwork, raster: Raster, **options: float) -> Part:
-    return np.concatenate([band for _, band in stylize_bands(style, raster, **options)])  # type: ignore[arg-type]
+def draw(style: StyleNetwork, raster: Raster, **look: Any) -> Part:
+    return np.concatenate([band for _, band in stylize_bands(style, raster, Look(**look))])
 
 
 def with_whole_statistics(monkeypatch: pytest.MonkeyPatch) -> None:

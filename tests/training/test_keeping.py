@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fast_style.errors import InputError
-from fast_style.losses import BOLD, VGG, Content, PerceptualLoss, VGGWeights, kept
+from fast_style.losses import BOLD, VGG, PerceptualLoss, VGGWeights
+from fast_style.losses.terms.content import Content, kept
 from fast_style.training import Recipe, train_style
 from fast_style.training.keeping import FIRST_FACTOR, GAIN, MOST_FACTOR, Keeping, kept_at
 from tests.conftest import PAINTING, random_state
