@@ -145,7 +145,7 @@ def test_a_file_that_paints_in_passes_has_the_strength_that_it_was_exported_with
     plain, strong = tmp_path / "plain.onnx", tmp_path / "strong.onnx"
     assert main(["export", str(two_styles), "-o", str(plain)]) == 0
     assert main(["export", str(two_styles), "-o", str(strong), "--passes", "2", "--strength", "0.75"]) == 0
-    assert (read_metadata(onnx.load(plain))["strength"], read_metadata(onnx.load(strong))["strength"]) == ("2", "1.5")
+    assert [float(read_metadata(onnx.load(path))["strength"]) for path in (plain, strong)] == [2.0, 1.5]
     photo = photos / "00.png"
     painted = np.asarray(Stylizer(strong)(photo)).astype(int)
     levels = {
