@@ -1,5 +1,4 @@
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +25,6 @@ def build(name: str, seed: int = 1) -> TransformerNetwork:
     if isinstance(network, RealtimeNetwork):
         network.set_finish(coring=True, accents=True)
     return network
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_is_traced_yet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(to_onnx, "_TRACES", {})
-        yield
 
 
 @pytest.fixture(scope="module", params=list(NETWORKS))
