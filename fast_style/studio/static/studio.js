@@ -2,6 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const POLL = 1500; // ms
+const FIRST_STYLE = "starry-night"; // until there is an own one
 const LEAST_STEPS = 10, MOST_STEPS = 100_000;
 const FRAME_WIDTH = 480; // of the camera's frames, px
 const SHOWN_SIZE = 1280; // long side of a photo that is tried, px; the download has its own size
@@ -638,7 +639,9 @@ function showStyles() {
   const key = JSON.stringify([state.styles, tried?.preview]);
   if ($("library").dataset.key === key) return;
   $("library").dataset.key = key;
+  const begun = $("style").value;
   fill($("style"), []);
+  if (!begun && !state.styles[0].own) $("style").value = FIRST_STYLE;
   fill($("compare"), [new Option("the photo", "photo"), new Option("nothing", "none")]);
   const adapters = state.styles.filter((style) => !style.own && style.styles.length === 1 && style.network);
   const chosen = $("start").value;
