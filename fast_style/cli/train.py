@@ -108,7 +108,7 @@ class Details:
 
 def train(
     painting: Path,
-    photos: Path,
+    photos: Path | None = None,
     *more: Path,
     out: Out,
     name: str | None = None,
@@ -133,7 +133,8 @@ def train(
 
     Args:
         painting: The style image, or a folder of them.
-        photos: A folder of photos, searched at any depth.
+        photos: A folder of photos, searched at any depth; a few hundred make a better style than those that come with
+            fast-style, which are taken without one.
         more: If several paintings are given, the photos come last.
         out: Folder for the results.
         name: Name of the style; by default the painting's file name.
@@ -155,8 +156,11 @@ def train(
     from fast_style.cli.ui.training_progress import TrainingProgress, silence_lightning  # imports torch
     from fast_style.training import estimate_duration, style_name, train_style
 
-    paths = [painting, photos, *more]
-    paintings, photos = paths[:-1], paths[-1]
+    paths = [painting, *([] if photos is None else [photos]), *more]
+    if len(paths) > 1:
+        *paths, photos = paths
+    elif painting.is_dir():
+        raise InputError(f"{painting} is a folder; expected a painting, or a folder of photos behind it")
     if adapter_of is not None:
         if init is not None or (changes.tune or "adapter") != "adapter":
             raise InputError("--adapter-of sets both what to start from and what to tune; leave --init and --tune out")
@@ -173,15 +177,15 @@ def train(
         minutes = max(1, round(needed.seconds / 60))
         print(f"about {minutes} minute{'' if minutes == 1 else 's'}: {parts}")  # the studio reads this line
         return DONE
-    name = name or (style_name(paintings) if resume is None else resume.stem)
-    _check_places(paintings, out / f"{name}.ckpt", resume, force=force)
+    name = name or (style_name(paths) if resume is None else resume.stem)
+    _check_places(paths, out / f"{name}.ckpt", resume, force=force)
     console = Console(stderr=True)
 
     def note(text: str) -> None:
         console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     outcome = train_style(
-        paintings,
+        paths,
         photos,
         out,
         name=name,

@@ -14,6 +14,9 @@ HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 SUFFIXES = HEIC_SUFFIXES | {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
 SUFFIXES |= {".gif", ".pbm", ".pgm", ".pnm", ".ppm"}
 
+# A photo of each kind, for trainings without photos of one's own; what they are is said in the folder.
+INCLUDED = Path(__file__).parent / "included"
+
 
 @dataclass
 class Search:

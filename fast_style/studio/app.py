@@ -25,11 +25,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fast_style.errors import FastStyleError, FileError, InputError, StudioError, StyleNotFoundError
 from fast_style.extras import install_command
 from fast_style.images import load_image
+from fast_style.images.find import INCLUDED
 from fast_style.model.ground import Forms
 from fast_style.model.passes import smallest_side
 from fast_style.studio.library import Library, check_title, file_name
 from fast_style.studio.pictures import Choice, Films, Painter, as_jpeg
-from fast_style.studio.runs import PHOTOS, Trainings, Wish
+from fast_style.studio.runs import Trainings, Wish
 from fast_style.studio.uploads import check_folder, for_the_page, keep_film, keep_picture, list_folder, receive
 from fast_style.styles.adapter import SUFFIX as ADAPTER_SUFFIX
 from fast_style.styles.catalog import own_paths
@@ -209,7 +210,7 @@ class _Studio:
         )
         painting = self._library.upload("paintings", _text(asked, "painting"))
         folder = _text(asked, "folder")
-        photos = check_folder(self._roots, folder) if folder else PHOTOS
+        photos = check_folder(self._roots, folder) if folder else INCLUDED
         return JSONResponse({"name": await run_in_threadpool(self._trainings.start, wish, painting, photos)}, 201)
 
     def preview(self, request: Request) -> Response:

@@ -28,8 +28,6 @@ from fast_style.styles.catalog import find_style, shipped_paths
 from fast_style.stylize.stylizer import Stylizer
 
 NETWORKS = ("fast", "fine", "tiny", "johnson")
-# A photo of each kind for trainings without photos of one's own; what they are is said in the folder.
-PHOTOS = Path(__file__).parent / "photos"
 PROGRAM = (sys.executable, "-P", "-m", "fast_style")  # with no module of the folder that the studio was started in
 _LEAST_STEPS, _MOST_STEPS = 10, 100_000
 _PREVIEWS = 24

@@ -22,6 +22,7 @@ from fast_style.export import Verification, export_checkpoint, write_card
 from fast_style.export.card import training_card
 from fast_style.files import check_writable, is_plain_name, make_parent
 from fast_style.images import Picture, Pixels, save_image, to_uint8
+from fast_style.images.find import INCLUDED
 from fast_style.losses import PerceptualLoss, load_vgg
 from fast_style.model.checksum import read_checked
 from fast_style.model.ground import Forms
@@ -85,7 +86,7 @@ class Outcome:
 
 def train_style(
     painting: str | Path | Sequence[str | Path],
-    photos: str | Path,
+    photos: str | Path | None,
     out: str | Path,
     *,
     name: str | None = None,
@@ -107,7 +108,7 @@ def train_style(
 
     Args:
         painting: The style image. Several, or a folder of them, make one file of as many styles.
-        photos: A folder of photos, searched at any depth.
+        photos: A folder of photos, searched at any depth; None takes those that come with fast-style.
         out: Folder for the checkpoint, the ONNX file, the card, previews and metrics.
         name: Name of the style; None takes that of the run to resume, or the painting's file name. Of several, each is
             called after its file.
@@ -160,6 +161,8 @@ def train_style(
     for path in (checkpoint, *([] if resume is None else [resume])):
         if "::" in str(path):  # Lightning's file systems take it for an address, and write elsewhere
             raise InputError(f"{path} has '::' in it", hint="Rename it; --name names the style.")
+    if photos is None and previous is not None and not previous.card.get("included_photos"):
+        raise InputError(f"{resume} was trained on other photos", hint="Give their folder.")
     if previous is None:
         recipe, init = _begun(recipe, init, device, several=len(paths) > 1, processes=devices * nodes)
     else:
@@ -170,7 +173,8 @@ def train_style(
         )
         for path, style in zip(paths, name_styles(paths, name, previous), strict=True)
     ]
-    data = PhotoData(Path(photos), size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
+    folder = INCLUDED if photos is None else Path(photos)
+    data = PhotoData(folder, size=recipe.size, batch=recipe.batch, seed=recipe.seed, workers=workers)
     # Fails here, before anything is written, if the weights do not fit; Lightning loads them again, with all else.
     start = None
     if previous is not None:
@@ -182,10 +186,14 @@ def train_style(
     if init is not None:
         start = _find_start(init, paintings, losses, data, recipe)
     notes = [note for each in paintings for note in each.notes]
+    if photos is None:
+        notes.append("learning on the photos that come with fast-style; a folder of a few hundred makes a better style")
     for note in notes if start is None else (*notes, *start.notes):
         rank_zero_only(on_note)(note)
     facts = {painting.style: painting.facts for painting in paintings}
     card = {"name": name, "styles": list(facts), "paintings": facts}
+    if photos is None:
+        card["included_photos"] = True
     if start is not None and start.name is not None:
         card["init"] = start.name
     module = StyleModule(recipe, losses, card=card, start=start)

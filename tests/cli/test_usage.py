@@ -25,7 +25,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("command", "named"),
     [
         ("train", "train needs PAINTING"),
-        ("train photo.png", "train needs PHOTOS"),
+        ("train photo.png", "train needs --out"),
         ("train photo.png . --netwrok fast", "Did you mean --network?"),
         ("train photo.png . -o", "-o needs a value"),
         ("train photo.png . -o out --steps many", '--steps: unable to convert "many"'),

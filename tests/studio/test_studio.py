@@ -23,9 +23,9 @@ from PIL import Image
 from fast_style import Stylizer
 from fast_style.errors import FileError, InputError, StudioError
 from fast_style.images import find_photos
+from fast_style.images.find import INCLUDED
 from fast_style.studio import Library, Trainings, uploads
 from fast_style.studio.library import file_name, read_run
-from fast_style.studio.runs import PHOTOS as OUR_PHOTOS
 from fast_style.studio.runs import PROGRAM, _last_error
 from fast_style.studio.server import listen, open_studio
 from tests.conftest import PHOTOS, moving_square, read_frames
@@ -533,15 +533,15 @@ def test_the_estimate_of_the_command_is_what_the_studio_reads(
 
 def test_photos_come_with_it_and_each_has_its_license(client: Client, library: Library) -> None:
     client.wait(begin(client, folder=""), "done")
-    assert read_run(library.run("my-wave"))["photos"] == str(OUR_PHOTOS)
-    photos = sorted(OUR_PHOTOS.glob("*.webp"))
+    assert read_run(library.run("my-wave"))["photos"] == str(INCLUDED)
+    photos = sorted(INCLUDED.glob("*.webp"))
     assert len(photos) >= 30
     assert sum(path.stat().st_size for path in photos) < 1e6
     for path in photos:
         with Image.open(path) as photo:
             assert min(photo.size) == 400
             photo.load()
-    table = (OUR_PHOTOS / "README.md").read_text().splitlines()
+    table = (INCLUDED / "README.md").read_text().splitlines()
     assert {row.split("|")[3].strip() for row in table[6:]} == {"public domain", "CC0 1.0"}
 
 

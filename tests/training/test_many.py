@@ -17,7 +17,8 @@ from torch.func import functional_call
 from fast_style import Stylizer
 from fast_style.cli import main
 from fast_style.errors import InputError
-from fast_style.images import load_image
+from fast_style.images import find_photos, load_image
+from fast_style.images.find import INCLUDED
 from fast_style.losses import Objective
 from fast_style.networks import StyleSets
 from fast_style.styles.card import read_card
@@ -144,6 +145,21 @@ def test_an_adapter_is_a_small_file_that_the_base_takes(photo_folder: Path, tmp_
     assert json.loads((out / "mine.json").read_text())["recipe"]["tune"] == "adapter"
 
 
+def test_who_has_no_photos_learns_on_those_that_come_with_it(
+    photo_folder: Path, tmp_path: Path, narrow_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = "--network tiny --steps 1 --size 48 --batch 1 --style-size 64 --workers 0 --accelerator cpu --precision 32"
+    command = ["train", str(PAINTING), "-o", str(tmp_path / "out"), "--vgg", str(narrow_file), *small.split()]
+    assert main([*command, "--init", "scratch"]) == 0
+    assert "learning on the photos that come with fast-style" in capsys.readouterr().err
+    card = json.loads((tmp_path / "out" / f"{PAINTING.stem}.json").read_text())
+    assert card["included_photos"]
+    assert card["training"]["photos"] == len(find_photos(INCLUDED))
+    checkpoint = learn([PAINTING], photo_folder, tmp_path, Recipe.from_dict(card["recipe"]))
+    with pytest.raises(InputError, match="was trained on other photos"):
+        train_style(PAINTING, None, tmp_path, resume=checkpoint)
+
+
 @pytest.mark.parametrize("suffix", ["ckpt", "onnx", "csv", "safetensors", "json"])
 def test_a_run_overwrites_no_file(
     photo_folder: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
@@ -161,7 +177,8 @@ def test_paths_that_make_no_run_are_refused(
     photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = ["-o", str(tmp_path / "out")]
-    assert main(["train", str(PAINTING), *out]) == 2
+    assert main(["train", str(photo_folder), *out]) == 2
+    assert "is a folder; expected a painting" in capsys.readouterr().err
     assert main(["train", str(tmp_path / "none.png"), str(photo_folder), *out]) == 2
     assert main(["train", str(PAINTING), str(PAINTING), str(photo_folder), *out]) == 2  # of one name
     for name in ("Act I: 2.png", "Friedrich, Wanderer.png", os.fsdecode(b"caf\xe9.png")):
